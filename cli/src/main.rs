@@ -1,0 +1,2 @@
+//! The `lota` command.
+fn main() {}

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.24;
+
+/// @title ILotaMarket: the protocol of the Lota compute market
+/// @notice A client puts money in escrow for a job; a provider locks the job with collateral, runs it and submits the
+/// digest of its result; the client accepts, or an arbiter rules, or time decides; everybody is paid into an internal
+/// balance and leaves with {withdraw}. The market has no owner and no upgrade path. Matchers (who award jobs) and
+/// arbiters (who dispute and rule) are contracts or accounts that the terms of each job name.
+///
+/// @dev This file is the specification. It is implemented twice: by LotaMarket.sol and by `market::model` in Rust, which
+/// a differential test compares event by event, error by error and balance by balance.
+///
+/// Money: amounts are in attoFIL (wei); every amount in {Terms} is a whole number of gwei below 2^48 gwei.
+/// Time: block timestamps and deadlines are in Unix seconds, windows in seconds. "until T" means `now <= T`, "after T"
+/// means `now > T`.
+///
+/// Identity: a job's id is the EIP-712 digest of its {Terms} in the domain ("LotaMarket", "1", chain id at deployment,
+/// this contract). Only a commitment is stored: callers pass the terms again, and once a result was submitted the
+/// {Receipt} too. The pair (client, salt) is spent once, by whatever opens, settles in a batch, or revokes it.
+///
+/// Order of checks: every function checks in the order
+///   1. terms      {BadTerms} when they are to be opened, {UnknownJob} when they refer to a deal
+///   2. state      {SaltSpent}, {WrongState}
+///   3. sender     {WrongSender}
+///   4. time       {TooEarly}, {TooLate}
+///   5. arguments  {SpecTooLarge}, {SpecMismatch}, {PriceOutOfRange}, {InvalidProvider}, {InlineTooLarge},
+///                 {ReceiptMismatch}, {UrlTooLarge}, {TooMany}, {InvalidRecipient}
+///   6. signature  {WrongChain}, {BadSignature}
+///   7. money      {InsufficientBalance}, then {TransferFailed}
+/// and the first failure names the error. Before all of them stands {Reentered}: no state-changing function may be
+/// called while the market calls a client back or pays out. {InsufficientGas} belongs to the chain, not to the protocol:
+/// it says that the caller gave less gas than the callback was promised, and the call is to be repeated with more.
+///
+/// Constants: MAX_LOCK_AHEAD = 365 days, MAX_WINDOW = 90 days, MAX_SPEC = 8192 bytes, MAX_INLINE_DATA = 1024 bytes,
+/// MAX_URL = 256 bytes, MAX_SALTS = 256, MAX_BATCH = 256.
+///
+/// Callbacks: when terms name a callbackGas, ending a deal calls the client after all effects, as the last thing:
+/// {ILotaClient-onJobResult} on Settled, {ILotaClient-onJobFailed} on the other ends; then {CallbackDelivered} or
+/// {CallbackFailed} is emitted, after the event of the end. A failed callback never undoes the end.
+interface ILotaMarket {
+    // ------------------------------------------------------------------------------------------------------------
+    // Types
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice What a client asks for and promises.
+    /// @param client who pays and is called back
+    /// @param salt a number that makes the terms unique; clients count it up from 0 (256 neighbours share a storage word)
+    /// @param spec sha2-256 digest of the job spec's bytes
+    /// @param specCodec multicodec of the spec's bytes: 0x71 canonical DAG-CBOR, 0x55 JSON
+    /// @param minPrice price at `rampStart`, in attoFIL
+    /// @param maxPrice price from `rampStart + rampPeriod` on, in attoFIL; this much is put in escrow
+    /// @param rampStart when the price starts to rise and the job may first be locked
+    /// @param rampPeriod how long the price rises, in seconds; at least 1
+    /// @param lockBy until when the job may be locked or awarded; at most MAX_LOCK_AHEAD after opening
+    /// @param runFor how long the provider may take from lock to result, in seconds
+    /// @param reviewFor how long the result may be disputed, in seconds; afterwards anyone may settle
+    /// @param ruleFor how long the arbiter may take from dispute to ruling, in seconds
+    /// @param collateral what the provider stakes on delivering the right result, in attoFIL
+    /// @param matcher who alone may award (and cancel) the job; zero: any provider may lock it at the ramp's price
+    /// @param arbiter who may dispute and rule; zero: no disputes
+    /// @param callbackGas gas given to the client's callback; zero: no callback
+    struct Terms {
+        address client;
+        uint256 salt;
+        bytes32 spec;
+        uint16 specCodec;
+        uint256 minPrice;
+        uint256 maxPrice;
+        uint64 rampStart;
+        uint64 rampPeriod;
+        uint64 lockBy;
+        uint32 runFor;
+        uint32 reviewFor;
+        uint32 ruleFor;
+        uint256 collateral;
+        address matcher;
+        address arbiter;
+        uint32 callbackGas;
+    }
+
+    /// @notice What a provider says a job came to. A program that traps or exhausts a limit its spec names has a
+    /// result too, and is paid.
+    /// @param output sha2-256 digest of the output's root block (CIDv1, dag-pb)
+    /// @param exitCode the program's exit code, or a fixed one for traps and exhausted limits
+    /// @param fuelUsed fuel the run used; informative: no price depends on it
+    /// @param inlineData at most MAX_INLINE_DATA bytes of output for clients that cannot fetch (contracts)
+    struct Result {
+        bytes32 output;
+        uint32 exitCode;
+        uint64 fuelUsed;
+        bytes inlineData;
+    }
+
+    /// @notice What a deal came to. The market stores the highest 208 bits of its EIP-712 struct hash.
+    /// @param provider who ran the job
+    /// @param price what the job costs, in attoFIL
+    /// @param result the submitted result
+    struct Receipt {
+        address provider;
+        uint256 price;
+        Result result;
+    }
+
+    /// @notice One entry of {settleBatch}: a deal that was never opened, accepted by the client's signature.
+    /// @param terms the client's terms; `callbackGas` must be 0
+    /// @param receipt provider, price and result that the client accepted
+    /// @param signature the client's signature over Acceptance(bytes32 jobId,Receipt receipt); as the job's id is the
+    /// digest of the terms, it covers them too
+    struct BatchEntry {
+        Terms terms;
+        Receipt receipt;
+        bytes signature;
+    }
+
+    /// @notice The life of a deal. Settled, Cancelled, Slashed and Void are final. Expiry is derived, not stored.
+    enum Status {
+        None,
+        Open,
+        Locked,
+        Submitted,
+        Disputed,
+        Settled,
+        Cancelled,
+        Slashed,
+        Void
+    }
+
+    /// @notice Why a deal ended.
+    /// Settled: Accepted (by the client), Unchallenged (the review window passed), Upheld (by the arbiter).
+    /// Cancelled: Withdrawn (by the client, or by the matcher), NotLocked (nobody locked the job in time).
+    /// Slashed: NotSubmitted (no result in time), Overturned (by the arbiter).
+    /// Void: Undecided (the arbiter could not decide), NotRuled (the arbiter did not rule in time).
+    enum Reason {
+        None,
+        Accepted,
+        Unchallenged,
+        Upheld,
+        Withdrawn,
+        NotLocked,
+        NotSubmitted,
+        Overturned,
+        Undecided,
+        NotRuled
+    }
+
+    /// @notice An arbiter's ruling on a disputed result.
+    enum Verdict {
+        Upheld,
+        Overturned,
+        Void
+    }
+
+    /// @notice What is wrong with terms, in the order in which it is checked.
+    /// ZeroClient: client is the zero address. SpecCodec: neither 0x71 nor 0x55. NotWholeGwei: minPrice, maxPrice or
+    /// collateral is not a whole number of gwei. AmountTooLarge: one of them is 2^48 gwei or more. PriceOrder: minPrice >
+    /// maxPrice. ZeroRampPeriod: rampPeriod is 0. RunFor, ReviewFor, RuleFor: out of [minWindow, MAX_WINDOW] (reviewFor
+    /// and ruleFor may be 0 without an arbiter). CallbackGas: above maxCallbackGas; in a batch: above 0.
+    enum TermsFault {
+        ZeroClient,
+        SpecCodec,
+        NotWholeGwei,
+        AmountTooLarge,
+        PriceOrder,
+        ZeroRampPeriod,
+        RunFor,
+        ReviewFor,
+        RuleFor,
+        CallbackGas
+    }
+
+    /// @notice A deal as it is stored.
+    /// @param status its state
+    /// @param reason why it ended; None while it runs
+    /// @param callbackPending a callback failed and may be retried
+    /// @param since when it was locked (Locked), submitted (Submitted) or disputed (Disputed); otherwise 0
+    /// @param provider who locked it (Locked only, otherwise zero)
+    /// @param price its price in attoFIL (Locked only, otherwise zero)
+    /// @param receipt the highest 208 bits of the EIP-712 struct hash of its {Receipt}: in Submitted, Disputed, Settled, in
+    /// Slashed for Overturned, and in Void; otherwise zero
+    struct Deal {
+        Status status;
+        Reason reason;
+        bool callbackPending;
+        uint64 since;
+        address provider;
+        uint256 price;
+        bytes26 receipt;
+    }
+
+    /// @notice Settings of a deployment, fixed for ever. Gas amounts are in the chain's own gas.
+    /// @param minWindow the shortest run, review and ruling window, in seconds (two epochs on Filecoin: 60)
+    /// @param maxCallbackGas the largest `callbackGas` that terms may ask for
+    /// @param callbackReserve gas that must remain after a callback for what follows it
+    /// @param signatureGas gas given to an ERC-1271 wallet to check a signature
+    struct Settings {
+        uint32 minWindow;
+        uint32 maxCallbackGas;
+        uint32 callbackReserve;
+        uint32 signatureGas;
+    }
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Errors, in the order of checks
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice A state-changing function was called from within a callback or a payout.
+    error Reentered();
+    /// @notice The terms may not be opened.
+    error BadTerms(TermsFault fault);
+    /// @notice No deal has these terms.
+    error UnknownJob(bytes32 jobId);
+    /// @notice This salt of this client was used or revoked before.
+    error SaltSpent(address client, uint256 salt);
+    /// @notice The deal is in a state that does not allow this.
+    error WrongState(bytes32 jobId, Status found);
+    /// @notice Only `wanted` may do this.
+    error WrongSender(address sender, address wanted);
+    /// @notice This may be done from `from` on; it is `time` now.
+    error TooEarly(uint256 time, uint256 from);
+    /// @notice This could be done until `until`; it is `time` now.
+    error TooLate(uint256 time, uint256 until);
+    /// @notice The spec has more than MAX_SPEC bytes.
+    error SpecTooLarge(uint256 size);
+    /// @notice The spec's bytes hash to `found`, not to the terms' `spec`.
+    error SpecMismatch(bytes32 found, bytes32 wanted);
+    /// @notice The zero address cannot be a provider.
+    error InvalidProvider();
+    /// @notice The price is not a whole number of gwei within [minPrice, maxPrice].
+    error PriceOutOfRange(uint256 price, uint256 minPrice, uint256 maxPrice);
+    /// @notice The result carries more than MAX_INLINE_DATA bytes.
+    error InlineTooLarge(uint256 size);
+    /// @notice The receipt is not the one this deal committed to.
+    error ReceiptMismatch(bytes32 jobId);
+    /// @notice The URL has more than MAX_URL bytes.
+    error UrlTooLarge(uint256 size);
+    /// @notice More than MAX_SALTS salts, MAX_BATCH entries or MAX_BATCH calls at once.
+    error TooMany(uint256 count);
+    /// @notice The zero address cannot receive money.
+    error InvalidRecipient();
+    /// @notice Signatures are valid on the chain of deployment only.
+    error WrongChain(uint256 chainId);
+    /// @notice The signature is not the client's.
+    error BadSignature(address client);
+    /// @notice The account's free balance is too small.
+    error InsufficientBalance(address account, uint256 balance, uint256 needed);
+    /// @notice The recipient refused the money.
+    error TransferFailed(address to);
+    /// @notice Too little gas was sent along for the promised callback.
+    error InsufficientGas(uint256 left, uint256 needed);
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Events
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice `amount` attoFIL were credited to `account`'s balance.
+    event Deposited(address indexed account, uint256 amount);
+    /// @notice `amount` attoFIL left `account`'s balance to `to`.
+    event Withdrawn(address indexed account, address indexed to, uint256 amount);
+    /// @notice A job was opened. `spec` is empty when its bytes travel elsewhere.
+    event JobOpened(bytes32 indexed jobId, address indexed client, address indexed matcher, Terms terms, bytes spec);
+    /// @notice A provider locked the job, or was awarded it.
+    event JobLocked(bytes32 indexed jobId, address indexed provider, uint256 price);
+    /// @notice The provider submitted a result.
+    event ResultSubmitted(bytes32 indexed jobId, address indexed provider, Result result);
+    /// @notice The arbiter disputes the result.
+    event JobDisputed(bytes32 indexed jobId);
+    /// @notice The provider was paid `price` and got the collateral back.
+    event JobSettled(bytes32 indexed jobId, address indexed provider, uint256 price, Reason reason);
+    /// @notice The client got the escrow back.
+    event JobCancelled(bytes32 indexed jobId, Reason reason);
+    /// @notice The provider lost the collateral: `toClient` (the price included), `toArbiter`, the rest burned.
+    event JobSlashed(
+        bytes32 indexed jobId,
+        address indexed provider,
+        uint256 toClient,
+        uint256 toArbiter,
+        uint256 toBurn,
+        Reason reason
+    );
+    /// @notice The client got the price back, the provider the collateral.
+    event JobVoided(bytes32 indexed jobId, address indexed provider, uint256 price, Reason reason);
+    /// @notice The client's callback succeeded.
+    event CallbackDelivered(bytes32 indexed jobId);
+    /// @notice The client's callback failed; anyone may {retryCallback}.
+    event CallbackFailed(bytes32 indexed jobId);
+    /// @notice A deal that was never opened was settled by the client's signature.
+    event BatchSettled(
+        bytes32 indexed jobId, address indexed client, address indexed provider, uint256 price, bytes32 output
+    );
+    /// @notice An entry of a batch was left out; `why` is the selector of the error that names the reason.
+    event BatchSkipped(bytes32 indexed jobId, bytes4 why);
+    /// @notice These salts of `client` can no longer be used.
+    event SaltsRevoked(address indexed client, uint256[] salts);
+    /// @notice The bytes of a spec, for whoever needs them.
+    event SpecPublished(bytes32 indexed spec, bytes data);
+    /// @notice `party` serves content at `url`.
+    event Announced(address indexed party, string url);
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Money
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice Credits the value sent to `account`.
+    /// @dev arguments {InvalidRecipient} when `account` is zero. Emits {Deposited}.
+    function deposit(address account) external payable;
+
+    /// @notice Pays `amount` of the sender's free balance out to `to`.
+    /// @dev arguments {InvalidRecipient}; money {InsufficientBalance}, {TransferFailed}. Emits {Withdrawn}.
+    function withdraw(address to, uint256 amount) external;
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Opening
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice Opens a job; the value sent is credited to the client first, then maxPrice goes into escrow.
+    /// @dev terms {BadTerms}; state {SaltSpent}; sender {WrongSender} unless the client; time {TooLate} (time, lockBy)
+    /// after lockBy, {TooEarly} (time, lockBy - MAX_LOCK_AHEAD) when lockBy is further ahead than that; arguments
+    /// {SpecTooLarge}, {SpecMismatch} (an empty `spec` is not compared); money {InsufficientBalance}. Spends the salt.
+    /// Emits {Deposited} when value was sent, then {JobOpened}.
+    function open(Terms calldata terms, bytes calldata spec) external payable returns (bytes32 jobId);
+
+    /// @notice Opens a job for a client who signed its terms (EIP-712; ECDSA first, then ERC-1271).
+    /// @dev as {open}, without value and without the sender check; signature {WrongChain}, {BadSignature}.
+    function openSigned(Terms calldata terms, bytes calldata spec, bytes calldata signature)
+        external
+        returns (bytes32 jobId);
+
+    /// @notice Opens a job for a client who signed its terms and locks it for the sender, in one step. If somebody opened
+    /// it before, this is {lock}.
+    /// @dev When a deal with these terms exists (whatever its state): exactly {lock}. Otherwise: terms {BadTerms}; state
+    /// {SaltSpent}; sender {WrongSender} (sender, matcher) when matcher is not zero; time as {open}, then {TooEarly} before
+    /// rampStart; arguments as {open}; signature; money: the client's maxPrice, then, after the client's refund, the
+    /// sender's collateral. Emits {JobOpened}, {JobLocked}.
+    function openSignedAndLock(Terms calldata terms, bytes calldata spec, bytes calldata signature)
+        external
+        returns (bytes32 jobId);
+
+    /// @notice Makes salts of the sender unusable. Salts that are spent already stay so.
+    /// @dev arguments {TooMany} above MAX_SALTS. Emits {SaltsRevoked}.
+    function revoke(uint256[] calldata salts) external;
+
+    // ------------------------------------------------------------------------------------------------------------
+    // The life of a deal
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice Open -> Locked, at the ramp's price now, with the sender's collateral; the client gets maxPrice - price
+    /// back.
+    /// @dev terms; state {WrongState} unless Open; sender {WrongSender} (sender, matcher) when matcher is not zero; time
+    /// {TooEarly} before rampStart, {TooLate} after lockBy; money {InsufficientBalance} of the sender for the collateral
+    /// (checked after the client's refund is credited). Emits {JobLocked}.
+    function lock(Terms calldata terms) external;
+
+    /// @notice Open -> Locked, for `provider` at `price`, with collateral from the matcher's own balance.
+    /// @dev terms; state {WrongState} unless Open; sender {WrongSender} unless the matcher (with matcher zero, nobody);
+    /// time {TooLate} after lockBy; arguments {InvalidProvider}, {PriceOutOfRange}; money {InsufficientBalance} of the
+    /// matcher (checked after the client's refund). Emits {JobLocked}.
+    function award(Terms calldata terms, address provider, uint256 price) external;
+
+    /// @notice Open -> Cancelled, by the client, or by the matcher where there is one.
+    /// @dev terms; state; sender. Emits {JobCancelled} with reason Withdrawn.
+    function cancel(Terms calldata terms) external;
+
+    /// @notice Open -> Cancelled after lockBy (NotLocked); Locked -> Slashed after lockedAt + runFor (NotSubmitted): the
+    /// client gets the price and half the collateral (rounded down), the rest is burned. By anyone.
+    /// @dev terms; state {WrongState} unless Open or Locked; time {TooEarly} (time, deadline + 1).
+    function expire(Terms calldata terms) external;
+
+    /// @notice Locked -> Submitted, by the provider.
+    /// @dev terms; state; sender; time {TooLate} after lockedAt + runFor; arguments {InlineTooLarge}. Emits
+    /// {ResultSubmitted}.
+    function submitResult(Terms calldata terms, Result calldata result) external;
+
+    /// @notice Submitted -> Settled, by the client: the provider gets price and collateral.
+    /// @dev terms; state; sender; arguments {ReceiptMismatch}. Emits {JobSettled} with reason Accepted.
+    function accept(Terms calldata terms, Receipt calldata receipt) external;
+
+    /// @notice Submitted -> Settled after submittedAt + reviewFor, by anyone: the provider gets price and collateral.
+    /// @dev terms; state; time {TooEarly} (time, deadline + 1); arguments {ReceiptMismatch}. Emits {JobSettled}
+    /// (Unchallenged).
+    function settle(Terms calldata terms, Receipt calldata receipt) external;
+
+    /// @notice Submitted -> Disputed, by the arbiter.
+    /// @dev terms; state; sender {WrongSender} unless the arbiter (with arbiter zero, nobody); time {TooLate} after
+    /// submittedAt + reviewFor. Emits {JobDisputed}.
+    function dispute(Terms calldata terms) external;
+
+    /// @notice Disputed -> Settled (Upheld), Slashed (Overturned: the client gets the price and half the collateral
+    /// rounded down, the arbiter the rest) or Void (Undecided), by the arbiter.
+    /// @dev terms; state; sender; time {TooLate} after disputedAt + ruleFor; arguments {ReceiptMismatch}.
+    function rule(Terms calldata terms, Receipt calldata receipt, Verdict verdict) external;
+
+    /// @notice Disputed -> Void (NotRuled) after disputedAt + ruleFor, by anyone: the client gets the price, the provider
+    /// the collateral.
+    /// @dev terms; state {WrongState} unless Disputed; time {TooEarly} (time, deadline + 1); arguments {ReceiptMismatch}.
+    function lapse(Terms calldata terms, Receipt calldata receipt) external;
+
+    /// @notice Tries a failed callback again, by anyone. `receipt` is compared for Settled deals only.
+    /// @dev terms; state {WrongState} unless a callback is pending; arguments {ReceiptMismatch}. Emits
+    /// {CallbackDelivered} or {CallbackFailed}.
+    function retryCallback(Terms calldata terms, Receipt calldata receipt) external;
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Many at once
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice Settles deals that were never opened: each entry moves `receipt.price` from the client's free balance to
+    /// the provider's. By anyone. An entry that cannot be settled is skipped and reported.
+    /// @dev arguments {TooMany} above MAX_BATCH; signature {WrongChain}. For each entry, in this order: terms {BadTerms}
+    /// (CallbackGas; no other bound is checked, the client having signed the outcome); state {SaltSpent}; arguments
+    /// {InvalidProvider}, {PriceOutOfRange}, {InlineTooLarge}; signature {BadSignature}; money {InsufficientBalance}. Emits
+    /// {BatchSettled} or {BatchSkipped} per entry, in order. No deal is stored: the spent salt is the record.
+    function settleBatch(BatchEntry[] calldata entries) external;
+
+    /// @notice Several calls of the sender in one transaction; the first that fails reverts all with its own error. Not
+    /// payable.
+    /// @dev arguments {TooMany} above MAX_BATCH.
+    function multicall(bytes[] calldata calls) external returns (bytes[] memory results);
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Events only
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice Emits the bytes of a spec under their sha2-256 digest.
+    /// @dev arguments {SpecTooLarge}. Emits {SpecPublished}.
+    function publishSpec(bytes calldata spec) external;
+
+    /// @notice Says where the sender serves content.
+    /// @dev arguments {UrlTooLarge}. Emits {Announced}.
+    function announce(string calldata url) external;
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Views
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @notice The job id of terms: their EIP-712 digest.
+    function jobIdOf(Terms calldata terms) external view returns (bytes32);
+    /// @notice A deal as it is stored; status None when there is none.
+    function dealOf(bytes32 jobId) external view returns (Deal memory);
+    /// @notice The highest 208 bits of the EIP-712 struct hash of a receipt: what {Deal} keeps.
+    function receiptDigest(Receipt calldata receipt) external view returns (bytes26);
+    /// @notice minPrice + (maxPrice - minPrice) * min(time - rampStart, rampPeriod) / rampPeriod, rounded down to a gwei;
+    /// minPrice before rampStart.
+    function priceAt(Terms calldata terms, uint64 time) external view returns (uint256);
+    /// @notice Free balance of an account, in attoFIL.
+    function balanceOf(address account) external view returns (uint256);
+    /// @notice attoFIL that were burned; they stay in the contract for ever.
+    function burned() external view returns (uint256);
+    /// @notice Whether a salt was used or revoked.
+    function isSpent(address client, uint256 salt) external view returns (bool);
+    /// @notice The settings of this deployment.
+    function settings() external view returns (Settings memory);
+}
+
+/// @title ILotaClient: what a contract implements to be called back
+/// @notice The market calls with exactly the `callbackGas` of the terms, ignores returned data, and takes a revert as "try
+/// again later". Check that `msg.sender` is the market.
+interface ILotaClient {
+    /// @notice The job was settled with this result.
+    function onJobResult(bytes32 jobId, ILotaMarket.Result calldata result) external;
+    /// @notice The job ended without a result that was paid for; its money is in the client's balance at the market.
+    function onJobFailed(bytes32 jobId, ILotaMarket.Reason reason) external;
+}

@@ -1,0 +1,35 @@
+//! The protocol: a function of (state, sender, command, environment).
+//!
+//! It is the same protocol as `contracts/src/interfaces/ILotaMarket.sol`, whose header is the specification; names, order of
+//! checks, errors and events are the same. Simulator wallets, the websocket mock and the memory transport wrap this model.
+
+mod command;
+mod deal;
+mod env;
+mod event;
+mod rejection;
+mod terms;
+
+pub use command::{BatchEntry, Command};
+pub use deal::{JobResult, Reason, Receipt, Status, Verdict};
+pub use env::{Env, Signed};
+pub use event::Event;
+pub use rejection::Rejection;
+pub use terms::{JobId, Settings, SpecCodec, Terms, TermsFault};
+
+/// How far ahead `lock_by` may lie when a job is opened, in seconds (365 days).
+pub const MAX_LOCK_AHEAD: u64 = 365 * 86_400;
+/// The longest run, review and ruling window, in seconds (90 days).
+pub const MAX_WINDOW: u64 = 90 * 86_400;
+/// The largest spec that travels in an event, in bytes.
+pub const MAX_SPEC: usize = 8_192;
+/// The most data a result carries inline, in bytes.
+pub const MAX_INLINE_DATA: usize = 1_024;
+/// The longest announced URL, in bytes.
+pub const MAX_URL: usize = 256;
+/// The most salts in one `revoke`.
+pub const MAX_SALTS: usize = 256;
+/// The most entries of a batch, or calls of a multicall.
+pub const MAX_BATCH: usize = 256;
+/// Amounts in terms are below this many gwei.
+pub const MAX_AMOUNT_GWEI: u64 = 1 << 48;

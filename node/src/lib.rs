@@ -1,1 +1,3 @@
-//! Stub.
+//! The daemon of a Lota provider, client or mediator.
+
+pub mod executor;

@@ -1,0 +1,180 @@
+//! What an executor is asked to do.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// One execution of one program.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Seed of everything random that the program sees; the job id. The same seed gives the same run.
+    pub seed: [u8; 32],
+    /// The program.
+    pub module: ModuleSource,
+    /// Name of the exported function to call; [`Run::COMMAND`] for a WASI command.
+    pub entry_point: String,
+    /// Arguments after the program's name (the program sees [`Run::PROGRAM_NAME`] as `argv[0]`). May be empty strings,
+    /// must not hold NUL.
+    pub args: Vec<String>,
+    /// Environment, in this order; the first `=` of a `KEY=a=b` separates name and value, so a value may hold `=`.
+    /// Names are unique, not empty, and hold neither `=` nor NUL.
+    pub env: Vec<(String, String)>,
+    /// What the program may read.
+    pub inputs: Vec<Input>,
+    /// Directories that the program may fill and that become part of the result. [`Output::default`] is `/outputs`.
+    pub outputs: Vec<Output>,
+    /// The limits that the job's specification names.
+    pub limits: Limits,
+    /// A directory of this run's own, made if missing. The result directory is made inside it, and scratch space that is
+    /// removed at the end. Nothing outside of it is ever written.
+    pub work_dir: PathBuf,
+    /// What the program's wall clock shows at its start, in seconds since the Unix epoch. Part of what makes a run
+    /// repeatable: take it from what all parties know, never from the host's clock.
+    pub epoch_seconds: u64,
+    /// Stop as soon as this much fuel is used and report [`Outcome::memory_digest`](super::Outcome::memory_digest); a
+    /// run that ends earlier reports the digest of its memory at its end. `None` runs to the end without a digest.
+    pub stop_at_fuel: Option<u64>,
+    /// Cancels the run from outside; the run then fails with
+    /// [`ExecutorError::Cancelled`](super::ExecutorError::Cancelled).
+    pub cancel: CancellationToken,
+}
+
+impl Run {
+    /// Entry point of a WASI command module.
+    pub const COMMAND: &'static str = "_start";
+    /// What the program sees as `argv[0]`.
+    pub const PROGRAM_NAME: &'static str = "job";
+
+    /// A run of `module` in `work_dir` with nothing else set: command entry point, no arguments, environment or inputs,
+    /// the default output, seed and clock zero.
+    #[must_use]
+    pub fn new(module: ModuleSource, limits: Limits, work_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            seed: [0; 32],
+            module,
+            entry_point: Self::COMMAND.to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            inputs: Vec::new(),
+            outputs: vec![Output::default()],
+            limits,
+            work_dir: work_dir.into(),
+            epoch_seconds: 0,
+            stop_at_fuel: None,
+            cancel: CancellationToken::new(),
+        }
+    }
+}
+
+/// Where the bytes of a program are.
+#[derive(Clone)]
+pub enum ModuleSource {
+    /// A file of the host; a symbolic link is not followed.
+    Path(PathBuf),
+    /// In memory.
+    Bytes(Bytes),
+}
+
+impl fmt::Debug for ModuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// A file or directory of the host that the program may read.
+///
+/// Only regular files and directories with UTF-8 names are shown; symbolic links, sockets and devices are not there for
+/// the program. The host must leave the tree unchanged while the job runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Absolute path in the program's file system, `/inputs` for instance. It may lie inside another input's directory
+    /// and then hides what that holds under the same name. Must not overlap an output or `/tmp`.
+    pub guest_path: String,
+    /// The file or directory. The last component must not be a symbolic link.
+    pub host_path: PathBuf,
+}
+
+/// A directory that the program fills and that becomes part of the result under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Name of the directory in the result: one path component, unique, and none of `stdout`, `stderr`, `exitCode`.
+    pub name: String,
+    /// Absolute path in the program's file system. It exists, empty, when the program starts.
+    pub guest_path: String,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            name: "outputs".to_owned(),
+            guest_path: "/outputs".to_owned(),
+        }
+    }
+}
+
+/// The limits of a run. All but `wall` are deterministic: hitting one is a result that anyone can confirm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Fuel: about one unit per WebAssembly instruction, host calls as the table in `docs/execution.md`. At most
+    /// [`Limits::MAX_FUEL`].
+    pub fuel: u64,
+    /// Bytes of linear memory; 64 KiB pages that do not fit wholly are not granted.
+    pub memory_bytes: u64,
+    /// Bytes of all files under the outputs and `/tmp` together, counted by their logical size at any time.
+    pub output_bytes: u64,
+    /// Files and directories under the outputs and `/tmp` together, at any time.
+    pub output_entries: u64,
+    /// Bytes of standard output.
+    pub stdout_bytes: u64,
+    /// Bytes of standard error.
+    pub stderr_bytes: u64,
+    /// Time that running (not compiling) may take on this machine. Protects the provider; see
+    /// [`Ended::WallTime`](super::Ended::WallTime).
+    pub wall: Duration,
+}
+
+impl Limits {
+    /// The largest meaningful fuel limit: the engine counts in signed 64-bit numbers.
+    pub const MAX_FUEL: u64 = i64::MAX as u64;
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Reading and compiling the program, or waiting for a place to do so.
+    #[default]
+    Preparing,
+    /// The program runs.
+    Running,
+    /// The program has ended; its result is being put together.
+    Collecting,
+    /// The result is complete.
+    Done,
+}
+
+/// How far a run has come. Figures are those of the last sample, not exact ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// What the run is doing.
+    pub phase: Phase,
+    /// Fuel used so far, as of the last call the program made.
+    pub fuel_used: u64,
+    /// Bytes of standard output so far.
+    pub stdout_bytes: u64,
+    /// Bytes of standard error so far.
+    pub stderr_bytes: u64,
+    /// Bytes of files so far, outputs and `/tmp` together.
+    pub output_bytes: u64,
+    /// Files and directories so far, outputs and `/tmp` together.
+    pub output_entries: u64,
+}
+
+/// Where progress goes: the latest sample replaces the one before, so a slow reader costs nothing.
+pub type ProgressSink = watch::Sender<Progress>;

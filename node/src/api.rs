@@ -1,0 +1,3 @@
+//! The daemon's HTTP API on loopback.
+
+pub mod types;

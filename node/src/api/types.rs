@@ -1,0 +1,363 @@
+//! What travels over the daemon's HTTP API, as JSON: times are RFC 3339, amounts are attoFIL as decimal strings, ids are `0x`
+//! and 64 hex digits.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use lota_market::{
+    Address, AttoFil, Time,
+    model::{JobId, Reason, Status},
+};
+use serde::{Deserialize, Serialize};
+
+/// Unix seconds as the RFC 3339 time that JSON carries.
+#[must_use]
+pub fn rfc3339(time: Time) -> Timestamp {
+    i64::try_from(time.0).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// `GET /v1/node`: who this daemon is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its name: the folder under `$LOTA_HOME/nodes/`.
+    pub name: String,
+    /// Version of the software.
+    pub version: String,
+    /// The account it acts as.
+    pub party: Address,
+    /// Whether it runs jobs for others.
+    pub provider: bool,
+    /// The market it is connected to.
+    pub market: MarketInfo,
+    /// Where it serves content.
+    pub gateway: String,
+    /// Timestamp of the newest block it has seen.
+    pub head: Timestamp,
+    /// Bytes of blocks in its store.
+    pub store_bytes: u64,
+    /// The limit of its store, in bytes.
+    pub store_capacity: u64,
+}
+
+/// The market a daemon is connected to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MarketInfo {
+    /// EVM chain id.
+    pub chain_id: u64,
+    /// Address of the market's contract.
+    pub contract: Address,
+    /// The shortest window that terms may name, in seconds.
+    pub min_window: u32,
+}
+
+/// `POST /v1/jobs`: a job to be opened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// The job specification (see docs/spec.md).
+    pub spec: serde_json::Value,
+    /// What the client offers and asks; what is left out is the daemon's default.
+    #[serde(default)]
+    pub terms: TermsRequest,
+    /// A name that makes the request idempotent: the same name twice opens one job. At most 100 printable characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// The terms of a job as a person names them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermsRequest {
+    /// Price at the start of the ramp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_price: Option<AttoFil>,
+    /// Price at its end; this much is put in escrow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<AttoFil>,
+    /// How long the price rises, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp_period: Option<u64>,
+    /// How long providers may lock the job, in seconds from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_for: Option<u64>,
+    /// How long the provider may take from lock to result, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_for: Option<u32>,
+    /// How long the result may be reviewed, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_for: Option<u32>,
+    /// What the provider stakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collateral: Option<AttoFil>,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobSummary {
+    /// Its id.
+    pub id: JobId,
+    /// Its state.
+    pub status: Status,
+    /// Why it ended; `none` while it runs.
+    pub reason: Reason,
+    /// What it is doing, in a few words for a person.
+    pub phase: String,
+    /// Who pays.
+    pub client: Address,
+    /// Who runs it, once it is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Address>,
+    /// Its price, once it is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<AttoFil>,
+    /// The escrow: the highest price.
+    pub max_price: AttoFil,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it last changed.
+    pub updated: Timestamp,
+    /// CID of its output, once a result was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Its exit code, once a result was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u32>,
+    /// Whether this daemon holds a verified copy of the output.
+    pub output_verified: bool,
+    /// Labels of its spec.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `GET /v1/jobs`: one page of jobs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<JobSummary>,
+    /// Pass it as `after` for the next page; none: this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Query of `GET /v1/jobs`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobQuery {
+    /// Everybody's jobs that this daemon has seen, not only its own.
+    pub all: bool,
+    /// Only jobs in this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+    /// At most this many (default 50, at most 1000).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where the page before this one ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// `GET /v1/jobs/{id}`: all there is to say about a job. `{id}` may be a unique prefix of at least 4 hex digits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// The job as in a list.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// Its terms.
+    pub terms: TermsInfo,
+    /// Its spec, if this daemon has it; feeds `lota job submit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<serde_json::Value>,
+    /// What happened to it on the market, in order.
+    pub events: Vec<JobEvent>,
+    /// Where the money of this job is or went.
+    pub money: MoneyInfo,
+    /// Who took or refused it, and why.
+    pub decisions: Vec<Decision>,
+    /// The result, once one was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultInfo>,
+    /// What went wrong on this daemon's side, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Terms for a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TermsInfo {
+    /// The client's salt, decimal.
+    pub salt: String,
+    /// CID of the spec.
+    pub spec: String,
+    /// Price at the start of the ramp.
+    pub min_price: AttoFil,
+    /// Price at its end.
+    pub max_price: AttoFil,
+    /// When the ramp starts.
+    pub ramp_start: Timestamp,
+    /// How long the price rises, in seconds.
+    pub ramp_period: u64,
+    /// Until when it may be locked.
+    pub lock_by: Timestamp,
+    /// Run window, in seconds.
+    pub run_for: u32,
+    /// Review window, in seconds.
+    pub review_for: u32,
+    /// Ruling window, in seconds.
+    pub rule_for: u32,
+    /// The provider's stake.
+    pub collateral: AttoFil,
+    /// Who awards it, if not the first to lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matcher: Option<Address>,
+    /// Who rules on disputes, if anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arbiter: Option<Address>,
+    /// Gas of the callback.
+    pub callback_gas: u32,
+}
+
+/// One thing that happened to a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobEvent {
+    /// When.
+    pub time: Timestamp,
+    /// The block it is in.
+    pub block: u64,
+    /// The event's name, as in the contract.
+    pub name: String,
+    /// In a few words for a person.
+    pub text: String,
+}
+
+/// Where the money of a job is or went. All zero amounts are left out by the command line, not here.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MoneyInfo {
+    /// Held by the market for the price.
+    pub in_escrow: AttoFil,
+    /// Held by the market as the provider's stake.
+    pub collateral_held: AttoFil,
+    /// Paid to the provider (without the collateral that came back).
+    pub paid_to_provider: AttoFil,
+    /// Given back to the client (of the escrow).
+    pub returned_to_client: AttoFil,
+    /// Collateral given to the client as compensation.
+    pub compensation: AttoFil,
+    /// Collateral given to the arbiter.
+    pub to_arbiter: AttoFil,
+    /// Collateral burned.
+    pub burned: AttoFil,
+}
+
+/// What a provider decided about a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// Who.
+    pub provider: Address,
+    /// A name for it, if it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `considering`, `waiting`, `refused`, `locking`, `lost`, `won`, `silent`.
+    pub decision: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A submitted result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResultInfo {
+    /// CID of the output directory.
+    pub output: String,
+    /// Exit code.
+    pub exit_code: u32,
+    /// Fuel used.
+    pub fuel_used: u64,
+    /// Inline data, hex with 0x.
+    pub inline_data: String,
+    /// Who ran it.
+    pub provider: Address,
+    /// Where the provider serves it, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+}
+
+/// `GET /v1/wallet`: the account's money.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WalletInfo {
+    /// The account.
+    pub address: Address,
+    /// Money outside the market.
+    pub wallet: AttoFil,
+    /// Free balance in the market.
+    pub market: AttoFil,
+}
+
+/// `POST /v1/wallet/deposit` and `/v1/wallet/withdraw`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveMoney {
+    /// How much.
+    pub amount: AttoFil,
+    /// Withdrawals: to whom; the account itself when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Address>,
+}
+
+/// `POST /v1/content` (body: a CAR): what was stored and pinned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    /// The CAR's roots; all are pinned.
+    pub roots: Vec<String>,
+    /// Blocks in it.
+    pub blocks: u64,
+    /// Bytes of these blocks.
+    pub bytes: u64,
+}
+
+/// `GET /v1/content/{cid}[/path]?list=true`: one entry of a directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContentEntry {
+    /// Its name.
+    pub name: String,
+    /// Its CID.
+    pub cid: String,
+    /// `file`, `directory`, `raw` or another codec's name.
+    pub kind: String,
+    /// Bytes of the file, or of all below the directory's root block as its links say.
+    pub size: u64,
+}
+
+/// `GET /v1/parties`: someone who announced where content is served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Party {
+    /// Who.
+    pub address: Address,
+    /// Where.
+    pub url: String,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApiError {
+    /// A stable name: `not_found`, `ambiguous`, `invalid`, `insufficient_balance`, `conflict`, `unauthorized`, `unavailable`, `internal`.
+    pub code: String,
+    /// What was wrong, with which value, and what to do.
+    pub message: String,
+    /// Every problem, where there are several (invalid specs).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// `$LOTA_HOME/api.json` (mode 0600): where the daemon is and what proves that one may speak to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApiFile {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// Sent as `Authorization: Bearer TOKEN`.
+    pub token: String,
+    /// Process id of the daemon, for messages.
+    pub pid: u32,
+    /// Name of the node.
+    pub node: String,
+}

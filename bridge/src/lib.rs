@@ -1,1 +1,14 @@
-//! Stub.
+//! How a process reaches a Lota market.
+//!
+//! [`Transport`] is the only way anything outside `lota-market` sees a market: an ordered stream of [`Update`]s from any
+//! [`Cursor`], and [`Transport::submit`], which is idempotent on the key of the effect. [`memory`] runs the protocol's model
+//! in the process; all transports pass the same conformance suite. [`eip712`] is what parties sign.
+//!
+//! Deliberately absent: what a party does about an event (that is `lota_market::agent`), and any database (that is the
+//! node's; this crate asks for small traits).
+
+pub mod eip712;
+pub mod transport;
+
+pub use alloy::signers::local::PrivateKeySigner;
+pub use transport::{Cursor, Head, Landed, MarketRef, SubmitError, Transport, TransportError, Update, UpdateStream};

@@ -1,0 +1,313 @@
+//! The [`Transport`] trait: what a party sees of a market and how its commands get there.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use lota_market::{
+    Address, AttoFil, B256, Bytes, Time, U256,
+    agent::EffectKey,
+    model::{Command, Event, JobId, Receipt, Rejection, Settings, Terms},
+};
+use serde::{Deserialize, Serialize};
+
+/// Which market this is: the domain of everything that is signed for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MarketRef {
+    /// The chain's id (EIP-155).
+    pub chain_id: u64,
+    /// The market's contract; of a market without a chain, a name of 20 bytes.
+    pub contract: Address,
+    /// The settings it was deployed with.
+    pub settings: Settings,
+}
+
+/// A position in the market's log: right after event number `index` of a block (counted from 1, events of this market only),
+/// or, with `index` 0, before the block's first event.
+///
+/// Positions are ordered by `(block, index)` within one fork; `block_hash` says which fork. Two events of one transaction, and
+/// two transactions of one block, have different positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Number of the block; block 0 is the market's beginning and has no events.
+    pub block: u64,
+    /// Its hash.
+    pub block_hash: B256,
+    /// How many of the block's events lie before this position.
+    pub index: u32,
+}
+
+impl Cursor {
+    /// What positions of one fork are ordered by.
+    #[must_use]
+    pub const fn position(&self) -> (u64, u32) {
+        (self.block, self.index)
+    }
+
+    /// Whether this position lies above `to`, so that a rewind to `to` undoes it; above `None` lies everything.
+    #[must_use]
+    pub fn is_above(&self, to: Option<&Self>) -> bool {
+        to.is_none_or(|to| self.position() > to.position())
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block {} ({}), event {}", self.block, self.block_hash, self.index)
+    }
+}
+
+/// The newest block of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number.
+    pub block: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Its timestamp; where time passes between blocks (memory), the market's time now.
+    pub time: Time,
+}
+
+/// What [`Transport::updates`] yields.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Update {
+    /// Something happened.
+    Event {
+        /// The position right after it: store it together with what came of the event, and resume from it.
+        cursor: Cursor,
+        /// Timestamp of its block.
+        time: Time,
+        /// Hash of the transaction it is from.
+        transaction: B256,
+        /// What happened.
+        event: Event,
+    },
+    /// Every event up to `cursor` has been yielded, and this is the market's time. Comes when the replay has caught up, and
+    /// then as time passes; never between two events of one block.
+    Head {
+        /// How far the log has been yielded (on a chain: the newest block that is deep enough); a place to resume from.
+        cursor: Cursor,
+        /// The newest block, however deep: its time is *now* for deadlines.
+        latest: Head,
+    },
+    /// The chain was reorganised: every event above `to` that was yielded before is undone (all of them when it is `None`).
+    /// What follows continues from `to`.
+    Rewind {
+        /// The highest position that still holds.
+        to: Option<Cursor>,
+    },
+}
+
+/// A stream of updates; see [`Transport::updates`].
+pub type UpdateStream = BoxStream<'static, Result<Update, TransportError>>;
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Landed {
+    /// Hash of the transaction.
+    pub transaction: B256,
+    /// The position right after its last event. It may still be undone by a reorganisation.
+    pub cursor: Cursor,
+    /// Timestamp of its block.
+    pub time: Time,
+    /// Its events, in order.
+    pub events: Vec<Event>,
+}
+
+/// Why the market cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// It cannot be reached now; trying again later may help.
+    #[error("the market cannot be reached: {0}")]
+    Unavailable(String),
+    /// The other side is another chain than the configured one.
+    #[error(
+        "the RPC endpoint serves chain {found}, but chain {wanted} is configured; change the URL or the network preset"
+    )]
+    WrongChain {
+        /** The configured chain id. */
+        wanted: u64,
+        /** The one that answered. */
+        found: u64,
+    },
+    /// There is no market at the configured address.
+    #[error("no Lota market answers at {contract} on chain {chain_id}: {problem}; check the contract's address")]
+    NoMarket {
+        /** The configured address. */
+        contract: Address,
+        /** The chain's id. */
+        chain_id: u64,
+        /** What was found instead. */
+        problem: String,
+    },
+    /// The other side answered something that this version does not understand.
+    #[error("the market's answer cannot be understood: {0}")]
+    Malformed(String),
+    /// What must be kept between restarts could not be read or written.
+    #[error("the log cannot be kept: {0}")]
+    Storage(String),
+    /// The signing key cannot be used.
+    #[error("the key of {party} cannot sign: {problem}")]
+    Signer {
+        /** Whose key. */
+        party: Address,
+        /** Why not. */
+        problem: String,
+    },
+}
+
+impl TransportError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// Why a command did not land.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The market refuses it: its word for now. The key is not used up.
+    #[error("the market refuses: {0}")]
+    Rejected(Rejection),
+    /// The key was used for another command (or the same with another value) before.
+    #[error("the key `{key}` was used by {party} for another command before; every effect needs a key of its own")]
+    KeyReused {
+        /** Whose key. */
+        party: Address,
+        /** The key. */
+        key: EffectKey,
+    },
+    /// The party's account outside the market holds too little for the value and the fees. Sending resumes by itself, on the
+    /// next call, once there is enough.
+    #[error("{account} holds {wallet} outside the market and needs {needed} for the value and the fees; send it more")]
+    Unaffordable {
+        /** Whose account. */
+        account: Address,
+        /** What is there. */
+        wallet: AttoFil,
+        /** What is needed. */
+        needed: AttoFil,
+    },
+    /// Value was sent with a command that takes none.
+    #[error("{value} was sent with a command that takes no money; only deposit and open do")]
+    NotPayable {
+        /** The value. */
+        value: AttoFil,
+    },
+    /// The command has more bytes than [`MAX_COMMAND`], or nests deeper than [`MAX_NESTING`].
+    #[error("the command is too large: {0}; split it")]
+    TooLarge(String),
+    /// The signature is not the sender's.
+    #[error("the command of {sender} is signed by somebody else ({problem})")]
+    WrongSigner {
+        /** Who is said to send. */
+        sender: Address,
+        /** What is wrong. */
+        problem: String,
+    },
+    /// It failed for a reason the protocol does not know; sending it again unchanged will not help.
+    #[error("the command failed: {0}")]
+    Failed(String),
+    /// It is not known whether it landed. Submitting again under the same key is harmless and finds out.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl SubmitError {
+    /// Whether the same call may succeed later without anybody changing the command.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_temporary(),
+            Self::Unaffordable { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// The most bytes of one encoded command.
+pub const MAX_COMMAND: usize = 1 << 20;
+/// How deep multicalls may be nested in each other.
+pub const MAX_NESTING: usize = 4;
+
+/// Whether a command takes money: `Deposit` and `Open` do, outside a multicall.
+#[must_use]
+pub const fn is_payable(command: &Command) -> bool {
+    matches!(command, Command::Deposit { .. } | Command::Open { .. })
+}
+
+/// A party's way to one market: what happens there, in order, and how its commands get there.
+///
+/// Implementations share a conformance suite, so that nothing above depends on which one it is.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Which market this is.
+    fn market(&self) -> MarketRef;
+
+    /// Whose commands this transport signs and sends.
+    fn party(&self) -> Address;
+
+    /// The market's log from right after `from` (from its beginning, if `None`), then what happens live.
+    ///
+    /// Each event comes once and in order. If `from` is on a fork that is gone, or the chain is reorganised meanwhile, an
+    /// [`Update::Rewind`] comes first. The stream is pulled: a slow reader loses nothing and makes nothing grow.
+    ///
+    /// # Errors
+    /// A temporary error ([`TransportError::is_temporary`]) is news, not the end: the stream goes on from where it was when it
+    /// is polled again. Any other error is the stream's last item.
+    fn updates(&self, from: Option<Cursor>) -> UpdateStream;
+
+    /// Gets a command to the market and waits until it landed in a block. `value` is money from outside the market
+    /// ([`wallet`](Self::wallet)), for `Deposit` and `Open` only.
+    ///
+    /// Idempotent on (party, `key`): called again, at the same time, or after a restart, it lands once, and every call
+    /// returns what it came to. When a reorganisation undid it, calling again sends it again. Dropping the future does not
+    /// undo anything.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]. After a rejection the key may be tried again.
+    async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError>;
+
+    /// The newest block, however deep.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn head(&self) -> Result<Head, TransportError>;
+
+    /// Free balance of an account in the market.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn balance(&self, account: Address) -> Result<AttoFil, TransportError>;
+
+    /// Native money of an account outside the market.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError>;
+
+    /// Whether a client's salt was used or revoked.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn is_spent(&self, client: Address, salt: U256) -> Result<bool, TransportError>;
+
+    /// The id that a job with these terms has in this market.
+    fn job_id(&self, terms: &Terms) -> JobId {
+        crate::eip712::job_id(&self.market(), terms)
+    }
+
+    /// The party's signature over terms, as `openSigned` and `openSignedAndLock` take it (65 bytes: r, s, v).
+    ///
+    /// # Errors
+    /// [`TransportError::Signer`].
+    async fn sign_terms(&self, terms: &Terms) -> Result<Bytes, TransportError>;
+
+    /// The party's signature over `Acceptance(bytes32 jobId,Receipt receipt)`, as `settleBatch` takes it.
+    ///
+    /// # Errors
+    /// [`TransportError::Signer`].
+    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt) -> Result<Bytes, TransportError>;
+}

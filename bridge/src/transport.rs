@@ -69,6 +69,7 @@ pub struct Head {
 }
 
 /// What [`Transport::updates`] yields.
+#[expect(clippy::large_enum_variant, reason = "nearly every update of a replay is an event")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Update {

@@ -3,18 +3,33 @@
 //! It is the same protocol as `contracts/src/interfaces/ILotaMarket.sol`, whose header is the specification; names, order of
 //! checks, errors and events are the same. Simulator wallets, the websocket mock and the memory transport wrap this model.
 
+mod batch;
+mod callback;
 mod command;
 mod deal;
+mod discriminant;
 mod env;
 mod event;
+mod ledger;
+mod life;
+mod market;
+mod opening;
+mod pairs;
 mod rejection;
+mod selector;
+mod stage;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 pub use command::{BatchEntry, Command};
-pub use deal::{JobResult, Reason, Receipt, Status, Verdict};
+pub use deal::{Deal, JobResult, Reason, Receipt, Status, Verdict};
+pub use discriminant::UnknownDiscriminant;
 pub use env::{Env, Signed};
 pub use event::Event;
+pub use market::Market;
 pub use rejection::Rejection;
+pub use selector::INSUFFICIENT_GAS;
 pub use terms::{JobId, Settings, SpecCodec, Terms, TermsFault};
 
 /// How far ahead `lock_by` may lie when a job is opened, in seconds (365 days).

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
-use crate::money::AttoFil;
+use crate::{money::AttoFil, time::Time};
 
 /// What a provider says a job came to: `ILotaMarket.Result`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +27,38 @@ pub struct Receipt {
     pub price: AttoFil,
     /// The submitted result.
     pub result: JobResult,
+}
+
+/// A deal as it is stored: `ILotaMarket.Deal`, with the receipt itself where the contract keeps its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Deal<'a> {
+    /// Its state.
+    pub status: Status,
+    /// Why it ended; [`Reason::None`] while it runs.
+    pub reason: Reason,
+    /// A callback failed and may be retried.
+    pub callback_pending: bool,
+    /// When it was locked (Locked), submitted (Submitted) or disputed (Disputed); otherwise 0.
+    pub since: Time,
+    /// Who locked it (Locked only, otherwise zero; later the receipt names the provider).
+    pub provider: Address,
+    /// Its price (Locked only, otherwise zero; later the receipt names the price).
+    pub price: AttoFil,
+    /// What it came to: in Submitted, Disputed, Settled, in Slashed for Overturned, and in Void; otherwise none.
+    pub receipt: Option<&'a Receipt>,
+}
+
+impl Deal<'static> {
+    /// The deal that there is not.
+    pub const NONE: Self = Self {
+        status: Status::None,
+        reason: Reason::None,
+        callback_pending: false,
+        since: Time(0),
+        provider: Address::ZERO,
+        price: AttoFil::ZERO,
+        receipt: None,
+    };
 }
 
 /// The life of a deal; the discriminants are those of `ILotaMarket.Status`.
@@ -89,6 +121,20 @@ pub enum Reason {
     Undecided,
     /// Void: the arbiter did not rule in time.
     NotRuled,
+}
+
+impl Reason {
+    /// The final status that this reason leads to; [`Status::None`] for none.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        match self {
+            Self::None => Status::None,
+            Self::Accepted | Self::Unchallenged | Self::Upheld => Status::Settled,
+            Self::Withdrawn | Self::NotLocked => Status::Cancelled,
+            Self::NotSubmitted | Self::Overturned => Status::Slashed,
+            Self::Undecided | Self::NotRuled => Status::Void,
+        }
+    }
 }
 
 /// An arbiter's ruling; the discriminants are those of `ILotaMarket.Verdict`.

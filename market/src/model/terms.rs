@@ -5,7 +5,11 @@ use core::fmt;
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-use crate::{money::AttoFil, time::Time};
+use super::{MAX_AMOUNT_GWEI, MAX_WINDOW, Rejection};
+use crate::{
+    money::{AttoFil, GWEI},
+    time::Time,
+};
 
 /// A job's id: the EIP-712 digest of its [`Terms`] in the market's domain. In JSON: `0x` and 64 hex digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,6 +89,96 @@ pub struct Terms {
     pub callback_gas: u32,
 }
 
+impl Terms {
+    /// The first thing that is wrong with these terms under a market's settings; `None` when they may be opened.
+    #[must_use]
+    pub fn fault(&self, settings: &Settings) -> Option<TermsFault> {
+        if self.client.is_zero() {
+            return Some(TermsFault::ZeroClient);
+        }
+        if SpecCodec::from_code(self.spec_codec).is_none() {
+            return Some(TermsFault::SpecCodec);
+        }
+        if !(self.min_price.is_whole_gwei() && self.max_price.is_whole_gwei() && self.collateral.is_whole_gwei()) {
+            return Some(TermsFault::NotWholeGwei);
+        }
+        let limit = AttoFil::from_gwei(MAX_AMOUNT_GWEI).0;
+        if self.min_price.0 >= limit || self.max_price.0 >= limit || self.collateral.0 >= limit {
+            return Some(TermsFault::AmountTooLarge);
+        }
+        if self.min_price.0 > self.max_price.0 {
+            return Some(TermsFault::PriceOrder);
+        }
+        if self.ramp_period == 0 {
+            return Some(TermsFault::ZeroRampPeriod);
+        }
+        let reviewed = !self.arbiter.is_zero();
+        if !settings.allows_window(self.run_for) {
+            return Some(TermsFault::RunFor);
+        }
+        if !(settings.allows_window(self.review_for) || self.review_for == 0 && !reviewed) {
+            return Some(TermsFault::ReviewFor);
+        }
+        if !(settings.allows_window(self.rule_for) || self.rule_for == 0 && !reviewed) {
+            return Some(TermsFault::RuleFor);
+        }
+        if self.callback_gas > settings.max_callback_gas {
+            return Some(TermsFault::CallbackGas);
+        }
+        None
+    }
+
+    /// The ramp's price at a time: `min_price + (max_price - min_price) * min(time - ramp_start, ramp_period) / ramp_period`,
+    /// rounded down to a gwei; `min_price` before `ramp_start`.
+    ///
+    /// Total also on terms that [`Terms::fault`] refuses, where the contract's view reverts: a ramp without length is over
+    /// at once, and prices in the wrong order do not rise.
+    #[must_use]
+    pub fn price_at(&self, time: Time) -> AttoFil {
+        let rise = self.max_price.saturating_sub(self.min_price).0;
+        let elapsed = time.since(self.ramp_start).min(self.ramp_period);
+        let risen = if elapsed == self.ramp_period {
+            rise
+        } else {
+            // Below 2^192; the quotient is below `rise`.
+            (U256::from(rise) * U256::from(elapsed) / U256::from(self.ramp_period)).saturating_to()
+        };
+        let price = self.min_price.0.saturating_add(risen);
+        AttoFil(price - price % GWEI)
+    }
+
+    /// Refuses a price that is not a whole number of gwei within the terms' range.
+    ///
+    /// # Errors
+    /// [`Rejection::PriceOutOfRange`].
+    pub const fn check_price(&self, price: AttoFil) -> Result<(), Rejection> {
+        let Self { min_price, max_price, .. } = *self;
+        if price.is_whole_gwei() && min_price.0 <= price.0 && price.0 <= max_price.0 {
+            Ok(())
+        } else {
+            Err(Rejection::PriceOutOfRange { price, min_price, max_price })
+        }
+    }
+
+    /// Until when the result must be there, of a deal locked at `locked_at`.
+    #[must_use]
+    pub const fn run_by(&self, locked_at: Time) -> Time {
+        locked_at.after(self.run_for as u64)
+    }
+
+    /// Until when a result submitted at `submitted_at` may be disputed.
+    #[must_use]
+    pub const fn review_by(&self, submitted_at: Time) -> Time {
+        submitted_at.after(self.review_for as u64)
+    }
+
+    /// Until when the arbiter may rule on a dispute of `disputed_at`.
+    #[must_use]
+    pub const fn rule_by(&self, disputed_at: Time) -> Time {
+        disputed_at.after(self.rule_for as u64)
+    }
+}
+
 /// Settings of a deployment, fixed for ever: `ILotaMarket.Settings`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
@@ -92,6 +186,13 @@ pub struct Settings {
     pub min_window: u32,
     /// The largest `callback_gas` that terms may ask for, in the chain's gas.
     pub max_callback_gas: u32,
+}
+
+impl Settings {
+    /// Whether a window of this many seconds is neither too short nor too long.
+    const fn allows_window(&self, seconds: u32) -> bool {
+        self.min_window <= seconds && seconds as u64 <= MAX_WINDOW
+    }
 }
 
 /// What is wrong with terms, in the order in which it is checked.

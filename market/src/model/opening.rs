@@ -1,0 +1,170 @@
+//! Opening deals, and making sure that no salt opens two.
+
+use alloy_primitives::{Address, Bytes, U256};
+
+use super::{
+    Env, Event, JobId, MAX_LOCK_AHEAD, MAX_SALTS, MAX_SPEC, Market, Rejection, Signed, Terms, market::Outcome,
+    stage::Stage,
+};
+use crate::{money::AttoFil, time::Time};
+
+impl Market {
+    pub(super) fn open<E: Env>(
+        &mut self,
+        sender: Address,
+        value: AttoFil,
+        terms: &Terms,
+        spec: &Bytes,
+        env: &E,
+        emit: &mut impl FnMut(Event),
+    ) -> Outcome {
+        self.check_unopened(terms)?;
+        let client = terms.client;
+        if sender != client {
+            return Err(Rejection::WrongSender { sender, wanted: client });
+        }
+        check_lock_by(terms, env.now())?;
+        check_spec(terms, spec, env)?;
+        self.ledger.require_room(sender, value)?;
+        let balance = AttoFil(self.balance(client).0.saturating_add(value.0));
+        if balance < terms.max_price {
+            return Err(Rejection::InsufficientBalance { account: client, balance, needed: terms.max_price });
+        }
+        if value != AttoFil::ZERO {
+            self.ledger.totals.pay_in(value);
+            self.ledger.credit(client, value);
+            emit(Event::Deposited { account: client, amount: value });
+        }
+        self.ledger.debit(client, terms.max_price)?;
+        self.opened(env.job_id(terms), terms, spec, emit);
+        Ok(())
+    }
+
+    pub(super) fn open_signed<E: Env>(
+        &mut self,
+        terms: &Terms,
+        spec: &Bytes,
+        signature: &Bytes,
+        env: &E,
+        emit: &mut impl FnMut(Event),
+    ) -> Outcome {
+        self.check_unopened(terms)?;
+        check_lock_by(terms, env.now())?;
+        check_spec(terms, spec, env)?;
+        let job = env.job_id(terms);
+        check_signature(job, terms, signature, env)?;
+        self.ledger.debit(terms.client, terms.max_price)?;
+        self.opened(job, terms, spec, emit);
+        Ok(())
+    }
+
+    pub(super) fn open_signed_and_lock<E: Env>(
+        &mut self,
+        sender: Address,
+        terms: &Terms,
+        spec: &Bytes,
+        signature: &Bytes,
+        env: &E,
+        emit: &mut impl FnMut(Event),
+    ) -> Outcome {
+        let job = env.job_id(terms);
+        if self.ledger.stage(job).is_ok() {
+            return self.lock(sender, terms, env, emit);
+        }
+        self.check_unopened(terms)?;
+        if !terms.matcher.is_zero() {
+            return Err(Rejection::WrongSender { sender, wanted: terms.matcher });
+        }
+        let now = env.now();
+        check_lock_by(terms, now)?;
+        if now < terms.ramp_start {
+            return Err(Rejection::TooEarly { time: now, from: terms.ramp_start });
+        }
+        check_spec(terms, spec, env)?;
+        check_signature(job, terms, signature, env)?;
+
+        let price = terms.price_at(now);
+        let before = self.ledger.require(terms.client, terms.max_price)?;
+        if sender == terms.client {
+            let balance = before.saturating_sub(price);
+            if balance < terms.collateral {
+                return Err(Rejection::InsufficientBalance { account: sender, balance, needed: terms.collateral });
+            }
+        }
+        self.ledger.debit(sender, terms.collateral)?;
+        self.ledger.debit(terms.client, price)?;
+        self.ledger.totals.hold(price, terms.collateral);
+        self.ledger.spend(terms.client, terms.salt);
+        self.ledger.enter(job, Stage::Locked { since: now, provider: sender, price });
+        emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
+        emit(Event::JobLocked { job, provider: sender, price });
+        Ok(())
+    }
+
+    pub(super) fn revoke(&mut self, sender: Address, salts: &[U256], emit: &mut impl FnMut(Event)) -> Outcome {
+        if salts.len() > MAX_SALTS {
+            return Err(Rejection::TooMany(salts.len() as u64));
+        }
+        for salt in salts {
+            self.ledger.spend(sender, *salt);
+        }
+        emit(Event::SaltsRevoked { client: sender, salts: salts.to_vec() });
+        Ok(())
+    }
+
+    /// Terms and state of a deal that is to be opened.
+    fn check_unopened(&self, terms: &Terms) -> Outcome {
+        if let Some(fault) = terms.fault(&self.settings) {
+            return Err(Rejection::BadTerms(fault));
+        }
+        if self.ledger.is_spent(terms.client, terms.salt) {
+            return Err(Rejection::SaltSpent { client: terms.client, salt: terms.salt });
+        }
+        Ok(())
+    }
+
+    /// The effects of opening, after the client's escrow was taken.
+    fn opened(&mut self, job: JobId, terms: &Terms, spec: &Bytes, emit: &mut impl FnMut(Event)) {
+        self.ledger.totals.hold(terms.max_price, AttoFil::ZERO);
+        self.ledger.spend(terms.client, terms.salt);
+        self.ledger.enter(job, Stage::Open);
+        emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
+    }
+}
+
+/// `lock_by` has not passed and is not too far ahead.
+const fn check_lock_by(terms: &Terms, now: Time) -> Outcome {
+    let lock_by = terms.lock_by;
+    if now.0 > lock_by.0 {
+        return Err(Rejection::TooLate { time: now, until: lock_by });
+    }
+    if lock_by.since(now) > MAX_LOCK_AHEAD {
+        return Err(Rejection::TooEarly { time: now, from: Time(lock_by.0.saturating_sub(MAX_LOCK_AHEAD)) });
+    }
+    Ok(())
+}
+
+/// The spec's bytes, if there are any, are those that the terms name.
+fn check_spec<E: Env>(terms: &Terms, spec: &Bytes, env: &E) -> Outcome {
+    if spec.is_empty() {
+        return Ok(());
+    }
+    if spec.len() > MAX_SPEC {
+        return Err(Rejection::SpecTooLarge(spec.len() as u64));
+    }
+    let found = env.spec_digest(spec);
+    if found != terms.spec {
+        return Err(Rejection::SpecMismatch { found, wanted: terms.spec });
+    }
+    Ok(())
+}
+
+fn check_signature<E: Env>(job: JobId, terms: &Terms, signature: &Bytes, env: &E) -> Outcome {
+    if let Some(chain) = env.foreign_chain() {
+        return Err(Rejection::WrongChain(chain));
+    }
+    if !env.signature_valid(terms.client, &Signed::Terms(job), signature) {
+        return Err(Rejection::BadSignature(terms.client));
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Tests of the protocol as a whole.
+
+mod script;
+mod transitions;

@@ -1,0 +1,200 @@
+//! A scripted environment, and the parties and terms that the tests use.
+
+use core::hash::{Hash, Hasher};
+use std::hash::DefaultHasher;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+
+use crate::{
+    model::{Command, Deal, Env, Event, JobId, JobResult, Market, Reason, Receipt, Rejection, Settings, Signed, Terms},
+    money::AttoFil,
+    time::Time,
+};
+
+/// What the environment does, as far as the model may ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    pub(crate) now: Time,
+    pub(crate) value: AttoFil,
+    pub(crate) foreign_chain: Option<u64>,
+    pub(crate) payouts: bool,
+    pub(crate) callbacks: bool,
+    /// Every callback that was made, and every payout.
+    pub(crate) calls: Vec<(Address, JobId, u32, Result<JobResult, Reason>)>,
+    pub(crate) paid: AttoFil,
+}
+
+/// 32 bytes that stand for a value.
+pub(crate) fn digest<T: Hash + ?Sized>(value: &T) -> B256 {
+    let mut word = [0; 32];
+    for (part, chunk) in word.chunks_exact_mut(8).enumerate() {
+        let mut hasher = DefaultHasher::new();
+        part.hash(&mut hasher);
+        value.hash(&mut hasher);
+        chunk.copy_from_slice(&hasher.finish().to_be_bytes());
+    }
+    B256::from(word)
+}
+
+pub(crate) fn job_of(terms: &Terms) -> JobId {
+    JobId(digest(terms))
+}
+
+/// The signature of a client over its terms.
+pub(crate) fn sign_terms(terms: &Terms) -> Bytes {
+    Bytes::copy_from_slice(digest(&(terms.client, job_of(terms))).as_slice())
+}
+
+/// The signature of a client over an acceptance.
+pub(crate) fn sign_acceptance(terms: &Terms, receipt: &Receipt) -> Bytes {
+    Bytes::copy_from_slice(digest(&(terms.client, job_of(terms), receipt)).as_slice())
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            now: START,
+            value: AttoFil::ZERO,
+            foreign_chain: None,
+            payouts: true,
+            callbacks: true,
+            calls: Vec::new(),
+            paid: AttoFil::ZERO,
+        }
+    }
+}
+
+impl Env for Script {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn value(&self) -> AttoFil {
+        self.value
+    }
+
+    fn job_id(&self, terms: &Terms) -> JobId {
+        job_of(terms)
+    }
+
+    fn spec_digest(&self, spec: &Bytes) -> B256 {
+        digest(spec)
+    }
+
+    fn foreign_chain(&self) -> Option<u64> {
+        self.foreign_chain
+    }
+
+    fn signature_valid(&self, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+        let wanted = match what {
+            Signed::Terms(job) => digest(&(client, *job)),
+            Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
+        };
+        signature.as_ref() == wanted.as_slice()
+    }
+
+    fn payout_accepted(&mut self, _to: Address, amount: AttoFil) -> bool {
+        if self.payouts {
+            self.paid = self.paid.checked_add(amount).expect("payouts fit");
+        }
+        self.payouts
+    }
+
+    fn callback_succeeds(
+        &mut self,
+        client: Address,
+        job: JobId,
+        gas: u32,
+        outcome: Result<&JobResult, Reason>,
+    ) -> bool {
+        self.calls.push((client, job, gas, outcome.cloned()));
+        self.callbacks
+    }
+}
+
+pub(crate) const START: Time = Time(1_800_000_000);
+pub(crate) const CLIENT: Address = Address::repeat_byte(0xc1);
+pub(crate) const PROVIDER: Address = Address::repeat_byte(0xb0);
+pub(crate) const MATCHER: Address = Address::repeat_byte(0x3a);
+pub(crate) const ARBITER: Address = Address::repeat_byte(0xa2);
+pub(crate) const STRANGER: Address = Address::repeat_byte(0x57);
+pub(crate) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
+
+pub(crate) fn gwei(amount: u64) -> AttoFil {
+    AttoFil::from_gwei(amount)
+}
+
+/// Terms at a ramp from 100 to 200 gwei over 100 seconds from START, with an arbiter and a callback; collateral 51 gwei.
+pub(crate) fn terms(salt: u64) -> Terms {
+    Terms {
+        client: CLIENT,
+        salt: U256::from(salt),
+        spec: digest(&spec()),
+        spec_codec: 0x71,
+        min_price: gwei(100),
+        max_price: gwei(200),
+        ramp_start: START,
+        ramp_period: 100,
+        lock_by: START.after(1_000),
+        run_for: 100,
+        review_for: 200,
+        rule_for: 300,
+        collateral: gwei(51),
+        matcher: Address::ZERO,
+        arbiter: ARBITER,
+        callback_gas: 500_000,
+    }
+}
+
+pub(crate) fn spec() -> Bytes {
+    Bytes::from_static(b"a spec")
+}
+
+pub(crate) fn result() -> JobResult {
+    JobResult { output: B256::repeat_byte(7), exit_code: 3, fuel_used: 1_000, inline_data: Bytes::from_static(b"42") }
+}
+
+/// A market, its environment, and what came out of it so far.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    pub(crate) market: Market,
+    pub(crate) env: Script,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Scene {
+    /// Client, provider, matcher and arbiter own 1000 gwei each.
+    pub(crate) fn new() -> Self {
+        let mut scene = Self { market: Market::new(SETTINGS), env: Script::default(), events: Vec::new() };
+        for account in [CLIENT, PROVIDER, MATCHER, ARBITER] {
+            scene.pay(STRANGER, gwei(1_000), &Command::Deposit { account }).expect("deposits are accepted");
+        }
+        scene.events.clear();
+        scene
+    }
+
+    pub(crate) fn at(&mut self, now: Time) -> &mut Self {
+        self.env.now = now;
+        self
+    }
+
+    pub(crate) fn act(&mut self, sender: Address, command: &Command) -> Result<(), Rejection> {
+        self.market.apply(sender, command, &mut self.env, &mut |event| self.events.push(event))
+    }
+
+    pub(crate) fn pay(&mut self, sender: Address, value: AttoFil, command: &Command) -> Result<(), Rejection> {
+        self.env.value = value;
+        let outcome = self.act(sender, command);
+        self.env.value = AttoFil::ZERO;
+        outcome
+    }
+
+    /// The events since the last call.
+    pub(crate) fn news(&mut self) -> Vec<Event> {
+        core::mem::take(&mut self.events)
+    }
+
+    pub(crate) fn deal(&self, terms: &Terms) -> Deal<'_> {
+        self.market.deal(job_of(terms))
+    }
+}

@@ -168,15 +168,15 @@ pub fn signed_digest(market: &MarketRef, what: &Signed<'_>) -> B256 {
     }
 }
 
-/// Whose ECDSA signature this is; `None` when it is nobody's. As the contract does it: 65 bytes r, s, v, with v 27 or 28 and
-/// s in the lower half of the curve's order (EIP-2), so that a signature has one form only.
+/// Whose ECDSA signature this is; `None` when it is nobody's. As the contract does it: 65 bytes (r, s, v with v 27 or 28) or
+/// 64 (EIP-2098), and the lower s of the two that would do (EIP-2).
 #[must_use]
 pub fn recover(digest: &B256, signature: &[u8]) -> Option<Address> {
-    let v = *signature.get(64)?;
-    if !matches!(v, 27 | 28) {
-        return None;
-    }
-    let signature = Signature::from_raw(signature).ok()?;
+    let signature = match signature {
+        compact if compact.len() == 64 => Signature::from_erc2098(compact),
+        [.., 27 | 28] if signature.len() == 65 => Signature::from_raw(signature).ok()?,
+        _ => return None,
+    };
     if signature.normalize_s().is_some() {
         return None;
     }
@@ -240,5 +240,153 @@ impl SignedCommand {
     #[must_use]
     pub fn signer(&self, market: &MarketRef) -> Option<Address> {
         recover(&self.digest(market), &self.signature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_market::{Time, U256, model::Settings};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Made by ethers' `TypedDataEncoder`, an implementation that shares no code with ours.
+    const VECTORS: &str = include_str!("../fixtures/eip712.json");
+    const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+    fn text(value: &Value) -> String {
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    }
+
+    fn read<T: std::str::FromStr>(value: &Value) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        text(value).parse().expect("vectors are well formed")
+    }
+
+    fn amount(value: &Value) -> AttoFil {
+        AttoFil(read(value))
+    }
+
+    struct Case {
+        market: MarketRef,
+        terms: Terms,
+        receipt: Receipt,
+        command: SignedCommand,
+        expected: Value,
+    }
+
+    fn cases() -> Vec<Case> {
+        let vectors: Value = serde_json::from_str(VECTORS).expect("vectors are JSON");
+        vectors["cases"].as_array().expect("there are cases").iter().map(case).collect()
+    }
+
+    fn case(case: &Value) -> Case {
+        let (t, r, c) = (&case["terms"], &case["receipt"], &case["command"]);
+        Case {
+            market: MarketRef {
+                chain_id: read(&case["chainId"]),
+                contract: read(&case["contract"]),
+                settings: Settings { min_window: 60, max_callback_gas: 0 },
+            },
+            terms: Terms {
+                client: read(&t["client"]),
+                salt: read::<U256>(&t["salt"]),
+                spec: read(&t["spec"]),
+                spec_codec: read(&t["specCodec"]),
+                min_price: amount(&t["minPrice"]),
+                max_price: amount(&t["maxPrice"]),
+                ramp_start: Time(read(&t["rampStart"])),
+                ramp_period: read(&t["rampPeriod"]),
+                lock_by: Time(read(&t["lockBy"])),
+                run_for: read(&t["runFor"]),
+                review_for: read(&t["reviewFor"]),
+                rule_for: read(&t["ruleFor"]),
+                collateral: amount(&t["collateral"]),
+                matcher: read(&t["matcher"]),
+                arbiter: read(&t["arbiter"]),
+                callback_gas: read(&t["callbackGas"]),
+            },
+            receipt: Receipt {
+                provider: read(&r["provider"]),
+                price: amount(&r["price"]),
+                result: JobResult {
+                    output: read(&r["result"]["output"]),
+                    exit_code: read(&r["result"]["exitCode"]),
+                    fuel_used: read(&r["result"]["fuelUsed"]),
+                    inline_data: read(&r["result"]["inlineData"]),
+                },
+            },
+            command: SignedCommand {
+                sender: read(&c["sender"]),
+                key: EffectKey::named(&text(&c["key"])),
+                value: amount(&c["value"]),
+                command: read(&c["command"]),
+                signature: read(&case["expected"]["commandSignature"]),
+            },
+            expected: case["expected"].clone(),
+        }
+    }
+
+    #[test]
+    fn every_digest_is_what_ethers_computes() {
+        for Case { market, terms, receipt, command, expected } in cases() {
+            let job = job_id(&market, &terms);
+            assert_eq!(domain(&market).separator(), read::<B256>(&expected["domainSeparator"]));
+            assert_eq!(terms_hash(&terms), read::<B256>(&expected["termsHash"]));
+            assert_eq!(job.0, read::<B256>(&expected["jobId"]));
+            assert_eq!(result_hash(&receipt.result), read::<B256>(&expected["resultHash"]));
+            assert_eq!(receipt_hash(&receipt), read::<B256>(&expected["receiptHash"]));
+            assert_eq!(receipt_digest(&receipt).to_vec(), read::<Bytes>(&expected["receiptDigest"]).to_vec());
+            assert_eq!(acceptance_digest(&market, job, &receipt), read::<B256>(&expected["acceptanceDigest"]));
+            assert_eq!(command.digest(&market), read::<B256>(&expected["commandDigest"]));
+        }
+    }
+
+    #[test]
+    fn signatures_are_those_of_ethers_and_recover_to_the_signer() {
+        let signer: PrivateKeySigner = KEY.parse().expect("a valid key");
+        for Case { market, terms, receipt, command, expected } in cases() {
+            let job = job_id(&market, &terms);
+            for (digest, name) in [
+                (signed_digest(&market, &Signed::Terms(job)), "termsSignature"),
+                (signed_digest(&market, &Signed::Acceptance(job, &receipt)), "acceptanceSignature"),
+                (command.digest(&market), "commandSignature"),
+            ] {
+                let signature = sign(&signer, &digest).expect("the key signs");
+                assert_eq!(signature, read::<Bytes>(&expected[name]), "{name}");
+                assert_eq!(recover(&digest, &signature), Some(signer.address()), "{name}");
+                assert_ne!(recover(&B256::ZERO, &signature), Some(signer.address()), "{name}");
+            }
+            assert_eq!(command.signer(&market), Some(signer.address()));
+        }
+    }
+
+    #[test]
+    fn a_signature_is_taken_in_two_forms_and_no_other() {
+        let signer: PrivateKeySigner = KEY.parse().expect("a valid key");
+        let digest = B256::repeat_byte(7);
+        let whole = signer.sign_hash_sync(&digest).expect("the key signs");
+        let bytes = whole.as_bytes();
+        assert_eq!(recover(&digest, &bytes), Some(signer.address()));
+        assert_eq!(recover(&digest, &whole.as_erc2098()), Some(signer.address()));
+
+        let mut bare_parity = bytes;
+        bare_parity[64] -= 27;
+        let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
+            .expect("the order of secp256k1");
+        let high_s = Signature::new(whole.r(), order - whole.s(), !whole.v()).as_bytes();
+        for (wrong, why) in [
+            (bare_parity.to_vec(), "v 0 or 1"),
+            (high_s.to_vec(), "the higher s"),
+            (bytes[..63].to_vec(), "too short"),
+            ([bytes.as_slice(), &[0]].concat(), "too long"),
+            (vec![], "empty"),
+            (vec![0; 65], "zeros"),
+            ([[0; 64].as_slice(), &[27]].concat(), "zero r and s"),
+        ] {
+            assert_eq!(recover(&digest, &wrong), None, "{why}");
+        }
     }
 }

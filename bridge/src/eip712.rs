@@ -4,7 +4,7 @@
 //! markets without a chain take in place of a transaction.
 
 use alloy::{
-    primitives::{Signature, U256 as Word},
+    primitives::{FixedBytes, Signature, U256 as Word},
     signers::{SignerSync, local::PrivateKeySigner},
     sol_types::{Eip712Domain, SolStruct},
 };
@@ -141,10 +141,8 @@ pub fn receipt_hash(receipt: &Receipt) -> B256 {
 
 /// The highest 208 bits of a receipt's struct hash: what the market stores of it.
 #[must_use]
-pub fn receipt_digest(receipt: &Receipt) -> [u8; 26] {
-    let mut digest = [0; 26];
-    digest.copy_from_slice(&receipt_hash(receipt)[..26]);
-    digest
+pub fn receipt_digest(receipt: &Receipt) -> FixedBytes<26> {
+    FixedBytes::from_slice(&receipt_hash(receipt)[..26])
 }
 
 /// The id of a job: the digest of its terms, which is also what its client signs.
@@ -338,7 +336,7 @@ mod tests {
             assert_eq!(job.0, read::<B256>(&expected["jobId"]));
             assert_eq!(result_hash(&receipt.result), read::<B256>(&expected["resultHash"]));
             assert_eq!(receipt_hash(&receipt), read::<B256>(&expected["receiptHash"]));
-            assert_eq!(receipt_digest(&receipt).to_vec(), read::<Bytes>(&expected["receiptDigest"]).to_vec());
+            assert_eq!(receipt_digest(&receipt), read::<FixedBytes<26>>(&expected["receiptDigest"]));
             assert_eq!(acceptance_digest(&market, job, &receipt), read::<B256>(&expected["acceptanceDigest"]));
             assert_eq!(command.digest(&market), read::<B256>(&expected["commandDigest"]));
         }

@@ -8,7 +8,11 @@
 //! node's; this crate asks for small traits).
 
 pub mod eip712;
+pub mod encoding;
+pub mod memory;
 pub mod transport;
 
 pub use alloy::signers::local::PrivateKeySigner;
-pub use transport::{Cursor, Head, Landed, MarketRef, SubmitError, Transport, TransportError, Update, UpdateStream};
+pub use transport::{
+    Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, Update, UpdateStream,
+};

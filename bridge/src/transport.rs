@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use alloy::primitives::FixedBytes;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
-    model::{Command, Event, JobId, Receipt, Rejection, Settings, Terms},
+    model::{Command, Deal, Event, JobId, Reason, Receipt, Rejection, Settings, Status, Terms},
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,48 @@ pub struct Head {
     pub hash: B256,
     /// Its timestamp; where time passes between blocks (memory), the market's time now.
     pub time: Time,
+}
+
+/// A deal as the market stores it: `ILotaMarket.Deal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StoredDeal {
+    /// Its state; [`Status::None`] when there is no such deal.
+    pub status: Status,
+    /// Why it ended; [`Reason::None`] while it runs.
+    pub reason: Reason,
+    /// A callback failed and may be retried.
+    pub callback_pending: bool,
+    /// When it was locked (Locked), submitted (Submitted) or disputed (Disputed); otherwise 0.
+    pub since: Time,
+    /// Who locked it (Locked only, otherwise zero).
+    pub provider: Address,
+    /// Its price (Locked only, otherwise zero).
+    pub price: AttoFil,
+    /// [Digest](crate::eip712::receipt_digest) of its receipt: in Submitted, Disputed, Settled, in Slashed for Overturned,
+    /// and in Void; otherwise zeros.
+    pub receipt: FixedBytes<26>,
+}
+
+impl StoredDeal {
+    /// What a chain would store of the model's deal.
+    #[must_use]
+    pub fn of(deal: &Deal<'_>) -> Self {
+        Self {
+            status: deal.status,
+            reason: deal.reason,
+            callback_pending: deal.callback_pending,
+            since: deal.since,
+            provider: deal.provider,
+            price: deal.price,
+            receipt: deal.receipt.map(crate::eip712::receipt_digest).unwrap_or_default(),
+        }
+    }
+
+    /// Whether `receipt` is the one this deal committed to.
+    #[must_use]
+    pub fn committed_to(&self, receipt: &Receipt) -> bool {
+        self.receipt == crate::eip712::receipt_digest(receipt)
+    }
 }
 
 /// What [`Transport::updates`] yields.
@@ -288,6 +331,12 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// If the market cannot be reached.
     async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError>;
+
+    /// A deal as it is stored, in the newest block.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn deal(&self, job: JobId) -> Result<StoredDeal, TransportError>;
 
     /// Whether a client's salt was used or revoked.
     ///

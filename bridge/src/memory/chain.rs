@@ -1,0 +1,340 @@
+//! A chain of one market: many parties, one log.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lota_market::{
+    Address, AttoFil, U256,
+    agent::EffectKey,
+    model::{JobId, Market},
+};
+use tokio::sync::watch;
+
+use super::{
+    Accounts, CallbackScript, Clock, Entry, Genesis, Ledger, LedgerError, MemoryLedger, MemoryTransport, SystemClock,
+    state::{Answers, Origin, State},
+};
+use crate::{
+    PrivateKeySigner,
+    eip712::SignedCommand,
+    encoding,
+    transport::{Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, TransportError, Update},
+};
+
+/// What a chain is run with.
+#[derive(Clone)]
+pub struct Options {
+    /// Where it takes its time from.
+    pub clock: Arc<dyn Clock>,
+    /// What contracts answer.
+    pub script: Arc<dyn CallbackScript>,
+    /// The most blocks; the log then takes no more.
+    pub max_blocks: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), script: Arc::new(Accounts), max_blocks: 1 << 24 }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("script", &self.script)
+            .field("max_blocks", &self.max_blocks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a chain cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The log cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The log is that of another market.
+    #[error("the log was begun with other {what}; use the settings it was begun with, or begin a new log")]
+    OtherGenesis {
+        /** What differs. */
+        what: &'static str,
+    },
+}
+
+struct Kept {
+    state: State,
+    ledger: Box<dyn Ledger>,
+    /// Set when the log and the state may differ.
+    broken: Option<String>,
+}
+
+struct Inner {
+    market: MarketRef,
+    options: Options,
+    kept: Mutex<Kept>,
+    changes: watch::Sender<u64>,
+}
+
+/// A market without a chain; see [the module](super). Clones are the same chain.
+#[derive(Clone)]
+pub struct Chain(Arc<Inner>);
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("market", &self.0.market).finish_non_exhaustive()
+    }
+}
+
+fn same_genesis(wanted: &Genesis, found: &Genesis) -> Result<(), ChainError> {
+    let what = if wanted.market.chain_id != found.market.chain_id {
+        "a chain id"
+    } else if wanted.market.contract != found.market.contract {
+        "a contract address"
+    } else if wanted.market.settings != found.market.settings {
+        "settings"
+    } else if wanted.funds != found.funds {
+        "funds"
+    } else {
+        return Ok(());
+    };
+    Err(ChainError::OtherGenesis { what })
+}
+
+/// Brings the state to where an entry says it is.
+fn replay(state: &mut Option<State>, entry: Entry) -> Result<(), LedgerError> {
+    let block = state.as_ref().map_or(0, |state| state.height() + 1);
+    let inconsistent = |problem: String| LedgerError::Inconsistent { block, problem };
+    let (hash, landed) = match (state.as_mut(), entry) {
+        (None, Entry::Genesis(genesis)) => {
+            *state = Some(State::new(genesis));
+            return Ok(());
+        }
+        (Some(state), Entry::Rewind { to }) => return state.rewind(to).map_err(inconsistent),
+        (Some(state), Entry::Command { time, signed, answers, hash }) => {
+            (hash, state.replay(time, signed, answers).map_err(inconsistent)?)
+        }
+        (Some(state), Entry::Fund { time, account, amount, hash }) => (hash, state.fund(time, account, amount)),
+        (None, _) => return Err(inconsistent("it does not start with the beginning".into())),
+        (Some(_), Entry::Genesis(_)) => return Err(inconsistent("there is a second beginning".into())),
+    };
+    if hash != landed.cursor.block_hash {
+        return Err(inconsistent(format!(
+            "the log says {hash}, but {} comes out; it was written by a version with another protocol",
+            landed.cursor.block_hash
+        )));
+    }
+    Ok(())
+}
+
+impl Chain {
+    /// Opens the chain that `ledger` holds, or begins it there. The log's own time of beginning counts.
+    ///
+    /// # Errors
+    /// When the log cannot be read, does not add up, or was begun with another genesis.
+    pub fn open(genesis: Genesis, mut ledger: impl Ledger, options: Options) -> Result<Self, ChainError> {
+        let mut state = None;
+        ledger.load(&mut |entry| replay(&mut state, entry))?;
+        let state = match state {
+            Some(state) => {
+                same_genesis(&genesis, &state.genesis)?;
+                state
+            }
+            None => {
+                ledger.append(&Entry::Genesis(genesis.clone()))?;
+                State::new(genesis)
+            }
+        };
+        Ok(Self(Arc::new(Inner {
+            market: state.genesis.market,
+            options,
+            kept: Mutex::new(Kept { state, ledger: Box::new(ledger), broken: None }),
+            changes: watch::Sender::new(0),
+        })))
+    }
+
+    /// A chain that lives as long as the process.
+    ///
+    /// # Errors
+    /// None in practice; the signature is that of [`open`](Self::open).
+    pub fn in_memory(genesis: Genesis, options: Options) -> Result<Self, ChainError> {
+        Self::open(genesis, MemoryLedger::default(), options)
+    }
+
+    /// A party's transport.
+    #[must_use]
+    pub fn connect(&self, signer: PrivateKeySigner) -> MemoryTransport {
+        MemoryTransport::new(self.clone(), signer)
+    }
+
+    /// Which market this is.
+    #[must_use]
+    pub fn market(&self) -> MarketRef {
+        self.0.market
+    }
+
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.options.clock
+    }
+
+    /// Changes whenever the log does.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Whoever panicked held a state that `broken` or the next replay judges; refusing to read helps nobody.
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes after `from`, at most `limit` updates (at least one): a rewind, events, or the head when there are none.
+    #[must_use]
+    pub fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update> {
+        let now = self.0.options.clock.now();
+        self.kept().state.read(from, limit.max(1), now)
+    }
+
+    /// The newest block, and the time.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let now = self.0.options.clock.now();
+        self.kept().state.head(now)
+    }
+
+    /// Native money of an account.
+    #[must_use]
+    pub fn wallet(&self, account: Address) -> AttoFil {
+        self.kept().state.wallet(account)
+    }
+
+    /// Free balance of an account in the market.
+    #[must_use]
+    pub fn balance(&self, account: Address) -> AttoFil {
+        self.kept().state.market.balance(account)
+    }
+
+    /// A deal as it is stored.
+    #[must_use]
+    pub fn deal(&self, job: JobId) -> StoredDeal {
+        StoredDeal::of(&self.kept().state.market.deal(job))
+    }
+
+    /// Whether a salt was used or revoked.
+    #[must_use]
+    pub fn is_spent(&self, client: Address, salt: U256) -> bool {
+        self.kept().state.market.is_spent(client, salt)
+    }
+
+    /// A copy of the market's state.
+    #[must_use]
+    pub fn snapshot(&self) -> Market {
+        self.kept().state.market.clone()
+    }
+
+    /// Executes a signed command: one block when it is accepted, nothing otherwise. Blocks while the log is written.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub fn execute(&self, signed: &SignedCommand) -> Result<Landed, SubmitError> {
+        let command = encoding::decode(&signed.command, signed.value)?;
+        if signed.key != EffectKey::named(signed.key.as_str()) || signed.key.as_str().is_empty() {
+            return Err(SubmitError::Failed(format!(
+                "the effect's key is empty, longer than {} bytes, or not printable ASCII",
+                EffectKey::MAX_LEN
+            )));
+        }
+        match signed.signer(&self.0.market) {
+            Some(signer) if signer == signed.sender => {}
+            found => {
+                let problem = found.map_or_else(|| "it is no signature".into(), |found| format!("by {found}"));
+                return Err(SubmitError::WrongSigner { sender: signed.sender, problem });
+            }
+        }
+        let Options { clock, script, .. } = &self.0.options;
+        let mut kept = self.kept();
+        if let Some(landed) = kept.state.find(signed)? {
+            return Ok(landed);
+        }
+        self.check_open(&kept)?;
+        let landed = kept.state.execute(clock.now(), signed.clone(), &command, Answers::Ask(&**script))?;
+        self.keep(&mut kept)?;
+        Ok(landed)
+    }
+
+    /// Gives an account native money from nowhere: a faucet. Blocks while the log is written.
+    ///
+    /// # Errors
+    /// When the log is full or cannot be written.
+    pub fn fund(&self, account: Address, amount: AttoFil) -> Result<Landed, SubmitError> {
+        let now = self.0.options.clock.now();
+        let mut kept = self.kept();
+        self.check_open(&kept)?;
+        let landed = kept.state.fund(now, account, amount);
+        self.keep(&mut kept)?;
+        Ok(landed)
+    }
+
+    /// A reorganisation: drops the newest `blocks` blocks (all but the beginning, if there are fewer). What they held may be
+    /// submitted again. Blocks while everything is executed again and the log is written.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn rewind(&self, blocks: u64) -> Result<(), SubmitError> {
+        let mut kept = self.kept();
+        let to = kept.state.height().saturating_sub(blocks);
+        if let Some(problem) = &kept.broken {
+            return Err(TransportError::Storage(problem.clone()).into());
+        }
+        kept.state.rewind(to).map_err(SubmitError::Failed)?;
+        self.append(&mut kept, &Entry::Rewind { to })
+    }
+
+    fn check_open(&self, kept: &Kept) -> Result<(), SubmitError> {
+        if let Some(problem) = &kept.broken {
+            return Err(TransportError::Storage(problem.clone()).into());
+        }
+        if kept.state.height() >= self.0.options.max_blocks {
+            return Err(SubmitError::Failed(format!(
+                "the log is full ({} blocks); begin a new one",
+                self.0.options.max_blocks
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes the newest block to the log.
+    fn keep(&self, kept: &mut Kept) -> Result<(), SubmitError> {
+        let block = kept.state.newest();
+        let (time, hash) = (block.time, block.hash);
+        let entry = match block.origin.clone() {
+            Origin::Command { signed, answers } => Entry::Command { time, signed, answers, hash },
+            Origin::Fund { account, amount } => Entry::Fund { time, account, amount, hash },
+            Origin::Genesis => return Ok(()),
+        };
+        self.append(kept, &entry)
+    }
+
+    fn append(&self, kept: &mut Kept, entry: &Entry) -> Result<(), SubmitError> {
+        if let Err(error) = kept.ledger.append(entry) {
+            // What was executed is not in the log: nobody may build on it. A restart reads what the log holds.
+            let problem = format!("{}; restart, once the cause is removed", chain_of(&error));
+            kept.broken = Some(problem.clone());
+            return Err(TransportError::Storage(problem).into());
+        }
+        self.0.changes.send_modify(|change| *change += 1);
+        Ok(())
+    }
+}
+
+/// An error and its causes in one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

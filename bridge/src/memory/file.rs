@@ -1,0 +1,243 @@
+//! A log in a file: append-only, checked, one process at a time.
+//!
+//! The file begins with 8 bytes of magic and 4 of format version. Each entry is a header of 12 bytes (length of the body;
+//! first 8 bytes of the sha2-256 of that length and the entry's offset) and a body (DAG-CBOR, then 8 bytes of its sha2-256).
+//! All integers are big-endian. The header's check makes a torn tail, which is cut off on opening, different from damage in
+//! the middle, which is an error.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{Entry, Ledger, LedgerError};
+use crate::transport::MAX_COMMAND;
+
+const MAGIC: [u8; 8] = *b"LOTALEDG";
+/// The format version that is written, and the newest that is read.
+pub const FORMAT_VERSION: u32 = 1;
+/// The most bytes of one entry: a command and what belongs to it.
+pub const MAX_ENTRY: usize = MAX_COMMAND + 64 * 1024;
+
+const PREAMBLE: u64 = 12;
+const CHECK: usize = 8;
+const HEADER: usize = 4 + CHECK;
+
+/// When a written entry reaches the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// Before it is acknowledged: it survives a power cut.
+    #[default]
+    EveryEntry,
+    /// When the operating system likes: it survives a crash of the process.
+    OperatingSystem,
+}
+
+/// A log in a file; see the module's documentation.
+#[derive(Debug)]
+pub struct FileLedger {
+    file: File,
+    path: PathBuf,
+    end: u64,
+    sync: SyncPolicy,
+}
+
+fn check(parts: &[&[u8]]) -> [u8; CHECK] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    let mut short = [0; CHECK];
+    short.copy_from_slice(&hasher.finalize()[..CHECK]);
+    short
+}
+
+/// What stands at an offset.
+enum Found {
+    Entry(Vec<u8>),
+    End,
+    /// The write of the last entry was not completed.
+    Torn,
+    Damaged(String),
+}
+
+/// Reads into `buffer` what there is; the number of bytes read.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn read_entry(reader: &mut impl Read, offset: u64, size: u64) -> io::Result<Found> {
+    let left = size - offset;
+    let mut header = [0; HEADER];
+    match fill(reader, &mut header)? {
+        0 => return Ok(Found::End),
+        read if read < HEADER => return Ok(Found::Torn),
+        _ => {}
+    }
+    let (length, header_check) = header.split_at(4);
+    if header_check != check(&[length, &offset.to_be_bytes()]) {
+        // A file system may have grown the file before it wrote the bytes: zeros to the end are a torn tail.
+        let mut rest = [0; 4096];
+        let mut zeros = header.iter().all(|byte| *byte == 0);
+        while zeros {
+            let read = fill(reader, &mut rest)?;
+            if read == 0 {
+                return Ok(Found::Torn);
+            }
+            zeros = rest.iter().take(read).all(|byte| *byte == 0);
+        }
+        return Ok(Found::Damaged("the header of an entry does not match its checksum".into()));
+    }
+    let length = length.iter().fold(0usize, |value, byte| (value << 8) | usize::from(*byte));
+    if length > MAX_ENTRY {
+        return Ok(Found::Damaged(format!("an entry claims {length} bytes")));
+    }
+    let whole = HEADER + length + CHECK;
+    let mut body = vec![0; length + CHECK];
+    if fill(reader, &mut body)? < body.len() {
+        return Ok(Found::Torn);
+    }
+    let (content, body_check) = body.split_at(length);
+    if body_check != check(&[content]) {
+        return Ok(if whole as u64 == left {
+            Found::Torn
+        } else {
+            Found::Damaged("an entry does not match its checksum".into())
+        });
+    }
+    body.truncate(length);
+    Ok(Found::Entry(body))
+}
+
+impl FileLedger {
+    /// Opens the log at `path`, or begins one there, and locks it. A torn tail is cut off.
+    ///
+    /// # Errors
+    /// See [`LedgerError`]; a file that is no log, is newer, or is damaged is left as it is.
+    pub fn open(path: impl AsRef<Path>, sync: SyncPolicy) -> Result<Self, LedgerError> {
+        let path = path.as_ref().to_owned();
+        let failed = |action| {
+            let path = path.clone();
+            move |source| LedgerError::Io { action, path, source }
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed("opening"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse { path }),
+            Err(TryLockError::Error(source)) => return Err(failed("locking")(source)),
+        }
+        let mut preamble = [0; PREAMBLE as usize];
+        let read = fill(&mut file, &mut preamble).map_err(failed("reading"))?;
+        let (magic, version) = preamble.split_at(MAGIC.len());
+        let whole = read == preamble.len();
+        if whole && magic == MAGIC {
+            let found = version.iter().fold(0u32, |value, byte| (value << 8) | u32::from(*byte));
+            if found > FORMAT_VERSION {
+                return Err(LedgerError::NewerVersion { path, found, supported: FORMAT_VERSION });
+            }
+            if found == 0 {
+                return Err(LedgerError::NotALedger { path });
+            }
+        } else if !whole
+            && MAGIC.iter().chain(&FORMAT_VERSION.to_be_bytes()).zip(&preamble).take(read).all(|(a, b)| a == b)
+        {
+            // A new file, or one whose first write was torn.
+            file.set_len(0).map_err(failed("emptying"))?;
+            file.seek(SeekFrom::Start(0)).map_err(failed("seeking in"))?;
+            let begin = [MAGIC.as_slice(), &FORMAT_VERSION.to_be_bytes()].concat();
+            file.write_all(&begin).map_err(failed("writing"))?;
+            file.sync_all().map_err(failed("syncing"))?;
+        } else {
+            return Err(LedgerError::NotALedger { path });
+        }
+        let mut ledger = Self { file, path, end: PREAMBLE, sync };
+        ledger.scan(|_, _| Ok(()))?;
+        Ok(ledger)
+    }
+
+    fn io(&self, action: &'static str) -> impl FnOnce(io::Error) -> LedgerError + use<> {
+        let path = self.path.clone();
+        move |source| LedgerError::Io { action, path, source }
+    }
+
+    fn damaged(&self, offset: u64, problem: String) -> LedgerError {
+        LedgerError::Damaged { path: self.path.clone(), offset, problem }
+    }
+
+    /// Walks over all entries, cuts a torn tail off, and remembers where the next entry goes.
+    fn scan(&mut self, mut visit: impl FnMut(u64, &[u8]) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+        let size = self.file.metadata().map_err(self.io("examining"))?.len();
+        self.file.seek(SeekFrom::Start(PREAMBLE)).map_err(self.io("seeking in"))?;
+        let mut reader = BufReader::new(&self.file);
+        let mut offset = PREAMBLE;
+        loop {
+            match read_entry(&mut reader, offset, size).map_err(self.io("reading"))? {
+                Found::Entry(body) => {
+                    visit(offset, &body)?;
+                    offset += (HEADER + body.len() + CHECK) as u64;
+                }
+                Found::End => break,
+                Found::Torn => {
+                    tracing::warn!(path = %self.path.display(), offset, bytes = size - offset,
+                        "the last entry of the log was not completely written; it is cut off");
+                    self.file.set_len(offset).map_err(self.io("truncating"))?;
+                    self.file.sync_all().map_err(self.io("syncing"))?;
+                    break;
+                }
+                Found::Damaged(problem) => return Err(self.damaged(offset, problem)),
+            }
+        }
+        self.end = offset;
+        Ok(())
+    }
+}
+
+impl Ledger for FileLedger {
+    fn load(&mut self, visit: &mut dyn FnMut(Entry) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+        let path = self.path.clone();
+        self.scan(|offset, body| {
+            let entry = serde_ipld_dagcbor::from_slice(body).map_err(|error| LedgerError::Damaged {
+                path: path.clone(),
+                offset,
+                problem: format!("an entry cannot be read ({error})"),
+            })?;
+            visit(entry)
+        })
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<(), LedgerError> {
+        let body = serde_ipld_dagcbor::to_vec(entry)
+            .map_err(|error| self.damaged(self.end, format!("an entry cannot be encoded ({error})")))?;
+        let length = match u32::try_from(body.len()) {
+            Ok(length) if body.len() <= MAX_ENTRY => length.to_be_bytes(),
+            _ => return Err(LedgerError::TooLarge { size: body.len(), limit: MAX_ENTRY }),
+        };
+        let header_check = check(&[&length, &self.end.to_be_bytes()]);
+        let bytes = [length.as_slice(), &header_check, &body, &check(&[&body])].concat();
+        self.file.seek(SeekFrom::Start(self.end)).map_err(self.io("seeking in"))?;
+        self.file.write_all(&bytes).map_err(self.io("writing"))?;
+        if self.sync == SyncPolicy::EveryEntry {
+            self.file.sync_data().map_err(self.io("syncing"))?;
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}

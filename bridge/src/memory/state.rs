@@ -1,0 +1,347 @@
+//! What a chain holds: blocks, the market, native wallets. Pure: the same entries give the same state and hashes.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    vec,
+};
+
+use lota_market::{
+    Address, AttoFil, B256, Bytes, Time,
+    agent::EffectKey,
+    model::{Command, Env, Event, JobId, JobResult, Market, Reason, Signed, Terms},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{CallbackScript, Genesis};
+use crate::{
+    eip712::{self, SignedCommand},
+    transport::{Cursor, Head, Landed, MarketRef, SubmitError, Update},
+};
+
+/// Dropped blocks that are remembered, so that a reader who stands on one is led back to the fork.
+pub(super) const MAX_ORPHANS: usize = 4_096;
+
+/// What a block is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Genesis,
+    Command { signed: SignedCommand, answers: Vec<bool> },
+    Fund { account: Address, amount: AttoFil },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub hash: B256,
+    pub time: Time,
+    pub transaction: B256,
+    pub origin: Origin,
+    pub events: Vec<Event>,
+}
+
+/// How contracts answer: asked now, or as they once did.
+pub(super) enum Answers<'a> {
+    Ask(&'a dyn CallbackScript),
+    Recorded(vec::IntoIter<bool>),
+}
+
+struct ChainEnv<'a> {
+    market: MarketRef,
+    now: Time,
+    value: AttoFil,
+    answers: Answers<'a>,
+    given: Vec<bool>,
+}
+
+impl ChainEnv<'_> {
+    fn answer(&mut self, ask: impl FnOnce(&dyn CallbackScript) -> bool) -> bool {
+        let answer = match &mut self.answers {
+            Answers::Ask(script) => ask(*script),
+            // A log that lacks answers gives another hash, which the replay reports.
+            Answers::Recorded(answers) => answers.next().unwrap_or_default(),
+        };
+        self.given.push(answer);
+        answer
+    }
+}
+
+impl Env for ChainEnv<'_> {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn value(&self) -> AttoFil {
+        self.value
+    }
+
+    fn job_id(&self, terms: &Terms) -> JobId {
+        eip712::job_id(&self.market, terms)
+    }
+
+    fn spec_digest(&self, spec: &Bytes) -> B256 {
+        sha256(spec)
+    }
+
+    fn signature_valid(&self, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+        eip712::recover(&eip712::signed_digest(&self.market, what), signature) == Some(client)
+    }
+
+    fn payout_accepted(&mut self, to: Address, amount: AttoFil) -> bool {
+        self.answer(|script| script.payout_accepted(to, amount))
+    }
+
+    fn callback_succeeds(
+        &mut self,
+        client: Address,
+        job: JobId,
+        gas: u32,
+        outcome: Result<&JobResult, Reason>,
+    ) -> bool {
+        self.answer(|script| script.callback_succeeds(client, job, gas, outcome))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> B256 {
+    B256::from_slice(&Sha256::digest(bytes))
+}
+
+/// Hash of a value's canonical encoding.
+fn hash_of(value: &impl Serialize) -> B256 {
+    // Every type that is hashed here can be encoded; an encoding that failed would hash like no bytes.
+    sha256(&serde_ipld_dagcbor::to_vec(value).unwrap_or_default())
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub genesis: Genesis,
+    pub market: Market,
+    wallets: BTreeMap<Address, AttoFil>,
+    blocks: Vec<Block>,
+    landed: HashMap<(Address, EffectKey), u64>,
+    orphans: VecDeque<(B256, B256)>,
+}
+
+impl State {
+    pub(super) fn new(genesis: Genesis) -> Self {
+        let begin = Block {
+            hash: hash_of(&genesis),
+            time: genesis.time,
+            transaction: B256::ZERO,
+            origin: Origin::Genesis,
+            events: Vec::new(),
+        };
+        let mut wallets = BTreeMap::new();
+        for (account, amount) in &genesis.funds {
+            let wallet: &mut AttoFil = wallets.entry(*account).or_default();
+            *wallet = AttoFil(wallet.0.saturating_add(amount.0));
+        }
+        Self {
+            market: Market::new(genesis.market.settings),
+            genesis,
+            wallets,
+            blocks: vec![begin],
+            landed: HashMap::new(),
+            orphans: VecDeque::new(),
+        }
+    }
+
+    /// Number of the newest block.
+    pub(super) fn height(&self) -> u64 {
+        self.blocks.len().saturating_sub(1) as u64
+    }
+
+    fn block(&self, number: u64) -> Option<&Block> {
+        self.blocks.get(usize::try_from(number).ok()?)
+    }
+
+    fn tip(&self) -> &Block {
+        #[expect(clippy::expect_used, reason = "block 0 is made by `new` and never dropped")]
+        self.blocks.last().expect("there is a block 0")
+    }
+
+    /// The newest block, with the time that the next one would have.
+    pub(super) fn head(&self, now: Time) -> Head {
+        let tip = self.tip();
+        Head { block: self.height(), hash: tip.hash, time: tip.time.max(now) }
+    }
+
+    pub(super) fn wallet(&self, account: Address) -> AttoFil {
+        self.wallets.get(&account).copied().unwrap_or_default()
+    }
+
+    fn landing(&self, number: u64, block: &Block) -> Landed {
+        Landed {
+            transaction: block.transaction,
+            cursor: end_of(number, block),
+            time: block.time,
+            events: block.events.clone(),
+        }
+    }
+
+    /// What a command came to that landed before under the same key.
+    pub(super) fn find(&self, signed: &SignedCommand) -> Result<Option<Landed>, SubmitError> {
+        let Some(number) = self.landed.get(&(signed.sender, signed.key.clone())).copied() else { return Ok(None) };
+        match self.block(number) {
+            Some(block @ Block { origin: Origin::Command { signed: before, .. }, .. })
+                if before.command == signed.command && before.value == signed.value =>
+            {
+                Ok(Some(self.landing(number, block)))
+            }
+            _ => Err(SubmitError::KeyReused { party: signed.sender, key: signed.key.clone() }),
+        }
+    }
+
+    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Vec<Event>) -> Landed {
+        let number = self.height() + 1;
+        let answers: &[bool] = match &origin {
+            Origin::Command { answers, .. } => answers,
+            Origin::Genesis | Origin::Fund { .. } => &[],
+        };
+        let hash = hash_of(&(number, self.tip().hash, time, transaction, answers, &events));
+        let block = Block { hash, time, transaction, origin, events };
+        let landed = self.landing(number, &block);
+        self.blocks.push(block);
+        landed
+    }
+
+    /// Executes a command whose signature was checked, as a block of its own. On an error nothing has changed.
+    pub(super) fn execute(
+        &mut self,
+        now: Time,
+        signed: SignedCommand,
+        command: &Command,
+        answers: Answers<'_>,
+    ) -> Result<Landed, SubmitError> {
+        let time = self.tip().time.max(now);
+        let wallet = self.wallet(signed.sender);
+        let Some(left) = wallet.checked_sub(signed.value) else {
+            return Err(SubmitError::Unaffordable { account: signed.sender, wallet, needed: signed.value });
+        };
+        let market = self.genesis.market;
+        let mut env = ChainEnv { market, now: time, value: signed.value, answers, given: Vec::new() };
+        let mut events = Vec::new();
+        self.market
+            .apply(signed.sender, command, &mut env, &mut |event| events.push(event))
+            .map_err(SubmitError::Rejected)?;
+        if signed.value != AttoFil::ZERO {
+            self.wallets.insert(signed.sender, left);
+        }
+        for event in &events {
+            if let Event::Withdrawn { to, amount, .. } = event {
+                self.give(*to, *amount);
+            }
+        }
+        self.landed.insert((signed.sender, signed.key.clone()), self.height() + 1);
+        let transaction = signed.digest(&market);
+        Ok(self.seal(time, transaction, Origin::Command { signed, answers: env.given }, events))
+    }
+
+    fn give(&mut self, account: Address, amount: AttoFil) {
+        let wallet = self.wallets.entry(account).or_default();
+        *wallet = AttoFil(wallet.0.saturating_add(amount.0));
+    }
+
+    /// Gives an account native money from nowhere, as a block without events.
+    pub(super) fn fund(&mut self, now: Time, account: Address, amount: AttoFil) -> Landed {
+        let time = self.tip().time.max(now);
+        self.give(account, amount);
+        let transaction = hash_of(&(self.height() + 1, account, amount));
+        self.seal(time, transaction, Origin::Fund { account, amount }, Vec::new())
+    }
+
+    /// What the newest block is made of.
+    pub(super) fn newest(&self) -> &Block {
+        self.tip()
+    }
+
+    /// Drops the blocks above `to`: the state is what it was, found by executing everything up to there again.
+    pub(super) fn rewind(&mut self, to: u64) -> Result<(), String> {
+        let keep = usize::try_from(to).unwrap_or(usize::MAX).saturating_add(1);
+        let mut before = Self::new(self.genesis.clone());
+        for block in self.blocks.iter().take(keep).skip(1) {
+            before.again(block)?;
+        }
+        before.orphans = std::mem::take(&mut self.orphans);
+        let parents = self.blocks.iter().skip(keep.saturating_sub(1));
+        let dropped = self.blocks.iter().skip(keep);
+        for (parent, child) in parents.zip(dropped) {
+            if before.orphans.len() == MAX_ORPHANS {
+                before.orphans.pop_front();
+            }
+            before.orphans.push_back((child.hash, parent.hash));
+        }
+        *self = before;
+        Ok(())
+    }
+
+    fn again(&mut self, block: &Block) -> Result<(), String> {
+        let landed = match block.origin.clone() {
+            Origin::Genesis => return Err("there is a second beginning".into()),
+            Origin::Fund { account, amount } => self.fund(block.time, account, amount),
+            Origin::Command { signed, answers } => self.replay(block.time, signed, answers)?,
+        };
+        if landed.cursor.block_hash == block.hash {
+            Ok(())
+        } else {
+            Err(format!("its hash is {}, but {} was computed", block.hash, landed.cursor.block_hash))
+        }
+    }
+
+    /// Executes a command from the log.
+    pub(super) fn replay(&mut self, time: Time, signed: SignedCommand, answers: Vec<bool>) -> Result<Landed, String> {
+        let command = crate::encoding::decode(&signed.command, signed.value).map_err(|error| error.to_string())?;
+        self.execute(time, signed, &command, Answers::Recorded(answers.into_iter())).map_err(|error| error.to_string())
+    }
+
+    /// The highest block of this fork that `hash` descends from.
+    fn ancestor(&self, hash: B256) -> Option<Cursor> {
+        let mut hash = hash;
+        let canonical = |hash: B256| {
+            // Forks are young: look from the top.
+            self.blocks.iter().enumerate().rev().find(|(_, block)| block.hash == hash)
+        };
+        for _ in 0..=MAX_ORPHANS {
+            if let Some((number, block)) = canonical(hash) {
+                return Some(end_of(number as u64, block));
+            }
+            hash = self.orphans.iter().rev().find(|(child, _)| *child == hash)?.1;
+        }
+        None
+    }
+
+    /// What comes after `from`: a rewind when it is on no block of this fork, else up to `limit` events, else the head.
+    pub(super) fn read(&self, from: Option<&Cursor>, limit: usize, now: Time) -> Vec<Update> {
+        let (mut number, mut skip) = (0, 0);
+        if let Some(from) = from {
+            let known = self
+                .block(from.block)
+                .filter(|block| block.hash == from.block_hash && from.index as usize <= block.events.len());
+            if known.is_none() {
+                return vec![Update::Rewind { to: self.ancestor(from.block_hash) }];
+            }
+            (number, skip) = (from.block, from.index as usize);
+        }
+        let mut updates = Vec::new();
+        while let Some(block) = self.block(number) {
+            for (index, event) in block.events.iter().enumerate().skip(skip) {
+                if updates.len() == limit {
+                    return updates;
+                }
+                let cursor = Cursor { index: index as u32 + 1, ..end_of(number, block) };
+                let (time, transaction, event) = (block.time, block.transaction, event.clone());
+                updates.push(Update::Event { cursor, time, transaction, event });
+            }
+            (number, skip) = (number + 1, 0);
+        }
+        if updates.is_empty() {
+            updates.push(Update::Head { cursor: end_of(self.height(), self.tip()), latest: self.head(now) });
+        }
+        updates
+    }
+}
+
+/// The position after a block's last event.
+fn end_of(number: u64, block: &Block) -> Cursor {
+    // A command's size bounds its events.
+    Cursor { block: number, block_hash: block.hash, index: block.events.len() as u32 }
+}

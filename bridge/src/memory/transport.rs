@@ -1,0 +1,115 @@
+//! A party's transport to a chain in this process.
+
+use async_trait::async_trait;
+use lota_market::{
+    Address, AttoFil, Bytes, U256,
+    agent::EffectKey,
+    model::{Command, JobId, Receipt, Terms},
+};
+
+use super::{Chain, Fault, Link, reader};
+use crate::{
+    PrivateKeySigner,
+    eip712::{self, SignedCommand},
+    encoding,
+    transport::{Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, UpdateStream},
+};
+
+/// A party's transport; made by [`Chain::connect`]. Clones share the connection.
+#[derive(Clone, Debug)]
+pub struct MemoryTransport {
+    chain: Chain,
+    signer: PrivateKeySigner,
+    link: Link,
+}
+
+impl MemoryTransport {
+    pub(super) fn new(chain: Chain, signer: PrivateKeySigner) -> Self {
+        Self { chain, signer, link: Link::default() }
+    }
+
+    /// The connection, for making it fail.
+    #[must_use]
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    fn cannot_sign(&self, error: &alloy::signers::Error) -> TransportError {
+        TransportError::Signer { party: self.signer.address(), problem: error.to_string() }
+    }
+}
+
+#[async_trait]
+impl Transport for MemoryTransport {
+    fn market(&self) -> MarketRef {
+        self.chain.market()
+    }
+
+    fn party(&self) -> Address {
+        self.signer.address()
+    }
+
+    fn updates(&self, from: Option<Cursor>) -> UpdateStream {
+        reader::updates(self.chain.clone(), &self.link, from)
+    }
+
+    async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {
+        let bytes = encoding::encode(command, value)?;
+        let signed = SignedCommand::sign(&self.signer, &self.market(), key.clone(), value, bytes)
+            .map_err(|error| self.cannot_sign(&error))?;
+        let fault = self.link.take();
+        match fault {
+            Some(Fault::LoseRequest) => {
+                return Err(
+                    TransportError::Unavailable("the connection broke before the request was sent".into()).into()
+                );
+            }
+            Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Fault::LoseAnswer) | None => {}
+        }
+        let chain = self.chain.clone();
+        // Writing the log may take milliseconds, and must go on when the caller loses interest.
+        let landed = tokio::task::spawn_blocking(move || chain.execute(&signed))
+            .await
+            .map_err(|error| SubmitError::Failed(format!("the market's task broke: {error}")))?;
+        if fault == Some(Fault::LoseAnswer) {
+            return Err(TransportError::Unavailable("the connection broke before the answer came".into()).into());
+        }
+        landed
+    }
+
+    async fn head(&self) -> Result<Head, TransportError> {
+        Ok(self.chain.head())
+    }
+
+    async fn balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        Ok(self.chain.balance(account))
+    }
+
+    async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError> {
+        Ok(self.chain.wallet(account))
+    }
+
+    async fn deal(&self, job: JobId) -> Result<StoredDeal, TransportError> {
+        Ok(self.chain.deal(job))
+    }
+
+    async fn is_spent(&self, client: Address, salt: U256) -> Result<bool, TransportError> {
+        Ok(self.chain.is_spent(client, salt))
+    }
+
+    async fn sign_terms(&self, terms: &Terms) -> Result<Bytes, TransportError> {
+        eip712::sign(&self.signer, &self.job_id(terms).0).map_err(|error| self.cannot_sign(&error))
+    }
+
+    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt) -> Result<Bytes, TransportError> {
+        let digest = eip712::acceptance_digest(&self.market(), job, receipt);
+        eip712::sign(&self.signer, &digest).map_err(|error| self.cannot_sign(&error))
+    }
+}

@@ -1,1 +1,28 @@
-//! Stub.
+//! Content addressing for Lota: CIDs, UnixFS, CAR, the block store and the trustless gateway.
+
+mod dagpb;
+mod digest;
+mod import;
+mod links;
+mod source;
+mod store;
+pub mod unixfs;
+mod wire;
+
+pub use cid::Cid;
+
+pub use digest::{
+    Block, CidError, IDENTITY, MAX_BLOCK_SIZE, SHA2_256, cid_from_digest, cid_of_block, codec,
+    parse_cid, sha2_256, sha2_256_digest, verify,
+};
+pub use import::{
+    DirBuilder, DirError, ImportError, ImportOptions, Imported, MAX_NAME, Progress, Symlinks,
+    cid_of_bytes, cid_of_path, cid_of_reader, import_async_reader, import_bytes, import_bytes_into,
+    import_path, import_path_into, import_reader, import_reader_into,
+};
+pub use links::{LinksError, links};
+pub use source::{BlockSink, BlockSource, HashOnly, SourceError};
+pub use store::{
+    CheckReport, GcReport, Guard, MAX_PIN_NAME, MAX_PINS, Store, StoreError, StoreOptions,
+    SyncPolicy, Usage,
+};

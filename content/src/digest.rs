@@ -43,7 +43,7 @@ pub enum CidError {
     )]
     UnsupportedHash {
         /// The CID in question.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Its multihash code.
         code: u64,
     },
@@ -51,7 +51,7 @@ pub enum CidError {
     #[error("{cid} carries a sha2-256 digest of {length} bytes; it must have 32")]
     DigestLength {
         /// The CID in question.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Length of its digest in bytes.
         length: usize,
     },
@@ -59,17 +59,17 @@ pub enum CidError {
     #[error("the {length} bytes received for {cid} hash to {actual} instead")]
     Mismatch {
         /// The CID that was asked for.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Number of bytes that came.
         length: usize,
         /// The CID, of the same codec, that these bytes have.
-        actual: Cid,
+        actual: Box<Cid>,
     },
     /// The block is larger than [`MAX_BLOCK_SIZE`].
     #[error("block {cid} has {length} bytes; a block may have at most {MAX_BLOCK_SIZE}")]
     TooLarge {
         /// The CID in question.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Number of bytes.
         length: usize,
     },
@@ -90,12 +90,15 @@ pub(crate) fn hash_of(cid: &Cid) -> Result<Hash<'_>, CidError> {
         SHA2_256 => match cid.hash().digest().try_into() {
             Ok(digest) => Ok(Hash::Sha2(digest)),
             Err(_) => Err(CidError::DigestLength {
-                cid: *cid,
+                cid: Box::new(*cid),
                 length: cid.hash().digest().len(),
             }),
         },
         IDENTITY => Ok(Hash::Identity(cid.hash().digest())),
-        code => Err(CidError::UnsupportedHash { cid: *cid, code }),
+        code => Err(CidError::UnsupportedHash {
+            cid: Box::new(*cid),
+            code,
+        }),
     }
 }
 
@@ -148,7 +151,7 @@ pub fn sha2_256_digest(cid: &Cid) -> Result<[u8; 32], CidError> {
     match hash_of(cid)? {
         Hash::Sha2(digest) => Ok(digest),
         Hash::Identity(_) => Err(CidError::UnsupportedHash {
-            cid: *cid,
+            cid: Box::new(*cid),
             code: IDENTITY,
         }),
     }
@@ -161,7 +164,7 @@ pub fn sha2_256_digest(cid: &Cid) -> Result<[u8; 32], CidError> {
 pub fn verify(cid: &Cid, data: &[u8]) -> Result<(), CidError> {
     if data.len() > MAX_BLOCK_SIZE {
         return Err(CidError::TooLarge {
-            cid: *cid,
+            cid: Box::new(*cid),
             length: data.len(),
         });
     }
@@ -173,9 +176,9 @@ pub fn verify(cid: &Cid, data: &[u8]) -> Result<(), CidError> {
         Ok(())
     } else {
         Err(CidError::Mismatch {
-            cid: *cid,
+            cid: Box::new(*cid),
             length: data.len(),
-            actual: cid_of_block(cid.codec(), data),
+            actual: Box::new(cid_of_block(cid.codec(), data)),
         })
     }
 }
@@ -244,9 +247,9 @@ mod tests {
         assert_eq!(
             error,
             CidError::Mismatch {
-                cid,
+                cid: Box::new(cid),
                 length: 3,
-                actual: cid_of_block(codec::RAW, b"abd"),
+                actual: Box::new(cid_of_block(codec::RAW, b"abd")),
             }
         );
     }
@@ -258,7 +261,10 @@ mod tests {
         let cid = Cid::new_v1(codec::RAW, hash);
         assert_eq!(
             parse_cid(&cid.to_string()),
-            Err(CidError::UnsupportedHash { cid, code: 0xb220 })
+            Err(CidError::UnsupportedHash {
+                cid: Box::new(cid),
+                code: 0xb220
+            })
         );
         assert!(
             verify(&cid, b"")
@@ -270,7 +276,7 @@ mod tests {
         assert_eq!(
             parse_cid(&short.to_string()),
             Err(CidError::DigestLength {
-                cid: short,
+                cid: Box::new(short),
                 length: 20
             })
         );

@@ -15,7 +15,7 @@ pub enum LinksError {
     #[error("block {cid} is malformed: {reason}")]
     Malformed {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What is wrong with it.
         reason: String,
     },
@@ -25,7 +25,7 @@ pub enum LinksError {
     )]
     UnknownCodec {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Its codec.
         codec: u64,
     },
@@ -36,7 +36,10 @@ pub enum LinksError {
 /// # Errors
 /// [`LinksError`] if the block cannot be decoded or its codec is not known.
 pub fn links(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, LinksError> {
-    let malformed = |reason: String| LinksError::Malformed { cid: *cid, reason };
+    let malformed = |reason: String| LinksError::Malformed {
+        cid: Box::new(*cid),
+        reason,
+    };
     match cid.codec() {
         codec::RAW | codec::JSON => Ok(Vec::new()),
         codec::DAG_PB => match dagpb::decode(block) {
@@ -47,7 +50,10 @@ pub fn links(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, LinksError> {
             Ok(links) => Ok(links.collect()),
             Err(error) => Err(malformed(error.to_string())),
         },
-        codec => Err(LinksError::UnknownCodec { cid: *cid, codec }),
+        codec => Err(LinksError::UnknownCodec {
+            cid: Box::new(*cid),
+            codec,
+        }),
     }
 }
 

@@ -22,7 +22,7 @@ pub enum SourceError {
     #[error("cannot fetch block {cid}: {reason}")]
     Fetch {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What each gateway answered.
         reason: String,
     },
@@ -30,7 +30,7 @@ pub enum SourceError {
     #[error("reading block {cid} was interrupted by the shutdown of the program")]
     Interrupted {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
     },
 }
 
@@ -64,7 +64,9 @@ impl BlockSource for Store {
             let wanted = *cid;
             match tokio::task::spawn_blocking(move || store.get(&wanted)).await {
                 Ok(found) => Ok(found?),
-                Err(_) => Err(SourceError::Interrupted { cid: *cid }),
+                Err(_) => Err(SourceError::Interrupted {
+                    cid: Box::new(*cid),
+                }),
             }
         })
     }

@@ -9,9 +9,7 @@ use crate::dagpb;
 use crate::digest::{Block, codec};
 use crate::source::BlockSink;
 use crate::store::StoreError;
-use crate::unixfs::{
-    SHARD_FANOUT, SHARD_THRESHOLD, encode_directory, encode_shard, name_hash,
-};
+use crate::unixfs::{SHARD_FANOUT, SHARD_THRESHOLD, encode_directory, encode_shard, name_hash};
 
 /// Longest name of a directory's entry, in bytes (that of Linux).
 pub const MAX_NAME: usize = 255;

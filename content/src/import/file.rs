@@ -73,7 +73,9 @@ impl BalancedTree {
 fn node<S: BlockSink>(sink: &S, children: &[Subtree]) -> Result<Subtree, StoreError> {
     let data = encode_file(children.iter().map(|child| child.size));
     let encoded = dagpb::encode(
-        children.iter().map(|child| (&child.cid, "", child.dag_size)),
+        children
+            .iter()
+            .map(|child| (&child.cid, "", child.dag_size)),
         &data,
     );
     let block = Block::new(codec::DAG_PB, &encoded);
@@ -81,9 +83,9 @@ fn node<S: BlockSink>(sink: &S, children: &[Subtree]) -> Result<Subtree, StoreEr
     Ok(Subtree {
         cid: block.cid(),
         size: children.iter().map(|child| child.size).sum(),
-        dag_size: children
-            .iter()
-            .fold(encoded.len() as u64, |sum, child| sum.saturating_add(child.dag_size)),
+        dag_size: children.iter().fold(encoded.len() as u64, |sum, child| {
+            sum.saturating_add(child.dag_size)
+        }),
         blocks: 1 + children.iter().map(|child| child.blocks).sum::<u64>(),
     })
 }

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cid::Cid;
 
+pub(crate) use directory::check_name;
 pub use directory::{DirBuilder, DirError, MAX_NAME};
 
 use crate::source::{BlockSink, HashOnly};

@@ -119,10 +119,7 @@ impl<'scope, 'env, S: BlockSink> Pipeline<'scope, 'env, S> {
         path: Option<&Path>,
     ) -> Result<(), ImportError> {
         loop {
-            let mut buffer = self
-                .buffers
-                .pop()
-                .unwrap_or_else(|| vec![0; CHUNK_SIZE]);
+            let mut buffer = self.buffers.pop().unwrap_or_else(|| vec![0; CHUNK_SIZE]);
             let mut length = 0;
             while length < CHUNK_SIZE {
                 match reader.read(&mut buffer[length..]) {

@@ -9,6 +9,7 @@ use rust_unixfs::file::adder::FileAdder;
 
 use super::*;
 use crate::store::{Store, StoreOptions};
+use crate::testing::noise;
 use crate::unixfs::{CHUNK_SIZE, LINKS_PER_NODE};
 
 fn options(threads: usize) -> ImportOptions {
@@ -30,7 +31,10 @@ fn reference_file(content: &[u8]) -> (Cid, u64) {
     }
     blocks.extend(adder.finish());
     let size = blocks.iter().map(|(_, block)| block.len() as u64).sum();
-    (Cid::try_from(blocks.last().unwrap().0.to_bytes()).unwrap(), size)
+    (
+        Cid::try_from(blocks.last().unwrap().0.to_bytes()).unwrap(),
+        size,
+    )
 }
 
 /// CID of a tree of files given by path, by rust-unixfs.
@@ -42,17 +46,6 @@ fn reference_tree(files: &[(String, Cid, u64)]) -> Cid {
         builder.put_link(path, *cid, *size).unwrap();
     }
     builder.build().last().unwrap().unwrap().cid
-}
-
-/// Bytes that look random and are the same every time.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    (0..length)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        })
-        .collect()
 }
 
 #[test]
@@ -75,7 +68,11 @@ fn files_of_every_shape_have_the_reference_cid() {
         let (cid, dag_size) = reference_file(content);
         for threads in [1, 3] {
             let sliced = cid_of_bytes(content, &options(threads)).unwrap();
-            assert_eq!((sliced.cid, sliced.dag_size), (cid, dag_size), "{length} bytes");
+            assert_eq!(
+                (sliced.cid, sliced.dag_size),
+                (cid, dag_size),
+                "{length} bytes"
+            );
             assert_eq!(sliced.size, length as u64);
             let read = cid_of_reader(Cursor::new(content), &options(threads)).unwrap();
             assert_eq!(read, sliced);
@@ -294,7 +291,13 @@ fn a_full_store_fails_the_import_and_leaves_no_pin() {
     };
     let error = import_bytes(&store, &noise(2 << 20), &pinned).unwrap_err();
     assert!(
-        matches!(error, ImportError::Store(StoreError::StoreFull { capacity: 1_048_576, .. })),
+        matches!(
+            error,
+            ImportError::Store(StoreError::StoreFull {
+                capacity: 1_048_576,
+                ..
+            })
+        ),
         "{error}"
     );
     assert_eq!(store.pins(), []);

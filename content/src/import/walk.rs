@@ -69,7 +69,8 @@ impl Walk<'_> {
                 }
                 let directory = self.open(parent, file, path, FileType::Directory)?;
                 pipeline.enter_directory()?;
-                let room = self.options.max_entries - pipeline.meter.entries.min(self.options.max_entries);
+                let room =
+                    self.options.max_entries - pipeline.meter.entries.min(self.options.max_entries);
                 for entry in self.names(&directory, path, room)? {
                     let below = path.join(std::ffi::OsStr::from_bytes(entry.as_bytes()));
                     let Ok(name) = entry.to_str() else {

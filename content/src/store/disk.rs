@@ -34,6 +34,15 @@ pub(super) enum Written {
     Replaced(u64),
 }
 
+/// What a block's file holds, unchecked.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Its bytes; none if it is too long to be a block.
+    pub(super) data: Option<Vec<u8>>,
+    /// Its length in bytes.
+    pub(super) length: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Disk {
     dir: PathBuf,
@@ -122,9 +131,7 @@ impl Disk {
     }
 
     fn digest_of_name(name: &str) -> Option<Digest> {
-        let multihash = Base::Base32Upper
-            .decode(name.strip_suffix(".data")?)
-            .ok()?;
+        let multihash = Base::Base32Upper.decode(name.strip_suffix(".data")?).ok()?;
         multihash.strip_prefix(&MULTIHASH_PREFIX)?.try_into().ok()
     }
 
@@ -138,11 +145,8 @@ impl Disk {
         }
     }
 
-    /// The bytes of a block's file, unchecked, and its length; no bytes if it is too long to be a block.
-    pub(super) fn read(
-        &self,
-        digest: &Digest,
-    ) -> Result<Option<(Option<Vec<u8>>, u64)>, StoreError> {
+    /// Reads a block's file.
+    pub(super) fn read(&self, digest: &Digest) -> Result<Option<Stored>, StoreError> {
         let path = self.path(digest);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -155,11 +159,14 @@ impl Disk {
             Err(error) => return Err(read(error)),
         };
         if length > MAX_BLOCK_SIZE as u64 {
-            return Ok(Some((None, length)));
+            return Ok(Some(Stored { data: None, length }));
         }
         let mut data = Vec::with_capacity(length as usize);
         match (&file).take(MAX_BLOCK_SIZE as u64).read_to_end(&mut data) {
-            Ok(_) => Ok(Some((Some(data), length))),
+            Ok(_) => Ok(Some(Stored {
+                data: Some(data),
+                length,
+            })),
             Err(error) => Err(read(error)),
         }
     }
@@ -190,8 +197,7 @@ impl Disk {
             .create_new(true)
             .open(tmp)
             .map_err(StoreError::io("create", tmp))?;
-        file.write_all(data)
-            .map_err(StoreError::io("write", tmp))?;
+        file.write_all(data).map_err(StoreError::io("write", tmp))?;
         if self.sync == SyncPolicy::EveryBlock {
             file.sync_all().map_err(StoreError::io("flush", tmp))?;
         }

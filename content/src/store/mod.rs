@@ -33,7 +33,7 @@ pub use guard::Guard;
 pub use pins::{MAX_PIN_NAME, MAX_PINS};
 
 use crate::digest::{Block, CidError, Hash, MAX_BLOCK_SIZE, codec, hash_of, verify};
-use disk::{Disk, Written, charge};
+use disk::{Disk, Stored, Written, charge};
 use pins::Pins;
 
 /// A block's sha2-256 digest.
@@ -122,7 +122,7 @@ pub enum StoreError {
     )]
     Corrupt {
         /// The CID that was asked for.
-        cid: Cid,
+        cid: Box<Cid>,
         /// The file that holds the wrong bytes.
         path: PathBuf,
         /// How many bytes it has.
@@ -314,14 +314,14 @@ impl Store {
             Hash::Identity(data) => return Ok(Some(Bytes::copy_from_slice(data))),
             Hash::Sha2(digest) => digest,
         };
-        let Some((data, length)) = self.inner.disk.read(&digest)? else {
+        let Some(Stored { data, length }) = self.inner.disk.read(&digest)? else {
             return Ok(None);
         };
         match data {
             Some(data) if verify(cid, &data).is_ok() => Ok(Some(data.into())),
             _ => {
                 let error = StoreError::Corrupt {
-                    cid: *cid,
+                    cid: Box::new(*cid),
                     path: self.inner.disk.path(&digest),
                     length,
                 };
@@ -434,7 +434,7 @@ impl Store {
     fn insert(&self, block: Block<'_>, guard: Option<u64>) -> Result<bool, StoreError> {
         if block.data().len() > MAX_BLOCK_SIZE {
             return Err(CidError::TooLarge {
-                cid: block.cid(),
+                cid: Box::new(block.cid()),
                 length: block.data().len(),
             }
             .into());
@@ -461,7 +461,7 @@ impl Store {
             }
             suspect = !matches!(
                 inner.disk.read(&digest)?,
-                Some((Some(data), _)) if data == block.data()
+                Some(Stored { data: Some(data), .. }) if data == block.data()
             );
             if !suspect {
                 return Ok(false);

@@ -1,0 +1,109 @@
+//! A spec as people and programs write it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DEFAULT_ENTRY, DEFAULT_OUTPUTS, Link, SpecProblems, VERSION, ValidatedSpec, node::Node, read};
+
+/// A job specification before it is validated: plain data, in JSON with CIDs as strings. What is left out has its default;
+/// limits have none. Deserialise text of strangers with [`parse_json`](super::parse_json) instead: it names every problem.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// The version of this format: [`VERSION`].
+    pub version: u32,
+    /// What runs the job, and what it runs.
+    pub engine: Engine,
+    /// The program's arguments, without its own name.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// The program's environment variables; nothing is inherited from the node.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Content that is mounted read-only.
+    #[serde(default)]
+    pub inputs: Vec<Input>,
+    /// The absolute path of the directory whose content is the job's output.
+    #[serde(default = "default_outputs")]
+    pub outputs: String,
+    /// What the job may use up. Exhausting one of them is a result, not a failure.
+    pub limits: Limits,
+    /// Whatever the client wants to find its jobs by; without meaning to the market.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What runs a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Engine {
+    /// A WebAssembly module with WASI preview 1.
+    Wasm {
+        /// The module: a file (`raw` or UnixFS), as WASM binary or text.
+        module: Link,
+        /// The exported function without parameters that is called.
+        #[serde(default = "default_entry")]
+        entry: String,
+    },
+}
+
+/// Content that a job sees.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// A file or directory (`raw` or UnixFS).
+    pub cid: Link,
+    /// Its absolute path in the guest; by default `/inputs`, or `/inputs/<n>` when there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// What a job may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Units of fuel: about one per WASM instruction, and one per byte that host calls move.
+    pub fuel: u64,
+    /// Memory, in bytes.
+    pub memory: u64,
+    /// Size of everything that is written (output files, stdout and stderr), in bytes.
+    pub output: u64,
+    /// Number of files and directories in the output.
+    pub entries: u64,
+    /// Time on the clock, in seconds.
+    pub wall: u64,
+}
+
+fn default_entry() -> String {
+    DEFAULT_ENTRY.to_owned()
+}
+
+fn default_outputs() -> String {
+    DEFAULT_OUTPUTS.to_owned()
+}
+
+impl JobSpec {
+    /// A spec that runs a module within limits, with defaults everywhere else.
+    #[must_use]
+    pub fn wasm(module: Link, limits: Limits) -> Self {
+        Self {
+            version: VERSION,
+            engine: Engine::Wasm { module, entry: default_entry() },
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            inputs: Vec::new(),
+            outputs: default_outputs(),
+            limits,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Checks everything, once.
+    ///
+    /// # Errors
+    /// Every problem of the spec.
+    pub fn validate(self) -> Result<ValidatedSpec, SpecProblems> {
+        read::read(&Node::from(self), read::Form::Free)
+    }
+}

@@ -1,0 +1,81 @@
+//! Tests of the specification.
+
+mod encoding;
+mod problems;
+mod schema;
+mod strategy;
+
+use super::*;
+
+const MODULE: &str = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
+const INPUT: &str = "bafybeidskjjd4zmr7oh6ku6wp72vvbxyibcli2r6if3ocdcy7jjjusvl2u";
+
+fn module() -> Link {
+    MODULE.parse().expect("a CID")
+}
+
+/// The smallest spec, as JSON.
+fn minimal() -> serde_json::Value {
+    serde_json::json!({
+        "version": 1,
+        "engine": { "type": "wasm", "module": MODULE },
+        "limits": { "fuel": 1, "memory": 65536, "output": 1, "entries": 1, "wall": 1 }
+    })
+}
+
+fn parse_value(value: &serde_json::Value) -> Result<ValidatedSpec, SpecProblems> {
+    parse_json(value.to_string().as_bytes())
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let spec = parse_value(&minimal()).expect("good");
+    let Engine::Wasm { module: found, entry } = spec.engine();
+    assert_eq!((found, entry.as_str()), (&module(), "_start"));
+    assert_eq!(spec.outputs().as_str(), "/outputs");
+    assert!(spec.args().is_empty() && spec.env().is_empty() && spec.inputs().is_empty() && spec.labels().is_empty());
+    assert_eq!(spec.limits(), &Limits { fuel: 1, memory: 65_536, output: 1, entries: 1, wall: 1 });
+    assert_eq!(JobSpec::wasm(module(), *spec.limits()).validate(), Ok(spec));
+}
+
+#[test]
+fn one_input_is_at_inputs_and_several_are_numbered() {
+    let mut json = minimal();
+    json["inputs"] = serde_json::json!([{ "cid": INPUT }]);
+    let paths = |spec: &ValidatedSpec| spec.inputs().iter().map(|mount| mount.path.to_string()).collect::<Vec<_>>();
+    assert_eq!(paths(&parse_value(&json).expect("good")), ["/inputs"]);
+    json["inputs"] = serde_json::json!([{ "cid": INPUT }, { "cid": MODULE, "path": "/data" }, { "cid": INPUT }]);
+    let spec = parse_value(&json).expect("good");
+    assert_eq!(paths(&spec), ["/inputs/0", "/data", "/inputs/2"]);
+    let cids: Vec<String> = spec.cids().map(|cid| cid.to_string()).collect();
+    assert_eq!(cids, [MODULE, INPUT, MODULE, INPUT]);
+}
+
+#[test]
+fn a_value_may_contain_equals_signs() {
+    let mut json = minimal();
+    json["env"] = serde_json::json!({ "KEY": "a=b", "EMPTY": "" });
+    let spec = parse_value(&json).expect("good");
+    assert_eq!(spec.env().get("KEY").map(String::as_str), Some("a=b"));
+    assert_eq!(parse_dag_cbor(&spec.to_dag_cbor()).expect("canonical").env(), spec.env());
+}
+
+#[test]
+fn a_cid_of_version_0_is_read_as_version_1() {
+    let v0 = cid::Cid::new_v0(*module().0.hash()).expect("sha2-256").to_string();
+    let mut json = minimal();
+    json["engine"]["module"] = v0.into();
+    assert_eq!(parse_value(&json), parse_value(&minimal()));
+}
+
+#[test]
+fn the_page_about_specs_shows_the_example() {
+    let page = include_str!("../../../docs/spec.md");
+    let shown = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has JSON");
+    assert_eq!(shown, EXAMPLE);
+    let spec = parse_json(shown.as_bytes()).expect("the example is good");
+    assert_eq!(spec.inputs().len(), 2);
+    for limit in ["64 KiB", "1,024 arguments", "256 inputs", "64 labels"] {
+        assert!(page.contains(limit), "the page does not mention {limit}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Random good specs.
+
+use cid::{Cid, multihash::Multihash};
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::*,
+};
+
+use super::*;
+
+fn links() -> impl Strategy<Value = Link> {
+    (any::<[u8; 32]>(), prop::bool::ANY).prop_map(|(digest, raw)| {
+        let hash = Multihash::wrap(0x12, &digest).expect("32 bytes fit");
+        Link(Cid::new_v1(if raw { 0x55 } else { 0x70 }, hash))
+    })
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>().prop_map(|text| text.replace('\0', "")), "[a-z=/ ]{0,12}"]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    (1..=u64::MAX, MIN_MEMORY..=MAX_MEMORY, 1..=u64::MAX, 1..=u64::MAX, 1..=7_776_000_u64)
+        .prop_map(|(fuel, memory, output, entries, wall)| Limits { fuel, memory, output, entries, wall })
+}
+
+pub(super) fn specs() -> impl Strategy<Value = JobSpec> {
+    let names = || "[^=\0]{1,20}";
+    // Distinct first parts keep the paths apart.
+    let paths = vec((links(), prop::option::of("(/[a-zA-Z0-9 _-]{1,8}){1,3}")), 0..5).prop_map(|inputs| {
+        inputs
+            .into_iter()
+            .enumerate()
+            .map(|(n, (cid, path))| Input { cid, path: path.map(|path| format!("/in{n}{path}")) })
+            .collect::<Vec<_>>()
+    });
+    (
+        links(),
+        "[a-z_]{1,10}".prop_filter("runs nothing", |entry| entry != "_initialize"),
+        vec(texts(), 0..5),
+        btree_map(names(), texts(), 0..5),
+        paths,
+        limits(),
+        btree_map(names(), texts(), 0..5),
+    )
+        .prop_map(|(module, entry, args, env, inputs, limits, labels)| JobSpec {
+            version: VERSION,
+            engine: Engine::Wasm { module, entry },
+            args,
+            env,
+            inputs,
+            outputs: "/outputs".to_owned(),
+            limits,
+            labels,
+        })
+}

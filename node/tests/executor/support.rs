@@ -1,0 +1,188 @@
+//! Modules, runs and looks at results.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use lota_node::executor::wasm::{WasmExecutor, WasmSettings};
+use lota_node::executor::{Executor, ExecutorError, Input, Limits, ModuleSource, Outcome, Run};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// One executor for the whole binary: what is compiled once serves all tests.
+pub(crate) fn executor() -> Arc<WasmExecutor> {
+    static EXECUTOR: OnceLock<Arc<WasmExecutor>> = OnceLock::new();
+    Arc::clone(EXECUTOR.get_or_init(|| Arc::new(WasmExecutor::new(&WasmSettings::default()).unwrap())))
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits {
+        fuel: 2_000_000_000,
+        memory_bytes: 64 << 20,
+        output_bytes: 16 << 20,
+        output_entries: 20_000,
+        stdout_bytes: 1 << 20,
+        stderr_bytes: 1 << 20,
+        wall: Duration::from_secs(600),
+    }
+}
+
+/// A run in a directory of its own, which lives as long as this does.
+pub(crate) struct Case {
+    pub(crate) run: Run,
+    pub(crate) directory: TempDir,
+}
+
+impl Case {
+    pub(crate) fn new(module: impl Into<Vec<u8>>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let module = ModuleSource::Bytes(module.into().into());
+        let run = Run::new(module, limits(), directory.path().join("work"));
+        Self { run, directory }
+    }
+
+    /// A module in text format.
+    pub(crate) fn wat(text: &str) -> Self {
+        Self::new(wat::parse_str(text).unwrap())
+    }
+
+    pub(crate) fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.run.args = args.map(str::to_owned).to_vec();
+        self
+    }
+
+    pub(crate) fn limit(mut self, set: impl FnOnce(&mut Limits)) -> Self {
+        set(&mut self.run.limits);
+        self
+    }
+
+    pub(crate) fn edit(mut self, set: impl FnOnce(&mut Run)) -> Self {
+        set(&mut self.run);
+        self
+    }
+
+    /// Adds an input with these files; a name that ends in `/` makes a directory.
+    pub(crate) fn input(mut self, guest_path: &str, files: &[(&str, &[u8])]) -> Self {
+        let root = self.directory.path().join(format!("input-{}", self.run.inputs.len()));
+        fs::create_dir(&root).unwrap();
+        for (name, bytes) in files {
+            let path = root.join(name);
+            if name.ends_with('/') {
+                fs::create_dir_all(&path).unwrap();
+            } else {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, bytes).unwrap();
+            }
+        }
+        self.run.inputs.push(Input { guest_path: guest_path.to_owned(), host_path: root });
+        self
+    }
+
+    pub(crate) fn try_execute_on(&self, executor: &WasmExecutor) -> Result<Outcome, ExecutorError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(executor.run(self.run.clone(), None))
+    }
+
+    pub(crate) fn execute_on(&self, executor: &WasmExecutor) -> Outcome {
+        self.try_execute_on(executor).unwrap()
+    }
+
+    pub(crate) fn execute(&self) -> Outcome {
+        self.execute_on(&executor())
+    }
+
+    /// Runs a program that is expected to exit with 0, and answers what it printed.
+    pub(crate) fn succeed(&self) -> String {
+        let outcome = self.execute();
+        let (stdout, stderr) = (text(&outcome, "stdout"), text(&outcome, "stderr"));
+        assert_eq!(outcome.exit_code, 0, "{:?}\nstdout: {stdout}\nstderr: {stderr}", outcome.ended);
+        assert_scratch_is_gone(&self.run.work_dir);
+        stdout
+    }
+}
+
+fn assert_scratch_is_gone(work_dir: &Path) {
+    let names: Vec<_> = fs::read_dir(work_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["result"], "only the result stays in the work directory");
+}
+
+/// A file of the result as text.
+pub(crate) fn text(outcome: &Outcome, name: &str) -> String {
+    String::from_utf8(fs::read(outcome.result_dir.join(name)).unwrap()).unwrap()
+}
+
+/// Every path of a directory with what is there; directories end in `/`.
+pub(crate) fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(root: &Path, at: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(at).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let kind = entry.file_type().unwrap();
+            assert!(kind.is_dir() || kind.is_file(), "{name} is neither a file nor a directory");
+            if kind.is_dir() {
+                found.insert(format!("{name}/"), Vec::new());
+                walk(root, &entry.path(), found);
+            } else {
+                found.insert(name, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(directory, directory, &mut found);
+    found
+}
+
+/// A digest of all names and bytes of a result.
+pub(crate) fn digest(outcome: &Outcome) -> String {
+    let mut hash = Sha256::new();
+    for (name, bytes) in contents(&outcome.result_dir) {
+        for part in [name.as_bytes(), &bytes] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hex::encode(hash.finalize())
+}
+
+/// A Rust program for `wasm32-wasip1`, compiled once; `None` (and a printed reason) without that target.
+pub(crate) fn program(source: &str) -> Option<Vec<u8>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let text = fs::read(&source).unwrap();
+    let stem = source.with_extension("").display().to_string().replace(['/', '.'], "-");
+    let name = format!("{stem}-{}.wasm", &hex::encode(Sha256::digest(&text))[..16]);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if !target.exists() && !compile(&source, &target) {
+        return None;
+    }
+    Some(fs::read(target).unwrap())
+}
+
+fn compile(source: &Path, target: &Path) -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    // Tests run side by side: each compiles into a place of its own, the last rename wins.
+    let directory = tempfile::tempdir_in(target.parent().unwrap()).unwrap();
+    let made: PathBuf = directory.path().join("program.wasm");
+    let output = Command::new(rustc)
+        .args(["--edition", "2024", "--target", "wasm32-wasip1", "-O", "-o"])
+        .arg(&made)
+        .arg(source)
+        .output()
+        .unwrap();
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() && messages.contains("target may not be installed") {
+        println!("skipped: rustc has no target wasm32-wasip1; add it with `rustup target add wasm32-wasip1`");
+        return false;
+    }
+    assert!(output.status.success(), "{} does not compile:\n{messages}", source.display());
+    fs::rename(made, target).unwrap();
+    true
+}
+
+/// The program of many behaviours that most tests use.
+pub(crate) fn behaviours() -> Option<Vec<u8>> {
+    static PROGRAM: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    PROGRAM.get_or_init(|| program("tests/fixtures/wasm/behaviours.rs")).clone()
+}

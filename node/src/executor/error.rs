@@ -9,17 +9,13 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum RunFault {
     /// The module's bytes are not WebAssembly.
-    #[error(
-        "the module is not WebAssembly: it starts with {start}; give a core module (`.wasm`, binary format)"
-    )]
+    #[error("the module is not WebAssembly: it starts with {start}; give a core module (`.wasm`, binary format)")]
     NotWasm {
         /// Its first bytes, in hexadecimal.
         start: String,
     },
     /// The module is a component.
-    #[error(
-        "the module is a WebAssembly component; build a core module for `wasm32-wasip1` instead"
-    )]
+    #[error("the module is a WebAssembly component; build a core module for `wasm32-wasip1` instead")]
     Component,
     /// The module is larger than this executor compiles.
     #[error("the module has {bytes} bytes; at most {limit} are accepted")]
@@ -50,9 +46,7 @@ pub enum RunFault {
         exports: Vec<String>,
     },
     /// The entry point has a type that the executor cannot call.
-    #[error(
-        "`{entry_point}` has type {found}; an entry point takes no parameters and returns nothing or one i32"
-    )]
+    #[error("`{entry_point}` has type {found}; an entry point takes no parameters and returns nothing or one i32")]
     EntryPointType {
         /// Its name.
         entry_point: String,
@@ -103,11 +97,7 @@ pub enum RunFault {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        "no function".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "no function".to_owned() } else { names.join(", ") }
 }
 
 /// Why a check did not pass.

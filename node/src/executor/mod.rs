@@ -57,6 +57,5 @@ pub trait Executor: Send + Sync {
     ///
     /// Only the provider's own failures: a full disk, an unreadable input, a broken engine, a cancelled run. Such a
     /// failure says nothing about the job, and no result may be posted for it.
-    async fn run(&self, run: Run, progress: Option<ProgressSink>)
-    -> Result<Outcome, ExecutorError>;
+    async fn run(&self, run: Run, progress: Option<ProgressSink>) -> Result<Outcome, ExecutorError>;
 }

@@ -81,14 +81,7 @@ impl Ended {
     /// recursion, is nevertheless the same everywhere.
     #[must_use]
     pub fn is_reproducible(&self) -> bool {
-        !matches!(
-            self,
-            Self::WallTime
-                | Self::Trap {
-                    kind: TrapKind::StackOverflow,
-                    ..
-                }
-        )
+        !matches!(self, Self::WallTime | Self::Trap { kind: TrapKind::StackOverflow, .. })
     }
 }
 

@@ -112,10 +112,7 @@ pub struct Output {
 
 impl Default for Output {
     fn default() -> Self {
-        Self {
-            name: "outputs".to_owned(),
-            guest_path: "/outputs".to_owned(),
-        }
+        Self { name: "outputs".to_owned(), guest_path: "/outputs".to_owned() }
     }
 }
 

@@ -31,7 +31,8 @@ impl Run {
     }
 
     fn validate_strings(&self) -> Result<(), RunFault> {
-        let fault = |what, name: &str, why| Err(RunFault::Argument { what, name: name.chars().take(64).collect(), why });
+        let fault =
+            |what, name: &str, why| Err(RunFault::Argument { what, name: name.chars().take(64).collect(), why });
         let (argument, variable) = ("argument", "environment variable");
         if self.args.len() > STRINGS || self.args.iter().map(String::len).sum::<usize>() > STRING_BYTES {
             return fault(argument, "", "there are more than 4096 of them, or more than 1 MiB");
@@ -69,7 +70,8 @@ impl Run {
         let mut writable = vec![SCRATCH];
         for Output { name, guest_path } in &self.outputs {
             check_path(guest_path)?;
-            if name.is_empty() || name.len() > NAME_BYTES || name.contains(['/', '\0']) || matches!(&**name, "." | "..") {
+            if name.is_empty() || name.len() > NAME_BYTES || name.contains(['/', '\0']) || matches!(&**name, "." | "..")
+            {
                 return fault(name, "an output's name must be one path component");
             }
             if RESERVED.contains(&&**name) || self.outputs.iter().filter(|other| other.name == *name).count() > 1 {
@@ -214,7 +216,8 @@ mod tests {
             assert!(matches!(run.validate(), Err(RunFault::Mount { .. })), "{name:?}");
         }
         let mut run = run();
-        run.outputs = vec![Output::default(), Output { name: "more".to_owned(), guest_path: "/outputs/more".to_owned() }];
+        run.outputs =
+            vec![Output::default(), Output { name: "more".to_owned(), guest_path: "/outputs/more".to_owned() }];
         assert!(run.validate().is_err());
     }
 }

@@ -24,7 +24,9 @@ fn an_endless_loop_uses_all_its_fuel() {
 
 #[test]
 fn unreachable_is_a_trap() {
-    let case = Case::wat(r#"(module (memory (export "memory") 1) (func $boom (unreachable)) (func (export "_start") (call $boom)))"#);
+    let case = Case::wat(
+        r#"(module (memory (export "memory") 1) (func $boom (unreachable)) (func (export "_start") (call $boom)))"#,
+    );
     let outcome = case.execute();
     assert_eq!(outcome.exit_code, exit::TRAP);
     let Ended::Trap { kind: TrapKind::Unreachable, message } = &outcome.ended else { panic!("{:?}", outcome.ended) };

@@ -30,7 +30,13 @@ impl Clock {
     }
 
     /// How long, in nanoseconds, a wait lasts that ends at `timeout` (absolute) or after it.
-    pub(crate) fn wait(&self, clock: Clockid, timeout: Timestamp, absolute: bool, fuel_used: u64) -> Result<u64, Errno> {
+    pub(crate) fn wait(
+        &self,
+        clock: Clockid,
+        timeout: Timestamp,
+        absolute: bool,
+        fuel_used: u64,
+    ) -> Result<u64, Errno> {
         match clock {
             // Sleeping uses no processor time: such a wait would never end.
             Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => Err(Errno::Notsup),

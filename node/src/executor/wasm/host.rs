@@ -109,7 +109,10 @@ pub(crate) fn borrow<'m>(memory: &'m GuestMemory<'_>, at: GuestPtr<[u8]>) -> Res
 }
 
 /// Borrows a piece of the program's memory for writing.
-pub(crate) fn borrow_mut<'m>(memory: &'m mut GuestMemory<'_>, at: GuestPtr<[u8]>) -> Result<&'m mut [u8], types::Error> {
+pub(crate) fn borrow_mut<'m>(
+    memory: &'m mut GuestMemory<'_>,
+    at: GuestPtr<[u8]>,
+) -> Result<&'m mut [u8], types::Error> {
     Ok(memory.as_slice_mut(at)?.ok_or(Stop::BadCall(SHARED))?)
 }
 

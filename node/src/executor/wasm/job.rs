@@ -85,7 +85,8 @@ impl Job {
         tree.mount_output(SCRATCH).map_err(|fail| self.unmountable(SCRATCH, fail))?;
         let mut outputs = Vec::new();
         for output in &self.run.outputs {
-            let node = tree.mount_output(&output.guest_path).map_err(|fail| self.unmountable(&output.guest_path, fail))?;
+            let node =
+                tree.mount_output(&output.guest_path).map_err(|fail| self.unmountable(&output.guest_path, fail))?;
             outputs.push((output.clone(), node));
         }
         for input in sorted(&self.run.inputs) {
@@ -143,9 +144,7 @@ impl Job {
         let left = store.get_fuel().map_err(|error| engine_failed(&error))?;
         let stopped = self.run.stop_at_fuel.is_some_and(|stop| stop <= self.run.limits.fuel);
         let (verdict, fuel_used) = match verdict {
-            Verdict { ended: Ended::OutOfFuel, .. } if stopped => {
-                (Verdict::fixed(Ended::StoppedAtFuel), self.budget())
-            }
+            Verdict { ended: Ended::OutOfFuel, .. } if stopped => (Verdict::fixed(Ended::StoppedAtFuel), self.budget()),
             Verdict { ended: Ended::OutOfFuel, .. } => (verdict, self.budget()),
             // Where these happen is not the same everywhere; what they report is.
             verdict if !verdict.ended.is_reproducible() => (verdict, self.run.limits.fuel),

@@ -209,7 +209,8 @@ impl Modules {
 
 /// Every import must be a function of WASI preview 1; answers all that are not.
 fn check_imports(module: &Module) -> Result<(), RunFault> {
-    let provided = |import: &ImportType<'_>| import.module() == linker::MODULE && linker::NAMES.contains(&import.name());
+    let provided =
+        |import: &ImportType<'_>| import.module() == linker::MODULE && linker::NAMES.contains(&import.name());
     let unknown: Vec<_> = module.imports().filter(|import| !provided(import)).collect();
     if unknown.is_empty() {
         return Ok(());

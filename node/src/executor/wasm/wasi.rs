@@ -91,8 +91,8 @@ impl WasiSnapshotPreview1 for Host {
             Descriptor::Stdin => (Filetype::Unknown, Fdflags::empty(), read, none),
             Descriptor::Stdout | Descriptor::Stderr => (Filetype::Unknown, Fdflags::APPEND, write, none),
             Descriptor::Directory(_) => {
-                let inherited = DIRECTORY_RIGHTS | FILE_RIGHTS | read | write | Rights::FD_ALLOCATE
-                    | Rights::FD_FILESTAT_SET_SIZE;
+                let inherited =
+                    DIRECTORY_RIGHTS | FILE_RIGHTS | read | write | Rights::FD_ALLOCATE | Rights::FD_FILESTAT_SET_SIZE;
                 (Filetype::Directory, Fdflags::empty(), DIRECTORY_RIGHTS, inherited)
             }
             Descriptor::File(file) => {
@@ -261,7 +261,12 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.descriptors.file(fd)?.position)
     }
 
-    async fn fd_write(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd, ciovs: types::CiovecArray) -> Result<u32> {
+    async fn fd_write(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        fd: types::Fd,
+        ciovs: types::CiovecArray,
+    ) -> Result<u32> {
         self.write(memory, fd, ciovs, None)
     }
 

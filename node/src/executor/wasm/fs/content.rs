@@ -70,7 +70,8 @@ impl Tree {
             return Ok(());
         }
         let size = self.size(id)?;
-        let end = offset.checked_add(bytes.len() as u64).filter(|end| i64::try_from(*end).is_ok()).ok_or(Errno::Fbig)?;
+        let end =
+            offset.checked_add(bytes.len() as u64).filter(|end| i64::try_from(*end).is_ok()).ok_or(Errno::Fbig)?;
         if !self.writable(id)? {
             return Err(Errno::Rofs.into());
         }

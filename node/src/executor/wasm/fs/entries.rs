@@ -196,12 +196,7 @@ impl Tree {
         }
     }
 
-    pub(crate) fn rename(
-        &mut self,
-        from: (NodeId, &str),
-        to: (NodeId, &str),
-        meter: &mut Meter,
-    ) -> Result<(), Fail> {
+    pub(crate) fn rename(&mut self, from: (NodeId, &str), to: (NodeId, &str), meter: &mut Meter) -> Result<(), Fail> {
         let source = self.resolve(from.0, from.1, meter)?;
         let target = self.resolve(to.0, to.1, meter)?;
         let id = source.node.ok_or(Errno::Noent)?;

@@ -51,9 +51,9 @@ impl InputRoot {
             let entry = entry?;
             let Some(name) = plain(entry.file_name()) else { continue };
             let file_type = match entry.file_type() {
-                FileType::Unknown => FileType::from_raw_mode(
-                    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode,
-                ),
+                FileType::Unknown => {
+                    FileType::from_raw_mode(rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+                }
                 known => known,
             };
             if let Some(kind) = kind_of(file_type) {

@@ -69,10 +69,7 @@ mod tests {
     #[test]
     fn paths_fall_into_steps() {
         let parsed = parse("a//./b/../c").unwrap();
-        assert_eq!(
-            parsed.steps,
-            [Step::Down("a"), Step::Here, Step::Down("b"), Step::Up, Step::Down("c")]
-        );
+        assert_eq!(parsed.steps, [Step::Down("a"), Step::Here, Step::Down("b"), Step::Up, Step::Down("c")]);
         assert!(!parsed.directory);
         for path in ["a/", "a/.", "a/..", ".", "./"] {
             assert!(parse(path).unwrap().directory, "{path}");

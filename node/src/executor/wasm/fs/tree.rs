@@ -71,8 +71,14 @@ pub(super) struct File {
 #[derive(Debug)]
 pub(super) enum Origin {
     /// `stored`: a host file exists. Without one the size is 0.
-    Output { size: u64, stored: bool },
-    Input { input: usize, size: Option<u64> },
+    Output {
+        size: u64,
+        stored: bool,
+    },
+    Input {
+        input: usize,
+        size: Option<u64>,
+    },
 }
 
 /// The whole file system of one program.
@@ -124,10 +130,9 @@ impl Tree {
     pub(crate) fn mount_input(&mut self, path: &str, root: InputRoot) -> Result<NodeId, Fail> {
         let input = self.inputs.len();
         let body = match root.kind() {
-            Kind::Directory => Body::Directory(Directory {
-                children: BTreeMap::new(),
-                side: Side::Input { input, loaded: false },
-            }),
+            Kind::Directory => {
+                Body::Directory(Directory { children: BTreeMap::new(), side: Side::Input { input, loaded: false } })
+            }
             Kind::File => Body::File(File { origin: Origin::Input { input, size: None }, handle: None }),
         };
         let node = self.mount(path, body)?;
@@ -257,10 +262,9 @@ impl Tree {
                 continue;
             }
             let body = match kind {
-                Kind::Directory => Body::Directory(Directory {
-                    children: BTreeMap::new(),
-                    side: Side::Input { input, loaded: false },
-                }),
+                Kind::Directory => {
+                    Body::Directory(Directory { children: BTreeMap::new(), side: Side::Input { input, loaded: false } })
+                }
                 Kind::File => Body::File(File { origin: Origin::Input { input, size: None }, handle: None }),
             };
             self.insert(id, &name, body)?;

@@ -29,7 +29,8 @@ pragma solidity ^0.8.24;
 ///   7. money      {InsufficientBalance}, then {TransferFailed}
 /// and the first failure names the error. Before all of them stands {Reentered}: no state-changing function may be
 /// called while the market calls a client back or pays out. {InsufficientGas} belongs to the chain, not to the protocol:
-/// it says that the caller gave less gas than the callback was promised, and the call is to be repeated with more.
+/// it says that the caller gave less gas than a callback (or a wallet that checks a signature) was promised, and the call
+/// is to be repeated with more.
 ///
 /// Constants: MAX_LOCK_AHEAD = 365 days, MAX_WINDOW = 90 days, MAX_SPEC = 8192 bytes, MAX_INLINE_DATA = 1024 bytes,
 /// MAX_URL = 256 bytes, MAX_SALTS = 256, MAX_BATCH = 256.
@@ -44,7 +45,8 @@ interface ILotaMarket {
 
     /// @notice What a client asks for and promises.
     /// @param client who pays and is called back
-    /// @param salt a number that makes the terms unique; clients count it up from 0 (256 neighbours share a storage word)
+    /// @param salt a number that makes the terms unique; clients count it up from 0 (then no opening touches a storage slot
+    /// for it but one in 64)
     /// @param spec sha2-256 digest of the job spec's bytes
     /// @param specCodec multicodec of the spec's bytes: 0x71 canonical DAG-CBOR, 0x55 JSON
     /// @param minPrice price at `rampStart`, in attoFIL
@@ -190,7 +192,8 @@ interface ILotaMarket {
     /// @notice Settings of a deployment, fixed for ever. Gas amounts are in the chain's own gas.
     /// @param minWindow the shortest run, review and ruling window, in seconds (two epochs on Filecoin: 60)
     /// @param maxCallbackGas the largest `callbackGas` that terms may ask for
-    /// @param callbackReserve gas that must remain after a callback for what follows it
+    /// @param callbackReserve gas that must remain beside a callback (or a wallet's check of a signature), for the call itself
+    /// and for what follows it
     /// @param signatureGas gas given to an ERC-1271 wallet to check a signature
     struct Settings {
         uint32 minWindow;
@@ -245,7 +248,7 @@ interface ILotaMarket {
     error InsufficientBalance(address account, uint256 balance, uint256 needed);
     /// @notice The recipient refused the money.
     error TransferFailed(address to);
-    /// @notice Too little gas was sent along for the promised callback.
+    /// @notice Too little gas was sent along for the callback, or the wallet, that was promised it.
     error InsufficientGas(uint256 left, uint256 needed);
 
     // ------------------------------------------------------------------------------------------------------------

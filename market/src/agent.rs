@@ -1,5 +1,25 @@
-//! What a party does about the market: sans-I/O agents of providers and clients.
+//! What a party does about the market: sans-I/O, deterministic, used by node and simulator alike.
+//!
+//! [`Agent::handle`] takes one input and the time and returns the effects that it asks for; whoever owns the agent (the
+//! shell) stores what changed, performs the effects and hands their outcomes back as inputs. The agent is level-triggered:
+//! what it wants follows from a job's state on the market ([`JobView`], a fold of its events) and from what was found out
+//! locally ([`Work`], [`Order`]), so a crash, a lost answer or a reorganisation leads back to the same place.
 
+mod brain;
+mod client;
 mod effect;
+mod job;
+mod offer;
+mod provider;
+mod step;
+mod view;
 
-pub use effect::EffectKey;
+pub use brain::{Agent, Change, Input, MAX_CONSIDERED, Request};
+pub use effect::{Effect, EffectKey};
+pub use job::{Decision, Job, Order, Work};
+pub use offer::{Offer, Pricing, Refusal};
+pub use step::{Failure, Outcome, RunReport, Step, StepState};
+pub use view::JobView;
+
+#[cfg(test)]
+mod tests;

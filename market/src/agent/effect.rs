@@ -4,7 +4,11 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::JobId;
+use super::Step;
+use crate::{
+    AttoFil,
+    model::{Command, JobId},
+};
 
 /// The deterministic name of an effect: performing an effect again under the same key is harmless. Printable ASCII, at most
 /// [`EffectKey::MAX_LEN`] bytes, such as `0x5c…/lock`.
@@ -39,4 +43,35 @@ impl fmt::Display for EffectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Something that the shell is to do. Each effect belongs to a step of a job; doing it twice is harmless, and its outcome goes
+/// back to the agent as [`Input::Done`](super::Input::Done).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Do this step of this job now.
+    Do {
+        /// The job.
+        job: JobId,
+        /// The step; what it needs is in the job's record.
+        step: Step,
+    },
+    /// Get this command to the market, under this key.
+    Submit {
+        /// The job.
+        job: JobId,
+        /// The step it is for.
+        step: Step,
+        /// Its key.
+        key: EffectKey,
+        /// The command.
+        command: Box<Command>,
+        /// Money from outside the market to send along.
+        value: AttoFil,
+    },
+    /// The job is over for this party: nothing of it needs to be kept ready any more.
+    Retire {
+        /// The job.
+        job: JobId,
+    },
 }

@@ -1,0 +1,264 @@
+//! What a provider offers, and why it refuses a job.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AttoFil, Time,
+    model::{Settings, SpecCodec, Terms},
+    money::GWEI,
+    spec::{Engine, ValidatedSpec},
+};
+
+/// The name of the WASM engine in offers.
+pub(super) const WASM: &str = "wasm";
+
+/// How a provider computes what it asks for a job, from the limits that the spec names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pricing {
+    /// For every job.
+    pub base: AttoFil,
+    /// For each 10^9 units of fuel that the job may use.
+    pub per_gigafuel: AttoFil,
+    /// For each GiB of memory that it may use.
+    pub per_gib_memory: AttoFil,
+    /// For each GiB of output that it may write.
+    pub per_gib_output: AttoFil,
+}
+
+impl Default for Pricing {
+    /// 0.001 FIL a job and small change for what it uses.
+    fn default() -> Self {
+        Self {
+            base: AttoFil::from_gwei(1_000_000),
+            per_gigafuel: AttoFil::from_gwei(10_000),
+            per_gib_memory: AttoFil::from_gwei(100_000),
+            per_gib_output: AttoFil::from_gwei(100_000),
+        }
+    }
+}
+
+impl Pricing {
+    /// The asking price of a job, rounded up to a whole gwei.
+    #[must_use]
+    pub fn asking(&self, spec: &ValidatedSpec) -> AttoFil {
+        let limits = spec.limits();
+        let share = |rate: AttoFil, amount: u64, unit: u128| {
+            rate.0.saturating_mul(u128::from(amount)).checked_div(unit).unwrap_or(u128::MAX)
+        };
+        let sum = self
+            .base
+            .0
+            .saturating_add(share(self.per_gigafuel, limits.fuel, 1_000_000_000))
+            .saturating_add(share(self.per_gib_memory, limits.memory, 1 << 30))
+            .saturating_add(share(self.per_gib_output, limits.output, 1 << 30));
+        AttoFil(sum.div_ceil(GWEI).saturating_mul(GWEI))
+    }
+}
+
+/// What a provider offers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Offer {
+    /// Engines it has.
+    pub engines: Vec<String>,
+    /// What it asks.
+    pub pricing: Pricing,
+    /// How many jobs it runs at once.
+    pub slots: u32,
+    /// The most fuel of a job.
+    pub max_fuel: u64,
+    /// The most memory of a job, in bytes.
+    pub max_memory: u64,
+    /// The most output of a job, in bytes.
+    pub max_output: u64,
+    /// The longest wall time of a job, in seconds.
+    pub max_wall: u64,
+    /// The highest collateral it stakes on a job.
+    pub max_collateral: AttoFil,
+    /// The shortest windows it accepts, in seconds: the depth at which it believes the chain, and a margin.
+    pub min_window: u32,
+    /// Matchers whose awards it accepts.
+    pub matchers: Vec<Address>,
+    /// Arbiters whose rulings it accepts.
+    pub arbiters: Vec<Address>,
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        Self {
+            engines: vec![WASM.to_owned()],
+            pricing: Pricing::default(),
+            slots: 4,
+            max_fuel: 1_000_000_000_000,
+            max_memory: 1 << 30,
+            max_output: 1 << 30,
+            max_wall: 600,
+            max_collateral: AttoFil::from_gwei(10_000_000_000),
+            min_window: 1,
+            matchers: Vec::new(),
+            arbiters: Vec::new(),
+        }
+    }
+}
+
+/// Why a provider does not want a job. The reason reaches the person who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It is its own client.
+    #[error("this provider does not run its own jobs")]
+    OwnJob,
+    /// The matcher is not on its list.
+    #[error("the matcher {0} is not on this provider's list")]
+    Matcher(Address),
+    /// The arbiter is not on its list.
+    #[error("the arbiter {0} is not on this provider's list")]
+    Arbiter(Address),
+    /// The collateral is too high.
+    #[error("the collateral of {asked} is above the {limit} that this provider stakes at most")]
+    Collateral {
+        /** What the terms say. */
+        asked: AttoFil,
+        /** What it stakes at most. */
+        limit: AttoFil,
+    },
+    /// A window is too short.
+    #[error("a window of {seconds} s is shorter than the {limit} s that this provider needs to be safe")]
+    Window {
+        /** What the terms say. */
+        seconds: u32,
+        /** What it needs. */
+        limit: u32,
+    },
+    /// The run window is shorter than the job's wall limit.
+    #[error("the run window of {run_for} s leaves no time for a job that may take {wall} s and its publication")]
+    RunWindow {
+        /** The window. */
+        run_for: u32,
+        /** The job's limit. */
+        wall: u64,
+    },
+    /// Too little is paid.
+    #[error("the highest price, {offered}, is below the {asking} that this provider asks")]
+    Price {
+        /** What is paid at most. */
+        offered: AttoFil,
+        /** What it asks. */
+        asking: AttoFil,
+    },
+    /// The time for locking ends before the price reaches what it asks.
+    #[error("the price reaches the {asking} that this provider asks only after the job can no longer be locked")]
+    Ramp {
+        /** What it asks. */
+        asking: AttoFil,
+    },
+    /// The spec has a codec it does not know.
+    #[error("the spec's codec 0x{0:x} is unknown")]
+    Codec(u16),
+    /// The spec is not valid.
+    #[error("the spec is not valid: {0}")]
+    Spec(String),
+    /// It does not have the engine.
+    #[error("this provider has no `{0}` engine")]
+    Engine(String),
+    /// The job may use too much of something.
+    #[error("the job may use {asked} {what}; this provider allows {limit}")]
+    Limit {
+        /** Of what. */
+        what: String,
+        /** What the spec says. */
+        asked: u64,
+        /** What it allows. */
+        limit: u64,
+    },
+    /// Spec, module or inputs could not be had, or the module cannot run.
+    #[error("{0}")]
+    Content(String),
+    /// It has too many jobs to look at already.
+    #[error("this provider is looking at {0} jobs already")]
+    Busy(usize),
+}
+
+impl Offer {
+    /// Checks what the terms alone say.
+    ///
+    /// # Errors
+    /// Why this provider does not want the job.
+    pub fn match_terms(&self, me: Address, settings: Settings, terms: &Terms) -> Result<(), Refusal> {
+        if terms.client == me {
+            return Err(Refusal::OwnJob);
+        }
+        if terms.matcher != Address::ZERO && !self.matchers.contains(&terms.matcher) {
+            return Err(Refusal::Matcher(terms.matcher));
+        }
+        if terms.arbiter != Address::ZERO && !self.arbiters.contains(&terms.arbiter) {
+            return Err(Refusal::Arbiter(terms.arbiter));
+        }
+        if terms.collateral > self.max_collateral {
+            return Err(Refusal::Collateral { asked: terms.collateral, limit: self.max_collateral });
+        }
+        let limit = self.min_window.max(settings.min_window);
+        let arbitration = terms.arbiter != Address::ZERO;
+        for seconds in
+            [terms.run_for, terms.review_for, terms.rule_for].into_iter().take(if arbitration { 3 } else { 1 })
+        {
+            if seconds < limit {
+                return Err(Refusal::Window { seconds, limit });
+            }
+        }
+        if SpecCodec::from_code(terms.spec_codec).is_none() {
+            return Err(Refusal::Codec(terms.spec_codec));
+        }
+        Ok(())
+    }
+
+    /// Checks the spec and says what this provider asks for the job.
+    ///
+    /// # Errors
+    /// Why this provider does not want the job.
+    pub fn match_spec(&self, terms: &Terms, spec: &ValidatedSpec) -> Result<AttoFil, Refusal> {
+        let Engine::Wasm { .. } = spec.engine();
+        if !self.engines.iter().any(|engine| engine == WASM) {
+            return Err(Refusal::Engine(WASM.to_owned()));
+        }
+        let limits = spec.limits();
+        for (what, asked, limit) in [
+            ("units of fuel", limits.fuel, self.max_fuel),
+            ("bytes of memory", limits.memory, self.max_memory),
+            ("bytes of output", limits.output, self.max_output),
+            ("seconds", limits.wall, self.max_wall),
+        ] {
+            if asked > limit {
+                return Err(Refusal::Limit { what: what.to_owned(), asked, limit });
+            }
+        }
+        if u64::from(terms.run_for) <= limits.wall {
+            return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall });
+        }
+        let asking = self.pricing.asking(spec);
+        if asking > terms.max_price {
+            return Err(Refusal::Price { offered: terms.max_price, asking });
+        }
+        match price_reached(terms, asking) {
+            Some(at) if at <= terms.lock_by => Ok(asking),
+            _ => Err(Refusal::Ramp { asking }),
+        }
+    }
+}
+
+/// When the ramp of `terms` first reaches `asking`; `None` if it never does.
+#[must_use]
+pub(super) fn price_reached(terms: &Terms, asking: AttoFil) -> Option<Time> {
+    if asking <= terms.min_price {
+        return Some(terms.ramp_start);
+    }
+    if asking > terms.max_price {
+        return None;
+    }
+    let rise = (terms.max_price.0 - terms.min_price.0) / GWEI;
+    let needed = (asking.0 - terms.min_price.0).div_ceil(GWEI);
+    let seconds = needed.checked_mul(u128::from(terms.ramp_period))?.div_ceil(rise);
+    Some(terms.ramp_start.after(u64::try_from(seconds).ok()?))
+}

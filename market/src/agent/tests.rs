@@ -1,0 +1,512 @@
+//! Agents on a real market, with a shell that crashes, forgets and sees reorganisations.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    AttoFil, Time,
+    model::{
+        Command, Env, Event, JobId, JobResult, Market, Reason, Receipt, Settings, Signed, SpecCodec, Status, Terms,
+    },
+    money::FIL,
+    spec::{JobSpec, Limits, Link},
+};
+
+const CLIENT: Address = Address::repeat_byte(0xC1);
+const CHEAP: Address = Address::repeat_byte(0xA1);
+const DEAR: Address = Address::repeat_byte(0xA2);
+const START: u64 = 1_000_000;
+
+struct Chain {
+    now: Time,
+    value: AttoFil,
+    callback_works: bool,
+}
+
+impl Env for Chain {
+    fn now(&self) -> Time {
+        self.now
+    }
+    fn value(&self) -> AttoFil {
+        self.value
+    }
+    fn job_id(&self, terms: &Terms) -> JobId {
+        id_of(terms)
+    }
+    fn spec_digest(&self, spec: &Bytes) -> B256 {
+        keccak256(spec)
+    }
+    fn signature_valid(&self, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
+        false
+    }
+    fn payout_accepted(&mut self, _: Address, _: AttoFil) -> bool {
+        true
+    }
+    fn callback_succeeds(&mut self, _: Address, _: JobId, _: u32, _: Result<&JobResult, Reason>) -> bool {
+        self.callback_works
+    }
+}
+
+fn id_of(terms: &Terms) -> JobId {
+    JobId(keccak256(serde_json::to_vec(terms).expect("terms serialise")))
+}
+
+fn spec(fuel: u64) -> Bytes {
+    let module: Link = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
+    let limits = Limits { fuel, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5 };
+    JobSpec::wasm(module, limits).validate().expect("a valid spec").to_dag_cbor().into()
+}
+
+fn terms(salt: u64, spec: &Bytes) -> Terms {
+    Terms {
+        client: CLIENT,
+        salt: U256::from(salt),
+        spec: keccak256(spec),
+        spec_codec: SpecCodec::DagCbor.code(),
+        min_price: AttoFil::ZERO,
+        max_price: AttoFil(FIL),
+        ramp_start: Time(START),
+        ramp_period: 100,
+        lock_by: Time(START + 120),
+        run_for: 30,
+        review_for: 20,
+        rule_for: 0,
+        collateral: AttoFil(FIL / 2),
+        matcher: Address::ZERO,
+        arbiter: Address::ZERO,
+        callback_gas: 0,
+    }
+}
+
+/// A party: its agent, and what its shell stored.
+struct Party {
+    agent: Agent,
+    offer: Option<Offer>,
+    me: Address,
+    stored: BTreeMap<JobId, Change>,
+    read: usize,
+    effects: VecDeque<Effect>,
+    runs: usize,
+    /// It dawdles: what is run never ends.
+    stuck: bool,
+    /// Its output cannot be had.
+    withholds: bool,
+}
+
+impl Party {
+    fn new(me: Address, offer: Option<Offer>) -> Self {
+        Self {
+            agent: Agent::new(me, SETTINGS, offer.clone()),
+            offer,
+            me,
+            stored: BTreeMap::new(),
+            read: 0,
+            effects: VecDeque::new(),
+            runs: 0,
+            stuck: false,
+            withholds: false,
+        }
+    }
+
+    fn input(&mut self, input: Input, now: Time) {
+        if let Input::Event { event, .. } = &input
+            && let Some(job) = event.job()
+        {
+            self.know(job, now);
+        }
+        let effects = self.agent.handle(input, now);
+        self.effects.extend(effects);
+        self.store();
+    }
+
+    fn know(&mut self, job: JobId, now: Time) {
+        if !self.agent.knows(job)
+            && let Some(change) = self.stored.get(&job)
+        {
+            let effects = self.agent.restore(change.job.clone(), now);
+            self.effects.extend(effects);
+        }
+    }
+
+    fn store(&mut self) {
+        for change in self.agent.take_changes() {
+            self.stored.insert(change.job.id(), change);
+        }
+    }
+
+    /// The process is killed and starts again: effects and memory are gone, what was stored is not.
+    fn crash(&mut self, now: Time) {
+        self.agent = Agent::new(self.me, SETTINGS, self.offer.clone());
+        self.effects.clear();
+        let live: Vec<_> = self.stored.values().filter(|change| change.live).map(|change| change.job.clone()).collect();
+        for job in live {
+            let effects = self.agent.restore(job, now);
+            self.effects.extend(effects);
+        }
+        self.store();
+    }
+}
+
+const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
+
+struct World {
+    market: Market,
+    snapshots: Vec<(usize, Market, BTreeSet<(Address, EffectKey)>)>,
+    log: Vec<(Time, Event)>,
+    landed: BTreeSet<(Address, EffectKey)>,
+    parties: Vec<Party>,
+    now: Time,
+    callback_works: bool,
+}
+
+impl World {
+    fn new(parties: Vec<Party>) -> Self {
+        let mut world = Self {
+            market: Market::new(SETTINGS),
+            snapshots: Vec::new(),
+            log: Vec::new(),
+            landed: BTreeSet::new(),
+            parties,
+            now: Time(START),
+            callback_works: true,
+        };
+        for account in [CHEAP, DEAR] {
+            world.apply(account, &Command::Deposit { account }, AttoFil(10 * FIL)).expect("a deposit");
+        }
+        world
+    }
+
+    fn apply(&mut self, sender: Address, command: &Command, value: AttoFil) -> Result<(), crate::model::Rejection> {
+        let mut env = Chain { now: self.now, value, callback_works: self.callback_works };
+        let (log, now) = (&mut self.log, self.now);
+        self.market.apply(sender, command, &mut env, &mut |event| log.push((now, event)))
+    }
+
+    fn request(&mut self, salt: u64) -> JobId {
+        let spec = spec(1_000_000);
+        let terms = terms(salt, &spec);
+        let id = id_of(&terms);
+        let value = terms.max_price;
+        let now = self.now;
+        self.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
+        id
+    }
+
+    fn party(&mut self, me: Address) -> &mut Party {
+        self.parties.iter_mut().find(|party| party.me == me).expect("a known party")
+    }
+
+    /// One party takes one step: it reads an event, or performs an effect. Says whether there was anything to do.
+    fn step(&mut self, index: usize) -> bool {
+        let now = self.now;
+        let market = &self.market;
+        let party = &mut self.parties[index];
+        let free = market.balance(party.me);
+        if let Some((time, event)) = self.log.get(party.read).cloned() {
+            party.read += 1;
+            party.input(Input::Event { time, event }, now);
+            return true;
+        }
+        party.input(Input::Balance(free), now);
+        party.input(Input::Tick, now);
+        let Some(effect) = party.effects.pop_front() else { return false };
+        match effect {
+            Effect::Retire { .. } => {}
+            Effect::Do { job, step } => {
+                let outcome = match step {
+                    Step::FetchSpec => Outcome::Err(Failure::Permanent("no spec".to_owned())),
+                    Step::Run if party.stuck => return true,
+                    Step::Run => {
+                        party.runs += 1;
+                        Outcome::Ran(RunReport { exit_code: 0, fuel_used: 7, ended: "exited".to_owned(), wall_ms: 1 })
+                    }
+                    Step::Publish => Outcome::Published(JobResult { fuel_used: 7, ..JobResult::default() }),
+                    Step::Verify if party.withholds => {
+                        Outcome::Err(Failure::Temporary("no gateway answers".to_owned()))
+                    }
+                    _ => Outcome::Ok,
+                };
+                party.know(job, now);
+                party.input(Input::Done { job, step, outcome }, now);
+            }
+            Effect::Submit { job, step, key, command, value } => {
+                let me = party.me;
+                let outcome = if self.landed.contains(&(me, key.clone())) {
+                    Outcome::Ok
+                } else {
+                    self.snapshots.push((self.log.len(), self.market.clone(), self.landed.clone()));
+                    match self.apply(me, &command, value) {
+                        Ok(()) => {
+                            self.landed.insert((me, key));
+                            Outcome::Ok
+                        }
+                        Err(rejection) => Outcome::Err(Failure::Rejected(rejection)),
+                    }
+                };
+                let party = &mut self.parties[index];
+                party.know(job, now);
+                party.input(Input::Done { job, step, outcome }, now);
+            }
+        }
+        true
+    }
+
+    /// Drops the last `commands` commands from the chain; every party refolds what it had read.
+    fn reorganise(&mut self, commands: usize) {
+        let Some(at) = self.snapshots.len().checked_sub(commands) else { return };
+        if commands == 0 {
+            return;
+        }
+        let (length, market, landed) = self.snapshots.swap_remove(at);
+        self.snapshots.truncate(at);
+        (self.market, self.landed) = (market, landed);
+        let undone: BTreeSet<JobId> = self.log[length..].iter().filter_map(|(_, event)| event.job()).collect();
+        self.log.truncate(length);
+        let now = self.now;
+        for party in &mut self.parties {
+            if party.read > length {
+                party.read = length;
+                for job in &undone {
+                    let events = self.log.iter().filter(|(_, event)| event.job() == Some(*job));
+                    let view = JobView::fold(events.map(|(time, event)| (*time, event)));
+                    party.know(*job, now);
+                    let effects = party.agent.handle(Input::Refold { job: *job, view }, now);
+                    party.effects.extend(effects);
+                }
+                party.store();
+            }
+        }
+    }
+
+    /// Lets everybody act until nothing happens for a while of market time.
+    fn run(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            while (0..self.parties.len()).fold(false, |any, index| self.step(index) || any) {}
+            self.now = self.now.after(1);
+        }
+    }
+
+    fn status(&self, job: JobId) -> Status {
+        self.market.deal(job).status
+    }
+
+    fn settled_events(&self, job: JobId) -> usize {
+        self.log.iter().filter(|(_, event)| matches!(event, Event::JobSettled { job: id, .. } if *id == job)).count()
+    }
+}
+
+fn offer(base: u128) -> Offer {
+    let pricing = Pricing {
+        base: AttoFil(base),
+        per_gigafuel: AttoFil::ZERO,
+        per_gib_memory: AttoFil::ZERO,
+        per_gib_output: AttoFil::ZERO,
+    };
+    Offer { pricing, ..Offer::default() }
+}
+
+fn world() -> World {
+    World::new(vec![
+        Party::new(CLIENT, None),
+        Party::new(CHEAP, Some(offer(FIL / 10))),
+        Party::new(DEAR, Some(offer(FIL / 5))),
+    ])
+}
+
+#[test]
+fn the_cheaper_provider_gets_the_job_at_its_price_and_is_paid() {
+    let mut world = world();
+    let job = world.request(0);
+    world.run(60);
+    assert_eq!(world.status(job), Status::Settled);
+    assert_eq!(world.market.balance(CHEAP), AttoFil(10 * FIL + FIL / 10));
+    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL - FIL / 10));
+    assert_eq!(world.party(CHEAP).runs, 1);
+    assert_eq!(world.party(DEAR).runs, 0);
+    let lost = &world.party(DEAR).stored[&job].job;
+    assert_eq!(lost.work.as_ref().map(|work| &work.decision), Some(&Decision::Lost));
+    assert!(world.parties.iter().all(|party| party.agent.is_empty()), "finished jobs leave the agents");
+}
+
+#[test]
+fn a_provider_that_does_not_deliver_is_slashed_by_the_client() {
+    let mut world = world();
+    world.party(CHEAP).stuck = true;
+    let job = world.request(0);
+    world.run(100);
+    assert_eq!(world.status(job), Status::Slashed);
+    assert_eq!(world.market.balance(CHEAP), AttoFil(10 * FIL - FIL / 2));
+    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL + FIL / 4));
+    assert_eq!(world.market.burned(), AttoFil(FIL / 4));
+}
+
+#[test]
+fn a_job_that_nobody_wants_expires_and_the_reasons_are_kept() {
+    let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(offer(2 * FIL)))]);
+    let job = world.request(0);
+    world.run(200);
+    assert_eq!(world.status(job), Status::Cancelled);
+    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL));
+    let decision = world.party(CHEAP).stored[&job].job.work.clone().expect("it looked at the job").decision;
+    assert_eq!(decision, Decision::Refused(Refusal::Price { offered: AttoFil(FIL), asking: AttoFil(2 * FIL) }));
+}
+
+#[test]
+fn a_result_whose_output_cannot_be_had_is_settled_when_the_review_lapses() {
+    let mut world = world();
+    world.party(CLIENT).withholds = true;
+    let job = world.request(0);
+    world.run(100);
+    assert_eq!(world.status(job), Status::Settled);
+    assert_eq!(world.market.deal(job).reason, Reason::Unchallenged);
+}
+
+#[test]
+fn a_job_is_cancelled_while_it_is_open() {
+    let mut world = World::new(vec![Party::new(CLIENT, None)]);
+    let job = world.request(0);
+    world.run(3);
+    let now = world.now;
+    world.party(CLIENT).input(Input::Cancel(job), now);
+    world.run(3);
+    assert_eq!(world.status(job), Status::Cancelled);
+    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL));
+}
+
+#[test]
+fn a_failed_callback_is_tried_until_it_succeeds() {
+    let mut world = world();
+    world.callback_works = false;
+    let spec = spec(1_000_000);
+    let terms = Terms { callback_gas: 1_000, ..terms(0, &spec) };
+    let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
+    world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
+    world.run(60);
+    assert_eq!(world.status(id), Status::Settled);
+    assert!(world.market.deal(id).callback_pending);
+    world.callback_works = true;
+    world.run(130);
+    assert!(!world.market.deal(id).callback_pending);
+}
+
+#[test]
+fn a_provider_runs_no_more_jobs_at_once_than_it_has_slots_and_serves_the_oldest_first() {
+    let one_slot = Offer { slots: 1, ..offer(FIL / 10) };
+    let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(one_slot))]);
+    let jobs: Vec<JobId> = (0..5).map(|salt| world.request(salt)).collect();
+    for _ in 0..200 {
+        world.run(1);
+        let locked = jobs.iter().filter(|job| world.status(**job) == Status::Locked).count();
+        assert!(locked <= 1, "{locked} jobs are locked at once");
+    }
+    assert!(jobs.iter().all(|job| world.status(*job) == Status::Settled));
+}
+
+#[test]
+fn a_provider_does_not_lock_what_it_cannot_stake() {
+    let mut world = world();
+    let out = Command::Withdraw { to: CHEAP, amount: AttoFil(10 * FIL) };
+    world.apply(CHEAP, &out, AttoFil::ZERO).expect("it is its money");
+    let job = world.request(0);
+    world.run(60);
+    assert_eq!(world.status(job), Status::Settled);
+    assert_eq!(world.market.balance(DEAR), AttoFil(10 * FIL + FIL / 5), "the dearer one got the job");
+}
+
+#[test]
+fn terms_that_a_provider_did_not_agree_to_are_refused() {
+    let stranger = Address::repeat_byte(9);
+    let good = terms(0, &spec(1));
+    let offer = offer(1);
+    let check = |terms: &Terms| offer.match_terms(CHEAP, SETTINGS, terms);
+    assert_eq!(check(&good), Ok(()));
+    assert_eq!(check(&Terms { matcher: stranger, ..good.clone() }), Err(Refusal::Matcher(stranger)));
+    assert_eq!(check(&Terms { arbiter: stranger, ..good.clone() }), Err(Refusal::Arbiter(stranger)));
+    assert_eq!(check(&Terms { client: CHEAP, ..good.clone() }), Err(Refusal::OwnJob));
+    assert_eq!(check(&Terms { spec_codec: 1, ..good.clone() }), Err(Refusal::Codec(1)));
+    let high = AttoFil(100 * FIL);
+    assert!(matches!(check(&Terms { collateral: high, ..good.clone() }), Err(Refusal::Collateral { .. })));
+    assert_eq!(check(&Terms { run_for: 0, ..good }), Err(Refusal::Window { seconds: 0, limit: 1 }));
+}
+
+#[test]
+fn the_time_at_which_the_ramp_reaches_a_price_is_exact() {
+    let mut terms = terms(0, &spec(1));
+    for (min, max, period) in
+        [(0, FIL, 100), (FIL / 3 / 1_000_000_000 * 1_000_000_000, FIL, 7), (FIL, FIL, 1), (0, 1_000_000_000, 50)]
+    {
+        (terms.min_price, terms.max_price, terms.ramp_period) = (AttoFil(min), AttoFil(max), period);
+        for asking in [0, 1_000_000_000, FIL / 7 / 1_000_000_000 * 1_000_000_000, max] {
+            if asking > max {
+                continue;
+            }
+            let at = offer::price_reached(&terms, AttoFil(asking)).expect("the ramp reaches it");
+            assert!(terms.price_at(at).0 >= asking, "at {at} the price is {}", terms.price_at(at));
+            if at > terms.ramp_start {
+                assert!(terms.price_at(Time(at.0 - 1)).0 < asking, "a second before {at} it is reached already");
+            }
+        }
+    }
+}
+
+proptest! {
+
+    /// Whoever crashes whenever, and however often the chain is reorganised: every job ends once, everybody is paid once, and
+    /// all the money is there.
+    #[test]
+    fn crashes_and_reorganisations_lose_nothing(
+        faults in prop::collection::vec((0usize..4, 0usize..3, 0usize..6, 1usize..12), 0..40),
+        jobs in 1u64..4,
+    ) {
+        let mut world = world();
+        let ids: Vec<JobId> = (0..jobs).map(|salt| world.request(salt)).collect();
+        for (kind, party, depth, steps) in faults {
+            for index in 0..steps {
+                world.step(index % 3);
+            }
+            match kind {
+                0 => { let now = world.now; world.parties[party].crash(now); }
+                1 => world.reorganise(depth),
+                2 => world.now = world.now.after(1),
+                _ => {}
+            }
+        }
+        world.run(400);
+        for id in &ids {
+            let status = world.status(*id);
+            prop_assert!(status.is_final(), "{id} is {status:?}");
+            prop_assert!(world.settled_events(*id) <= 1);
+        }
+        let paid_in = 20 * FIL + u128::from(jobs) * FIL;
+        let accounts: AttoFil = [CLIENT, CHEAP, DEAR].map(|account| world.market.balance(account)).into_iter().sum();
+        prop_assert_eq!(accounts.0 + world.market.burned().0, paid_in);
+        prop_assert_eq!(world.market.escrowed().0 + world.market.collateral().0, 0);
+        for party in &world.parties {
+            prop_assert!(party.agent.is_empty(), "{} still holds {} jobs", party.me, party.agent.len());
+        }
+    }
+}
+
+#[test]
+fn records_survive_encoding() {
+    let mut world = world();
+    let job = world.request(0);
+    world.run(60);
+    for party in &world.parties {
+        let record = &party.stored[&job].job;
+        let json = serde_json::to_vec(record).expect("records serialise");
+        assert_eq!(&serde_json::from_slice::<Job>(&json).expect("records read back"), record);
+    }
+    let receipt = world.party(CHEAP).stored[&job].job.view.receipt();
+    assert_eq!(
+        receipt,
+        Receipt {
+            provider: CHEAP,
+            price: AttoFil(FIL / 10),
+            result: JobResult { fuel_used: 7, ..JobResult::default() }
+        }
+    );
+}

@@ -7,12 +7,16 @@
 //! Deliberately absent: what a party does about an event (that is `lota_market::agent`), and any database (that is the
 //! node's; this crate asks for small traits).
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod eip712;
 pub mod encoding;
+pub mod journal;
 pub mod memory;
 pub mod transport;
 
 pub use alloy::signers::local::PrivateKeySigner;
+pub use journal::{Journal, JournalError};
 pub use transport::{
     Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, Update, UpdateStream,
 };

@@ -13,6 +13,8 @@ mod ledger;
 mod reader;
 mod script;
 mod state;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use chain::{Chain, ChainError, Options};

@@ -66,8 +66,14 @@ pub enum ChainError {
 struct Kept {
     state: State,
     ledger: Box<dyn Ledger>,
-    /// Set when the log and the state may differ.
+    /// Why the log takes no more, if it failed once.
     broken: Option<String>,
+}
+
+impl Kept {
+    fn check(&self) -> Result<(), SubmitError> {
+        self.broken.clone().map_or(Ok(()), |problem| Err(TransportError::Storage(problem).into()))
+    }
 }
 
 struct Inner {
@@ -254,10 +260,11 @@ impl Chain {
         }
         let Options { clock, script, .. } = &self.0.options;
         let mut kept = self.kept();
+        kept.check()?;
         if let Some(landed) = kept.state.find(signed)? {
             return Ok(landed);
         }
-        self.check_open(&kept)?;
+        self.check_room(&kept)?;
         let landed = kept.state.execute(clock.now(), signed.clone(), &command, Answers::Ask(&**script))?;
         self.keep(&mut kept)?;
         Ok(landed)
@@ -270,7 +277,8 @@ impl Chain {
     pub fn fund(&self, account: Address, amount: AttoFil) -> Result<Landed, SubmitError> {
         let now = self.0.options.clock.now();
         let mut kept = self.kept();
-        self.check_open(&kept)?;
+        kept.check()?;
+        self.check_room(&kept)?;
         let landed = kept.state.fund(now, account, amount);
         self.keep(&mut kept)?;
         Ok(landed)
@@ -283,23 +291,16 @@ impl Chain {
     /// When the log cannot be written.
     pub fn rewind(&self, blocks: u64) -> Result<(), SubmitError> {
         let mut kept = self.kept();
+        kept.check()?;
         let to = kept.state.height().saturating_sub(blocks);
-        if let Some(problem) = &kept.broken {
-            return Err(TransportError::Storage(problem.clone()).into());
-        }
-        kept.state.rewind(to).map_err(SubmitError::Failed)?;
-        self.append(&mut kept, &Entry::Rewind { to })
+        self.append(&mut kept, &Entry::Rewind { to })?;
+        kept.state.rewind(to).map_err(SubmitError::Failed)
     }
 
-    fn check_open(&self, kept: &Kept) -> Result<(), SubmitError> {
-        if let Some(problem) = &kept.broken {
-            return Err(TransportError::Storage(problem.clone()).into());
-        }
-        if kept.state.height() >= self.0.options.max_blocks {
-            return Err(SubmitError::Failed(format!(
-                "the log is full ({} blocks); begin a new one",
-                self.0.options.max_blocks
-            )));
+    fn check_room(&self, kept: &Kept) -> Result<(), SubmitError> {
+        let limit = self.0.options.max_blocks;
+        if kept.state.height() >= limit {
+            return Err(SubmitError::Failed(format!("the log is full ({limit} blocks); begin a new one")));
         }
         Ok(())
     }
@@ -313,12 +314,17 @@ impl Chain {
             Origin::Fund { account, amount } => Entry::Fund { time, account, amount, hash },
             Origin::Genesis => return Ok(()),
         };
-        self.append(kept, &entry)
+        self.append(kept, &entry).inspect_err(|_| {
+            // Nobody may see or build on what is not in the log. A restart reads what the log does hold.
+            let before = kept.state.height().saturating_sub(1);
+            if let Err(problem) = kept.state.rewind(before) {
+                tracing::error!(problem, "a block that could not be logged cannot be taken back");
+            }
+        })
     }
 
     fn append(&self, kept: &mut Kept, entry: &Entry) -> Result<(), SubmitError> {
         if let Err(error) = kept.ledger.append(entry) {
-            // What was executed is not in the log: nobody may build on it. A restart reads what the log holds.
             let problem = format!("{}; restart, once the cause is removed", chain_of(&error));
             kept.broken = Some(problem.clone());
             return Err(TransportError::Storage(problem).into());

@@ -78,8 +78,19 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn read_entry(reader: &mut impl Read, offset: u64, size: u64) -> io::Result<Found> {
-    let left = size - offset;
+/// Whether the rest is empty or zeros: a file system may have grown the file before it wrote the bytes.
+fn only_zeros_follow(reader: &mut impl Read) -> io::Result<bool> {
+    let mut rest = [0; 4096];
+    loop {
+        match fill(reader, &mut rest)? {
+            0 => return Ok(true),
+            read if rest.iter().take(read).any(|byte| *byte != 0) => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+fn read_entry(reader: &mut impl Read, offset: u64) -> io::Result<Found> {
     let mut header = [0; HEADER];
     match fill(reader, &mut header)? {
         0 => return Ok(Found::End),
@@ -88,15 +99,8 @@ fn read_entry(reader: &mut impl Read, offset: u64, size: u64) -> io::Result<Foun
     }
     let (length, header_check) = header.split_at(4);
     if header_check != check(&[length, &offset.to_be_bytes()]) {
-        // A file system may have grown the file before it wrote the bytes: zeros to the end are a torn tail.
-        let mut rest = [0; 4096];
-        let mut zeros = header.iter().all(|byte| *byte == 0);
-        while zeros {
-            let read = fill(reader, &mut rest)?;
-            if read == 0 {
-                return Ok(Found::Torn);
-            }
-            zeros = rest.iter().take(read).all(|byte| *byte == 0);
+        if only_zeros_follow(reader)? {
+            return Ok(Found::Torn);
         }
         return Ok(Found::Damaged("the header of an entry does not match its checksum".into()));
     }
@@ -104,14 +108,13 @@ fn read_entry(reader: &mut impl Read, offset: u64, size: u64) -> io::Result<Foun
     if length > MAX_ENTRY {
         return Ok(Found::Damaged(format!("an entry claims {length} bytes")));
     }
-    let whole = HEADER + length + CHECK;
     let mut body = vec![0; length + CHECK];
     if fill(reader, &mut body)? < body.len() {
         return Ok(Found::Torn);
     }
     let (content, body_check) = body.split_at(length);
     if body_check != check(&[content]) {
-        return Ok(if whole as u64 == left {
+        return Ok(if only_zeros_follow(reader)? {
             Found::Torn
         } else {
             Found::Damaged("an entry does not match its checksum".into())
@@ -189,7 +192,7 @@ impl FileLedger {
         let mut reader = BufReader::new(&self.file);
         let mut offset = PREAMBLE;
         loop {
-            match read_entry(&mut reader, offset, size).map_err(self.io("reading"))? {
+            match read_entry(&mut reader, offset).map_err(self.io("reading"))? {
                 Found::Entry(body) => {
                     visit(offset, &body)?;
                     offset += (HEADER + body.len() + CHECK) as u64;
@@ -239,5 +242,141 @@ impl Ledger for FileLedger {
         }
         self.end += bytes.len() as u64;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn entries(ledger: &mut FileLedger) -> Result<Vec<Entry>, LedgerError> {
+        let mut entries = Vec::new();
+        ledger.load(&mut |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    fn open(path: &Path) -> Result<FileLedger, LedgerError> {
+        FileLedger::open(path, SyncPolicy::OperatingSystem)
+    }
+
+    /// A log with three entries, and where each begins and the last ends.
+    fn written(path: &Path) -> (Vec<Entry>, Vec<u64>) {
+        let written: Vec<_> = [7, 300, 70_000].map(|to| Entry::Rewind { to }).into();
+        let mut ledger = open(path).expect("a new log");
+        let mut offsets = vec![ledger.end];
+        for entry in &written {
+            ledger.append(entry).expect("it is written");
+            offsets.push(ledger.end);
+        }
+        (written, offsets)
+    }
+
+    #[test]
+    fn what_was_appended_is_there_after_reopening() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("market.log");
+        let (written, _) = written(&path);
+        let mut ledger = FileLedger::open(&path, SyncPolicy::EveryEntry).expect("it opens again");
+        assert_eq!(entries(&mut ledger).expect("it reads"), written);
+        ledger.append(&Entry::Rewind { to: 1 }).expect("it can be continued");
+        assert_eq!(entries(&mut ledger).expect("it reads").len(), 4);
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_off_wherever_it_was_torn() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("market.log");
+        let (written, offsets) = written(&path);
+        let whole = fs::read(&path).expect("it reads");
+        for length in 0..whole.len() {
+            for filler in [0, 16] {
+                let mut torn = whole[..length].to_vec();
+                torn.resize(length + filler, 0);
+                fs::write(&path, &torn).expect("it is written");
+                if filler > 0 && length < PREAMBLE as usize {
+                    continue; // a preamble of zeros is somebody else's file
+                }
+                let complete = offsets.iter().skip(1).filter(|end| **end <= length as u64).count();
+                let mut ledger = open(&path).unwrap_or_else(|error| panic!("{length} bytes + {filler}: {error}"));
+                assert_eq!(entries(&mut ledger).expect("it reads"), written[..complete], "{length} + {filler}");
+                ledger.append(&Entry::Rewind { to: 9 }).expect("it can be continued");
+                drop(ledger);
+                let again = entries(&mut open(&path).expect("it opens")).expect("it reads");
+                assert_eq!(again.last(), Some(&Entry::Rewind { to: 9 }));
+                assert_eq!(again.len(), complete + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_an_error_that_names_the_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("market.log");
+        let (_, offsets) = written(&path);
+        let whole = fs::read(&path).expect("it reads");
+        for at in offsets[0]..offsets[2] {
+            let mut damaged = whole.clone();
+            damaged[at as usize] ^= 0x10;
+            fs::write(&path, &damaged).expect("it is written");
+            let place = if at < offsets[1] { offsets[0] } else { offsets[1] };
+            match open(&path) {
+                Err(LedgerError::Damaged { offset, .. }) => assert_eq!(offset, place, "byte {at}"),
+                other => panic!("byte {at}: {other:?}"),
+            }
+            assert_eq!(fs::read(&path).expect("it reads"), damaged, "it is left as it is");
+        }
+    }
+
+    #[test]
+    fn a_second_process_gets_one_clear_line() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("market.log");
+        let first = open(&path).expect("a new log");
+        let error = open(&path).expect_err("it is locked").to_string();
+        assert!(error.contains("in use by another process") && !error.contains('\n'), "{error}");
+        drop(first);
+        open(&path).expect("the lock is gone with its holder");
+    }
+
+    #[test]
+    fn other_files_and_newer_versions_are_refused_and_left_untouched() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("market.log");
+        let newer = [MAGIC.as_slice(), &(FORMAT_VERSION + 1).to_be_bytes()].concat();
+        for (content, words) in [
+            (newer, "use a newer one"),
+            (b"# my diary, which is dear to me".to_vec(), "not the log of a Lota market"),
+            (b"LOT".iter().chain(b"TERY").copied().collect(), "not the log of a Lota market"),
+            ([MAGIC.as_slice(), &[0; 4]].concat(), "not the log of a Lota market"),
+        ] {
+            fs::write(&path, &content).expect("it is written");
+            let error = open(&path).expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
+            assert_eq!(fs::read(&path).expect("it reads"), content);
+        }
+    }
+
+    #[test]
+    fn an_entry_beyond_the_limit_is_refused_before_it_is_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("market.log");
+        let mut ledger = open(&path).expect("a new log");
+        let huge = Entry::Genesis(super::super::Genesis {
+            market: crate::MarketRef {
+                chain_id: 1,
+                contract: lota_market::Address::ZERO,
+                settings: lota_market::model::Settings { min_window: 60, max_callback_gas: 0 },
+            },
+            time: lota_market::Time(0),
+            funds: vec![Default::default(); MAX_ENTRY / 16],
+        });
+        assert!(matches!(ledger.append(&huge), Err(LedgerError::TooLarge { .. })));
+        ledger.append(&Entry::Rewind { to: 1 }).expect("it goes on");
+        assert_eq!(entries(&mut ledger).expect("it reads").len(), 1);
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum Origin {
 
 #[derive(Clone, Debug)]
 pub(super) struct Block {
+    /// How many reorganisations came before it: the same command on another fork is another block.
+    fork: u64,
     pub hash: B256,
     pub time: Time,
     pub transaction: B256,
@@ -119,11 +121,13 @@ pub(super) struct State {
     blocks: Vec<Block>,
     landed: HashMap<(Address, EffectKey), u64>,
     orphans: VecDeque<(B256, B256)>,
+    fork: u64,
 }
 
 impl State {
     pub(super) fn new(genesis: Genesis) -> Self {
         let begin = Block {
+            fork: 0,
             hash: hash_of(&genesis),
             time: genesis.time,
             transaction: B256::ZERO,
@@ -142,6 +146,7 @@ impl State {
             blocks: vec![begin],
             landed: HashMap::new(),
             orphans: VecDeque::new(),
+            fork: 0,
         }
     }
 
@@ -197,8 +202,8 @@ impl State {
             Origin::Command { answers, .. } => answers,
             Origin::Genesis | Origin::Fund { .. } => &[],
         };
-        let hash = hash_of(&(number, self.tip().hash, time, transaction, answers, &events));
-        let block = Block { hash, time, transaction, origin, events };
+        let hash = hash_of(&(number, self.fork, self.tip().hash, time, transaction, answers, &events));
+        let block = Block { fork: self.fork, hash, time, transaction, origin, events };
         let landed = self.landing(number, &block);
         self.blocks.push(block);
         landed
@@ -261,6 +266,7 @@ impl State {
         for block in self.blocks.iter().take(keep).skip(1) {
             before.again(block)?;
         }
+        before.fork = self.fork + 1;
         before.orphans = std::mem::take(&mut self.orphans);
         let parents = self.blocks.iter().skip(keep.saturating_sub(1));
         let dropped = self.blocks.iter().skip(keep);
@@ -275,6 +281,7 @@ impl State {
     }
 
     fn again(&mut self, block: &Block) -> Result<(), String> {
+        self.fork = block.fork;
         let landed = match block.origin.clone() {
             Origin::Genesis => return Err("there is a second beginning".into()),
             Origin::Fund { account, amount } => self.fund(block.time, account, amount),

@@ -1,0 +1,161 @@
+//! What every [`Journal`] must do.
+
+use futures::future::join_all;
+use lota_market::{Address, B256, Bytes, agent::EffectKey};
+
+use crate::journal::{
+    Account, Attempt, Checkpoint, Journal, JournalError, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Market, Outcome,
+    Sending,
+};
+
+const ME: Account = Account { chain_id: 314, address: Address::repeat_byte(1) };
+
+fn attempt(byte: u8) -> Attempt {
+    Attempt {
+        hash: B256::repeat_byte(byte),
+        raw: Bytes::copy_from_slice(&[byte; 300]),
+        max_fee: u128::MAX - u128::from(byte),
+        max_tip: u128::from(byte),
+    }
+}
+
+fn sending(name: &str, nonce: u64) -> Sending {
+    Sending {
+        key: EffectKey::named(name),
+        content: B256::repeat_byte(0xcc),
+        nonce,
+        attempts: vec![attempt(1)],
+        outcome: Outcome::Pending,
+    }
+}
+
+fn landed(byte: u8) -> Outcome {
+    Outcome::Landed { transaction: B256::repeat_byte(byte), block: u64::MAX >> 1, block_hash: B256::repeat_byte(byte) }
+}
+
+/// Runs the suite. `open` opens the same journal again, as after a restart; it is empty at first.
+///
+/// # Panics
+/// When the journal does something else.
+pub async fn suite<J: Journal>(open: impl AsyncFn() -> J) {
+    nothing_is_found_in_an_empty_one(&open().await).await;
+    what_is_begun_is_there_after_a_restart(&open).await;
+    a_key_and_a_nonce_belong_to_one_transaction(&open().await).await;
+    a_failed_transaction_frees_its_key_and_not_its_nonce(&open().await).await;
+    accounts_and_chains_are_kept_apart(&open().await).await;
+    versions_are_limited(&open().await).await;
+    of_many_at_once_one_begins(&open().await).await;
+    pages_are_bounded(&open().await).await;
+    checkpoints_are_replaced_and_bounded(&open).await;
+}
+
+async fn nothing_is_found_in_an_empty_one(journal: &impl Journal) {
+    assert_eq!(journal.next_nonce(ME).await, Ok(None));
+    assert_eq!(journal.find(ME, &EffectKey::named("a")).await, Ok(None));
+    assert_eq!(journal.since(ME, 0).await, Ok(vec![]));
+    assert_eq!(journal.add_attempt(ME, 0, &attempt(1)).await, Err(JournalError::UnknownNonce(0)));
+    assert_eq!(journal.settle(ME, 0, Outcome::Failed).await, Err(JournalError::UnknownNonce(0)));
+}
+
+async fn what_is_begun_is_there_after_a_restart<J: Journal>(open: &impl AsyncFn() -> J) {
+    let mut first = sending("a", 5);
+    open().await.begin(ME, &first).await.expect("begins");
+    assert_eq!(open().await.next_nonce(ME).await, Ok(Some(6)));
+    assert_eq!(open().await.find(ME, &first.key).await, Ok(Some(first.clone())));
+    open().await.add_attempt(ME, 5, &attempt(2)).await.expect("is added");
+    first.attempts.push(attempt(2));
+    for outcome in [landed(2), Outcome::Pending, landed(1)] {
+        open().await.settle(ME, 5, outcome).await.expect("settles");
+        first.outcome = outcome;
+        assert_eq!(open().await.find(ME, &first.key).await, Ok(Some(first.clone())));
+        assert_eq!(open().await.since(ME, 5).await, Ok(vec![first.clone()]));
+    }
+    assert_eq!(open().await.since(ME, 6).await, Ok(vec![]));
+}
+
+async fn a_key_and_a_nonce_belong_to_one_transaction(journal: &impl Journal) {
+    let first = sending("a", 5);
+    assert_eq!(journal.begin(ME, &sending("a", 6)).await, Err(JournalError::KeyTaken(first.key.clone())));
+    assert_eq!(journal.begin(ME, &sending("b", 5)).await, Err(JournalError::NonceTaken(5)));
+    assert_eq!(journal.next_nonce(ME).await, Ok(Some(6)), "nothing was written");
+    assert_eq!(journal.find(ME, &EffectKey::named("b")).await, Ok(None), "nothing was written");
+    // A gap is the caller's business (nonces that were used elsewhere).
+    journal.begin(ME, &sending("b", 8)).await.expect("begins");
+    journal.begin(ME, &sending("c", 7)).await.expect("begins");
+    assert_eq!(journal.next_nonce(ME).await, Ok(Some(9)));
+    let nonces: Vec<_> = journal.since(ME, 0).await.expect("reads").iter().map(|sending| sending.nonce).collect();
+    assert_eq!(nonces, [5, 7, 8]);
+}
+
+async fn a_failed_transaction_frees_its_key_and_not_its_nonce(journal: &impl Journal) {
+    journal.settle(ME, 8, Outcome::Failed).await.expect("settles");
+    let key = EffectKey::named("b");
+    assert_eq!(journal.find(ME, &key).await, Ok(None));
+    assert_eq!(journal.begin(ME, &sending("d", 8)).await, Err(JournalError::NonceTaken(8)));
+    assert_eq!(journal.next_nonce(ME).await, Ok(Some(9)));
+    let again = Sending { content: B256::repeat_byte(0xdd), ..sending("b", 9) };
+    journal.begin(ME, &again).await.expect("the key is free");
+    assert_eq!(journal.find(ME, &key).await, Ok(Some(again)));
+    // A reorganisation may bring the failed one back; its key has a new owner.
+    assert_eq!(journal.settle(ME, 8, Outcome::Pending).await, Err(JournalError::KeyTaken(key)));
+    let outcomes: Vec<_> = journal.since(ME, 8).await.expect("reads").iter().map(|sending| sending.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Pending]);
+}
+
+async fn accounts_and_chains_are_kept_apart(journal: &impl Journal) {
+    for other in [Account { chain_id: 315, ..ME }, Account { address: Address::repeat_byte(2), ..ME }] {
+        assert_eq!(journal.next_nonce(other).await, Ok(None));
+        journal.begin(other, &sending("a", 5)).await.expect("begins");
+        assert_eq!(journal.next_nonce(other).await, Ok(Some(6)));
+        assert_eq!(journal.since(other, 0).await.expect("reads").len(), 1);
+    }
+}
+
+async fn versions_are_limited(journal: &impl Journal) {
+    let none = Sending { attempts: vec![], ..sending("e", 20) };
+    assert_eq!(journal.begin(ME, &none).await, Err(JournalError::AttemptCount(0)));
+    journal.begin(ME, &sending("e", 20)).await.expect("begins");
+    for byte in 2..=MAX_ATTEMPTS as u8 {
+        journal.add_attempt(ME, 20, &attempt(byte)).await.expect("is added");
+    }
+    let one_more = journal.add_attempt(ME, 20, &attempt(0xff)).await;
+    assert_eq!(one_more, Err(JournalError::AttemptCount(MAX_ATTEMPTS + 1)));
+    let found = journal.find(ME, &EffectKey::named("e")).await.expect("reads").expect("is there");
+    let bytes: Vec<_> = found.attempts.iter().map(|attempt| attempt.max_tip).collect();
+    assert_eq!(bytes, (1..=MAX_ATTEMPTS as u128).collect::<Vec<_>>());
+}
+
+async fn of_many_at_once_one_begins(journal: &impl Journal) {
+    let same_key: Vec<_> = (30..40).map(|nonce| sending("f", nonce)).collect();
+    let begun = join_all(same_key.iter().map(|sending| journal.begin(ME, sending))).await;
+    assert_eq!(begun.iter().filter(|result| result.is_ok()).count(), 1, "{begun:?}");
+    let same_nonce: Vec<_> = (0..10).map(|number| sending(&format!("g{number}"), 50)).collect();
+    let begun = join_all(same_nonce.iter().map(|sending| journal.begin(ME, sending))).await;
+    assert_eq!(begun.iter().filter(|result| result.is_ok()).count(), 1, "{begun:?}");
+}
+
+async fn pages_are_bounded(journal: &impl Journal) {
+    let many = Account { chain_id: 1, ..ME };
+    for nonce in 0..MAX_PAGE as u64 + 3 {
+        journal.begin(many, &sending(&format!("h{nonce}"), nonce)).await.expect("begins");
+    }
+    let page = journal.since(many, 1).await.expect("reads");
+    let nonces: Vec<_> = page.iter().map(|sending| sending.nonce).collect();
+    assert_eq!(nonces, (1..=MAX_PAGE as u64).collect::<Vec<_>>());
+}
+
+async fn checkpoints_are_replaced_and_bounded<J: Journal>(open: &impl AsyncFn() -> J) {
+    let market = Market { chain_id: 314, contract: Address::repeat_byte(7) };
+    let other = Market { chain_id: 314, contract: Address::repeat_byte(8) };
+    let points: Vec<_> = (0..MAX_CHECKPOINTS as u64 + 5)
+        .map(|block| Checkpoint { block, hash: B256::with_last_byte(block as u8), events: block as u32 })
+        .collect();
+    assert_eq!(open().await.checkpoints(market).await, Ok(vec![]));
+    open().await.put_checkpoints(market, &points[..3]).await.expect("is written");
+    assert_eq!(open().await.checkpoints(market).await, Ok(points[..3].to_vec()));
+    assert_eq!(open().await.checkpoints(other).await, Ok(vec![]));
+    open().await.put_checkpoints(market, &points).await.expect("is written");
+    assert_eq!(open().await.checkpoints(market).await, Ok(points[5..].to_vec()));
+    open().await.put_checkpoints(market, &points[..1]).await.expect("is written");
+    assert_eq!(open().await.checkpoints(market).await, Ok(points[..1].to_vec()));
+}

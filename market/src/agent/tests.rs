@@ -152,9 +152,12 @@ impl Party {
 
 const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
 
+/// The chain as it was before a command: the log's length, the state, the keys that had landed.
+type Snapshot = (usize, Market, BTreeSet<(Address, EffectKey)>);
+
 struct World {
     market: Market,
-    snapshots: Vec<(usize, Market, BTreeSet<(Address, EffectKey)>)>,
+    snapshots: Vec<Snapshot>,
     log: Vec<(Time, Event)>,
     landed: BTreeSet<(Address, EffectKey)>,
     parties: Vec<Party>,
@@ -284,7 +287,13 @@ impl World {
     /// Lets everybody act until nothing happens for a while of market time.
     fn run(&mut self, seconds: u64) {
         for _ in 0..seconds {
-            while (0..self.parties.len()).fold(false, |any, index| self.step(index) || any) {}
+            let mut busy = true;
+            while busy {
+                busy = false;
+                for index in 0..self.parties.len() {
+                    busy |= self.step(index);
+                }
+            }
             self.now = self.now.after(1);
         }
     }

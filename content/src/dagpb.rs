@@ -59,12 +59,9 @@ fn decode_link(message: &[u8]) -> Result<Link, WireError> {
     let mut reader = Reader::new(message);
     while let Some((field, value)) = reader.field()? {
         let repeated = match field {
-            1 => cid
-                .replace(
-                    Cid::try_from(value.bytes()?)
-                        .map_err(|_| WireError("a link's Hash is no CID"))?,
-                )
-                .is_some(),
+            1 => {
+                cid.replace(Cid::try_from(value.bytes()?).map_err(|_| WireError("a link's Hash is no CID"))?).is_some()
+            }
             2 => name
                 .replace(
                     std::str::from_utf8(value.bytes()?)
@@ -87,10 +84,7 @@ fn decode_link(message: &[u8]) -> Result<Link, WireError> {
 }
 
 /// Encodes a node; the links must already be sorted by name.
-pub(crate) fn encode<'a>(
-    links: impl Iterator<Item = (&'a Cid, &'a str, u64)>,
-    data: &[u8],
-) -> Vec<u8> {
+pub(crate) fn encode<'a>(links: impl Iterator<Item = (&'a Cid, &'a str, u64)>, data: &[u8]) -> Vec<u8> {
     let (count, _) = links.size_hint();
     let mut out = Vec::with_capacity(data.len() + 8 + count * 56);
     for (cid, name, tsize) in links {

@@ -38,9 +38,7 @@ pub enum CidError {
         reason: String,
     },
     /// The CID names another hash than sha2-256 or identity.
-    #[error(
-        "{cid} uses the hash function 0x{code:x}; only sha2-256 (0x12) and short identity CIDs are supported"
-    )]
+    #[error("{cid} uses the hash function 0x{code:x}; only sha2-256 (0x12) and short identity CIDs are supported")]
     UnsupportedHash {
         /// The CID in question.
         cid: Box<Cid>,
@@ -89,16 +87,10 @@ pub(crate) fn hash_of(cid: &Cid) -> Result<Hash<'_>, CidError> {
     match cid.hash().code() {
         SHA2_256 => match cid.hash().digest().try_into() {
             Ok(digest) => Ok(Hash::Sha2(digest)),
-            Err(_) => Err(CidError::DigestLength {
-                cid: Box::new(*cid),
-                length: cid.hash().digest().len(),
-            }),
+            Err(_) => Err(CidError::DigestLength { cid: Box::new(*cid), length: cid.hash().digest().len() }),
         },
         IDENTITY => Ok(Hash::Identity(cid.hash().digest())),
-        code => Err(CidError::UnsupportedHash {
-            cid: Box::new(*cid),
-            code,
-        }),
+        code => Err(CidError::UnsupportedHash { cid: Box::new(*cid), code }),
     }
 }
 
@@ -108,10 +100,7 @@ pub(crate) fn hash_of(cid: &Cid) -> Result<Hash<'_>, CidError> {
 /// [`CidError::Malformed`] for text that is no CID, and the errors of an unsupported hash: a CID
 /// that this function returns can be stored, fetched and checked.
 pub fn parse_cid(text: &str) -> Result<Cid, CidError> {
-    let malformed = |reason: String| CidError::Malformed {
-        text: text.chars().take(64).collect(),
-        reason,
-    };
+    let malformed = |reason: String| CidError::Malformed { text: text.chars().take(64).collect(), reason };
     if text.len() > MAX_CID_TEXT {
         return Err(malformed(format!("it has {} characters", text.len())));
     }
@@ -135,10 +124,7 @@ pub fn cid_of_block(codec: u64, data: &[u8]) -> Cid {
 /// Rebuilds a CIDv1 from its codec and the 32 bytes that stand on chain.
 #[must_use]
 pub fn cid_from_digest(codec: u64, digest: [u8; 32]) -> Cid {
-    #[expect(
-        clippy::expect_used,
-        reason = "32 bytes always fit a multihash of 64 bytes"
-    )]
+    #[expect(clippy::expect_used, reason = "32 bytes always fit a multihash of 64 bytes")]
     let hash = Multihash::wrap(SHA2_256, &digest).expect("a 32-byte digest fits");
     Cid::new_v1(codec, hash)
 }
@@ -150,10 +136,7 @@ pub fn cid_from_digest(codec: u64, digest: [u8; 32]) -> Cid {
 pub fn sha2_256_digest(cid: &Cid) -> Result<[u8; 32], CidError> {
     match hash_of(cid)? {
         Hash::Sha2(digest) => Ok(digest),
-        Hash::Identity(_) => Err(CidError::UnsupportedHash {
-            cid: Box::new(*cid),
-            code: IDENTITY,
-        }),
+        Hash::Identity(_) => Err(CidError::UnsupportedHash { cid: Box::new(*cid), code: IDENTITY }),
     }
 }
 
@@ -163,10 +146,7 @@ pub fn sha2_256_digest(cid: &Cid) -> Result<[u8; 32], CidError> {
 /// [`CidError`] if the bytes do not hash to the CID, or the CID cannot be checked.
 pub fn verify(cid: &Cid, data: &[u8]) -> Result<(), CidError> {
     if data.len() > MAX_BLOCK_SIZE {
-        return Err(CidError::TooLarge {
-            cid: Box::new(*cid),
-            length: data.len(),
-        });
+        return Err(CidError::TooLarge { cid: Box::new(*cid), length: data.len() });
     }
     let matches = match hash_of(cid)? {
         Hash::Sha2(digest) => sha2_256(data) == digest,
@@ -194,10 +174,7 @@ impl<'a> Block<'a> {
     /// Hashes `data` with sha2-256 into a CIDv1 of the given codec.
     #[must_use]
     pub fn new(codec: u64, data: &'a [u8]) -> Self {
-        Self {
-            cid: cid_of_block(codec, data),
-            data,
-        }
+        Self { cid: cid_of_block(codec, data), data }
     }
 
     /// Checks `data` against `cid`.
@@ -229,14 +206,8 @@ mod tests {
     #[test]
     fn the_empty_raw_block_has_its_well_known_cid() {
         let cid = cid_of_block(codec::RAW, b"");
-        assert_eq!(
-            cid.to_string(),
-            "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
-        );
-        assert_eq!(
-            cid_from_digest(codec::RAW, sha2_256_digest(&cid).unwrap()),
-            cid
-        );
+        assert_eq!(cid.to_string(), "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku");
+        assert_eq!(cid_from_digest(codec::RAW, sha2_256_digest(&cid).unwrap()), cid);
     }
 
     #[test]
@@ -246,11 +217,7 @@ mod tests {
         let error = verify(&cid, b"abd").unwrap_err();
         assert_eq!(
             error,
-            CidError::Mismatch {
-                cid: Box::new(cid),
-                length: 3,
-                actual: Box::new(cid_of_block(codec::RAW, b"abd")),
-            }
+            CidError::Mismatch { cid: Box::new(cid), length: 3, actual: Box::new(cid_of_block(codec::RAW, b"abd")) }
         );
     }
 
@@ -259,27 +226,10 @@ mod tests {
         // blake2b-256
         let hash = Multihash::wrap(0xb220, &[7; 32]).unwrap();
         let cid = Cid::new_v1(codec::RAW, hash);
-        assert_eq!(
-            parse_cid(&cid.to_string()),
-            Err(CidError::UnsupportedHash {
-                cid: Box::new(cid),
-                code: 0xb220
-            })
-        );
-        assert!(
-            verify(&cid, b"")
-                .unwrap_err()
-                .to_string()
-                .contains("0xb220")
-        );
+        assert_eq!(parse_cid(&cid.to_string()), Err(CidError::UnsupportedHash { cid: Box::new(cid), code: 0xb220 }));
+        assert!(verify(&cid, b"").unwrap_err().to_string().contains("0xb220"));
         let short = Cid::new_v1(codec::RAW, Multihash::wrap(SHA2_256, &[7; 20]).unwrap());
-        assert_eq!(
-            parse_cid(&short.to_string()),
-            Err(CidError::DigestLength {
-                cid: Box::new(short),
-                length: 20
-            })
-        );
+        assert_eq!(parse_cid(&short.to_string()), Err(CidError::DigestLength { cid: Box::new(short), length: 20 }));
     }
 
     #[test]

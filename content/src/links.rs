@@ -36,10 +36,7 @@ pub enum LinksError {
 /// # Errors
 /// [`LinksError`] if the block cannot be decoded or its codec is not known.
 pub fn links(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, LinksError> {
-    let malformed = |reason: String| LinksError::Malformed {
-        cid: Box::new(*cid),
-        reason,
-    };
+    let malformed = |reason: String| LinksError::Malformed { cid: Box::new(*cid), reason };
     match cid.codec() {
         codec::RAW | codec::JSON => Ok(Vec::new()),
         codec::DAG_PB => match dagpb::decode(block) {
@@ -50,10 +47,7 @@ pub fn links(cid: &Cid, block: &Bytes) -> Result<Vec<Cid>, LinksError> {
             Ok(links) => Ok(links.collect()),
             Err(error) => Err(malformed(error.to_string())),
         },
-        codec => Err(LinksError::UnknownCodec {
-            cid: Box::new(*cid),
-            codec,
-        }),
+        codec => Err(LinksError::UnknownCodec { cid: Box::new(*cid), codec }),
     }
 }
 
@@ -67,10 +61,7 @@ mod tests {
     fn links_of_dag_cbor_are_found_at_any_depth() {
         let one = cid_of_block(codec::RAW, b"1");
         let two = cid_of_block(codec::DAG_PB, b"2");
-        let value = Ipld::List(vec![
-            Ipld::Link(one),
-            Ipld::Map([("x".to_owned(), Ipld::Link(two))].into()),
-        ]);
+        let value = Ipld::List(vec![Ipld::Link(one), Ipld::Map([("x".to_owned(), Ipld::Link(two))].into())]);
         let block = Bytes::from(serde_ipld_dagcbor::to_vec(&value).unwrap());
         let cid = cid_of_block(codec::DAG_CBOR, &block);
         assert_eq!(links(&cid, &block).unwrap(), [one, two]);
@@ -81,18 +72,12 @@ mod tests {
         // a hundred thousand nested lists
         let block = Bytes::from(vec![0x81; 100_000]);
         let cid = cid_of_block(codec::DAG_CBOR, &block);
-        assert!(matches!(
-            links(&cid, &block),
-            Err(LinksError::Malformed { .. })
-        ));
+        assert!(matches!(links(&cid, &block), Err(LinksError::Malformed { .. })));
     }
 
     #[test]
     fn an_unknown_codec_may_hide_links() {
         let cid = cid_of_block(0x0129, b"{}");
-        assert!(matches!(
-            links(&cid, &Bytes::from_static(b"{}")),
-            Err(LinksError::UnknownCodec { codec: 0x0129, .. })
-        ));
+        assert!(matches!(links(&cid, &Bytes::from_static(b"{}")), Err(LinksError::UnknownCodec { codec: 0x0129, .. })));
     }
 }

@@ -37,10 +37,7 @@ pub enum ListError {
 
 /// Streams the entries of a directory. A plain one is sorted by name, a sharded one by the hash of
 /// the names. Memory: one node for each level of shards.
-pub fn list<S: BlockSource>(
-    source: S,
-    cid: &Cid,
-) -> impl Stream<Item = Result<DirEntry, ListError>> + Send + use<S> {
+pub fn list<S: BlockSource>(source: S, cid: &Cid) -> impl Stream<Item = Result<DirEntry, ListError>> + Send + use<S> {
     list_after(source, cid, None)
 }
 
@@ -50,14 +47,8 @@ pub fn list_after<S: BlockSource>(
     cid: &Cid,
     after: Option<&str>,
 ) -> impl Stream<Item = Result<DirEntry, ListError>> + Send + use<S> {
-    let walk = Walk {
-        source,
-        state: State::Start(*cid),
-        after: after.map(|name| (name_hash(name), name.to_owned())),
-    };
-    try_unfold(walk, |mut walk| async move {
-        Ok(walk.next().await?.map(|entry| (entry, walk)))
-    })
+    let walk = Walk { source, state: State::Start(*cid), after: after.map(|name| (name_hash(name), name.to_owned())) };
+    try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|entry| (entry, walk))) })
 }
 
 /// One page of a directory: at most `limit` entries behind the entry `after`. The next page begins
@@ -71,11 +62,7 @@ pub async fn list_page<S: BlockSource>(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<DirEntry>, ListError> {
-    list_after(source, cid, after)
-        .boxed()
-        .take(limit)
-        .try_collect()
-        .await
+    list_after(source, cid, after).boxed().take(limit).try_collect().await
 }
 
 enum State {
@@ -119,9 +106,7 @@ impl<S: BlockSource> Walk<S> {
                             }
                             State::Flat(links.into_iter())
                         }
-                        Node::Shard(node) => {
-                            State::Sharded(vec![open(cid, node, 0, self.after.is_some())?])
-                        }
+                        Node::Shard(node) => State::Sharded(vec![open(cid, node, 0, self.after.is_some())?]),
                         _ => return Err(ListError::NotADirectory { cid: Box::new(cid) }),
                     };
                 }
@@ -158,15 +143,12 @@ impl<S: BlockSource> Walk<S> {
                         on_edge = bucket == edge;
                     }
                     if !name.is_empty() {
-                        let entry = DirEntry {
-                            name: name.to_owned(),
-                            cid: link.cid,
-                            dag_size: link.tsize,
-                        };
+                        let entry = DirEntry { name: name.to_owned(), cid: link.cid, dag_size: link.tsize };
                         if on_edge
-                            && self.after.as_ref().is_some_and(|(hash, after)| {
-                                (name_hash(&entry.name), &entry.name) <= (*hash, after)
-                            })
+                            && self
+                                .after
+                                .as_ref()
+                                .is_some_and(|(hash, after)| (name_hash(&entry.name), &entry.name) <= (*hash, after))
                         {
                             continue;
                         }
@@ -194,19 +176,10 @@ impl<S: BlockSource> Walk<S> {
 
 fn open(cid: Cid, mut node: ShardNode, used: u32, on_edge: bool) -> Result<Shard, DagError> {
     if used + node.bits > u64::BITS {
-        return Err(DagError::malformed(
-            &cid,
-            "its directory is sharded deeper than the hash of a name",
-        ));
+        return Err(DagError::malformed(&cid, "its directory is sharded deeper than the hash of a name"));
     }
     let links = std::mem::take(&mut node.links).into();
-    Ok(Shard {
-        cid,
-        node,
-        links,
-        used,
-        on_edge,
-    })
+    Ok(Shard { cid, node, links, used, on_edge })
 }
 
 #[cfg(test)]

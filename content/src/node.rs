@@ -32,10 +32,7 @@ pub enum DagError {
 
 impl DagError {
     pub(crate) fn malformed(cid: &Cid, reason: impl Into<String>) -> Self {
-        Self::Malformed {
-            cid: Box::new(*cid),
-            reason: reason.into(),
-        }
+        Self::Malformed { cid: Box::new(*cid), reason: reason.into() }
     }
 }
 
@@ -63,10 +60,7 @@ impl ShardNode {
     /// The bucket and the name (empty for a link to another shard) of a link.
     pub(crate) fn split<'a>(&self, link: &'a Link) -> Option<(u64, &'a str)> {
         let (bucket, name) = link.name.split_at_checked(self.prefix)?;
-        if !bucket
-            .bytes()
-            .all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'))
-        {
+        if !bucket.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F')) {
             return None;
         }
         let bucket = u64::from_str_radix(bucket, 16).ok()?;
@@ -86,13 +80,8 @@ pub(crate) enum Node {
 }
 
 /// Fetches a block or says that it is missing.
-pub(crate) async fn block<S: BlockSource + ?Sized>(
-    source: &S,
-    cid: &Cid,
-) -> Result<Bytes, DagError> {
-    source.block(cid).await?.ok_or(DagError::Missing {
-        cid: Box::new(*cid),
-    })
+pub(crate) async fn block<S: BlockSource + ?Sized>(source: &S, cid: &Cid) -> Result<Bytes, DagError> {
+    source.block(cid).await?.ok_or(DagError::Missing { cid: Box::new(*cid) })
 }
 
 /// Fetches and decodes a block.
@@ -103,11 +92,7 @@ pub(crate) async fn load<S: BlockSource + ?Sized>(source: &S, cid: &Cid) -> Resu
 /// Decodes a block.
 pub(crate) fn decode(cid: &Cid, block: Bytes) -> Result<Node, DagError> {
     match cid.codec() {
-        codec::RAW => Ok(Node::File(FileNode {
-            size: block.len() as u64,
-            data: block,
-            children: Vec::new(),
-        })),
+        codec::RAW => Ok(Node::File(FileNode { size: block.len() as u64, data: block, children: Vec::new() })),
         codec::DAG_PB => decode_unixfs(block).map_err(|reason| DagError::malformed(cid, reason)),
         _ => Ok(Node::Opaque(block)),
     }
@@ -115,9 +100,7 @@ pub(crate) fn decode(cid: &Cid, block: Bytes) -> Result<Node, DagError> {
 
 fn decode_unixfs(block: Bytes) -> Result<Node, &'static str> {
     let node = dagpb::decode(&block).map_err(|error| error.0)?;
-    let data = node
-        .data
-        .ok_or("it is a DAG-PB node without UnixFS data, so neither file nor directory")?;
+    let data = node.data.ok_or("it is a DAG-PB node without UnixFS data, so neither file nor directory")?;
     let unixfs = unixfs::decode(&data).map_err(|error| error.0)?;
     match unixfs.kind {
         Kind::Raw | Kind::File => {
@@ -126,19 +109,13 @@ fn decode_unixfs(block: Bytes) -> Result<Node, &'static str> {
             }
             let mut size = unixfs.data.len() as u64;
             for part in &unixfs.blocksizes {
-                size = size
-                    .checked_add(*part)
-                    .ok_or("its block sizes exceed 64 bits")?;
+                size = size.checked_add(*part).ok_or("its block sizes exceed 64 bits")?;
             }
             if unixfs.filesize.is_some_and(|stated| stated != size) {
                 return Err("its file size is not the sum of its parts");
             }
             let children = node.links.iter().map(|link| link.cid);
-            Ok(Node::File(FileNode {
-                data: unixfs.data,
-                children: children.zip(unixfs.blocksizes).collect(),
-                size,
-            }))
+            Ok(Node::File(FileNode { data: unixfs.data, children: children.zip(unixfs.blocksizes).collect(), size }))
         }
         Kind::Directory => Ok(Node::Directory(node.links)),
         Kind::Shard => Ok(Node::Shard(ShardNode {

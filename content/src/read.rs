@@ -51,15 +51,8 @@ pub fn read<S: BlockSource + Clone>(
     cid: &Cid,
     range: Range<u64>,
 ) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + use<S> {
-    let walk = Walk {
-        source: source.clone(),
-        levels: vec![vec![(*cid, None)].into_iter()],
-        position: 0,
-        range,
-    };
-    let pieces = try_unfold(walk, |mut walk| async move {
-        Ok(walk.next().await?.map(|piece| (piece, walk)))
-    });
+    let walk = Walk { source: source.clone(), levels: vec![vec![(*cid, None)].into_iter()], position: 0, range };
+    let pieces = try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|piece| (piece, walk))) });
     pieces
         .map(move |piece: Result<Piece, ReadError>| {
             let source = source.clone();
@@ -81,11 +74,7 @@ pub fn read<S: BlockSource + Clone>(
 ///
 /// # Errors
 /// [`ReadError::TooLarge`] before anything but the root is read, and the errors of [`read`].
-pub async fn read_to_vec<S: BlockSource + Clone>(
-    source: S,
-    cid: &Cid,
-    limit: u64,
-) -> Result<Vec<u8>, ReadError> {
+pub async fn read_to_vec<S: BlockSource + Clone>(source: S, cid: &Cid, limit: u64) -> Result<Vec<u8>, ReadError> {
     let size = match load(&source, cid).await? {
         Node::File(file) => file.size,
         Node::Opaque(data) => data.len() as u64,
@@ -93,11 +82,7 @@ pub async fn read_to_vec<S: BlockSource + Clone>(
         Node::Symlink(_) => return Err(not_a_file(cid, "symbolic link")),
     };
     if size > limit {
-        return Err(ReadError::TooLarge {
-            cid: Box::new(*cid),
-            size,
-            limit,
-        });
+        return Err(ReadError::TooLarge { cid: Box::new(*cid), size, limit });
     }
     let mut content = Vec::with_capacity(size as usize);
     let mut pieces = std::pin::pin!(read(source, cid, 0..size));
@@ -108,31 +93,21 @@ pub async fn read_to_vec<S: BlockSource + Clone>(
 }
 
 fn not_a_file(cid: &Cid, kind: &'static str) -> ReadError {
-    ReadError::NotAFile {
-        cid: Box::new(*cid),
-        kind,
-    }
+    ReadError::NotAFile { cid: Box::new(*cid), kind }
 }
 
 fn check_size(cid: &Cid, stated: u64, actual: u64) -> Result<(), DagError> {
     if stated == actual {
         return Ok(());
     }
-    Err(DagError::malformed(
-        cid,
-        format!("it has {actual} bytes of content where its parent states {stated}"),
-    ))
+    Err(DagError::malformed(cid, format!("it has {actual} bytes of content where its parent states {stated}")))
 }
 
 enum Piece {
     /// Content that stood in an inner node, or in a small file's only one.
     Here(Bytes),
     /// A leaf to fetch, and the part of it that is wanted.
-    Leaf {
-        cid: Cid,
-        size: u64,
-        part: Range<usize>,
-    },
+    Leaf { cid: Cid, size: u64, part: Range<usize> },
 }
 
 struct Walk<S> {
@@ -184,17 +159,9 @@ impl<S: BlockSource> Walk<S> {
             }
             if !file.children.is_empty() {
                 if self.levels.len() == MAX_DEPTH {
-                    return Err(DagError::malformed(
-                        &cid,
-                        format!("its file has more than {MAX_DEPTH} levels"),
-                    )
-                    .into());
+                    return Err(DagError::malformed(&cid, format!("its file has more than {MAX_DEPTH} levels")).into());
                 }
-                let children: Vec<_> = file
-                    .children
-                    .into_iter()
-                    .map(|(cid, size)| (cid, Some(size)))
-                    .collect();
+                let children: Vec<_> = file.children.into_iter().map(|(cid, size)| (cid, Some(size))).collect();
                 self.levels.push(children.into_iter());
             }
             if !file.data.is_empty() {

@@ -44,7 +44,10 @@ pub struct Entry {
     pub cid: Cid,
     /// What it is.
     pub kind: EntryKind,
-    /// The blocks that were read on the way, in order, from the root to the entry's own.
+    /// The CIDs that the segments of the path lead to, from the root to the entry's own.
+    pub path_cids: Vec<Cid>,
+    /// The blocks that were read on the way, in order, from the root to the entry's own: as
+    /// `path_cids`, and the shards of sharded directories.
     pub path_blocks: Vec<Cid>,
 }
 
@@ -82,13 +85,10 @@ pub enum ResolveError {
 ///
 /// # Errors
 /// [`ResolveError`] if the path leads nowhere or a block on it cannot be read.
-pub async fn resolve<S: BlockSource + ?Sized>(
-    source: &S,
-    cid: &Cid,
-    path: &str,
-) -> Result<Entry, ResolveError> {
+pub async fn resolve<S: BlockSource + ?Sized>(source: &S, cid: &Cid, path: &str) -> Result<Entry, ResolveError> {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     let mut cid = *cid;
+    let mut path_cids = vec![cid];
     let mut path_blocks = vec![cid];
     let mut node = load(source, &cid).await?;
     for index in 0.. {
@@ -104,12 +104,10 @@ pub async fn resolve<S: BlockSource + ?Sized>(
             Node::Opaque(_) => return Err(not_a_directory(cid, "block of data", name)),
         };
         let Some(link) = found else {
-            return Err(ResolveError::NotFound {
-                directory: Box::new(cid),
-                name: name.to_owned(),
-            });
+            return Err(ResolveError::NotFound { directory: Box::new(cid), name: name.to_owned() });
         };
         cid = link.cid;
+        path_cids.push(cid);
         path_blocks.push(cid);
         node = load(source, &cid).await?;
     }
@@ -118,24 +116,13 @@ pub async fn resolve<S: BlockSource + ?Sized>(
         Node::Directory(_) => EntryKind::Directory { sharded: false },
         Node::Shard(_) => EntryKind::Directory { sharded: true },
         Node::Symlink(target) => EntryKind::Symlink { target },
-        Node::Opaque(data) => EntryKind::Block {
-            codec: cid.codec(),
-            size: data.len() as u64,
-        },
+        Node::Opaque(data) => EntryKind::Block { codec: cid.codec(), size: data.len() as u64 },
     };
-    Ok(Entry {
-        cid,
-        kind,
-        path_blocks,
-    })
+    Ok(Entry { cid, kind, path_cids, path_blocks })
 }
 
 fn not_a_directory(cid: Cid, kind: &'static str, name: &str) -> ResolveError {
-    ResolveError::NotADirectory {
-        cid: Box::new(cid),
-        kind,
-        name: name.to_owned(),
-    }
+    ResolveError::NotADirectory { cid: Box::new(cid), kind, name: name.to_owned() }
 }
 
 async fn find_in_shard<S: BlockSource + ?Sized>(
@@ -149,10 +136,7 @@ async fn find_in_shard<S: BlockSource + ?Sized>(
     let mut used = 0;
     loop {
         if used + shard.bits > u64::BITS {
-            return Err(DagError::malformed(
-                &cid,
-                "its directory is sharded deeper than the hash of a name",
-            ));
+            return Err(DagError::malformed(&cid, "its directory is sharded deeper than the hash of a name"));
         }
         let bucket = hash << used >> (u64::BITS - shard.bits);
         used += shard.bits;
@@ -164,10 +148,7 @@ async fn find_in_shard<S: BlockSource + ?Sized>(
         match found {
             None => return Ok(None),
             Some((link, false)) => {
-                return Ok(Some(Link {
-                    name: name.to_owned(),
-                    ..link.clone()
-                }));
+                return Ok(Some(Link { name: name.to_owned(), ..link.clone() }));
             }
             Some((link, true)) => {
                 cid = link.cid;
@@ -175,10 +156,7 @@ async fn find_in_shard<S: BlockSource + ?Sized>(
                 match load(source, &cid).await? {
                     Node::Shard(next) => shard = next,
                     _ => {
-                        return Err(DagError::malformed(
-                            &cid,
-                            "it stands in for a shard of a directory and is none",
-                        ));
+                        return Err(DagError::malformed(&cid, "it stands in for a shard of a directory and is none"));
                     }
                 }
             }

@@ -64,9 +64,7 @@ impl BlockSource for Store {
             let wanted = *cid;
             match tokio::task::spawn_blocking(move || store.get(&wanted)).await {
                 Ok(found) => Ok(found?),
-                Err(_) => Err(SourceError::Interrupted {
-                    cid: Box::new(*cid),
-                }),
+                Err(_) => Err(SourceError::Interrupted { cid: Box::new(*cid) }),
             }
         })
     }

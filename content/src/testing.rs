@@ -24,10 +24,7 @@ pub(crate) struct Blocks {
 impl Blocks {
     pub(crate) fn put(&self, codec: u64, data: &[u8]) -> Cid {
         let cid = cid_of_block(codec, data);
-        self.blocks
-            .lock()
-            .unwrap()
-            .insert(cid, Bytes::copy_from_slice(data));
+        self.blocks.lock().unwrap().insert(cid, Bytes::copy_from_slice(data));
         cid
     }
 
@@ -95,9 +92,7 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..length)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 56) as u8
         })
         .collect()
@@ -105,10 +100,5 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
 
 /// Runs a future to its end.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
 }

@@ -81,24 +81,14 @@ pub(crate) fn decode(message: &Bytes) -> Result<Data, WireError> {
     let kind = kind.ok_or(WireError("a UnixFS node has no Type"))?;
     if kind == Kind::Shard {
         if hash_type != Some(MURMUR3_X64_64) {
-            return Err(WireError(
-                "a sharded directory uses another hash than murmur3-x64-64",
-            ));
+            return Err(WireError("a sharded directory uses another hash than murmur3-x64-64"));
         }
         let fanout = fanout.unwrap_or_default();
         if !fanout.is_power_of_two() || !(8..=MAX_FANOUT).contains(&fanout) {
-            return Err(WireError(
-                "a sharded directory's fanout is no power of two between 8 and 1024",
-            ));
+            return Err(WireError("a sharded directory's fanout is no power of two between 8 and 1024"));
         }
     }
-    Ok(Data {
-        kind,
-        data,
-        filesize,
-        blocksizes,
-        fanout: fanout.unwrap_or_default(),
-    })
+    Ok(Data { kind, data, filesize, blocksizes, fanout: fanout.unwrap_or_default() })
 }
 
 /// The `Data` of an inner node of a file.
@@ -129,10 +119,7 @@ pub(crate) fn encode_symlink(target: &str) -> Vec<u8> {
 
 /// The `Data` of one node of a sharded directory; the bit field is big-endian.
 pub(crate) fn encode_shard(bitfield: &[u8]) -> Vec<u8> {
-    let significant = bitfield
-        .iter()
-        .position(|byte| *byte != 0)
-        .unwrap_or(bitfield.len());
+    let significant = bitfield.iter().position(|byte| *byte != 0).unwrap_or(bitfield.len());
     let mut out = Vec::new();
     write_number(&mut out, 1, Kind::Shard as u64);
     write_bytes(&mut out, 2, &bitfield[significant..]);

@@ -55,8 +55,7 @@ impl<'a> Reader<'a> {
             0 => Value::Varint(self.varint()?),
             1 => self.take(8).map(|_| Value::Fixed)?,
             2 => {
-                let length = usize::try_from(self.varint()?)
-                    .map_err(|_| WireError("a length exceeds the message"))?;
+                let length = usize::try_from(self.varint()?).map_err(|_| WireError("a length exceeds the message"))?;
                 Value::Bytes(self.take(length)?)
             }
             5 => self.take(4).map(|_| Value::Fixed)?,
@@ -76,10 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
-        let (head, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(WireError("a length exceeds the message"))?;
+        let (head, rest) = self.rest.split_at_checked(length).ok_or(WireError("a length exceeds the message"))?;
         self.rest = rest;
         Ok(head)
     }
@@ -156,18 +152,11 @@ mod tests {
     fn lengths_beyond_the_message_are_refused() {
         let mut out = Vec::new();
         write_bytes(&mut out, 1, b"hello");
-        assert_eq!(
-            Reader::new(&out).field(),
-            Ok(Some((1, Value::Bytes(b"hello"))))
-        );
+        assert_eq!(Reader::new(&out).field(), Ok(Some((1, Value::Bytes(b"hello")))));
         assert!(Reader::new(&out[..6]).field().is_err());
-        let huge = [
-            0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
-        ];
+        let huge = [0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert!(Reader::new(&huge).field().is_err());
-        let overlong = [
-            0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
-        ];
+        let overlong = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
         assert!(Reader::new(&overlong).field().is_err());
     }
 }

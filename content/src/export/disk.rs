@@ -31,12 +31,7 @@ pub(super) enum Command {
 
 /// Carries out the commands, relative to `dest`.
 pub(super) fn write(dest: &Path, mut commands: Receiver<Command>) -> Result<(), ExportError> {
-    let mut writer = Writer {
-        path: dest.to_owned(),
-        directories: Vec::new(),
-        file: None,
-        made: false,
-    };
+    let mut writer = Writer { path: dest.to_owned(), directories: Vec::new(), file: None, made: false };
     let outcome = loop {
         match commands.blocking_recv() {
             Some(Command::Finish) => return Ok(()),
@@ -78,11 +73,10 @@ impl Writer {
             Command::Enter(name) => {
                 self.descend(&name);
                 let (parent, leaf) = self.place(&name);
-                mkdirat(parent, leaf, Mode::from_raw_mode(0o777))
-                    .map_err(|error| self.error("create", error))?;
+                mkdirat(parent, leaf, Mode::from_raw_mode(0o777)).map_err(|error| self.error("create", error))?;
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let directory = openat(parent, leaf, flags, Mode::empty())
-                    .map_err(|error| self.error("open", error))?;
+                let directory =
+                    openat(parent, leaf, flags, Mode::empty()).map_err(|error| self.error("open", error))?;
                 self.made = true;
                 self.directories.push(directory);
             }
@@ -93,11 +87,7 @@ impl Writer {
             Command::File(name) => {
                 self.descend(&name);
                 let (parent, leaf) = self.place(&name);
-                let flags = OFlags::WRONLY
-                    | OFlags::CREATE
-                    | OFlags::EXCL
-                    | OFlags::NOFOLLOW
-                    | OFlags::CLOEXEC;
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let file = openat(parent, leaf, flags, Mode::from_raw_mode(0o666))
                     .map_err(|error| self.error("create", error))?;
                 self.made = true;
@@ -119,8 +109,7 @@ impl Writer {
             Command::Symlink(name, target) => {
                 self.descend(&name);
                 let (parent, leaf) = self.place(&name);
-                symlinkat(target.as_str(), parent, leaf)
-                    .map_err(|error| self.error("create", error))?;
+                symlinkat(target.as_str(), parent, leaf).map_err(|error| self.error("create", error))?;
                 self.made = true;
                 self.ascend();
             }
@@ -151,15 +140,9 @@ impl Writer {
 
     fn error(&self, action: &'static str, error: Errno) -> ExportError {
         if error == Errno::EXIST {
-            ExportError::Exists {
-                path: self.path.clone(),
-            }
+            ExportError::Exists { path: self.path.clone() }
         } else {
-            ExportError::Io {
-                action,
-                path: self.path.clone(),
-                source: error.into(),
-            }
+            ExportError::Io { action, path: self.path.clone(), source: error.into() }
         }
     }
 }

@@ -45,12 +45,7 @@ pub struct ExportLimits {
 impl Default for ExportLimits {
     /// 1 TiB, a million entries, 128 levels; links refused.
     fn default() -> Self {
-        Self {
-            max_bytes: 1 << 40,
-            max_entries: 1_000_000,
-            max_depth: 128,
-            symlinks: ExportSymlinks::Refuse,
-        }
+        Self { max_bytes: 1 << 40, max_entries: 1_000_000, max_depth: 128, symlinks: ExportSymlinks::Refuse }
     }
 }
 
@@ -76,9 +71,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// An entry's name cannot be that of a file.
-    #[error(
-        "the directory {directory} has an entry named {name:?}, which cannot be the name of a file"
-    )]
+    #[error("the directory {directory} has an entry named {name:?}, which cannot be the name of a file")]
     Name {
         /// The directory.
         directory: Box<Cid>,
@@ -132,13 +125,10 @@ impl From<ReadError> for ExportError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Dag(error) => Self::Dag(error),
-            ReadError::NotAFile { cid, kind } => Self::Dag(DagError::malformed(
-                &cid,
-                format!("it is part of a file and a {kind}"),
-            )),
-            ReadError::TooLarge { cid, .. } => {
-                Self::Dag(DagError::malformed(&cid, "its size changed"))
+            ReadError::NotAFile { cid, kind } => {
+                Self::Dag(DagError::malformed(&cid, format!("it is part of a file and a {kind}")))
             }
+            ReadError::TooLarge { cid, .. } => Self::Dag(DagError::malformed(&cid, "its size changed")),
         }
     }
 }
@@ -164,13 +154,7 @@ pub async fn export_to<S: BlockSource + Clone>(
         let dest = dest.clone();
         move || disk::write(&dest, queue)
     });
-    let mut export = Export {
-        source,
-        limits,
-        commands,
-        path: dest,
-        written: Exported::default(),
-    };
+    let mut export = Export { source, limits, commands, path: dest, written: Exported::default() };
     let outcome = export.run(*cid).await;
     let written = export.written;
     match outcome {
@@ -216,10 +200,7 @@ struct Export<'a, S> {
 }
 
 /// A directory whose entries are being written.
-type OpenDirectory<'a> = (
-    Cid,
-    futures::stream::BoxStream<'a, Result<crate::list::DirEntry, ListError>>,
-);
+type OpenDirectory<'a> = (Cid, futures::stream::BoxStream<'a, Result<crate::list::DirEntry, ListError>>);
 
 impl<S: BlockSource + Clone> Export<'_, S> {
     async fn run(&mut self, root: Cid) -> Result<(), Stopped> {
@@ -236,9 +217,7 @@ impl<S: BlockSource + Clone> Export<'_, S> {
             };
             let entry = entry.map_err(|error| match error {
                 ListError::Dag(error) => error,
-                ListError::NotADirectory { cid } => {
-                    DagError::malformed(&cid, "it is no directory any more")
-                }
+                ListError::NotADirectory { cid } => DagError::malformed(&cid, "it is no directory any more"),
             })?;
             if check_name(&entry.name).is_err() {
                 return Err(Stopped::Because(ExportError::Name {
@@ -259,9 +238,7 @@ impl<S: BlockSource + Clone> Export<'_, S> {
     /// Writes an entry; `true` if it is a directory, which is then open.
     async fn entry(&mut self, cid: Cid, name: String, depth: usize) -> Result<bool, Stopped> {
         if self.written.entries >= self.limits.max_entries {
-            return Err(Stopped::Because(ExportError::TooManyEntries {
-                limit: self.limits.max_entries,
-            }));
+            return Err(Stopped::Because(ExportError::TooManyEntries { limit: self.limits.max_entries }));
         }
         self.written.entries += 1;
         let size = match load(&self.source, &cid).await? {
@@ -286,9 +263,7 @@ impl<S: BlockSource + Clone> Export<'_, S> {
             }
             Node::Symlink(target) => {
                 if self.limits.symlinks == ExportSymlinks::Refuse {
-                    return Err(Stopped::Because(ExportError::Symlink {
-                        path: self.path.clone(),
-                    }));
+                    return Err(Stopped::Because(ExportError::Symlink { path: self.path.clone() }));
                 }
                 self.send(Command::Symlink(name, target)).await?;
                 return Ok(false);
@@ -308,20 +283,14 @@ impl<S: BlockSource + Clone> Export<'_, S> {
     fn count_bytes(&mut self, size: u64) -> Result<(), ExportError> {
         let sum = self.written.bytes.saturating_add(size);
         if sum > self.limits.max_bytes {
-            return Err(ExportError::TooManyBytes {
-                path: self.path.clone(),
-                limit: self.limits.max_bytes,
-            });
+            return Err(ExportError::TooManyBytes { path: self.path.clone(), limit: self.limits.max_bytes });
         }
         self.written.bytes = sum;
         Ok(())
     }
 
     async fn send(&self, command: Command) -> Result<(), Stopped> {
-        self.commands
-            .send(command)
-            .await
-            .map_err(|_| Stopped::WriterGone)
+        self.commands.send(command).await.map_err(|_| Stopped::WriterGone)
     }
 }
 

@@ -14,11 +14,7 @@ fn export(blocks: &Arc<Blocks>, cid: &Cid, limits: &ExportLimits) -> Result<Expo
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("out");
     let outcome = block_on(export_to(blocks.clone(), cid, &dest, limits));
-    assert_eq!(
-        outcome.is_ok(),
-        dest.symlink_metadata().is_ok(),
-        "nothing may stay behind"
-    );
+    assert_eq!(outcome.is_ok(), dest.symlink_metadata().is_ok(), "nothing may stay behind");
     outcome
 }
 
@@ -36,26 +32,14 @@ fn a_directory_comes_back_as_it_was() {
     std::fs::write(original.join("ünï"), b"small").unwrap();
     std::os::unix::fs::symlink("a/large", original.join("link")).unwrap();
     let store = Store::open(dir.path().join("store"), StoreOptions::default()).unwrap();
-    let options = ImportOptions {
-        symlinks: Symlinks::Keep,
-        ..ImportOptions::default()
-    };
+    let options = ImportOptions { symlinks: Symlinks::Keep, ..ImportOptions::default() };
     let imported = import_path(&store, &original, &options).unwrap();
-    let limits = ExportLimits {
-        symlinks: ExportSymlinks::Create,
-        ..ExportLimits::default()
-    };
+    let limits = ExportLimits { symlinks: ExportSymlinks::Create, ..ExportLimits::default() };
     let copy = dir.path().join("copy");
     let exported = block_on(export_to(store.clone(), &imported.cid, &copy, &limits)).unwrap();
-    assert_eq!(
-        (exported.bytes, exported.entries),
-        (imported.size, imported.entries)
-    );
+    assert_eq!((exported.bytes, exported.entries), (imported.size, imported.entries));
     assert_eq!(cid_of_path(&copy, &options).unwrap(), imported);
-    assert_eq!(
-        std::fs::read_link(copy.join("link")).unwrap(),
-        Path::new("a/large")
-    );
+    assert_eq!(std::fs::read_link(copy.join("link")).unwrap(), Path::new("a/large"));
     // nothing is overwritten, and what was there stays
     match block_on(export_to(store, &imported.cid, &copy, &limits)) {
         Err(ExportError::Exists { path }) => assert_eq!(path, copy),
@@ -74,19 +58,13 @@ fn a_file_is_exported_as_a_file_and_never_over_another() {
     block_on(export_to(blocks.clone(), &cid, &dest, &limits)).unwrap();
     assert_eq!(std::fs::read(&dest).unwrap(), b"content");
     std::fs::write(&dest, b"mine").unwrap();
-    assert!(matches!(
-        block_on(export_to(blocks.clone(), &cid, &dest, &limits)),
-        Err(ExportError::Exists { .. })
-    ));
+    assert!(matches!(block_on(export_to(blocks.clone(), &cid, &dest, &limits)), Err(ExportError::Exists { .. })));
     assert_eq!(std::fs::read(&dest).unwrap(), b"mine");
     // a dangling link at the destination is not written through either
     let outside = dir.path().join("outside");
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&outside, &link).unwrap();
-    assert!(matches!(
-        block_on(export_to(blocks, &cid, &link, &limits)),
-        Err(ExportError::Exists { .. })
-    ));
+    assert!(matches!(block_on(export_to(blocks, &cid, &link, &limits)), Err(ExportError::Exists { .. })));
     assert!(!outside.exists());
 }
 
@@ -94,15 +72,7 @@ fn a_file_is_exported_as_a_file_and_never_over_another() {
 fn hostile_names_are_refused() {
     let blocks = blocks();
     let file = blocks.put(codec::RAW, b"x");
-    for name in [
-        "..",
-        ".",
-        "",
-        "/etc/passwd",
-        "a/b",
-        "nul\0byte",
-        &"x".repeat(256),
-    ] {
+    for name in ["..", ".", "", "/etc/passwd", "a/b", "nul\0byte", &"x".repeat(256)] {
         let cid = blocks.directory(&[("fine", file), (name, file)]);
         match export(&blocks, &cid, &ExportLimits::default()) {
             Err(ExportError::Name { directory, .. }) => assert_eq!(*directory, cid),
@@ -118,24 +88,14 @@ fn nothing_is_written_through_a_link_made_by_the_same_directory() {
     let link = blocks.symlink(outside.path().to_str().unwrap());
     let file = blocks.put(codec::RAW, b"x");
     let directory = blocks.directory(&[("file", file)]);
-    let limits = ExportLimits {
-        symlinks: ExportSymlinks::Create,
-        ..ExportLimits::default()
-    };
+    let limits = ExportLimits { symlinks: ExportSymlinks::Create, ..ExportLimits::default() };
     for second in [directory, file] {
         let cid = blocks.directory(&[("d", link), ("d", second)]);
-        assert!(matches!(
-            export(&blocks, &cid, &limits),
-            Err(ExportError::Exists { .. })
-        ));
+        assert!(matches!(export(&blocks, &cid, &limits), Err(ExportError::Exists { .. })));
     }
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(matches!(
-        export(
-            &blocks,
-            &blocks.directory(&[("d", link)]),
-            &ExportLimits::default()
-        ),
+        export(&blocks, &blocks.directory(&[("d", link)]), &ExportLimits::default()),
         Err(ExportError::Symlink { .. })
     ));
 }
@@ -150,22 +110,10 @@ fn small_dags_that_repeat_themselves_are_stopped_by_the_limits() {
         let entries: Vec<_> = names.iter().map(|name| (name.as_str(), bomb)).collect();
         bomb = blocks.directory(&entries);
     }
-    let limits = ExportLimits {
-        max_entries: 500,
-        ..ExportLimits::default()
-    };
-    assert!(matches!(
-        export(&blocks, &bomb, &limits),
-        Err(ExportError::TooManyEntries { limit: 500 })
-    ));
-    let limits = ExportLimits {
-        max_depth: 10,
-        ..ExportLimits::default()
-    };
-    assert!(matches!(
-        export(&blocks, &bomb, &limits),
-        Err(ExportError::TooDeep { limit: 10, .. })
-    ));
+    let limits = ExportLimits { max_entries: 500, ..ExportLimits::default() };
+    assert!(matches!(export(&blocks, &bomb, &limits), Err(ExportError::TooManyEntries { limit: 500 })));
+    let limits = ExportLimits { max_depth: 10, ..ExportLimits::default() };
+    assert!(matches!(export(&blocks, &bomb, &limits), Err(ExportError::TooDeep { limit: 10, .. })));
     // 10^20 bytes in 20 blocks
     let (mut cid, mut size) = (blocks.put(codec::RAW, &[0; 100]), 100_u64);
     for _ in 0..17 {
@@ -173,15 +121,8 @@ fn small_dags_that_repeat_themselves_are_stopped_by_the_limits() {
         size *= 10;
     }
     blocks.asked();
-    assert!(matches!(
-        export(&blocks, &cid, &ExportLimits::default()),
-        Err(ExportError::TooManyBytes { .. })
-    ));
-    assert_eq!(
-        blocks.asked(),
-        1,
-        "the limit counts before anything is read"
-    );
+    assert!(matches!(export(&blocks, &cid, &ExportLimits::default()), Err(ExportError::TooManyBytes { .. })));
+    assert_eq!(blocks.asked(), 1, "the limit counts before anything is read");
 }
 
 #[test]

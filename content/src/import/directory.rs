@@ -45,15 +45,8 @@ pub enum DirError {
 
 /// Refuses names that no directory can have.
 pub(crate) fn check_name(name: &str) -> Result<(), DirError> {
-    if name.is_empty()
-        || name.len() > MAX_NAME
-        || name == "."
-        || name == ".."
-        || name.contains(['/', '\0'])
-    {
-        return Err(DirError::Name {
-            name: name.chars().take(80).collect(),
-        });
+    if name.is_empty() || name.len() > MAX_NAME || name == "." || name == ".." || name.contains(['/', '\0']) {
+        return Err(DirError::Name { name: name.chars().take(80).collect() });
     }
     Ok(())
 }
@@ -92,25 +85,17 @@ impl DirBuilder {
     ///
     /// # Errors
     /// [`DirError::Name`] or [`DirError::Duplicate`].
-    pub fn insert(
-        &mut self,
-        name: impl Into<String>,
-        cid: &Cid,
-        dag_size: u64,
-    ) -> Result<(), DirError> {
+    pub fn insert(&mut self, name: impl Into<String>, cid: &Cid, dag_size: u64) -> Result<(), DirError> {
         let name = name.into();
         check_name(&name)?;
         match self.entries.entry(name) {
             std::collections::btree_map::Entry::Vacant(vacant) => {
-                vacant.insert(Child {
-                    cid: *cid,
-                    dag_size,
-                });
+                vacant.insert(Child { cid: *cid, dag_size });
                 Ok(())
             }
-            std::collections::btree_map::Entry::Occupied(occupied) => Err(DirError::Duplicate {
-                name: occupied.key().clone(),
-            }),
+            std::collections::btree_map::Entry::Occupied(occupied) => {
+                Err(DirError::Duplicate { name: occupied.key().clone() })
+            }
         }
     }
 
@@ -134,11 +119,7 @@ impl DirBuilder {
     /// [`ImportError::Directory`](super::ImportError::Directory) for colliding names,
     /// [`ImportError::Store`](super::ImportError::Store) if a block cannot be stored.
     pub fn build<S: BlockSink>(&self, sink: &S) -> Result<Imported, super::ImportError> {
-        let entries: Vec<(&str, Child)> = self
-            .entries
-            .iter()
-            .map(|(name, child)| (name.as_str(), *child))
-            .collect();
+        let entries: Vec<(&str, Child)> = self.entries.iter().map(|(name, child)| (name.as_str(), *child)).collect();
         let built = build(sink, &entries)?;
         Ok(Imported {
             cid: built.cid,
@@ -159,32 +140,16 @@ pub(super) struct Built {
 }
 
 /// Builds a directory from entries sorted by the bytes of their names.
-pub(super) fn build<S: BlockSink>(
-    sink: &S,
-    entries: &[(&str, Child)],
-) -> Result<Built, super::ImportError> {
-    let estimate: usize = entries
-        .iter()
-        .map(|(name, child)| name.len() + child.cid.encoded_len())
-        .sum();
+pub(super) fn build<S: BlockSink>(sink: &S, entries: &[(&str, Child)]) -> Result<Built, super::ImportError> {
+    let estimate: usize = entries.iter().map(|(name, child)| name.len() + child.cid.encoded_len()).sum();
     if estimate <= SHARD_THRESHOLD {
-        let encoded = dagpb::encode(
-            entries
-                .iter()
-                .map(|(name, child)| (&child.cid, *name, child.dag_size)),
-            &encode_directory(),
-        );
+        let encoded =
+            dagpb::encode(entries.iter().map(|(name, child)| (&child.cid, *name, child.dag_size)), &encode_directory());
         let sizes = entries.iter().map(|(_, child)| child.dag_size);
         return Ok(emit(sink, &encoded, sizes, 0)?);
     }
-    let mut hashed: Vec<Hashed<'_>> = entries
-        .iter()
-        .map(|(name, child)| Hashed {
-            hash: name_hash(name),
-            name,
-            child: *child,
-        })
-        .collect();
+    let mut hashed: Vec<Hashed<'_>> =
+        entries.iter().map(|(name, child)| Hashed { hash: name_hash(name), name, child: *child }).collect();
     hashed.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| a.name.cmp(b.name)));
     shard(sink, &hashed, 0)
 }
@@ -197,16 +162,10 @@ struct Hashed<'a> {
 
 /// Encodes one node of a sharded directory; `entries` are sorted by hash and agree on its first
 /// `depth` bytes.
-fn shard<S: BlockSink>(
-    sink: &S,
-    entries: &[Hashed<'_>],
-    depth: u32,
-) -> Result<Built, super::ImportError> {
+fn shard<S: BlockSink>(sink: &S, entries: &[Hashed<'_>], depth: u32) -> Result<Built, super::ImportError> {
     if depth == MAX_SHARD_DEPTH {
         return Err(DirError::HashCollision {
-            name: entries
-                .first()
-                .map_or_else(String::new, |entry| entry.name.to_owned()),
+            name: entries.first().map_or_else(String::new, |entry| entry.name.to_owned()),
             count: entries.len(),
         }
         .into());
@@ -223,18 +182,13 @@ fn shard<S: BlockSink>(
             several => {
                 let built = shard(sink, several, depth + 1)?;
                 blocks += built.blocks;
-                let child = Child {
-                    cid: built.cid,
-                    dag_size: built.dag_size,
-                };
+                let child = Child { cid: built.cid, dag_size: built.dag_size };
                 (format!("{index:02X}"), child)
             }
         });
     }
     let encoded = dagpb::encode(
-        links
-            .iter()
-            .map(|(name, child)| (&child.cid, name.as_str(), child.dag_size)),
+        links.iter().map(|(name, child)| (&child.cid, name.as_str(), child.dag_size)),
         &encode_shard(&bitfield),
     );
     let sizes = links.iter().map(|(_, child)| child.dag_size);

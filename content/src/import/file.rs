@@ -32,12 +32,7 @@ impl BalancedTree {
         self.push_at(sink, 0, leaf)
     }
 
-    fn push_at<S: BlockSink>(
-        &mut self,
-        sink: &S,
-        mut level: usize,
-        mut subtree: Subtree,
-    ) -> Result<(), StoreError> {
+    fn push_at<S: BlockSink>(&mut self, sink: &S, mut level: usize, mut subtree: Subtree) -> Result<(), StoreError> {
         // a full level is closed only when one more comes: exactly 174 chunks have one node above
         loop {
             if level == self.levels.len() {
@@ -72,20 +67,13 @@ impl BalancedTree {
 
 fn node<S: BlockSink>(sink: &S, children: &[Subtree]) -> Result<Subtree, StoreError> {
     let data = encode_file(children.iter().map(|child| child.size));
-    let encoded = dagpb::encode(
-        children
-            .iter()
-            .map(|child| (&child.cid, "", child.dag_size)),
-        &data,
-    );
+    let encoded = dagpb::encode(children.iter().map(|child| (&child.cid, "", child.dag_size)), &data);
     let block = Block::new(codec::DAG_PB, &encoded);
     sink.accept(block)?;
     Ok(Subtree {
         cid: block.cid(),
         size: children.iter().map(|child| child.size).sum(),
-        dag_size: children.iter().fold(encoded.len() as u64, |sum, child| {
-            sum.saturating_add(child.dag_size)
-        }),
+        dag_size: children.iter().fold(encoded.len() as u64, |sum, child| sum.saturating_add(child.dag_size)),
         blocks: 1 + children.iter().map(|child| child.blocks).sum::<u64>(),
     })
 }

@@ -198,14 +198,8 @@ pub enum ImportError {
 ///
 /// # Errors
 /// [`ImportError`]: links (by default), special files, exceeded limits, unreadable files, a full store.
-pub fn import_path(
-    store: &Store,
-    path: impl AsRef<Path>,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
-    pinned(store, options, |sink| {
-        import_path_into(sink, path.as_ref(), options)
-    })
+pub fn import_path(store: &Store, path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported, ImportError> {
+    pinned(store, options, |sink| import_path_into(sink, path.as_ref(), options))
 }
 
 /// As [`import_path`], into any sink. A [`Guard`](crate::Guard) keeps the blocks safe while more
@@ -218,23 +212,15 @@ pub fn import_path_into<S: BlockSink>(
     path: impl AsRef<Path>,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
-    with_pipeline(sink, options, |pipeline| {
-        walk::import(pipeline, path.as_ref(), options)
-    })
+    with_pipeline(sink, options, |pipeline| walk::import(pipeline, path.as_ref(), options))
 }
 
 /// Imports a file's content from a reader.
 ///
 /// # Errors
 /// [`ImportError::Read`] if the reader fails, [`ImportError::TooManyBytes`], [`ImportError::Store`].
-pub fn import_reader(
-    store: &Store,
-    reader: impl Read,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
-    pinned(store, options, |sink| {
-        import_reader_into(sink, reader, options)
-    })
+pub fn import_reader(store: &Store, reader: impl Read, options: &ImportOptions) -> Result<Imported, ImportError> {
+    pinned(store, options, |sink| import_reader_into(sink, reader, options))
 }
 
 /// As [`import_reader`], into any sink.
@@ -256,14 +242,8 @@ pub fn import_reader_into<S: BlockSink>(
 ///
 /// # Errors
 /// As [`import_reader`].
-pub fn import_bytes(
-    store: &Store,
-    content: &[u8],
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
-    pinned(store, options, |sink| {
-        import_bytes_into(sink, content, options)
-    })
+pub fn import_bytes(store: &Store, content: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    pinned(store, options, |sink| import_bytes_into(sink, content, options))
 }
 
 /// As [`import_bytes`], into any sink. The content is hashed where it lies.
@@ -285,11 +265,7 @@ pub fn import_bytes_into<S: BlockSink>(
 ///
 /// # Errors
 /// As [`import_reader`].
-pub async fn import_async_reader<R>(
-    store: &Store,
-    reader: R,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError>
+pub async fn import_async_reader<R>(store: &Store, reader: R, options: &ImportOptions) -> Result<Imported, ImportError>
 where
     R: tokio::io::AsyncRead + Send + Unpin + 'static,
 {
@@ -305,10 +281,7 @@ where
 ///
 /// # Errors
 /// As [`import_path`].
-pub fn cid_of_path(
-    path: impl AsRef<Path>,
-    options: &ImportOptions,
-) -> Result<Imported, ImportError> {
+pub fn cid_of_path(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Imported, ImportError> {
     import_path_into(&HashOnly, path, options)
 }
 

@@ -96,11 +96,7 @@ pub(super) fn with_pipeline<'env, S: BlockSink>(
             chunks: 0,
             queue: VecDeque::new(),
             buffers: Vec::new(),
-            meter: Meter {
-                options,
-                bytes: 0,
-                entries: 0,
-            },
+            meter: Meter { options, bytes: 0, entries: 0 },
             tree: BalancedTree::default(),
             directories: vec![Vec::new()],
             root: None,
@@ -113,11 +109,7 @@ pub(super) fn with_pipeline<'env, S: BlockSink>(
 
 impl<'scope, 'env, S: BlockSink> Pipeline<'scope, 'env, S> {
     /// Reads the chunks of a file. `path` is for messages.
-    pub(super) fn read_file(
-        &mut self,
-        mut reader: impl Read,
-        path: Option<&Path>,
-    ) -> Result<(), ImportError> {
+    pub(super) fn read_file(&mut self, mut reader: impl Read, path: Option<&Path>) -> Result<(), ImportError> {
         loop {
             let mut buffer = self.buffers.pop().unwrap_or_else(|| vec![0; CHUNK_SIZE]);
             let mut length = 0;
@@ -128,11 +120,7 @@ impl<'scope, 'env, S: BlockSink> Pipeline<'scope, 'env, S> {
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(source) => {
                         return Err(match path {
-                            Some(path) => ImportError::Io {
-                                action: "read",
-                                path: path.to_owned(),
-                                source,
-                            },
+                            Some(path) => ImportError::Io { action: "read", path: path.to_owned(), source },
                             None => ImportError::Read { source },
                         });
                     }
@@ -201,10 +189,7 @@ impl<'scope, 'env, S: BlockSink> Pipeline<'scope, 'env, S> {
         }
         let index = (self.chunks % self.workers.len() as u64) as usize;
         // a worker that is gone has panicked, and the scope passes its panic on
-        self.workers[index]
-            .jobs
-            .send(chunk)
-            .map_err(|_| ImportError::Interrupted)?;
+        self.workers[index].jobs.send(chunk).map_err(|_| ImportError::Interrupted)?;
         self.queue_op(Op::Pending(index))
     }
 
@@ -240,10 +225,7 @@ impl<'scope, 'env, S: BlockSink> Pipeline<'scope, 'env, S> {
     fn apply(&mut self, op: Op) -> Result<(), ImportError> {
         match op {
             Op::Pending(index) => {
-                let (leaf, buffer) = self.workers[index]
-                    .results
-                    .recv()
-                    .map_err(|_| ImportError::Interrupted)?;
+                let (leaf, buffer) = self.workers[index].results.recv().map_err(|_| ImportError::Interrupted)?;
                 self.buffers.extend(buffer);
                 self.tree.push(self.sink, leaf?)?;
             }
@@ -265,10 +247,7 @@ impl<'scope, 'env, S: BlockSink> Pipeline<'scope, 'env, S> {
             Op::EnterDirectory => self.directories.push(Vec::new()),
             Op::LeaveDirectory(name) => {
                 let entries = self.directories.pop().unwrap_or_default();
-                let entries: Vec<(&str, Child)> = entries
-                    .iter()
-                    .map(|(name, child)| (name.as_str(), *child))
-                    .collect();
+                let entries: Vec<(&str, Child)> = entries.iter().map(|(name, child)| (name.as_str(), *child)).collect();
                 let built = directory::build(self.sink, &entries)?;
                 self.enter(name, built.cid, built.dag_size, built.blocks);
             }

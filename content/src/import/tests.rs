@@ -13,10 +13,7 @@ use crate::testing::noise;
 use crate::unixfs::{CHUNK_SIZE, LINKS_PER_NODE};
 
 fn options(threads: usize) -> ImportOptions {
-    ImportOptions {
-        threads,
-        ..ImportOptions::default()
-    }
+    ImportOptions { threads, ..ImportOptions::default() }
 }
 
 /// CID and cumulative size of a file, by rust-unixfs.
@@ -31,10 +28,7 @@ fn reference_file(content: &[u8]) -> (Cid, u64) {
     }
     blocks.extend(adder.finish());
     let size = blocks.iter().map(|(_, block)| block.len() as u64).sum();
-    (
-        Cid::try_from(blocks.last().unwrap().0.to_bytes()).unwrap(),
-        size,
-    )
+    (Cid::try_from(blocks.last().unwrap().0.to_bytes()).unwrap(), size)
 }
 
 /// CID of a tree of files given by path, by rust-unixfs.
@@ -68,11 +62,7 @@ fn files_of_every_shape_have_the_reference_cid() {
         let (cid, dag_size) = reference_file(content);
         for threads in [1, 3] {
             let sliced = cid_of_bytes(content, &options(threads)).unwrap();
-            assert_eq!(
-                (sliced.cid, sliced.dag_size),
-                (cid, dag_size),
-                "{length} bytes"
-            );
+            assert_eq!((sliced.cid, sliced.dag_size), (cid, dag_size), "{length} bytes");
             assert_eq!(sliced.size, length as u64);
             let read = cid_of_reader(Cursor::new(content), &options(threads)).unwrap();
             assert_eq!(read, sliced);
@@ -167,10 +157,7 @@ fn links_are_refused_with_their_path_or_kept_as_links() {
         Err(ImportError::Symlink { .. }) => {}
         other => panic!("{other:?}"),
     }
-    let kept = ImportOptions {
-        symlinks: Symlinks::Keep,
-        ..options(1)
-    };
+    let kept = ImportOptions { symlinks: Symlinks::Keep, ..options(1) };
     let imported = cid_of_path(dir.path(), &kept).unwrap();
     assert_eq!((imported.entries, imported.size), (2, 0));
 }
@@ -179,12 +166,7 @@ fn links_are_refused_with_their_path_or_kept_as_links() {
 fn special_files_are_refused_without_being_opened() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::Mode::from_raw_mode(0o600),
-    )
-    .unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
     match cid_of_path(dir.path(), &options(1)) {
         Err(ImportError::SpecialFile { path, kind }) => {
             assert_eq!((path, kind), (pipe, "named pipe"));
@@ -205,26 +187,14 @@ fn limits_stop_the_import_where_they_are_passed() {
         cid_of_path(dir.path(), &options)
     };
     assert!(with(|o| o.max_entries = 11).is_ok());
-    assert!(matches!(
-        with(|o| o.max_entries = 10),
-        Err(ImportError::TooManyEntries { limit: 10, .. })
-    ));
+    assert!(matches!(with(|o| o.max_entries = 10), Err(ImportError::TooManyEntries { limit: 10, .. })));
     assert!(with(|o| o.max_bytes = 1000).is_ok());
-    assert!(matches!(
-        with(|o| o.max_bytes = 999),
-        Err(ImportError::TooManyBytes { limit: 999, .. })
-    ));
+    assert!(matches!(with(|o| o.max_bytes = 999), Err(ImportError::TooManyBytes { limit: 999, .. })));
     let deep = dir.path().join("a/b/c");
     std::fs::create_dir_all(deep).unwrap();
     assert!(with(|o| o.max_depth = 3).is_ok());
-    assert!(matches!(
-        with(|o| o.max_depth = 2),
-        Err(ImportError::TooDeep { limit: 2, .. })
-    ));
-    assert!(matches!(
-        with(|o| o.cancel = Some(Arc::new(AtomicBool::new(true)))),
-        Err(ImportError::Cancelled)
-    ));
+    assert!(matches!(with(|o| o.max_depth = 2), Err(ImportError::TooDeep { limit: 2, .. })));
+    assert!(matches!(with(|o| o.cancel = Some(Arc::new(AtomicBool::new(true)))), Err(ImportError::Cancelled)));
 }
 
 #[test]
@@ -244,16 +214,10 @@ fn names_that_escape_are_refused_by_the_builder() {
     let cid = cid_of_bytes(b"", &options(1)).unwrap().cid;
     let mut builder = DirBuilder::new();
     for name in ["", ".", "..", "a/b", "/", "nul\0", &"x".repeat(256)] {
-        assert!(matches!(
-            builder.insert(name, &cid, 0),
-            Err(DirError::Name { .. })
-        ));
+        assert!(matches!(builder.insert(name, &cid, 0), Err(DirError::Name { .. })));
     }
     builder.insert("...", &cid, 0).unwrap();
-    assert!(matches!(
-        builder.insert("...", &cid, 0),
-        Err(DirError::Duplicate { .. })
-    ));
+    assert!(matches!(builder.insert("...", &cid, 0), Err(DirError::Duplicate { .. })));
 }
 
 #[test]
@@ -261,10 +225,7 @@ fn what_is_imported_is_in_the_store_and_pinned() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
     let content = noise(CHUNK_SIZE * 20 + 1);
-    let pinned = ImportOptions {
-        pin: Some("noise".to_owned()),
-        ..options(3)
-    };
+    let pinned = ImportOptions { pin: Some("noise".to_owned()), ..options(3) };
     let imported = import_bytes(&store, &content, &pinned).unwrap();
     let forgotten = import_bytes(&store, b"forgotten", &options(1)).unwrap();
     assert_eq!(imported.blocks, 22);
@@ -279,27 +240,11 @@ fn what_is_imported_is_in_the_store_and_pinned() {
 #[test]
 fn a_full_store_fails_the_import_and_leaves_no_pin() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions {
-        capacity: 1 << 20,
-        ..StoreOptions::default()
-    };
+    let options = StoreOptions { capacity: 1 << 20, ..StoreOptions::default() };
     let store = Store::open(dir.path(), options).unwrap();
-    let pinned = ImportOptions {
-        pin: Some("noise".to_owned()),
-        threads: 2,
-        ..ImportOptions::default()
-    };
+    let pinned = ImportOptions { pin: Some("noise".to_owned()), threads: 2, ..ImportOptions::default() };
     let error = import_bytes(&store, &noise(2 << 20), &pinned).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ImportError::Store(StoreError::StoreFull {
-                capacity: 1_048_576,
-                ..
-            })
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ImportError::Store(StoreError::StoreFull { capacity: 1_048_576, .. })), "{error}");
     assert_eq!(store.pins(), []);
     // the guard is gone: the next import finds room
     import_bytes(&store, &noise(CHUNK_SIZE * 2), &pinned).unwrap();
@@ -310,8 +255,6 @@ async fn an_async_reader_gives_the_same_cid() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
     let content = noise(CHUNK_SIZE * 2 + 9);
-    let imported = import_async_reader(&store, Cursor::new(content.clone()), &options(2))
-        .await
-        .unwrap();
+    let imported = import_async_reader(&store, Cursor::new(content.clone()), &options(2)).await.unwrap();
     assert_eq!(imported, cid_of_bytes(&content, &options(1)).unwrap());
 }

@@ -22,13 +22,8 @@ pub(super) fn import<S: BlockSink>(
     path: &Path,
     options: &ImportOptions,
 ) -> Result<(), ImportError> {
-    let walk = Walk {
-        root: path,
-        options,
-    };
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| ImportError::Name {
-        path: path.to_owned(),
-    })?;
+    let walk = Walk { root: path, options };
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| ImportError::Name { path: path.to_owned() })?;
     walk.entry(pipeline, CWD, &name, "", path, 0)
 }
 
@@ -52,8 +47,7 @@ impl Walk<'_> {
             return Err(self.too_many_entries());
         }
         pipeline.meter.check_cancelled()?;
-        let stat = statat(parent, file, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|error| io("inspect", path, error))?;
+        let stat = statat(parent, file, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| io("inspect", path, error))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
                 let file = self.open(parent, file, path, FileType::RegularFile)?;
@@ -62,15 +56,11 @@ impl Walk<'_> {
             }
             FileType::Directory => {
                 if depth > self.options.max_depth {
-                    return Err(ImportError::TooDeep {
-                        path: path.to_owned(),
-                        limit: self.options.max_depth,
-                    });
+                    return Err(ImportError::TooDeep { path: path.to_owned(), limit: self.options.max_depth });
                 }
                 let directory = self.open(parent, file, path, FileType::Directory)?;
                 pipeline.enter_directory()?;
-                let room =
-                    self.options.max_entries - pipeline.meter.entries.min(self.options.max_entries);
+                let room = self.options.max_entries - pipeline.meter.entries.min(self.options.max_entries);
                 for entry in self.names(&directory, path, room)? {
                     let below = path.join(std::ffi::OsStr::from_bytes(entry.as_bytes()));
                     let Ok(name) = entry.to_str() else {
@@ -82,59 +72,34 @@ impl Walk<'_> {
             }
             FileType::Symlink => {
                 if self.options.symlinks == Symlinks::Refuse {
-                    return Err(ImportError::Symlink {
-                        path: path.to_owned(),
-                    });
+                    return Err(ImportError::Symlink { path: path.to_owned() });
                 }
-                let target = readlinkat(parent, file, Vec::new())
-                    .map_err(|error| io("read the link", path, error))?;
+                let target = readlinkat(parent, file, Vec::new()).map_err(|error| io("read the link", path, error))?;
                 let Ok(target) = target.to_str() else {
-                    return Err(ImportError::Name {
-                        path: path.to_owned(),
-                    });
+                    return Err(ImportError::Name { path: path.to_owned() });
                 };
                 pipeline.symlink(name, target)
             }
-            other => Err(ImportError::SpecialFile {
-                path: path.to_owned(),
-                kind: kind(other),
-            }),
+            other => Err(ImportError::SpecialFile { path: path.to_owned(), kind: kind(other) }),
         }
     }
 
     /// Opens what was a file or a directory a moment ago, and makes sure that it still is one.
-    fn open(
-        &self,
-        parent: impl AsFd,
-        file: &CStr,
-        path: &Path,
-        expected: FileType,
-    ) -> Result<OwnedFd, ImportError> {
+    fn open(&self, parent: impl AsFd, file: &CStr, path: &Path, expected: FileType) -> Result<OwnedFd, ImportError> {
         // NONBLOCK: a pipe that took the file's place must not make us wait for a writer
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let changed = || ImportError::Changed {
-            path: path.to_owned(),
-        };
+        let changed = || ImportError::Changed { path: path.to_owned() };
         let opened = match openat(parent, file, flags, Mode::empty()) {
             Ok(opened) => opened,
             Err(Errno::LOOP | Errno::NXIO) => return Err(changed()),
             Err(error) => return Err(io("open", path, error)),
         };
         let stat = rustix::fs::fstat(&opened).map_err(|error| io("inspect", path, error))?;
-        if FileType::from_raw_mode(stat.st_mode) == expected {
-            Ok(opened)
-        } else {
-            Err(changed())
-        }
+        if FileType::from_raw_mode(stat.st_mode) == expected { Ok(opened) } else { Err(changed()) }
     }
 
     /// The names in a directory, sorted by their bytes; at most `room` of them.
-    fn names(
-        &self,
-        directory: &OwnedFd,
-        path: &Path,
-        room: u64,
-    ) -> Result<Vec<CString>, ImportError> {
+    fn names(&self, directory: &OwnedFd, path: &Path, room: u64) -> Result<Vec<CString>, ImportError> {
         let mut names = Vec::new();
         let listing = Dir::read_from(directory).map_err(|error| io("list", path, error))?;
         for entry in listing {
@@ -153,10 +118,7 @@ impl Walk<'_> {
     }
 
     fn too_many_entries(&self) -> ImportError {
-        ImportError::TooManyEntries {
-            path: self.root.to_owned(),
-            limit: self.options.max_entries,
-        }
+        ImportError::TooManyEntries { path: self.root.to_owned(), limit: self.options.max_entries }
     }
 }
 
@@ -171,9 +133,5 @@ fn kind(file_type: FileType) -> &'static str {
 }
 
 fn io(action: &'static str, path: &Path, error: Errno) -> ImportError {
-    ImportError::Io {
-        action,
-        path: path.to_owned(),
-        source: error.into(),
-    }
+    ImportError::Io { action, path: path.to_owned(), source: error.into() }
 }

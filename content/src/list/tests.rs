@@ -40,29 +40,16 @@ fn a_sharded_directory_is_listed_looked_up_and_paged() {
         assert_eq!(entry.kind, EntryKind::File { size: 8 });
         assert_eq!(entry.path_blocks[0], cid);
         assert!(entry.path_blocks.len() > 2);
-        assert!(matches!(
-            resolve(&blocks, &cid, "file 20000").await,
-            Err(ResolveError::NotFound { .. })
-        ));
+        assert!(matches!(resolve(&blocks, &cid, "file 20000").await, Err(ResolveError::NotFound { .. })));
 
         blocks.asked();
-        let page = list_page(&blocks, &cid, Some(&listed[9_998].name), 3)
-            .await
-            .unwrap();
+        let page = list_page(&blocks, &cid, Some(&listed[9_998].name), 3).await.unwrap();
         assert_eq!(page, listed[9_999..10_002]);
-        assert!(
-            blocks.asked() < 10,
-            "a page must not read what comes before it"
-        );
+        assert!(blocks.asked() < 10, "a page must not read what comes before it");
         let last = listed.last().unwrap();
-        assert_eq!(
-            list_page(&blocks, &cid, Some(&last.name), 3).await.unwrap(),
-            []
-        );
+        assert_eq!(list_page(&blocks, &cid, Some(&last.name), 3).await.unwrap(), []);
         // a name that is not there: the page begins where it would be
-        let gap = list_page(&blocks, &cid, Some("no such file"), 2)
-            .await
-            .unwrap();
+        let gap = list_page(&blocks, &cid, Some("no such file"), 2).await.unwrap();
         assert_eq!(gap.len(), 2);
     });
 }
@@ -108,44 +95,21 @@ fn paths_lead_through_nested_directories_and_stop_at_files() {
         let entry = resolve(&blocks, &outer, "/in ner//file").await.unwrap();
         assert_eq!(entry.path_blocks, [outer, inner, file]);
         let link = resolve(&blocks, &outer, "in ner/link").await.unwrap();
-        assert_eq!(
-            link.kind,
-            EntryKind::Symlink {
-                target: "../outside".to_owned()
-            }
-        );
+        assert_eq!(link.kind, EntryKind::Symlink { target: "../outside".to_owned() });
         let block = resolve(&blocks, &outer, "in ner/data").await.unwrap();
-        assert_eq!(
-            block.kind,
-            EntryKind::Block {
-                codec: codec::JSON,
-                size: 2
-            }
-        );
+        assert_eq!(block.kind, EntryKind::Block { codec: codec::JSON, size: 2 });
         for path in ["in ner/file/x", "in ner/link/x", "in ner/data/x"] {
-            assert!(matches!(
-                resolve(&blocks, &outer, path).await,
-                Err(ResolveError::NotADirectory { .. })
-            ));
+            assert!(matches!(resolve(&blocks, &outer, path).await, Err(ResolveError::NotADirectory { .. })));
         }
         for path in ["..", ".", "in ner/..", "nothing"] {
-            assert!(matches!(
-                resolve(&blocks, &outer, path).await,
-                Err(ResolveError::NotFound { .. })
-            ));
+            assert!(matches!(resolve(&blocks, &outer, path).await, Err(ResolveError::NotFound { .. })));
         }
         let mut deep = file;
         for _ in 0..300 {
             deep = blocks.directory(&[("d", deep)]);
         }
-        assert!(matches!(
-            resolve(&blocks, &deep, &"d/".repeat(300)).await,
-            Err(ResolveError::TooLong)
-        ));
-        assert!(matches!(
-            list_page(&blocks, &file, None, 1).await,
-            Err(ListError::NotADirectory { .. })
-        ));
+        assert!(matches!(resolve(&blocks, &deep, &"d/".repeat(300)).await, Err(ResolveError::TooLong)));
+        assert!(matches!(list_page(&blocks, &file, None, 1).await, Err(ListError::NotADirectory { .. })));
     });
 }
 
@@ -155,18 +119,12 @@ fn hostile_shards_are_errors() {
     let blocks = Blocks::default();
     let leaf = blocks.put(codec::RAW, b"");
     let shard = |links: &[(&str, Cid)]| {
-        let node = dagpb::encode(
-            links.iter().map(|(name, cid)| (cid, *name, 0)),
-            &crate::unixfs::encode_shard(&[1]),
-        );
+        let node = dagpb::encode(links.iter().map(|(name, cid)| (cid, *name, 0)), &crate::unixfs::encode_shard(&[1]));
         blocks.put(codec::DAG_PB, &node)
     };
     let refused = |cid: Cid| {
         block_on(async {
-            matches!(
-                list_page(&blocks, &cid, None, 1_000_000).await,
-                Err(ListError::Dag(DagError::Malformed { .. }))
-            )
+            matches!(list_page(&blocks, &cid, None, 1_000_000).await, Err(ListError::Dag(DagError::Malformed { .. })))
         })
     };
     assert!(refused(shard(&[("x", leaf)])));

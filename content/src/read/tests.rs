@@ -29,19 +29,11 @@ fn ranges_of_a_large_file_are_read_from_the_blocks_they_need() {
         let across = collect(&blocks, &file.cid, chunk * 174 - 3..chunk * 174 + 3);
         assert!(across.await.unwrap() == content[CHUNK_SIZE * 174 - 3..][..6]);
         assert_eq!(blocks.asked(), 5);
-        assert!(
-            collect(&blocks, &file.cid, length..u64::MAX)
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(collect(&blocks, &file.cid, length..u64::MAX).await.unwrap().is_empty());
         assert!(collect(&blocks, &file.cid, 5..5).await.unwrap().is_empty());
         let whole = read_to_vec(&blocks, &file.cid, length).await.unwrap();
         assert!(whole == content);
-        assert!(matches!(
-            read_to_vec(&blocks, &file.cid, length - 1).await,
-            Err(ReadError::TooLarge { .. })
-        ));
+        assert!(matches!(read_to_vec(&blocks, &file.cid, length - 1).await, Err(ReadError::TooLarge { .. })));
     });
 }
 
@@ -57,13 +49,10 @@ fn a_file_is_read_from_a_store_on_disk() {
 
 /// A random tree of a file, with content in inner nodes too, and the content that it stands for.
 fn tree() -> impl Strategy<Value = Tree> {
-    let leaf = (prop::collection::vec(any::<u8>(), 0..40), any::<bool>())
-        .prop_map(|(data, raw)| Tree::Leaf { data, raw });
+    let leaf =
+        (prop::collection::vec(any::<u8>(), 0..40), any::<bool>()).prop_map(|(data, raw)| Tree::Leaf { data, raw });
     leaf.prop_recursive(4, 60, 6, |inner| {
-        (
-            prop::collection::vec(any::<u8>(), 0..10),
-            prop::collection::vec(inner, 1..6),
-        )
+        (prop::collection::vec(any::<u8>(), 0..10), prop::collection::vec(inner, 1..6))
             .prop_map(|(data, children)| Tree::Inner { data, children })
     })
 }
@@ -80,18 +69,11 @@ impl Tree {
         let cid = match self {
             Tree::Leaf { data, raw } => {
                 content.extend_from_slice(data);
-                if *raw {
-                    blocks.put(codec::RAW, data)
-                } else {
-                    blocks.file(data, &[], Some(data.len() as u64))
-                }
+                if *raw { blocks.put(codec::RAW, data) } else { blocks.file(data, &[], Some(data.len() as u64)) }
             }
             Tree::Inner { data, children } => {
                 content.extend_from_slice(data);
-                let children: Vec<_> = children
-                    .iter()
-                    .map(|child| child.store(blocks, content))
-                    .collect();
+                let children: Vec<_> = children.iter().map(|child| child.store(blocks, content)).collect();
                 let size = (content.len() - before) as u64;
                 blocks.file(data, &children, Some(size))
             }
@@ -125,24 +107,14 @@ fn sizes_that_do_not_add_up_are_refused() {
     let small = blocks.file(b"12345", &[], Some(5));
     let read = |cid| block_on(collect(&blocks, &cid, 0..100));
     let refused = |cid| matches!(read(cid), Err(ReadError::Dag(DagError::Malformed { .. })));
-    assert_eq!(
-        read(blocks.file(b"", &[(leaf, 5)], None)).unwrap(),
-        b"12345"
-    );
+    assert_eq!(read(blocks.file(b"", &[(leaf, 5)], None)).unwrap(), b"12345");
     assert!(refused(blocks.file(b"", &[(leaf, 6)], Some(6))));
     assert!(refused(blocks.file(b"", &[(leaf, 4)], Some(4))));
     assert!(refused(blocks.file(b"", &[(small, 6)], Some(6))));
     assert!(refused(blocks.file(b"", &[(leaf, 5)], Some(6))));
-    assert!(refused(blocks.file(
-        b"",
-        &[(leaf, u64::MAX), (leaf, 5)],
-        None
-    )));
+    assert!(refused(blocks.file(b"", &[(leaf, u64::MAX), (leaf, 5)], None)));
     let directory = blocks.directory(&[]);
-    assert!(matches!(
-        read(blocks.file(b"", &[(directory, 5)], None)),
-        Err(ReadError::NotAFile { .. })
-    ));
+    assert!(matches!(read(blocks.file(b"", &[(directory, 5)], None)), Err(ReadError::NotAFile { .. })));
     assert!(matches!(read(directory), Err(ReadError::NotAFile { .. })));
 }
 
@@ -177,9 +149,6 @@ fn trees_that_are_nothing_but_empty_nodes_or_depth_cost_little() {
     for _ in 0..100 {
         deep = blocks.file(b"", &[(deep, 1)], Some(1));
     }
-    assert!(matches!(
-        block_on(collect(&blocks, &deep, 0..1)),
-        Err(ReadError::Dag(DagError::Malformed { .. }))
-    ));
+    assert!(matches!(block_on(collect(&blocks, &deep, 0..1)), Err(ReadError::Dag(DagError::Malformed { .. }))));
     assert!(blocks.asked() <= MAX_DEPTH as u64 + 1);
 }

@@ -67,9 +67,7 @@ impl Disk {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::InUse {
-                    dir: dir.to_owned(),
-                });
+                return Err(StoreError::InUse { dir: dir.to_owned() });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(StoreError::io("lock", lock_path)(error));
@@ -78,13 +76,7 @@ impl Disk {
         for path in [&blocks, &tmp] {
             fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
         }
-        let disk = Self {
-            dir: dir.to_owned(),
-            blocks,
-            tmp,
-            next_tmp: AtomicU64::new(0),
-            sync,
-        };
+        let disk = Self { dir: dir.to_owned(), blocks, tmp, next_tmp: AtomicU64::new(0), sync };
         disk.check_layout()?;
         disk.empty_tmp()?;
         Ok((disk, lock))
@@ -163,27 +155,17 @@ impl Disk {
         }
         let mut data = Vec::with_capacity(length as usize);
         match (&file).take(MAX_BLOCK_SIZE as u64).read_to_end(&mut data) {
-            Ok(_) => Ok(Some(Stored {
-                data: Some(data),
-                length,
-            })),
+            Ok(_) => Ok(Some(Stored { data: Some(data), length })),
             Err(error) => Err(read(error)),
         }
     }
 
     /// Writes a block and renames it into its place. A file that is there already is kept, unless
     /// its length is wrong or `replace` is set.
-    pub(super) fn write(
-        &self,
-        digest: &Digest,
-        data: &[u8],
-        replace: bool,
-    ) -> Result<Written, StoreError> {
+    pub(super) fn write(&self, digest: &Digest, data: &[u8], replace: bool) -> Result<Written, StoreError> {
         let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
         let tmp = self.tmp.join(number.to_string());
-        let result = self
-            .write_tmp(&tmp, data)
-            .and_then(|()| self.move_in(&tmp, digest, data.len() as u64, replace));
+        let result = self.write_tmp(&tmp, data).and_then(|()| self.move_in(&tmp, digest, data.len() as u64, replace));
         if !matches!(result, Ok(Written::New | Written::Replaced(_))) {
             // what stays behind is removed when the store is opened again
             let _ = fs::remove_file(&tmp);
@@ -192,11 +174,8 @@ impl Disk {
     }
 
     fn write_tmp(&self, tmp: &Path, data: &[u8]) -> Result<(), StoreError> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(tmp)
-            .map_err(StoreError::io("create", tmp))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(tmp).map_err(StoreError::io("create", tmp))?;
         file.write_all(data).map_err(StoreError::io("write", tmp))?;
         if self.sync == SyncPolicy::EveryBlock {
             file.sync_all().map_err(StoreError::io("flush", tmp))?;
@@ -204,13 +183,7 @@ impl Disk {
         Ok(())
     }
 
-    fn move_in(
-        &self,
-        tmp: &Path,
-        digest: &Digest,
-        length: u64,
-        replace: bool,
-    ) -> Result<Written, StoreError> {
+    fn move_in(&self, tmp: &Path, digest: &Digest, length: u64, replace: bool) -> Result<Written, StoreError> {
         let path = self.path(digest);
         let shard = path.parent().unwrap_or(&self.blocks);
         let rename = || renameat_with(CWD, tmp, CWD, &path, RenameFlags::NOREPLACE);
@@ -329,16 +302,10 @@ fn parse_usage(text: &str) -> Option<Usage> {
         return None;
     }
     let mut number = || words.next()?.parse().ok();
-    Some(Usage {
-        blocks: number()?,
-        bytes: number()?,
-        charged: number()?,
-    })
+    Some(Usage { blocks: number()?, bytes: number()?, charged: number()? })
 }
 
 /// Flushes the names in a directory.
 pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(StoreError::io("flush", path))
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(StoreError::io("flush", path))
 }

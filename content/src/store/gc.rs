@@ -83,10 +83,7 @@ impl Store {
                     report.removed_bytes += length;
                     inner.usage.blocks.fetch_sub(1, Ordering::Relaxed);
                     inner.usage.bytes.fetch_sub(length, Ordering::Relaxed);
-                    inner
-                        .usage
-                        .charged
-                        .fetch_sub(charge(length), Ordering::Relaxed);
+                    inner.usage.charged.fetch_sub(charge(length), Ordering::Relaxed);
                 }
             }
         }
@@ -108,9 +105,7 @@ impl Store {
                     continue;
                 };
                 marked.insert(digest);
-                if !matches!(cid.codec(), codec::DAG_PB | codec::DAG_CBOR)
-                    || !expanded.insert(digest)
-                {
+                if !matches!(cid.codec(), codec::DAG_PB | codec::DAG_CBOR) || !expanded.insert(digest) {
                     continue;
                 }
                 let Some(block) = self.get(&cid)? else {
@@ -154,10 +149,7 @@ impl Store {
                                 protected.suspects.remove(&digest);
                                 inner.usage.blocks.fetch_sub(1, Ordering::Relaxed);
                                 inner.usage.bytes.fetch_sub(length, Ordering::Relaxed);
-                                inner
-                                    .usage
-                                    .charged
-                                    .fetch_sub(charge(length), Ordering::Relaxed);
+                                inner.usage.charged.fetch_sub(charge(length), Ordering::Relaxed);
                             }
                         }
                     }

@@ -71,13 +71,8 @@ impl Store {
         let mut protected = lock(&self.inner.protected);
         let id = protected.next_guard;
         protected.next_guard += 1;
-        protected
-            .guards
-            .insert(id, Kept::Blocks(HashSet::default()));
-        Guard {
-            store: self.clone(),
-            id,
-        }
+        protected.guards.insert(id, Kept::Blocks(HashSet::default()));
+        Guard { store: self.clone(), id }
     }
 }
 

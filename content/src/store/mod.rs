@@ -70,10 +70,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     /// 10 GiB, flushed when pinned.
     fn default() -> Self {
-        Self {
-            capacity: 10 << 30,
-            sync: SyncPolicy::default(),
-        }
+        Self { capacity: 10 << 30, sync: SyncPolicy::default() }
     }
 }
 
@@ -144,9 +141,7 @@ pub enum StoreError {
     #[error(transparent)]
     Cid(#[from] CidError),
     /// The name of a pin is empty, too long, or has control characters.
-    #[error(
-        "{name:?} cannot name a pin: a name has 1 to {MAX_PIN_NAME} bytes and no control characters"
-    )]
+    #[error("{name:?} cannot name a pin: a name has 1 to {MAX_PIN_NAME} bytes and no control characters")]
     PinName {
         /// The name (shortened).
         name: String,
@@ -167,16 +162,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }
 
@@ -320,11 +308,7 @@ impl Store {
         match data {
             Some(data) if verify(cid, &data).is_ok() => Ok(Some(data.into())),
             _ => {
-                let error = StoreError::Corrupt {
-                    cid: Box::new(*cid),
-                    path: self.inner.disk.path(&digest),
-                    length,
-                };
+                let error = StoreError::Corrupt { cid: Box::new(*cid), path: self.inner.disk.path(&digest), length };
                 self.distrust(digest);
                 tracing::error!(%error, "corrupt block");
                 Err(error)
@@ -362,11 +346,7 @@ impl Store {
                 Ok(blocks) => blocks.into_iter().map(Ok).collect::<Vec<_>>(),
                 Err(error) => vec![Err(error)],
             })
-            .map(|block| {
-                block.map(|(digest, length)| {
-                    (crate::digest::cid_from_digest(codec::RAW, digest), length)
-                })
-            })
+            .map(|block| block.map(|(digest, length)| (crate::digest::cid_from_digest(codec::RAW, digest), length)))
     }
 
     /// Forces everything written so far to the disk, whatever the policy.
@@ -433,11 +413,7 @@ impl Store {
     /// Stores a block; `true` if it was not there before.
     fn insert(&self, block: Block<'_>, guard: Option<u64>) -> Result<bool, StoreError> {
         if block.data().len() > MAX_BLOCK_SIZE {
-            return Err(CidError::TooLarge {
-                cid: Box::new(block.cid()),
-                length: block.data().len(),
-            }
-            .into());
+            return Err(CidError::TooLarge { cid: Box::new(block.cid()), length: block.data().len() }.into());
         }
         let digest = match hash_of(&block.cid())? {
             Hash::Sha2(digest) => digest,
@@ -482,10 +458,7 @@ impl Store {
             Ok(Written::Replaced(old)) => {
                 inner.usage.bytes.fetch_add(length, Ordering::Relaxed);
                 inner.usage.bytes.fetch_sub(old, Ordering::Relaxed);
-                inner
-                    .usage
-                    .charged
-                    .fetch_sub(charge(old), Ordering::Relaxed);
+                inner.usage.charged.fetch_sub(charge(old), Ordering::Relaxed);
                 lock(&inner.protected).suspects.remove(&digest);
                 Ok(true)
             }
@@ -505,11 +478,7 @@ impl Store {
                 used.checked_add(needed).filter(|sum| *sum <= capacity)
             })
         };
-        let full = |used| StoreError::StoreFull {
-            needed,
-            capacity,
-            used,
-        };
+        let full = |used| StoreError::StoreFull { needed, capacity, used };
         match reserve() {
             Ok(_) => return Ok(()),
             Err(used) if needed > capacity => return Err(full(used)),

@@ -21,9 +21,7 @@ const SLACK: usize = 1024;
 /// Refuses names that would not survive in a line of the log.
 pub(super) fn check_name(name: &str) -> Result<(), StoreError> {
     if name.is_empty() || name.len() > MAX_PIN_NAME || name.chars().any(char::is_control) {
-        return Err(StoreError::PinName {
-            name: name.chars().take(64).collect(),
-        });
+        return Err(StoreError::PinName { name: name.chars().take(64).collect() });
     }
     Ok(())
 }
@@ -52,11 +50,7 @@ impl Pins {
         let mut pins = BTreeMap::new();
         for (index, line) in whole.lines().enumerate() {
             if replay(&mut pins, line).is_none() {
-                return Err(StoreError::PinsCorrupt {
-                    path,
-                    line: index + 1,
-                    text: line.chars().take(80).collect(),
-                });
+                return Err(StoreError::PinsCorrupt { path, line: index + 1, text: line.chars().take(80).collect() });
             }
         }
         let log = open_log(&path)?;
@@ -77,10 +71,7 @@ impl Pins {
     }
 
     pub(super) fn all(&self) -> Vec<(String, Cid)> {
-        self.pins
-            .iter()
-            .map(|(name, cid)| (name.clone(), *cid))
-            .collect()
+        self.pins.iter().map(|(name, cid)| (name.clone(), *cid)).collect()
     }
 
     pub(super) fn roots(&self) -> impl Iterator<Item = Cid> + '_ {
@@ -110,13 +101,8 @@ impl Pins {
 
     fn append(&mut self, line: &str) -> Result<(), StoreError> {
         self.tidy()?;
-        let written = self.log.write_all(line.as_bytes()).and_then(|()| {
-            if self.sync {
-                self.log.sync_data()
-            } else {
-                Ok(())
-            }
-        });
+        let written =
+            self.log.write_all(line.as_bytes()).and_then(|()| if self.sync { self.log.sync_data() } else { Ok(()) });
         self.lines += 1;
         written.map_err(|error| {
             self.broken = true;
@@ -156,11 +142,7 @@ impl Pins {
 }
 
 fn open_log(path: &PathBuf) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(StoreError::io("open", path))
+    OpenOptions::new().create(true).append(true).open(path).map_err(StoreError::io("open", path))
 }
 
 fn replay(pins: &mut BTreeMap<String, Cid>, line: &str) -> Option<()> {

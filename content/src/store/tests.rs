@@ -7,14 +7,7 @@ use crate::import::DirBuilder;
 use crate::source::BlockSink as _;
 
 fn open(dir: &Path, capacity: u64) -> Store {
-    Store::open(
-        dir,
-        StoreOptions {
-            capacity,
-            sync: SyncPolicy::Never,
-        },
-    )
-    .unwrap()
+    Store::open(dir, StoreOptions { capacity, sync: SyncPolicy::Never }).unwrap()
 }
 
 fn put(store: &Store, data: &[u8]) -> Cid {
@@ -27,24 +20,14 @@ fn blocks_outlive_the_process_and_are_found_by_any_codec() {
     let store = open(dir.path(), 1 << 20);
     let cid = put(&store, b"hello");
     let usage = store.usage();
-    assert_eq!(
-        usage,
-        Usage {
-            blocks: 1,
-            bytes: 5,
-            charged: 4096
-        }
-    );
+    assert_eq!(usage, Usage { blocks: 1, bytes: 5, charged: 4096 });
     drop(store);
     let store = open(dir.path(), 1 << 20);
     assert_eq!(store.usage(), usage);
     assert_eq!(store.get(&cid).unwrap().unwrap(), "hello");
     let other = crate::digest::cid_of_block(codec::JSON, b"hello");
     assert_eq!(store.size(&other).unwrap(), Some(5));
-    assert_eq!(
-        store.blocks().collect::<Result<Vec<_>, _>>().unwrap(),
-        [(cid, 5)]
-    );
+    assert_eq!(store.blocks().collect::<Result<Vec<_>, _>>().unwrap(), [(cid, 5)]);
     assert_eq!(store.get(&put_nowhere(b"missing")).unwrap(), None);
 }
 
@@ -67,15 +50,9 @@ fn wrong_bytes_are_not_stored() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 1 << 20);
     let cid = put_nowhere(b"right");
-    assert!(matches!(
-        store.put(&cid, b"wrong"),
-        Err(StoreError::Cid(CidError::Mismatch { .. }))
-    ));
+    assert!(matches!(store.put(&cid, b"wrong"), Err(StoreError::Cid(CidError::Mismatch { .. }))));
     let large = vec![0; MAX_BLOCK_SIZE + 1];
-    assert!(matches!(
-        store.put_new(codec::RAW, &large),
-        Err(StoreError::Cid(CidError::TooLarge { .. }))
-    ));
+    assert!(matches!(store.put_new(codec::RAW, &large), Err(StoreError::Cid(CidError::TooLarge { .. }))));
     assert_eq!(store.usage(), Usage::default());
 }
 
@@ -89,15 +66,10 @@ fn a_corrupt_block_is_named_never_returned_and_healed_by_a_put() {
     for damage in [&b"preciouS"[..], b"prec", b"", &vec![1; MAX_BLOCK_SIZE + 1]] {
         std::fs::write(&file, damage).unwrap();
         match store.get(&cid) {
-            Err(StoreError::Corrupt {
-                cid: named, path, ..
-            }) => assert_eq!((*named, path), (cid, file.clone())),
+            Err(StoreError::Corrupt { cid: named, path, .. }) => assert_eq!((*named, path), (cid, file.clone())),
             other => panic!("{other:?}"),
         }
-        assert_eq!(
-            store.check(false).unwrap().corrupt,
-            std::slice::from_ref(&file)
-        );
+        assert_eq!(store.check(false).unwrap().corrupt, std::slice::from_ref(&file));
         store.put(&cid, b"precious").unwrap();
         assert_eq!(store.get(&cid).unwrap().unwrap(), "precious");
     }
@@ -119,10 +91,7 @@ fn what_a_killed_process_left_is_removed_and_recounted() {
     let after = open(copy.path(), 1 << 20);
     assert_eq!(after.usage(), store.usage());
     assert_eq!(after.get(&cid).unwrap().unwrap(), "whole");
-    assert_eq!(
-        std::fs::read_dir(copy.path().join("tmp")).unwrap().count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(copy.path().join("tmp")).unwrap().count(), 0);
 }
 
 fn copy_tree(from: &Path, to: &Path) {
@@ -142,10 +111,7 @@ fn copy_tree(from: &Path, to: &Path) {
 fn a_second_opener_is_turned_away() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 1 << 20);
-    assert!(matches!(
-        Store::open(dir.path(), StoreOptions::default()),
-        Err(StoreError::InUse { .. })
-    ));
+    assert!(matches!(Store::open(dir.path(), StoreOptions::default()), Err(StoreError::InUse { .. })));
     drop(store);
     open(dir.path(), 1 << 20);
 }
@@ -156,10 +122,7 @@ fn a_foreign_layout_is_refused() {
     drop(open(dir.path(), 1 << 20));
     let file = dir.path().join("blocks/SHARDING");
     std::fs::write(&file, "/repo/flatfs/shard/v1/prefix/2\n").unwrap();
-    assert!(matches!(
-        Store::open(dir.path(), StoreOptions::default()),
-        Err(StoreError::Layout { .. })
-    ));
+    assert!(matches!(Store::open(dir.path(), StoreOptions::default()), Err(StoreError::Layout { .. })));
 }
 
 #[test]
@@ -175,10 +138,7 @@ fn pins_survive_are_unique_by_name_and_move() {
     assert_eq!(store.unpin("other").unwrap(), Some(two));
     assert_eq!(store.unpin("other").unwrap(), None);
     for name in ["", "a\nb", &"x".repeat(257)] {
-        assert!(matches!(
-            store.pin(&one, name),
-            Err(StoreError::PinName { .. })
-        ));
+        assert!(matches!(store.pin(&one, name), Err(StoreError::PinName { .. })));
     }
     drop(store);
     let store = open(dir.path(), 1 << 20);
@@ -202,10 +162,7 @@ fn a_torn_pin_is_dropped_and_a_mangled_log_is_an_error() {
     drop(store);
     assert_eq!(open(dir.path(), 1 << 20).pins().len(), 2);
     std::fs::write(&log, format!("nonsense\n{whole}")).unwrap();
-    assert!(matches!(
-        Store::open(dir.path(), StoreOptions::default()),
-        Err(StoreError::PinsCorrupt { line: 1, .. })
-    ));
+    assert!(matches!(Store::open(dir.path(), StoreOptions::default()), Err(StoreError::PinsCorrupt { line: 1, .. })));
 }
 
 #[test]
@@ -237,19 +194,14 @@ fn a_full_store_collects_garbage_and_then_refuses() {
         guard.accept(Block::new(codec::RAW, &[index; 200])).unwrap();
     }
     match guard.accept(Block::new(codec::RAW, &[9; 200])) {
-        Err(StoreError::StoreFull {
-            needed,
-            capacity,
-            used,
-        }) => assert_eq!((needed, capacity, used), (4096, 4 * 4096, 4 * 4096)),
+        Err(StoreError::StoreFull { needed, capacity, used }) => {
+            assert_eq!((needed, capacity, used), (4096, 4 * 4096, 4 * 4096))
+        }
         other => panic!("{other:?}"),
     }
     drop(guard);
     put(&store, &[9; 200]);
-    assert!(matches!(
-        store.put_new(codec::RAW, &[1; 5 * 4096]),
-        Err(StoreError::StoreFull { needed: 20480, .. })
-    ));
+    assert!(matches!(store.put_new(codec::RAW, &[1; 5 * 4096]), Err(StoreError::StoreFull { needed: 20480, .. })));
 }
 
 #[test]
@@ -288,12 +240,7 @@ fn collection_follows_links_and_reports_what_is_missing() {
     drop(guard);
     assert_eq!(
         store.gc().unwrap(),
-        GcReport {
-            pinned_blocks: 3,
-            removed_blocks: 0,
-            removed_bytes: 0,
-            missing_blocks: 1
-        }
+        GcReport { pinned_blocks: 3, removed_blocks: 0, removed_bytes: 0, missing_blocks: 1 }
     );
     // a damaged node hides what it links to: nothing may be removed
     let digest = crate::digest::sha2_256_digest(&inner.cid).unwrap();
@@ -321,9 +268,7 @@ fn puts_and_collections_at_once_lose_nothing_that_is_guarded() {
                         })
                         .collect();
                     for block in &blocks {
-                        guard
-                            .accept(Block::new(codec::RAW, block.as_bytes()))
-                            .unwrap();
+                        guard.accept(Block::new(codec::RAW, block.as_bytes())).unwrap();
                     }
                     for block in &blocks {
                         let cid = put_nowhere(block.as_bytes());

@@ -4,4 +4,11 @@
 
 mod support;
 
+mod determinism;
+mod files;
+mod inputs;
 mod limits;
+mod modules;
+mod process;
+mod service;
+mod wordcount;

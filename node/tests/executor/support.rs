@@ -23,7 +23,7 @@ pub(crate) fn limits() -> Limits {
         fuel: 2_000_000_000,
         memory_bytes: 64 << 20,
         output_bytes: 16 << 20,
-        output_entries: 20_000,
+        output_entries: 10_000,
         stdout_bytes: 1 << 20,
         stderr_bytes: 1 << 20,
         wall: Duration::from_secs(600),
@@ -33,12 +33,26 @@ pub(crate) fn limits() -> Limits {
 /// A run in a directory of its own, which lives as long as this does.
 pub(crate) struct Case {
     pub(crate) run: Run,
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Arc<TempDir>,
+}
+
+/// What a run came to; keeps its directory while one looks at the result.
+pub(crate) struct Done {
+    outcome: Outcome,
+    _directory: Arc<TempDir>,
+}
+
+impl std::ops::Deref for Done {
+    type Target = Outcome;
+
+    fn deref(&self) -> &Outcome {
+        &self.outcome
+    }
 }
 
 impl Case {
     pub(crate) fn new(module: impl Into<Vec<u8>>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Arc::new(tempfile::tempdir().unwrap());
         let module = ModuleSource::Bytes(module.into().into());
         let run = Run::new(module, limits(), directory.path().join("work"));
         Self { run, directory }
@@ -86,11 +100,11 @@ impl Case {
         runtime.block_on(executor.run(self.run.clone(), None))
     }
 
-    pub(crate) fn execute_on(&self, executor: &WasmExecutor) -> Outcome {
-        self.try_execute_on(executor).unwrap()
+    pub(crate) fn execute_on(&self, executor: &WasmExecutor) -> Done {
+        Done { outcome: self.try_execute_on(executor).unwrap(), _directory: Arc::clone(&self.directory) }
     }
 
-    pub(crate) fn execute(&self) -> Outcome {
+    pub(crate) fn execute(&self) -> Done {
         self.execute_on(&executor())
     }
 
@@ -148,13 +162,16 @@ pub(crate) fn digest(outcome: &Outcome) -> String {
 }
 
 /// A Rust program for `wasm32-wasip1`, compiled once; `None` (and a printed reason) without that target.
-pub(crate) fn program(source: &str) -> Option<Vec<u8>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
-    let text = fs::read(&source).unwrap();
-    let stem = source.with_extension("").display().to_string().replace(['/', '.'], "-");
-    let name = format!("{stem}-{}.wasm", &hex::encode(Sha256::digest(&text))[..16]);
+fn program(main: &str) -> Option<Vec<u8>> {
+    let main = Path::new(env!("CARGO_MANIFEST_DIR")).join(main);
+    let mut hash = Sha256::new();
+    for (name, bytes) in contents(main.parent().unwrap()) {
+        hash.update(name);
+        hash.update(bytes);
+    }
+    let name = format!("program-{}.wasm", &hex::encode(hash.finalize())[..32]);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if !target.exists() && !compile(&source, &target) {
+    if !target.exists() && !compile(&main, &target) {
         return None;
     }
     Some(fs::read(target).unwrap())
@@ -181,8 +198,16 @@ fn compile(source: &Path, target: &Path) -> bool {
     true
 }
 
-/// The program of many behaviours that most tests use.
-pub(crate) fn behaviours() -> Option<Vec<u8>> {
+/// A run of the program of many behaviours that most tests use; `None` without a compiler for it.
+pub(crate) fn behave<const N: usize>(args: [&str; N]) -> Option<Case> {
     static PROGRAM: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    PROGRAM.get_or_init(|| program("tests/fixtures/wasm/behaviours.rs")).clone()
+    let program = PROGRAM.get_or_init(|| program("tests/fixtures/wasm/behaviours/main.rs")).clone()?;
+    Some(Case::new(program).args(args))
+}
+
+/// The word count of `examples/`.
+pub(crate) fn wordcount<const N: usize>(args: [&str; N]) -> Option<Case> {
+    static PROGRAM: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| program("../examples/wordcount/main.rs")).clone()?;
+    Some(Case::new(program).args(args))
 }

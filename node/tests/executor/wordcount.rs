@@ -1,0 +1,57 @@
+//! The example that everybody runs first.
+
+use crate::support::{Case, Done, text, wordcount};
+
+const FILES: &[(&str, &[u8])] = &[
+    ("a.txt", "Der Fisch, der fisch!\nIt's the fish\u{2019}s fish.\n".as_bytes()),
+    ("sub/b.txt", "ÜBER über \u{3a9}\u{3bc}\u{3ad}\u{3b3}\u{3b1} 42 été".as_bytes()),
+    ("binary", b"\xff\xfe\x00fish\x00"),
+    ("empty", b""),
+];
+
+fn counts(case: Case) -> (Done, String) {
+    let outcome = case.input("/inputs", FILES).execute();
+    assert_eq!(outcome.exit_code, 0, "{}", text(&outcome, "stderr"));
+    let counts = text(&outcome, "outputs/counts.tsv");
+    (outcome, counts)
+}
+
+#[test]
+fn words_are_counted_most_frequent_first() {
+    let Some(case) = wordcount([]) else { return };
+    let (outcome, counts) = counts(case);
+    assert!(counts.starts_with("der\t2\nfisch\t2\nfish\t2\nüber\t2\n42\t1\n"), "{counts}");
+    assert!(
+        counts.contains("fish\u{2019}s\t1\n") && counts.contains("it's\t1\n") && counts.contains("ωμέγα\t1\n"),
+        "{counts}"
+    );
+    assert!(text(&outcome, "stdout").starts_with("files\t4\nbytes\t"), "{}", text(&outcome, "stdout"));
+}
+
+#[test]
+fn options_choose_what_is_written() {
+    let Some(case) = wordcount(["--top", "2", "--min-length=4"]) else { return };
+    assert_eq!(counts(case).1, "fisch\t2\nfish\t2\n");
+}
+
+#[test]
+fn bad_arguments_are_explained() {
+    for (args, message) in [
+        (["--top", "many"], "wordcount: --top needs a number, not \"many\""),
+        (["--top=1", "--min-length"], "wordcount: --min-length needs a number"),
+        (["--bottom", "1"], "wordcount: unknown argument \"--bottom\""),
+    ] {
+        let Some(case) = wordcount(args) else { return };
+        let outcome = case.input("/inputs", FILES).execute();
+        assert_eq!(outcome.exit_code, 2);
+        assert!(text(&outcome, "stderr").starts_with(message), "{}", text(&outcome, "stderr"));
+    }
+}
+
+#[test]
+fn missing_inputs_are_named() {
+    let Some(case) = wordcount([]) else { return };
+    let outcome = case.execute();
+    assert_eq!(outcome.exit_code, 1);
+    assert!(text(&outcome, "stderr").starts_with("wordcount: /inputs: "), "{}", text(&outcome, "stderr"));
+}

@@ -3,6 +3,7 @@ pragma solidity 0.8.34;
 
 import {ILotaClient, ILotaMarket} from "./interfaces/ILotaMarket.sol";
 import {Accounts} from "./abstracts/Accounts.sol";
+import {Deals} from "./abstracts/Deals.sol";
 import {CappedCall} from "./libraries/CappedCall.sol";
 import {Hashes} from "./libraries/Hashes.sol";
 import {Memory} from "./libraries/Memory.sol";
@@ -20,75 +21,32 @@ import {TermsPtr} from "./types/TermsPtr.sol";
 /// - Money is in one of four places: a free balance, the escrow of an Open deal (maxPrice) or of a running one (price),
 ///   the collateral of a running deal, or `burned`. Only the first and the last are stored; the others follow from the
 ///   deal and its terms. What is forced into the contract counts nowhere, and there is no receive().
-/// - A deal is one storage slot ({DealSlot}); the salts of a client are bits, 256 to a slot. Neither is ever freed.
+/// - A deal is one storage slot ({DealSlot}); the salts of a client are bits ({AccountSlot}). Neither is ever freed.
 /// - Every function checks, then changes storage, then emits; only then may it call out: the client's callback, or the
 ///   payout of {withdraw}. While it does, no function of this contract that is not a view can be entered. Wallets are
 ///   asked about signatures by static calls, before anything changes.
 /// - Callees get a fixed amount of gas, or the transaction reverts for want of it; what they return is not copied, except
 ///   for one word from ERC-1271 wallets. Payouts get all gas: their sender chose the recipient.
 /// - All gas amounts are settings of the deployment: FEVM's gas is another unit than Ethereum's.
-contract LotaMarket is ILotaMarket, Accounts {
+contract LotaMarket is Accounts, Deals {
     uint256 private constant _MAX_LOCK_AHEAD = 365 days;
     uint256 private constant _MAX_SPEC = 8192;
     uint256 private constant _MAX_INLINE_DATA = 1024;
     uint256 private constant _MAX_URL = 256;
-    uint256 private constant _MAX_SALTS = 256;
     uint256 private constant _MAX_BATCH = 256;
 
-    bytes32 private immutable _DOMAIN;
-    uint256 private immutable _CHAIN_ID;
     uint32 private immutable _MIN_WINDOW;
     uint32 private immutable _MAX_CALLBACK_GAS;
     uint32 private immutable _CALLBACK_RESERVE;
     uint32 private immutable _SIGNATURE_GAS;
 
-    mapping(bytes32 jobId => StoredDeal) private _deals;
     uint256 private _burned;
-    bool private transient _calling;
 
     constructor(Settings memory fixedSettings) {
-        _DOMAIN = Hashes.domainSeparator();
-        _CHAIN_ID = block.chainid;
         _MIN_WINDOW = fixedSettings.minWindow;
         _MAX_CALLBACK_GAS = fixedSettings.maxCallbackGas;
         _CALLBACK_RESERVE = fixedSettings.callbackReserve;
         _SIGNATURE_GAS = fixedSettings.signatureGas;
-    }
-
-    /// @dev Stands on every function that is not a view.
-    modifier notWhileCalling() {
-        if (_calling) revert Reentered();
-        _;
-    }
-
-    // ------------------------------------------------------------------------------------------------------------
-    // Money
-    // ------------------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc ILotaMarket
-    function deposit(address account) external payable notWhileCalling {
-        if (account == address(0)) revert InvalidRecipient();
-        StoredAccount storage stored = _accounts[account];
-        stored.slot = _deposit(account, stored.slot);
-    }
-
-    /// @inheritdoc ILotaMarket
-    function withdraw(address to, uint256 amount) external notWhileCalling {
-        if (to == address(0)) revert InvalidRecipient();
-        _debit(msg.sender, amount);
-        emit Withdrawn(msg.sender, to, amount);
-        _calling = true;
-        bool paid = CappedCall.pay(to, amount);
-        _calling = false;
-        if (!paid) revert TransferFailed(to);
-    }
-
-    /// @dev The account with the value credited; the caller stores it.
-    function _deposit(address account, AccountSlot slot) private returns (AccountSlot) {
-        // No chain has 2^128 attoFIL; one that had could not bring them here.
-        if (address(this).balance > type(uint128).max) revert TransferFailed(address(this));
-        emit Deposited(account, msg.value);
-        return slot.plus(msg.value);
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -153,18 +111,6 @@ contract LotaMarket is ILotaMarket, Accounts {
         _fix(deal, jobId, terms, msg.sender, price, msg.sender);
     }
 
-    /// @inheritdoc ILotaMarket
-    function revoke(uint256[] calldata salts) external notWhileCalling {
-        if (salts.length > _MAX_SALTS) revert TooMany(salts.length);
-        StoredAccount storage stored = _accounts[msg.sender];
-        AccountSlot account = stored.slot;
-        for (uint256 i = 0; i < salts.length; ++i) {
-            account = _spend(msg.sender, account, salts[i]);
-        }
-        stored.slot = account;
-        emit SaltsRevoked(msg.sender, salts);
-    }
-
     /// @return stored the client's account
     /// @return account what it holds
     function _requireOpenable(TermsPtr terms) private view returns (StoredAccount storage stored, AccountSlot account) {
@@ -202,7 +148,7 @@ contract LotaMarket is ILotaMarket, Accounts {
         return _spend(terms.client(), account.minus(terms.maxPrice()), terms.salt());
     }
 
-    /// @dev emit JobOpened(jobId, terms.client(), terms.matcher(), terms, spec), with the terms copied as a whole.
+    /// @dev emit JobOpened(jobId, terms.client, terms.matcher, terms, spec), with the terms copied as a whole.
     function _emitOpened(bytes32 jobId, TermsPtr terms, bytes calldata spec) private {
         bytes32 selector = JobOpened.selector;
         address client = terms.client();
@@ -603,39 +549,6 @@ contract LotaMarket is ILotaMarket, Accounts {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ILotaMarket
-    function jobIdOf(Terms calldata given) external view returns (bytes32) {
-        (bytes32 jobId, TermsPtr terms) = _load(given);
-        terms.requireCanonical();
-        return jobId;
-    }
-
-    /// @inheritdoc ILotaMarket
-    function dealOf(bytes32 jobId) external view returns (Deal memory deal) {
-        DealSlot slot = _deals[jobId].slot;
-        deal.status = slot.status();
-        deal.reason = slot.reason();
-        deal.callbackPending = slot.callbackPending();
-        deal.since = uint64(slot.since());
-        if (deal.status == Status.Locked) {
-            deal.provider = slot.provider();
-            deal.price = slot.price();
-        } else {
-            deal.receipt = slot.receipt();
-        }
-    }
-
-    /// @inheritdoc ILotaMarket
-    function receiptDigest(Receipt calldata receipt) external pure returns (bytes26) {
-        return bytes26(_receiptHash(receipt.provider, receipt.price, receipt.result));
-    }
-
-    /// @inheritdoc ILotaMarket
-    function priceAt(Terms calldata given, uint64 time) external pure returns (uint256) {
-        (, TermsPtr terms) = Hashes.loadTerms(given);
-        return TermsRules.priceAt(terms, time);
-    }
-
-    /// @inheritdoc ILotaMarket
     function burned() external view returns (uint256) {
         return _burned;
     }
@@ -648,62 +561,5 @@ contract LotaMarket is ILotaMarket, Accounts {
             callbackReserve: _CALLBACK_RESERVE,
             signatureGas: _SIGNATURE_GAS
         });
-    }
-
-    // ------------------------------------------------------------------------------------------------------------
-    // Checks of deals
-    // ------------------------------------------------------------------------------------------------------------
-
-    function _load(Terms calldata given) private view returns (bytes32 jobId, TermsPtr terms) {
-        bytes32 structHash;
-        (structHash, terms) = Hashes.loadTerms(given);
-        jobId = Hashes.typed(_DOMAIN, structHash);
-    }
-
-    function _requireDeal(bytes32 jobId) private view returns (StoredDeal storage stored, DealSlot deal) {
-        stored = _deals[jobId];
-        deal = stored.slot;
-        if (deal.isAt(Status.None)) revert UnknownJob(jobId);
-    }
-
-    function _requireStatus(bytes32 jobId, Status wanted)
-        private
-        view
-        returns (StoredDeal storage stored, DealSlot deal)
-    {
-        stored = _deals[jobId];
-        deal = stored.slot;
-        if (deal.isAt(wanted)) return (stored, deal);
-        if (deal.isAt(Status.None)) revert UnknownJob(jobId);
-        revert WrongState(jobId, deal.status());
-    }
-
-    function _requireArbiter(TermsPtr terms) private view {
-        if (terms.arbiter() == address(0) || msg.sender != terms.arbiter()) {
-            revert WrongSender(msg.sender, terms.arbiter());
-        }
-    }
-
-    function _requireWithin(DealSlot deal, uint256 window) private view {
-        uint256 until = deal.since() + window;
-        if (block.timestamp > until) revert TooLate(block.timestamp, until);
-    }
-
-    function _requireAfter(uint256 deadline) private view {
-        if (block.timestamp <= deadline) revert TooEarly(block.timestamp, deadline + 1);
-    }
-
-    function _requireReceipt(bytes32 jobId, DealSlot deal, Receipt calldata receipt)
-        private
-        pure
-        returns (address provider, uint256 price)
-    {
-        provider = receipt.provider;
-        price = receipt.price;
-        if (bytes26(_receiptHash(provider, price, receipt.result)) != deal.receipt()) revert ReceiptMismatch(jobId);
-    }
-
-    function _receiptHash(address provider, uint256 price, Result calldata result) private pure returns (bytes32) {
-        return Hashes.ofReceipt(provider, price, result.output, result.exitCode, result.fuelUsed, result.inlineData);
     }
 }

@@ -2,10 +2,14 @@
 pragma solidity ^0.8.28;
 
 import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
+import {CappedCall} from "../libraries/CappedCall.sol";
 import {AccountSlot, AccountSlots, StoredAccount} from "../types/AccountSlot.sol";
+import {Guard} from "./Guard.sol";
 
 /// @title Accounts: the free balances and the spent salts of everybody
-abstract contract Accounts is ILotaMarket {
+abstract contract Accounts is Guard {
+    uint256 private constant _MAX_SALTS = 256;
+
     mapping(address account => StoredAccount) internal _accounts;
 
     /// @dev The spent salts outside of an account's current window, 64 to a slot.
@@ -18,6 +22,32 @@ abstract contract Accounts is ILotaMarket {
     /// @inheritdoc ILotaMarket
     function balanceOf(address account) public view returns (uint256) {
         return _accounts[account].slot.balance();
+    }
+
+    /// @inheritdoc ILotaMarket
+    function deposit(address account) external payable notWhileCalling {
+        if (account == address(0)) revert InvalidRecipient();
+        StoredAccount storage stored = _accounts[account];
+        stored.slot = _deposit(account, stored.slot);
+    }
+
+    /// @inheritdoc ILotaMarket
+    function withdraw(address to, uint256 amount) external notWhileCalling {
+        if (to == address(0)) revert InvalidRecipient();
+        _debit(msg.sender, amount);
+        emit Withdrawn(msg.sender, to, amount);
+        _calling = true;
+        bool paid = CappedCall.pay(to, amount);
+        _calling = false;
+        if (!paid) revert TransferFailed(to);
+    }
+
+    /// @dev The account with the value credited; the caller stores it.
+    function _deposit(address account, AccountSlot slot) internal returns (AccountSlot) {
+        // No chain has 2^128 attoFIL; one that had could not bring them here.
+        if (address(this).balance > type(uint128).max) revert TransferFailed(address(this));
+        emit Deposited(account, msg.value);
+        return slot.plus(msg.value);
     }
 
     /// @dev Credits money that is in the contract already; so there is room for it.
@@ -46,6 +76,18 @@ abstract contract Accounts is ILotaMarket {
     /// @inheritdoc ILotaMarket
     function isSpent(address client, uint256 salt) external view returns (bool) {
         return _isSpent(client, _accounts[client].slot, salt);
+    }
+
+    /// @inheritdoc ILotaMarket
+    function revoke(uint256[] calldata salts) external notWhileCalling {
+        if (salts.length > _MAX_SALTS) revert TooMany(salts.length);
+        StoredAccount storage stored = _accounts[msg.sender];
+        AccountSlot account = stored.slot;
+        for (uint256 i = 0; i < salts.length; ++i) {
+            account = _spend(msg.sender, account, salts[i]);
+        }
+        stored.slot = account;
+        emit SaltsRevoked(msg.sender, salts);
     }
 
     function _isSpent(address client, AccountSlot slot, uint256 salt) internal view returns (bool) {

@@ -145,7 +145,7 @@ contract OpenSignedTest is MarketTest {
         _fails(_terms(client.addr, 2), _sign(stranger, _jobId(_terms(client.addr, 2))));
     }
 
-    function test_WhenThereIsTooLittleGasForTheWallet() external {
+    function test_RevertWhen_ThereIsTooLittleGasForTheWallet() external {
         Wallet wallet = new Wallet();
         _fund(address(wallet), 10 ether);
         ILotaMarket.Terms memory t = _terms(address(wallet), 1);

@@ -72,7 +72,7 @@ async fn progress_ends_with_the_final_figures() {
 #[test]
 fn a_run_can_be_repeated_in_the_same_directory() {
     let Some(case) = behave(["fill", "/outputs/f", "3"]) else { return };
-    fs::create_dir_all(case.run.work_dir.join(".attempt-1-1/result/outputs")).unwrap();
+    fs::create_dir_all(case.run.work_dir.join(".attempt-1-1/outputs")).unwrap();
     fs::create_dir_all(case.run.work_dir.join("result/outputs/stale")).unwrap();
     fs::write(case.run.work_dir.join("result/outputs/stale/file"), "stale").unwrap();
     for _ in 0..2 {

@@ -11,16 +11,22 @@ use crate::executor::{ExecutorError, Output};
 
 /// Name of the finished result in the work directory.
 const RESULT: &str = "result";
-/// How attempts are named while they run, with a number behind.
+/// How results are named while they grow, with a number behind.
 const ATTEMPT: &str = ".attempt-";
+/// How the directories are named that hold files while a program runs, with a number behind.
+const FILES: &str = ".files-";
 
 static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 
-/// One attempt's directory: `result` grows in it and moves out of it when it is finished. Removed on drop.
+/// One attempt's directories: the result grows in one and is renamed when it is finished. What is left is removed on
+/// drop.
 #[derive(Debug)]
 pub(crate) struct Directories {
     work: PathBuf,
-    attempt: PathBuf,
+    /// Where the result grows.
+    result: PathBuf,
+    /// Where files are while the program runs; made when the first one is written.
+    files: PathBuf,
 }
 
 impl Directories {
@@ -29,38 +35,26 @@ impl Directories {
         let failed = |doing| move |source| ExecutorError::WorkDir { path: work.to_owned(), doing, source };
         fs::create_dir_all(work).map_err(failed("making it"))?;
         for entry in fs::read_dir(work).map_err(failed("listing it"))? {
-            let entry = entry.map_err(failed("listing it"))?;
-            let name = entry.file_name();
-            if name == RESULT || name.as_encoded_bytes().starts_with(ATTEMPT.as_bytes()) {
-                match fs::remove_dir_all(entry.path()) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(failed("removing what an earlier attempt left")(error));
-                    }
-                    _ => {}
-                }
+            let name = entry.map_err(failed("listing it"))?.file_name();
+            let bytes = name.as_encoded_bytes();
+            if name == RESULT || bytes.starts_with(ATTEMPT.as_bytes()) || bytes.starts_with(FILES.as_bytes()) {
+                remove(&work.join(name)).map_err(failed("removing what an earlier attempt left"))?;
             }
         }
-        let number = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
-        let attempt = work.join(format!("{ATTEMPT}{}-{number}", std::process::id()));
-        let this = Self { work: work.to_owned(), attempt };
-        for directory in [&this.attempt, &this.result(), &this.store()] {
-            fs::create_dir(directory).map_err(failed("making a directory in it"))?;
-        }
-        Ok(this)
-    }
-
-    fn result(&self) -> PathBuf {
-        self.attempt.join(RESULT)
+        let number = format!("{}-{}", std::process::id(), ATTEMPTS.fetch_add(1, Ordering::Relaxed));
+        let (result, files) = (work.join(format!("{ATTEMPT}{number}")), work.join(format!("{FILES}{number}")));
+        fs::create_dir(&result).map_err(failed("making a directory in it"))?;
+        Ok(Self { work: work.to_owned(), result, files })
     }
 
     /// Where files are while the program runs.
-    pub(crate) fn store(&self) -> PathBuf {
-        self.attempt.join("files")
+    pub(crate) fn files(&self) -> &Path {
+        &self.files
     }
 
     /// Makes a file of the result.
     pub(crate) fn file(&self, name: &str) -> Result<File, ExecutorError> {
-        File::create_new(self.result().join(name)).map_err(|source| self.failed("making a file of the result", source))
+        File::create_new(self.result.join(name)).map_err(|source| self.failed("making a file of the result", source))
     }
 
     /// Fills the output directories.
@@ -71,7 +65,7 @@ impl Directories {
     ) -> Result<guest::Totals, ExecutorError> {
         let mut totals = guest::Totals::default();
         let mut place = || {
-            let result = guest::open_directory(&self.result())?;
+            let result = guest::open_directory(&self.result)?;
             for (output, node) in outputs {
                 tree.place(*node, &guest::make_directory(&result, &output.name)?, &mut totals)?;
             }
@@ -85,18 +79,18 @@ impl Directories {
     pub(crate) fn finish(self, exit_code: u32) -> Result<PathBuf, ExecutorError> {
         let path = self.work.join(RESULT);
         let finish = || {
-            fs::write(self.result().join("exitCode"), exit_code.to_string())?;
-            fs::rename(self.result(), &path)
+            fs::write(self.result.join("exitCode"), exit_code.to_string())?;
+            fs::rename(&self.result, &path)
         };
         finish().map_err(|source| self.failed("finishing the result", source))?;
         Ok(path)
     }
 
-    /// Removes everything but keeps the attempt: the result starts over.
+    /// Empties the result: it starts over.
     pub(crate) fn clear(&self) -> Result<(), ExecutorError> {
         let clear = || {
-            fs::remove_dir_all(self.result())?;
-            fs::create_dir(self.result())
+            fs::remove_dir_all(&self.result)?;
+            fs::create_dir(&self.result)
         };
         clear().map_err(|source| self.failed("clearing the result", source))
     }
@@ -116,10 +110,18 @@ impl Directories {
 
 impl Drop for Directories {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.attempt)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.attempt.display(), %error, "scratch space of a run was not removed");
+        for path in [&self.result, &self.files] {
+            if let Err(error) = remove(path) {
+                tracing::warn!(path = %path.display(), %error, "scratch space of a run was not removed");
+            }
         }
+    }
+}
+
+/// Removes a directory and all that is in it, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

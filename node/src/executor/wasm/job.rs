@@ -54,7 +54,7 @@ impl Job {
                 return self.without_running(directories, ended, 0);
             }
         };
-        let mut tree = self.tree(&directories)?;
+        let mut tree = self.tree(&directories);
         let outputs = match self.mount(&mut tree) {
             Ok(outputs) => outputs,
             Err(Mounting::Fault(fault)) => {
@@ -74,10 +74,9 @@ impl Job {
         self.run.stop_at_fuel.map_or(self.run.limits.fuel, |stop| stop.min(self.run.limits.fuel))
     }
 
-    fn tree(&self, directories: &Directories) -> Result<Tree, ExecutorError> {
-        let store = FileStore::open(&directories.store())
-            .map_err(|source| directories.failed("opening a directory in it", source))?;
-        Ok(Tree::new(store, self.run.limits.output_bytes, self.run.limits.output_entries))
+    fn tree(&self, directories: &Directories) -> Tree {
+        let limits = &self.run.limits;
+        Tree::new(FileStore::new(directories.files()), limits.output_bytes, limits.output_entries)
     }
 
     /// Mounts scratch space, outputs and inputs, outer ones first.
@@ -248,7 +247,7 @@ impl Job {
         directories.file("stderr")?;
         if !matches!(ended, Ended::NotRunnable { .. }) {
             let outputs: Vec<_> = self.run.outputs.iter().map(|output| (output.clone(), NodeId::MAX)).collect();
-            directories.place(&self.tree(&directories)?, &outputs)?;
+            directories.place(&self.tree(&directories), &outputs)?;
         }
         let result_dir = directories.finish(exit_code)?;
         self.report(Progress { phase: Phase::Done, fuel_used, ..Progress::default() });

@@ -1,8 +1,9 @@
 //! Where the bytes of written files are while the program runs: one host file per guest file, under a name of ours.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -10,35 +11,46 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 /// before [`Store::place`].
 #[derive(Debug)]
 pub(crate) struct Store {
-    directory: OwnedFd,
+    path: PathBuf,
+    /// Made when it is first needed.
+    directory: OnceCell<OwnedFd>,
 }
 
 impl Store {
-    /// Takes over an empty directory.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { directory: open_directory(path)? })
+    /// A store at a path where nothing is yet.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), directory: OnceCell::new() }
+    }
+
+    fn directory(&self) -> io::Result<&OwnedFd> {
+        if let Some(directory) = self.directory.get() {
+            return Ok(directory);
+        }
+        rustix::fs::mkdir(&self.path, Mode::RWXU)?;
+        let directory = open_directory(&self.path)?;
+        Ok(self.directory.get_or_init(|| directory))
     }
 
     /// Makes the host file of a number.
     pub(crate) fn create(&self, number: u64) -> io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.directory, name(number), flags, Mode::from_raw_mode(0o644))?)
+        Ok(rustix::fs::openat(self.directory()?, name(number), flags, Mode::from_raw_mode(0o644))?)
     }
 
     /// Opens the host file of a number that was made before.
     pub(crate) fn reopen(&self, number: u64) -> io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.directory, name(number), flags, Mode::empty())?)
+        Ok(rustix::fs::openat(self.directory()?, name(number), flags, Mode::empty())?)
     }
 
     /// Removes the host file of a number.
     pub(crate) fn remove(&self, number: u64) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.directory, name(number), AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(self.directory()?, name(number), AtFlags::empty())?)
     }
 
     /// Moves the host file of a number into a directory of the result, under the name that the program gave it.
     pub(crate) fn place(&self, number: u64, directory: &OwnedFd, as_name: &str) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.directory, name(number), directory, as_name)?)
+        Ok(rustix::fs::renameat(self.directory()?, name(number), directory, as_name)?)
     }
 }
 

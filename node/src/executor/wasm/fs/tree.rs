@@ -253,11 +253,11 @@ impl Tree {
         let Side::Input { input, loaded: false } = self.directory(id)?.side else { return Ok(()) };
         let path = self.path_in_input(id, input);
         let steps: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
-        let listed = self.inputs[input].list(&steps).map_err(Stop::input(input, "listing a directory"))?;
+        let mut listed = self.inputs[input].list(&steps).map_err(Stop::input(input, "listing a directory"))?;
         meter.charge_entries(listed.len() as u64)?;
         self.directory_mut(id)?.side = Side::Input { input, loaded: true };
-        let sorted: BTreeMap<String, Kind> = listed.into_iter().collect();
-        for (name, kind) in sorted {
+        listed.sort_unstable();
+        for (name, kind) in listed {
             if self.directory(id)?.children.contains_key(name.as_str()) {
                 continue;
             }

@@ -59,7 +59,7 @@ impl Rejection {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::model) mod tests {
     use alloy_primitives::{Address, B256, U256, keccak256};
 
     use super::*;
@@ -69,10 +69,10 @@ mod tests {
         time::Time,
     };
 
-    #[test]
-    fn every_selector_is_the_hash_of_its_signature() {
+    /// One refusal of each kind, with the signature of its error.
+    pub(in crate::model) fn all_rejections() -> [(&'static str, Rejection); 21] {
         let (job, account, amount, time) = (JobId::default(), Address::ZERO, AttoFil::ZERO, Time(0));
-        let all = [
+        [
             ("Reentered()", Rejection::Reentered),
             ("BadTerms(uint8)", Rejection::BadTerms(TermsFault::ZeroClient)),
             ("UnknownJob(bytes32)", Rejection::UnknownJob(job)),
@@ -100,8 +100,12 @@ mod tests {
                 Rejection::InsufficientBalance { account, balance: amount, needed: amount },
             ),
             ("TransferFailed(address)", Rejection::TransferFailed(account)),
-        ];
-        for (signature, rejection) in all {
+        ]
+    }
+
+    #[test]
+    fn every_selector_is_the_hash_of_its_signature() {
+        for (signature, rejection) in all_rejections() {
             assert_eq!(rejection.selector(), keccak256(signature)[..4], "{signature}");
         }
         assert_eq!(INSUFFICIENT_GAS, keccak256("InsufficientGas(uint256,uint256)")[..4]);

@@ -1,4 +1,12 @@
 //! Tests of the protocol as a whole.
 
+mod interface;
+mod multicall;
+mod order;
+mod plan;
+mod predecessors;
+mod price;
+mod properties;
 mod script;
 mod transitions;
+mod world;

@@ -1,56 +1,429 @@
 //! Every row of the transition table: from, command, money, to.
 
-use super::script::*;
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, Bytes};
 
-use crate::model::{BatchEntry, Command, Event, Reason, Receipt, Rejection, Status, Terms};
+use super::{
+    plan::{DISPUTED, LIFE, LOCKED, Plan, SUBMITTED, life},
+    script::*,
+};
+use crate::{
+    model::{BatchEntry, Command, Event, JobId, JobResult, Reason, Receipt, Rejection, Status, Terms, Verdict},
+    money::{AttoFil, GWEI},
+    time::Time,
+};
 
-#[test]
-fn a_job_that_is_locked_submitted_and_accepted_pays_the_provider() {
-    let mut scene = Scene::new();
-    let terms = terms(0);
-    let job = job_of(&terms);
-    scene.act(CLIENT, &Command::Open { terms: terms.clone(), spec: spec() }).expect("opens");
-    assert_eq!(scene.news(), [Event::JobOpened { job, terms: terms.clone(), spec: spec() }]);
-    assert_eq!((scene.market.balance(CLIENT), scene.market.escrowed()), (gwei(800), gwei(200)));
+/// Free balances (client, provider, matcher, arbiter), escrow, collateral and burned money, in gwei.
+type Books = ([u64; 4], u64, u64, u64);
 
-    scene.at(START.after(50)).act(PROVIDER, &Command::Lock { terms: terms.clone() }).expect("locks");
-    assert_eq!(scene.news(), [Event::JobLocked { job, provider: PROVIDER, price: gwei(150) }]);
-    assert_eq!((scene.market.balance(CLIENT), scene.market.balance(PROVIDER)), (gwei(850), gwei(949)));
-    assert_eq!((scene.market.escrowed(), scene.market.collateral()), (gwei(150), gwei(51)));
+fn books(scene: &Scene) -> Books {
+    let gwei = |amount: AttoFil| u64::try_from(amount.0 / GWEI).expect("small");
+    let market = &scene.market;
+    (
+        [CLIENT, PROVIDER, MATCHER, ARBITER].map(|account| gwei(market.balance(account))),
+        gwei(market.escrowed()),
+        gwei(market.collateral()),
+        gwei(market.burned()),
+    )
+}
 
-    scene.act(PROVIDER, &Command::SubmitResult { terms: terms.clone(), result: result() }).expect("submits");
-    assert_eq!(scene.news(), [Event::ResultSubmitted { job, provider: PROVIDER, result: result() }]);
-    let receipt = Receipt { provider: PROVIDER, price: gwei(150), result: result() };
-    assert_eq!(scene.deal(&terms).receipt, Some(&receipt));
+const JOB_PRICE: u64 = 150;
 
-    scene.act(CLIENT, &Command::Accept { terms: terms.clone(), receipt: receipt.clone() }).expect("accepts");
-    let settled = Event::JobSettled { job, provider: PROVIDER, price: gwei(150), reason: Reason::Accepted };
-    assert_eq!(scene.news(), [settled, Event::CallbackDelivered { job }]);
-    assert_eq!(scene.env.calls, [(CLIENT, job, 500_000, Ok(result()))]);
-    assert_eq!((scene.market.balance(CLIENT), scene.market.balance(PROVIDER)), (gwei(850), gwei(1_150)));
-    assert_eq!((scene.market.escrowed(), scene.market.collateral()), (gwei(0), gwei(0)));
-    let deal = scene.deal(&terms);
-    assert_eq!((deal.status, deal.reason, deal.receipt), (Status::Settled, Reason::Accepted, Some(&receipt)));
+struct Row {
+    name: &'static str,
+    plan: Plan,
+    command: &'static str,
+    before: Books,
+    after: Books,
+    to: Status,
+    reason: Reason,
+    since: Time,
+    /// The event, apart from that of the callback.
+    event: fn(JobId) -> Event,
+    /// What the client is called back with.
+    called: Option<Result<JobResult, Reason>>,
+}
+
+fn rows() -> Vec<Row> {
+    let matched = |plan: Plan| Plan { terms: Terms { matcher: MATCHER, ..plan.terms }, ..plan };
+    let ruling = |verdict| Plan { verdict, ..Plan::new(Status::Disputed, ARBITER, DISPUTED.after(300)) };
+    let open: Books = ([800, 1000, 1000, 1000], 200, 0, 0);
+    let locked: Books = ([850, 949, 1000, 1000], 150, 51, 0);
+    let awarded: Books = ([850, 1000, 949, 1000], 150, 51, 0);
+    let paid: Books = ([850, 1150, 1000, 1000], 0, 0, 0);
+    let back: Books = ([1000, 1000, 1000, 1000], 0, 0, 0);
+    let price = gwei(JOB_PRICE);
+    // Half of 51 gwei is 25.5: amounts are exact, `books` shows whole gwei.
+    let half = AttoFil(51 * GWEI / 2);
+    assert_eq!(half, gwei(51).half());
+    vec![
+        Row {
+            name: "lock",
+            plan: Plan::new(Status::Open, PROVIDER, LOCKED),
+            command: "lock",
+            before: open,
+            after: locked,
+            to: Status::Locked,
+            reason: Reason::None,
+            since: LOCKED,
+            event: |job| Event::JobLocked { job, provider: PROVIDER, price: gwei(JOB_PRICE) },
+            called: None,
+        },
+        Row {
+            name: "award",
+            plan: matched(Plan::new(Status::Open, MATCHER, LOCKED)),
+            command: "award",
+            before: open,
+            after: awarded,
+            to: Status::Locked,
+            reason: Reason::None,
+            since: LOCKED,
+            event: |job| Event::JobLocked { job, provider: PROVIDER, price: gwei(JOB_PRICE) },
+            called: None,
+        },
+        Row {
+            name: "cancel by the client",
+            plan: Plan::new(Status::Open, CLIENT, START),
+            command: "cancel",
+            before: open,
+            after: back,
+            to: Status::Cancelled,
+            reason: Reason::Withdrawn,
+            since: Time(0),
+            event: |job| Event::JobCancelled { job, reason: Reason::Withdrawn },
+            called: Some(Err(Reason::Withdrawn)),
+        },
+        Row {
+            name: "cancel by the matcher",
+            plan: matched(Plan::new(Status::Open, MATCHER, START.after(5_000))),
+            command: "cancel",
+            before: open,
+            after: back,
+            to: Status::Cancelled,
+            reason: Reason::Withdrawn,
+            since: Time(0),
+            event: |job| Event::JobCancelled { job, reason: Reason::Withdrawn },
+            called: Some(Err(Reason::Withdrawn)),
+        },
+        Row {
+            name: "expire an open job",
+            plan: Plan::new(Status::Open, STRANGER, START.after(1_001)),
+            command: "expire",
+            before: open,
+            after: back,
+            to: Status::Cancelled,
+            reason: Reason::NotLocked,
+            since: Time(0),
+            event: |job| Event::JobCancelled { job, reason: Reason::NotLocked },
+            called: Some(Err(Reason::NotLocked)),
+        },
+        Row {
+            name: "submit",
+            plan: Plan::new(Status::Locked, PROVIDER, SUBMITTED),
+            command: "submit",
+            before: locked,
+            after: locked,
+            to: Status::Submitted,
+            reason: Reason::None,
+            since: SUBMITTED,
+            event: |job| Event::ResultSubmitted { job, provider: PROVIDER, result: result() },
+            called: None,
+        },
+        Row {
+            name: "expire a locked job",
+            plan: Plan::new(Status::Locked, STRANGER, LOCKED.after(101)),
+            command: "expire",
+            before: locked,
+            after: ([1025, 949, 1000, 1000], 0, 0, 25),
+            to: Status::Slashed,
+            reason: Reason::NotSubmitted,
+            since: Time(0),
+            event: |job| Event::JobSlashed {
+                job,
+                provider: PROVIDER,
+                to_client: AttoFil(JOB_PRICE as u128 * GWEI + 51 * GWEI / 2),
+                to_arbiter: AttoFil::ZERO,
+                to_burn: AttoFil(51 * GWEI / 2),
+                reason: Reason::NotSubmitted,
+            },
+            called: Some(Err(Reason::NotSubmitted)),
+        },
+        Row {
+            name: "accept",
+            plan: Plan::new(Status::Submitted, CLIENT, SUBMITTED.after(5_000)),
+            command: "accept",
+            before: locked,
+            after: paid,
+            to: Status::Settled,
+            reason: Reason::Accepted,
+            since: Time(0),
+            event: |job| Event::JobSettled {
+                job,
+                provider: PROVIDER,
+                price: gwei(JOB_PRICE),
+                reason: Reason::Accepted,
+            },
+            called: Some(Ok(result())),
+        },
+        Row {
+            name: "settle",
+            plan: Plan::new(Status::Submitted, STRANGER, SUBMITTED.after(201)),
+            command: "settle",
+            before: locked,
+            after: paid,
+            to: Status::Settled,
+            reason: Reason::Unchallenged,
+            since: Time(0),
+            event: |job| Event::JobSettled {
+                job,
+                provider: PROVIDER,
+                price: gwei(JOB_PRICE),
+                reason: Reason::Unchallenged,
+            },
+            called: Some(Ok(result())),
+        },
+        Row {
+            name: "dispute",
+            plan: Plan::new(Status::Submitted, ARBITER, DISPUTED),
+            command: "dispute",
+            before: locked,
+            after: locked,
+            to: Status::Disputed,
+            reason: Reason::None,
+            since: DISPUTED,
+            event: |job| Event::JobDisputed { job },
+            called: None,
+        },
+        Row {
+            name: "rule upheld",
+            plan: ruling(Verdict::Upheld),
+            command: "rule",
+            before: locked,
+            after: paid,
+            to: Status::Settled,
+            reason: Reason::Upheld,
+            since: Time(0),
+            event: |job| Event::JobSettled { job, provider: PROVIDER, price: gwei(JOB_PRICE), reason: Reason::Upheld },
+            called: Some(Ok(result())),
+        },
+        Row {
+            name: "rule overturned",
+            plan: ruling(Verdict::Overturned),
+            command: "rule",
+            before: locked,
+            after: ([1025, 949, 1000, 1025], 0, 0, 0),
+            to: Status::Slashed,
+            reason: Reason::Overturned,
+            since: Time(0),
+            event: |job| Event::JobSlashed {
+                job,
+                provider: PROVIDER,
+                to_client: AttoFil(JOB_PRICE as u128 * GWEI + 51 * GWEI / 2),
+                to_arbiter: AttoFil(51 * GWEI / 2),
+                to_burn: AttoFil::ZERO,
+                reason: Reason::Overturned,
+            },
+            called: Some(Err(Reason::Overturned)),
+        },
+        Row {
+            name: "rule void",
+            plan: ruling(Verdict::Void),
+            command: "rule",
+            before: locked,
+            after: back,
+            to: Status::Void,
+            reason: Reason::Undecided,
+            since: Time(0),
+            event: |job| Event::JobVoided {
+                job,
+                provider: PROVIDER,
+                price: gwei(JOB_PRICE),
+                reason: Reason::Undecided,
+            },
+            called: Some(Err(Reason::Undecided)),
+        },
+        Row {
+            name: "lapse",
+            plan: Plan::new(Status::Disputed, STRANGER, DISPUTED.after(301)),
+            command: "lapse",
+            before: locked,
+            after: back,
+            to: Status::Void,
+            reason: Reason::NotRuled,
+            since: Time(0),
+            event: |job| Event::JobVoided { job, provider: PROVIDER, price: gwei(JOB_PRICE), reason: Reason::NotRuled },
+            called: Some(Err(Reason::NotRuled)),
+        },
+    ]
+    .into_iter()
+    .inspect(|row| assert!(row.plan.amount == price, "{}", row.name))
+    .collect()
 }
 
 #[test]
-fn signed_terms_and_signed_acceptances_move_the_clients_money() {
-    let mut scene = Scene::new();
-    let (opened, settled) = (terms(0), Terms { callback_gas: 0, ..terms(1) });
-    let job = job_of(&opened);
-    let open = Command::OpenSigned { terms: opened.clone(), spec: Bytes::new(), signature: sign_terms(&opened) };
-    scene.act(STRANGER, &open).expect("opens");
-    assert_eq!(scene.news(), [Event::JobOpened { job, terms: opened, spec: Bytes::new() }]);
+fn every_row_of_the_transition_table_moves_the_money_it_says() {
+    for Row { name, plan, command, before, after, to, reason, since, event, called } in rows() {
+        let command = life(command)(&plan);
+        for (callbacks, callback_gas) in [(true, 500_000), (false, 500_000), (true, 0)] {
+            let plan = Plan { callbacks, ..plan.clone() };
+            let mut plan = plan;
+            plan.terms.callback_gas = callback_gas;
+            let command = if callback_gas == 0 { life_again(&command, &plan) } else { command.clone() };
+            let mut scene = plan.scene();
+            let job = job_of(&plan.terms);
+            assert_eq!(books(&scene), before, "{name}: before");
+            scene.act(plan.sender, &command).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
+            assert_eq!(books(&scene), after, "{name}: after");
 
+            let called = if callback_gas == 0 { None } else { called.clone() };
+            let mut events = vec![event(job)];
+            events.extend(called.is_some().then_some(match callbacks {
+                true => Event::CallbackDelivered { job },
+                false => Event::CallbackFailed { job },
+            }));
+            assert_eq!(scene.news(), events, "{name}");
+            let pending = called.is_some() && !callbacks;
+            let calls: Vec<_> = called.into_iter().map(|outcome| (CLIENT, job, callback_gas, outcome)).collect();
+            assert_eq!(scene.env.calls, calls, "{name}");
+
+            let deal = scene.market.deal(job);
+            assert_eq!((deal.status, deal.reason, deal.since), (to, reason, since), "{name}");
+            assert_eq!(deal.callback_pending, pending, "{name}");
+            let locked = to == Status::Locked;
+            assert_eq!(deal.provider, if locked { PROVIDER } else { Address::ZERO }, "{name}");
+            assert_eq!(deal.price, if locked { gwei(JOB_PRICE) } else { gwei(0) }, "{name}");
+            let kept = matches!(to, Status::Submitted | Status::Disputed | Status::Settled | Status::Void)
+                || reason == Reason::Overturned;
+            let receipt = Receipt { provider: PROVIDER, price: gwei(JOB_PRICE), result: result() };
+            assert_eq!(deal.receipt, kept.then_some(&receipt), "{name}");
+        }
+    }
+}
+
+/// The same command about the terms of another plan.
+fn life_again(command: &Command, plan: &Plan) -> Command {
+    let name = match command {
+        Command::Lock { .. } => "lock",
+        Command::Award { .. } => "award",
+        Command::Cancel { .. } => "cancel",
+        Command::Expire { .. } => "expire",
+        Command::SubmitResult { .. } => "submit",
+        Command::Accept { .. } => "accept",
+        Command::Settle { .. } => "settle",
+        Command::Dispute { .. } => "dispute",
+        Command::Rule { .. } => "rule",
+        Command::Lapse { .. } => "lapse",
+        other => panic!("{other:?} is not about a deal in progress"),
+    };
+    life(name)(plan)
+}
+
+#[test]
+fn every_other_command_in_every_state_is_refused_for_the_state() {
+    let all = [
+        (Status::None, &[][..]),
+        (Status::Open, &["lock", "award", "cancel", "expire"]),
+        (Status::Locked, &["expire", "submit"]),
+        (Status::Submitted, &["accept", "settle", "dispute"]),
+        (Status::Disputed, &["rule", "lapse"]),
+        (Status::Settled, &["retry"]),
+        (Status::Cancelled, &["retry"]),
+        (Status::Slashed, &["retry"]),
+        (Status::Void, &["retry"]),
+    ];
+    for (reach, fitting) in all {
+        for (name, build) in LIFE.iter().filter(|(name, _)| !fitting.contains(name)) {
+            let plan = Plan::new(reach, CLIENT, DISPUTED.after(10_000));
+            let mut scene = plan.scene();
+            let (job, before) = (job_of(&plan.terms), scene.market.clone());
+            let wanted = match reach {
+                Status::None => Rejection::UnknownJob(job),
+                found => Rejection::WrongState { job, found },
+            };
+            assert_eq!(scene.act(plan.sender, &build(&plan)), Err(wanted), "{name} on {reach:?}");
+            assert_eq!(scene.market, before, "{name} on {reach:?}");
+        }
+    }
+}
+
+#[test]
+fn opening_takes_the_highest_price_into_escrow() {
+    let (terms, mut scene) = (terms(0), Scene::new());
+    let job = job_of(&terms);
+    scene.pay(CLIENT, gwei(30), &Command::Open { terms: terms.clone(), spec: spec() }).expect("opens");
+    let deposited = Event::Deposited { account: CLIENT, amount: gwei(30) };
+    assert_eq!(scene.news(), [deposited, Event::JobOpened { job, terms: terms.clone(), spec: spec() }]);
+    assert_eq!(books(&scene), ([830, 1000, 1000, 1000], 200, 0, 0));
+    assert!(scene.market.is_spent(CLIENT, terms.salt) && !scene.market.is_spent(PROVIDER, terms.salt));
+    assert_eq!(scene.deal(&terms).status, Status::Open);
+
+    let (signed, mut scene) = (sign_terms(&terms), Scene::new());
+    let open = Command::OpenSigned { terms: terms.clone(), spec: Bytes::new(), signature: signed.clone() };
+    scene.act(STRANGER, &open).expect("opens");
+    assert_eq!(scene.news(), [Event::JobOpened { job, terms: terms.clone(), spec: Bytes::new() }]);
+    assert_eq!(books(&scene), ([800, 1000, 1000, 1000], 200, 0, 0));
+
+    let mut scene = Scene::new();
+    let open = Command::OpenSignedAndLock { terms: terms.clone(), spec: spec(), signature: signed };
+    scene.at(LOCKED).act(PROVIDER, &open).expect("opens and locks");
+    let opened = Event::JobOpened { job, terms: terms.clone(), spec: spec() };
+    assert_eq!(scene.news(), [opened, Event::JobLocked { job, provider: PROVIDER, price: gwei(150) }]);
+    assert_eq!(books(&scene), ([850, 949, 1000, 1000], 150, 51, 0));
+    // A second provider comes too late, and is told so.
+    let again = scene.act(MATCHER, &open);
+    assert_eq!(again, Err(Rejection::WrongState { job, found: Status::Locked }));
+}
+
+#[test]
+fn money_comes_and_goes() {
+    let mut scene = Scene::new();
+    scene.pay(STRANGER, gwei(7), &Command::Deposit { account: PROVIDER }).expect("deposits");
+    scene.act(PROVIDER, &Command::Withdraw { to: MATCHER, amount: gwei(1_007) }).expect("withdraws");
+    let deposited = Event::Deposited { account: PROVIDER, amount: gwei(7) };
+    let withdrawn = Event::Withdrawn { account: PROVIDER, to: MATCHER, amount: gwei(1_007) };
+    assert_eq!(scene.news(), [deposited, withdrawn]);
+    assert_eq!((scene.env.paid, scene.market.held()), (gwei(1_007), gwei(3_000)));
+    assert_eq!(books(&scene), ([1000, 0, 1000, 1000], 0, 0, 0));
+    // An account without money leaves no trace: equal books are equal states.
+    assert_eq!(scene.market.balances().count(), 3);
+}
+
+#[test]
+fn signed_acceptances_settle_deals_that_were_never_opened() {
+    let mut scene = Scene::new();
+    let terms = Terms { callback_gas: 0, ..terms(1) };
     let receipt = Receipt { provider: PROVIDER, price: gwei(120), result: result() };
-    let signature = sign_acceptance(&settled, &receipt);
-    let entry = BatchEntry { terms: settled.clone(), receipt, signature };
+    let signature = sign_acceptance(&terms, &receipt);
+    let entry = BatchEntry { terms: terms.clone(), receipt, signature };
     scene.act(STRANGER, &Command::SettleBatch { entries: vec![entry.clone(), entry] }).expect("settles");
-    let job = job_of(&settled);
+    let job = job_of(&terms);
     let paid =
         Event::BatchSettled { job, client: CLIENT, provider: PROVIDER, price: gwei(120), output: result().output };
-    let spent = Rejection::SaltSpent { client: CLIENT, salt: settled.salt };
+    let spent = Rejection::SaltSpent { client: CLIENT, salt: terms.salt };
     assert_eq!(scene.news(), [paid, Event::BatchSkipped { job, why: spent.selector() }]);
-    assert_eq!((scene.market.balance(CLIENT), scene.market.balance(PROVIDER)), (gwei(680), gwei(1_120)));
+    assert_eq!(books(&scene), ([880, 1120, 1000, 1000], 0, 0, 0));
+    assert_eq!(scene.deal(&terms).status, Status::None, "the spent salt is the only record");
+}
+
+#[test]
+fn revoked_salts_are_spent_and_only_those() {
+    let mut scene = Scene::new();
+    let salts: Vec<_> = [0_u64, 255, 256, 300].map(alloy_primitives::U256::from).into();
+    scene.act(CLIENT, &Command::Revoke { salts: salts.clone() }).expect("revokes");
+    assert_eq!(scene.news(), [Event::SaltsRevoked { client: CLIENT, salts: salts.clone() }]);
+    for salt in (0..600).map(alloy_primitives::U256::from) {
+        assert_eq!(scene.market.is_spent(CLIENT, salt), salts.contains(&salt), "{salt}");
+        assert!(!scene.market.is_spent(PROVIDER, salt));
+    }
+    assert!(!scene.market.is_spent(CLIENT, alloy_primitives::U256::MAX));
+}
+
+#[test]
+fn specs_and_gateways_are_only_said() {
+    let mut scene = Scene::new();
+    let before = scene.market.clone();
+    scene.act(STRANGER, &Command::PublishSpec { spec: spec() }).expect("publishes");
+    scene.act(PROVIDER, &Command::Announce { url: "https://node.example".to_owned() }).expect("announces");
+    let published = Event::SpecPublished { spec: digest(&spec()), data: spec() };
+    assert_eq!(scene.news(), [published, Event::Announced { party: PROVIDER, url: "https://node.example".to_owned() }]);
+    assert_eq!(scene.market, before);
 }

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.24;
+
+import {ILotaClient, ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
+import {Vm} from "forge-std/Vm.sol";
+import {MarketTest} from "../base/MarketTest.sol";
+import {Gauge, ScriptedClient} from "../mocks/Clients.sol";
+
+contract CallbacksTest is MarketTest {
+    uint32 private constant GAS = 400_000;
+
+    ScriptedClient private script;
+
+    function setUp() public override {
+        super.setUp();
+        script = new ScriptedClient(market);
+        _fund(address(script), FUNDS);
+    }
+
+    function _called() private view returns (ILotaMarket.Terms memory) {
+        return _called(1);
+    }
+
+    function _called(uint256 salt) private view returns (ILotaMarket.Terms memory t) {
+        t = _terms(address(script), salt);
+        t.callbackGas = GAS;
+    }
+
+    function _assertSawResult(ILotaMarket.Terms memory t) private view {
+        assertEq(script.seen(), abi.encodeCall(ILotaClient.onJobResult, (_jobId(t), _result())));
+    }
+
+    function _assertSawReason(ILotaMarket.Terms memory t, ILotaMarket.Reason reason) private view {
+        assertEq(script.seen(), abi.encodeCall(ILotaClient.onJobFailed, (_jobId(t), reason)));
+    }
+
+    /// @dev A settled deal whose callback failed.
+    function _pending(uint256 salt) private returns (ILotaMarket.Terms memory t) {
+        t = _called(salt);
+        script.setMood(ScriptedClient.Mood.Revert);
+        _settleDeal(t);
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, true);
+        script.setMood(ScriptedClient.Mood.Fine);
+    }
+
+    function test_WhenTermsNameNoCallbackGas() external {
+        ILotaMarket.Terms memory t = _called();
+        t.callbackGas = 0;
+        vm.recordLogs();
+        _settleDeal(t);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs[logs.length - 1].topics[0], ILotaMarket.JobSettled.selector);
+        assertEq(script.calls(), 0);
+    }
+
+    function test_WhenTheDealIsSettled() external {
+        ILotaMarket.Terms memory t = _called();
+        _submit(t);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.JobSettled(_jobId(t), provider.addr, 1.1 ether, ILotaMarket.Reason.Accepted);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackDelivered(_jobId(t));
+        vm.prank(address(script));
+        market.accept(t, _receipt());
+        _assertSawResult(t);
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, false);
+
+        t.salt = 2;
+        _submit(t);
+        vm.warp(START + 1 days);
+        market.settle(t, _receipt());
+        _assertSawResult(t);
+
+        t.salt = 3;
+        vm.warp(START);
+        _dispute(t);
+        vm.prank(arbiter.addr);
+        market.rule(t, _receipt(), ILotaMarket.Verdict.Upheld);
+        _assertSawResult(t);
+        assertEq(script.calls(), 3);
+    }
+
+    function test_WhenTheDealIsCancelled() external {
+        ILotaMarket.Terms memory t = _called();
+        _open(t);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.JobCancelled(_jobId(t), ILotaMarket.Reason.Withdrawn);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackDelivered(_jobId(t));
+        vm.prank(address(script));
+        market.cancel(t);
+        _assertSawReason(t, ILotaMarket.Reason.Withdrawn);
+
+        t.salt = 2;
+        _open(t);
+        vm.warp(START + 1 days);
+        market.expire(t);
+        _assertSawReason(t, ILotaMarket.Reason.NotLocked);
+    }
+
+    function test_WhenTheDealIsSlashed() external {
+        ILotaMarket.Terms memory t = _called();
+        _lock(t);
+        vm.warp(START + 1 days);
+        market.expire(t);
+        _assertSawReason(t, ILotaMarket.Reason.NotSubmitted);
+
+        vm.warp(START);
+        t.salt = 2;
+        _bring(t, ILotaMarket.Status.Slashed);
+        _assertSawReason(t, ILotaMarket.Reason.Overturned);
+    }
+
+    function test_WhenTheDealIsVoid() external {
+        ILotaMarket.Terms memory t = _called();
+        _bring(t, ILotaMarket.Status.Void);
+        _assertSawReason(t, ILotaMarket.Reason.Undecided);
+
+        t.salt = 2;
+        _dispute(t);
+        vm.warp(START + 1 days);
+        market.lapse(t, _receipt());
+        _assertSawReason(t, ILotaMarket.Reason.NotRuled);
+    }
+
+    function test_WhenTheClientHasNoCode() external {
+        ILotaMarket.Terms memory t = _terms();
+        t.callbackGas = GAS;
+        _submit(t);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackDelivered(_jobId(t));
+        vm.prank(client.addr);
+        market.accept(t, _receipt());
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, false);
+    }
+
+    /// @dev The fault of a predecessor: a reverting callback that reverts the settlement.
+    function test_WhenTheCallbackFailsInAnyWay() external {
+        ScriptedClient.Mood[4] memory moods = [
+            ScriptedClient.Mood.Revert,
+            ScriptedClient.Mood.RevertBomb,
+            ScriptedClient.Mood.BurnGas,
+            ScriptedClient.Mood.Invalid
+        ];
+        for (uint256 i = 0; i < moods.length; ++i) {
+            script.setMood(moods[i]);
+            ILotaMarket.Terms memory t = _called(10 + i);
+            _submit(t);
+            uint256 before = market.balanceOf(provider.addr);
+            vm.expectEmit(address(market));
+            emit ILotaMarket.CallbackFailed(_jobId(t));
+            vm.prank(address(script));
+            market.accept(t, _receipt());
+            assertEq(market.balanceOf(provider.addr), before + 4.1 ether);
+            _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, true);
+
+            t.salt = 20 + i;
+            _bring(t, ILotaMarket.Status.Void);
+            _assertStatus(t, ILotaMarket.Status.Void, ILotaMarket.Reason.Undecided, true);
+            t.salt = 30 + i;
+            _bring(t, ILotaMarket.Status.Slashed);
+            _assertStatus(t, ILotaMarket.Status.Slashed, ILotaMarket.Reason.Overturned, true);
+            t.salt = 40 + i;
+            _bring(t, ILotaMarket.Status.Cancelled);
+            _assertStatus(t, ILotaMarket.Status.Cancelled, ILotaMarket.Reason.Withdrawn, true);
+        }
+        assertEq(script.calls(), 0);
+    }
+
+    /// @dev 200,000 bytes would cost the caller 100,000 gas to copy.
+    function test_WhenTheCallbackReturnsALot() external {
+        ILotaMarket.Terms memory t = _called();
+        _submit(t);
+        script.setMood(ScriptedClient.Mood.ReturnBomb);
+        bytes memory data = abi.encodeCall(ILotaMarket.accept, (t, _receipt()));
+        vm.prank(address(script));
+        uint256 before = gasleft();
+        (bool success,) = address(market).call(data);
+        uint256 used = before - gasleft();
+        assertTrue(success);
+        assertLt(used, GAS + 60_000);
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, false);
+    }
+
+    function test_WhenTheCallbackReEnters() external {
+        ILotaMarket.Terms memory t = _called(1);
+        ILotaMarket.Terms memory other = _called(2);
+        t.callbackGas = MAX_CALLBACK_GAS;
+        _submit(other);
+        bytes[] memory attempts = new bytes[](26);
+        uint256[] memory salts = new uint256[](1);
+        bytes[] memory calls = new bytes[](0);
+        ILotaMarket.BatchEntry[] memory entries = new ILotaMarket.BatchEntry[](0);
+        ILotaMarket.Receipt memory receipt = _receipt();
+        attempts[0] = abi.encodeCall(ILotaMarket.deposit, (address(script)));
+        attempts[1] = abi.encodeCall(ILotaMarket.withdraw, (address(script), 1));
+        attempts[2] = abi.encodeCall(ILotaMarket.open, (_called(3), ""));
+        attempts[3] = abi.encodeCall(ILotaMarket.openSigned, (_called(3), "", ""));
+        attempts[4] = abi.encodeCall(ILotaMarket.openSignedAndLock, (_called(3), "", ""));
+        attempts[5] = abi.encodeCall(ILotaMarket.revoke, (salts));
+        attempts[6] = abi.encodeCall(ILotaMarket.lock, (other));
+        attempts[7] = abi.encodeCall(ILotaMarket.award, (other, provider.addr, 1));
+        attempts[8] = abi.encodeCall(ILotaMarket.cancel, (other));
+        attempts[9] = abi.encodeCall(ILotaMarket.expire, (other));
+        attempts[10] = abi.encodeCall(ILotaMarket.submitResult, (other, _result()));
+        attempts[11] = abi.encodeCall(ILotaMarket.accept, (other, receipt));
+        attempts[12] = abi.encodeCall(ILotaMarket.accept, (t, receipt));
+        attempts[13] = abi.encodeCall(ILotaMarket.settle, (other, receipt));
+        attempts[14] = abi.encodeCall(ILotaMarket.dispute, (other));
+        attempts[15] = abi.encodeCall(ILotaMarket.rule, (other, receipt, ILotaMarket.Verdict.Upheld));
+        attempts[16] = abi.encodeCall(ILotaMarket.lapse, (other, receipt));
+        attempts[17] = abi.encodeCall(ILotaMarket.retryCallback, (t, receipt));
+        attempts[18] = abi.encodeCall(ILotaMarket.settleBatch, (entries));
+        attempts[19] = abi.encodeCall(ILotaMarket.multicall, (calls));
+        attempts[20] = abi.encodeCall(ILotaMarket.publishSpec, ("spec"));
+        attempts[21] = abi.encodeCall(ILotaMarket.announce, ("https://example.org"));
+        // views
+        attempts[22] = abi.encodeCall(ILotaMarket.dealOf, (_jobId(t)));
+        attempts[23] = abi.encodeCall(ILotaMarket.balanceOf, (address(script)));
+        attempts[24] = abi.encodeCall(ILotaMarket.isSpent, (address(script), 1));
+        attempts[25] = abi.encodeCall(ILotaMarket.priceAt, (t, 0));
+        script.setAttempts(attempts);
+        script.setMood(ScriptedClient.Mood.Reenter);
+
+        _submit(t);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackDelivered(_jobId(t));
+        vm.prank(address(script));
+        market.accept(t, receipt);
+        bytes4[] memory answers = script.answersSeen();
+        assertEq(answers.length, 26);
+        for (uint256 i = 0; i < 22; ++i) {
+            assertEq(answers[i], ILotaMarket.Reentered.selector);
+        }
+        for (uint256 i = 22; i < 26; ++i) {
+            assertEq(answers[i], bytes4(0));
+        }
+
+        // In a multicall the guard opens again behind each callback, and only there.
+        script.setMood(ScriptedClient.Mood.Fine);
+        calls = new bytes[](2);
+        calls[0] = attempts[11];
+        calls[1] = abi.encodeCall(ILotaMarket.withdraw, (address(script), 1));
+        script.run(abi.encodeCall(ILotaMarket.multicall, (calls)));
+        _assertStatus(other, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, false);
+    }
+
+    function test_RevertWhen_ThereIsTooLittleGas() external {
+        ILotaMarket.Terms memory t = _called();
+        _submit(t);
+        bytes memory data = abi.encodeCall(ILotaMarket.accept, (t, _receipt()));
+        vm.prank(address(script));
+        (bool success, bytes memory why) = address(market).call{gas: GAS + 30_000}(data);
+        assertFalse(success);
+        assertEq(bytes4(why), ILotaMarket.InsufficientGas.selector);
+        _assertStatus(t, ILotaMarket.Status.Submitted, ILotaMarket.Reason.None, false);
+    }
+
+    /// @dev Whatever gas a caller sends along, the callback gets exactly what it was promised, or nothing happens.
+    function testFuzz_TheCallbackGetsItsGasOrNothingHappens(uint256 sent, uint32 promised) external {
+        promised = uint32(bound(promised, 30_000, MAX_CALLBACK_GAS));
+        sent = bound(sent, 30_000, uint256(promised) * 65 / 63 + 120_000);
+        Gauge gauge = new Gauge();
+        _fund(address(gauge), 10 ether);
+        ILotaMarket.Terms memory t = _terms(address(gauge), 1);
+        t.callbackGas = promised;
+        _submit(t);
+        vm.warp(START + 1 days);
+        (bool success,) = address(market).call{gas: sent}(abi.encodeCall(ILotaMarket.settle, (t, _receipt())));
+        if (success) {
+            _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Unchallenged, false);
+            assertLe(promised - gauge.gasSeen(), 150, "all but the way to gasleft()");
+        } else {
+            assertEq(gauge.gasSeen(), 0);
+            _assertStatus(t, ILotaMarket.Status.Submitted, ILotaMarket.Reason.None, false);
+        }
+        if (sent >= uint256(promised) * 64 / 63 + CALLBACK_RESERVE + 60_000) assertTrue(success, "enough");
+    }
+
+    function test_RevertGiven_NoDealHasTheTermsForIt() external {
+        _expectUnknown(_called());
+        market.retryCallback(_called(), _receipt());
+    }
+
+    function test_RevertGiven_NoCallbackIsPending() external {
+        for (uint256 i = 1; i <= uint256(type(ILotaMarket.Status).max); ++i) {
+            ILotaMarket.Terms memory t = _called(i);
+            _bring(t, ILotaMarket.Status(i));
+            _expectWrongState(t, ILotaMarket.Status(i));
+            market.retryCallback(t, _receipt());
+        }
+    }
+
+    function test_RevertGiven_TheDealIsSettledAndTheReceiptAnother() external {
+        ILotaMarket.Terms memory t = _pending(1);
+        ILotaMarket.Receipt memory other = _receipt();
+        other.result.inlineData = "lies";
+        _expectMismatch(t);
+        market.retryCallback(t, other);
+    }
+
+    function test_GivenTheDealFailedAndTheReceiptIsAnother() external {
+        script.setMood(ScriptedClient.Mood.Revert);
+        ILotaMarket.Terms memory t = _called();
+        _bring(t, ILotaMarket.Status.Void);
+        script.setMood(ScriptedClient.Mood.Fine);
+        ILotaMarket.Receipt memory empty;
+        market.retryCallback(t, empty);
+        _assertSawReason(t, ILotaMarket.Reason.Undecided);
+        _assertStatus(t, ILotaMarket.Status.Void, ILotaMarket.Reason.Undecided, false);
+    }
+
+    function test_WhenItFailsAgain() external {
+        ILotaMarket.Terms memory t = _pending(1);
+        script.setMood(ScriptedClient.Mood.BurnGas);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackFailed(_jobId(t));
+        market.retryCallback(t, _receipt());
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, true);
+    }
+
+    /// @dev The fault of a predecessor: callbacks lost.
+    function test_WhenItSucceeds() external {
+        ILotaMarket.Terms memory t = _pending(1);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackDelivered(_jobId(t));
+        vm.prank(stranger.addr);
+        market.retryCallback(t, _receipt());
+        _assertSawResult(t);
+        assertEq(script.calls(), 1);
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, false);
+        _expectWrongState(t, ILotaMarket.Status.Settled);
+        market.retryCallback(t, _receipt());
+    }
+
+    function test_RevertWhen_ItIsCalledWithTooLittleGas() external {
+        ILotaMarket.Terms memory t = _pending(1);
+        bytes memory data = abi.encodeCall(ILotaMarket.retryCallback, (t, _receipt()));
+        (bool success, bytes memory why) = address(market).call{gas: GAS + 20_000}(data);
+        assertFalse(success);
+        assertEq(bytes4(why), ILotaMarket.InsufficientGas.selector);
+    }
+
+    function test_GivenTheDealIsFinal() external {
+        ILotaMarket.Terms memory t = _called();
+        _pending(t.salt);
+        vm.warp(START + 30 days);
+        bytes[9] memory commands = [
+            abi.encodeCall(ILotaMarket.lock, (t)),
+            abi.encodeCall(ILotaMarket.award, (t, provider.addr, 1 ether)),
+            abi.encodeCall(ILotaMarket.cancel, (t)),
+            abi.encodeCall(ILotaMarket.expire, (t)),
+            abi.encodeCall(ILotaMarket.submitResult, (t, _result())),
+            abi.encodeCall(ILotaMarket.accept, (t, _receipt())),
+            abi.encodeCall(ILotaMarket.settle, (t, _receipt())),
+            abi.encodeCall(ILotaMarket.rule, (t, _receipt(), ILotaMarket.Verdict.Overturned)),
+            abi.encodeCall(ILotaMarket.lapse, (t, _receipt()))
+        ];
+        address[5] memory senders = [address(script), provider.addr, arbiter.addr, matcher.addr, stranger.addr];
+        for (uint256 i = 0; i < commands.length; ++i) {
+            for (uint256 j = 0; j < senders.length; ++j) {
+                vm.prank(senders[j]);
+                (bool success, bytes memory why) = address(market).call(commands[i]);
+                assertFalse(success);
+                assertEq(bytes4(why), ILotaMarket.WrongState.selector);
+            }
+        }
+        market.retryCallback(t, _receipt());
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.24;
+
+import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
+import {MarketTest} from "../base/MarketTest.sol";
+import {Wallet} from "../mocks/Wallets.sol";
+
+contract SettleBatchTest is MarketTest {
+    function _good(uint256 salt) private view returns (ILotaMarket.BatchEntry memory) {
+        return _entry(_terms(client.addr, salt), _receipt());
+    }
+
+    function _only(ILotaMarket.BatchEntry memory entry) private pure returns (ILotaMarket.BatchEntry[] memory list) {
+        list = new ILotaMarket.BatchEntry[](1);
+        list[0] = entry;
+    }
+
+    /// @dev The entry is skipped for this reason, between two that are settled.
+    function _skipped(ILotaMarket.BatchEntry memory entry, bytes4 why) private {
+        uint256 salt = 1 << 20;
+        while (market.isSpent(client.addr, salt)) ++salt;
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](3);
+        (list[0], list[1], list[2]) = (_good(salt), entry, _good(salt + 1));
+        uint256 before = market.balanceOf(provider.addr);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.BatchSettled(_jobId(list[0].terms), client.addr, provider.addr, 1.1 ether, _result().output);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.BatchSkipped(_jobId(entry.terms), why);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.BatchSettled(_jobId(list[2].terms), client.addr, provider.addr, 1.1 ether, _result().output);
+        vm.prank(stranger.addr);
+        market.settleBatch(list);
+        assertEq(market.balanceOf(provider.addr), before + 2.2 ether);
+    }
+
+    function test_RevertWhen_ThereAreTooManyEntries() external {
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](257);
+        vm.chainId(1); // the number comes first
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TooMany.selector, 257));
+        market.settleBatch(list);
+    }
+
+    function test_WhenThereAreNoEntries() external {
+        market.settleBatch(new ILotaMarket.BatchEntry[](0));
+    }
+
+    function test_RevertWhen_TheChainIsAnother() external {
+        ILotaMarket.BatchEntry[] memory list = _only(_good(1));
+        vm.chainId(1);
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.WrongChain.selector, 1));
+        market.settleBatch(list);
+    }
+
+    function test_WhenAllIsWell() external {
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            list[i] = _good(1 + 70 * i);
+            vm.expectEmit(address(market));
+            emit ILotaMarket.BatchSettled(
+                _jobId(list[i].terms), client.addr, provider.addr, 1.1 ether, _result().output
+            );
+        }
+        vm.prank(stranger.addr);
+        market.settleBatch(list);
+        _assertBalances(FUNDS - 3.3 ether, FUNDS + 3.3 ether);
+        for (uint256 i = 0; i < 3; ++i) {
+            assertTrue(market.isSpent(client.addr, 1 + 70 * i));
+            _assertStatus(list[i].terms, ILotaMarket.Status.None, ILotaMarket.Reason.None, false);
+        }
+    }
+
+    function test_WhenAnEntryAsksForACallback() external {
+        ILotaMarket.Terms memory t = _terms();
+        t.callbackGas = 1;
+        _skipped(_entry(t, _receipt()), ILotaMarket.BadTerms.selector);
+        assertFalse(market.isSpent(client.addr, t.salt));
+    }
+
+    function test_WhenASaltWasSpentByAnotherWay() external {
+        _open(_terms(client.addr, 1));
+        _skipped(_good(1), ILotaMarket.SaltSpent.selector);
+        uint256[] memory salts = new uint256[](1);
+        salts[0] = 2;
+        vm.prank(client.addr);
+        market.revoke(salts);
+        _skipped(_good(2), ILotaMarket.SaltSpent.selector);
+    }
+
+    function test_WhenTheSameEntryComesTwice() external {
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](2);
+        (list[0], list[1]) = (_good(1), _good(1));
+        market.settleBatch(list);
+        _assertBalances(FUNDS - 1.1 ether, FUNDS + 1.1 ether);
+        market.settleBatch(list);
+        _assertBalances(FUNDS - 1.1 ether, FUNDS + 1.1 ether);
+        _skipped(list[0], ILotaMarket.SaltSpent.selector);
+    }
+
+    function test_WhenTheProviderOfAnEntryIsZero() external {
+        ILotaMarket.Receipt memory receipt = _receipt();
+        receipt.provider = address(0);
+        _skipped(_entry(_terms(), receipt), ILotaMarket.InvalidProvider.selector);
+    }
+
+    function test_WhenThePriceOfAnEntryIsOutOfRange() external {
+        ILotaMarket.Receipt memory receipt = _receipt();
+        uint256[4] memory prices = [1 ether - 1 gwei, 2 ether + 1 gwei, 1 ether + 1, type(uint256).max];
+        for (uint256 i = 0; i < 4; ++i) {
+            receipt.price = prices[i];
+            _skipped(_entry(_terms(), receipt), ILotaMarket.PriceOutOfRange.selector);
+        }
+    }
+
+    function test_WhenTheInlineDataOfAnEntryIsTooLarge() external {
+        ILotaMarket.Receipt memory receipt = _receipt();
+        receipt.result.inlineData = new bytes(1025);
+        _skipped(_entry(_terms(), receipt), ILotaMarket.InlineTooLarge.selector);
+    }
+
+    function test_WhenTheSignatureOfAnEntryIsWrong() external {
+        ILotaMarket.BatchEntry memory entry = _good(1);
+        entry.signature = _sign(stranger, _acceptance(entry.terms, entry.receipt));
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+        entry.signature = _signed(entry.terms); // the terms' signature accepts no result
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+        entry = _good(1);
+        entry.receipt.price -= 1 gwei;
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+        entry = _good(1);
+        entry.receipt.result.exitCode += 1;
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+        entry = _good(1);
+        entry.terms.arbiter = address(0);
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+    }
+
+    function test_WhenTheClientOfAnEntryIsZero() external {
+        ILotaMarket.BatchEntry memory entry = _good(1);
+        entry.terms.client = address(0);
+        entry.signature = new bytes(65); // nobody's: the precompile would answer zero
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+    }
+
+    function test_WhenTheClientOfAnEntryIsPoor() external {
+        ILotaMarket.Terms memory t = _terms(stranger.addr, 1);
+        ILotaMarket.BatchEntry memory entry =
+            ILotaMarket.BatchEntry(t, _receipt(), _sign(stranger, _acceptance(t, _receipt())));
+        _skipped(entry, ILotaMarket.InsufficientBalance.selector);
+        _fund(stranger.addr, 1.1 ether);
+        market.settleBatch(_only(entry));
+        assertEq(market.balanceOf(stranger.addr), 0);
+        assertTrue(market.isSpent(stranger.addr, 1));
+    }
+
+    function test_WhenAnEntryIsWrongInEveryWay() external {
+        ILotaMarket.Terms memory t = _terms(stranger.addr, 1);
+        ILotaMarket.Receipt memory receipt = _receipt();
+        (t.callbackGas, receipt.provider, receipt.price) = (1, address(0), 0);
+        receipt.result.inlineData = new bytes(1025);
+        uint256[] memory salts = new uint256[](1);
+        salts[0] = 1;
+        vm.prank(stranger.addr);
+        market.revoke(salts);
+        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, receipt, "");
+        _skipped(entry, ILotaMarket.BadTerms.selector);
+        entry.terms.callbackGas = 0;
+        _skipped(entry, ILotaMarket.SaltSpent.selector);
+        entry.terms.salt = 2;
+        _skipped(entry, ILotaMarket.InvalidProvider.selector);
+        entry.receipt.provider = provider.addr;
+        _skipped(entry, ILotaMarket.PriceOutOfRange.selector);
+        entry.receipt.price = 1 ether;
+        _skipped(entry, ILotaMarket.InlineTooLarge.selector);
+        entry.receipt.result.inlineData = "";
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+        entry.signature = _sign(stranger, _acceptance(entry.terms, entry.receipt));
+        _skipped(entry, ILotaMarket.InsufficientBalance.selector);
+    }
+
+    function test_WhenTermsBreakBoundsThatMatterToDealsOnly() external {
+        ILotaMarket.Terms memory t = _terms();
+        (t.lockBy, t.rampPeriod, t.runFor, t.specCodec, t.collateral) = (0, 0, 0, 0, 1);
+        (t.matcher, t.minPrice) = (matcher.addr, 3);
+        market.settleBatch(_only(_entry(t, _receipt())));
+        _assertBalances(FUNDS - 1.1 ether, FUNDS + 1.1 ether);
+    }
+
+    function test_WhenTheClientIsAWallet() external {
+        Wallet wallet = new Wallet();
+        _fund(address(wallet), 2 ether);
+        ILotaMarket.Terms memory t = _terms(address(wallet), 1);
+        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, _receipt(), "by the wallet");
+        _skipped(entry, ILotaMarket.BadSignature.selector);
+        wallet.set(Wallet.Answer.Magic, _acceptance(t, _receipt()));
+        market.settleBatch(_only(entry));
+        assertEq(market.balanceOf(address(wallet)), 0.9 ether);
+    }
+
+    function test_WhenWalletsMisbehave() external {
+        for (uint256 i = 1; i <= uint256(type(Wallet.Answer).max); ++i) {
+            if (Wallet.Answer(i) == Wallet.Answer.ReturnBomb) continue;
+            Wallet wallet = new Wallet();
+            _fund(address(wallet), 2 ether);
+            ILotaMarket.Terms memory t = _terms(address(wallet), 1);
+            wallet.set(Wallet.Answer(i), _acceptance(t, _receipt()));
+            _skipped(ILotaMarket.BatchEntry(t, _receipt(), "by the wallet"), ILotaMarket.BadSignature.selector);
+        }
+    }
+
+    /// @dev Otherwise a gas estimator could settle on too little gas, and the wallet's entry would be left out.
+    function test_RevertWhen_ThereIsTooLittleGasForAWallet() external {
+        Wallet wallet = new Wallet();
+        _fund(address(wallet), 2 ether);
+        ILotaMarket.Terms memory t = _terms(address(wallet), 1);
+        wallet.set(Wallet.Answer.Magic, _acceptance(t, _receipt()));
+        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, _receipt(), "by the wallet");
+        (bool success, bytes memory why) =
+            address(market).call{gas: SIGNATURE_GAS}(abi.encodeCall(ILotaMarket.settleBatch, (_only(entry))));
+        assertFalse(success);
+        assertEq(bytes4(why), ILotaMarket.InsufficientGas.selector);
+    }
+
+    function test_WhenTheClientIsTheProvider() external {
+        ILotaMarket.Receipt memory receipt = _receipt();
+        receipt.provider = client.addr;
+        market.settleBatch(_only(_entry(_terms(), receipt)));
+        _assertBalances(FUNDS, FUNDS);
+        assertTrue(market.isSpent(client.addr, 1));
+    }
+
+    function test_RevertWhen_ADealIsOpenedAfterwards() external {
+        market.settleBatch(_only(_good(1)));
+        bytes memory spent = abi.encodeWithSelector(ILotaMarket.SaltSpent.selector, client.addr, 1);
+        bytes memory signature = _signed(_terms());
+        vm.expectRevert(spent);
+        vm.prank(client.addr);
+        market.open(_terms(), "");
+        vm.expectRevert(spent);
+        market.openSigned(_terms(), "", signature);
+        vm.expectRevert(spent);
+        vm.prank(provider.addr);
+        market.openSignedAndLock(_terms(), "", signature);
+    }
+
+    function test_WhenTheBatchIsFull() external {
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](256);
+        for (uint256 i = 0; i < 256; ++i) {
+            list[i] = _good(i);
+        }
+        market.settleBatch(list);
+        _assertBalances(FUNDS - 281.6 ether, FUNDS + 281.6 ether);
+        assertTrue(market.isSpent(client.addr, 255));
+        assertFalse(market.isSpent(client.addr, 256));
+    }
+}

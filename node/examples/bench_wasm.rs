@@ -110,8 +110,6 @@ impl Bench {
             memory_bytes: 64 << 20,
             output_bytes: 1 << 30,
             output_entries: 10_000,
-            stdout_bytes: 1 << 30,
-            stderr_bytes: 1 << 20,
             wall: Duration::from_secs(600),
         };
         let module = ModuleSource::Bytes(wat::parse_str(text)?.into());

@@ -64,18 +64,6 @@ pub enum RunFault {
         /// The limit in bytes.
         limit: u64,
     },
-    /// A limit has a value that makes no sense.
-    #[error("the limit {name} is {value}; it must be between {min} and {max}")]
-    Limit {
-        /// Which limit.
-        name: &'static str,
-        /// Its value.
-        value: u64,
-        /// The smallest value.
-        min: u64,
-        /// The largest value.
-        max: u64,
-    },
     /// An argument or environment variable that cannot be passed.
     #[error("{what} {name:?} cannot be passed: {why}")]
     Argument {

@@ -19,7 +19,7 @@ pub mod exit {
     pub const OUT_OF_MEMORY: u32 = 137;
     /// The fuel ran out (128 + SIGXCPU).
     pub const OUT_OF_FUEL: u32 = 152;
-    /// Standard output, standard error or the files outgrew their limit (128 + SIGXFSZ).
+    /// The streams and files outgrew a limit of theirs (128 + SIGXFSZ).
     pub const OUTPUT_FULL: u32 = 153;
 }
 

@@ -95,7 +95,7 @@ impl fmt::Debug for ModuleSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Absolute path in the program's file system, `/inputs` for instance. It may lie inside another input's directory
-    /// and then hides what that holds under the same name. Must not overlap an output or `/tmp`.
+    /// and then hides what that holds under the same name. Must not overlap an output.
     pub guest_path: String,
     /// The file or directory. The last component must not be a symbolic link.
     pub host_path: PathBuf,
@@ -119,19 +119,16 @@ impl Default for Output {
 /// The limits of a run. All but `wall` are deterministic: hitting one is a result that anyone can confirm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Fuel: about one unit per WebAssembly instruction, host calls as the table in `docs/execution.md`. At most
-    /// [`Limits::MAX_FUEL`].
+    /// Fuel: about one unit per WebAssembly instruction, host calls as the table in `docs/execution.md`. More than
+    /// [`Limits::MAX_FUEL`] counts as that.
     pub fuel: u64,
     /// Bytes of linear memory; 64 KiB pages that do not fit wholly are not granted.
     pub memory_bytes: u64,
-    /// Bytes of all files under the outputs and `/tmp` together, counted by their logical size at any time.
+    /// Bytes of standard output, standard error, and all files under the outputs and `/tmp` together; files count with
+    /// their logical size while they exist.
     pub output_bytes: u64,
     /// Files and directories under the outputs and `/tmp` together, at any time.
     pub output_entries: u64,
-    /// Bytes of standard output.
-    pub stdout_bytes: u64,
-    /// Bytes of standard error.
-    pub stderr_bytes: u64,
     /// Time that running (not compiling) may take on this machine. Protects the provider; see
     /// [`Ended::WallTime`](super::Ended::WallTime).
     pub wall: Duration,
@@ -140,6 +137,12 @@ pub struct Limits {
 impl Limits {
     /// The largest meaningful fuel limit: the engine counts in signed 64-bit numbers.
     pub const MAX_FUEL: u64 = i64::MAX as u64;
+
+    /// The fuel that a run may use.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.fuel.min(Self::MAX_FUEL)
+    }
 }
 
 /// What a run is doing.
@@ -167,7 +170,7 @@ pub struct Progress {
     pub stdout_bytes: u64,
     /// Bytes of standard error so far.
     pub stderr_bytes: u64,
-    /// Bytes of files so far, outputs and `/tmp` together.
+    /// Bytes that count against the output limit so far: streams, outputs and `/tmp` together.
     pub output_bytes: u64,
     /// Files and directories so far, outputs and `/tmp` together.
     pub output_entries: u64,

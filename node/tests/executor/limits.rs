@@ -197,27 +197,36 @@ fn tables_cannot_eat_the_hosts_memory() {
 fn standard_output_is_cut_at_its_limit() {
     for bytes in ["2000", "100000000"] {
         let Some(case) = behave(["print", bytes]) else { return };
-        let outcome = case.limit(|limits| limits.stdout_bytes = 1999).execute();
+        let outcome = case.limit(|limits| limits.output_bytes = 1999).execute();
         assert_eq!(outcome.exit_code, exit::OUTPUT_FULL);
-        assert_eq!(outcome.ended, Ended::OutputFull { what: "more than 1999 bytes on stdout".to_owned() });
+        assert_eq!(outcome.ended, Ended::OutputFull { what: "more than 1999 bytes of output".to_owned() });
         assert_eq!((text(&outcome, "stdout").len(), outcome.stdout_bytes), (1999, 1999));
         assert_eq!(text(&outcome, "exitCode"), "153");
     }
     let Some(case) = behave(["print", "2000"]) else { return };
-    assert_eq!(case.limit(|limits| limits.stdout_bytes = 2000).succeed().len(), 2000);
+    assert_eq!(case.limit(|limits| limits.output_bytes = 2000).succeed().len(), 2000);
 }
 
 #[test]
-fn files_are_limited_together() {
+fn files_are_limited_wherever_they_are() {
     for path in ["/outputs/big", "/tmp/big"] {
         let Some(case) = behave(["fill", path, "100001"]) else { return };
         let outcome = case.limit(|limits| limits.output_bytes = 100_000).execute();
         assert_eq!(outcome.exit_code, exit::OUTPUT_FULL);
-        assert_eq!(outcome.ended, Ended::OutputFull { what: "more than 100000 bytes of files".to_owned() });
+        assert_eq!(outcome.ended, Ended::OutputFull { what: "more than 100000 bytes of output".to_owned() });
         assert!(outcome.output_bytes <= 100_000);
         let Some(case) = behave(["fill", path, "100000"]) else { return };
         case.limit(|limits| limits.output_bytes = 100_000).succeed();
     }
+}
+
+#[test]
+fn streams_and_files_share_one_limit() {
+    let Some(case) = behave(["streams"]) else { return };
+    let outcome = case.limit(|limits| limits.output_bytes = 30).execute();
+    assert!(matches!(outcome.ended, Ended::OutputFull { .. }), "{:?}", outcome.ended);
+    assert_eq!(text(&outcome, "stdout"), "to standard output\n");
+    assert_eq!((outcome.stdout_bytes, outcome.stderr_bytes), (19, 11));
 }
 
 #[test]

@@ -24,8 +24,6 @@ pub(crate) fn limits() -> Limits {
         memory_bytes: 64 << 20,
         output_bytes: 16 << 20,
         output_entries: 10_000,
-        stdout_bytes: 1 << 20,
-        stderr_bytes: 1 << 20,
         wall: Duration::from_secs(600),
     }
 }

@@ -103,7 +103,7 @@ impl Host {
         if let Some(stream) = stream {
             self.meter.charge_bytes(lengths)?;
             for source in sources {
-                stream.write(borrow(memory, source)?)?;
+                stream.write(borrow(memory, source)?, self.tree.quota_mut())?;
             }
             return Ok(total);
         }

@@ -48,8 +48,8 @@ impl Host {
             env: run.env.iter().map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect(),
             tree,
             descriptors: Descriptors::new(ROOT),
-            stdout: Stream::new("stdout", stdout, run.limits.stdout_bytes),
-            stderr: Stream::new("stderr", stderr, run.limits.stderr_bytes),
+            stdout: Stream::new(stdout),
+            stderr: Stream::new(stderr),
             limiter: MemoryLimiter::new(run.limits.memory_bytes),
             memory: None,
         }
@@ -68,7 +68,7 @@ impl Host {
     pub(crate) fn text(&mut self, memory: &GuestMemory<'_>, text: GuestPtr<str>) -> Result<String, types::Error> {
         self.meter.charge_bytes(u64::from(text.len()))?;
         // Longer than any path that is accepted: not worth copying.
-        if text.len() > 4 * super::fs::PATH_BYTES as u32 {
+        if text.len() as usize > super::fs::PATH_BYTES {
             return Err(Errno::Nametoolong.into());
         }
         Ok(memory.as_cow_str(text)?.into_owned())

@@ -71,7 +71,7 @@ impl Job {
 
     /// Fuel that the program may use in this run.
     fn budget(&self) -> u64 {
-        self.run.stop_at_fuel.map_or(self.run.limits.fuel, |stop| stop.min(self.run.limits.fuel))
+        self.run.stop_at_fuel.map_or(self.run.limits.fuel(), |stop| stop.min(self.run.limits.fuel()))
     }
 
     fn tree(&self, directories: &Directories) -> Tree {
@@ -81,7 +81,9 @@ impl Job {
 
     /// Mounts scratch space, outputs and inputs, outer ones first.
     fn mount(&self, tree: &mut Tree) -> Result<Vec<(Output, NodeId)>, Mounting> {
-        tree.mount_output(SCRATCH).map_err(|fail| self.unmountable(SCRATCH, fail))?;
+        if self.run.has_scratch() {
+            tree.mount_output(SCRATCH).map_err(|fail| self.unmountable(SCRATCH, fail))?;
+        }
         let mut outputs = Vec::new();
         for output in &self.run.outputs {
             let node =
@@ -141,12 +143,12 @@ impl Job {
         let wall = started.elapsed();
         let verdict = verdict::of(result, store.data().limiter.refused()).map_err(|stop| self.host_failure(stop))?;
         let left = store.get_fuel().map_err(|error| engine_failed(&error))?;
-        let stopped = self.run.stop_at_fuel.is_some_and(|stop| stop <= self.run.limits.fuel);
+        let stopped = self.run.stop_at_fuel.is_some_and(|stop| stop <= self.run.limits.fuel());
         let (verdict, fuel_used) = match verdict {
             Verdict { ended: Ended::OutOfFuel, .. } if stopped => (Verdict::fixed(Ended::StoppedAtFuel), self.budget()),
             Verdict { ended: Ended::OutOfFuel, .. } => (verdict, self.budget()),
             // Where these happen is not the same everywhere; what they report is.
-            verdict if !verdict.ended.is_reproducible() => (verdict, self.run.limits.fuel),
+            verdict if !verdict.ended.is_reproducible() => (verdict, self.run.limits.fuel()),
             verdict => (verdict, self.budget() - left.min(self.budget())),
         };
         let memory_digest = self.run.stop_at_fuel.map(|_| digest(&mut store, instance));

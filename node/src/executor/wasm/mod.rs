@@ -37,7 +37,7 @@ pub mod costs {
 }
 /// Limits that no run can change.
 pub mod bounds {
-    pub use super::fs::{DESCRIPTORS, NAME_BYTES, PATH_BYTES, PATH_DEPTH};
+    pub use super::fs::{DESCRIPTORS, MADE_BYTES, MADE_DEPTH, NAME_BYTES, PATH_BYTES};
     pub use super::limiter::TABLE_ELEMENTS;
 }
 

@@ -1,8 +1,9 @@
-//! Standard output and error: files of the result with a limit each.
+//! Standard output and error: files of the result.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
+use super::fs::Quota;
 use super::stop::Stop;
 
 /// Bytes held back before they are written to the host.
@@ -11,15 +12,13 @@ const BUFFER: usize = 64 * 1024;
 /// One of the two streams.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    name: &'static str,
     file: BufWriter<File>,
     written: u64,
-    limit: u64,
 }
 
 impl Stream {
-    pub(crate) fn new(name: &'static str, file: File, limit: u64) -> Self {
-        Self { name, file: BufWriter::with_capacity(BUFFER, file), written: 0, limit }
+    pub(crate) fn new(file: File) -> Self {
+        Self { file: BufWriter::with_capacity(BUFFER, file), written: 0 }
     }
 
     /// Bytes written so far.
@@ -28,15 +27,12 @@ impl Stream {
     }
 
     /// Writes all of `bytes`; past the limit writes what fits and ends the program.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        let room = self.limit - self.written;
-        let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+    pub(crate) fn write(&mut self, bytes: &[u8], quota: &mut Quota) -> Result<(), Stop> {
+        let fits = bytes.len().min(usize::try_from(quota.room()).unwrap_or(usize::MAX));
+        quota.take_bytes(fits as u64)?;
         self.file.write_all(&bytes[..fits]).map_err(Stop::work("writing a standard stream"))?;
         self.written += fits as u64;
-        if fits < bytes.len() {
-            return Err(Stop::OutputFull(format!("more than {} bytes on {}", self.limit, self.name)));
-        }
-        Ok(())
+        quota.take_bytes((bytes.len() - fits) as u64)
     }
 
     /// Writes out what was held back.

@@ -147,7 +147,7 @@ impl Tree {
         for (name, &id) in &directory.children {
             totals.entries += 1;
             match self.nodes.get(&id).map(|node| &node.body) {
-                // Recursion ends: PATH_DEPTH bounds how deep a tree can get.
+                // Recursion ends: MADE_DEPTH bounds how deep a tree can get.
                 Some(Body::Directory(_)) => self.place(id, &store::make_directory(into, name)?, totals)?,
                 Some(Body::File(File { origin: Origin::Output { size, stored }, .. })) => {
                     totals.bytes += size;

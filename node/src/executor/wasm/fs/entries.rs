@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime_wasi::p1::types::Errno;
 
 use super::input::Kind;
-use super::path::{PATH_BYTES, PATH_DEPTH};
+use super::path::{MADE_BYTES, MADE_DEPTH};
 use super::tree::{Body, Directory, File, Node, NodeId, Origin, ROOT, Side, Tree};
 use crate::executor::wasm::fuel::Meter;
 use crate::executor::wasm::stop::{Fail, Stop};
@@ -22,10 +22,13 @@ pub(crate) struct OpenOptions {
 }
 
 impl Tree {
-    /// Bytes and steps of a node's absolute path.
+    /// Bytes and steps of a directory's path from its output's directory.
     fn extent(&self, mut id: NodeId) -> (usize, usize) {
         let (mut bytes, mut depth) = (0, 0);
-        while let Some(Node { parent: Some(parent), name, .. }) = self.nodes.get(&id) {
+        while let Some(Node { parent: Some(parent), name, body, .. }) = self.nodes.get(&id) {
+            if matches!(body, Body::Directory(Directory { side: Side::OutputRoot, .. })) {
+                break;
+            }
             bytes += name.len() + 1;
             depth += 1;
             id = *parent;
@@ -58,7 +61,7 @@ impl Tree {
             return Err(Errno::Noent);
         }
         let (bytes, depth) = self.extent(parent);
-        if bytes + 1 + name.len() + below.0 > PATH_BYTES || depth + 1 + below.1 > PATH_DEPTH {
+        if bytes + name.len() + below.0 > MADE_BYTES || depth + 1 + below.1 > MADE_DEPTH {
             return Err(Errno::Nametoolong);
         }
         Ok(())

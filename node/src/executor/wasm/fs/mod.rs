@@ -16,11 +16,12 @@ mod store;
 mod tree;
 
 pub use descriptor::DESCRIPTORS;
-pub use path::{NAME_BYTES, PATH_BYTES, PATH_DEPTH};
+pub use path::{MADE_BYTES, MADE_DEPTH, NAME_BYTES, PATH_BYTES};
 
 pub(crate) use content::Totals;
 pub(crate) use descriptor::{Descriptor, Descriptors, OpenDirectory, OpenFile};
 pub(crate) use entries::OpenOptions;
 pub(crate) use input::{InputRoot, Kind};
+pub(crate) use quota::Quota;
 pub(crate) use store::{Store, make_directory, open_directory};
 pub(crate) use tree::{NodeId, ROOT, Tree};

@@ -4,10 +4,12 @@ use wasmtime_wasi::p1::types::Errno;
 
 /// Longest name of one file or directory, in bytes.
 pub const NAME_BYTES: usize = 255;
-/// Longest path, in bytes: of one that is passed, and of the absolute one of anything that is made.
-pub const PATH_BYTES: usize = 1024;
-/// Most components of the absolute path of anything that is made.
-pub const PATH_DEPTH: usize = 64;
+/// Longest path, in bytes, that a program may pass.
+pub const PATH_BYTES: usize = 4096;
+/// Longest path, in bytes, of anything that is made, counted from its output's directory.
+pub const MADE_BYTES: usize = 1024;
+/// Most components of that path.
+pub const MADE_DEPTH: usize = 64;
 
 /// One step of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,6 @@ mod tests {
         assert_eq!(parse("a\0b"), Err(Errno::Inval));
         assert_eq!(parse(&"n".repeat(256)), Err(Errno::Nametoolong));
         assert!(parse(&"n".repeat(255)).is_ok());
-        assert_eq!(parse(&"n/".repeat(600)), Err(Errno::Nametoolong));
+        assert_eq!(parse(&"n/".repeat(2049)), Err(Errno::Nametoolong));
     }
 }

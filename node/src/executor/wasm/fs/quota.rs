@@ -2,7 +2,7 @@
 
 use crate::executor::wasm::stop::Stop;
 
-/// Bytes and entries of everything writable, against their limits. What is removed is given back.
+/// Bytes and entries of everything that is written, against their limits. What is removed is given back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quota {
     bytes: u64,
@@ -24,6 +24,11 @@ impl Quota {
         self.entries
     }
 
+    /// Bytes that are left.
+    pub(crate) fn room(&self) -> u64 {
+        self.byte_limit - self.bytes
+    }
+
     /// Takes `bytes` more, or ends the program.
     pub(crate) fn take_bytes(&mut self, bytes: u64) -> Result<(), Stop> {
         match self.bytes.checked_add(bytes) {
@@ -31,7 +36,7 @@ impl Quota {
                 self.bytes = total;
                 Ok(())
             }
-            _ => Err(Stop::OutputFull(format!("more than {} bytes of files", self.byte_limit))),
+            _ => Err(Stop::OutputFull(format!("more than {} bytes of output", self.byte_limit))),
         }
     }
 

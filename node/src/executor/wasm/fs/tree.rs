@@ -180,6 +180,11 @@ impl Tree {
         &self.quota
     }
 
+    /// For what counts against the same limits and is not in the tree.
+    pub(crate) fn quota_mut(&mut self) -> &mut Quota {
+        &mut self.quota
+    }
+
     pub(super) fn node(&self, id: NodeId) -> Result<&Node, Errno> {
         self.nodes.get(&id).ok_or(Errno::Badf)
     }

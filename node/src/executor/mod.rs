@@ -14,6 +14,7 @@
 //! and in every run, as far as [`Ended::is_reproducible`] says so. `docs/execution.md` is the user's side of this.
 
 mod error;
+pub mod fake;
 mod outcome;
 mod run;
 mod validate;

@@ -203,7 +203,7 @@ impl Tree {
         let source = self.resolve(from.0, from.1, meter)?;
         let target = self.resolve(to.0, to.1, meter)?;
         let id = source.node.ok_or(Errno::Noent)?;
-        if source.name.is_none() {
+        if source.name.is_none() || target.name.is_none() {
             return Err(Errno::Busy.into());
         }
         let kind = self.kind(id)?;
@@ -218,7 +218,7 @@ impl Tree {
         }
         let name = match target.node {
             None => target.new_name(kind == Kind::Directory)?,
-            Some(_) => target.name.ok_or(Errno::Busy)?,
+            Some(_) => target.name.unwrap_or_default(),
         };
         let below = self.reach(id, meter)?;
         self.admit(target.directory, name, below)?;

@@ -25,3 +25,6 @@ pub(crate) use input::{InputRoot, Kind};
 pub(crate) use quota::Quota;
 pub(crate) use store::{Store, make_directory, open_directory};
 pub(crate) use tree::{NodeId, ROOT, Tree};
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod car;
 mod dagpb;
 mod digest;
 mod export;
+pub mod fetch;
 pub mod gateway;
 mod import;
 mod links;

@@ -23,6 +23,8 @@ use tokio::sync::Semaphore;
 
 use crate::store::Store;
 
+pub(crate) use request::{CAR_TYPE, RAW_TYPE};
+
 /// How a gateway serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayOptions {

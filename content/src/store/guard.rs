@@ -97,12 +97,17 @@ impl Guard {
     /// # Errors
     /// As [`Store::has`].
     pub fn keep(&self, cid: &Cid) -> Result<bool, StoreError> {
+        Ok(self.keep_size(cid)?.is_some())
+    }
+
+    /// As [`Guard::keep`]; the block's length in bytes if it is there.
+    pub(crate) fn keep_size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
         if let Hash::Sha2(digest) = hash_of(cid)?
             && let Some(kept) = lock(&self.store.inner.protected).guards.get_mut(&self.id)
         {
             kept.add(digest);
         }
-        self.store.has(cid)
+        self.store.size(cid)
     }
 
     pub(crate) fn insert(&self, block: Block<'_>) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Counts the words of all files under `/inputs`: the first job to send to a Lota market.
 //!
-//! Build: `rustc --edition 2024 --target wasm32-wasip1 -O main.rs -o wordcount.wasm`
+//! Build: `rustc --target wasm32-wasip1 -O main.rs -o wordcount.wasm`
 //!
 //! Writes `/outputs/counts.tsv` (word, tab, count; most frequent first, then by word) and prints totals. Words are runs
 //! of letters and digits of any script, lower-cased; an apostrophe between letters belongs to the word.

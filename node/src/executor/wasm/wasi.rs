@@ -334,7 +334,8 @@ impl WasiSnapshotPreview1 for Host {
         let base = self.descriptors.directory(fd)?;
         let path = self.text(memory, path)?;
         self.descriptors.room()?;
-        let write = fs_rights_base.intersects(Rights::FD_WRITE | Rights::FD_ALLOCATE | Rights::FD_FILESTAT_SET_SIZE);
+        // Nothing but this one right asks for writing: some libraries ask for all others even to read.
+        let write = fs_rights_base.contains(Rights::FD_WRITE);
         let options = OpenOptions {
             write: write || fdflags.contains(Fdflags::APPEND),
             create: oflags.contains(Oflags::CREAT),

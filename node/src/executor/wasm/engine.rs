@@ -1,5 +1,6 @@
 //! The engine's configuration, and the clock that interrupts it.
 
+use std::env::consts::{ARCH, OS};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -36,9 +37,35 @@ pub struct DiskCache {
     pub bytes: u64,
 }
 
+/// What code may use of an x86-64 processor: x86-64-v2, which all have that were made in the last 15 years.
+#[cfg(target_arch = "x86_64")]
+const PROCESSOR: [&str; 6] = ["has_sse3", "has_ssse3", "has_cmpxchg16b", "has_sse41", "has_sse42", "has_popcnt"];
+
+/// Compiles for the processor family instead of this very processor: then all machines run the same code, and even the
+/// depth at which the stack overflows is the same for one engine version.
+fn fix_processor(config: &mut Config) -> wasmtime::Result<()> {
+    match OS {
+        "linux" => config.target(&format!("{ARCH}-unknown-linux-gnu"))?,
+        "macos" => config.target(&format!("{ARCH}-apple-darwin"))?,
+        // Elsewhere this processor is what there is.
+        _ => return Ok(()),
+    };
+    #[cfg(target_arch = "x86_64")]
+    for feature in PROCESSOR {
+        // SAFETY: unsafe because code could use what a processor lacks; `Engine::new` asks this one for every feature
+        // that is enabled and fails when one is missing.
+        #[expect(unsafe_code, reason = "there is no other way to say which processors code is for")]
+        unsafe {
+            config.cranelift_flag_enable(feature);
+        }
+    }
+    Ok(())
+}
+
 /// Makes the engine. Everything that could make two machines differ is fixed here.
 pub(crate) fn engine(optimize: Optimize, cache: Option<Cache>) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
+    fix_processor(&mut config)?;
     config
         .consume_fuel(true)
         .epoch_interruption(true)

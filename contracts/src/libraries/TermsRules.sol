@@ -55,8 +55,11 @@ library TermsRules {
         }
     }
 
+    /// @dev window < minWindow || window > MAX_WINDOW: one of the differences is negative.
     function _outside(uint256 window, uint256 minWindow) private pure returns (bool) {
-        return window < minWindow || window > MAX_WINDOW;
+        unchecked {
+            return ((window - minWindow) | (MAX_WINDOW - window)) >> 255 != 0;
+        }
     }
 
     function _fail(ILotaMarket.TermsFault fault) private pure {

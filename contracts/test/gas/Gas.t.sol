@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.24;
+
+import {VmSafe} from "forge-std/Vm.sol";
+import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
+import {MarketTest} from "../base/MarketTest.sol";
+import {ScriptedClient} from "../mocks/Clients.sol";
+import {Wallet} from "../mocks/Wallets.sol";
+
+/// @dev A cheatcode that this forge-std does not declare yet.
+interface EvmVersions {
+    function setEvmVersion(string calldata version) external;
+}
+
+/// @title GasTest: what whole transactions cost, written to snapshots/
+/// @dev Runs in forge's isolate mode (FOUNDRY_PROFILE=gas; scripts/snapshot): every call of the test is a transaction of
+/// its own, and what is measured is the gas that it pays for: the 21,000, its calldata, the floor of EIP-7623 (Prague),
+/// cold accounts and slots. scripts/gas-on-anvil compares a part of this with receipts.
+///
+/// Parties have balances in the market and have dealt there before: no slot of theirs is written for the first time. The
+/// client has spent salt 0, and counts up. Prices rise between lock and open; specs travel elsewhere; a result has no
+/// inline data, unless said otherwise. These figures say nothing about FEVM, whose gas is another unit.
+contract GasTest is MarketTest {
+    uint256 private _total;
+
+    function setUp() public override {
+        super.setUp();
+        EvmVersions(address(vm)).setEvmVersion("prague");
+        uint256[] memory salts = new uint256[](1);
+        vm.prank(client.addr);
+        market.revoke(salts);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @dev The plain deal: no arbiter, no matcher, no callback.
+    function _plain(uint256 salt) private view returns (ILotaMarket.Terms memory t) {
+        t = _terms(client.addr, salt);
+        t.arbiter = address(0);
+        (t.minPrice, t.maxPrice, t.collateral) = (0.01 ether, 0.05 ether, 0.02 ether);
+    }
+
+    function _ofPlain() private view returns (ILotaMarket.Receipt memory receipt) {
+        receipt.provider = provider.addr;
+        receipt.price = market.priceAt(_plain(1), uint64(START));
+        receipt.result = _outcome();
+    }
+
+    function _outcome() private pure returns (ILotaMarket.Result memory result) {
+        result = ILotaMarket.Result(keccak256("output"), 0, 123_456_789, "");
+    }
+
+    function _short(bytes32 digest) private view returns (bytes memory) {
+        (bytes32 r, bytes32 yParityAndS) = vm.signCompact(client.key, digest);
+        return abi.encodePacked(r, yParityAndS);
+    }
+
+    /// @dev The transaction just made.
+    function _gas() private view returns (uint256) {
+        VmSafe.Gas memory last = vm.lastCallGas();
+        return last.gasTotalUsed;
+    }
+
+    function _note(string memory name) private {
+        uint256 used = _gas();
+        _total += used;
+        vm.snapshotValue("functions", name, used);
+    }
+
+    function _noteTotal(string memory name) private {
+        vm.snapshotValue("deals", name, _total);
+        _total = 0;
+    }
+
+    // ------------------------------------------------------------------------------------------------------------
+    // A deal from its beginning to its end
+    // ------------------------------------------------------------------------------------------------------------
+
+    function test_FourTransactions() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        vm.prank(client.addr);
+        market.open(t, "");
+        _note("open");
+        vm.prank(provider.addr);
+        market.lock(t);
+        _note("lock");
+        vm.prank(provider.addr);
+        market.submitResult(t, _outcome());
+        _note("submitResult");
+        ILotaMarket.Receipt memory receipt = _ofPlain();
+        vm.prank(client.addr);
+        market.accept(t, receipt);
+        _note("accept");
+        assertLe(_total, 185_000, "the aim");
+        _noteTotal("open + lock + submitResult + accept");
+    }
+
+    function test_FourTransactionsWithAnArbiter() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        t.arbiter = arbiter.addr;
+        vm.prank(client.addr);
+        market.open(t, "");
+        _note("open, with an arbiter");
+        vm.prank(provider.addr);
+        market.lock(t);
+        _note("lock, with an arbiter");
+        vm.prank(provider.addr);
+        market.submitResult(t, _outcome());
+        _note("submitResult, with an arbiter");
+        ILotaMarket.Receipt memory receipt = _ofPlain();
+        vm.prank(client.addr);
+        market.accept(t, receipt);
+        _note("accept, with an arbiter");
+        assertLe(_total, 185_000, "the aim");
+        _noteTotal("open + lock + submitResult + accept, with an arbiter");
+    }
+
+    function _threeTransactions(ILotaMarket.Terms memory t, bytes memory signature) private {
+        vm.prank(provider.addr);
+        market.openSignedAndLock(t, "", signature);
+        _total += _gas();
+        vm.prank(provider.addr);
+        market.submitResult(t, _outcome());
+        _total += _gas();
+        ILotaMarket.Receipt memory receipt = _ofPlain();
+        vm.prank(client.addr);
+        market.accept(t, receipt);
+        _total += _gas();
+    }
+
+    function test_ThreeTransactions() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        _threeTransactions(t, _short(market.jobIdOf(t)));
+        assertLe(_total, 150_000, "the aim");
+        _noteTotal("openSignedAndLock + submitResult + accept");
+    }
+
+    function test_ThreeTransactionsWithAnArbiter() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        t.arbiter = arbiter.addr;
+        _threeTransactions(t, _short(market.jobIdOf(t)));
+        _noteTotal("openSignedAndLock + submitResult + accept, with an arbiter");
+    }
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Batches
+    // ------------------------------------------------------------------------------------------------------------
+
+    function _batch(uint256 count, bool sameProvider) private returns (uint256) {
+        ILotaMarket.BatchEntry[] memory entries = new ILotaMarket.BatchEntry[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            ILotaMarket.Receipt memory receipt = _ofPlain();
+            if (!sameProvider) {
+                receipt.provider = address(uint160(uint256(keccak256(abi.encode("provider", i)))));
+                _fund(receipt.provider, 1);
+            }
+            ILotaMarket.Terms memory t = _plain(1 + i);
+            entries[i] = ILotaMarket.BatchEntry(t, receipt, _short(_acceptance(t, receipt)));
+        }
+        vm.prank(provider.addr);
+        market.settleBatch(entries);
+        return _gas() / count;
+    }
+
+    function _batches(uint256 count) private {
+        string memory size = string.concat("settleBatch of ", vm.toString(count), ", per deal");
+        uint256 snapshot = vm.snapshotState();
+        uint256 perDeal = _batch(count, true);
+        if (count >= 32) assertLe(perDeal, 20_000, "the aim");
+        vm.snapshotValue("deals", size, perDeal);
+        vm.revertToState(snapshot);
+        perDeal = _batch(count, false);
+        vm.snapshotValue("deals", string.concat(size, ", each to another provider"), perDeal);
+    }
+
+    function test_BatchOf1() external {
+        _batches(1);
+    }
+
+    function test_BatchOf8() external {
+        _batches(8);
+    }
+
+    function test_BatchOf32() external {
+        _batches(32);
+    }
+
+    function test_BatchOf128() external {
+        _batches(128);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------
+    // The other functions
+    // ------------------------------------------------------------------------------------------------------------
+
+    function test_Money() external {
+        deal(client.addr, 10 ether);
+        deal(provider.addr, 1);
+        vm.startPrank(client.addr);
+        market.deposit{value: 1 ether}(client.addr);
+        _note("deposit");
+        market.deposit{value: 1 ether}(stranger.addr);
+        _note("deposit, to a new account");
+        market.withdraw(provider.addr, 1 ether);
+        _note("withdraw");
+    }
+
+    function test_Openings() external {
+        deal(client.addr, 10 ether);
+        ILotaMarket.Terms memory t = _plain(1);
+        bytes memory spec = new bytes(1024);
+        for (uint256 i = 0; i < spec.length; ++i) {
+            spec[i] = bytes1(uint8(1 + i % 255));
+        }
+        t.spec = sha256(spec);
+        vm.prank(client.addr);
+        market.open(t, spec);
+        _note("open, with a spec of 1 KiB");
+
+        t = _plain(2);
+        vm.prank(client.addr);
+        market.open{value: t.maxPrice}(t, "");
+        _note("open, paid with value");
+
+        t = _plain(64);
+        vm.prank(client.addr);
+        market.open(t, "");
+        _note("open, at every 64th salt");
+
+        t = _plain(65);
+        bytes memory signature = _signed(t);
+        market.openSigned(t, "", signature);
+        _note("openSigned");
+
+        t = _plain(66);
+        signature = _short(market.jobIdOf(t));
+        vm.prank(provider.addr);
+        market.openSignedAndLock(t, "", signature);
+        _note("openSignedAndLock");
+
+        Wallet wallet = new Wallet();
+        _fund(address(wallet), 1 ether);
+        t = _plain(0);
+        t.client = address(wallet);
+        wallet.set(Wallet.Answer.Magic, market.jobIdOf(t));
+        market.openSigned(t, "", "by the wallet");
+        _note("openSigned, by a wallet");
+
+        uint256[] memory salts = new uint256[](1);
+        salts[0] = 70;
+        vm.prank(client.addr);
+        market.revoke(salts);
+        _note("revoke, of one salt");
+    }
+
+    function test_Awards() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        t.matcher = matcher.addr;
+        _open(t);
+        vm.prank(matcher.addr);
+        market.award(t, provider.addr, 0.03 ether);
+        _note("award");
+    }
+
+    function test_Disputes() external {
+        ILotaMarket.Terms memory t = _terms(client.addr, 1);
+        _submit(t);
+        vm.prank(arbiter.addr);
+        market.dispute(t);
+        _note("dispute");
+        vm.prank(arbiter.addr);
+        market.rule(t, _receipt(), ILotaMarket.Verdict.Upheld);
+        _note("rule, upheld");
+        t.salt = 2;
+        _dispute(t);
+        vm.prank(arbiter.addr);
+        market.rule(t, _receipt(), ILotaMarket.Verdict.Overturned);
+        _note("rule, overturned");
+        t.salt = 3;
+        _dispute(t);
+        vm.prank(arbiter.addr);
+        market.rule(t, _receipt(), ILotaMarket.Verdict.Void);
+        _note("rule, void");
+        t.salt = 4;
+        _dispute(t);
+        vm.warp(START + 1 days);
+        market.lapse(t, _receipt());
+        _note("lapse");
+    }
+
+    function test_Ends() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        _open(t);
+        vm.prank(client.addr);
+        market.cancel(t);
+        _note("cancel");
+        t.salt = 2;
+        _open(t);
+        vm.warp(START + 1 days);
+        market.expire(t);
+        _note("expire, of an open deal");
+        vm.warp(START);
+        for (uint256 salt = 3; salt < 5; ++salt) {
+            t.salt = salt;
+            _lock(t);
+            vm.warp(START + 1 days);
+            market.expire(t);
+            vm.warp(START);
+        }
+        _note("expire, of a locked deal");
+    }
+
+    function test_Settle() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        ILotaMarket.Receipt memory receipt = _ofPlain();
+        _lock(t);
+        vm.prank(provider.addr);
+        market.submitResult(t, _outcome());
+        vm.warp(START + 1 days);
+        market.settle(t, receipt);
+        _note("settle");
+    }
+
+    function test_ResultsWithData() external {
+        uint16[2] memory sizes = [32, 1024];
+        for (uint256 i = 0; i < 2; ++i) {
+            ILotaMarket.Terms memory t = _plain(1 + i);
+            ILotaMarket.Result memory result = _outcome();
+            result.inlineData = new bytes(sizes[i]);
+            for (uint256 j = 0; j < sizes[i]; ++j) {
+                result.inlineData[j] = bytes1(uint8(1 + j % 255));
+            }
+            _lock(t);
+            vm.prank(provider.addr);
+            market.submitResult(t, result);
+            _note(string.concat("submitResult, with ", vm.toString(sizes[i]), " bytes of inline data"));
+        }
+    }
+
+    function test_Callbacks() external {
+        ScriptedClient script = new ScriptedClient(market);
+        _fund(address(script), 10 ether);
+        ILotaMarket.Terms memory t = _plain(1);
+        ILotaMarket.Receipt memory receipt = _ofPlain();
+        (t.client, t.callbackGas) = (address(script), 300_000);
+        script.setMood(ScriptedClient.Mood.Revert);
+        _lock(t);
+        vm.prank(provider.addr);
+        market.submitResult(t, _outcome());
+        vm.warp(START + 1 days);
+        market.settle(t, receipt);
+        _note("settle, with a callback that fails at once");
+        market.retryCallback(t, receipt);
+        _note("retryCallback, which fails at once");
+    }
+
+    function test_EventsOnly() external {
+        bytes memory spec = new bytes(1024);
+        for (uint256 i = 0; i < spec.length; ++i) {
+            spec[i] = bytes1(uint8(1 + i % 255));
+        }
+        market.publishSpec(spec);
+        _note("publishSpec, of 1 KiB");
+        market.announce("https://provider.example/ipfs");
+        _note("announce");
+    }
+
+    function test_Multicall() external {
+        bytes[] memory calls = new bytes[](8);
+        for (uint256 i = 0; i < 8; ++i) {
+            ILotaMarket.Terms memory t = _plain(1 + i);
+            _lock(t);
+            vm.prank(provider.addr);
+            market.submitResult(t, _outcome());
+            calls[i] = abi.encodeCall(ILotaMarket.accept, (t, _ofPlain()));
+        }
+        vm.prank(client.addr);
+        market.multicall(calls);
+        vm.snapshotValue("deals", "multicall of 8 x accept, per deal", _gas() / 8);
+    }
+}

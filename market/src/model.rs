@@ -9,6 +9,7 @@ mod command;
 mod deal;
 mod discriminant;
 mod env;
+mod escrow;
 mod event;
 mod ledger;
 mod life;

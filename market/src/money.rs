@@ -38,7 +38,33 @@ impl AttoFil {
     /// Whether this is a whole number of gwei.
     #[must_use]
     pub const fn is_whole_gwei(self) -> bool {
-        self.0.is_multiple_of(GWEI)
+        // 1e9 = 2^9 * 5^9. Without the factor of two, what terms may hold fits 64 bits, which divide much faster than 128.
+        let odd = self.0 >> 9;
+        if odd >> 64 == 0 {
+            self.0.trailing_zeros() >= 9 && (odd as u64).is_multiple_of(5_u64.pow(9))
+        } else {
+            self.0.is_multiple_of(GWEI)
+        }
+    }
+
+    /// The amount in gwei, if it is a whole number of them below 2^64.
+    #[must_use]
+    pub const fn to_gwei(self) -> Option<u64> {
+        if !self.is_whole_gwei() {
+            return None;
+        }
+        let odd = self.0 >> 9;
+        if odd >> 64 == 0 {
+            return Some(odd as u64 / 5_u64.pow(9));
+        }
+        let gwei = self.0 / GWEI;
+        if gwei >> 64 == 0 { Some(gwei as u64) } else { None }
+    }
+
+    /// The amount rounded down to a whole number of gwei.
+    #[must_use]
+    pub const fn whole_gwei(self) -> Self {
+        if self.is_whole_gwei() { self } else { Self(self.0 - self.0 % GWEI) }
     }
 
     /// The sum, or `None` on overflow.
@@ -214,6 +240,23 @@ mod tests {
             assert_eq!(amount.to_string().parse::<AttoFil>(), Ok(amount));
         }
         assert_eq!(AttoFil(5 * FIL / 2).to_string(), "2.5 FIL");
+    }
+
+    #[test]
+    fn gwei_are_counted_exactly() {
+        let whole = |gwei: u128| AttoFil(gwei * GWEI);
+        for gwei in [0, 1, 512, 1 << 48, (1 << 64) - 1, u64::MAX as u128 / 512, (1 << 73) / GWEI, (1 << 73) / GWEI + 1]
+        {
+            assert_eq!(whole(gwei).to_gwei(), u64::try_from(gwei).ok(), "{gwei}");
+            assert_eq!(u64::try_from(gwei).map(AttoFil::from_gwei), Ok(whole(gwei)));
+            for fraction in [1, 511, 512, 1_953_125, GWEI - 1] {
+                let amount = AttoFil(gwei * GWEI + fraction);
+                assert!(!amount.is_whole_gwei() && amount.to_gwei().is_none(), "{amount:?}");
+                assert_eq!(amount.whole_gwei(), whole(gwei));
+            }
+        }
+        assert!(whole(1 << 64).is_whole_gwei());
+        assert_eq!(whole(1 << 64).to_gwei(), None);
     }
 
     #[test]

@@ -11,9 +11,9 @@ impl Market {
         emit: &mut impl FnMut(Event),
     ) -> Outcome {
         let job = env.job_id(terms);
-        let stage = self.ledger.stage(job)?;
-        let Stage::Ended { reason, callback_pending: true, receipt: stored } = stage else {
-            return Err(stage.unfit(job));
+        let deal = self.ledger.deal(job, terms)?;
+        let Stage::Ended { reason, callback_pending: true, receipt: stored } = &*deal.stage else {
+            return Err(deal.unfit());
         };
         if reason.status() == Status::Settled && stored.as_deref() != Some(receipt) {
             return Err(Rejection::ReceiptMismatch(job));
@@ -27,7 +27,8 @@ impl Market {
         if terms.callback_gas == 0 {
             return;
         }
-        let Ok(Stage::Ended { reason, callback_pending, receipt }) = self.ledger.stage(job) else { return };
+        let Ok(mut deal) = self.ledger.deal(job, terms) else { return };
+        let Stage::Ended { reason, callback_pending, receipt } = &*deal.stage else { return };
         let outcome = match receipt.as_deref() {
             Some(receipt) if reason.status() == Status::Settled => Ok(&receipt.result),
             _ => Err(*reason),
@@ -35,11 +36,7 @@ impl Market {
         let failed = !env.callback_succeeds(terms.client, job, terms.callback_gas, outcome);
         if failed != *callback_pending {
             let reason = *reason;
-            self.ledger.advance(job, |stage| Stage::Ended {
-                reason,
-                callback_pending: failed,
-                receipt: stage.into_receipt(),
-            });
+            deal.advance(|stage| Stage::Ended { reason, callback_pending: failed, receipt: stage.into_receipt() });
         }
         emit(if failed { Event::CallbackFailed { job } } else { Event::CallbackDelivered { job } });
     }

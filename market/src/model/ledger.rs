@@ -1,29 +1,37 @@
 //! The market's books: free balances, what is held for whom, spent salts, and the journal that takes a step back.
 
-use core::mem;
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, Rejection, stage::Stage};
+use super::{JobId, Rejection, Terms, escrow::Escrow, market::Outcome, stage::Stage};
 use crate::money::AttoFil;
 
 /// Everything the market remembers. An account without money and a deal that does not exist have no entry, so that equal
-/// books are equal values.
+/// ledgers are equal values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Ledger {
     #[serde(with = "super::pairs")]
     pub(super) deals: BTreeMap<JobId, Stage>,
-    #[serde(with = "super::pairs")]
-    balances: BTreeMap<Address, AttoFil>,
+    pub(super) books: Books,
     #[serde(with = "super::pairs")]
     salts: BTreeMap<SaltWord, U256>,
-    pub(super) totals: Totals,
-    /// What to undo; `Some` only while a multicall runs, hence never part of a state that anyone sees.
     #[serde(skip)]
-    journal: Option<Journal>,
+    pub(super) journal: Journal,
 }
+
+/// Who has how much.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Books {
+    #[serde(with = "super::pairs")]
+    balances: BTreeMap<Address, AttoFil>,
+    pub(super) totals: Totals,
+}
+
+/// What to undo, while a multicall runs; at other times nothing, hence never part of a state that anyone sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Journal(Option<Changes>);
 
 /// Sums over the whole market.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,9 +59,9 @@ impl SaltWord {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Journal {
+struct Changes {
     totals: Totals,
-    changes: Vec<Change>,
+    list: Vec<Change>,
 }
 
 /// The value of one entry before it was changed.
@@ -65,8 +73,93 @@ enum Change {
 }
 
 impl Ledger {
-    // Money -----------------------------------------------------------------------------------------------------------
+    /// A deal, to check and to move on.
+    pub(super) fn deal<'l>(&'l mut self, job: JobId, terms: &'l Terms) -> Result<Escrow<'l>, Rejection> {
+        let Self { deals, books, journal, .. } = self;
+        let stage = deals.get_mut(&job).ok_or(Rejection::UnknownJob(job))?;
+        Ok(Escrow { job, terms, stage, books, journal })
+    }
 
+    /// Enters a deal that did not exist.
+    pub(super) fn enter(&mut self, job: JobId, stage: Stage) {
+        let before = self.deals.insert(job, stage);
+        self.journal.note(|| Change::Deal(job, before));
+    }
+
+    pub(super) fn is_spent(&self, client: Address, salt: U256) -> bool {
+        let (word, bit) = SaltWord::of(client, salt);
+        self.salts.get(&word).is_some_and(|bits| !(*bits & bit).is_zero())
+    }
+
+    pub(super) fn spend(&mut self, client: Address, salt: U256) {
+        let (word, bit) = SaltWord::of(client, salt);
+        let bits = self.salts.entry(word).or_default();
+        self.journal.note(|| Change::Salts(word, *bits));
+        *bits |= bit;
+    }
+
+    pub(super) fn credit(&mut self, account: Address, amount: AttoFil) {
+        self.books.credit(account, amount, &mut self.journal);
+    }
+
+    /// Takes `amount` from `account`, or refuses and changes nothing.
+    pub(super) fn debit(&mut self, account: Address, amount: AttoFil) -> Outcome {
+        self.books.debit(account, amount, &mut self.journal)
+    }
+
+    /// From here on changes can be undone.
+    pub(super) fn begin(&mut self) {
+        self.journal.0 = Some(Changes { totals: self.books.totals, list: Vec::new() });
+    }
+
+    /// Keeps the changes since [`Ledger::begin`].
+    pub(super) fn commit(&mut self) {
+        self.journal.0 = None;
+    }
+
+    /// Undoes the changes since [`Ledger::begin`].
+    pub(super) fn roll_back(&mut self) {
+        let Some(changes) = self.journal.0.take() else { return };
+        self.books.totals = changes.totals;
+        for change in changes.list.into_iter().rev() {
+            match change {
+                Change::Deal(job, Some(stage)) => {
+                    self.deals.insert(job, stage);
+                }
+                Change::Deal(job, None) => {
+                    self.deals.remove(&job);
+                }
+                Change::Balance(account, AttoFil::ZERO) => {
+                    self.books.balances.remove(&account);
+                }
+                Change::Balance(account, balance) => {
+                    self.books.balances.insert(account, balance);
+                }
+                Change::Salts(word, U256::ZERO) => {
+                    self.salts.remove(&word);
+                }
+                Change::Salts(word, bits) => {
+                    self.salts.insert(word, bits);
+                }
+            }
+        }
+    }
+}
+
+impl Journal {
+    fn note(&mut self, change: impl FnOnce() -> Change) {
+        if let Some(changes) = &mut self.0 {
+            changes.list.push(change());
+        }
+    }
+
+    /// Notes a deal that is about to change.
+    pub(super) fn note_deal(&mut self, job: JobId, stage: &Stage) {
+        self.note(|| Change::Deal(job, Some(stage.clone())));
+    }
+}
+
+impl Books {
     pub(super) fn balance(&self, account: Address) -> AttoFil {
         self.balances.get(&account).copied().unwrap_or_default()
     }
@@ -75,7 +168,7 @@ impl Ledger {
         self.balances.iter().map(|(account, balance)| (*account, *balance))
     }
 
-    /// Refuses when `account` has less than `needed`.
+    /// Refuses when `account` has less than `needed`; says how much it has.
     pub(super) fn require(&self, account: Address, needed: AttoFil) -> Result<AttoFil, Rejection> {
         let balance = self.balance(account);
         if balance < needed {
@@ -85,7 +178,7 @@ impl Ledger {
     }
 
     /// Refuses money that cannot exist: no sum in the books exceeds `held`, so that none can overflow.
-    pub(super) fn require_room(&self, sender: Address, value: AttoFil) -> Result<(), Rejection> {
+    pub(super) fn require_room(&self, sender: Address, value: AttoFil) -> Outcome {
         let room = AttoFil(u128::MAX - self.totals.held.0);
         if value > room {
             return Err(Rejection::InsufficientBalance { account: sender, balance: room, needed: value });
@@ -93,19 +186,17 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn credit(&mut self, account: Address, amount: AttoFil) {
+    pub(super) fn credit(&mut self, account: Address, amount: AttoFil, journal: &mut Journal) {
         if amount == AttoFil::ZERO {
             return;
         }
         let balance = self.balances.entry(account).or_default();
-        if let Some(journal) = &mut self.journal {
-            journal.changes.push(Change::Balance(account, *balance));
-        }
-        balance.0 = balance.0.saturating_add(amount.0);
+        journal.note(|| Change::Balance(account, *balance));
+        add(balance, amount);
     }
 
     /// Takes `amount` from `account`, or refuses and changes nothing.
-    pub(super) fn debit(&mut self, account: Address, amount: AttoFil) -> Result<(), Rejection> {
+    pub(super) fn debit(&mut self, account: Address, amount: AttoFil, journal: &mut Journal) -> Outcome {
         if amount == AttoFil::ZERO {
             return Ok(());
         }
@@ -114,9 +205,7 @@ impl Ledger {
         let Some(after) = before.checked_sub(amount) else {
             return Err(Rejection::InsufficientBalance { account, balance: before, needed: amount });
         };
-        if let Some(journal) = &mut self.journal {
-            journal.changes.push(Change::Balance(account, before));
-        }
+        journal.note(|| Change::Balance(account, before));
         match balance {
             Some(balance) if after != AttoFil::ZERO => *balance = after,
             _ => {
@@ -133,98 +222,19 @@ impl Ledger {
         refund: AttoFil,
         staker: Address,
         stake: AttoFil,
-    ) -> Result<(), Rejection> {
+        journal: &mut Journal,
+    ) -> Outcome {
         if client != staker {
-            self.debit(staker, stake)?;
-            self.credit(client, refund);
+            self.debit(staker, stake, journal)?;
+            self.credit(client, refund, journal);
             return Ok(());
         }
         let refunded = AttoFil(self.balance(client).0.saturating_add(refund.0));
         if refunded < stake {
             return Err(Rejection::InsufficientBalance { account: staker, balance: refunded, needed: stake });
         }
-        self.credit(client, refund);
-        self.debit(staker, stake)
-    }
-
-    // Salts -----------------------------------------------------------------------------------------------------------
-
-    pub(super) fn is_spent(&self, client: Address, salt: U256) -> bool {
-        let (word, bit) = SaltWord::of(client, salt);
-        self.salts.get(&word).is_some_and(|bits| !(*bits & bit).is_zero())
-    }
-
-    pub(super) fn spend(&mut self, client: Address, salt: U256) {
-        let (word, bit) = SaltWord::of(client, salt);
-        let bits = self.salts.entry(word).or_default();
-        if let Some(journal) = &mut self.journal {
-            journal.changes.push(Change::Salts(word, *bits));
-        }
-        *bits |= bit;
-    }
-
-    // Deals -----------------------------------------------------------------------------------------------------------
-
-    /// The stage of a deal, or that there is none.
-    pub(super) fn stage(&self, job: JobId) -> Result<&Stage, Rejection> {
-        self.deals.get(&job).ok_or(Rejection::UnknownJob(job))
-    }
-
-    /// Enters a deal that did not exist.
-    pub(super) fn enter(&mut self, job: JobId, stage: Stage) {
-        let before = self.deals.insert(job, stage);
-        if let Some(journal) = &mut self.journal {
-            journal.changes.push(Change::Deal(job, before));
-        }
-    }
-
-    /// Moves a deal on to its next stage.
-    pub(super) fn advance(&mut self, job: JobId, next: impl FnOnce(Stage) -> Stage) {
-        let Some(stage) = self.deals.get_mut(&job) else { return };
-        if let Some(journal) = &mut self.journal {
-            journal.changes.push(Change::Deal(job, Some(stage.clone())));
-        }
-        *stage = next(mem::replace(stage, Stage::Open));
-    }
-
-    // Steps back ------------------------------------------------------------------------------------------------------
-
-    /// From here on changes can be undone.
-    pub(super) fn begin(&mut self) {
-        self.journal = Some(Journal { totals: self.totals, changes: Vec::new() });
-    }
-
-    /// Keeps the changes since [`Ledger::begin`].
-    pub(super) fn commit(&mut self) {
-        self.journal = None;
-    }
-
-    /// Undoes the changes since [`Ledger::begin`].
-    pub(super) fn roll_back(&mut self) {
-        let Some(journal) = self.journal.take() else { return };
-        self.totals = journal.totals;
-        for change in journal.changes.into_iter().rev() {
-            match change {
-                Change::Deal(job, Some(stage)) => {
-                    self.deals.insert(job, stage);
-                }
-                Change::Deal(job, None) => {
-                    self.deals.remove(&job);
-                }
-                Change::Balance(account, AttoFil::ZERO) => {
-                    self.balances.remove(&account);
-                }
-                Change::Balance(account, balance) => {
-                    self.balances.insert(account, balance);
-                }
-                Change::Salts(word, U256::ZERO) => {
-                    self.salts.remove(&word);
-                }
-                Change::Salts(word, bits) => {
-                    self.salts.insert(word, bits);
-                }
-            }
-        }
+        self.credit(client, refund, journal);
+        self.debit(staker, stake, journal)
     }
 }
 

@@ -142,8 +142,8 @@ impl Market {
         if account.is_zero() {
             return Err(Rejection::InvalidRecipient);
         }
-        self.ledger.require_room(sender, value)?;
-        self.ledger.totals.pay_in(value);
+        self.ledger.books.require_room(sender, value)?;
+        self.ledger.books.totals.pay_in(value);
         self.ledger.credit(account, value);
         emit(Event::Deposited { account, amount: value });
         Ok(())
@@ -160,12 +160,12 @@ impl Market {
         if to.is_zero() {
             return Err(Rejection::InvalidRecipient);
         }
-        self.ledger.require(sender, amount)?;
+        self.ledger.books.require(sender, amount)?;
         if !env.payout_accepted(to, amount) {
             return Err(Rejection::TransferFailed(to));
         }
         self.ledger.debit(sender, amount)?;
-        self.ledger.totals.pay_out(amount);
+        self.ledger.books.totals.pay_out(amount);
         emit(Event::Withdrawn { account: sender, to, amount });
         Ok(())
     }
@@ -192,12 +192,12 @@ impl Market {
     /// The free balance of an account.
     #[must_use]
     pub fn balance(&self, account: Address) -> AttoFil {
-        self.ledger.balance(account)
+        self.ledger.books.balance(account)
     }
 
     /// All accounts with a free balance, by their addresses.
     pub fn balances(&self) -> impl Iterator<Item = (Address, AttoFil)> + '_ {
-        self.ledger.balances()
+        self.ledger.books.balances()
     }
 
     /// Whether a salt was used or revoked.
@@ -210,25 +210,25 @@ impl Market {
     /// unless money was forced on it.
     #[must_use]
     pub const fn held(&self) -> AttoFil {
-        self.ledger.totals.held
+        self.ledger.books.totals.held
     }
 
     /// Money in escrow for running deals.
     #[must_use]
     pub const fn escrowed(&self) -> AttoFil {
-        self.ledger.totals.escrowed
+        self.ledger.books.totals.escrowed
     }
 
     /// Collateral of running deals.
     #[must_use]
     pub const fn collateral(&self) -> AttoFil {
-        self.ledger.totals.collateral
+        self.ledger.books.totals.collateral
     }
 
     /// Money that was burned.
     #[must_use]
     pub const fn burned(&self) -> AttoFil {
-        self.ledger.totals.burned
+        self.ledger.books.totals.burned
     }
 }
 

@@ -25,17 +25,19 @@ impl Market {
         }
         check_lock_by(terms, env.now())?;
         check_spec(terms, spec, env)?;
-        self.ledger.require_room(sender, value)?;
-        let balance = AttoFil(self.balance(client).0.saturating_add(value.0));
-        if balance < terms.max_price {
-            return Err(Rejection::InsufficientBalance { account: client, balance, needed: terms.max_price });
-        }
-        if value != AttoFil::ZERO {
-            self.ledger.totals.pay_in(value);
+        if value == AttoFil::ZERO {
+            self.ledger.debit(client, terms.max_price)?;
+        } else {
+            self.ledger.books.require_room(sender, value)?;
+            let balance = AttoFil(self.balance(client).0.saturating_add(value.0));
+            if balance < terms.max_price {
+                return Err(Rejection::InsufficientBalance { account: client, balance, needed: terms.max_price });
+            }
+            self.ledger.books.totals.pay_in(value);
             self.ledger.credit(client, value);
             emit(Event::Deposited { account: client, amount: value });
+            self.ledger.debit(client, terms.max_price)?;
         }
-        self.ledger.debit(client, terms.max_price)?;
         self.opened(env.job_id(terms), terms, spec, emit);
         Ok(())
     }
@@ -68,7 +70,7 @@ impl Market {
         emit: &mut impl FnMut(Event),
     ) -> Outcome {
         let job = env.job_id(terms);
-        if self.ledger.stage(job).is_ok() {
+        if self.ledger.deals.contains_key(&job) {
             return self.lock(sender, terms, env, emit);
         }
         self.check_unopened(terms)?;
@@ -84,7 +86,7 @@ impl Market {
         check_signature(job, terms, signature, env)?;
 
         let price = terms.price_at(now);
-        let before = self.ledger.require(terms.client, terms.max_price)?;
+        let before = self.ledger.books.require(terms.client, terms.max_price)?;
         if sender == terms.client {
             let balance = before.saturating_sub(price);
             if balance < terms.collateral {
@@ -93,7 +95,7 @@ impl Market {
         }
         self.ledger.debit(sender, terms.collateral)?;
         self.ledger.debit(terms.client, price)?;
-        self.ledger.totals.hold(price, terms.collateral);
+        self.ledger.books.totals.hold(price, terms.collateral);
         self.ledger.spend(terms.client, terms.salt);
         self.ledger.enter(job, Stage::Locked { since: now, provider: sender, price });
         emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
@@ -125,7 +127,7 @@ impl Market {
 
     /// The effects of opening, after the client's escrow was taken.
     fn opened(&mut self, job: JobId, terms: &Terms, spec: &Bytes, emit: &mut impl FnMut(Event)) {
-        self.ledger.totals.hold(terms.max_price, AttoFil::ZERO);
+        self.ledger.books.totals.hold(terms.max_price, AttoFil::ZERO);
         self.ledger.spend(terms.client, terms.salt);
         self.ledger.enter(job, Stage::Open);
         emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });

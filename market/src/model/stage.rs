@@ -1,5 +1,7 @@
 //! Where a deal stands, with what is remembered there and nothing else.
 
+use core::mem;
+
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,11 @@ impl Stage {
     /// The refusal of whoever expected another stage.
     pub(super) const fn unfit(&self, job: JobId) -> Rejection {
         Rejection::WrongState { job, found: self.status() }
+    }
+
+    /// Becomes the next stage.
+    pub(super) fn advance(&mut self, next: impl FnOnce(Self) -> Self) {
+        *self = next(mem::replace(self, Self::Open));
     }
 
     /// What was submitted, if something was.

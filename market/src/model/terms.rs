@@ -1,20 +1,30 @@
 //! What a client asks for and promises.
 
-use core::fmt;
+use core::{cmp::Ordering, fmt};
 
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_AMOUNT_GWEI, MAX_WINDOW, Rejection};
-use crate::{
-    money::{AttoFil, GWEI},
-    time::Time,
-};
+use crate::{money::AttoFil, time::Time};
 
 /// A job's id: the EIP-712 digest of its [`Terms`] in the market's domain. In JSON: `0x` and 64 hex digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(pub B256);
+
+/// The order of the bytes, decided on numbers: looking a deal up compares little else.
+impl Ord for JobId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        U256::from_be_bytes(self.0.0).cmp(&U256::from_be_bytes(other.0.0))
+    }
+}
+
+impl PartialOrd for JobId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,16 +145,20 @@ impl Terms {
     /// at once, and prices in the wrong order do not rise.
     #[must_use]
     pub fn price_at(&self, time: Time) -> AttoFil {
-        let rise = self.max_price.saturating_sub(self.min_price).0;
+        let rise = self.max_price.saturating_sub(self.min_price);
         let elapsed = time.since(self.ramp_start).min(self.ramp_period);
-        let risen = if elapsed == self.ramp_period {
-            rise
-        } else {
-            // Below 2^192; the quotient is below `rise`.
-            (U256::from(rise) * U256::from(elapsed) / U256::from(self.ramp_period)).saturating_to()
-        };
-        let price = self.min_price.0.saturating_add(risen);
-        AttoFil(price - price % GWEI)
+        if elapsed == self.ramp_period {
+            return AttoFil(self.min_price.0.saturating_add(rise.0)).whole_gwei();
+        }
+        // Terms that may be opened rise by less than 2^48 whole gwei: the common case needs no wide division.
+        if let (Some(low), Some(rise)) = (self.min_price.to_gwei(), rise.to_gwei())
+            && let Some(product) = rise.checked_mul(elapsed)
+        {
+            return AttoFil(AttoFil::from_gwei(low).0 + AttoFil::from_gwei(product / self.ramp_period).0);
+        }
+        // Below 2^192; the quotient is below `rise`.
+        let risen: u128 = (U256::from(rise.0) * U256::from(elapsed) / U256::from(self.ramp_period)).saturating_to();
+        AttoFil(self.min_price.0.saturating_add(risen)).whole_gwei()
     }
 
     /// Refuses a price that is not a whole number of gwei within the terms' range.

@@ -1,4 +1,4 @@
-//! The known faults of the predecessors that the core must not have: one test each (`docs/` lists them all).
+//! The known faults of the predecessors that the core must not have: one test each.
 
 use alloy_primitives::Bytes;
 

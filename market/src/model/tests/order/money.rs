@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes};
 
 use super::{
     super::{plan::Plan, script::*},
-    check, fault, refused,
+    check, fault,
 };
 use crate::{
     model::{Command, Rejection, Status},

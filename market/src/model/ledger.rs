@@ -43,7 +43,7 @@ pub(super) struct Totals {
     pub(super) burned: AttoFil,
 }
 
-/// 256 neighbouring salts of a client, as the contract packs them.
+/// 256 neighbouring salts of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 struct SaltWord {
     client: Address,

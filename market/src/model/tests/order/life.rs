@@ -90,6 +90,10 @@ fn award() {
         ),
     ];
     check("award", &plan, life("award"), &faults);
+    // Both ends of the range are in it.
+    for amount in [gwei(100), gwei(200)] {
+        check("award at an end of the range", &Plan { amount, ..plan.clone() }, life("award"), &[]);
+    }
     // Before rampStart a matcher may award all the same.
     plan.terms.ramp_start = Time(u64::MAX);
     check("early award", &plan, life("award"), &[]);

@@ -118,6 +118,12 @@ fn open() {
     faults.push(POOR_CLIENT);
     let build: Build = |plan| Command::Open { terms: plan.asked(), spec: plan.spec.clone() };
     check("open", &Plan::new(Status::None, CLIENT, START), build, &faults);
+    // Until lockBy, and exactly a year ahead of it, a job may be opened.
+    for lock_by in [START, START.after(MAX_LOCK_AHEAD)] {
+        let mut plan = Plan::new(Status::None, CLIENT, START);
+        plan.terms.lock_by = lock_by;
+        check("open", &plan, build, &[]);
+    }
     // The value that is sent counts towards the client's balance; 1 gwei too little is named with it.
     let plan = Plan { poor: vec![CLIENT], value: gwei(200), ..Plan::new(Status::None, CLIENT, START) };
     check(

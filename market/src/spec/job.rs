@@ -40,7 +40,7 @@ pub struct JobSpec {
 pub enum Engine {
     /// A WebAssembly module with WASI preview 1.
     Wasm {
-        /// The module: a file (`raw` or UnixFS), as WASM binary or text.
+        /// The module: a file (`raw` or UnixFS) in the binary format.
         module: Link,
         /// The exported function without parameters that is called.
         #[serde(default = "default_entry")]

@@ -1,3 +1,100 @@
-//! The daemon's HTTP API on loopback.
+//! The daemon's HTTP API: JSON on loopback, for whoever holds the token.
 
+mod content;
+mod describe;
+mod error;
+mod jobs;
+mod request;
 pub mod types;
+mod wallet;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::header::AUTHORIZATION,
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+
+pub(crate) use describe::{decision, event_name};
+use error::Failed;
+
+use crate::{
+    node::Shared,
+    shell::{Inbox, MAX_PARTIES},
+};
+
+/// The largest JSON body, in bytes.
+const MAX_JSON: usize = 1 << 20;
+
+/// What every route is given.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inbox: Inbox,
+}
+
+pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
+    let api = Api { shared, inbox };
+    let expected: Arc<str> = format!("Bearer {token}").into();
+    Router::new()
+        .route("/v1/node", get(node))
+        .route("/v1/parties", get(parties))
+        .route("/v1/wallet", get(wallet::show))
+        .route("/v1/wallet/deposit", post(wallet::deposit))
+        .route("/v1/wallet/withdraw", post(wallet::withdraw))
+        .route("/v1/jobs", get(jobs::list).post(request::create))
+        .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/jobs/{id}/wait", get(jobs::wait))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{id}/output", get(content::output_root))
+        .route("/v1/jobs/{id}/output/{*path}", get(content::output))
+        .route("/v1/content", post(content::store).layer(DefaultBodyLimit::disable()))
+        .route("/v1/content/{cid}", get(content::show_root))
+        .route("/v1/content/{cid}/{*path}", get(content::show))
+        .layer(DefaultBodyLimit::max(MAX_JSON))
+        .fallback(|| async { Failed::not_found("there is no such path in the API; see docs/api.md") })
+        .layer(middleware::from_fn(move |request: Request, next: Next| authorize(Arc::clone(&expected), request, next)))
+        .with_state(api)
+}
+
+/// Lets nobody in without the token. Compared in constant time.
+async fn authorize(expected: Arc<str>, request: Request, next: Next) -> Result<Response, Failed> {
+    let given = request.headers().get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
+    let expected = expected.as_bytes();
+    let differences = given.iter().zip(expected).fold(0u8, |sum, (a, b)| sum | (a ^ b));
+    if given.len() == expected.len() && differences == 0 {
+        Ok(next.run(request).await)
+    } else {
+        Err(Failed::unauthorized())
+    }
+}
+
+async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
+    let shared = &api.shared;
+    let market = shared.transport.market();
+    let head = shared.transport.head().await.map_err(Failed::market)?;
+    Ok(Json(types::NodeInfo {
+        name: shared.config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        party: shared.transport.party(),
+        provider: shared.config.provider.is_some(),
+        market: types::MarketInfo {
+            chain_id: market.chain_id,
+            contract: market.contract,
+            min_window: market.settings.min_window,
+        },
+        gateway: shared.gateway.clone(),
+        head: types::rfc3339(head.time),
+        store_bytes: shared.content.usage().bytes,
+        store_capacity: shared.content.capacity(),
+    }))
+}
+
+async fn parties(State(api): State<Api>) -> Result<Json<Vec<types::Party>>, Failed> {
+    let parties = api.shared.store.announcements(MAX_PARTIES).await?;
+    Ok(Json(parties.into_iter().map(|(address, url)| types::Party { address, url }).collect()))
+}

@@ -1,4 +1,20 @@
 //! The daemon of a Lota provider, client or mediator.
+//!
+//! One loop (`shell`) takes the market's updates and the outcomes of effects, asks the sans-I/O agent of `lota-market`, stores
+//! cursor, records and events in one transaction, and hands the effects to `perform`. Executors, publishers and the store are
+//! small parts beside it; [`api`] is what people speak to, `public` what everybody may ask.
 
 pub mod api;
+pub mod config;
 pub mod executor;
+mod fetch;
+mod node;
+mod observe;
+mod perform;
+mod public;
+pub mod publisher;
+mod shell;
+pub mod store;
+
+pub use config::{NodeConfig, ProviderConfig};
+pub use node::{Node, StartError};

@@ -1,1 +1,11 @@
-//! Stub.
+//! What the suites share: a small world of real nodes on a memory chain, and programs for them to run.
+
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "this is test code: it panics with what went wrong"
+)]
+
+pub mod programs;
+pub mod world;

@@ -42,6 +42,12 @@ pub enum Failure {
         /// The HTTP status.
         status: u16,
     },
+    /// It answered with another status than 200.
+    #[error("answered {status}")]
+    Answer {
+        /// The HTTP status.
+        status: u16,
+    },
     /// Nothing came for too long.
     #[error("sent nothing for {} s", idle.as_secs_f32())]
     Idle {
@@ -62,8 +68,8 @@ pub enum Failure {
         /// How long it had.
         limit: Duration,
     },
-    /// It sent more than a block may have.
-    #[error("sent more than {limit} bytes for one block")]
+    /// It sent more than a block, or the document that was asked for, may have.
+    #[error("sent more than {limit} bytes where no more were to be expected")]
     TooLong {
         /// The limit.
         limit: usize,
@@ -88,10 +94,10 @@ pub enum Failure {
 /// An HTTP client that goes only where it may.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
-    http: reqwest::Client,
-    allowed: Allowed,
+    pub(super) http: reqwest::Client,
+    pub(super) allowed: Allowed,
     connect_timeout: Duration,
-    idle_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     total_timeout: Duration,
     min_rate: u64,
 }
@@ -222,7 +228,7 @@ impl Client {
         out_of_time(deadline, self.total_timeout, self.idle_timeout)
     }
 
-    fn read(&self, response: Response, deadline: Instant) -> Reading {
+    pub(super) fn read(&self, response: Response, deadline: Instant) -> Reading {
         Reading {
             response,
             idle: self.idle_timeout,
@@ -285,7 +291,7 @@ fn expect_ok(cid: &Cid, response: &Response) -> Result<(), Failure> {
 
 /// What an error of the HTTP client means: our own refusal, which sits somewhere below it, or a
 /// broken connection.
-fn failure(error: &reqwest::Error) -> Failure {
+pub(super) fn failure(error: &reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut reason = String::new();
     while let Some(error) = cause {

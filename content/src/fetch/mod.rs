@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod document;
 mod session;
 mod source;
 

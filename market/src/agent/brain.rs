@@ -128,6 +128,7 @@ impl Agent {
     }
 
     /// Gives it a stored record back; effects that were under way are to be done again.
+    #[must_use = "an effect that is not performed leaves its step in flight for ever"]
     pub fn restore(&mut self, job: Job, now: Time) -> Vec<Effect> {
         self.now = self.now.max(now);
         let id = job.id();
@@ -146,6 +147,7 @@ impl Agent {
     }
 
     /// Takes one input at a time (the latest block's timestamp) and says what is to be done.
+    #[must_use = "an effect that is not performed leaves its step in flight for ever"]
     pub fn handle(&mut self, input: Input, now: Time) -> Vec<Effect> {
         self.now = self.now.max(now);
         let mut effects = Vec::new();

@@ -1,0 +1,220 @@
+//! Routes about content: what jobs need and what they made.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use lota_content::{
+    CarImportError, CarImportOptions, Cid, DagScope, DirEntry, Entry, EntryKind, ReadError, car_import, car_stream,
+};
+use lota_market::{Address, agent::Step};
+use serde::Deserialize;
+use tokio_util::io::StreamReader;
+
+use super::{
+    Api,
+    error::Failed,
+    jobs::find,
+    types::{ContentEntry, Stored},
+};
+
+/// The most blocks of a CAR.
+const MAX_CAR_BLOCKS: usize = 10_000_000;
+/// The most entries of a directory in one answer.
+const MAX_ENTRIES: usize = 10_000;
+
+/// How content is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ContentQuery {
+    /// The entries of a directory.
+    list: bool,
+    /// Behind this entry.
+    after: Option<String>,
+    /// `car`: all of it, with its blocks.
+    format: Option<String>,
+}
+
+/// Takes a CAR and pins its roots.
+pub(super) async fn store(State(api): State<Api>, body: Body) -> Result<(StatusCode, Json<Stored>), Failed> {
+    let store = &api.shared.content;
+    // Until they are pinned, the blocks are guarded from collection.
+    let guard = store.guard();
+    let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    let imported = car_import(store, reader, &CarImportOptions::default()).await.map_err(|error| match error {
+        CarImportError::Store(error) => Failed::from(error),
+        error => Failed::invalid(format!("the CAR cannot be taken: {error}")),
+    })?;
+    for root in &imported.roots {
+        store.pin(root, &format!("added/{root}"))?;
+    }
+    drop(guard);
+    let roots = imported.roots.iter().map(ToString::to_string).collect();
+    Ok((StatusCode::CREATED, Json(Stored { roots, blocks: imported.blocks, bytes: imported.bytes })))
+}
+
+impl Api {
+    /// Makes sure that content is here, whole.
+    async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), Failed> {
+        let limit = self.shared.config.max_fetch_bytes;
+        self.shared
+            .fetch(cid, holder, limit, &format!("added/{cid}"))
+            .await
+            .map(drop)
+            .map_err(|failure| Failed::not_found(format!("{cid} cannot be had: {failure}")))
+    }
+}
+
+pub(super) async fn show_root(
+    api: State<Api>,
+    Path(cid): Path<String>,
+    query: Query<ContentQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    show(api, Path((cid, String::new())), query, headers).await
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    Path((cid, path)): Path<(String, String)>,
+    Query(query): Query<ContentQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let cid = lota_content::parse_cid(&cid).map_err(|error| Failed::invalid(error.to_string()))?;
+    api.fetch_if_missing(&cid, None).await?;
+    answer(&api, &cid, &path, &query, &headers).await
+}
+
+pub(super) async fn output_root(
+    api: State<Api>,
+    Path(id): Path<String>,
+    query: Query<ContentQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    output(api, Path((id, String::new())), query, headers).await
+}
+
+pub(super) async fn output(
+    State(api): State<Api>,
+    Path((id, path)): Path<(String, String)>,
+    Query(query): Query<ContentQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let listed = find(&api, &id).await?;
+    let job = &listed.job;
+    let Some(result) = &job.view.result else {
+        return Err(Failed::conflict(format!("job {} has no output: it is {}", job.id(), super::describe::phase(job))));
+    };
+    let cid = crate::perform::output_cid(result);
+    if !job.is_done(Step::Verify) {
+        api.fetch_if_missing(&cid, Some(job.view.provider)).await?;
+    }
+    answer(&api, &cid, &path, &query, &headers).await
+}
+
+async fn answer(
+    api: &Api,
+    cid: &Cid,
+    path: &str,
+    query: &ContentQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Failed> {
+    let store = &api.shared.content;
+    let entry = lota_content::resolve(store, cid, path).await.map_err(|error| Failed::not_found(error.to_string()))?;
+    if query.list {
+        return list(api, &entry, query.after.as_deref()).await;
+    }
+    match query.format.as_deref() {
+        None => file(api, &entry, headers),
+        Some("car") => {
+            let car = car_stream(store.clone(), &[], &entry.cid, DagScope::All, MAX_CAR_BLOCKS);
+            let body = Body::from_stream(car.map_err(std::io::Error::other));
+            let kind = HeaderValue::from_static("application/vnd.ipld.car; version=1");
+            Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+        }
+        Some(other) => Err(Failed::invalid(format!("`{other}` is not a format; there is `car`"))),
+    }
+}
+
+async fn list(api: &Api, entry: &Entry, after: Option<&str>) -> Result<Response, Failed> {
+    let store = &api.shared.content;
+    let links: Vec<DirEntry> = lota_content::list_page(store.clone(), &entry.cid, after, MAX_ENTRIES)
+        .await
+        .map_err(|error| Failed::invalid(error.to_string()))?;
+    let entries = futures::stream::iter(links)
+        .map(|link| async move {
+            let found = lota_content::resolve(store, &link.cid, "").await.ok();
+            let (kind, size) = match found.map(|entry| entry.kind) {
+                Some(EntryKind::File { size }) => ("file", size),
+                Some(EntryKind::Directory { .. }) => ("directory", link.dag_size),
+                Some(EntryKind::Symlink { .. }) => ("symlink", 0),
+                Some(EntryKind::Block { size, .. }) => ("block", size),
+                None => ("missing", link.dag_size),
+            };
+            ContentEntry { name: link.name, cid: link.cid.to_string(), kind: kind.to_owned(), size }
+        })
+        .buffered(8)
+        .collect::<Vec<_>>()
+        .await;
+    Ok(Json(entries).into_response())
+}
+
+fn file(api: &Api, entry: &Entry, headers: &HeaderMap) -> Result<Response, Failed> {
+    let (EntryKind::File { size } | EntryKind::Block { size, .. }) = entry.kind else {
+        return Err(Failed::invalid(format!("{} is a directory; list it, or ask for `format=car`", entry.cid)));
+    };
+    let range = match headers.get(header::RANGE).map(|value| parse_range(value, size)) {
+        None => None,
+        Some(Some(range)) => Some(range),
+        Some(None) => return Err(Failed::invalid(format!("the range does not lie within the file's {size} bytes"))),
+    };
+    let wanted = range.clone().unwrap_or(0..size);
+    let length = wanted.end - wanted.start;
+    let pieces = lota_content::read(api.shared.content.clone(), &entry.cid, wanted.clone());
+    let body = Body::from_stream(pieces.map_err(|error: ReadError| std::io::Error::other(error)));
+    let mut response = body.into_response();
+    let out = response.headers_mut();
+    out.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    out.insert(header::CONTENT_LENGTH, length.into());
+    if range.is_some() {
+        let text = format!("bytes {}-{}/{size}", wanted.start, wanted.end.saturating_sub(1));
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            out.insert(header::CONTENT_RANGE, value);
+        }
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    Ok(response)
+}
+
+/// One range of a `Range: bytes=…` header (RFC 9110, section 14.1.2), end exclusive.
+fn parse_range(value: &HeaderValue, size: u64) -> Option<std::ops::Range<u64>> {
+    let (first, last) = value.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+    let range = match (first, last) {
+        ("", last) => size.saturating_sub(last.parse().ok()?)..size,
+        (first, "") => first.parse().ok()?..size,
+        (first, last) => first.parse().ok()?..last.parse::<u64>().ok()?.saturating_add(1).min(size),
+    };
+    (range.start < range.end).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_off_at_the_end_and_refused_beyond_it() {
+        let parse = |text: &'static str| parse_range(&HeaderValue::from_static(text), 10);
+        assert_eq!(parse("bytes=0-3"), Some(0..4));
+        assert_eq!(parse("bytes=4-"), Some(4..10));
+        assert_eq!(parse("bytes=-3"), Some(7..10));
+        assert_eq!(parse("bytes=8-99"), Some(8..10));
+        assert_eq!(parse("bytes=10-"), None);
+        assert_eq!(parse("bytes=5-4"), None);
+        assert_eq!(parse("lines=1-2"), None);
+        assert_eq!(parse("bytes=0-1,3-4"), None);
+    }
+}

@@ -1,0 +1,282 @@
+//! Jobs as people and programs want to see them.
+
+use lota_content::{Cid, cid_from_digest, codec};
+use lota_market::{
+    Address, AttoFil,
+    agent::{Decision as Decided, Job, Step, StepState},
+    model::{Event, Reason, SpecCodec, Status},
+    spec,
+};
+
+use super::{
+    error::Failed,
+    types::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, ResultInfo, TermsInfo, rfc3339},
+};
+use crate::{
+    node::Shared,
+    perform::output_cid,
+    public,
+    shell::MAX_PARTIES,
+    store::{ListedJob, StoredEvent},
+};
+
+/// A job in a list.
+pub(crate) fn summary(listed: &ListedJob) -> JobSummary {
+    let job = &listed.job;
+    let view = &job.view;
+    let locked = view.provider != Address::ZERO;
+    JobSummary {
+        id: job.id(),
+        status: view.status,
+        reason: view.reason,
+        phase: phase(job),
+        client: view.terms.client,
+        provider: locked.then_some(view.provider),
+        price: locked.then_some(view.price),
+        max_price: view.terms.max_price,
+        opened: rfc3339(view.opened),
+        updated: rfc3339(listed.updated),
+        output: view.result.as_ref().map(|result| output_cid(result).to_string()),
+        exit_code: view.result.as_ref().map(|result| result.exit_code),
+        output_verified: job.is_done(Step::Verify),
+        labels: parsed_spec(job).map(|spec| spec.labels().clone()).unwrap_or_default(),
+    }
+}
+
+fn parsed_spec(job: &Job) -> Option<spec::ValidatedSpec> {
+    let codec = SpecCodec::from_code(job.view.terms.spec_codec)?;
+    spec::parse(codec, job.spec_bytes()?).ok()
+}
+
+/// What a job is doing, in a few words.
+pub(crate) fn phase(job: &Job) -> String {
+    let in_flight = |step| matches!(job.steps.get(&step), Some(StepState::InFlight { .. }));
+    match job.view.status {
+        Status::None => match job.steps.get(&Step::Open) {
+            Some(StepState::Failed { .. }) => "could not be opened",
+            _ => "being opened",
+        },
+        Status::Open => "waiting for a provider",
+        Status::Locked if in_flight(Step::Publish) => "being published",
+        Status::Locked => "being run",
+        Status::Submitted if in_flight(Step::Verify) => "output being fetched and verified",
+        Status::Submitted => "result under review",
+        Status::Disputed => "disputed",
+        Status::Settled => "settled",
+        Status::Cancelled if job.view.reason == Reason::NotLocked => "expired: no provider took it",
+        Status::Cancelled => "cancelled",
+        Status::Slashed => "slashed",
+        Status::Void => "void",
+    }
+    .to_owned()
+}
+
+/// The name of an event, as in the contract.
+pub(crate) const fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::Deposited { .. } => "Deposited",
+        Event::Withdrawn { .. } => "Withdrawn",
+        Event::JobOpened { .. } => "JobOpened",
+        Event::JobLocked { .. } => "JobLocked",
+        Event::ResultSubmitted { .. } => "ResultSubmitted",
+        Event::JobDisputed { .. } => "JobDisputed",
+        Event::JobSettled { .. } => "JobSettled",
+        Event::JobCancelled { .. } => "JobCancelled",
+        Event::JobSlashed { .. } => "JobSlashed",
+        Event::JobVoided { .. } => "JobVoided",
+        Event::CallbackDelivered { .. } => "CallbackDelivered",
+        Event::CallbackFailed { .. } => "CallbackFailed",
+        Event::BatchSettled { .. } => "BatchSettled",
+        Event::BatchSkipped { .. } => "BatchSkipped",
+        Event::SaltsRevoked { .. } => "SaltsRevoked",
+        Event::SpecPublished { .. } => "SpecPublished",
+        Event::Announced { .. } => "Announced",
+    }
+}
+
+fn event_text(event: &Event) -> String {
+    match event {
+        Event::JobOpened { terms, .. } => format!("opened with {} in escrow", terms.max_price),
+        Event::JobLocked { provider, price, .. } => format!("locked by {provider} at {price}"),
+        Event::ResultSubmitted { provider, result, .. } => {
+            format!("{provider} submitted {} with exit code {}", output_cid(result), result.exit_code)
+        }
+        Event::JobDisputed { .. } => "the arbiter disputes the result".to_owned(),
+        Event::JobSettled { provider, price, reason, .. } => {
+            let why = match reason {
+                Reason::Accepted => "the client accepted the result",
+                Reason::Unchallenged => "nobody disputed the result in time",
+                _ => "the arbiter upheld the result",
+            };
+            format!("{provider} was paid {price}: {why}")
+        }
+        Event::JobCancelled { reason: Reason::NotLocked, .. } => {
+            "nobody locked it in time; the escrow went back".to_owned()
+        }
+        Event::JobCancelled { .. } => "cancelled; the escrow went back".to_owned(),
+        Event::JobSlashed { provider, to_client, to_arbiter, to_burn, reason, .. } => {
+            let why = match reason {
+                Reason::NotSubmitted => "no result in time",
+                _ => "the arbiter overturned the result",
+            };
+            let arbiter =
+                if *to_arbiter == AttoFil::ZERO { String::new() } else { format!(", {to_arbiter} to the arbiter") };
+            format!("{provider} lost the collateral ({why}): {to_client} to the client{arbiter}, {to_burn} burned")
+        }
+        Event::JobVoided { price, .. } => format!("void: {price} back to the client, the collateral to the provider"),
+        Event::CallbackDelivered { .. } => "the client was called back".to_owned(),
+        Event::CallbackFailed { .. } => "the client's callback failed".to_owned(),
+        other => event_name(other).to_owned(),
+    }
+}
+
+/// All there is to say about a job.
+pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDetail, Failed> {
+    let job = &listed.job;
+    let view = &job.view;
+    let terms = &view.terms;
+    let events = shared.store.events_of(job.id()).await?;
+    let parties = shared.store.announcements(MAX_PARTIES).await?;
+    let decisions = decisions(shared, job, &parties).await;
+    let some = |address: Address| (address != Address::ZERO).then_some(address);
+    Ok(JobDetail {
+        summary: summary(listed),
+        terms: TermsInfo {
+            salt: terms.salt.to_string(),
+            spec: spec_cid(job).to_string(),
+            min_price: terms.min_price,
+            max_price: terms.max_price,
+            ramp_start: rfc3339(terms.ramp_start),
+            ramp_period: terms.ramp_period,
+            lock_by: rfc3339(terms.lock_by),
+            run_for: terms.run_for,
+            review_for: terms.review_for,
+            rule_for: terms.rule_for,
+            collateral: terms.collateral,
+            matcher: some(terms.matcher),
+            arbiter: some(terms.arbiter),
+            callback_gas: terms.callback_gas,
+        },
+        spec: parsed_spec(job).and_then(|spec| serde_json::to_value(spec).ok()),
+        money: money(job),
+        decisions,
+        result: view.result.as_ref().map(|result| ResultInfo {
+            output: output_cid(result).to_string(),
+            exit_code: result.exit_code,
+            fuel_used: result.fuel_used,
+            inline_data: result.inline_data.to_string(),
+            provider: view.provider,
+            gateway: parties.iter().find(|(who, _)| *who == view.provider).map(|(_, url)| url.clone()),
+        }),
+        problem: job.problem().map(|(step, problem)| format!("{step}: {problem}")),
+        events: events.iter().map(job_event).collect(),
+    })
+}
+
+fn job_event(stored: &StoredEvent) -> JobEvent {
+    JobEvent {
+        time: rfc3339(stored.time),
+        block: stored.block,
+        name: event_name(&stored.event).to_owned(),
+        text: event_text(&stored.event),
+    }
+}
+
+fn spec_cid(job: &Job) -> Cid {
+    let codec = match SpecCodec::from_code(job.view.terms.spec_codec) {
+        Some(SpecCodec::Json) => codec::RAW,
+        _ => codec::DAG_CBOR,
+    };
+    cid_from_digest(codec, job.view.terms.spec.0)
+}
+
+/// Where the money of a job is or went.
+fn money(job: &Job) -> MoneyInfo {
+    let view = &job.view;
+    let (max, price, collateral) = (view.terms.max_price, view.price, view.terms.collateral);
+    let rest = max.saturating_sub(price);
+    let none = MoneyInfo::default();
+    match view.status {
+        Status::None => none,
+        Status::Open => MoneyInfo { in_escrow: max, ..none },
+        Status::Locked | Status::Submitted | Status::Disputed => {
+            MoneyInfo { in_escrow: price, collateral_held: collateral, returned_to_client: rest, ..none }
+        }
+        Status::Settled => MoneyInfo { paid_to_provider: price, returned_to_client: rest, ..none },
+        Status::Cancelled | Status::Void => MoneyInfo { returned_to_client: max, ..none },
+        Status::Slashed => {
+            let (to_client, to_arbiter, burned) = view.slashed.unwrap_or_default();
+            MoneyInfo {
+                returned_to_client: max,
+                compensation: to_client.saturating_sub(price),
+                to_arbiter,
+                burned,
+                ..none
+            }
+        }
+    }
+}
+
+/// What this provider decided, for whoever asks.
+pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
+    let work = job.work.as_ref()?;
+    let lock_problem = match job.steps.get(&Step::Lock) {
+        Some(StepState::Waiting { problem, .. } | StepState::Failed { problem }) => Some(problem.clone()),
+        _ => None,
+    };
+    let (decision, reason) = match &work.decision {
+        Decided::Considering => {
+            let reason = job.problem().map_or_else(
+                || "fetching and checking spec, module and inputs".to_owned(),
+                |(step, problem)| format!("{step}: {problem}"),
+            );
+            ("considering", reason)
+        }
+        Decided::Wanted => {
+            let reason =
+                lock_problem.unwrap_or_else(|| format!("asks {}; waits for that price and a free slot", work.asking));
+            ("waiting", reason)
+        }
+        Decided::Refused(refusal) => ("refused", refusal.to_string()),
+        Decided::Won => {
+            let reason = work.report.as_ref().map_or_else(
+                || format!("asked {} and locked it at {}", work.asking, job.view.price),
+                |report| {
+                    format!(
+                        "asked {}, locked it at {}; the program {} after {} ms",
+                        work.asking, job.view.price, report.ended, report.wall_ms
+                    )
+                },
+            );
+            ("won", reason)
+        }
+        Decided::Lost if job.view.provider == Address::ZERO => {
+            let reason = job.problem().map_or_else(
+                || format!("asked {}; the job ended before", work.asking),
+                |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
+            );
+            ("lost", reason)
+        }
+        Decided::Lost if work.asking == AttoFil::ZERO => ("lost", "another provider was first".to_owned()),
+        Decided::Lost => ("lost", format!("asked {}; another provider took it at {}", work.asking, job.view.price)),
+    };
+    Some(Decision {
+        provider: shared.transport.party(),
+        name: Some(shared.config.name.clone()),
+        decision: decision.to_owned(),
+        reason,
+    })
+}
+
+/// Asks everybody who announced a gateway what they decided; those who are no providers say so by silence.
+async fn decisions(shared: &Shared, job: &Job, parties: &[(Address, String)]) -> Vec<Decision> {
+    const MOST: usize = 32;
+    let me = shared.transport.party();
+    let others = parties.iter().filter(|(who, _)| *who != me && *who != job.view.terms.client).take(MOST);
+    let asked = others.map(|(who, url)| public::ask_decision(shared, *who, url, job.id()));
+    let mut decisions: Vec<Decision> =
+        decision(shared, job).into_iter().filter(|_| job.view.terms.client != me).collect();
+    decisions.extend(futures::future::join_all(asked).await.into_iter().flatten());
+    decisions.sort_by_key(|decision| decision.provider);
+    decisions
+}

@@ -1,0 +1,168 @@
+//! Routes about jobs.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use lota_market::{
+    B256, Time,
+    agent::{Step, StepState},
+    model::{JobId, Status},
+};
+use serde::Deserialize;
+use tokio::sync::{broadcast::error::RecvError, oneshot};
+
+use super::{
+    Api,
+    describe::{detail, phase, summary},
+    error::Failed,
+    types::{JobDetail, JobPage, JobQuery, JobSummary},
+};
+use crate::{
+    shell::Message,
+    store::{ListFilter, ListedJob},
+};
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 1_000;
+/// The longest a `wait` waits, in seconds; ask again for more.
+const MAX_WAIT: u64 = 600;
+/// The shortest prefix of an id, in hex digits.
+const MIN_PREFIX: usize = 4;
+/// How many candidates an ambiguous prefix lists.
+const MAX_CANDIDATES: u32 = 5;
+
+pub(super) async fn list(State(api): State<Api>, Query(query): Query<JobQuery>) -> Result<Json<JobPage>, Failed> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MAX_LIMIT {
+        return Err(Failed::invalid(format!("the limit is {limit}; it must be from 1 to {MAX_LIMIT}")));
+    }
+    let after = query.after.as_deref().map(parse_position).transpose()?;
+    let filter = ListFilter {
+        mine: !query.all,
+        status: query.status,
+        oldest_first: query.oldest_first,
+        limit: limit + 1,
+        after,
+    };
+    let mut jobs = api.shared.store.list(&filter).await?;
+    let more = jobs.len() > limit as usize;
+    jobs.truncate(limit as usize);
+    let next = jobs.last().filter(|_| more).map(|last| format!("{}-{}", last.job.view.opened, last.job.id()));
+    Ok(Json(JobPage { jobs: jobs.iter().map(summary).collect(), next }))
+}
+
+fn parse_position(text: &str) -> Result<(Time, JobId), Failed> {
+    let parsed =
+        text.split_once('-').and_then(|(time, id)| Some((Time(time.parse().ok()?), JobId(id.parse::<B256>().ok()?))));
+    parsed.ok_or_else(|| Failed::invalid(format!("`{text}` is not where a page ended; pass `next` of the page before")))
+}
+
+pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobDetail>, Failed> {
+    let job = find(&api, &id).await?;
+    Ok(Json(detail(&api.shared, &job).await?))
+}
+
+/// Query of `wait`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WaitQuery {
+    timeout: Option<u64>,
+    /// Answer as soon as the phase is another than this one.
+    phase: Option<String>,
+    /// Whether to answer on a change of phase at all.
+    changes: bool,
+}
+
+pub(super) async fn wait(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(query): Query<WaitQuery>,
+) -> Result<Json<JobDetail>, Failed> {
+    let timeout = Duration::from_secs(query.timeout.unwrap_or(60).min(MAX_WAIT));
+    let deadline = tokio::time::Instant::now() + timeout;
+    let mut changes = api.inbox.watch();
+    let mut job = find(&api, &id).await?;
+    let id = job.job.id();
+    let answers =
+        |job: &ListedJob| is_over(job) || (query.changes && query.phase.as_deref() != Some(phase(&job.job).as_str()));
+    while !answers(&job) {
+        match tokio::time::timeout_at(deadline, changes.recv()).await {
+            Ok(Ok(changed)) if changed != id => continue,
+            Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
+            Ok(Err(RecvError::Closed)) => return Err(Failed::unavailable("the daemon is ending")),
+            Err(_) => break,
+        }
+        if let Some(now) = api.shared.store.listed(id).await? {
+            job = now;
+        }
+    }
+    Ok(Json(detail(&api.shared, &job).await?))
+}
+
+/// Whether nothing more is to be waited for: the deal ended and, where this node asked for the job and it was settled, the
+/// output is here or cannot be had.
+fn is_over(listed: &ListedJob) -> bool {
+    let job = &listed.job;
+    let failed = |step| matches!(job.steps.get(&step), Some(StepState::Failed { .. }));
+    match job.view.status {
+        Status::None => failed(Step::Open),
+        Status::Settled => job.order.is_none() || job.is_done(Step::Verify) || failed(Step::Verify),
+        status => status.is_final(),
+    }
+}
+
+pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobSummary>, Failed> {
+    let job = find(&api, &id).await?;
+    let id = job.job.id();
+    if job.job.view.status != Status::Open {
+        return Err(Failed::conflict(format!("job {id} is {}; only an open job can be cancelled", phase(&job.job))));
+    }
+    let mut changes = api.inbox.watch();
+    let (reply, answer) = oneshot::channel();
+    if !api.inbox.send(Message::Cancel { job: id, reply }).await {
+        return Err(Failed::unavailable("the daemon is ending"));
+    }
+    answer.await.map_err(|_| Failed::unavailable("the daemon is ending"))?.map_err(Failed::conflict)?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let Some(job) = api.shared.store.listed(id).await? else {
+            return Err(Failed::not_found(format!("job {id} is gone")));
+        };
+        match job.job.view.status {
+            Status::Open => {}
+            Status::Cancelled => return Ok(Json(summary(&job))),
+            _ => return Err(Failed::conflict(format!("job {id} was not cancelled: it is {}", phase(&job.job)))),
+        }
+        if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
+            return Err(Failed::unavailable(format!("the market has not cancelled job {id} yet")));
+        }
+    }
+}
+
+/// The job that an id, or a unique prefix of one, means.
+pub(super) async fn find(api: &Api, text: &str) -> Result<ListedJob, Failed> {
+    let digits = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
+    if !digits.chars().all(|c| c.is_ascii_hexdigit()) || digits.len() > 64 || digits.len() < MIN_PREFIX {
+        return Err(Failed::invalid(format!(
+            "`{text}` is not a job's id: 0x and 64 hex digits, or at least the first {MIN_PREFIX} of them"
+        )));
+    }
+    let bound = |fill: char| -> Option<JobId> {
+        format!("{digits}{}", fill.to_string().repeat(64 - digits.len())).parse().ok().map(JobId)
+    };
+    let (Some(low), Some(high)) = (bound('0'), bound('f')) else {
+        return Err(Failed::invalid(format!("`{text}` is not a job's id")));
+    };
+    let ids = api.shared.store.ids_between(low, high, MAX_CANDIDATES + 1).await?;
+    match ids.as_slice() {
+        [id] => api.shared.store.listed(*id).await?.ok_or_else(|| Failed::not_found(format!("job {id} is gone"))),
+        [] => Err(Failed::not_found(format!("no job with the id {text} is known here; see `lota job list --all`"))),
+        several => Err(Failed::ambiguous(
+            format!("`{text}` is the beginning of {} ids; write more digits", several.len()),
+            several.iter().map(ToString::to_string).collect(),
+        )),
+    }
+}

@@ -1,0 +1,103 @@
+//! How a node is set up.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use lota_market::{AttoFil, agent::Offer};
+use serde::{Deserialize, Serialize};
+
+use crate::api::types::TermsRequest;
+
+/// How a node is set up. Everything but its name and folder has a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Its name, for people.
+    pub name: String,
+    /// Its folder: database, blocks, keys, work. Used by one process at a time.
+    pub dir: PathBuf,
+    /// What it offers as a provider; `None`: it runs no jobs for others.
+    pub provider: Option<ProviderConfig>,
+    /// What a job's request leaves out.
+    pub terms: TermsRequest,
+    /// Where its gateway listens; port 0: the one it had before, or any free one.
+    pub gateway: SocketAddr,
+    /// The URL it announces; `None`: `http://` and the address its gateway listens on.
+    pub gateway_url: Option<String>,
+    /// Where its API listens; port 0: any free one. Loopback only.
+    pub api: SocketAddr,
+    /// The most bytes of blocks it keeps.
+    pub store_capacity: u64,
+    /// Whether it fetches from private addresses too (a devnet on one machine).
+    pub allow_private_addresses: bool,
+    /// Gateways it asks after those of the parties concerned.
+    pub gateways: Vec<String>,
+    /// The most bytes of a job's module and inputs together, and of an output beyond what its spec allows.
+    pub max_fetch_bytes: u64,
+    /// How long one fetch may take, in seconds.
+    pub fetch_timeout: u64,
+    /// Finished jobs and their content are kept this long after they ended, in seconds.
+    pub keep_for: u64,
+}
+
+/// How a provider is set up.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// What it offers and asks.
+    #[serde(flatten)]
+    pub offer: Offer,
+    /// How long it dawdles before it runs a job, in milliseconds: for demos and experiments.
+    pub dawdle_ms: u64,
+}
+
+impl ProviderConfig {
+    pub(crate) const fn dawdle(&self) -> Duration {
+        Duration::from_millis(self.dawdle_ms)
+    }
+}
+
+impl NodeConfig {
+    /// A node of this name in this folder, with defaults: a client.
+    #[must_use]
+    pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), dir: dir.into(), ..Self::default() }
+    }
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: "node".to_owned(),
+            dir: PathBuf::from("node"),
+            provider: None,
+            terms: TermsRequest::default(),
+            gateway: SocketAddr::from(([127, 0, 0, 1], 0)),
+            gateway_url: None,
+            api: SocketAddr::from(([127, 0, 0, 1], 0)),
+            store_capacity: 10 << 30,
+            allow_private_addresses: false,
+            gateways: Vec::new(),
+            max_fetch_bytes: 4 << 30,
+            fetch_timeout: 600,
+            keep_for: 30 * 86_400,
+        }
+    }
+}
+
+/// What a request's terms are when neither it nor the node's settings say.
+pub(crate) mod defaults {
+    use super::AttoFil;
+
+    /// Highest price: 0.1 FIL.
+    pub(crate) const MAX_PRICE: AttoFil = AttoFil(100_000_000_000_000_000);
+    /// How long the price rises, in seconds.
+    pub(crate) const RAMP_PERIOD: u64 = 10;
+    /// How long the job may be locked, in seconds.
+    pub(crate) const LOCK_FOR: u64 = 120;
+    /// Time to run beyond the job's own wall limit, in seconds: fetching, publication, the chain.
+    pub(crate) const RUN_MARGIN: u64 = 60;
+    /// Review window, in seconds.
+    pub(crate) const REVIEW_FOR: u32 = 60;
+    /// Collateral: 0.05 FIL.
+    pub(crate) const COLLATERAL: AttoFil = AttoFil(50_000_000_000_000_000);
+}

@@ -1,0 +1,49 @@
+//! Getting content from those who announced to serve it.
+
+use lota_content::{
+    Cid,
+    fetch::{FetchError, FetchLimits},
+};
+use lota_market::{Address, agent::Failure};
+use reqwest::Url;
+
+use crate::{node::Shared, perform::temporary, shell::MAX_PARTIES};
+
+/// Gateways that are asked for content of which nobody in particular is known to hold it.
+const MOST_SOURCES: usize = 32;
+
+impl Shared {
+    /// Makes sure that a whole DAG is in the store, checked block by block, and pins it under a name; returns its bytes.
+    /// `holder` is asked first, then the configured gateways; without a holder everybody who announced a gateway.
+    pub(crate) async fn fetch(
+        &self,
+        cid: &Cid,
+        holder: Option<Address>,
+        limit: u64,
+        pin: &str,
+    ) -> Result<u64, Failure> {
+        let _place = self.fetches.acquire().await.map_err(temporary)?;
+        let parties = self.store.announcements(MAX_PARTIES).await.map_err(temporary)?;
+        let me = self.transport.party();
+        let sources: Vec<Url> = parties
+            .into_iter()
+            .filter(|(who, _)| holder.map_or(*who != me, |holder| *who == holder))
+            .filter_map(|(_, url)| url.parse().ok())
+            .take(MOST_SOURCES)
+            .collect();
+        let limits = FetchLimits { max_bytes: limit, pin: Some(pin.to_owned()), ..FetchLimits::default() };
+        match self.fetcher.fetch_dag(&self.content, cid, &sources, &limits).await {
+            Ok(fetched) => Ok(fetched.bytes),
+            Err(error) if is_final(&error) => Err(Failure::Permanent(error.to_string())),
+            Err(error) => Err(temporary(error)),
+        }
+    }
+}
+
+/// Whether fetching again cannot help.
+const fn is_final(error: &FetchError) -> bool {
+    matches!(
+        error,
+        FetchError::TooManyBytes { .. } | FetchError::TooManyBlocks { .. } | FetchError::Links(_) | FetchError::Cid(_)
+    )
+}

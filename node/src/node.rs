@@ -1,0 +1,339 @@
+//! A running node: its parts, started and stopped together.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use lota_bridge::{Transport, TransportError};
+use lota_content::{
+    StoreOptions,
+    fetch::{FetchOptions, Fetcher},
+};
+use lota_market::{
+    AttoFil,
+    agent::{Agent, EffectKey},
+    model::Command,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, Semaphore, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, types::ApiFile},
+    config::NodeConfig,
+    executor::{
+        Executor,
+        wasm::{DiskCache, WasmExecutor, WasmSettings},
+    },
+    perform::Performer,
+    public,
+    publisher::LocalPublisher,
+    shell::{Inbox, Shell},
+    store::{Store, StoreError},
+};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process uses its folder.
+    #[error("{dir} is in use by another lota process{holder}; stop that one first, or use another $LOTA_HOME")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// ` (pid N)`, or nothing.
+        holder: String,
+    },
+    /// Its folder cannot be used.
+    #[error("{path} cannot be used: {source}")]
+    Folder {
+        /// Which path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An address cannot be listened on.
+    #[error("nothing can listen on {address}: {source}; choose another port")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The API is to listen on an address that others can reach.
+    #[error("the API cannot listen on {0}: it serves loopback only (127.0.0.1 or [::1])")]
+    NotLoopback(SocketAddr),
+    /// Its database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its block store.
+    #[error(transparent)]
+    Content(#[from] lota_content::StoreError),
+    /// A part of it.
+    #[error("{0}")]
+    Part(String),
+    /// The market.
+    #[error(transparent)]
+    Market(#[from] TransportError),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    api: ApiFile,
+    gateway: String,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    store: Store,
+    _lock: File,
+}
+
+/// What the parts of a node share.
+pub(crate) struct Shared {
+    pub(crate) config: NodeConfig,
+    pub(crate) gateway: String,
+    pub(crate) store: Store,
+    pub(crate) content: lota_content::Store,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) publisher: LocalPublisher,
+    pub(crate) stop: CancellationToken,
+    /// Fetches at once; further ones wait.
+    pub(crate) fetches: Semaphore,
+    /// One request at a time takes a salt.
+    pub(crate) salts: Mutex<()>,
+}
+
+impl Node {
+    /// Starts a node on a market. It runs until [`shutdown`](Self::shutdown); dropping it stops it too, less gently.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: NodeConfig, transport: Arc<dyn Transport>) -> Result<Self, StartError> {
+        if !config.api.ip().is_loopback() {
+            return Err(StartError::NotLoopback(config.api));
+        }
+        let folder = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StartError::Folder { path, source }
+        };
+        std::fs::create_dir_all(&config.dir).map_err(folder(&config.dir))?;
+        restrict(&config.dir).map_err(folder(&config.dir))?;
+        let lock = lock(&config.dir)?;
+        let store = Store::open(&config.dir.join("node.db")).await?;
+        let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
+        let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
+        let fetcher = fetcher(&config)?;
+        let jobs = config.provider.as_ref().map_or(1, |provider| provider.offer.slots as usize);
+        let directory = std::path::absolute(config.dir.join("modules")).map_err(folder(&config.dir))?;
+        let executor = WasmExecutor::new(&WasmSettings {
+            jobs,
+            disk_cache: Some(DiskCache { directory, bytes: MODULE_CACHE }),
+            ..WasmSettings::default()
+        })
+        .map_err(|error| StartError::Part(error.to_string()))?;
+
+        let gateway_listener = listen_again(&store, config.gateway).await?;
+        let api_listener = listen(config.api).await?;
+        let gateway_address = local_address(&gateway_listener, config.gateway)?;
+        let api_address = local_address(&api_listener, config.api)?;
+        store.set_meta(GATEWAY_PORT, &gateway_address.port()).await?;
+        let gateway = config.gateway_url.clone().unwrap_or_else(|| format!("http://{gateway_address}"));
+        let token = hex::encode(rand::random::<[u8; 32]>());
+        let api =
+            ApiFile { url: format!("http://{api_address}"), token, pid: std::process::id(), node: config.name.clone() };
+
+        let stop = CancellationToken::new();
+        let publisher = LocalPublisher::new(content.clone());
+        let shared = Arc::new(Shared {
+            gateway: gateway.clone(),
+            store: store.clone(),
+            content,
+            fetcher,
+            transport: Arc::clone(&transport),
+            executor: Arc::new(executor),
+            publisher,
+            stop: stop.clone(),
+            fetches: Semaphore::new(FETCHES),
+            salts: Mutex::new(()),
+            config,
+        });
+
+        let offer = shared.config.provider.as_ref().map(|provider| provider.offer.clone());
+        let agent = Agent::new(transport.party(), transport.market().settings, offer);
+        let (sender, receiver) = mpsc::channel(crate::shell::INBOX);
+        let inbox = Inbox::new(sender);
+        let performer = Performer::new(Arc::clone(&shared), inbox.clone());
+        let shell = Shell::new(Arc::clone(&shared), agent, receiver, performer, inbox.changes());
+
+        let mut tasks = JoinSet::new();
+        let end = stop.clone();
+        let router = public::router(Arc::clone(&shared));
+        tasks.spawn(serve(gateway_listener, router, end.clone()));
+        let router = api::router(Arc::clone(&shared), inbox, &api.token);
+        tasks.spawn(serve(api_listener, router, end));
+        tasks.spawn(shell.run());
+        tasks.spawn(announce(shared));
+        Ok(Self { api, gateway, stop, tasks, store, _lock: lock })
+    }
+
+    /// Where its API is, and the token for it.
+    #[must_use]
+    pub const fn api(&self) -> &ApiFile {
+        &self.api
+    }
+
+    /// Where it serves content.
+    #[must_use]
+    pub fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
+    /// Ends it: what is under way is left, and taken up again at the next start.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.store.close().await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+const GATEWAY_PORT: &str = "gateway_port";
+/// How often it is looked whether the market still knows the gateway's URL.
+const CHECK_ANNOUNCEMENT: Duration = Duration::from_secs(15);
+/// Fetches at once; further ones wait.
+const FETCHES: usize = 16;
+/// Bytes of compiled modules that are kept on disk.
+const MODULE_CACHE: u64 = 1 << 30;
+
+/// Only the owner may look into a node's folder: it holds keys.
+fn restrict(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Takes the folder for this process; the lock goes with the file handle.
+fn lock(dir: &Path) -> Result<File, StartError> {
+    let path = dir.join("lock");
+    let failed = |source| StartError::Folder { path: path.clone(), source };
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).map_err(failed)?;
+            file.rewind().map_err(failed)?;
+            write!(file, "{}", std::process::id()).map_err(failed)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let read = file.read_to_string(&mut pid);
+            let holder =
+                if read.is_ok() && pid.parse::<u32>().is_ok() { format!(" (pid {pid})") } else { String::new() };
+            Err(StartError::InUse { dir: dir.to_owned(), holder })
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+fn fetcher(config: &NodeConfig) -> Result<Fetcher, StartError> {
+    let parse = |url: &String| {
+        url.parse()
+            .map_err(|error| StartError::Part(format!("`{url}` in the settings is not a gateway's URL: {error}")))
+    };
+    let options = FetchOptions {
+        allow_private_addresses: config.allow_private_addresses,
+        gateways: config.gateways.iter().map(parse).collect::<Result<_, _>>()?,
+        total_timeout: Duration::from_secs(config.fetch_timeout),
+        ..FetchOptions::default()
+    };
+    Fetcher::new(options).map_err(|error| StartError::Part(error.to_string()))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// Port 0 means: the port of the last time if it is free, so that the announced URL stays true.
+async fn listen_again(store: &Store, mut address: SocketAddr) -> Result<TcpListener, StartError> {
+    if address.port() == 0
+        && let Some(port) = store.meta::<u16>(GATEWAY_PORT).await?
+    {
+        let before = SocketAddr::new(address.ip(), port);
+        if let Ok(listener) = TcpListener::bind(before).await {
+            return Ok(listener);
+        }
+        address.set_port(0);
+    }
+    listen(address).await
+}
+
+fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { address, source })
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown({
+        let stop = stop.clone();
+        async move { stop.cancelled().await }
+    });
+    // Connections that stay open must not keep the node from ending.
+    tokio::select! {
+        result = async { served.await } => {
+            if let Err(error) = result {
+                tracing::error!(%error, "an HTTP server ended");
+            }
+        }
+        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(2)).await } => {}
+    }
+}
+
+/// Tells the market where this node serves content whenever it does not know: at first, and after a reorganisation.
+async fn announce(shared: Arc<Shared>) {
+    let party = shared.transport.party();
+    let mut failures = 0u32;
+    loop {
+        let told = async {
+            let head = shared.transport.head().await.map_err(|error| error.to_string())?;
+            let known =
+                shared.store.announcements(crate::shell::MAX_PARTIES).await.map_err(|error| error.to_string())?;
+            if known.iter().any(|(who, url)| *who == party && *url == shared.gateway) {
+                return Ok(());
+            }
+            let key = EffectKey::named(&format!("announce/{}/{}", head.block, shared.gateway));
+            let command = Command::Announce { url: shared.gateway.clone() };
+            shared.transport.submit(&key, &command, AttoFil::ZERO).await.map(|_| ()).map_err(|error| error.to_string())
+        };
+        let result: Result<(), String> = tokio::select! {
+            result = told => result,
+            () = shared.stop.cancelled() => return,
+        };
+        let pause = match result {
+            Ok(()) => {
+                failures = 0;
+                CHECK_ANNOUNCEMENT
+            }
+            Err(problem) => {
+                failures = failures.saturating_add(1);
+                tracing::warn!(%problem, "the gateway's URL could not be announced; trying again");
+                Duration::from_secs(1 << failures.min(5))
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shared.stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a node says about itself: one function for each thing worth saying.
+
+use lota_bridge::{Cursor, TransportError};
+use lota_market::{
+    agent::{Outcome, Step},
+    model::{Event, JobId},
+};
+
+use crate::store::StoreError;
+
+/// The loop's database failed, and with it the node.
+pub(crate) fn loop_failed(node: &str, error: &StoreError) {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(node, error = text, "the node stops");
+}
+
+/// The market cannot be read.
+pub(crate) fn market_failed(node: &str, error: &TransportError) {
+    tracing::warn!(node, %error, "the market cannot be read; trying again");
+}
+
+/// The chain was reorganised.
+pub(crate) fn rewound(node: &str, to: Option<&Cursor>) {
+    match to {
+        Some(to) => tracing::warn!(node, %to, "the chain was reorganised"),
+        None => tracing::warn!(node, "the chain was reorganised down to the market's beginning"),
+    }
+}
+
+/// An event was taken in.
+pub(crate) fn event(node: &str, event: &Event) {
+    if let Some(job) = event.job() {
+        tracing::debug!(node, %job, event = crate::api::event_name(event), "event");
+    }
+}
+
+/// A step came to an end.
+pub(crate) fn step(node: &str, job: JobId, step: Step, outcome: &Outcome) {
+    match outcome {
+        Outcome::Err(failure) => tracing::info!(node, %job, %step, %failure, "step failed"),
+        _ => tracing::debug!(node, %job, %step, "step done"),
+    }
+}

@@ -1,0 +1,341 @@
+//! The loop of a node: take inputs, ask the agent, store what changed in one transaction, then perform the effects.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _};
+use lota_bridge::{Cursor, TransportError, Update};
+use lota_market::{
+    Time,
+    agent::{Agent, Effect, Failure, Input, Outcome, Request, Step},
+    model::JobId,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    node::Shared,
+    observe,
+    perform::Performer,
+    store::{Batch, StoreError},
+};
+
+/// How many messages wait for the loop at most.
+pub(crate) const INBOX: usize = 1_024;
+/// How many inputs one transaction takes at most.
+const ROUND: usize = 256;
+/// How many announcements are looked through for parties.
+pub(crate) const MAX_PARTIES: u32 = 10_000;
+/// How many changes of jobs a slow watcher may be behind before it has to look for itself.
+const CHANGES: usize = 4_096;
+/// Finished jobs are cleared away this often, in seconds of the market's time.
+const PRUNE_EVERY: u64 = 600;
+/// How many finished jobs are cleared away at once.
+const PRUNE_MOST: i64 = 1_000;
+
+/// What the loop is told besides the market's updates.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An effect came to an end.
+    Done { job: JobId, step: Step, outcome: Outcome },
+    /// A person wants a job done; the answer says whether it was opened.
+    Request { request: Box<Request>, key: Option<String>, reply: oneshot::Sender<Result<(), String>> },
+    /// A person wants a job cancelled; the answer says whether this node could ask for it.
+    Cancel { job: JobId, reply: oneshot::Sender<Result<(), String>> },
+}
+
+/// The way to the loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbox {
+    sender: mpsc::Sender<Message>,
+    changes: broadcast::Sender<JobId>,
+}
+
+impl Inbox {
+    pub(crate) fn new(sender: mpsc::Sender<Message>) -> Self {
+        Self { sender, changes: broadcast::channel(CHANGES).0 }
+    }
+
+    pub(crate) fn changes(&self) -> broadcast::Sender<JobId> {
+        self.changes.clone()
+    }
+
+    /// Ids of jobs, each time its record changed.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<JobId> {
+        self.changes.subscribe()
+    }
+
+    /// Gives the loop a message; `false` when the node is ending.
+    pub(crate) async fn send(&self, message: Message) -> bool {
+        self.sender.send(message).await.is_ok()
+    }
+}
+
+/// The loop's state.
+pub(crate) struct Shell {
+    shared: Arc<Shared>,
+    agent: Agent,
+    inbox: mpsc::Receiver<Message>,
+    performer: Performer,
+    changes: broadcast::Sender<JobId>,
+    now: Time,
+    cursor: Option<Cursor>,
+    opening: HashMap<JobId, Vec<oneshot::Sender<Result<(), String>>>>,
+    pruned: Time,
+}
+
+enum Incoming {
+    Update(Update),
+    Message(Message),
+}
+
+impl Shell {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        agent: Agent,
+        inbox: mpsc::Receiver<Message>,
+        performer: Performer,
+        changes: broadcast::Sender<JobId>,
+    ) -> Self {
+        Self {
+            shared,
+            agent,
+            inbox,
+            performer,
+            changes,
+            now: Time::default(),
+            cursor: None,
+            opening: HashMap::new(),
+            pruned: Time::default(),
+        }
+    }
+
+    /// Runs until the node is stopped, or its database fails.
+    pub(crate) async fn run(mut self) {
+        let stop = self.shared.stop.clone();
+        let result = tokio::select! {
+            result = self.run_until_failure() => result,
+            () = stop.cancelled() => Ok(()),
+        };
+        if let Err(error) = result {
+            observe::loop_failed(&self.shared.config.name, &error);
+            stop.cancel();
+        }
+    }
+
+    async fn run_until_failure(&mut self) -> Result<(), StoreError> {
+        self.resume().await?;
+        let mut updates = self.shared.transport.updates(self.cursor);
+        loop {
+            let mut round = Vec::new();
+            let first = tokio::select! {
+                update = updates.next() => match update {
+                    Some(Ok(update)) => Incoming::Update(update),
+                    Some(Err(error)) => {
+                        self.market_failed(&error).await;
+                        continue;
+                    }
+                    None => {
+                        self.market_failed(&TransportError::Unavailable("the log ended".to_owned())).await;
+                        updates = self.shared.transport.updates(self.cursor);
+                        continue;
+                    }
+                },
+                Some(message) = self.inbox.recv() => Incoming::Message(message),
+            };
+            round.push(first);
+            while round.len() < ROUND {
+                if let Ok(message) = self.inbox.try_recv() {
+                    round.push(Incoming::Message(message));
+                } else if let Some(Some(Ok(update))) = updates.next().now_or_never() {
+                    round.push(Incoming::Update(update));
+                } else {
+                    break;
+                }
+            }
+            self.take(round).await?;
+        }
+    }
+
+    /// The market cannot be read: say so, and wait a little.
+    async fn market_failed(&self, error: &TransportError) {
+        observe::market_failed(&self.shared.config.name, error);
+        tokio::time::sleep(Duration::from_secs(if error.is_temporary() { 1 } else { 10 })).await;
+    }
+
+    /// Takes up where the last process left off.
+    async fn resume(&mut self) -> Result<(), StoreError> {
+        self.cursor = self.shared.store.cursor().await?;
+        if let Ok(head) = self.shared.transport.head().await {
+            self.now = head.time;
+        }
+        let mut effects = self.refresh_balance().await;
+        for job in self.shared.store.live_jobs().await? {
+            effects.extend(self.agent.restore(job, self.now));
+        }
+        let store = self.shared.store.clone();
+        let batch = store.begin().await?;
+        self.store_and_perform(batch, effects).await
+    }
+
+    async fn take(&mut self, round: Vec<Incoming>) -> Result<(), StoreError> {
+        let store = self.shared.store.clone();
+        let mut batch = store.begin().await?;
+        let mut effects = Vec::new();
+        let before = self.cursor;
+        for incoming in round {
+            match incoming {
+                Incoming::Update(update) => self.take_update(update, &mut batch, &mut effects).await?,
+                Incoming::Message(message) => self.take_message(message, &mut batch, &mut effects).await?,
+            }
+        }
+        if self.cursor != before {
+            batch.set_cursor(self.cursor).await?;
+        }
+        self.store_and_perform(batch, effects).await
+    }
+
+    async fn take_update(
+        &mut self,
+        update: Update,
+        batch: &mut Batch<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        match update {
+            Update::Event { cursor, time, event, .. } => {
+                self.now = self.now.max(time);
+                self.cursor = Some(cursor);
+                batch.add_event(&cursor, time, &event).await?;
+                if let Some(job) = event.job() {
+                    self.know(job, batch, effects).await?;
+                }
+                observe::event(&self.shared.config.name, &event);
+                effects.extend(self.agent.handle(Input::Event { time, event }, self.now));
+            }
+            Update::Head { cursor, latest } => {
+                self.now = self.now.max(latest.time);
+                self.cursor = Some(cursor);
+                effects.extend(self.refresh_balance().await);
+                effects.extend(self.agent.handle(Input::Tick, self.now));
+                if self.now.since(self.pruned) > PRUNE_EVERY {
+                    self.pruned = self.now;
+                    let before = Time(self.now.0.saturating_sub(self.shared.config.keep_for));
+                    for job in batch.prune(before, PRUNE_MOST).await? {
+                        self.performer.forget(job);
+                    }
+                }
+            }
+            Update::Rewind { to } => {
+                observe::rewound(&self.shared.config.name, to.as_ref());
+                self.cursor = to;
+                for job in batch.rewind(to).await? {
+                    self.know(job, batch, effects).await?;
+                    let view = batch.fold(job).await?;
+                    effects.extend(self.agent.handle(Input::Refold { job, view }, self.now));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_message(
+        &mut self,
+        message: Message,
+        batch: &mut Batch<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        match message {
+            Message::Done { job, step, mut outcome } => {
+                self.know(job, batch, effects).await?;
+                if step == Step::Open {
+                    outcome = self.opened(job, outcome);
+                }
+                observe::step(&self.shared.config.name, job, step, &outcome);
+                effects.extend(self.agent.handle(Input::Done { job, step, outcome }, self.now));
+            }
+            Message::Request { request, key, reply } => {
+                let id = request.id;
+                if let Some(key) = key {
+                    batch.add_request(&key, id).await?;
+                }
+                self.opening.entry(id).or_default().push(reply);
+                effects.extend(self.agent.handle(Input::Request(*request), self.now));
+            }
+            Message::Cancel { job, reply } => {
+                self.know(job, batch, effects).await?;
+                let known = self.agent.job(job).is_some_and(|job| job.order.is_some());
+                let answer = if known {
+                    Ok(())
+                } else {
+                    Err(format!("job {job} was not requested through this node, so it cannot cancel it"))
+                };
+                effects.extend(self.agent.handle(Input::Cancel(job), self.now));
+                // Nobody waits any more: that is no concern of the loop.
+                let _ = reply.send(answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers whoever asked for the job. What they were told failed must not happen later after all.
+    fn opened(&mut self, job: JobId, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Err(Failure::Temporary(problem)) if !problem.starts_with(crate::perform::UNAFFORDABLE) => {
+                Outcome::Err(Failure::Temporary(problem))
+            }
+            outcome => {
+                let (answer, outcome) = match outcome {
+                    Outcome::Err(failure) => {
+                        let problem = failure.to_string();
+                        let problem = problem.strip_prefix(crate::perform::UNAFFORDABLE).unwrap_or(&problem).to_owned();
+                        (Err(problem.clone()), Outcome::Err(Failure::Permanent(problem)))
+                    }
+                    outcome => (Ok(()), outcome),
+                };
+                for waiting in self.opening.remove(&job).unwrap_or_default() {
+                    let _ = waiting.send(answer.clone());
+                }
+                outcome
+            }
+        }
+    }
+
+    /// Makes sure that the agent holds a job that the store knows.
+    async fn know(&mut self, job: JobId, batch: &mut Batch<'_>, effects: &mut Vec<Effect>) -> Result<(), StoreError> {
+        if !self.agent.knows(job)
+            && let Some(record) = batch.job(job).await?
+        {
+            effects.extend(self.agent.restore(record, self.now));
+        }
+        Ok(())
+    }
+
+    async fn store_and_perform(&mut self, mut batch: Batch<'_>, effects: Vec<Effect>) -> Result<(), StoreError> {
+        let party = self.shared.transport.party();
+        let mut changed = Vec::new();
+        for change in self.agent.take_changes() {
+            batch.save(&change, change.job.view.terms.client == party, self.now).await?;
+            changed.push(change.job.id());
+        }
+        batch.commit().await?;
+        for job in changed {
+            // Nobody watches: fine.
+            let _ = self.changes.send(job);
+        }
+        for effect in effects {
+            let record = match &effect {
+                Effect::Do { job, .. } => self.agent.job(*job).cloned(),
+                Effect::Submit { .. } | Effect::Retire { .. } => None,
+            };
+            self.performer.perform(effect, record);
+        }
+        Ok(())
+    }
+
+    async fn refresh_balance(&mut self) -> Vec<Effect> {
+        if self.shared.config.provider.is_some()
+            && let Ok(free) = self.shared.transport.balance(self.shared.transport.party()).await
+        {
+            return self.agent.handle(Input::Balance(free), self.now);
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,209 @@
+//! What a node remembers: cursor, events, job records. One SQLite database, owned by this node alone.
+//!
+//! The loop writes through [`Batch`]: cursor, events and records of one round go into one transaction. Journal mode WAL and
+//! `synchronous = NORMAL`: a crash of the process loses nothing; a power cut may lose the last rounds, which the market's log
+//! then gives again.
+
+mod batch;
+mod job_list;
+
+use std::path::{Path, PathBuf};
+
+use lota_bridge::Cursor;
+use lota_market::{agent::Job, model::JobId};
+use sqlx::{
+    Row as _, SqlitePool,
+    migrate::MigrateError,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use batch::Batch;
+pub use job_list::{ListFilter, ListedJob, StoredEvent};
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database was written by a newer version.
+    #[error(
+        "{path} was written by a newer version of lota (migration {migration} is unknown to {version}); use that version, or another $LOTA_HOME",
+        version = env!("CARGO_PKG_VERSION")
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The migration this version does not know.
+        migration: i64,
+    },
+    /// The database cannot be brought to this version's form.
+    #[error("{path} cannot be opened as a node's database")]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: MigrateError,
+    },
+    /// SQLite failed.
+    #[error("the database {path} cannot be used")]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A record cannot be read.
+    #[error("{what} in the database cannot be read: {problem}")]
+    Record {
+        /// Which record.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// A node's database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the database, makes it if it is missing, and brings it to this version's form.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let database = |source| StoreError::Database { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(std::time::Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(database)?;
+        sqlx::migrate!().run(&pool).await.map_err(|source| match source {
+            MigrateError::VersionMissing(migration) | MigrateError::VersionTooNew(migration, _) => {
+                StoreError::Newer { path: path.to_owned(), migration }
+            }
+            source => StoreError::Migrate { path: path.to_owned(), source },
+        })?;
+        Ok(Self { pool, path: path.to_owned() })
+    }
+
+    /// Closes it; what was committed stays.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn failed(&self, source: sqlx::Error) -> StoreError {
+        StoreError::Database { path: self.path.clone(), source }
+    }
+
+    /// Begins a round of the loop.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn begin(&self) -> Result<Batch<'_>, StoreError> {
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))?;
+        Ok(Batch { transaction, store: self })
+    }
+
+    /// A value of the node's own.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn meta<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let row = sqlx::query("SELECT value FROM meta WHERE key = $1")
+            .bind(key)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        row.map(|row| decode(&format!("`{key}`"), row.get(0))).transpose()
+    }
+
+    /// Sets a value of the node's own.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn set_meta<T: serde::Serialize>(&self, key: &str, value: &T) -> Result<(), StoreError> {
+        let mut batch = self.begin().await?;
+        batch.set_meta(key, value).await?;
+        batch.commit().await
+    }
+
+    /// Up to where the market's log was taken in.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
+        self.meta(batch::CURSOR).await
+    }
+
+    /// The records that the agent held.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn live_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        let rows = sqlx::query("SELECT record FROM jobs WHERE live ORDER BY opened, id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        rows.iter().map(|row| decode("a job", row.get(0))).collect()
+    }
+
+    /// One job's record.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let row = sqlx::query("SELECT record FROM jobs WHERE id = $1")
+            .bind(id.0.as_slice())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        row.map(|row| decode("a job", row.get(0))).transpose()
+    }
+
+    /// The job that was opened for a request of this name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn requested(&self, key: &str) -> Result<Option<JobId>, StoreError> {
+        let row = sqlx::query("SELECT job FROM requests WHERE key = $1")
+            .bind(key)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        row.map(|row| job_id(row.get(0))).transpose()
+    }
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes)
+        .map_err(|error| StoreError::Record { what: "a value".to_owned(), problem: error.to_string() })?;
+    Ok(bytes)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    ciborium::from_reader(bytes)
+        .map_err(|error| StoreError::Record { what: what.to_owned(), problem: error.to_string() })
+}
+
+fn job_id(bytes: &[u8]) -> Result<JobId, StoreError> {
+    lota_market::B256::try_from(bytes)
+        .map(JobId)
+        .map_err(|error| StoreError::Record { what: "a job's id".to_owned(), problem: error.to_string() })
+}
+
+/// A number of the database; they are signed there and never negative.
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A number for the database; times beyond its range stop there.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

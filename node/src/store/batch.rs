@@ -1,0 +1,215 @@
+//! One round of the loop: all of it is stored, or nothing.
+
+use lota_bridge::Cursor;
+use lota_market::{
+    B256, Time,
+    agent::{Change, Job, JobView},
+    model::{Event, JobId},
+};
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::{Store, StoreError, decode, encode, job_id, signed, unsigned};
+
+pub(super) const CURSOR: &str = "cursor";
+
+/// A transaction of the loop.
+pub struct Batch<'a> {
+    pub(super) transaction: Transaction<'static, Sqlite>,
+    pub(super) store: &'a Store,
+}
+
+impl Batch<'_> {
+    /// Keeps all of it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let store = self.store;
+        self.transaction.commit().await.map_err(|source| store.failed(source))
+    }
+
+    /// Sets a value of the node's own.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn set_meta<T: serde::Serialize>(&mut self, key: &str, value: &T) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(key)
+        .bind(encode(value)?)
+        .execute(&mut *self.transaction)
+        .await
+        .map_err(|source| self.store.failed(source))?;
+        Ok(())
+    }
+
+    /// Up to where the market's log was taken in.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn set_cursor(&mut self, cursor: Option<Cursor>) -> Result<(), StoreError> {
+        match cursor {
+            Some(cursor) => self.set_meta(CURSOR, &cursor).await,
+            None => {
+                sqlx::query("DELETE FROM meta WHERE key = $1")
+                    .bind(CURSOR)
+                    .execute(&mut *self.transaction)
+                    .await
+                    .map_err(|source| self.store.failed(source))?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps an event.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn add_event(&mut self, cursor: &Cursor, time: Time, event: &Event) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO events (block, idx, block_hash, time, job, announcement, event) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (block, idx) DO NOTHING",
+        )
+        .bind(signed(cursor.block))
+        .bind(i64::from(cursor.index))
+        .bind(cursor.block_hash.as_slice())
+        .bind(signed(time.0))
+        .bind(event.job().map(|job| job.0.to_vec()))
+        .bind(matches!(event, Event::Announced { .. }))
+        .bind(encode(event)?)
+        .execute(&mut *self.transaction)
+        .await
+        .map_err(|source| self.store.failed(source))?;
+        Ok(())
+    }
+
+    /// Deletes the events above `to` and says which jobs they touched.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn rewind(&mut self, to: Option<Cursor>) -> Result<Vec<JobId>, StoreError> {
+        let (block, index) = to.map_or((-1, -1), |to| (signed(to.block), i64::from(to.index)));
+        let rows = sqlx::query("DELETE FROM events WHERE block > $1 OR (block = $1 AND idx > $2) RETURNING job")
+            .bind(block)
+            .bind(index)
+            .fetch_all(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        let mut jobs =
+            rows.iter().filter_map(|row| row.get::<Option<&[u8]>, _>(0)).map(job_id).collect::<Result<Vec<_>, _>>()?;
+        jobs.sort_unstable();
+        jobs.dedup();
+        Ok(jobs)
+    }
+
+    /// What a job's remaining events add up to.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn fold(&mut self, job: JobId) -> Result<Option<JobView>, StoreError> {
+        let rows = sqlx::query("SELECT time, event FROM events WHERE job = $1 ORDER BY block, idx")
+            .bind(job.0.as_slice())
+            .fetch_all(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        let events = rows
+            .iter()
+            .map(|row| Ok((Time(unsigned(row.get(0))), decode::<Event>("an event", row.get(1))?)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(JobView::fold(events.iter().map(|(time, event)| (*time, event))))
+    }
+
+    /// One job's record.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job(&mut self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let row = sqlx::query("SELECT record FROM jobs WHERE id = $1")
+            .bind(id.0.as_slice())
+            .fetch_optional(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        row.map(|row| decode("a job", row.get(0))).transpose()
+    }
+
+    /// Keeps a record. `mine`: this node's party is its client.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn save(&mut self, change: &Change, mine: bool, now: Time) -> Result<(), StoreError> {
+        let Change { job, live } = change;
+        sqlx::query(
+            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, provider = excluded.provider, opened = excluded.opened, \
+             updated = excluded.updated, live = excluded.live, record = excluded.record",
+        )
+        .bind(job.id().0.as_slice())
+        .bind(job.view.status as i64)
+        .bind(job.view.terms.client.as_slice())
+        .bind(job.view.provider.as_slice())
+        .bind(signed(job.view.opened.0))
+        .bind(signed(now.0))
+        .bind(mine)
+        .bind(live)
+        .bind(encode(job)?)
+        .execute(&mut *self.transaction)
+        .await
+        .map_err(|source| self.store.failed(source))?;
+        Ok(())
+    }
+
+    /// Remembers which job was opened for a request of this name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn add_request(&mut self, key: &str, job: JobId) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO requests (key, job) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
+            .bind(key)
+            .bind(job.0.as_slice())
+            .execute(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        Ok(())
+    }
+
+    /// The hash of the block an event position lies in, if an event of that block is stored.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn block_hash(&mut self, block: u64) -> Result<Option<B256>, StoreError> {
+        let row = sqlx::query("SELECT block_hash FROM events WHERE block = $1 LIMIT 1")
+            .bind(signed(block))
+            .fetch_optional(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        Ok(row.and_then(|row| B256::try_from(row.get::<&[u8], _>(0)).ok()))
+    }
+
+    /// Forgets final jobs that have not changed since `before`, with their events; says which.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn prune(&mut self, before: Time, most: i64) -> Result<Vec<JobId>, StoreError> {
+        let rows = sqlx::query(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE NOT live AND updated < $1 ORDER BY opened LIMIT $2) RETURNING id",
+        )
+        .bind(signed(before.0))
+        .bind(most)
+        .fetch_all(&mut *self.transaction)
+        .await
+        .map_err(|source| self.store.failed(source))?;
+        let jobs = rows.iter().map(|row| job_id(row.get(0))).collect::<Result<Vec<_>, _>>()?;
+        for job in &jobs {
+            for statement in ["DELETE FROM events WHERE job = $1", "DELETE FROM requests WHERE job = $1"] {
+                sqlx::query(statement)
+                    .bind(job.0.as_slice())
+                    .execute(&mut *self.transaction)
+                    .await
+                    .map_err(|source| self.store.failed(source))?;
+            }
+        }
+        Ok(jobs)
+    }
+}

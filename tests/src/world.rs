@@ -1,0 +1,189 @@
+//! A world of real nodes: a memory chain, a client, providers; everything over HTTP.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use lota_bridge::{
+    MarketRef, PrivateKeySigner, Transport,
+    memory::{Chain, FileLedger, Genesis, Ledger, MemoryLedger, Options, SyncPolicy},
+};
+use lota_content::{Cid, ImportOptions, Store, StoreOptions};
+use lota_market::{
+    Address, AttoFil, B256, Time,
+    agent::{Offer, Pricing},
+    model::Settings,
+    money::FIL,
+};
+use lota_node::{
+    Node, NodeConfig, ProviderConfig,
+    api::types::{JobDetail, JobSummary, TermsRequest, WalletInfo},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What everybody has outside the market at first.
+pub const FUNDS: AttoFil = AttoFil(100 * FIL);
+
+/// The key of a party, always the same for the same number.
+#[must_use]
+pub fn key(number: u8) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&B256::repeat_byte(number.max(1))).expect("a small number is a valid key")
+}
+
+/// A chain for [`FUNDS`] and ten parties, with its log in a file or in memory.
+#[must_use]
+pub fn chain(ledger: Option<&Path>) -> Chain {
+    let settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
+    let market = MarketRef { chain_id: 31_337, contract: Address::repeat_byte(0x10), settings };
+    let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
+    let genesis = Genesis { market, time: Time(1_700_000_000), funds };
+    match ledger {
+        Some(path) => {
+            let ledger = FileLedger::open(path, SyncPolicy::default()).expect("the log opens");
+            open(genesis, ledger)
+        }
+        None => open(genesis, MemoryLedger::default()),
+    }
+}
+
+fn open(genesis: Genesis, ledger: impl Ledger) -> Chain {
+    Chain::open(genesis, ledger, Options::default()).expect("the chain opens")
+}
+
+/// An offer that asks this much for every job.
+#[must_use]
+pub fn asking(amount: AttoFil) -> Offer {
+    let none = AttoFil::ZERO;
+    let pricing = Pricing { base: amount, per_gigafuel: none, per_gib_memory: none, per_gib_output: none };
+    Offer { pricing, ..Offer::default() }
+}
+
+/// Settings of a node in a test: short windows, private addresses allowed.
+#[must_use]
+pub fn config(name: &str, home: &Path) -> NodeConfig {
+    NodeConfig {
+        allow_private_addresses: true,
+        terms: TermsRequest { ramp_period: Some(1), ..TermsRequest::default() },
+        fetch_timeout: 20,
+        ..NodeConfig::new(name, home.join(name))
+    }
+}
+
+/// A running node and the way to its API.
+#[derive(Debug)]
+pub struct Party {
+    /// The node.
+    pub node: Node,
+    /// Its account.
+    pub address: Address,
+    http: reqwest::Client,
+}
+
+impl Party {
+    /// Starts a node of the party with this key number.
+    pub async fn start(chain: &Chain, number: u8, config: NodeConfig) -> Self {
+        let transport: Arc<dyn Transport> = Arc::new(chain.connect(key(number)));
+        let address = transport.party();
+        let node = Node::start(config, transport).await.expect("the node starts");
+        Self { node, address, http: reqwest::Client::new() }
+    }
+
+    /// Starts a provider that asks `asking` and deposits 10 FIL.
+    pub async fn provider(chain: &Chain, number: u8, home: &Path, offer: Offer) -> Self {
+        let provider = Some(ProviderConfig { offer, dawdle_ms: 0 });
+        let party =
+            Self::start(chain, number, NodeConfig { provider, ..config(&format!("provider-{number}"), home) }).await;
+        party.deposit(AttoFil(10 * FIL)).await;
+        party
+    }
+
+    /// Pays into the market.
+    pub async fn deposit(&self, amount: AttoFil) -> WalletInfo {
+        self.post("/v1/wallet/deposit", &json!({ "amount": amount })).await.expect("the deposit is taken")
+    }
+
+    /// `POST`s JSON.
+    ///
+    /// # Errors
+    /// The status and the body of an answer that is not a success.
+    pub async fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, (u16, Value)> {
+        let request = self.http.post(format!("{}{path}", self.node.api().url)).json(body);
+        answer(request.bearer_auth(&self.node.api().token)).await
+    }
+
+    /// `GET`s JSON.
+    ///
+    /// # Errors
+    /// The status and the body of an answer that is not a success.
+    pub async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, (u16, Value)> {
+        let request = self.http.get(format!("{}{path}", self.node.api().url));
+        answer(request.bearer_auth(&self.node.api().token)).await
+    }
+
+    /// `GET`s bytes.
+    pub async fn bytes(&self, path: &str) -> Vec<u8> {
+        let request = self.http.get(format!("{}{path}", self.node.api().url)).bearer_auth(&self.node.api().token);
+        let response = request.send().await.expect("the API answers");
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+        response.bytes().await.expect("the body arrives").to_vec()
+    }
+
+    /// Gives the node content, as a CAR, and returns its CID.
+    pub async fn add(&self, content: &[u8]) -> Cid {
+        let scratch = TempDir::new().expect("a folder");
+        let store = Store::open(scratch.path(), StoreOptions::default()).expect("a store");
+        let cid = lota_content::import_bytes(&store, content, &ImportOptions::default()).expect("an import").cid;
+        let mut car = Vec::new();
+        lota_content::car_export(store, &cid, lota_content::DagScope::All, 1_000_000, &mut car).await.expect("a CAR");
+        let request = self.http.post(format!("{}/v1/content", self.node.api().url)).body(car);
+        let stored: Result<Value, _> = answer(request.bearer_auth(&self.node.api().token)).await;
+        assert_eq!(stored.expect("the CAR is taken")["roots"][0], cid.to_string());
+        cid
+    }
+
+    /// Requests a job that runs a module.
+    ///
+    /// # Errors
+    /// The status and the body of an answer that is not a success.
+    pub async fn request(&self, spec: Value, terms: Value) -> Result<JobSummary, (u16, Value)> {
+        self.post("/v1/jobs", &json!({ "spec": spec, "terms": terms })).await
+    }
+
+    /// Waits until the job is over.
+    pub async fn wait(&self, job: &JobSummary) -> JobDetail {
+        for _ in 0..10 {
+            let detail: JobDetail =
+                self.get(&format!("/v1/jobs/{}/wait?timeout=30", job.id)).await.expect("the job is known");
+            if detail.summary.status.is_final() {
+                return detail;
+            }
+        }
+        panic!("job {} is not over after five minutes", job.id);
+    }
+
+    /// All its money, outside the market and free in it.
+    pub async fn money(&self) -> AttoFil {
+        let wallet: WalletInfo = self.get("/v1/wallet").await.expect("the wallet is shown");
+        AttoFil(wallet.wallet.0 + wallet.market.0)
+    }
+}
+
+async fn answer<T: serde::de::DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, (u16, Value)> {
+    let response = request.timeout(Duration::from_secs(150)).send().await.expect("the API answers");
+    let status = response.status();
+    let body: Value = response.json().await.expect("the API speaks JSON");
+    if status.is_success() {
+        Ok(serde_json::from_value(body).expect("the answer has the documented form"))
+    } else {
+        Err((status.as_u16(), body))
+    }
+}
+
+/// A spec that runs a module within small limits.
+#[must_use]
+pub fn spec(module: &Cid) -> Value {
+    json!({
+        "version": 1,
+        "engine": { "type": "wasm", "module": module.to_string() },
+        "limits": { "fuel": 100_000_000, "memory": 16 << 20, "output": 1 << 20, "entries": 100, "wall": 10 }
+    })
+}

@@ -1,0 +1,203 @@
+//! Whole jobs on real nodes: requested over HTTP, run as WASM, published, fetched, verified, paid.
+
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+
+use lota_market::{
+    AttoFil,
+    model::{Reason, Status},
+    money::FIL,
+};
+use lota_node::{NodeConfig, ProviderConfig, api::types::JobPage};
+use lota_tests::{
+    programs,
+    world::{self, FUNDS, Party, asking, chain, spec},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+fn home() -> TempDir {
+    TempDir::new().expect("a temporary folder")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_from_request_to_payment_and_its_output_comes_back() {
+    let (home, chain) = (home(), chain(None));
+    let cheap = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("hello, market\n", 3)).await;
+    let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+    let detail = client.wait(&job).await;
+    assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+    assert_eq!(detail.summary.reason, Reason::Accepted);
+    assert_eq!(detail.summary.exit_code, Some(3));
+    assert!(detail.summary.output_verified);
+    let price = detail.summary.price.expect("it has a price");
+    assert_eq!(client.bytes(&format!("/v1/jobs/{}/output/stdout", job.id)).await, b"hello, market\n");
+    assert_eq!(client.bytes(&format!("/v1/jobs/{}/output/exitCode", job.id)).await, b"3");
+    assert_eq!(client.money().await, AttoFil(FUNDS.0 - price.0));
+    assert_eq!(cheap.money().await, AttoFil(FUNDS.0 + price.0));
+    let names: Vec<&str> = detail.events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["JobOpened", "JobLocked", "ResultSubmitted", "JobSettled"]);
+    assert_eq!(detail.decisions.len(), 1);
+    assert_eq!(detail.decisions[0].decision, "won");
+    assert_eq!(chain.snapshot().escrowed().0 + chain.snapshot().collateral().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_programs_have_results_and_break_nothing() {
+    let (home, chain) = (home(), chain(None));
+    let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    for (name, module, code) in [
+        ("loops for ever", programs::spins(), 152),
+        ("traps", programs::traps(), 134),
+        ("eats memory", programs::eats_memory(), 137),
+        ("fills its output", programs::fills_output(), 153),
+        ("is well", programs::says("well", 0), 0),
+    ] {
+        let module = client.add(&module).await;
+        let job = client.request(spec(&module), json!({})).await.expect(name);
+        let detail = client.wait(&job).await;
+        assert_eq!(detail.summary.status, Status::Settled, "{name}: {detail:#?}");
+        assert_eq!(detail.summary.exit_code, Some(code), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_is_not_wasm_and_a_missing_input_are_refused_with_reasons_and_the_money_comes_back() {
+    let (home, chain) = (home(), chain(None));
+    let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let text = client.add(b"this is no module").await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let mut with_input = spec(&module);
+    with_input["inputs"] = json!([{ "cid": "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e" }]);
+    for (spec, problem) in [(spec(&text), "not WebAssembly"), (with_input, "input 1")] {
+        let job = client.request(spec, json!({ "lock_for": 6 })).await.expect("the job is opened");
+        let detail = client.wait(&job).await;
+        assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
+        let decision = &detail.decisions[0];
+        assert!(decision.reason.contains(problem), "{decision:?}");
+    }
+    assert_eq!(client.money().await, FUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_provider_is_slashed_and_the_client_compensated() {
+    let (home, chain) = (home(), chain(None));
+    let provider = Some(ProviderConfig { offer: asking(AttoFil(FIL / 1000)), dawdle_ms: 60_000 });
+    let slow = Party::start(&chain, 2, NodeConfig { provider, ..world::config("slow", home.path()) }).await;
+    slow.deposit(AttoFil(FIL)).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("late", 0)).await;
+    let mut spec = spec(&module);
+    spec["limits"]["wall"] = json!(1);
+    let terms = json!({ "run_for": 2, "collateral": (FIL / 2).to_string() });
+    let job = client.request(spec, terms).await.expect("the job is opened");
+    let detail = client.wait(&job).await;
+    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Slashed, Reason::NotSubmitted));
+    assert_eq!(detail.money.compensation, AttoFil(FIL / 4));
+    assert_eq!(detail.money.burned, AttoFil(FIL / 4));
+    assert_eq!(client.money().await, AttoFil(FUNDS.0 + FIL / 4));
+    assert_eq!(slow.money().await, AttoFil(FUNDS.0 - FIL / 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_get_one_clear_answer_and_cost_nothing() {
+    let (home, chain) = (home(), chain(None));
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let cases = [
+        (json!({ "version": 2 }), json!({}), 422, "not valid"),
+        (spec(&module), json!({ "max_price": "1000000000000000000000" }), 422, "needs"),
+        (spec(&module), json!({ "min_price": "2000000000", "max_price": "1000000000" }), 422, "above the highest"),
+        (spec(&module), json!({ "max_price": "1" }), 422, "whole number of gwei"),
+    ];
+    for (spec, terms, status, text) in cases {
+        let (code, body) = client.request(spec, terms).await.expect_err(text);
+        assert_eq!(code, status, "{body}");
+        assert!(body["message"].as_str().is_some_and(|message| message.contains(text)), "{body}");
+    }
+    for (path, status, code) in [
+        ("/v1/jobs/0x1234", 404, "not_found"),
+        ("/v1/jobs/12", 422, "invalid"),
+        ("/v1/jobs/xyzxyz", 422, "invalid"),
+        ("/v1/nothing", 404, "not_found"),
+        ("/v1/jobs?limit=0", 422, "invalid"),
+        ("/v1/content/nonsense", 422, "invalid"),
+    ] {
+        let (found, body) = client.get::<serde_json::Value>(path).await.expect_err(path);
+        assert_eq!((found, body["code"].as_str()), (status, Some(code)), "{path}: {body}");
+    }
+    assert_eq!(client.money().await, FUNDS);
+    let page: JobPage = client.get("/v1/jobs").await.expect("the list");
+    assert!(page.jobs.iter().all(|job| job.status == Status::None), "{page:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_key_opens_one_job() {
+    let (home, chain) = (home(), chain(None));
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let body = json!({ "spec": spec(&module), "terms": {}, "key": "invoice-7" });
+    let first: serde_json::Value = client.post("/v1/jobs", &body).await.expect("opened");
+    let again: serde_json::Value = client.post("/v1/jobs", &body).await.expect("opened before");
+    assert_eq!(first["id"], again["id"]);
+    let cancelled: serde_json::Value = client
+        .post(&format!("/v1/jobs/{}/cancel", first["id"].as_str().expect("an id")), &json!({}))
+        .await
+        .expect("an open job can be cancelled");
+    assert_eq!(cancelled["status"], "cancelled");
+    assert_eq!(client.money().await, FUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_in_the_same_folder_is_refused() {
+    let (home, chain) = (home(), chain(None));
+    let first = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let transport = std::sync::Arc::new(chain.connect(world::key(1)));
+    let error =
+        lota_node::Node::start(world::config("client", home.path()), transport).await.expect_err("it is in use");
+    assert!(error.to_string().contains("in use by another lota process (pid "), "{error}");
+    first.node.shutdown().await;
+    Party::start(&chain, 1, world::config("client", home.path())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_take_up_where_they_left_off() {
+    let home = home();
+    let ledger = home.path().join("chain.log");
+    let module_bytes = programs::says("again", 0);
+    let chain = chain(Some(&ledger));
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&module_bytes).await;
+    let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+    client.node.shutdown().await;
+    drop(chain);
+    // Nobody was there to take it. After the restart a provider comes, and everything goes on.
+    let chain = world::chain(Some(&ledger));
+    let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let detail = client.wait(&job).await;
+    assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+    assert_eq!(client.bytes(&format!("/v1/jobs/{}/output/stdout", job.id)).await, b"again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorganisation_in_the_middle_of_a_job_loses_nothing() {
+    let (home, chain) = (home(), chain(None));
+    let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let mut jobs = Vec::new();
+    for blocks in 1..=3 {
+        jobs.push(client.request(spec(&module), json!({})).await.expect("the job is opened"));
+        chain.rewind(blocks).expect("the chain is reorganised");
+    }
+    for job in &jobs {
+        let detail = client.wait(job).await;
+        assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+    }
+    let market = chain.snapshot();
+    assert_eq!(market.escrowed().0 + market.collateral().0 + market.burned().0, 0);
+}

@@ -83,7 +83,7 @@ pub(crate) struct Shell {
 }
 
 enum Incoming {
-    Update(Update),
+    Update(Box<Update>),
     Message(Message),
 }
 
@@ -128,7 +128,7 @@ impl Shell {
             let mut round = Vec::new();
             let first = tokio::select! {
                 update = updates.next() => match update {
-                    Some(Ok(update)) => Incoming::Update(update),
+                    Some(Ok(update)) => Incoming::Update(Box::new(update)),
                     Some(Err(error)) => {
                         self.market_failed(&error).await;
                         continue;
@@ -146,7 +146,7 @@ impl Shell {
                 if let Ok(message) = self.inbox.try_recv() {
                     round.push(Incoming::Message(message));
                 } else if let Some(Some(Ok(update))) = updates.next().now_or_never() {
-                    round.push(Incoming::Update(update));
+                    round.push(Incoming::Update(Box::new(update)));
                 } else {
                     break;
                 }
@@ -183,7 +183,7 @@ impl Shell {
         let before = self.cursor;
         for incoming in round {
             match incoming {
-                Incoming::Update(update) => self.take_update(update, &mut batch, &mut effects).await?,
+                Incoming::Update(update) => self.take_update(*update, &mut batch, &mut effects).await?,
                 Incoming::Message(message) => self.take_message(message, &mut batch, &mut effects).await?,
             }
         }

@@ -3,6 +3,7 @@
 #![allow(
     clippy::missing_panics_doc,
     clippy::expect_used,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "this is test code: it panics with what went wrong"
 )]

@@ -11,6 +11,7 @@
 pub mod conformance;
 pub mod eip712;
 pub mod encoding;
+pub mod evm;
 pub mod journal;
 pub mod memory;
 pub mod transport;

@@ -13,7 +13,7 @@ use lota_market::{
 };
 
 use super::{Harness, Log, log::Line};
-use crate::{Cursor, Landed, SubmitError, Transport};
+use crate::{Cursor, Landed, SubmitError, Transport, TransportError};
 
 /// What jobs of the suite cost.
 pub(super) const PRICE: AttoFil = AttoFil(2 * FIL);
@@ -21,6 +21,17 @@ pub(super) const PRICE: AttoFil = AttoFil(2 * FIL);
 pub(super) const COLLATERAL: AttoFil = AttoFil(FIL + 1_000_000_000);
 /// The windows of jobs of the suite, in seconds.
 pub(super) const WINDOW: u32 = 600;
+
+/// Reads until the connection holds.
+async fn persistently<T, F: Future<Output = Result<T, TransportError>>>(read: impl Fn() -> F) -> T {
+    loop {
+        match read().await {
+            Ok(value) => return value,
+            Err(error) if error.is_temporary() => {}
+            Err(error) => panic!("the market cannot be read: {error}"),
+        }
+    }
+}
 
 /// A party.
 pub struct Party {
@@ -61,8 +72,15 @@ impl Party {
 
     /// The same with value.
     pub async fn pay(&self, command: Command, value: AttoFil) -> Landed {
-        let landed = self.transport.submit(&self.fresh_key(), &command, value).await;
-        landed.unwrap_or_else(|error| panic!("{command:?} was not taken: {error}"))
+        let key = self.fresh_key();
+        loop {
+            match self.transport.submit(&key, &command, value).await {
+                Ok(landed) => return landed,
+                // A broken connection: submitting again under the same key is harmless.
+                Err(SubmitError::Transport(error)) if error.is_temporary() => {}
+                Err(error) => panic!("{command:?} was not taken: {error}"),
+            }
+        }
     }
 
     /// Sends a command that is not taken.
@@ -90,17 +108,17 @@ impl Party {
 
     /// Its balance in the market.
     pub async fn balance(&self) -> AttoFil {
-        self.transport.balance(self.address()).await.expect("the market can be reached")
+        persistently(|| self.transport.balance(self.address())).await
     }
 
     /// Its money outside the market.
     pub async fn wallet(&self) -> AttoFil {
-        self.transport.wallet(self.address()).await.expect("the market can be reached")
+        persistently(|| self.transport.wallet(self.address())).await
     }
 
     /// The market's time.
     pub async fn now(&self) -> Time {
-        self.transport.head().await.expect("the market can be reached").time
+        persistently(|| self.transport.head()).await.time
     }
 
     /// Terms of a job of this client that can be locked at once, for exactly [`PRICE`].

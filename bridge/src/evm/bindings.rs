@@ -1,0 +1,431 @@
+//! Where Solidity meets Rust: the contract's ABI, and the conversions between its types and the market's.
+
+use alloy::{
+    primitives::{Bytes as Data, FixedBytes, LogData, U256 as Word},
+    sol_types::{SolCall, SolEventInterface, SolInterface},
+};
+use lota_market::{
+    AttoFil, Bytes, Time,
+    model::{
+        BatchEntry, Command, Event, JobId, JobResult, Reason, Receipt, Rejection, Settings, Status, Terms, TermsFault,
+    },
+};
+
+use crate::transport::StoredDeal;
+
+/// Generated from the checked-in ABI; nothing of it leaves this file.
+mod abi {
+    #![allow(missing_docs, clippy::all, unreachable_pub, reason = "generated")]
+    alloy::sol!(LotaMarket, "../contracts/abi/LotaMarket.json");
+}
+
+use abi::{
+    ILotaMarket,
+    LotaMarket::{self, LotaMarketErrors as Failure, LotaMarketEvents as Happening},
+};
+
+/// What the contract said, and this version does not understand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {problem}")]
+pub struct Unreadable {
+    /// What was to be read.
+    what: &'static str,
+    /// Why it cannot be.
+    problem: String,
+}
+
+impl Unreadable {
+    fn new(what: &'static str, problem: impl ToString) -> Self {
+        Self { what, problem: problem.to_string() }
+    }
+}
+
+// Values ------------------------------------------------------------------------------------------------------------------
+
+fn amount(word: Word) -> Result<AttoFil, Unreadable> {
+    word.try_into()
+        .map(AttoFil)
+        .map_err(|_| Unreadable::new("an amount", format!("{word} attoFIL is more than there is")))
+}
+
+fn time(word: Word) -> Time {
+    Time(word.saturating_to())
+}
+
+const fn word(amount: AttoFil) -> Word {
+    Word::from_limbs([amount.0 as u64, (amount.0 >> 64) as u64, 0, 0])
+}
+
+fn variant<T: TryFrom<u8>>(discriminant: u8) -> Result<T, Unreadable>
+where
+    T::Error: std::fmt::Display,
+{
+    T::try_from(discriminant).map_err(|unknown| Unreadable::new("an enum", unknown))
+}
+
+fn terms_in(terms: ILotaMarket::Terms) -> Result<Terms, Unreadable> {
+    Ok(Terms {
+        client: terms.client,
+        salt: terms.salt,
+        spec: terms.spec,
+        spec_codec: terms.specCodec,
+        min_price: amount(terms.minPrice)?,
+        max_price: amount(terms.maxPrice)?,
+        ramp_start: Time(terms.rampStart),
+        ramp_period: terms.rampPeriod,
+        lock_by: Time(terms.lockBy),
+        run_for: terms.runFor,
+        review_for: terms.reviewFor,
+        rule_for: terms.ruleFor,
+        collateral: amount(terms.collateral)?,
+        matcher: terms.matcher,
+        arbiter: terms.arbiter,
+        callback_gas: terms.callbackGas,
+    })
+}
+
+fn terms_out(terms: &Terms) -> ILotaMarket::Terms {
+    ILotaMarket::Terms {
+        client: terms.client,
+        salt: terms.salt,
+        spec: terms.spec,
+        specCodec: terms.spec_codec,
+        minPrice: word(terms.min_price),
+        maxPrice: word(terms.max_price),
+        rampStart: terms.ramp_start.0,
+        rampPeriod: terms.ramp_period,
+        lockBy: terms.lock_by.0,
+        runFor: terms.run_for,
+        reviewFor: terms.review_for,
+        ruleFor: terms.rule_for,
+        collateral: word(terms.collateral),
+        matcher: terms.matcher,
+        arbiter: terms.arbiter,
+        callbackGas: terms.callback_gas,
+    }
+}
+
+fn result_in(result: ILotaMarket::Result) -> JobResult {
+    JobResult {
+        output: result.output,
+        exit_code: result.exitCode,
+        fuel_used: result.fuelUsed,
+        inline_data: result.inlineData,
+    }
+}
+
+fn result_out(result: &JobResult) -> ILotaMarket::Result {
+    ILotaMarket::Result {
+        output: result.output,
+        exitCode: result.exit_code,
+        fuelUsed: result.fuel_used,
+        inlineData: result.inline_data.clone(),
+    }
+}
+
+fn receipt_out(receipt: &Receipt) -> ILotaMarket::Receipt {
+    ILotaMarket::Receipt { provider: receipt.provider, price: word(receipt.price), result: result_out(&receipt.result) }
+}
+
+fn entry_out(entry: &BatchEntry) -> ILotaMarket::BatchEntry {
+    ILotaMarket::BatchEntry {
+        terms: terms_out(&entry.terms),
+        receipt: receipt_out(&entry.receipt),
+        signature: entry.signature.clone(),
+    }
+}
+
+// Commands ----------------------------------------------------------------------------------------------------------------
+
+/// The call data of a command.
+#[must_use]
+pub fn call_data(command: &Command) -> Data {
+    use LotaMarket as call;
+    let data = match command {
+        Command::Deposit { account } => call::depositCall::new((*account,)).abi_encode(),
+        Command::Withdraw { to, amount } => call::withdrawCall::new((*to, word(*amount))).abi_encode(),
+        Command::Open { terms, spec } => call::openCall::new((terms_out(terms), spec.clone())).abi_encode(),
+        Command::OpenSigned { terms, spec, signature } => {
+            call::openSignedCall::new((terms_out(terms), spec.clone(), signature.clone())).abi_encode()
+        }
+        Command::OpenSignedAndLock { terms, spec, signature } => {
+            call::openSignedAndLockCall::new((terms_out(terms), spec.clone(), signature.clone())).abi_encode()
+        }
+        Command::Revoke { salts } => call::revokeCall::new((salts.clone(),)).abi_encode(),
+        Command::Lock { terms } => call::lockCall::new((terms_out(terms),)).abi_encode(),
+        Command::Award { terms, provider, price } => {
+            call::awardCall::new((terms_out(terms), *provider, word(*price))).abi_encode()
+        }
+        Command::Cancel { terms } => call::cancelCall::new((terms_out(terms),)).abi_encode(),
+        Command::Expire { terms } => call::expireCall::new((terms_out(terms),)).abi_encode(),
+        Command::SubmitResult { terms, result } => {
+            call::submitResultCall::new((terms_out(terms), result_out(result))).abi_encode()
+        }
+        Command::Accept { terms, receipt } => {
+            call::acceptCall::new((terms_out(terms), receipt_out(receipt))).abi_encode()
+        }
+        Command::Settle { terms, receipt } => {
+            call::settleCall::new((terms_out(terms), receipt_out(receipt))).abi_encode()
+        }
+        Command::Dispute { terms } => call::disputeCall::new((terms_out(terms),)).abi_encode(),
+        Command::Rule { terms, receipt, verdict } => {
+            call::ruleCall::new((terms_out(terms), receipt_out(receipt), u8::from(*verdict))).abi_encode()
+        }
+        Command::Lapse { terms, receipt } => {
+            call::lapseCall::new((terms_out(terms), receipt_out(receipt))).abi_encode()
+        }
+        Command::RetryCallback { terms, receipt } => {
+            call::retryCallbackCall::new((terms_out(terms), receipt_out(receipt))).abi_encode()
+        }
+        Command::SettleBatch { entries } => {
+            call::settleBatchCall::new((entries.iter().map(entry_out).collect(),)).abi_encode()
+        }
+        Command::Multicall { calls } => call::multicallCall::new((calls.iter().map(call_data).collect(),)).abi_encode(),
+        Command::PublishSpec { spec } => call::publishSpecCall::new((spec.clone(),)).abi_encode(),
+        Command::Announce { url } => call::announceCall::new((url.clone(),)).abi_encode(),
+    };
+    data.into()
+}
+
+// Events ------------------------------------------------------------------------------------------------------------------
+
+/// The event that a log of the market is.
+///
+/// # Errors
+/// When it is none of the protocol's.
+pub fn event(log: &LogData) -> Result<Event, Unreadable> {
+    let happening =
+        Happening::decode_raw_log(log.topics(), &log.data).map_err(|error| Unreadable::new("a log", error))?;
+    Ok(match happening {
+        Happening::Deposited(e) => Event::Deposited { account: e.account, amount: amount(e.amount)? },
+        Happening::Withdrawn(e) => Event::Withdrawn { account: e.account, to: e.to, amount: amount(e.amount)? },
+        Happening::JobOpened(e) => Event::JobOpened { job: JobId(e.jobId), terms: terms_in(e.terms)?, spec: e.spec },
+        Happening::JobLocked(e) => {
+            Event::JobLocked { job: JobId(e.jobId), provider: e.provider, price: amount(e.price)? }
+        }
+        Happening::ResultSubmitted(e) => {
+            Event::ResultSubmitted { job: JobId(e.jobId), provider: e.provider, result: result_in(e.result) }
+        }
+        Happening::JobDisputed(e) => Event::JobDisputed { job: JobId(e.jobId) },
+        Happening::JobSettled(e) => Event::JobSettled {
+            job: JobId(e.jobId),
+            provider: e.provider,
+            price: amount(e.price)?,
+            reason: variant::<Reason>(e.reason)?,
+        },
+        Happening::JobCancelled(e) => Event::JobCancelled { job: JobId(e.jobId), reason: variant::<Reason>(e.reason)? },
+        Happening::JobSlashed(e) => Event::JobSlashed {
+            job: JobId(e.jobId),
+            provider: e.provider,
+            to_client: amount(e.toClient)?,
+            to_arbiter: amount(e.toArbiter)?,
+            to_burn: amount(e.toBurn)?,
+            reason: variant::<Reason>(e.reason)?,
+        },
+        Happening::JobVoided(e) => Event::JobVoided {
+            job: JobId(e.jobId),
+            provider: e.provider,
+            price: amount(e.price)?,
+            reason: variant::<Reason>(e.reason)?,
+        },
+        Happening::CallbackDelivered(e) => Event::CallbackDelivered { job: JobId(e.jobId) },
+        Happening::CallbackFailed(e) => Event::CallbackFailed { job: JobId(e.jobId) },
+        Happening::BatchSettled(e) => Event::BatchSettled {
+            job: JobId(e.jobId),
+            client: e.client,
+            provider: e.provider,
+            price: amount(e.price)?,
+            output: e.output,
+        },
+        Happening::BatchSkipped(e) => Event::BatchSkipped { job: JobId(e.jobId), why: e.why.0 },
+        Happening::SaltsRevoked(e) => Event::SaltsRevoked { client: e.client, salts: e.salts },
+        Happening::SpecPublished(e) => Event::SpecPublished { spec: e.spec, data: e.data },
+        Happening::Announced(e) => Event::Announced { party: e.party, url: e.url },
+    })
+}
+
+// Errors ------------------------------------------------------------------------------------------------------------------
+
+/// What the data of a revert says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revert {
+    /// The protocol refuses.
+    Rejected(Rejection),
+    /// Less gas was left than a callback or a wallet was promised.
+    InsufficientGas {
+        /** What was left. */
+        left: u64,
+        /** What was needed. */
+        needed: u64,
+    },
+    /// It is none of the market's errors: a panic, or another contract's.
+    Unknown(String),
+}
+
+/// Reads the data of a revert.
+#[must_use]
+pub fn revert(data: &[u8]) -> Revert {
+    let Ok(failure) = Failure::abi_decode(data) else {
+        let text = alloy::sol_types::decode_revert_reason(data);
+        return Revert::Unknown(text.unwrap_or_else(|| format!("with the data {}", Bytes::copy_from_slice(data))));
+    };
+    rejection(failure).unwrap_or_else(|error| Revert::Unknown(error.to_string()))
+}
+
+fn rejection(failure: Failure) -> Result<Revert, Unreadable> {
+    Ok(Revert::Rejected(match failure {
+        Failure::InsufficientGas(e) => {
+            return Ok(Revert::InsufficientGas { left: e.left.saturating_to(), needed: e.needed.saturating_to() });
+        }
+        Failure::Reentered(_) => Rejection::Reentered,
+        Failure::BadTerms(e) => Rejection::BadTerms(variant::<TermsFault>(e.fault)?),
+        Failure::UnknownJob(e) => Rejection::UnknownJob(JobId(e.jobId)),
+        Failure::SaltSpent(e) => Rejection::SaltSpent { client: e.client, salt: e.salt },
+        Failure::WrongState(e) => Rejection::WrongState { job: JobId(e.jobId), found: variant::<Status>(e.found)? },
+        Failure::WrongSender(e) => Rejection::WrongSender { sender: e.sender, wanted: e.wanted },
+        Failure::TooEarly(e) => Rejection::TooEarly { time: time(e.time), from: time(e.from) },
+        Failure::TooLate(e) => Rejection::TooLate { time: time(e.time), until: time(e.until) },
+        Failure::SpecTooLarge(e) => Rejection::SpecTooLarge(e.size.saturating_to()),
+        Failure::SpecMismatch(e) => Rejection::SpecMismatch { found: e.found, wanted: e.wanted },
+        Failure::InvalidProvider(_) => Rejection::InvalidProvider,
+        Failure::PriceOutOfRange(e) => Rejection::PriceOutOfRange {
+            price: amount(e.price)?,
+            min_price: amount(e.minPrice)?,
+            max_price: amount(e.maxPrice)?,
+        },
+        Failure::InlineTooLarge(e) => Rejection::InlineTooLarge(e.size.saturating_to()),
+        Failure::ReceiptMismatch(e) => Rejection::ReceiptMismatch(JobId(e.jobId)),
+        Failure::UrlTooLarge(e) => Rejection::UrlTooLarge(e.size.saturating_to()),
+        Failure::TooMany(e) => Rejection::TooMany(e.count.saturating_to()),
+        Failure::InvalidRecipient(_) => Rejection::InvalidRecipient,
+        Failure::WrongChain(e) => Rejection::WrongChain(e.chainId.saturating_to()),
+        Failure::BadSignature(e) => Rejection::BadSignature(e.client),
+        Failure::InsufficientBalance(e) => Rejection::InsufficientBalance {
+            account: e.account,
+            balance: amount(e.balance)?,
+            needed: amount(e.needed)?,
+        },
+        Failure::TransferFailed(e) => Rejection::TransferFailed(e.to),
+    }))
+}
+
+// Views -------------------------------------------------------------------------------------------------------------------
+
+/// The settings of a deployment, with those that only matter on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// What the protocol knows.
+    pub settings: Settings,
+    /// Gas that must remain beside a callback, or a wallet's check of a signature.
+    pub callback_reserve: u32,
+    /// Gas given to an ERC-1271 wallet.
+    pub signature_gas: u32,
+}
+
+/// A view of the contract: its call data, and how its answer is read.
+pub struct View<T> {
+    /// Call data.
+    pub data: Data,
+    read: fn(&[u8]) -> Result<T, Unreadable>,
+}
+
+impl<T> View<T> {
+    /// Reads the returned data.
+    ///
+    /// # Errors
+    /// When it is not what the view returns.
+    pub fn read(&self, returned: &[u8]) -> Result<T, Unreadable> {
+        (self.read)(returned)
+    }
+}
+
+fn returned<C: SolCall>(data: &[u8]) -> Result<C::Return, Unreadable> {
+    C::abi_decode_returns(data).map_err(|error| Unreadable::new(C::SIGNATURE, error))
+}
+
+/// `settings()`.
+#[must_use]
+pub fn settings() -> View<Deployment> {
+    View {
+        data: LotaMarket::settingsCall {}.abi_encode().into(),
+        read: |data| {
+            let settings = returned::<LotaMarket::settingsCall>(data)?;
+            Ok(Deployment {
+                settings: Settings { min_window: settings.minWindow, max_callback_gas: settings.maxCallbackGas },
+                callback_reserve: settings.callbackReserve,
+                signature_gas: settings.signatureGas,
+            })
+        },
+    }
+}
+
+/// `jobIdOf(terms)`.
+#[must_use]
+pub fn job_id_of(terms: &Terms) -> View<JobId> {
+    View {
+        data: LotaMarket::jobIdOfCall::new((terms_out(terms),)).abi_encode().into(),
+        read: |data| returned::<LotaMarket::jobIdOfCall>(data).map(JobId),
+    }
+}
+
+/// `receiptDigest(receipt)`.
+#[must_use]
+pub fn receipt_digest(receipt: &Receipt) -> View<FixedBytes<26>> {
+    View {
+        data: LotaMarket::receiptDigestCall::new((receipt_out(receipt),)).abi_encode().into(),
+        read: |data| returned::<LotaMarket::receiptDigestCall>(data),
+    }
+}
+
+/// `balanceOf(account)`.
+#[must_use]
+pub fn balance_of(account: lota_market::Address) -> View<AttoFil> {
+    View {
+        data: LotaMarket::balanceOfCall::new((account,)).abi_encode().into(),
+        read: |data| amount(returned::<LotaMarket::balanceOfCall>(data)?),
+    }
+}
+
+/// `isSpent(client, salt)`.
+#[must_use]
+pub fn is_spent(client: lota_market::Address, salt: lota_market::U256) -> View<bool> {
+    View {
+        data: LotaMarket::isSpentCall::new((client, salt)).abi_encode().into(),
+        read: |data| returned::<LotaMarket::isSpentCall>(data),
+    }
+}
+
+/// `dealOf(job)`.
+#[must_use]
+pub fn deal_of(job: JobId) -> View<StoredDeal> {
+    View {
+        data: LotaMarket::dealOfCall::new((job.0,)).abi_encode().into(),
+        read: |data| {
+            let deal = returned::<LotaMarket::dealOfCall>(data)?;
+            Ok(StoredDeal {
+                status: variant::<Status>(deal.status)?,
+                reason: variant::<Reason>(deal.reason)?,
+                callback_pending: deal.callbackPending,
+                since: Time(deal.since),
+                provider: deal.provider,
+                price: amount(deal.price)?,
+                receipt: deal.receipt,
+            })
+        },
+    }
+}
+
+/// The bytecode that deploys a market with these settings.
+#[must_use]
+pub fn deployment(deployment: &Deployment) -> Data {
+    use alloy::sol_types::SolConstructor;
+    let fixed = ILotaMarket::Settings {
+        minWindow: deployment.settings.min_window,
+        maxCallbackGas: deployment.settings.max_callback_gas,
+        callbackReserve: deployment.callback_reserve,
+        signatureGas: deployment.signature_gas,
+    };
+    let mut code = LotaMarket::BYTECODE.to_vec();
+    code.extend(LotaMarket::constructorCall { fixedSettings: fixed }.abi_encode());
+    code.into()
+}

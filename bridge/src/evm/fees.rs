@@ -1,0 +1,170 @@
+//! What a command costs on the chain: gas and fees.
+
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::eip2718::{Decodable2718, Encodable2718};
+use alloy::primitives::TxKind;
+use alloy::signers::SignerSync;
+use lota_market::{
+    Address, AttoFil, Bytes, U256,
+    model::{Command, Terms},
+};
+
+use super::{
+    rpc::{Rpc, Trouble},
+    shared::Shared,
+};
+use crate::{PrivateKeySigner, journal::Attempt};
+
+/// Fees per unit of gas, in attoFIL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Price {
+    pub max_fee: u128,
+    pub max_tip: u128,
+}
+
+impl Price {
+    /// What the chain asks now, with room for the base fee to double.
+    pub(super) async fn now(rpc: &Rpc) -> Result<Self, Trouble> {
+        let latest = rpc.named_block("latest").await?;
+        let tip = rpc.tip().await?;
+        let fee = match latest.base_fee_per_gas {
+            Some(base) => base.saturating_mul(U256::from(2)).saturating_add(tip),
+            None => rpc.gas_price().await?,
+        };
+        let max_fee = fee.saturating_to::<u128>();
+        Ok(Self { max_fee, max_tip: tip.saturating_to::<u128>().min(max_fee) })
+    }
+
+    /// Enough to replace a transaction that offers this: nodes ask for a quarter more (Lotus) or a tenth (Ethereum's).
+    const fn raised(self) -> Self {
+        const fn raise(fee: u128) -> u128 {
+            fee.saturating_add(fee / 4).saturating_add(1)
+        }
+        Self { max_fee: raise(self.max_fee), max_tip: raise(self.max_tip) }
+    }
+
+    /// What replaces a transaction that offers `before`: what the chain asks now, but enough more.
+    pub(super) fn replacing(self, before: &Attempt) -> Self {
+        let least = Self { max_fee: before.max_fee, max_tip: before.max_tip }.raised();
+        let max_fee = self.max_fee.max(least.max_fee);
+        Self { max_fee, max_tip: self.max_tip.max(least.max_tip).min(max_fee) }
+    }
+}
+
+/// A quarter more.
+const fn with_margin(gas: u64) -> u64 {
+    gas.saturating_add(gas / 4)
+}
+
+/// What must be left to pass on `gas` to a callee (EIP-150 passes on at most 63/64), and `reserve` beside it.
+const fn to_pass_on(gas: u32, reserve: u32) -> u64 {
+    gas as u64 + gas as u64 / 63 + 1 + reserve as u64
+}
+
+/// Terms whose client may be called back by a command.
+fn ends_with_callback(command: &Command) -> Option<&Terms> {
+    match command {
+        Command::Cancel { terms }
+        | Command::Expire { terms }
+        | Command::Accept { terms, .. }
+        | Command::Settle { terms, .. }
+        | Command::Rule { terms, .. }
+        | Command::Lapse { terms, .. }
+        | Command::RetryCallback { terms, .. } => (terms.callback_gas > 0).then_some(terms),
+        _ => None,
+    }
+}
+
+/// Clients whose signatures a command carries.
+fn signers(command: &Command) -> Vec<Address> {
+    match command {
+        Command::OpenSigned { terms, .. } | Command::OpenSignedAndLock { terms, .. } => vec![terms.client],
+        Command::SettleBatch { entries } => entries.iter().map(|entry| entry.terms.client).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A command and, if it is a multicall, those within it.
+fn steps(command: &Command) -> Vec<&Command> {
+    let mut steps = vec![command];
+    let mut index = 0;
+    while let Some(step) = steps.get(index) {
+        if let Command::Multicall { calls } = step {
+            steps.extend(calls);
+        }
+        index += 1;
+    }
+    steps
+}
+
+/// The gas limit of a command whose estimate is known: a quarter more, and what the market must have left to call others.
+/// Estimates contain what a callee used, not what it was promised, and FEVM's do not search past a guard that reverts.
+pub(super) async fn limit(shared: &Shared, command: &Command, estimate: u64) -> Result<u64, Trouble> {
+    let deployment = &shared.deployment;
+    let steps = steps(command);
+    let callbacks = steps.iter().filter_map(|step| ends_with_callback(step));
+    let mut promised = callbacks.map(|terms| to_pass_on(terms.callback_gas, deployment.callback_reserve)).max();
+    let mut clients: Vec<_> = steps.iter().flat_map(|step| signers(step)).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    for client in clients {
+        // Accounts sign by themselves; a wallet is asked, with gas.
+        if !shared.rpc.code(client).await?.is_empty() {
+            promised = promised.max(Some(to_pass_on(deployment.signature_gas, deployment.callback_reserve)));
+            break;
+        }
+    }
+    Ok(with_margin(estimate).saturating_add(promised.unwrap_or_default()))
+}
+
+/// A transaction that is to be signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub chain_id: u64,
+    pub nonce: u64,
+    pub gas: u64,
+    pub to: Address,
+    pub value: U256,
+    pub data: Bytes,
+}
+
+impl Draft {
+    /// Signs it with fees.
+    pub(super) fn sign(&self, signer: &PrivateKeySigner, price: Price) -> Result<Attempt, alloy::signers::Error> {
+        let transaction = TxEip1559 {
+            chain_id: self.chain_id,
+            nonce: self.nonce,
+            gas_limit: self.gas,
+            max_fee_per_gas: price.max_fee,
+            max_priority_fee_per_gas: price.max_tip,
+            to: TxKind::Call(self.to),
+            value: self.value,
+            access_list: Default::default(),
+            input: self.data.clone(),
+        };
+        let signature = signer.sign_hash_sync(&transaction.signature_hash())?;
+        let signed = transaction.into_signed(signature);
+        let raw = TxEnvelope::from(signed.clone()).encoded_2718();
+        Ok(Attempt { hash: *signed.hash(), raw: raw.into(), max_fee: price.max_fee, max_tip: price.max_tip })
+    }
+
+    /// Reads a signed version back; `None` when it is none of ours.
+    pub(super) fn of(attempt: &Attempt) -> Option<Self> {
+        let envelope = TxEnvelope::decode_2718(&mut attempt.raw.as_ref()).ok()?;
+        let transaction = envelope.as_eip1559()?.tx();
+        Some(Self {
+            chain_id: transaction.chain_id,
+            nonce: transaction.nonce,
+            gas: transaction.gas_limit,
+            to: *transaction.to.to()?,
+            value: transaction.value,
+            data: transaction.input.clone(),
+        })
+    }
+
+    /// The most it can cost.
+    pub(super) fn cost(&self, max_fee: u128) -> AttoFil {
+        let fees = u128::from(self.gas).saturating_mul(max_fee);
+        AttoFil(self.value.saturating_to::<u128>().saturating_add(fees))
+    }
+}

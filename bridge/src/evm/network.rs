@@ -1,0 +1,133 @@
+//! Chains, and how they are talked to.
+
+use std::time::Duration;
+
+use lota_market::Address;
+
+/// From when on a block counts as settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finality {
+    /// With this many blocks (on Filecoin: epochs) above it. On Filecoin 900 is the classic bound; 0 takes every block at
+    /// once.
+    Depth(u64),
+    /// What the node calls `safe`.
+    Safe,
+    /// What the node calls `finalized` (on Filecoin with F3: a few epochs).
+    Finalized,
+}
+
+/// A chain with what is known about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its name.
+    pub name: &'static str,
+    /// Its id (EIP-155).
+    pub chain_id: u64,
+    /// When its blocks count as settled.
+    pub finality: Finality,
+    /// How often to look for news.
+    pub poll: Duration,
+    /// How long a transaction may wait before it is replaced by one with a higher fee.
+    pub patience: Duration,
+}
+
+impl Network {
+    /// Filecoin's main network.
+    pub const FILECOIN: Self = Self {
+        name: "filecoin",
+        chain_id: 314,
+        finality: Finality::Depth(10),
+        poll: Duration::from_secs(10),
+        patience: Duration::from_secs(300),
+    };
+    /// Filecoin's test network.
+    pub const CALIBRATION: Self = Self { name: "calibration", chain_id: 314_159, ..Self::FILECOIN };
+    /// A Filecoin network on this computer.
+    pub const FILECOIN_LOCAL: Self = Self {
+        name: "filecoin-local",
+        chain_id: 31_415_926,
+        finality: Finality::Depth(2),
+        poll: Duration::from_secs(1),
+        patience: Duration::from_secs(60),
+    };
+    /// Anvil or Hardhat on this computer.
+    pub const DEVELOPMENT: Self = Self {
+        name: "development",
+        chain_id: 31_337,
+        finality: Finality::Depth(0),
+        poll: Duration::from_millis(250),
+        patience: Duration::from_secs(10),
+    };
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::FILECOIN, Self::CALIBRATION, Self::FILECOIN_LOCAL, Self::DEVELOPMENT];
+
+    /// The network of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|network| network.name == name)
+    }
+
+    /// The network with that chain id.
+    #[must_use]
+    pub fn with_chain_id(chain_id: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|network| network.chain_id == chain_id)
+    }
+}
+
+/// What a party pays for gas, in attoFIL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fees {
+    /// The most per unit of gas; nothing is sent while more would be needed.
+    pub max_fee: Option<u128>,
+    /// How long a transaction may wait before it is replaced by one with a higher fee.
+    pub patience: Duration,
+    /// After so long what is in no block is broadcast again, in case it was dropped.
+    pub repeat: Duration,
+}
+
+/// How a market on a chain is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// URL of a node's JSON-RPC: http, https, ws or wss.
+    pub url: String,
+    /// The chain's id; the node must serve this chain.
+    pub chain_id: u64,
+    /// The market's contract.
+    pub contract: Address,
+    /// The block with which reading begins: that of the contract's deployment, or 0.
+    pub first_block: u64,
+    /// When blocks count as settled.
+    pub finality: Finality,
+    /// The most blocks that are asked for at once; halved when the node refuses. Filecoin nodes allow 2,880.
+    pub max_range: u64,
+    /// How many settled blocks are read again every time, in case the node that answered was behind.
+    pub look_back: u64,
+    /// How often to look for news.
+    pub poll: Duration,
+    /// How long to wait for one answer.
+    pub timeout: Duration,
+    /// What gas may cost.
+    pub fees: Fees,
+}
+
+/// Epochs of a day: the most that Filecoin nodes search for logs in one call.
+pub const MAX_RANGE: u64 = 2_880;
+
+impl Config {
+    /// The usual settings for a network.
+    #[must_use]
+    pub fn new(network: &Network, url: impl Into<String>, contract: Address) -> Self {
+        Self {
+            url: url.into(),
+            chain_id: network.chain_id,
+            contract,
+            first_block: 0,
+            finality: network.finality,
+            max_range: MAX_RANGE,
+            look_back: 10,
+            poll: network.poll,
+            timeout: Duration::from_secs(30),
+            fees: Fees { max_fee: None, patience: network.patience, repeat: Duration::from_secs(30) },
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! One reader of the market's log on a chain.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use lota_market::{B256, Time};
+use tokio::sync::watch;
+
+use super::{
+    bindings,
+    rpc::{Header, Log, MAX_RESULTS, Refusal, Trouble},
+    shared::Shared,
+    trail::Trail,
+};
+use crate::{
+    journal::Checkpoint,
+    transport::{Cursor, Head, TransportError, Update, UpdateStream},
+};
+
+/// The most events that are taken into memory at once, roughly: ranges that hold more are made smaller.
+const PAGE: usize = 1_000;
+
+/// After so many answers a range is tried again that was refused before.
+const TRUST: u32 = 32;
+
+/// The market's logs of one block.
+#[derive(Debug)]
+struct Logs {
+    hash: B256,
+    logs: Vec<Log>,
+}
+
+impl Logs {
+    fn count(&self) -> u32 {
+        // Bounded by what one answer holds.
+        self.logs.len() as u32
+    }
+}
+
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    wakes: watch::Receiver<u64>,
+    /// Right after what was queued last; what was queued is yielded before anything else is read.
+    position: Option<Cursor>,
+    /// The first block that may hold something new.
+    next: u64,
+    /// From this block on the trail has every block with events.
+    dense_from: u64,
+    trail: Trail,
+    loaded: bool,
+    /// The end of the trail that the journal has.
+    kept: Option<Checkpoint>,
+    range: u64,
+    /// What the range may grow to: what the node has not refused lately.
+    ceiling: u64,
+    /// Ranges that were answered since the last refusal.
+    answered: u32,
+    queue: VecDeque<Update>,
+    announced: Option<Update>,
+    failures: u32,
+    pause: Option<Duration>,
+    ended: bool,
+}
+
+/// Why a step did not get anywhere.
+enum Stop {
+    Trouble(Trouble),
+    Error(TransportError),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<TransportError> for Stop {
+    fn from(error: TransportError) -> Self {
+        Self::Error(error)
+    }
+}
+
+pub(super) fn updates(shared: Arc<Shared>, from: Option<Cursor>) -> UpdateStream {
+    let reader = Reader::new(shared, from);
+    stream::unfold(reader, |mut reader| async move { reader.next().await.map(|update| (update, reader)) }).boxed()
+}
+
+/// Whether a refusal may mean that a smaller range would do.
+fn is_too_much(refusal: &Refusal) -> bool {
+    const WORDS: [&str; 9] =
+        ["range", "limit", "too many", "too large", "more than", "exceed", "size", "timed out", "timeout"];
+    let text = refusal.message.to_ascii_lowercase();
+    refusal.code == 413 || WORDS.iter().any(|word| text.contains(word))
+}
+
+impl Reader {
+    fn new(shared: Arc<Shared>, from: Option<Cursor>) -> Self {
+        let next = from.map_or(shared.config.first_block, |from| from.block);
+        Self {
+            wakes: shared.wakes(),
+            position: from,
+            next,
+            dense_from: next,
+            trail: Trail::default(),
+            loaded: false,
+            range: shared.config.max_range.max(1),
+            ceiling: shared.config.max_range.max(1),
+            answered: 0,
+            kept: None,
+            queue: VecDeque::new(),
+            announced: None,
+            failures: 0,
+            pause: None,
+            ended: false,
+            shared,
+        }
+    }
+
+    async fn next(&mut self) -> Option<Result<Update, TransportError>> {
+        loop {
+            if let Some(update) = self.queue.pop_front() {
+                return Some(Ok(update));
+            }
+            if self.ended {
+                return None;
+            }
+            if let Some(pause) = self.pause.take() {
+                self.shared.pause(&mut self.wakes, pause).await;
+            }
+            self.wakes.mark_unchanged();
+            let error = match self.step().await {
+                Ok(()) => {
+                    self.failures = 0;
+                    continue;
+                }
+                Err(Stop::Trouble(trouble)) => {
+                    let asked = if let Trouble::Down(_, asked) = &trouble { *asked } else { None };
+                    self.failures = self.failures.saturating_add(1);
+                    self.pause = Some(self.shared.pause_after(self.failures, asked));
+                    trouble.into()
+                }
+                Err(Stop::Error(error)) => error,
+            };
+            self.ended = !error.is_temporary();
+            return Some(Err(error));
+        }
+    }
+
+    /// Reads some more into the queue, or finds that there is nothing and sets a pause.
+    async fn step(&mut self) -> Result<(), Stop> {
+        if self.failures > 0 {
+            // Whoever answers again may be somebody else.
+            self.shared.check_chain().await?;
+        }
+        self.load().await?;
+        let latest = self.shared.rpc.named_block("latest").await?;
+        let settled = self.shared.settled(&latest).await?;
+        if let Some(anchor) = self.anchor().filter(|anchor| anchor.block > latest.number()) {
+            return self.shorter(&latest, anchor).await;
+        }
+        let Some((page, from, to)) = self.read(settled.number()).await? else { return Ok(()) };
+        // After the logs: if the chain changed under them, this or the next step sees it.
+        if let Some(anchor) = self.anchor()
+            && !self.shared.is_canonical(anchor.block, anchor.hash).await?
+        {
+            return self.back_below(anchor.block).await;
+        }
+        if let Some(block) = self.compare(&page, from, to)? {
+            return self.back_below(block).await;
+        }
+        self.take(page).await?;
+        let reached = if to == settled.number() { Some(settled) } else { self.shared.rpc.block_at(to).await? };
+        if let Some(header) = reached.filter(|_| to >= self.next) {
+            let events = self.trail.find(to).filter(|point| point.hash == header.hash).map_or(0, |point| point.events);
+            self.trail.push(to, header.hash, events);
+        }
+        self.next = self.next.max(to + 1);
+        if to == settled.number() {
+            self.announce(&settled, &latest);
+        }
+        self.keep().await
+    }
+
+    /// The newest block that what was read rests on.
+    fn anchor(&self) -> Option<Checkpoint> {
+        let position = self.position.map(|at| Checkpoint { block: at.block, hash: at.block_hash, events: at.index });
+        let last = self.trail.points().last().copied();
+        last.into_iter().chain(position).max_by_key(|point| point.block)
+    }
+
+    async fn load(&mut self) -> Result<(), Stop> {
+        if !self.loaded {
+            if let Some(position) = &self.position {
+                let points = self.shared.journal.checkpoints(self.shared.key()).await.map_err(storage)?;
+                self.trail = Trail::up_to(points, position);
+            }
+            self.loaded = true;
+        }
+        Ok(())
+    }
+
+    /// Writes the trail down, before anything is yielded that rests on it.
+    async fn keep(&mut self) -> Result<(), Stop> {
+        let end = self.trail.points().last().copied();
+        if self.kept != end {
+            let (journal, market) = (&self.shared.journal, self.shared.key());
+            journal.put_checkpoints(market, self.trail.points()).await.map_err(storage)?;
+            self.kept = end;
+        }
+        Ok(())
+    }
+
+    /// The chain ends below what was read: this node is behind, or what was read is gone.
+    async fn shorter(&mut self, latest: &Header, anchor: Checkpoint) -> Result<(), Stop> {
+        let highest = self.trail.points().iter().rev().find(|point| point.block <= latest.number()).copied();
+        if let Some(point) = highest
+            && !self.shared.is_canonical(point.block, point.hash).await?
+        {
+            return self.back_below(point.block).await;
+        }
+        let (found, read) = (latest.number(), anchor.block);
+        Err(Trouble::down(format!("the node is behind: it is at block {found}, and block {read} was read before"))
+            .into())
+    }
+
+    /// Reads the logs of the next range, of some blocks before it, and groups them. `None` when the node asked for less.
+    async fn read(&mut self, settled: u64) -> Result<Option<(BTreeMap<u64, Logs>, u64, u64)>, Stop> {
+        let look_back = self.shared.config.look_back.min(self.range / 2);
+        let from = self.next.saturating_sub(look_back).max(self.dense_from.min(self.next));
+        let to = settled.min(self.next.saturating_add(self.range - look_back - 1));
+        if from > to {
+            return Ok(Some((BTreeMap::new(), from, to)));
+        }
+        let refused = match self.shared.rpc.logs(self.shared.config.contract, from, to).await {
+            Ok(logs) if logs.len() < MAX_RESULTS || from == to => {
+                self.accepted(logs.len());
+                return Ok(Some((group(logs)?, from, to)));
+            }
+            Ok(_) => Refusal { code: 0, message: format!("{MAX_RESULTS} results or more"), data: None },
+            Err(Trouble::Refused(refusal)) if is_too_much(&refusal) => refusal,
+            Err(trouble) => return Err(trouble.into()),
+        };
+        if from == to {
+            return Err(Trouble::Refused(refused).into());
+        }
+        self.range = ((to - from).div_ceil(2)).max(1);
+        (self.ceiling, self.answered) = (self.range, 0);
+        tracing::debug!(
+            range = self.range,
+            message = refused.message,
+            "the node refuses a range of logs; it is halved"
+        );
+        Ok(None)
+    }
+
+    /// Chooses the next range after one that was answered.
+    fn accepted(&mut self, logs: usize) {
+        self.answered += 1;
+        if self.answered >= TRUST {
+            self.answered = 0;
+            self.ceiling = self.ceiling.saturating_mul(2).min(self.shared.config.max_range.max(1));
+        }
+        let range = if logs > PAGE { self.range / 2 } else { self.range.saturating_mul(2) };
+        self.range = range.clamp(1, self.ceiling);
+    }
+
+    /// Compares what is read again with what was read before; a block from which on everything must be read again.
+    fn compare(&self, page: &BTreeMap<u64, Logs>, from: u64, to: u64) -> Result<Option<u64>, Trouble> {
+        for block in from..self.next.min(to + 1) {
+            let known = self.trail.find(block);
+            match (page.get(&block), known) {
+                (None, None) => {}
+                (None, Some(known)) if known.events == 0 => {}
+                (None, Some(_)) => {
+                    return Err(Trouble::down(format!("the node's logs of block {block} are incomplete")));
+                }
+                (Some(found), Some(known)) if found.hash == known.hash && found.count() <= known.events => {
+                    if found.count() < known.events {
+                        return Err(Trouble::down(format!("the node's logs of block {block} are incomplete")));
+                    }
+                }
+                (Some(_), _) => return Ok(Some(block)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Queues what is new in a page.
+    async fn take(&mut self, page: BTreeMap<u64, Logs>) -> Result<(), Stop> {
+        let mut fresh = Vec::new();
+        let half_read = self.position.filter(|position| position.block >= self.next && position.index > 0);
+        if let Some(position) = half_read
+            && page
+                .get(&position.block)
+                .is_none_or(|found| found.hash != position.block_hash || found.count() < position.index)
+        {
+            return Err(Trouble::down(format!("the node's logs of block {} are incomplete", position.block)).into());
+        }
+        for (block, Logs { hash, logs }) in page.into_iter().filter(|(block, _)| *block >= self.next) {
+            let time = match logs.first().and_then(Log::timestamp) {
+                Some(time) => time,
+                None => match self.shared.rpc.block_with_hash(hash).await? {
+                    Some(header) => header.timestamp(),
+                    None => return Err(Trouble::down(format!("the node does not know block {hash} any more")).into()),
+                },
+            };
+            let skip = self.position.filter(|position| position.block == block).map_or(0, |position| position.index);
+            let events = logs.len() as u32;
+            for (index, log) in logs.into_iter().enumerate().skip(skip as usize) {
+                let event =
+                    bindings::event(&log.content()).map_err(|error| TransportError::Malformed(error.to_string()))?;
+                let cursor = Cursor { block, block_hash: hash, index: index as u32 + 1 };
+                let transaction = log.transaction_hash;
+                fresh.push(Update::Event { cursor, time: Time(time), transaction, event });
+            }
+            self.trail.push(block, hash, events);
+        }
+        if let Some(Update::Event { cursor, .. }) = fresh.last() {
+            self.position = Some(*cursor);
+            self.announced = None;
+        }
+        self.queue.extend(fresh);
+        Ok(())
+    }
+
+    /// Queues the head if it says anything new, and a pause before the next step.
+    fn announce(&mut self, settled: &Header, latest: &Header) {
+        let events = self.trail.find(settled.number()).map_or(0, |point| point.events);
+        let cursor = Cursor { block: settled.number(), block_hash: settled.hash, index: events };
+        let at = Head { block: latest.number(), hash: latest.hash, time: Time(latest.timestamp()) };
+        // A node's notion of what is settled may go back a little; what was told stays told.
+        let cursor = self.position.filter(|position| position.is_above(Some(&cursor))).unwrap_or(cursor);
+        let head = Update::Head { cursor, latest: at };
+        if self.announced.as_ref() != Some(&head) {
+            self.position = Some(cursor);
+            self.announced = Some(head.clone());
+            self.queue.push_back(head);
+        }
+        self.pause = Some(self.shared.config.poll);
+    }
+
+    /// Goes back to the highest block below `bad` that is still on the chain.
+    async fn back_below(&mut self, bad: u64) -> Result<(), Stop> {
+        let points = self.trail.points();
+        let points = &points[..points.partition_point(|point| point.block < bad)];
+        // Points of one fork: those that hold come first.
+        let (mut low, mut high) = (0, points.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let Some(point) = points.get(middle) else { break };
+            if self.shared.is_canonical(point.block, point.hash).await? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let holds = low.checked_sub(1).and_then(|index| points.get(index)).copied();
+        let to = holds.map(|point| Cursor { block: point.block, block_hash: point.hash, index: point.events });
+        self.trail.cut(holds.map(|point| point.block));
+        self.next = holds.map_or(self.shared.config.first_block, |point| point.block + 1);
+        self.dense_from = self.dense_from.min(self.next);
+        self.announced = None;
+        if let Some(position) = self.position.filter(|position| position.is_above(to.as_ref())) {
+            tracing::info!(from = %position, to = ?to, "the chain was reorganised");
+            self.position = to;
+            self.queue.push_back(Update::Rewind { to });
+        }
+        self.keep().await
+    }
+}
+
+fn storage(error: crate::JournalError) -> TransportError {
+    TransportError::Storage(error.to_string())
+}
+
+/// Logs by their blocks; they come in order.
+fn group(logs: Vec<Log>) -> Result<BTreeMap<u64, Logs>, Trouble> {
+    let mut blocks = BTreeMap::new();
+    for log in logs {
+        let (number, hash) = (log.block(), log.block_hash);
+        let block = blocks.entry(number).or_insert_with(|| Logs { hash, logs: Vec::new() });
+        if block.hash != hash {
+            return Err(Trouble::down(format!("the node's logs of block {number} are from two forks")));
+        }
+        block.logs.push(log);
+    }
+    Ok(blocks)
+}

@@ -1,0 +1,434 @@
+//! A node's JSON-RPC, as little of it as is needed, and what can go wrong with it.
+//!
+//! Answers are read field by field into types of ours: nodes differ in what else they send.
+
+use std::{borrow::Cow, time::Duration};
+
+use alloy::{
+    primitives::{LogData, U64},
+    rpc::client::{ClientBuilder, RpcClient},
+    rpc::json_rpc::{ErrorPayload, RpcError, RpcRecv, RpcSend},
+    transports::{TransportError as AlloyError, TransportErrorKind, ws::WsConnect},
+};
+use lota_market::{Address, B256, Bytes, U256};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, broadcast};
+
+use super::bindings::{self, Revert, View};
+use crate::transport::TransportError;
+
+/// The most logs that are taken of one answer; Filecoin nodes give no more, and an answer as full as that may be cut off.
+pub const MAX_RESULTS: usize = 10_000;
+/// The longest text of a node that is passed on.
+const MAX_TEXT: usize = 500;
+
+/// What is wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// No answer: later, perhaps not before so long.
+    Down(String, Option<Duration>),
+    /// The node answers that it will not.
+    Refused(Refusal),
+    /// The answer makes no sense.
+    Nonsense(String),
+}
+
+/// A node's error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub code: i64,
+    pub message: String,
+    /// Data of a revert, wherever the node put it.
+    pub data: Option<Bytes>,
+}
+
+impl Trouble {
+    pub(super) fn down(text: impl Into<String>) -> Self {
+        Self::Down(text.into(), None)
+    }
+}
+
+impl From<Trouble> for TransportError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Down(text, _) => Self::Unavailable(text),
+            Trouble::Refused(refusal) => {
+                Self::Unavailable(format!("the node refuses: {} (code {})", refusal.message, refusal.code))
+            }
+            Trouble::Nonsense(text) => Self::Malformed(text),
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Data of a revert that a node wrote into its message: Lotus' `revert reason=[0x…]`.
+fn hex_within(message: &str) -> Option<Bytes> {
+    message.match_indices("0x").find_map(|(start, _)| {
+        let digits = message[start + 2..].split(|c: char| !c.is_ascii_hexdigit()).next()?;
+        let data: Bytes = digits.parse().ok()?;
+        (data.len() >= 4 && !matches!(bindings::revert(&data), Revert::Unknown(_))).then_some(data)
+    })
+}
+
+fn hex_of(value: &Value) -> Option<Bytes> {
+    match value {
+        Value::String(text) => text.parse().ok().or_else(|| hex_within(text)),
+        Value::Object(fields) => fields.values().find_map(hex_of),
+        _ => None,
+    }
+}
+
+fn refusal(payload: &ErrorPayload) -> Refusal {
+    let data = payload.data.as_ref().and_then(|data| serde_json::from_str(data.get()).ok());
+    Refusal {
+        code: payload.code,
+        message: shortened(&payload.message),
+        data: data.as_ref().and_then(hex_of).or_else(|| hex_within(&payload.message)),
+    }
+}
+
+fn answered(payload: &ErrorPayload) -> Trouble {
+    if payload.is_retry_err() {
+        Trouble::down(format!("the node asks for patience: {}", shortened(&payload.message)))
+    } else {
+        Trouble::Refused(refusal(payload))
+    }
+}
+
+/// Lotus sends its errors with an HTTP status of failure.
+fn http_trouble(status: u16, body: &str, retry_after: Option<Duration>) -> Trouble {
+    #[derive(Deserialize)]
+    struct Envelope {
+        error: ErrorPayload,
+    }
+    if status == 429 {
+        return Trouble::Down("the node answers too many requests (HTTP 429)".into(), retry_after);
+    }
+    if let Ok(envelope) = serde_json::from_str::<Envelope>(body) {
+        return answered(&envelope.error);
+    }
+    let text = format!("the node answers HTTP {status}: {}", shortened(body.trim()));
+    if status == 413 {
+        return Trouble::Refused(Refusal { code: i64::from(status), message: text, data: None });
+    }
+    Trouble::Down(text, retry_after)
+}
+
+fn trouble(error: AlloyError) -> Trouble {
+    match error {
+        RpcError::ErrorResp(payload) => answered(&payload),
+        RpcError::Transport(TransportErrorKind::HttpError(error)) => http_trouble(error.status, &error.body, None),
+        RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter { error, retry_after }) => {
+            http_trouble(error.status, &error.body, Some(retry_after))
+        }
+        RpcError::Transport(other) => Trouble::down(shortened(&chain_of(&other))),
+        RpcError::DeserError { err, text } => {
+            Trouble::Nonsense(format!("{err} in the node's answer `{}`", shortened(&text)))
+        }
+        other => Trouble::Nonsense(shortened(&other.to_string())),
+    }
+}
+
+/// An error and its causes in one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A block, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Header {
+    number: U64,
+    pub hash: B256,
+    timestamp: U64,
+    #[serde(default)]
+    pub base_fee_per_gas: Option<U256>,
+}
+
+impl Header {
+    pub(super) fn number(&self) -> u64 {
+        self.number.to()
+    }
+
+    pub(super) fn timestamp(&self) -> u64 {
+        self.timestamp.to()
+    }
+}
+
+/// A log of the market.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Log {
+    pub address: Address,
+    topics: Vec<B256>,
+    data: Bytes,
+    block_number: U64,
+    pub block_hash: B256,
+    #[serde(default)]
+    block_timestamp: Option<U64>,
+    pub transaction_hash: B256,
+    log_index: U64,
+    #[serde(default)]
+    removed: bool,
+}
+
+impl Log {
+    pub(super) fn block(&self) -> u64 {
+        self.block_number.to()
+    }
+
+    pub(super) fn index(&self) -> u64 {
+        self.log_index.to()
+    }
+
+    pub(super) fn timestamp(&self) -> Option<u64> {
+        self.block_timestamp.map(|time| time.to())
+    }
+
+    pub(super) fn content(&self) -> LogData {
+        LogData::new_unchecked(self.topics.clone(), self.data.clone())
+    }
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Receipt {
+    status: U64,
+    block_number: U64,
+    pub block_hash: B256,
+    pub transaction_hash: B256,
+    pub logs: Vec<Log>,
+}
+
+impl Receipt {
+    pub(super) fn succeeded(&self) -> bool {
+        !self.status.is_zero()
+    }
+
+    pub(super) fn block(&self) -> u64 {
+        self.block_number.to()
+    }
+}
+
+/// A call that is tried out or estimated.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub from: Address,
+    pub to: Address,
+    pub value: U256,
+    pub data: Bytes,
+}
+
+impl Call {
+    fn json(&self) -> Value {
+        json!({ "from": self.from, "to": self.to, "value": self.value, "data": self.data })
+    }
+}
+
+fn quantity(number: u64) -> String {
+    format!("{number:#x}")
+}
+
+/// A connection to a node, made when it is needed and made again when it is lost.
+#[derive(Debug)]
+pub(super) struct Rpc {
+    url: String,
+    timeout: Duration,
+    client: Mutex<Option<RpcClient>>,
+}
+
+impl Rpc {
+    pub(super) fn new(url: String, timeout: Duration) -> Self {
+        Self { url, timeout, client: Mutex::new(None) }
+    }
+
+    /// Whether the node can wake us up.
+    pub(super) fn is_websocket(&self) -> bool {
+        self.url.starts_with("ws://") || self.url.starts_with("wss://")
+    }
+
+    async fn client(&self) -> Result<RpcClient, Trouble> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = &*kept {
+            return Ok(client.clone());
+        }
+        let client = if self.is_websocket() {
+            // The wrapper's own reconnection is kept short: calls that wait for it would hide that the node is away.
+            let connect = WsConnect::new(&self.url).with_max_retries(2).with_retry_interval(Duration::from_millis(200));
+            let connected = tokio::time::timeout(self.timeout, ClientBuilder::default().ws(connect)).await;
+            connected.map_err(|_| self.silent())?.map_err(trouble)?
+        } else {
+            let url =
+                self.url.parse().map_err(|error| Trouble::Nonsense(format!("`{}` is no URL: {error}", self.url)))?;
+            ClientBuilder::default().http(url)
+        };
+        *kept = Some(client.clone());
+        Ok(client)
+    }
+
+    fn silent(&self) -> Trouble {
+        Trouble::down(format!("the node does not answer within {} s", self.timeout.as_secs_f32()))
+    }
+
+    async fn lost(&self, error: &AlloyError) {
+        if matches!(error, RpcError::Transport(TransportErrorKind::BackendGone)) {
+            self.client.lock().await.take();
+        }
+    }
+
+    async fn request<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, Trouble> {
+        let client = self.client().await?;
+        let call = client.request(Cow::Borrowed(method), params);
+        match tokio::time::timeout(self.timeout, call).await {
+            Err(_) => Err(self.silent()),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                self.lost(&error).await;
+                Err(trouble(error))
+            }
+        }
+    }
+
+    /// Receives something whenever there is a new block; `None` where the node cannot tell.
+    pub(super) async fn new_heads(&self) -> Result<Option<Heads>, Trouble> {
+        if !self.is_websocket() {
+            return Ok(None);
+        }
+        let id: B256 = self.request("eth_subscribe", ("newHeads",)).await?;
+        let client = self.client().await?;
+        let subscription = client.get_raw_subscription(id).await;
+        Ok(Some(Heads { subscription, _client: client }))
+    }
+
+    pub(super) async fn chain_id(&self) -> Result<u64, Trouble> {
+        self.request::<_, U64>("eth_chainId", ()).await.map(|id| id.to())
+    }
+
+    pub(super) async fn code(&self, account: Address) -> Result<Bytes, Trouble> {
+        self.request("eth_getCode", (account, "latest")).await
+    }
+
+    async fn block(&self, which: &str) -> Result<Option<Header>, Trouble> {
+        self.request("eth_getBlockByNumber", (which, false)).await
+    }
+
+    /// The block that the node gives a name to: `latest`, `safe`, `finalized`.
+    pub(super) async fn named_block(&self, tag: &'static str) -> Result<Header, Trouble> {
+        self.block(tag).await?.ok_or_else(|| Trouble::down(format!("the node knows no {tag} block yet")))
+    }
+
+    /// The block with a number; `None` when there is none: not yet, or never (a Filecoin epoch without blocks).
+    pub(super) async fn block_at(&self, number: u64) -> Result<Option<Header>, Trouble> {
+        match self.block(&quantity(number)).await {
+            Err(Trouble::Refused(refusal))
+                if refusal.code == 12
+                    || refusal.message.contains("null round")
+                    || refusal.message.contains("future epoch") =>
+            {
+                Ok(None)
+            }
+            // Some nodes answer an epoch without blocks with the one before it.
+            other => Ok(other?.filter(|header| header.number() == number)),
+        }
+    }
+
+    pub(super) async fn block_with_hash(&self, hash: B256) -> Result<Option<Header>, Trouble> {
+        self.request("eth_getBlockByHash", (hash, false)).await
+    }
+
+    async fn filtered(&self, filter: Value) -> Result<Vec<Log>, Trouble> {
+        let mut logs: Vec<Log> = self.request("eth_getLogs", (filter,)).await?;
+        logs.retain(|log| !log.removed);
+        logs.sort_unstable_by_key(|log| (log.block(), log.index()));
+        Ok(logs)
+    }
+
+    /// The contract's logs in a range of blocks, both ends included, in order.
+    pub(super) async fn logs(&self, contract: Address, from: u64, to: u64) -> Result<Vec<Log>, Trouble> {
+        let filter = json!({ "address": contract, "fromBlock": quantity(from), "toBlock": quantity(to) });
+        self.filtered(filter).await
+    }
+
+    /// The contract's logs in one block, in order.
+    pub(super) async fn logs_of(&self, contract: Address, block_hash: B256) -> Result<Vec<Log>, Trouble> {
+        self.filtered(json!({ "address": contract, "blockHash": block_hash })).await
+    }
+
+    pub(super) async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, Trouble> {
+        self.request("eth_getTransactionReceipt", (transaction,)).await
+    }
+
+    pub(super) async fn balance(&self, account: Address) -> Result<U256, Trouble> {
+        self.request("eth_getBalance", (account, "latest")).await
+    }
+
+    /// How many transactions of an account are in blocks up to `block`, or up to the newest one.
+    pub(super) async fn count(&self, account: Address, block: Option<u64>) -> Result<u64, Trouble> {
+        let block = block.map_or_else(|| "latest".to_owned(), quantity);
+        self.request::<_, U64>("eth_getTransactionCount", (account, block)).await.map(|count| count.to())
+    }
+
+    /// The same with what waits in the node's pool.
+    pub(super) async fn pending_count(&self, account: Address) -> Result<u64, Trouble> {
+        self.request::<_, U64>("eth_getTransactionCount", (account, "pending")).await.map(|count| count.to())
+    }
+
+    pub(super) async fn tip(&self) -> Result<U256, Trouble> {
+        self.request("eth_maxPriorityFeePerGas", ()).await
+    }
+
+    pub(super) async fn gas_price(&self) -> Result<U256, Trouble> {
+        self.request("eth_gasPrice", ()).await
+    }
+
+    pub(super) async fn estimate(&self, call: &Call) -> Result<u64, Trouble> {
+        self.request::<_, U64>("eth_estimateGas", (call.json(),)).await.map(|gas| gas.to())
+    }
+
+    /// Tries a call out on the state after a block.
+    pub(super) async fn call_at(&self, call: &Call, block: u64) -> Result<Bytes, Trouble> {
+        self.request("eth_call", (call.json(), quantity(block))).await
+    }
+
+    /// Reads a view of the contract in the newest block.
+    pub(super) async fn view<T>(&self, contract: Address, view: View<T>) -> Result<T, Trouble> {
+        let call = json!({ "to": contract, "data": view.data });
+        let returned: Bytes = self.request("eth_call", (call, "latest")).await?;
+        view.read(&returned).map_err(|error| Trouble::Nonsense(error.to_string()))
+    }
+
+    pub(super) async fn send_raw(&self, raw: &Bytes) -> Result<B256, Trouble> {
+        self.request("eth_sendRawTransaction", (raw,)).await
+    }
+}
+
+/// A subscription to new blocks: a hint that it is worth looking.
+pub(super) struct Heads {
+    subscription: alloy::pubsub::RawSubscription,
+    _client: RpcClient,
+}
+
+impl Heads {
+    /// Ready when there is a new block; false when there will be no more news.
+    pub(super) async fn next(&mut self) -> bool {
+        // Hints that were missed are as good as the next one.
+        !matches!(self.subscription.recv().await, Err(broadcast::error::RecvError::Closed))
+    }
+}

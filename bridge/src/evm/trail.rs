@@ -1,0 +1,109 @@
+//! The blocks that a reader saw: the way back when the chain is reorganised.
+
+use lota_market::B256;
+
+use crate::{
+    journal::{Checkpoint, MAX_CHECKPOINTS},
+    transport::Cursor,
+};
+
+/// The newest points, which are never thinned out.
+const DENSE: usize = 64;
+
+/// Points of one fork in the order of their blocks; the further back, the sparser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Trail(Vec<Checkpoint>);
+
+impl Trail {
+    /// What is known of the way to a position.
+    pub(super) fn up_to(mut points: Vec<Checkpoint>, position: &Cursor) -> Self {
+        points.retain(|point| point.block <= position.block);
+        let mut trail = Self(points);
+        if trail.find(position.block).is_none_or(|point| point.hash != position.block_hash) {
+            // Another fork's: nothing is known.
+            trail.0.clear();
+        }
+        trail
+    }
+
+    pub(super) fn points(&self) -> &[Checkpoint] {
+        &self.0
+    }
+
+    pub(super) fn find(&self, block: u64) -> Option<&Checkpoint> {
+        let index = self.0.binary_search_by_key(&block, |point| point.block).ok()?;
+        self.0.get(index)
+    }
+
+    /// Adds the newest point, or what is new about it.
+    pub(super) fn push(&mut self, block: u64, hash: B256, events: u32) {
+        self.cut(block.checked_sub(1));
+        self.0.push(Checkpoint { block, hash, events });
+        if self.0.len() > MAX_CHECKPOINTS {
+            let old = self.0.len() - DENSE;
+            let mut index = 0;
+            self.0.retain(|_| {
+                index += 1;
+                index > old || index % 2 == 1
+            });
+        }
+    }
+
+    /// Forgets the points above a block.
+    pub(super) fn cut(&mut self, above: Option<u64>) {
+        let keep = above.map_or(0, |above| self.0.partition_point(|point| point.block <= above));
+        self.0.truncate(keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(block: u64) -> B256 {
+        B256::from(alloy::primitives::U256::from(block + 1))
+    }
+
+    fn long(blocks: u64) -> Trail {
+        let mut trail = Trail::default();
+        (0..blocks).for_each(|block| trail.push(block, hash(block), 1));
+        trail
+    }
+
+    #[test]
+    fn a_trail_is_bounded_dense_near_its_end_and_reaches_its_beginning() {
+        let trail = long(100_000);
+        assert!(trail.points().len() <= MAX_CHECKPOINTS);
+        assert_eq!(trail.points().first().map(|point| point.block), Some(0));
+        for block in 100_000 - DENSE as u64 + 1..100_000 {
+            assert_eq!(trail.find(block).map(|point| point.hash), Some(hash(block)), "{block}");
+        }
+        assert!(trail.points().is_sorted_by_key(|point| point.block));
+        // No gap is much larger than the distance to the end.
+        for pair in trail.points().windows(2) {
+            assert!(pair[1].block - pair[0].block <= (100_000 - pair[0].block).max(1), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_block_again_replaces_what_was_known() {
+        let mut trail = long(10);
+        trail.push(9, hash(9), 5);
+        assert_eq!(trail.points().len(), 10);
+        assert_eq!(trail.find(9).map(|point| point.events), Some(5));
+        trail.cut(Some(4));
+        assert_eq!(trail.points().last().map(|point| point.block), Some(4));
+        trail.cut(None);
+        assert!(trail.points().is_empty());
+    }
+
+    #[test]
+    fn the_trail_of_another_fork_is_no_trail() {
+        let points = long(10).points().to_vec();
+        let position = Cursor { block: 7, block_hash: hash(7), index: 1 };
+        assert_eq!(Trail::up_to(points.clone(), &position), long(8));
+        let elsewhere = Cursor { block_hash: hash(70), ..position };
+        assert_eq!(Trail::up_to(points.clone(), &elsewhere), Trail::default());
+        assert_eq!(Trail::up_to(points, &Cursor { block: 12, ..position }), Trail::default());
+    }
+}

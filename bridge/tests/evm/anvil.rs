@@ -1,0 +1,113 @@
+//! A development chain of our own for each test.
+
+use std::{path::Path, process::Stdio, sync::OnceLock};
+
+use lota_market::Address;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// The chain id of a local Filecoin network.
+pub(crate) const CHAIN_ID: u64 = 31_415_926;
+
+/// Where the pinned anvil is; the script installs it into a cache the first time.
+fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts/scripts/install");
+        let output = std::process::Command::new(install).stderr(Stdio::inherit()).output().expect("the script runs");
+        assert!(output.status.success(), "anvil cannot be installed; contracts/scripts/install says why");
+        format!("{}/anvil", String::from_utf8_lossy(&output.stdout).trim())
+    })
+}
+
+/// A running chain; it ends with the test.
+pub(crate) struct Anvil {
+    _process: Child,
+    address: String,
+    http: reqwest::Client,
+}
+
+impl Anvil {
+    pub(crate) async fn spawn() -> Self {
+        let chain_id = CHAIN_ID.to_string();
+        let mut process = Command::new(program())
+            .args(["--port", "0", "--chain-id", &chain_id, "--hardfork", "cancun", "--accounts", "2"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("anvil starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
+        let address = loop {
+            let line = lines.next_line().await.expect("it can be read").expect("anvil says where it listens");
+            if let Some(address) = line.strip_prefix("Listening on ") {
+                break address.to_owned();
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { _process: process, address, http: reqwest::Client::new() }
+    }
+
+    pub(crate) fn http_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn ws_url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// Calls a method.
+    pub(crate) async fn call(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = self.http.post(self.http_url()).json(&request).send().await.expect("anvil answers");
+        let mut answer: Value = answer.json().await.expect("anvil answers in JSON");
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        answer["result"].take()
+    }
+
+    /// Number of the newest block.
+    pub(crate) async fn height(&self) -> u64 {
+        number(&self.call("eth_blockNumber", json!([])).await)
+    }
+
+    pub(crate) async fn mine(&self, blocks: u64) {
+        self.call("anvil_mine", json!([format!("{blocks:#x}")])).await;
+    }
+
+    pub(crate) async fn automine(&self, on: bool) {
+        self.call("evm_setAutomine", json!([on])).await;
+    }
+
+    pub(crate) async fn set_balance(&self, account: Address, atto: u128) {
+        self.call("anvil_setBalance", json!([account, format!("{atto:#x}")])).await;
+    }
+
+    /// Deploys code with an account of anvil's.
+    pub(crate) async fn deploy(&self, code: &[u8]) -> Address {
+        let accounts = self.call("eth_accounts", json!([])).await;
+        let code = lota_market::Bytes::copy_from_slice(code);
+        let sent = self.call("eth_sendTransaction", json!([{ "from": accounts[0], "data": code }])).await;
+        loop {
+            let receipt = self.call("eth_getTransactionReceipt", json!([sent])).await;
+            if !receipt.is_null() {
+                return serde_json::from_value(receipt["contractAddress"].clone()).expect("it is deployed");
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Drops the blocks above `block` and puts more empty ones in their place.
+    pub(crate) async fn fork_above(&self, block: u64) {
+        let dropped = self.height().await - block;
+        self.call("anvil_rollback", json!([dropped])).await;
+        self.mine(dropped + 2).await;
+    }
+}
+
+/// Reads a quantity.
+pub(crate) fn number(value: &Value) -> u64 {
+    let text = value.as_str().expect("a quantity");
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a quantity")
+}

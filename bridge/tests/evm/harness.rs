@@ -1,0 +1,122 @@
+//! A market on a chain of its own, behind a node that behaves like Lotus or reached by websocket.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lota_bridge::{
+    Cursor, PrivateKeySigner, Transport,
+    conformance::Harness,
+    evm::{
+        Config, EvmTransport, Finality, Network,
+        bindings::{self, Deployment},
+    },
+    journal::MemoryJournal,
+};
+use lota_market::{Address, model::Settings, money::FIL};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    anvil::Anvil,
+    lotus::{Fault, Lotus, block_of},
+};
+
+/// How a node is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// HTTP, through the proxy that behaves like Lotus.
+    Lotus,
+    /// The development chain's websocket.
+    Websocket,
+}
+
+pub(crate) struct OnChain {
+    pub(crate) anvil: Anvil,
+    pub(crate) lotus: Lotus,
+    pub(crate) market: Address,
+    via: Via,
+    depth: u64,
+    journals: Mutex<HashMap<String, MemoryJournal>>,
+}
+
+pub(crate) fn signer(name: &str) -> PrivateKeySigner {
+    PrivateKeySigner::from_slice(&Sha256::digest(name)).expect("a valid key")
+}
+
+impl OnChain {
+    pub(crate) async fn begin(via: Via, depth: u64) -> Self {
+        let anvil = Anvil::spawn().await;
+        let lotus = Lotus::in_front_of(anvil.http_url()).await;
+        let code = bindings::deployment(&Deployment {
+            settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
+            callback_reserve: 50_000,
+            signature_gas: 100_000,
+        });
+        let market = anvil.deploy(&code).await;
+        Self { anvil, lotus, market, via, depth, journals: Mutex::default() }
+    }
+
+    pub(crate) fn journal(&self, name: &str) -> MemoryJournal {
+        self.journals.lock().expect("no panic").entry(name.to_owned()).or_default().clone()
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let url = match self.via {
+            Via::Lotus => self.lotus.url(),
+            Via::Websocket => self.anvil.ws_url(),
+        };
+        Config {
+            finality: Finality::Depth(self.depth),
+            poll: Duration::from_millis(if self.via == Via::Lotus { 40 } else { 2_000 }),
+            timeout: Duration::from_secs(20),
+            ..Config::new(&Network::FILECOIN_LOCAL, url, self.market)
+        }
+    }
+
+    /// A party's transport with settings of the test's own.
+    pub(crate) async fn connect_with(&self, name: &str, config: Config) -> EvmTransport {
+        let journal = self.journal(name);
+        EvmTransport::connect(config, signer(name), Arc::new(journal)).await.expect("the market is there")
+    }
+
+    pub(crate) async fn fund(&self, name: &str) {
+        self.anvil.set_balance(signer(name).address(), 1_000 * FIL).await;
+    }
+}
+
+#[async_trait]
+impl Harness for OnChain {
+    async fn connect(&self, name: &str) -> Arc<dyn Transport> {
+        let is_new = !self.journals.lock().expect("no panic").contains_key(name);
+        if is_new {
+            self.fund(name).await;
+        }
+        Arc::new(self.connect_with(name, self.config()).await)
+    }
+
+    async fn advance(&self, seconds: u64) {
+        self.anvil.call("evm_increaseTime", serde_json::json!([seconds])).await;
+        self.anvil.mine(1).await;
+    }
+
+    async fn confirm(&self) {
+        self.anvil.mine(self.depth + 1).await;
+    }
+
+    async fn fork_after(&self, position: Cursor) {
+        let block = match self.via {
+            Via::Lotus => block_of(position.block).expect("a position is in a block"),
+            Via::Websocket => position.block,
+        };
+        self.anvil.fork_above(block).await;
+    }
+
+    async fn cut(&self) {
+        self.lotus.next("*", [Fault::Down, Fault::Down, Fault::Down]);
+    }
+
+    async fn restart(&self) {}
+}

@@ -1,0 +1,230 @@
+//! Nodes that are wrong, absent, slow, stingy or behind.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use lota_bridge::{
+    Transport, TransportError, Update, UpdateStream,
+    conformance::{Harness, Party},
+    evm::{Config, EvmTransport},
+    journal::MemoryJournal,
+};
+use lota_market::{Address, model::Command};
+use serde_json::json;
+
+use crate::{
+    anvil::CHAIN_ID,
+    harness::{OnChain, Via, signer},
+    lotus::Fault,
+};
+
+async fn connect(config: Config) -> Result<EvmTransport, TransportError> {
+    EvmTransport::connect(config, signer("party"), Arc::new(MemoryJournal::default())).await
+}
+
+fn announcements(count: usize) -> Command {
+    Command::Multicall { calls: vec![Command::Announce { url: "https://one.example".into() }; count] }
+}
+
+/// The next update that is none of these errors; the errors before it.
+async fn next(updates: &mut UpdateStream) -> (Update, Vec<TransportError>) {
+    let mut errors = Vec::new();
+    loop {
+        match updates.next().await.expect("the stream goes on") {
+            Ok(update) => return (update, errors),
+            Err(error) => errors.push(error),
+        }
+    }
+}
+
+/// Reads that many events; nothing may be undone.
+async fn read_events(updates: &mut UpdateStream, count: usize) -> Vec<TransportError> {
+    let (mut found, mut all) = (0, Vec::new());
+    while found < count {
+        let (update, errors) = next(updates).await;
+        all.extend(errors);
+        match update {
+            Update::Event { .. } => found += 1,
+            Update::Head { .. } => {}
+            Update::Rewind { to } => panic!("a rewind to {to:?}"),
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn connecting_to_something_else_says_what_was_found() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let config = chain.config();
+
+    let mainnet = Config { chain_id: 314, ..config.clone() };
+    assert_eq!(connect(mainnet).await.err(), Some(TransportError::WrongChain { wanted: 314, found: CHAIN_ID }));
+
+    let nobody = Config { contract: Address::repeat_byte(0x77), ..config.clone() };
+    let error = connect(nobody).await.expect_err("there is nothing");
+    assert!(matches!(error, TransportError::NoMarket { .. }) && error.to_string().contains("no contract"), "{error}");
+
+    let other = chain.anvil.deploy(&[0x60, 0x01, 0x80, 0x5f, 0x53, 0x5f, 0xf3]).await;
+    let error = connect(Config { contract: other, ..config.clone() }).await.expect_err("it is no market");
+    assert!(matches!(error, TransportError::NoMarket { .. }), "{error}");
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let closed = format!("http://{}", listener.local_addr().expect("it is bound"));
+    drop(listener);
+    for url in [closed.clone(), closed.replace("http", "ws")] {
+        let error = connect(Config { url, ..config.clone() }).await.expect_err("nobody listens");
+        assert!(error.is_temporary(), "{error}");
+    }
+    let error = connect(Config { url: "no url".into(), ..config }).await.expect_err("it is no URL");
+    assert!(!error.is_temporary() && error.to_string().contains("`no url` is no URL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_that_becomes_another_chains_ends_the_stream() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    let mut updates = party.transport.updates(None);
+    next(&mut updates).await;
+    chain.lotus.always("eth_chainId", Some(Fault::Instead(json!("0x13a"))));
+    chain.lotus.next("eth_getLogs", [Fault::Down]);
+    let mut errors = updates.filter_map(async |update| update.err()).collect::<Vec<_>>().await;
+    assert_eq!(errors.pop(), Some(TransportError::WrongChain { wanted: CHAIN_ID, found: 314 }));
+    assert!(errors.iter().all(TransportError::is_temporary), "{errors:?}");
+}
+
+#[tokio::test]
+async fn ranges_are_halved_until_the_node_takes_them() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    for _ in 0..4 {
+        party.send(announcements(3)).await;
+        chain.anvil.mine(40).await;
+    }
+    for (range, results) in [(5, 10_000), (2_880, 5), (0, 3)] {
+        chain.lotus.limit(range, results);
+        let mut updates = party.transport.updates(None);
+        assert_eq!(read_events(&mut updates, 12).await, [], "range {range}, results {results}");
+        let (update, _) = next(&mut updates).await;
+        assert!(matches!(update, Update::Head { .. }));
+    }
+    // Three in one block, and the node gives two: no range is small enough.
+    chain.lotus.limit(2_880, 2);
+    let mut updates = party.transport.updates(None);
+    let error = updates.next().await.expect("it goes on").expect_err("it cannot be read");
+    assert!(error.is_temporary() && error.to_string().contains("too many results"), "{error}");
+    chain.lotus.limit(2_880, 10_000);
+    read_events(&mut updates, 12).await;
+}
+
+#[tokio::test]
+async fn no_range_is_larger_than_filecoins_nodes_allow() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    chain.anvil.mine(5_000).await;
+    party.send(announcements(1)).await;
+    let mut updates = party.transport.updates(None);
+    assert_eq!(read_events(&mut updates, 1).await, []);
+    assert!(chain.lotus.widest() < 2_880, "{}", chain.lotus.widest());
+    assert!(chain.lotus.calls("eth_getLogs") < 20, "long ranges are used");
+    assert_eq!(chain.lotus.calls("eth_newFilter"), 0);
+}
+
+#[tokio::test]
+async fn a_node_that_is_away_busy_or_slow_is_asked_again() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    let config = Config { timeout: Duration::from_millis(500), ..chain.config() };
+    let reader = chain.connect_with("reader", config).await;
+    let mut updates = reader.updates(None);
+    next(&mut updates).await;
+    for (fault, words) in [
+        (Fault::Down, "HTTP 503"),
+        (Fault::TooMany { retry_after: Some(1) }, "too many requests"),
+        (Fault::TooMany { retry_after: None }, "too many requests"),
+        (Fault::Slow(Duration::from_secs(5)), "does not answer within"),
+        (Fault::Error { code: -32_005, message: "daily request count exceeded".into() }, "daily request count"),
+        (Fault::Error { code: 1, message: "something odd".into() }, "something odd"),
+    ] {
+        chain.lotus.next("eth_getLogs", [fault]);
+        while chain.lotus.left("eth_getLogs") > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if let Some(Some(Err(error))) = futures::FutureExt::now_or_never(updates.next()) {
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+        party.send(announcements(1)).await;
+        read_events(&mut updates, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_is_not_a_reorganisation() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    chain.anvil.mine(40).await;
+    party.send(announcements(1)).await;
+    let mut updates = party.transport.updates(None);
+    read_events(&mut updates, 1).await;
+    next(&mut updates).await;
+    chain.lotus.fall_behind(20);
+    let error = updates.next().await.expect("it goes on").expect_err("the node is behind");
+    assert!(error.is_temporary() && error.to_string().contains("the node is behind"), "{error}");
+    chain.lotus.fall_behind(0);
+    party.send(announcements(1)).await;
+    read_events(&mut updates, 1).await;
+}
+
+#[tokio::test]
+async fn logs_that_a_lagging_node_left_out_are_read_later() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    let mut updates = party.transport.updates(None);
+    next(&mut updates).await;
+    chain.lotus.next("eth_getLogs", vec![Fault::Instead(json!([])); 2]);
+    party.send(announcements(2)).await;
+    let mut found = 0;
+    while found < 2 {
+        match next(&mut updates).await.0 {
+            Update::Event { .. } => found += 1,
+            // Nothing was yielded that is undone: at most heads.
+            Update::Rewind { .. } | Update::Head { .. } => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reorganisation_above_the_settled_blocks_is_not_seen() {
+    let chain = OnChain::begin(Via::Lotus, 6).await;
+    let party = Party::connect(&chain, "party").await;
+    party.send(announcements(1)).await;
+    chain.anvil.mine(10).await;
+    let mut updates = party.transport.updates(None);
+    read_events(&mut updates, 1).await;
+    chain.anvil.call("anvil_reorg", json!([4, []])).await;
+    party.send(announcements(1)).await;
+    chain.confirm().await;
+    chain.anvil.mine(10).await;
+    read_events(&mut updates, 1).await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_that_keeps_the_height_is_seen() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    chain.anvil.mine(5).await;
+    let mut updates = party.transport.updates(None);
+    next(&mut updates).await;
+    party.send(announcements(2)).await;
+    read_events(&mut updates, 2).await;
+    let before = chain.anvil.height().await;
+    chain.anvil.call("anvil_reorg", json!([1, []])).await;
+    assert_eq!(chain.anvil.height().await, before);
+    loop {
+        if let (Update::Rewind { to }, _) = next(&mut updates).await {
+            assert!(to.is_some());
+            break;
+        }
+    }
+    party.send(announcements(1)).await;
+    read_events(&mut updates, 1).await;
+}

@@ -1,0 +1,342 @@
+//! Transactions that are dropped, stuck, replaced, reverted, refused, unaffordable, or whose answers are lost.
+
+use std::{sync::Arc, time::Duration};
+
+use lota_bridge::{
+    Journal, Landed, SubmitError, Transport,
+    conformance::{Harness, Party},
+    evm::{Config, EvmTransport, Fees},
+    journal::{Account, Outcome, Sending},
+};
+use lota_market::{
+    AttoFil, B256, Bytes,
+    agent::EffectKey,
+    model::{Command, Event, Rejection, Status},
+    money::FIL,
+};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::{
+    anvil::{CHAIN_ID, number},
+    harness::{OnChain, Via, signer},
+    lotus::Fault,
+};
+
+const NAME: &str = "sender";
+
+fn announce(url: &str) -> Command {
+    Command::Announce { url: url.into() }
+}
+
+fn key(name: &str) -> EffectKey {
+    EffectKey::named(name)
+}
+
+fn account() -> Account {
+    Account { chain_id: CHAIN_ID, address: signer(NAME).address() }
+}
+
+async fn chain() -> OnChain {
+    let chain = OnChain::begin(Via::Lotus, 1).await;
+    chain.fund(NAME).await;
+    chain
+}
+
+async fn connect(chain: &OnChain, patience: Duration, repeat: Duration) -> Arc<EvmTransport> {
+    let fees = Fees { max_fee: None, patience, repeat };
+    Arc::new(chain.connect_with(NAME, Config { fees, ..chain.config() }).await)
+}
+
+const NEVER: Duration = Duration::from_secs(3_600);
+
+/// Submits in the background.
+fn submit(transport: &Arc<EvmTransport>, name: &str, command: &Command) -> JoinHandle<Result<Landed, SubmitError>> {
+    let (transport, key, command) = (transport.clone(), key(name), command.clone());
+    tokio::spawn(async move { transport.submit(&key, &command, AttoFil::ZERO).await })
+}
+
+async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = found().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What the journal knows of a key.
+async fn written(chain: &OnChain, name: &str) -> Option<Sending> {
+    chain.journal(NAME).find(account(), &key(name)).await.expect("it reads")
+}
+
+/// Waits until a transaction is in the node's pool.
+async fn pooled(chain: &OnChain, hash: B256) {
+    until(async || {
+        let found = chain.anvil.call("eth_getTransactionByHash", json!([hash])).await;
+        (!found.is_null()).then_some(())
+    })
+    .await;
+}
+
+/// The hash of the first version, once it is in the pool.
+async fn first_version(chain: &OnChain, name: &str) -> B256 {
+    let sending = until(async || written(chain, name).await).await;
+    pooled(chain, sending.attempts[0].hash).await;
+    sending.attempts[0].hash
+}
+
+/// How often the account's announcements are on the chain.
+async fn on_chain(chain: &OnChain, url: &str) -> usize {
+    let filter = json!({ "address": chain.market, "fromBlock": "0x0", "toBlock": "latest" });
+    let logs = chain.anvil.call("eth_getLogs", json!([filter])).await;
+    let text = Bytes::copy_from_slice(url.as_bytes()).to_string();
+    let is_it = |log: &&serde_json::Value| log["data"].as_str().is_some_and(|data| data.contains(&text[2..]));
+    logs.as_array().expect("a list").iter().filter(is_it).count()
+}
+
+const URL: &str = "https://once.example";
+
+#[tokio::test]
+async fn a_dropped_transaction_is_broadcast_again() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, Duration::from_millis(200)).await;
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    let hash = first_version(&chain, "once").await;
+    chain.anvil.call("anvil_dropTransaction", json!([hash])).await;
+    pooled(&chain, hash).await;
+    chain.anvil.mine(1).await;
+    let landed = landing.await.expect("no panic").expect("it lands");
+    assert_eq!(landed.transaction, hash);
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn a_stuck_transaction_is_replaced_by_one_with_a_higher_fee() {
+    let chain = chain().await;
+    let transport = connect(&chain, Duration::from_millis(200), NEVER).await;
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    let second = submit(&transport, "second", &announce("https://second.example"));
+    let sending = until(async || written(&chain, "once").await.filter(|sending| sending.attempts.len() >= 3)).await;
+    for pair in sending.attempts.windows(2) {
+        assert!(pair[1].max_fee * 4 > pair[0].max_fee * 5, "a quarter more");
+        assert!(pair[1].max_tip * 4 > pair[0].max_tip * 5, "a quarter more");
+    }
+    until(async || written(&chain, "second").await).await;
+    assert_eq!(written(&chain, "second").await.map(|sending| sending.attempts.len()), Some(1), "only the next in line");
+    chain.anvil.automine(true).await;
+    chain.anvil.mine(1).await;
+    let landed = landing.await.expect("no panic").expect("it lands");
+    second.await.expect("no panic").expect("it lands");
+    let sending = written(&chain, "once").await.expect("it is remembered");
+    assert!(sending.attempts.iter().any(|attempt| attempt.hash == landed.transaction));
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+/// A payment of nothing with the party's key, made elsewhere.
+async fn elsewhere(chain: &OnChain, nonce: u64, max_fee: u128) {
+    use alloy::{
+        consensus::{SignableTransaction, TxEip1559, TxEnvelope},
+        eips::eip2718::Encodable2718,
+        primitives::TxKind,
+        signers::SignerSync,
+    };
+    let transaction = TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: max_fee,
+        max_priority_fee_per_gas: max_fee,
+        to: TxKind::Call(signer(NAME).address()),
+        ..TxEip1559::default()
+    };
+    let signature = signer(NAME).sign_hash_sync(&transaction.signature_hash()).expect("the key signs");
+    let raw = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
+    chain.anvil.call("eth_sendRawTransaction", json!([Bytes::from(raw)])).await;
+}
+
+#[tokio::test]
+async fn an_effect_whose_nonce_was_used_elsewhere_is_begun_anew() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    let hash = first_version(&chain, "once").await;
+    elsewhere(&chain, 0, 1_000_000_000_000).await;
+    chain.anvil.automine(true).await;
+    chain.anvil.mine(3).await;
+    let landed = landing.await.expect("no panic").expect("it lands");
+    assert_ne!(landed.transaction, hash);
+    assert_eq!(written(&chain, "once").await.map(|sending| sending.nonce), Some(1));
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn nonces_come_after_those_that_were_used_elsewhere() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.anvil.automine(false).await;
+    elsewhere(&chain, 0, 1_000_000_000_000).await;
+    elsewhere(&chain, 1, 1_000_000_000_000).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    first_version(&chain, "once").await;
+    chain.anvil.mine(1).await;
+    landing.await.expect("no panic").expect("it lands");
+    assert_eq!(written(&chain, "once").await.map(|sending| sending.nonce), Some(2));
+}
+
+#[tokio::test]
+async fn what_was_written_down_and_never_broadcast_is_sent_after_a_restart() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.lotus.always("eth_sendRawTransaction", Some(Fault::Down));
+    let landing = submit(&transport, "once", &announce(URL));
+    let sending = until(async || written(&chain, "once").await).await;
+    landing.abort();
+    let _ = landing.await;
+    drop(transport);
+    assert_eq!(on_chain(&chain, URL).await, 0);
+
+    chain.lotus.always("eth_sendRawTransaction", None);
+    let transport = connect(&chain, NEVER, NEVER).await;
+    until(async || (on_chain(&chain, URL).await > 0).then_some(())).await;
+    let landed = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("it landed by itself");
+    assert_eq!(landed.transaction, sending.attempts[0].hash, "the very bytes that were signed then");
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_does_not_send_twice() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, Duration::from_millis(50)).await;
+    chain.lotus.next("eth_sendRawTransaction", vec![Fault::LoseAnswer; 2]);
+    let landed = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("it lands");
+    assert_eq!(transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await, Ok(landed));
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_goes_away_while_a_transaction_is_on_its_way_is_reported_and_survived() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    first_version(&chain, "once").await;
+    chain.lotus.always("*", Some(Fault::Down));
+    let error = landing.await.expect("no panic").expect_err("nobody knows");
+    assert!(error.is_temporary(), "{error}");
+    chain.anvil.mine(1).await;
+    chain.lotus.always("*", None);
+    let landed = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("it is found");
+    assert_eq!(landed.events, [Event::Announced { party: transport.party(), url: URL.into() }]);
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn too_little_gas_money_is_said_and_sending_resumes_with_more() {
+    let chain = chain().await;
+    let me = signer(NAME).address();
+    chain.anvil.set_balance(me, 1_000).await;
+    let transport = connect(&chain, NEVER, Duration::from_millis(50)).await;
+    let error = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect_err("it cannot be paid");
+    let SubmitError::Unaffordable { account, wallet, needed } = &error else { panic!("{error}") };
+    assert_eq!((*account, *wallet), (me, AttoFil(1_000)));
+    assert!(*needed > AttoFil(1_000) && error.is_temporary());
+    assert_eq!(written(&chain, "once").await, None, "no nonce is used up");
+
+    // The node notices it only when it is sent: the bytes are written down by then.
+    chain.fund(NAME).await;
+    let poor = Fault::Error { code: 2, message: "insufficient funds for gas * price + value".into() };
+    chain.lotus.next("eth_sendRawTransaction", [poor]);
+    let error = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.err();
+    if let Some(error) = error {
+        assert!(matches!(error, SubmitError::Unaffordable { .. }), "{error}");
+    }
+    let landed = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("it lands");
+    assert_eq!(Some(landed.transaction), written(&chain, "once").await.map(|sending| sending.attempts[0].hash));
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_node_never_takes_does_not_block_the_others() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, Duration::from_millis(50)).await;
+    let refusal = Fault::Error { code: 1, message: "message will not be included in a block".into() };
+    chain.lotus.next("eth_sendRawTransaction", vec![refusal; 9]);
+    let error = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect_err("it is not taken");
+    assert!(error.to_string().contains("will not be included"), "{error}");
+    let landed = transport.submit(&key("next"), &announce("https://next.example"), AttoFil::ZERO).await;
+    landed.expect("its nonce's turn came");
+    until(async || written(&chain, "once").await.is_none().then_some(())).await;
+    transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("the key is free");
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn who_loses_a_race_is_told_the_markets_reason() {
+    let chain = chain().await;
+    let client = Party::with_deposit(&chain, "client").await;
+    let terms = client.terms(0).await;
+    let job = client.open(&terms).await;
+    let rivals = [Party::with_deposit(&chain, "first").await, Party::with_deposit(&chain, "second").await];
+    chain.anvil.automine(false).await;
+    let attempts = rivals.map(|rival| {
+        let terms = terms.clone();
+        tokio::spawn(async move {
+            let lock = Command::Lock { terms };
+            (rival.transport.submit(&key("lock"), &lock, AttoFil::ZERO).await, rival)
+        })
+    });
+    until(async || {
+        let status = chain.anvil.call("txpool_status", json!([])).await;
+        (number(&status["pending"]) == 2).then_some(())
+    })
+    .await;
+    chain.anvil.mine(1).await;
+    let mut outcomes = Vec::new();
+    for attempt in attempts {
+        let (outcome, rival) = attempt.await.expect("no panic");
+        outcomes.push((rival.address(), outcome));
+    }
+    let winners: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).collect();
+    assert_eq!(winners.len(), 1, "{outcomes:?}");
+    let loser = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err());
+    let taken = SubmitError::Rejected(Rejection::WrongState { job, found: Status::Locked });
+    assert_eq!(loser, Some(&taken));
+}
+
+#[tokio::test]
+async fn gas_above_the_limit_that_was_set_is_not_paid() {
+    let chain = chain().await;
+    let fees = Fees { max_fee: Some(1), patience: NEVER, repeat: NEVER };
+    let transport = chain.connect_with(NAME, Config { fees, ..chain.config() }).await;
+    let error = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect_err("it is too dear");
+    assert!(error.is_temporary() && error.to_string().contains("the limit is 1"), "{error}");
+    assert_eq!(written(&chain, "once").await, None);
+}
+
+#[tokio::test]
+async fn a_reorganisation_is_repaired_without_anybody_asking() {
+    let chain = chain().await;
+    // Deep enough that the transaction is still watched when it is undone.
+    let chain_depth = Config { finality: lota_bridge::evm::Finality::Depth(20), ..chain.config() };
+    let transport = chain.connect_with(NAME, chain_depth).await;
+    let first =
+        transport.submit(&key("first"), &announce("https://first.example"), AttoFil::ZERO).await.expect("lands");
+    let deposit = Command::Deposit { account: transport.party() };
+    let paid = transport.submit(&key("once"), &deposit, AttoFil(FIL)).await.expect("lands");
+    chain.fork_after(first.cursor).await;
+    until(async || {
+        let balance = transport.balance(transport.party()).await.expect("it reads");
+        (balance == AttoFil(FIL)).then_some(())
+    })
+    .await;
+    let again = transport.submit(&key("once"), &deposit, AttoFil(FIL)).await.expect("it landed");
+    assert_eq!(again.transaction, paid.transaction);
+    assert_ne!(again.cursor, paid.cursor);
+    let outcome = written(&chain, "once").await.map(|sending| sending.outcome);
+    assert!(matches!(outcome, Some(Outcome::Landed { block_hash, .. }) if block_hash == again.cursor.block_hash));
+    assert_eq!(transport.balance(transport.party()).await, Ok(AttoFil(FIL)), "it was paid once");
+}

@@ -160,6 +160,11 @@ impl Party {
         panic!("job {} is not over after five minutes", job.id);
     }
 
+    /// Waits until the job is over, without asking the providers about it.
+    pub async fn wait_quietly(&self, job: &JobSummary) -> JobSummary {
+        self.get(&format!("/v1/jobs/{}/wait?timeout=120&brief=true", job.id)).await.expect("the job is known")
+    }
+
     /// All its money, outside the market and free in it.
     pub async fn money(&self) -> AttoFil {
         let wallet: WalletInfo = self.get("/v1/wallet").await.expect("the wallet is shown");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::{Path, Query, State},
+    response::{IntoResponse as _, Response},
 };
 use lota_market::{
     B256, Time,
@@ -74,13 +75,15 @@ pub(super) struct WaitQuery {
     phase: Option<String>,
     /// Whether to answer on a change of phase at all.
     changes: bool,
+    /// Answer with the summary alone: nobody is asked what they decided.
+    brief: bool,
 }
 
 pub(super) async fn wait(
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(query): Query<WaitQuery>,
-) -> Result<Json<JobDetail>, Failed> {
+) -> Result<Response, Failed> {
     let timeout = Duration::from_secs(query.timeout.unwrap_or(60).min(MAX_WAIT));
     let deadline = tokio::time::Instant::now() + timeout;
     let mut changes = api.inbox.watch();
@@ -99,7 +102,11 @@ pub(super) async fn wait(
             job = now;
         }
     }
-    Ok(Json(detail(&api.shared, &job).await?))
+    Ok(if query.brief {
+        Json(summary(&job)).into_response()
+    } else {
+        Json(detail(&api.shared, &job).await?).into_response()
+    })
 }
 
 /// Whether nothing more is to be waited for: the deal ended and, where this node asked for the job and it was settled, the

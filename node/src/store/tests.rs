@@ -1,0 +1,170 @@
+use lota_bridge::Cursor;
+use lota_market::{
+    Address, AttoFil, B256, Bytes, Time, U256,
+    agent::{Agent, Change, Input, Offer},
+    model::{Event, JobId, Settings, Status, Terms},
+};
+use tempfile::TempDir;
+
+use super::*;
+
+const CLIENT: Address = Address::repeat_byte(1);
+
+async fn store() -> (TempDir, Store) {
+    let folder = TempDir::new().expect("a folder");
+    let store = Store::open(&folder.path().join("node.db")).await.expect("the store opens");
+    (folder, store)
+}
+
+fn terms(number: u64) -> Terms {
+    Terms {
+        client: CLIENT,
+        salt: U256::from(number),
+        spec: B256::ZERO,
+        spec_codec: 0x71,
+        min_price: AttoFil::ZERO,
+        max_price: AttoFil(1_000_000_000),
+        ramp_start: Time(0),
+        ramp_period: 1,
+        lock_by: Time(100),
+        run_for: 10,
+        review_for: 0,
+        rule_for: 0,
+        collateral: AttoFil::ZERO,
+        matcher: Address::ZERO,
+        arbiter: Address::ZERO,
+        callback_gas: 0,
+    }
+}
+
+fn id(number: u64) -> JobId {
+    JobId(B256::from(U256::from(number)))
+}
+
+fn opened(number: u64) -> Event {
+    Event::JobOpened { job: id(number), terms: terms(number), spec: Bytes::from_static(b"no spec") }
+}
+
+fn cursor(block: u64, index: u32) -> Cursor {
+    Cursor { block, block_hash: B256::repeat_byte(7), index }
+}
+
+/// What an agent makes of a job that was opened at a time.
+fn record(number: u64, time: u64) -> Change {
+    let settings = Settings { min_window: 1, max_callback_gas: 0 };
+    let mut agent = Agent::new(Address::repeat_byte(2), settings, Some(Offer::default()));
+    drop(agent.handle(Input::Event { time: Time(time), event: opened(number) }, Time(time)));
+    agent.take_changes().remove(0)
+}
+
+#[tokio::test]
+async fn a_round_that_is_not_committed_leaves_nothing() {
+    let (_folder, store) = store().await;
+    let mut batch = store.begin().await.expect("begins");
+    batch.set_cursor(Some(cursor(1, 1))).await.expect("set");
+    batch.add_event(&cursor(1, 1), Time(5), &opened(1)).await.expect("added");
+    drop(batch);
+    assert_eq!(store.cursor().await.expect("read"), None);
+    assert!(store.events_of(id(1)).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn a_rewind_deletes_what_lies_above_and_names_the_jobs_it_touched() {
+    let (_folder, store) = store().await;
+    let locked = Event::JobLocked { job: id(1), provider: CLIENT, price: AttoFil(1) };
+    let mut batch = store.begin().await.expect("begins");
+    for (at, event) in [(cursor(1, 1), opened(1)), (cursor(1, 2), opened(2)), (cursor(2, 1), locked)] {
+        batch.add_event(&at, Time(5), &event).await.expect("added");
+    }
+    assert_eq!(batch.fold(id(1)).await.expect("folded").map(|view| view.status), Some(Status::Locked));
+    assert_eq!(batch.rewind(Some(cursor(1, 1))).await.expect("rewound"), [id(1), id(2)]);
+    assert_eq!(batch.fold(id(1)).await.expect("folded").map(|view| view.status), Some(Status::Open));
+    assert_eq!(batch.fold(id(2)).await.expect("folded"), None);
+    assert_eq!(batch.rewind(None).await.expect("rewound"), [id(1)]);
+}
+
+#[tokio::test]
+async fn lists_are_paged_in_both_directions_without_gaps() {
+    let (_folder, store) = store().await;
+    let mut batch = store.begin().await.expect("begins");
+    for number in 0..25 {
+        // Several are opened in the same second.
+        batch.save(&record(number, number / 3), number % 2 == 0, Time(9)).await.expect("saved");
+    }
+    batch.commit().await.expect("committed");
+    for (oldest_first, mine, total) in [(false, false, 25), (true, false, 25), (true, true, 13)] {
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let filter = ListFilter { mine, oldest_first, limit: 4, after, status: Some(Status::Open) };
+            let page = store.list(&filter).await.expect("listed");
+            let Some(last) = page.last() else { break };
+            after = Some((last.job.view.opened, last.job.id()));
+            seen.extend(page.iter().map(|listed| (listed.job.view.opened, listed.job.id())));
+        }
+        let mut sorted = seen.clone();
+        sorted.sort_unstable();
+        if !oldest_first {
+            sorted.reverse();
+        }
+        assert_eq!((seen.len(), &seen), (total, &sorted));
+    }
+    let filter = ListFilter { limit: 9, status: Some(Status::Settled), ..ListFilter::default() };
+    assert!(store.list(&filter).await.expect("listed").is_empty());
+}
+
+#[tokio::test]
+async fn only_finished_jobs_are_pruned_and_their_events_with_them() {
+    let (_folder, store) = store().await;
+    let mut batch = store.begin().await.expect("begins");
+    for (number, updated) in [(1, 10), (2, 20), (3, 10)] {
+        let mut change = record(number, 5);
+        change.live = number == 3;
+        batch.save(&change, true, Time(updated)).await.expect("saved");
+        batch.add_event(&cursor(number, 1), Time(5), &opened(number)).await.expect("added");
+    }
+    assert_eq!(batch.prune(Time(15), 10).await.expect("pruned"), [id(1)]);
+    batch.commit().await.expect("committed");
+    assert!(store.events_of(id(1)).await.expect("read").is_empty());
+    assert_eq!(store.events_of(id(2)).await.expect("read").len(), 1);
+    let live: Vec<JobId> = store.live_jobs().await.expect("read").iter().map(Job::id).collect();
+    assert_eq!(live, [id(3)]);
+}
+
+#[tokio::test]
+async fn the_latest_announcement_of_a_party_counts() {
+    let (_folder, store) = store().await;
+    let mut batch = store.begin().await.expect("begins");
+    for (block, url) in [(1, "http://old"), (2, "http://new")] {
+        let event = Event::Announced { party: CLIENT, url: url.to_owned() };
+        batch.add_event(&cursor(block, 1), Time(5), &event).await.expect("added");
+    }
+    batch.commit().await.expect("committed");
+    assert_eq!(store.announcements(10).await.expect("read"), [(CLIENT, "http://new".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_store_from_a_newer_version_is_refused_in_one_clear_line() {
+    let (folder, store) = store().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', TRUE, x'00', 0)",
+    )
+    .execute(&store.pool)
+    .await
+    .expect("a newer version was here");
+    store.close().await;
+    let error = Store::open(&folder.path().join("node.db")).await.expect_err("it is newer").to_string();
+    assert!(error.contains("newer version of lota (migration 9999"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("node.db");
+    std::fs::write(&path, "this is no database, though it is long enough to look like one".repeat(100))
+        .expect("written");
+    let error = Store::open(&path).await.expect_err("it is no database");
+    assert!(error.to_string().contains("node.db"), "{error}");
+    assert!(std::fs::read(&path).expect("still there").starts_with(b"this is no database"));
+}

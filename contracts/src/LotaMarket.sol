@@ -504,28 +504,31 @@ contract LotaMarket is Accounts, Deals {
         private
         returns (bytes4)
     {
-        address client = terms.client();
-        address provider = receipt.provider;
-        uint256 price = receipt.price;
-        Result calldata result = receipt.result;
+        (address client, address provider, uint256 price) = (terms.client(), receipt.provider, receipt.price);
         StoredAccount storage stored = _accounts[client];
         AccountSlot account = stored.slot;
         if (terms.callbackGas() != 0) return BadTerms.selector;
         if (_isSpent(client, account, terms.salt())) return SaltSpent.selector;
         if (provider == address(0)) return InvalidProvider.selector;
         if (!_priceInRange(terms, price)) return PriceOutOfRange.selector;
-        if (result.inlineData.length > _MAX_INLINE_DATA) return InlineTooLarge.selector;
-        bytes32 acceptance = Hashes.ofAcceptance(jobId, _receiptHash(provider, price, result));
-        bytes32 digest = Hashes.typed(_DOMAIN, acceptance);
-        if (!Signatures.isValid(client, digest, signature, _SIGNATURE_GAS, _CALLBACK_RESERVE)) {
-            return BadSignature.selector;
-        }
+        if (receipt.result.inlineData.length > _MAX_INLINE_DATA) return InlineTooLarge.selector;
+        if (!_isAccepted(client, jobId, receipt, signature)) return BadSignature.selector;
         if (account.balance() < price) return InsufficientBalance.selector;
 
         stored.slot = _spend(client, account.minus(price), terms.salt());
         _credit(provider, price);
-        emit BatchSettled(jobId, client, provider, price, result.output);
+        emit BatchSettled(jobId, client, provider, price, receipt.result.output);
         return 0;
+    }
+
+    function _isAccepted(address client, bytes32 jobId, Receipt calldata receipt, bytes calldata signature)
+        private
+        view
+        returns (bool)
+    {
+        bytes32 receiptHash = _receiptHash(receipt.provider, receipt.price, receipt.result);
+        bytes32 digest = Hashes.typed(_DOMAIN, Hashes.ofAcceptance(jobId, receiptHash));
+        return Signatures.isValid(client, digest, signature, _SIGNATURE_GAS, _CALLBACK_RESERVE);
     }
 
     // ------------------------------------------------------------------------------------------------------------

@@ -96,8 +96,8 @@ abstract contract Accounts is Guard {
         return bits & bit != 0;
     }
 
-    /// @dev The client's slot with the salt spent; the caller stores it. The window only moves up, taking up what is known
-    /// of the new one and leaving what is known of the old one behind.
+    /// @dev The client's slot with the salt spent; the caller stores it. The window only moves up, to where nothing is
+    /// spent yet, and leaves what is spent in the old one behind.
     function _spend(address client, AccountSlot slot, uint256 salt) internal returns (AccountSlot) {
         (uint256 window, uint256 bit) = AccountSlots.locate(salt);
         uint256 current = slot.window();
@@ -108,6 +108,6 @@ abstract contract Accounts is Guard {
             return slot;
         }
         if (slot.spent() != 0) others[current] = slot.spent();
-        return slot.withWindow(window, others[window] | bit);
+        return slot.withWindow(window, bit);
     }
 }

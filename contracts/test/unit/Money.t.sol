@@ -64,12 +64,14 @@ contract MoneyTest is MarketTest {
         market.withdraw(address(market), 1);
     }
 
-    function test_RevertWhen_TheRecipientCallsBackIn() external {
+    function test_WhenTheRecipientCallsBackIn() external {
         GreedyPayee payee = new GreedyPayee(market);
         _fund(address(payee), 10);
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferFailed.selector, payee));
         payee.take(5);
-        assertEq(market.balanceOf(address(payee)), 10);
+        assertEq(payee.answer(), ILotaMarket.Reentered.selector);
+        assertEq(payee.payments(), 1);
+        assertEq(market.balanceOf(address(payee)), 5);
+        payee.take(5); // the guard is open again
     }
 
     function test_WhenTheRecipientReturnsALot() external {

@@ -2,7 +2,9 @@
 //!
 //! The CIDs are those of `ipfs add --cid-version=1` (with `--hidden` and `--preserve-mode=false`):
 //! CIDv1, sha2-256, chunks of 256 KiB as raw leaves, balanced files with 174 links a node,
-//! directories sharded (HAMT, fanout 256) when names and CIDs exceed 256 KiB.
+//! directories sharded (HAMT, fanout 256) when names and CIDs exceed 256 KiB. (Older releases of Kubo
+//! shard a directory of exactly 256 KiB too. npm ipfs-unixfs-importer leaves links to directories
+//! out of the count; `ipfs add` and Lota do not.)
 //!
 //! rust-unixfs gives the same CIDs, and the tests compare with it. It is not used here because it
 //! copies each chunk into a block of its own and hashes it on the caller's thread, holds whole

@@ -258,3 +258,75 @@ async fn an_async_reader_gives_the_same_cid() {
     let imported = import_async_reader(&store, Cursor::new(content.clone()), &options(2)).await.unwrap();
     assert_eq!(imported, cid_of_bytes(&content, &options(1)).unwrap());
 }
+
+/// The tree over the CIDs of leaves, by rust-unixfs.
+fn reference_tree_of_leaves(leaves: &[(Cid, u64)]) -> (Cid, u64) {
+    use rust_unixfs::file::adder::{FileBranchLink, build_file_from_leaves};
+    let leaves: Vec<FileBranchLink> =
+        leaves.iter().map(|(cid, size)| FileBranchLink { cid: *cid, blocksize: *size, tsize: *size }).collect();
+    let hasher = multihash_codetable::Code::Sha2_256;
+    let (cid, size, _) = build_file_from_leaves(&leaves, cid::Version::V1, hasher);
+    (cid, size)
+}
+
+fn tree_of_leaves(leaves: &[(Cid, u64)]) -> (Cid, u64) {
+    let mut tree = file::BalancedTree::default();
+    for (cid, size) in leaves {
+        let leaf = file::Subtree { cid: *cid, size: *size, dag_size: *size, blocks: 1 };
+        tree.push(&HashOnly, leaf).unwrap();
+    }
+    let root = tree.finish(&HashOnly).unwrap().unwrap();
+    assert_eq!(root.size, leaves.iter().map(|(_, size)| size).sum::<u64>());
+    (root.cid, root.dag_size)
+}
+
+#[test]
+fn trees_of_three_levels_are_those_of_both_references() {
+    let chunk = CHUNK_SIZE as u64;
+    let zeros = crate::digest::cid_of_block(crate::digest::codec::RAW, &vec![0; CHUNK_SIZE]);
+    let byte = crate::digest::cid_of_block(crate::digest::codec::RAW, &[0]);
+    let mut leaves = vec![(zeros, chunk); LINKS_PER_NODE * LINKS_PER_NODE];
+    // of golden.json, where npm ipfs-unixfs-importer hashed all 8 GB
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../tests/golden.json")).unwrap();
+    let recorded = |name: &str| {
+        let cases = golden.as_array().unwrap();
+        let case = cases.iter().find(|case| case["name"] == name).unwrap();
+        case["cid"].as_str().unwrap().to_owned()
+    };
+    let two = tree_of_leaves(&leaves);
+    assert_eq!(two, reference_tree_of_leaves(&leaves));
+    assert_eq!(two.0.to_string(), recorded("zeros of 30276 chunks (two full levels)"));
+    leaves.push((byte, 1));
+    let three = tree_of_leaves(&leaves);
+    assert_eq!(three, reference_tree_of_leaves(&leaves));
+    assert_eq!(three.0.to_string(), recorded("zeros of 30276 chunks and a byte (three levels)"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn trees_of_any_number_of_leaves_are_those_of_the_reference(count in 1_usize..70_000) {
+        let cid = crate::digest::cid_of_block(crate::digest::codec::RAW, b"leaf");
+        let leaves: Vec<(Cid, u64)> = (0..count).map(|index| (cid, index as u64)).collect();
+        prop_assert_eq!(tree_of_leaves(&leaves), reference_tree_of_leaves(&leaves));
+    }
+}
+
+#[test]
+fn links_to_directories_count_towards_the_threshold_of_sharding() {
+    // npm ipfs-unixfs-importer forgets them, `ipfs add` and rust-unixfs do not
+    let file = cid_of_bytes(b"", &options(1)).unwrap();
+    let mut inner = DirBuilder::new();
+    inner.insert("f", &file.cid, 0).unwrap();
+    let inner = inner.build(&HashOnly).unwrap();
+    let mut builder = DirBuilder::new();
+    let mut files = Vec::new();
+    for index in 0..8000 {
+        builder.insert(format!("{index}"), &inner.cid, inner.dag_size).unwrap();
+        files.push((format!("{index}/f"), file.cid, 0));
+    }
+    let built = builder.build(&HashOnly).unwrap();
+    assert!(built.blocks > 1);
+    assert_eq!(built.cid, reference_tree(&files));
+}

@@ -15,6 +15,8 @@ use crate::digest::MAX_BLOCK_SIZE;
 pub(super) const SHARDING: &str = "/repo/flatfs/shard/v1/next-to-last/2";
 /// First bytes of a sha2-256 multihash: code and length.
 const MULTIHASH_PREFIX: [u8; 2] = [0x12, 0x20];
+/// How the names of blocks end that are being written.
+const TMP_SUFFIX: &str = ".tmp";
 /// Disks give out space in pages of this many bytes.
 const PAGE: u64 = 4096;
 
@@ -47,7 +49,6 @@ pub(super) struct Stored {
 pub(super) struct Disk {
     dir: PathBuf,
     blocks: PathBuf,
-    tmp: PathBuf,
     next_tmp: AtomicU64,
     sync: SyncPolicy,
 }
@@ -55,7 +56,6 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn open(dir: &Path, sync: SyncPolicy) -> Result<(Self, File), StoreError> {
         let blocks = dir.join("blocks");
-        let tmp = dir.join("tmp");
         fs::create_dir_all(dir).map_err(StoreError::io("create", dir))?;
         let lock_path = dir.join("lock");
         let lock = OpenOptions::new()
@@ -73,12 +73,9 @@ impl Disk {
                 return Err(StoreError::io("lock", lock_path)(error));
             }
         }
-        for path in [&blocks, &tmp] {
-            fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
-        }
-        let disk = Self { dir: dir.to_owned(), blocks, tmp, next_tmp: AtomicU64::new(0), sync };
+        fs::create_dir_all(&blocks).map_err(StoreError::io("create", &blocks))?;
+        let disk = Self { dir: dir.to_owned(), blocks, next_tmp: AtomicU64::new(0), sync };
         disk.check_layout()?;
-        disk.empty_tmp()?;
         Ok((disk, lock))
     }
 
@@ -100,16 +97,6 @@ impl Disk {
 
     fn write_layout(&self, path: &Path) -> Result<(), StoreError> {
         fs::write(path, format!("{SHARDING}\n")).map_err(StoreError::io("write", path))
-    }
-
-    fn empty_tmp(&self) -> Result<(), StoreError> {
-        let read = StoreError::io("read", &self.tmp);
-        let entries = fs::read_dir(&self.tmp).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        for entry in entries.map_err(read)? {
-            let path = entry.path();
-            fs::remove_file(&path).map_err(StoreError::io("remove", path))?;
-        }
-        Ok(())
     }
 
     /// Where a block lies.
@@ -160,12 +147,28 @@ impl Disk {
         }
     }
 
-    /// Writes a block and renames it into its place. A file that is there already is kept, unless
+    /// Writes a block beside its place and renames it. A file that is there already is kept, unless
     /// its length is wrong or `replace` is set.
     pub(super) fn write(&self, digest: &Digest, data: &[u8], replace: bool) -> Result<Written, StoreError> {
+        let path = self.path(digest);
+        let shard = path.parent().unwrap_or(&self.blocks);
         let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
-        let tmp = self.tmp.join(number.to_string());
-        let result = self.write_tmp(&tmp, data).and_then(|()| self.move_in(&tmp, digest, data.len() as u64, replace));
+        // in the same directory: renames between directories wait for each other, and a directory
+        // that all blocks pass through is a bottleneck
+        let tmp = shard.join(format!("{}-{number}{TMP_SUFFIX}", std::process::id()));
+        let mut file = self.create(&tmp);
+        if let Err(StoreError::Io { source, .. }) = &file
+            && source.kind() == ErrorKind::NotFound
+        {
+            fs::create_dir_all(shard).map_err(StoreError::io("create", shard))?;
+            if self.sync == SyncPolicy::EveryBlock {
+                sync_dir(&self.blocks)?;
+            }
+            file = self.create(&tmp);
+        }
+        let result = file
+            .and_then(|file| self.fill(file, &tmp, data))
+            .and_then(|()| self.move_in(&tmp, &path, digest, data.len() as u64, replace));
         if !matches!(result, Ok(Written::New | Written::Replaced(_))) {
             // what stays behind is removed when the store is opened again
             let _ = fs::remove_file(&tmp);
@@ -173,9 +176,11 @@ impl Disk {
         result
     }
 
-    fn write_tmp(&self, tmp: &Path, data: &[u8]) -> Result<(), StoreError> {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).open(tmp).map_err(StoreError::io("create", tmp))?;
+    fn create(&self, tmp: &Path) -> Result<File, StoreError> {
+        OpenOptions::new().write(true).create_new(true).open(tmp).map_err(StoreError::io("create", tmp))
+    }
+
+    fn fill(&self, mut file: File, tmp: &Path, data: &[u8]) -> Result<(), StoreError> {
         file.write_all(data).map_err(StoreError::io("write", tmp))?;
         if self.sync == SyncPolicy::EveryBlock {
             file.sync_all().map_err(StoreError::io("flush", tmp))?;
@@ -183,31 +188,27 @@ impl Disk {
         Ok(())
     }
 
-    fn move_in(&self, tmp: &Path, digest: &Digest, length: u64, replace: bool) -> Result<Written, StoreError> {
-        let path = self.path(digest);
-        let shard = path.parent().unwrap_or(&self.blocks);
-        let rename = || renameat_with(CWD, tmp, CWD, &path, RenameFlags::NOREPLACE);
-        let mut outcome = rename();
-        if outcome == Err(rustix::io::Errno::NOENT) {
-            fs::create_dir_all(shard).map_err(StoreError::io("create", shard))?;
-            if self.sync == SyncPolicy::EveryBlock {
-                sync_dir(&self.blocks)?;
-            }
-            outcome = rename();
-        }
-        let written = match outcome {
+    fn move_in(
+        &self,
+        tmp: &Path,
+        path: &Path,
+        digest: &Digest,
+        length: u64,
+        replace: bool,
+    ) -> Result<Written, StoreError> {
+        let written = match renameat_with(CWD, tmp, CWD, path, RenameFlags::NOREPLACE) {
             Ok(()) => Written::New,
             Err(rustix::io::Errno::EXIST) => match self.length(digest)? {
                 Some(old) if old == length && !replace => return Ok(Written::Existed),
                 old => {
-                    fs::rename(tmp, &path).map_err(StoreError::io("replace", &path))?;
+                    fs::rename(tmp, path).map_err(StoreError::io("replace", path))?;
                     old.map_or(Written::New, Written::Replaced)
                 }
             },
             Err(error) => return Err(StoreError::io("rename a new block to", path)(error.into())),
         };
         if self.sync == SyncPolicy::EveryBlock {
-            sync_dir(shard)?;
+            sync_dir(path.parent().unwrap_or(&self.blocks))?;
         }
         Ok(written)
     }
@@ -254,7 +255,8 @@ impl Disk {
         Ok(blocks)
     }
 
-    /// The counters as the last process left them, or counted anew.
+    /// The counters as the last process left them, or, if it died, counted anew. What it left
+    /// half-written is removed then.
     pub(super) fn initial_usage(&self) -> Result<Usage, StoreError> {
         let path = self.dir.join("usage");
         let recorded = match fs::read_to_string(&path) {
@@ -265,7 +267,30 @@ impl Disk {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(StoreError::io("read", path)(error)),
         };
-        recorded.map_or_else(|| self.count(), Ok)
+        match recorded {
+            Some(usage) => Ok(usage),
+            None => {
+                self.remove_unfinished()?;
+                self.count()
+            }
+        }
+    }
+
+    fn remove_unfinished(&self) -> Result<(), StoreError> {
+        for shard in self.shards() {
+            let entries = match fs::read_dir(&shard) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(StoreError::io("read", shard)(error)),
+            };
+            for entry in entries {
+                let path = entry.map_err(StoreError::io("read", &shard))?.path();
+                if path.to_str().is_some_and(|path| path.ends_with(TMP_SUFFIX)) {
+                    fs::remove_file(&path).map_err(StoreError::io("remove", path))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Counts all blocks.

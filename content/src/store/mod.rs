@@ -4,12 +4,12 @@
 //! <dir>/lock                     held while a process has the store open
 //! <dir>/usage                    counters of a store that was closed cleanly; else they are recounted
 //! <dir>/pins                     a log of pins and unpins, rewritten when it is mostly history
-//! <dir>/tmp/                     blocks that are being written; emptied when the store is opened
 //! <dir>/blocks/SHARDING          /repo/flatfs/shard/v1/next-to-last/2, the layout of Kubo's flatfs
 //! <dir>/blocks/VM/CIQ...VMY.data one block, named by its multihash in upper-case base32
+//! <dir>/blocks/VM/4711-17.tmp    a block that is being written
 //! ```
 //!
-//! A block is written to `tmp/` and renamed, so a process that dies leaves whole blocks or none.
+//! A block is written beside its place and renamed, so a process that dies leaves whole blocks or none.
 //! Every read hashes what it read: a block that a power failure tore, or a disk changed, is an
 //! error that names the file, never data. Blocks are found by digest, so one block serves all
 //! codecs that name it.

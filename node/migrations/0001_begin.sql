@@ -41,3 +41,16 @@ CREATE TABLE requests (
     key TEXT PRIMARY KEY,
     job BLOB NOT NULL
 );
+
+-- What the transport to a chain must remember: transactions by nonce, each with its signed versions.
+CREATE TABLE sendings (
+    chain   BIGINT  NOT NULL,
+    account BLOB    NOT NULL,
+    nonce   BIGINT  NOT NULL,
+    key     TEXT    NOT NULL,
+    live    BOOLEAN NOT NULL,
+    record  BLOB    NOT NULL,
+    PRIMARY KEY (chain, account, nonce)
+);
+-- A key belongs to one transaction that is pending or landed.
+CREATE UNIQUE INDEX live_sendings ON sendings (chain, account, key) WHERE live;

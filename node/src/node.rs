@@ -128,7 +128,7 @@ impl Node {
         std::fs::create_dir_all(&config.dir).map_err(folder(&config.dir))?;
         restrict(&config.dir).map_err(folder(&config.dir))?;
         let lock = lock(&config.dir)?;
-        let store = Store::open(&config.dir.join("node.db")).await?;
+        let store = Store::open(&config.dir.join(crate::store::FILE)).await?;
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
         let fetcher = fetcher(&config)?;

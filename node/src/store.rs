@@ -6,6 +6,7 @@
 
 mod batch;
 mod job_list;
+mod journal;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use sqlx::{
 
 pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
+pub use journal::NodeJournal;
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,9 @@ pub enum StoreError {
     },
 }
 
+/// The database's file in a node's folder.
+pub(crate) const FILE: &str = "node.db";
+
 /// A node's database.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -75,14 +80,19 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, SqliteSynchronous::Normal, 4).await
+    }
+
+    async fn open_with(path: &Path, synchronous: SqliteSynchronous, connections: u32) -> Result<Self, StoreError> {
         let database = |source| StoreError::Database { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(synchronous)
             .busy_timeout(std::time::Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(database)?;
+        let pool =
+            SqlitePoolOptions::new().max_connections(connections).connect_with(options).await.map_err(database)?;
         sqlx::migrate!().run(&pool).await.map_err(|source| match source {
             MigrateError::VersionMissing(migration) | MigrateError::VersionTooNew(migration, _) => {
                 StoreError::Newer { path: path.to_owned(), migration }

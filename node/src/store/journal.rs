@@ -1,0 +1,205 @@
+//! The transport's journal in the node's database.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use lota_bridge::journal::{
+    Account, Attempt, Checkpoint, Journal, JournalError, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Market, Outcome,
+    Sending,
+};
+use lota_market::agent::EffectKey;
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteSynchronous};
+
+use super::{Store, StoreError, decode, encode, signed};
+
+/// What a transport to a chain remembers, in the node's database. It has a connection of its own, which writes through to the
+/// disk (`synchronous = FULL`): a transaction must not be broadcast before its bytes are safe.
+#[derive(Clone, Debug)]
+pub struct NodeJournal(Store);
+
+impl NodeJournal {
+    /// Opens the journal in a node's folder.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+        Store::open_with(&dir.join(super::FILE), SqliteSynchronous::Full, 2).await.map(Self)
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
+        self.0.pool.begin_with("BEGIN IMMEDIATE").await.map_err(storage)
+    }
+}
+
+fn storage(error: impl std::fmt::Display) -> JournalError {
+    JournalError::Storage(error.to_string())
+}
+
+fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, JournalError> {
+    encode(value).map_err(storage)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JournalError> {
+    decode("a transaction", bytes).map_err(storage)
+}
+
+fn chain(account: &Account) -> i64 {
+    signed(account.chain_id)
+}
+
+async fn by_nonce(
+    transaction: &mut Transaction<'static, Sqlite>,
+    account: Account,
+    nonce: u64,
+) -> Result<Sending, JournalError> {
+    let row = sqlx::query("SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND nonce = $3")
+        .bind(chain(&account))
+        .bind(account.address.as_slice())
+        .bind(signed(nonce))
+        .fetch_optional(&mut **transaction)
+        .await
+        .map_err(storage)?;
+    row.map_or(Err(JournalError::UnknownNonce(nonce)), |row| read(row.get(0)))
+}
+
+async fn live(
+    transaction: &mut Transaction<'static, Sqlite>,
+    account: Account,
+    key: &EffectKey,
+) -> Result<Option<Sending>, JournalError> {
+    let row = sqlx::query("SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND key = $3 AND live")
+        .bind(chain(&account))
+        .bind(account.address.as_slice())
+        .bind(key.as_str())
+        .fetch_optional(&mut **transaction)
+        .await
+        .map_err(storage)?;
+    row.map(|row| read(row.get(0))).transpose()
+}
+
+async fn replace(
+    transaction: &mut Transaction<'static, Sqlite>,
+    account: Account,
+    sending: &Sending,
+) -> Result<(), JournalError> {
+    sqlx::query("UPDATE sendings SET live = $4, record = $5 WHERE chain = $1 AND account = $2 AND nonce = $3")
+        .bind(chain(&account))
+        .bind(account.address.as_slice())
+        .bind(signed(sending.nonce))
+        .bind(sending.outcome != Outcome::Failed)
+        .bind(write(sending)?)
+        .execute(&mut **transaction)
+        .await
+        .map_err(storage)?;
+    Ok(())
+}
+
+fn checkpoints_key(market: Market) -> String {
+    format!("checkpoints/{}/{}", market.chain_id, market.contract)
+}
+
+#[async_trait]
+impl Journal for NodeJournal {
+    async fn next_nonce(&self, account: Account) -> Result<Option<u64>, JournalError> {
+        let row = sqlx::query("SELECT MAX(nonce) FROM sendings WHERE chain = $1 AND account = $2")
+            .bind(chain(&account))
+            .bind(account.address.as_slice())
+            .fetch_one(&self.0.pool)
+            .await
+            .map_err(storage)?;
+        Ok(row.get::<Option<i64>, _>(0).map(|nonce| super::unsigned(nonce) + 1))
+    }
+
+    async fn find(&self, account: Account, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
+        live(&mut self.begin().await?, account, key).await
+    }
+
+    async fn since(&self, account: Account, nonce: u64) -> Result<Vec<Sending>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND nonce >= $3 ORDER BY nonce LIMIT $4",
+        )
+        .bind(chain(&account))
+        .bind(account.address.as_slice())
+        .bind(signed(nonce))
+        .bind(i64::try_from(MAX_PAGE).unwrap_or(i64::MAX))
+        .fetch_all(&self.0.pool)
+        .await
+        .map_err(storage)?;
+        rows.iter().map(|row| read(row.get(0))).collect()
+    }
+
+    async fn begin(&self, account: Account, sending: &Sending) -> Result<(), JournalError> {
+        if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
+            return Err(JournalError::AttemptCount(sending.attempts.len()));
+        }
+        let mut transaction = NodeJournal::begin(self).await?;
+        if live(&mut transaction, account, &sending.key).await?.is_some() {
+            return Err(JournalError::KeyTaken(sending.key.clone()));
+        }
+        match by_nonce(&mut transaction, account, sending.nonce).await {
+            Err(JournalError::UnknownNonce(_)) => {}
+            Ok(_) => return Err(JournalError::NonceTaken(sending.nonce)),
+            Err(error) => return Err(error),
+        }
+        sqlx::query("INSERT INTO sendings (chain, account, nonce, key, live, record) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(chain(&account))
+            .bind(account.address.as_slice())
+            .bind(signed(sending.nonce))
+            .bind(sending.key.as_str())
+            .bind(sending.outcome != Outcome::Failed)
+            .bind(write(sending)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(storage)?;
+        transaction.commit().await.map_err(storage)
+    }
+
+    async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
+        let mut transaction = NodeJournal::begin(self).await?;
+        let mut sending = by_nonce(&mut transaction, account, nonce).await?;
+        if sending.attempts.len() >= MAX_ATTEMPTS {
+            return Err(JournalError::AttemptCount(sending.attempts.len() + 1));
+        }
+        sending.attempts.push(attempt.clone());
+        replace(&mut transaction, account, &sending).await?;
+        transaction.commit().await.map_err(storage)
+    }
+
+    async fn settle(&self, account: Account, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
+        let mut transaction = NodeJournal::begin(self).await?;
+        let mut sending = by_nonce(&mut transaction, account, nonce).await?;
+        if outcome != Outcome::Failed
+            && live(&mut transaction, account, &sending.key).await?.is_some_and(|live| live.nonce != nonce)
+        {
+            return Err(JournalError::KeyTaken(sending.key));
+        }
+        sending.outcome = outcome;
+        replace(&mut transaction, account, &sending).await?;
+        transaction.commit().await.map_err(storage)
+    }
+
+    async fn checkpoints(&self, market: Market) -> Result<Vec<Checkpoint>, JournalError> {
+        Ok(self.0.meta(&checkpoints_key(market)).await.map_err(storage)?.unwrap_or_default())
+    }
+
+    async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
+        let first = checkpoints.len().saturating_sub(MAX_CHECKPOINTS);
+        let kept = checkpoints.get(first..).unwrap_or_default();
+        self.0.set_meta(&checkpoints_key(market), &kept).await.map_err(storage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_node_s_journal_keeps_what_journals_promise() {
+        let folder = TempDir::new().expect("a folder");
+        lota_bridge::conformance::journal::suite(async || NodeJournal::open(folder.path()).await.expect("it opens"))
+            .await;
+    }
+}

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{PrivateKeySigner, journal::Attempt};
 
+/// The most clients of a batch that are looked up; of more, some are taken to be wallets.
+const MAX_CLIENTS: usize = 16;
+
 /// Fees per unit of gas, in attoFIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Price {
@@ -107,12 +110,13 @@ pub(super) async fn limit(shared: &Shared, command: &Command, estimate: u64) -> 
     let mut clients: Vec<_> = steps.iter().flat_map(|step| signers(step)).collect();
     clients.sort_unstable();
     clients.dedup();
-    for client in clients {
+    let mut is_wallet = clients.len() > MAX_CLIENTS;
+    for client in clients.into_iter().take(MAX_CLIENTS) {
         // Accounts sign by themselves; a wallet is asked, with gas.
-        if !shared.rpc.code(client).await?.is_empty() {
-            promised = promised.max(Some(to_pass_on(deployment.signature_gas, deployment.callback_reserve)));
-            break;
-        }
+        is_wallet = is_wallet || !shared.rpc.code(client).await?.is_empty();
+    }
+    if is_wallet {
+        promised = promised.max(Some(to_pass_on(deployment.signature_gas, deployment.callback_reserve)));
     }
     Ok(with_margin(estimate).saturating_add(promised.unwrap_or_default()))
 }
@@ -166,5 +170,55 @@ impl Draft {
     pub(super) fn cost(&self, max_fee: u128) -> AttoFil {
         let fees = u128::from(self.gas).saturating_mul(max_fee);
         AttoFil(self.value.saturating_to::<u128>().saturating_add(fees))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_market::B256;
+
+    use super::*;
+
+    fn draft() -> Draft {
+        Draft {
+            chain_id: 314,
+            nonce: 7,
+            gas: 1_000_000,
+            to: Address::repeat_byte(1),
+            value: U256::from(5),
+            data: Bytes::from_static(b"data"),
+        }
+    }
+
+    #[test]
+    fn signed_bytes_are_read_back() {
+        let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(1)).expect("a valid key");
+        let attempt = draft().sign(&signer, Price { max_fee: 100, max_tip: 3 }).expect("it signs");
+        assert_eq!(Draft::of(&attempt), Some(draft()));
+        let envelope = TxEnvelope::decode_2718(&mut attempt.raw.as_ref()).expect("a transaction");
+        assert_eq!(*envelope.tx_hash(), attempt.hash);
+        assert_eq!(draft().cost(100), AttoFil(100_000_005));
+        assert_eq!(Draft::of(&Attempt { raw: Bytes::new(), ..attempt }), None);
+    }
+
+    #[test]
+    fn a_replacement_offers_a_quarter_more_and_what_the_chain_asks() {
+        let before = Attempt { hash: B256::ZERO, raw: Bytes::new(), max_fee: 100, max_tip: 8 };
+        let cheap = Price { max_fee: 50, max_tip: 1 }.replacing(&before);
+        assert_eq!(cheap, Price { max_fee: 126, max_tip: 11 });
+        let dear = Price { max_fee: 900, max_tip: 20 }.replacing(&before);
+        assert_eq!(dear, Price { max_fee: 900, max_tip: 20 });
+        let none = Attempt { max_fee: u128::MAX, max_tip: u128::MAX, ..before };
+        assert_eq!(Price { max_fee: 1, max_tip: 1 }.replacing(&none).max_fee, u128::MAX);
+    }
+
+    #[test]
+    fn what_is_promised_is_what_63_of_64_parts_leave() {
+        for gas in [0u32, 1, 63, 64, 900_000, u32::MAX] {
+            let needed = to_pass_on(gas, 0);
+            assert!(needed - needed / 64 >= u64::from(gas), "{gas}");
+        }
+        assert_eq!(with_margin(1_000), 1_250);
+        assert_eq!(with_margin(u64::MAX), u64::MAX);
     }
 }

@@ -1,8 +1,10 @@
 //! Chains, and how they are talked to.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use lota_market::Address;
+
+use super::rpc::Secret;
 
 /// From when on a block counts as settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +87,8 @@ pub struct Fees {
     pub repeat: Duration,
 }
 
-/// How a market on a chain is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a market on a chain is reached. Its `Debug` shows no more than the URL's host.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// URL of a node's JSON-RPC: http, https, ws or wss.
     pub url: String,
@@ -110,6 +112,23 @@ pub struct Config {
     pub fees: Fees,
 }
 
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("url", &Secret(self.url.clone()))
+            .field("chain_id", &self.chain_id)
+            .field("contract", &self.contract)
+            .field("first_block", &self.first_block)
+            .field("finality", &self.finality)
+            .field("max_range", &self.max_range)
+            .field("look_back", &self.look_back)
+            .field("poll", &self.poll)
+            .field("timeout", &self.timeout)
+            .field("fees", &self.fees)
+            .finish()
+    }
+}
+
 /// Epochs of a day: the most that Filecoin nodes search for logs in one call.
 pub const MAX_RANGE: u64 = 2_880;
 
@@ -129,5 +148,27 @@ impl Config {
             timeout: Duration::from_secs(30),
             fees: Fees { max_fee: None, patience: network.patience, repeat: Duration::from_secs(30) },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_found_by_name_and_by_chain_id() {
+        for (name, chain_id) in [("filecoin", 314), ("calibration", 314_159), ("filecoin-local", 31_415_926)] {
+            let network = Network::named(name).expect(name);
+            assert_eq!(network.chain_id, chain_id);
+            assert_eq!(Network::with_chain_id(chain_id), Some(network));
+        }
+        assert_eq!(Network::named("ropsten"), None);
+    }
+
+    #[test]
+    fn a_configuration_is_shown_without_its_keys() {
+        let config = Config::new(&Network::FILECOIN, "https://node.example/v1/KEY", Address::ZERO);
+        let text = format!("{config:?}");
+        assert!(text.contains("https://node.example") && !text.contains("KEY"), "{text}");
     }
 }

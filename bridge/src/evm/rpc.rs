@@ -2,7 +2,7 @@
 //!
 //! Answers are read field by field into types of ours: nodes differ in what else they send.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use alloy::{
     primitives::{LogData, U64},
@@ -30,7 +30,7 @@ pub(super) enum Trouble {
     Down(String, Option<Duration>),
     /// The node answers that it will not.
     Refused(Refusal),
-    /// The answer makes no sense.
+    /// The contract's answer, or the URL, makes no sense.
     Nonsense(String),
 }
 
@@ -130,7 +130,8 @@ fn trouble(error: AlloyError) -> Trouble {
         }
         RpcError::Transport(other) => Trouble::down(shortened(&chain_of(&other))),
         RpcError::DeserError { err, text } => {
-            Trouble::Nonsense(format!("{err} in the node's answer `{}`", shortened(&text)))
+            // As likely a gateway's page as a node's mistake.
+            Trouble::down(format!("the node's answer makes no sense ({err}): `{}`", shortened(&text)))
         }
         other => Trouble::Nonsense(shortened(&other.to_string())),
     }
@@ -246,22 +247,53 @@ fn quantity(number: u64) -> String {
     format!("{number:#x}")
 }
 
+/// A URL that may hold somebody's key: shown as scheme and host.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(pub String);
+
+impl Secret {
+    fn shown(&self) -> &str {
+        let host = self.0.find("://").map_or(0, |scheme| scheme + 3);
+        let end = self.0[host..].find(['/', '?', '#']).map_or(self.0.len(), |path| host + path);
+        // Credentials stand before the host.
+        if self.0[host..end].contains('@') { "the configured URL" } else { &self.0[..end] }
+    }
+
+    /// A text without the URL's hidden parts.
+    fn hidden_in(&self, text: &str) -> String {
+        let bare = self.0.trim_end_matches('/');
+        text.replace(&self.0, self.shown()).replace(bare, self.shown())
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.shown())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// A connection to a node, made when it is needed and made again when it is lost.
 #[derive(Debug)]
 pub(super) struct Rpc {
-    url: String,
+    url: Secret,
     timeout: Duration,
     client: Mutex<Option<RpcClient>>,
 }
 
 impl Rpc {
     pub(super) fn new(url: String, timeout: Duration) -> Self {
-        Self { url, timeout, client: Mutex::new(None) }
+        Self { url: Secret(url), timeout, client: Mutex::new(None) }
     }
 
     /// Whether the node can wake us up.
     pub(super) fn is_websocket(&self) -> bool {
-        self.url.starts_with("ws://") || self.url.starts_with("wss://")
+        self.url.0.starts_with("ws://") || self.url.0.starts_with("wss://")
     }
 
     async fn client(&self) -> Result<RpcClient, Trouble> {
@@ -271,12 +303,13 @@ impl Rpc {
         }
         let client = if self.is_websocket() {
             // The wrapper's own reconnection is kept short: calls that wait for it would hide that the node is away.
-            let connect = WsConnect::new(&self.url).with_max_retries(2).with_retry_interval(Duration::from_millis(200));
+            let connect =
+                WsConnect::new(&self.url.0).with_max_retries(2).with_retry_interval(Duration::from_millis(200));
             let connected = tokio::time::timeout(self.timeout, ClientBuilder::default().ws(connect)).await;
-            connected.map_err(|_| self.silent())?.map_err(trouble)?
+            connected.map_err(|_| self.silent())?.map_err(|error| self.trouble(error))?
         } else {
             let url =
-                self.url.parse().map_err(|error| Trouble::Nonsense(format!("`{}` is no URL: {error}", self.url)))?;
+                self.url.0.parse().map_err(|error| Trouble::Nonsense(format!("`{}` is no URL: {error}", self.url)))?;
             ClientBuilder::default().http(url)
         };
         *kept = Some(client.clone());
@@ -285,6 +318,14 @@ impl Rpc {
 
     fn silent(&self) -> Trouble {
         Trouble::down(format!("the node does not answer within {} s", self.timeout.as_secs_f32()))
+    }
+
+    /// What is wrong, without the parts of the URL that nobody should see.
+    fn trouble(&self, error: AlloyError) -> Trouble {
+        match trouble(error) {
+            Trouble::Down(text, asked) => Trouble::Down(self.url.hidden_in(&text), asked),
+            other => other,
+        }
     }
 
     async fn lost(&self, error: &AlloyError) {
@@ -301,7 +342,7 @@ impl Rpc {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 self.lost(&error).await;
-                Err(trouble(error))
+                Err(self.trouble(error))
             }
         }
     }
@@ -430,5 +471,81 @@ impl Heads {
     pub(super) async fn next(&mut self) -> bool {
         // Hints that were missed are as good as the next one.
         !matches!(self.subscription.recv().await, Err(broadcast::error::RecvError::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_market::model::Rejection;
+
+    use super::*;
+
+    fn payload(text: &str) -> ErrorPayload {
+        serde_json::from_str(text).expect("an error")
+    }
+
+    fn rejection(trouble: &Trouble) -> Option<Rejection> {
+        let Trouble::Refused(Refusal { data: Some(data), .. }) = trouble else { return None };
+        let Revert::Rejected(rejection) = bindings::revert(data) else { return None };
+        Some(rejection)
+    }
+
+    /// `InvalidRecipient()`.
+    const SELECTOR: &str = "0x9c8d2cd2";
+
+    #[test]
+    fn a_reverts_data_is_found_wherever_a_node_puts_it() {
+        for text in [
+            format!(r#"{{"code":3,"message":"execution reverted","data":"{SELECTOR}"}}"#),
+            format!(r#"{{"code":-32000,"message":"VM Exception","data":{{"result":"{SELECTOR}"}}}}"#),
+            format!(r#"{{"code":-32015,"message":"VM execution error.","data":"Reverted {SELECTOR}"}}"#),
+            format!(
+                r#"{{"code":1,"message":"message execution failed (exit=[33], revert reason=[{SELECTOR}], vm error=[f0410 0x01])"}}"#
+            ),
+        ] {
+            let trouble = answered(&payload(&text));
+            assert_eq!(rejection(&trouble), Some(Rejection::InvalidRecipient), "{text}");
+            let in_http = http_trouble(500, &format!(r#"{{"jsonrpc":"2.0","id":1,"error":{text}}}"#), None);
+            assert_eq!(in_http, trouble, "{text}");
+        }
+        let other = payload(r#"{"code":1,"message":"contract 0xdeadbeefdeadbeef reverted"}"#);
+        assert!(matches!(answered(&other), Trouble::Refused(Refusal { data: None, .. })));
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        let after = Some(Duration::from_secs(7));
+        assert_eq!(
+            http_trouble(429, "", after),
+            Trouble::Down("the node answers too many requests (HTTP 429)".into(), after)
+        );
+        for status in [401, 500, 502, 503] {
+            assert!(matches!(http_trouble(status, "<html>", None), Trouble::Down(..)), "{status}");
+        }
+        assert!(matches!(http_trouble(413, "", None), Trouble::Refused(_)));
+        let limited = payload(r#"{"code":-32005,"message":"daily request count exceeded, request rate limited"}"#);
+        assert!(matches!(answered(&limited), Trouble::Down(..)));
+    }
+
+    #[test]
+    fn long_texts_are_cut_off() {
+        let text = "ä".repeat(10_000);
+        let short = shortened(&text);
+        assert_eq!(short.chars().count(), MAX_TEXT + 1);
+    }
+
+    #[test]
+    fn keys_in_urls_are_not_shown() {
+        for (url, shown) in [
+            ("https://node.example/v1/KEY", "https://node.example"),
+            ("wss://node.example:8080?token=KEY", "wss://node.example:8080"),
+            ("https://me:KEY@node.example/", "the configured URL"),
+            ("http://127.0.0.1:1234", "http://127.0.0.1:1234"),
+        ] {
+            let secret = Secret(url.into());
+            assert_eq!(format!("{secret:?}"), shown);
+            let text = secret.hidden_in(&format!("error sending request for url ({url})"));
+            assert_eq!(text, format!("error sending request for url ({shown})"));
+        }
     }
 }

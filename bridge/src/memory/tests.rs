@@ -335,3 +335,20 @@ async fn a_lost_answer_is_found_again_under_the_same_key() {
     assert_eq!(landed.cursor.block, 1);
     assert_eq!(chain.head().block, 1);
 }
+
+#[tokio::test]
+async fn heads_tick_with_the_wall_clock() {
+    let chain = Chain::in_memory(genesis(), Options::default()).expect("a new chain");
+    let mut updates = chain.connect(signer(1)).updates(None);
+    let mut times = Vec::new();
+    while times.len() < 3 {
+        match updates.next().await.expect("goes on").expect("no error") {
+            Update::Head { cursor, latest } => {
+                assert_eq!(cursor.block, 0, "time passes without blocks");
+                times.push(latest.time);
+            }
+            other => panic!("nothing happened: {other:?}"),
+        }
+    }
+    assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
+}

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use lota_bridge::{
     Transport, TransportError, Update, UpdateStream,
     conformance::{Harness, Party},
-    evm::{Config, EvmTransport},
+    evm::{Config, EvmTransport, Finality},
     journal::MemoryJournal,
 };
 use lota_market::{Address, model::Command};
@@ -205,6 +205,25 @@ async fn a_reorganisation_above_the_settled_blocks_is_not_seen() {
     chain.confirm().await;
     chain.anvil.mine(10).await;
     read_events(&mut updates, 1).await;
+}
+
+#[tokio::test]
+async fn the_nodes_own_notions_of_finality_are_followed() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    for (settled, finality) in [(1, Finality::Safe), (2, Finality::Finalized)] {
+        party.send(announcements(1)).await;
+        chain.anvil.mine(100).await;
+        let last = party.send(announcements(1)).await;
+        let reader = chain.connect_with("reader", Config { finality, ..chain.config() }).await;
+        let mut updates = reader.updates(None);
+        read_events(&mut updates, 2 * settled - 1).await;
+        let (update, _) = next(&mut updates).await;
+        let Update::Head { cursor, latest } = update else { panic!("{update:?} is not settled yet") };
+        assert!(cursor.block < last.cursor.block && latest.block >= last.cursor.block, "{finality:?}");
+        chain.anvil.mine(100).await;
+        read_events(&mut updates, 1).await;
+    }
 }
 
 #[tokio::test]

@@ -188,6 +188,21 @@ async fn nonces_come_after_those_that_were_used_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_gap_that_somebody_else_left_is_closed() {
+    let chain = chain().await;
+    let transport = connect(&chain, Duration::from_millis(200), Duration::from_millis(100)).await;
+    chain.anvil.automine(false).await;
+    elsewhere(&chain, 0, 1_000_000_000_000).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    let hash = first_version(&chain, "once").await;
+    chain.anvil.call("anvil_dropAllTransactions", json!([])).await;
+    chain.anvil.automine(true).await;
+    let landed = landing.await.expect("no panic").expect("it lands");
+    assert_eq!(landed.transaction, hash);
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
 async fn what_was_written_down_and_never_broadcast_is_sent_after_a_restart() {
     let chain = chain().await;
     let transport = connect(&chain, NEVER, NEVER).await;

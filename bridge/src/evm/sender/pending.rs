@@ -1,0 +1,305 @@
+//! What is on its way: found in a block, broadcast again, replaced, or given up.
+
+use std::time::Instant;
+
+use lota_market::{Address, AttoFil, U256, agent::EffectKey};
+
+use super::{MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender, Watched, objection, storage};
+use crate::{
+    JournalError,
+    evm::{
+        Fees,
+        fees::{Draft, Price},
+        rpc::{Call, Header, Receipt, Trouble},
+    },
+    journal::{MAX_ATTEMPTS, Outcome, Sending},
+    transport::SubmitError,
+};
+
+impl Sender {
+    /// Counts a failure; those who wait are told when there were some.
+    pub(super) fn failed(&mut self, error: &SubmitError) {
+        self.failures = self.failures.saturating_add(1);
+        tracing::warn!(account = %self.account.address, %error, "transactions cannot be watched");
+        if self.failures >= MAX_FAILURES || !error.is_temporary() {
+            self.watched.values_mut().for_each(|watched| watched.answer(&Err(error.clone())));
+        }
+    }
+
+    /// Takes up what an earlier process left unsettled.
+    pub(super) async fn adopt(&mut self) -> Result<(), SubmitError> {
+        let latest = self.shared.rpc.named_block("latest").await?;
+        let settled = self.shared.settled(&latest).await?;
+        let used = self.shared.rpc.count(self.account.address, Some(settled.number())).await?;
+        self.adopt_from(used).await?;
+        self.adopted = true;
+        Ok(())
+    }
+
+    pub(super) async fn adopt_from(&mut self, nonce: u64) -> Result<(), SubmitError> {
+        for sending in self.shared.journal.since(self.account, nonce).await.map_err(storage)? {
+            self.watched.entry(sending.nonce).or_insert_with(|| Watched::new(sending));
+        }
+        Ok(())
+    }
+
+    /// Looks after everything that is on its way.
+    pub(super) async fn look(&mut self) -> Result<(), SubmitError> {
+        if !self.adopted {
+            self.adopt().await?;
+        }
+        if self.failures > 0 {
+            self.shared.check_chain().await?;
+        }
+        let latest = self.shared.rpc.named_block("latest").await?;
+        let settled = self.shared.settled(&latest).await?;
+        let used = self.shared.rpc.count(self.account.address, None).await?;
+        if self.is_gap(used) {
+            // A reorganisation gave nonces back that were settled: without them nothing later can land.
+            self.adopt_from(used).await?;
+        }
+        self.close_gap(used).await?;
+        for nonce in self.watched.keys().copied().collect::<Vec<_>>() {
+            if nonce < used {
+                self.look_at_used(nonce, &settled).await?;
+            } else {
+                self.look_at_unused(nonce, used).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that is watched waits for a nonce that is not.
+    fn is_gap(&self, used: u64) -> bool {
+        self.watched.keys().next().is_some_and(|lowest| used < *lowest)
+    }
+
+    /// Uses a nonce up that something else had taken and then dropped.
+    async fn close_gap(&mut self, used: u64) -> Result<(), SubmitError> {
+        if !self.is_gap(used) {
+            self.gap = None;
+            return Ok(());
+        }
+        let since = *self.gap.get_or_insert_with(Instant::now);
+        if since.elapsed() < self.shared.config.fees.patience
+            || self.shared.rpc.pending_count(self.account.address).await? > used
+        {
+            return Ok(());
+        }
+        tracing::warn!(nonce = used, account = %self.account.address, "nobody uses this nonce, and later ones wait for it; it is used for nothing");
+        let (draft, price) = self.nothing(used).await?;
+        let key = EffectKey::named(&format!("gap/{used}"));
+        let attempts = vec![self.sign(&draft, price)?];
+        let sending = Sending { key, content: Default::default(), nonce: used, attempts, outcome: Outcome::Pending };
+        self.shared.journal.begin(self.account, &sending).await.map_err(storage)?;
+        self.watched.insert(used, Watched::new(sending));
+        self.gap = None;
+        Ok(())
+    }
+
+    async fn settle(&mut self, nonce: u64, outcome: Outcome) -> Result<(), SubmitError> {
+        match self.shared.journal.settle(self.account, nonce, outcome).await {
+            // A failed one that a reorganisation brought back, and whose effect was begun anew meanwhile.
+            Err(JournalError::KeyTaken(_)) => return Ok(()),
+            other => other.map_err(storage)?,
+        }
+        if let Some(watched) = self.watched.get_mut(&nonce) {
+            watched.sending.outcome = outcome;
+        }
+        Ok(())
+    }
+
+    /// A nonce that is in a block: by which version, or by what else?
+    async fn look_at_used(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
+        let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
+        let hashes: Vec<_> = watched.sending.attempts.iter().rev().map(|attempt| attempt.hash).collect();
+        if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome
+            && watched.waiting.is_empty()
+            && self.shared.is_canonical(block, block_hash).await?
+        {
+            if block <= settled.number() {
+                self.watched.remove(&nonce);
+            }
+            return Ok(());
+        }
+        if watched.sending.outcome == Outcome::Failed {
+            return self.forget_if_settled(nonce, settled).await;
+        }
+        for hash in hashes {
+            if let Some(receipt) = self.shared.rpc.receipt(hash).await? {
+                return self.found(nonce, &receipt).await;
+            }
+        }
+        self.missing(nonce, settled).await
+    }
+
+    async fn forget_if_settled(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
+        if self.shared.rpc.count(self.account.address, Some(settled.number())).await? > nonce {
+            self.watched.remove(&nonce);
+        }
+        Ok(())
+    }
+
+    /// One version is in a block.
+    async fn found(&mut self, nonce: u64, receipt: &Receipt) -> Result<(), SubmitError> {
+        let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
+        let hash = receipt.transaction_hash;
+        let version = watched.sending.attempts.iter().find(|attempt| attempt.hash == hash);
+        let Some(draft) = version.and_then(Draft::of) else { return Ok(()) };
+        let is_filler = draft.to == self.account.address;
+        if receipt.succeeded() && !is_filler {
+            // Not all of the node may know the block yet: then the next look does.
+            let Some(landed) = self.landing(receipt).await? else { return Ok(()) };
+            let (transaction, block, block_hash) = (hash, receipt.block(), receipt.block_hash);
+            self.settle(nonce, Outcome::Landed { transaction, block, block_hash }).await?;
+            if let Some(watched) = self.watched.get_mut(&nonce) {
+                watched.missing = 0;
+                watched.answer(&Ok(landed));
+            }
+            return Ok(());
+        }
+        let error = if is_filler {
+            SubmitError::Failed("the node would not take it; its nonce was used for nothing".into())
+        } else {
+            self.why(&draft, receipt).await
+        };
+        self.settle(nonce, Outcome::Failed).await?;
+        if let Some(watched) = self.watched.get_mut(&nonce) {
+            watched.answer(&Err(error));
+        }
+        Ok(())
+    }
+
+    /// Why a transaction failed: what the same call says on the state after its block.
+    async fn why(&self, draft: &Draft, receipt: &Receipt) -> SubmitError {
+        let (from, to, value, data) = (self.account.address, draft.to, draft.value, draft.data.clone());
+        match self.shared.rpc.call_at(&Call { from, to, value, data }, receipt.block()).await {
+            Err(Trouble::Refused(refusal)) => self.refused(&refusal, AttoFil::ZERO, AttoFil::ZERO),
+            _ => SubmitError::Failed(format!(
+                "transaction {} was reverted in block {}, and the state after it does not say why; it may be tried again",
+                receipt.transaction_hash,
+                receipt.block()
+            )),
+        }
+    }
+
+    /// The nonce is used, but by none of our versions, as far as the node knows.
+    async fn missing(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
+        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
+        watched.missing = watched.missing.saturating_add(1);
+        if watched.missing < MIN_MISSING
+            || self.shared.rpc.count(self.account.address, Some(settled.number())).await? <= nonce
+        {
+            return Ok(());
+        }
+        tracing::warn!(nonce, account = %self.account.address, "a nonce was used by a transaction from elsewhere");
+        self.settle(nonce, Outcome::Failed).await?;
+        if let Some(watched) = self.watched.remove(&nonce) {
+            self.again.extend(watched.waiting);
+        }
+        Ok(())
+    }
+
+    /// A nonce that is in no block: broadcast, again or with a higher fee.
+    async fn look_at_unused(&mut self, nonce: u64, used: u64) -> Result<(), SubmitError> {
+        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
+        watched.missing = 0;
+        if let Outcome::Landed { .. } = watched.sending.outcome {
+            tracing::info!(nonce, "a reorganisation undid a transaction; it is sent again");
+            watched.sent = None;
+            self.settle(nonce, Outcome::Pending).await?;
+        }
+        let Fees { patience, repeat, .. } = self.shared.config.fees;
+        let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
+        let is_next = nonce == used;
+        let is_stuck = is_next && (watched.cheap || watched.made.elapsed() >= patience);
+        if is_stuck && watched.sending.outcome == Outcome::Pending && watched.sending.attempts.len() < MAX_ATTEMPTS {
+            return self.raise(nonce).await;
+        }
+        if watched.sent.is_none_or(|sent| sent.elapsed() >= repeat) {
+            return self.broadcast(nonce).await;
+        }
+        Ok(())
+    }
+
+    /// Makes a version with higher fees, writes it down and broadcasts it.
+    async fn raise(&mut self, nonce: u64) -> Result<(), SubmitError> {
+        let Some(before) = self.watched.get(&nonce).and_then(|watched| watched.sending.attempts.last()) else {
+            return Ok(());
+        };
+        let price = Price::now(&self.shared.rpc).await?.replacing(before);
+        if self.shared.config.fees.max_fee.is_some_and(|limit| price.max_fee > limit) {
+            return self.broadcast(nonce).await;
+        }
+        let Some(draft) = Draft::of(before) else { return Ok(()) };
+        tracing::info!(
+            nonce,
+            max_fee = price.max_fee,
+            "a transaction waits too long; it is replaced by one with a higher fee"
+        );
+        self.add(nonce, &draft, price).await
+    }
+
+    /// A payment of nothing to oneself, which uses a nonce up.
+    async fn nothing(&self, nonce: u64) -> Result<(Draft, Price), SubmitError> {
+        let me: Address = self.account.address;
+        let call = Call { from: me, to: me, value: U256::ZERO, data: Default::default() };
+        let gas = self.shared.rpc.estimate(&call).await?;
+        let price = Price::now(&self.shared.rpc).await?;
+        let (chain_id, gas) = (self.shared.config.chain_id, gas.saturating_add(gas / 4));
+        Ok((Draft { chain_id, nonce, gas, to: me, value: U256::ZERO, data: call.data }, price))
+    }
+
+    /// Gives the nonce of a transaction that the node will not take to nothing: later ones wait for it.
+    async fn fill(&mut self, nonce: u64) -> Result<(), SubmitError> {
+        let (draft, price) = self.nothing(nonce).await?;
+        self.add(nonce, &draft, price).await
+    }
+
+    async fn add(&mut self, nonce: u64, draft: &Draft, price: Price) -> Result<(), SubmitError> {
+        let attempt = self.sign(draft, price)?;
+        self.shared.journal.add_attempt(self.account, nonce, &attempt).await.map_err(storage)?;
+        if let Some(watched) = self.watched.get_mut(&nonce) {
+            watched.sending.attempts.push(attempt);
+            (watched.made, watched.cheap, watched.refusals) = (Instant::now(), false, 0);
+        }
+        self.broadcast(nonce).await
+    }
+
+    /// Broadcasts the newest version.
+    pub(super) async fn broadcast(&mut self, nonce: u64) -> Result<(), SubmitError> {
+        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
+        let Some(attempt) = watched.sending.attempts.last() else { return Ok(()) };
+        let refusal = match self.shared.rpc.send_raw(&attempt.raw).await {
+            Ok(_) => {
+                (watched.sent, watched.refusals) = (Some(Instant::now()), 0);
+                return Ok(());
+            }
+            Err(Trouble::Refused(refusal)) => refusal,
+            Err(trouble) => return Err(trouble.into()),
+        };
+        watched.sent = Some(Instant::now());
+        match objection(&refusal) {
+            Objection::Known | Objection::NonceUsed => {}
+            Objection::Cheap => watched.cheap = true,
+            Objection::Funds => {
+                let needed = Draft::of(attempt).map_or(AttoFil::ZERO, |draft| draft.cost(attempt.max_fee));
+                let account = self.account.address;
+                let wallet = AttoFil(self.shared.rpc.balance(account).await?.saturating_to());
+                tracing::warn!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
+                watched.answer(&Err(SubmitError::Unaffordable { account, wallet, needed }));
+            }
+            Objection::Other => {
+                watched.refusals += 1;
+                watched.sent = None;
+                tracing::warn!(nonce, message = refusal.message, "the node refuses a transaction");
+                if watched.refusals >= MAX_REFUSALS {
+                    let error = SubmitError::Failed(format!("the node will not take it: {}", refusal.message));
+                    watched.answer(&Err(error));
+                    return Box::pin(self.fill(nonce)).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}

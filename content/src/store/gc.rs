@@ -73,7 +73,7 @@ impl Store {
                     continue;
                 }
                 let mut protected = lock(&inner.protected);
-                if protected.guards.values().any(|kept| kept.contains(&digest)) {
+                if protected.contains(&digest) {
                     continue;
                 }
                 // still locked: whoever puts this block again sees it gone

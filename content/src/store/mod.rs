@@ -19,7 +19,6 @@ mod gc;
 mod guard;
 mod pins;
 
-use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +33,7 @@ pub use pins::{MAX_PIN_NAME, MAX_PINS};
 
 use crate::digest::{Block, CidError, Hash, MAX_BLOCK_SIZE, codec, hash_of, verify};
 use disk::{Disk, Stored, Written, charge};
+use guard::Protected;
 use pins::Pins;
 
 /// A block's sha2-256 digest.
@@ -201,14 +201,6 @@ struct Counters {
     charged: AtomicU64,
 }
 
-/// What must not be collected though nothing pins it, and what must not be trusted.
-#[derive(Debug, Default)]
-struct Protected {
-    guards: HashMap<u64, guard::Kept>,
-    next_guard: u64,
-    suspects: HashSet<Digest>,
-}
-
 impl Store {
     /// Opens the store in `dir`, making it if need be.
     ///
@@ -266,14 +258,14 @@ impl Store {
     }
 
     /// Checks `data` against `cid` and stores it. Nothing protects the block from the next garbage
-    /// collection; put what belongs together through a [`Guard`] and pin it before the guard goes.
+    /// collection; hold a [`Guard`] until what belongs together is there and pinned.
     ///
     /// # Errors
     /// [`StoreError::Cid`] if the bytes are not the block of `cid`, [`StoreError::StoreFull`] if
     /// there is no room for it, [`StoreError::Io`] if it cannot be written.
     pub fn put(&self, cid: &Cid, data: &[u8]) -> Result<(), StoreError> {
         let block = Block::verified(cid, data)?;
-        if self.insert(block, None)? {
+        if self.insert(block)? {
             self.inner.garbage.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
@@ -285,7 +277,7 @@ impl Store {
     /// As [`Store::put`].
     pub fn put_new(&self, codec: u64, data: &[u8]) -> Result<Cid, StoreError> {
         let block = Block::new(codec, data);
-        if self.insert(block, None)? {
+        if self.insert(block)? {
             self.inner.garbage.fetch_add(1, Ordering::Relaxed);
         }
         Ok(block.cid())
@@ -366,6 +358,9 @@ impl Store {
     pub fn pin(&self, cid: &Cid, name: &str) -> Result<Option<Cid>, StoreError> {
         hash_of(cid)?;
         pins::check_name(name)?;
+        if self.pinned(name) == Some(*cid) {
+            return Ok(Some(*cid));
+        }
         if self.inner.options.sync == SyncPolicy::OnPin {
             self.inner.disk.flush()?;
         }
@@ -411,7 +406,7 @@ impl Store {
     }
 
     /// Stores a block; `true` if it was not there before.
-    fn insert(&self, block: Block<'_>, guard: Option<u64>) -> Result<bool, StoreError> {
+    fn insert(&self, block: Block<'_>) -> Result<bool, StoreError> {
         if block.data().len() > MAX_BLOCK_SIZE {
             return Err(CidError::TooLarge { cid: Box::new(block.cid()), length: block.data().len() }.into());
         }
@@ -421,12 +416,8 @@ impl Store {
         };
         let mut suspect = {
             let mut protected = lock(&self.inner.protected);
-            // before the look whether it exists: a collector that comes between sees the guard
-            if let Some(guard) = guard
-                && let Some(kept) = protected.guards.get_mut(&guard)
-            {
-                kept.add(digest);
-            }
+            // before the look whether it exists: a collector that comes between sees it
+            protected.touch(digest);
             protected.suspects.contains(&digest)
         };
         let inner = &*self.inner;

@@ -2,7 +2,7 @@
 //!
 //! Reading: a polled cursor with block hashes is the truth; subscriptions only wake the poller up. Logs are read by range,
 //! receipts and timestamps by hash, and block numbers are never walked (a Filecoin epoch without blocks answers error 12). A
-//! reader keeps a [trail](trail) of blocks that it saw, so that a reorganisation is followed back to where the forks part.
+//! reader keeps a trail of blocks that it saw, so that a reorganisation is followed back to where the forks part.
 //!
 //! Sending: one task per key of an account gives out nonces, writes the signed bytes into the
 //! [`Journal`](crate::Journal) before they are broadcast, replaces by fee what is stuck, sends again what was dropped, and

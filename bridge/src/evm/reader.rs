@@ -172,7 +172,7 @@ impl Reader {
         if let Some(block) = self.compare(&page, from, to)? {
             return self.back_below(block).await;
         }
-        self.take(page).await?;
+        self.take(page, to).await?;
         let reached = if to == settled.number() { Some(settled) } else { self.shared.rpc.block_at(to).await? };
         if let Some(header) = reached.filter(|_| to >= self.next) {
             let events = self.trail.find(to).filter(|point| point.hash == header.hash).map_or(0, |point| point.events);
@@ -289,10 +289,11 @@ impl Reader {
         Ok(None)
     }
 
-    /// Queues what is new in a page.
-    async fn take(&mut self, page: BTreeMap<u64, Logs>) -> Result<(), Stop> {
+    /// Queues what is new in a page that reaches up to block `to`.
+    async fn take(&mut self, page: BTreeMap<u64, Logs>, to: u64) -> Result<(), Stop> {
         let mut fresh = Vec::new();
-        let half_read = self.position.filter(|position| position.block >= self.next && position.index > 0);
+        let half_read =
+            self.position.filter(|position| (self.next..=to).contains(&position.block) && position.index > 0);
         if let Some(position) = half_read
             && page
                 .get(&position.block)

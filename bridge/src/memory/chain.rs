@@ -36,7 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), script: Arc::new(Accounts), max_blocks: 1 << 24 }
+        Self { clock: Arc::new(SystemClock), script: Arc::new(Accounts), max_blocks: 1 << 20 }
     }
 }
 

@@ -300,18 +300,18 @@ impl State {
         self.execute(time, signed, &command, Answers::Recorded(answers.into_iter())).map_err(|error| error.to_string())
     }
 
-    /// The highest block of this fork that `hash` descends from.
-    fn ancestor(&self, hash: B256) -> Option<Cursor> {
-        let mut hash = hash;
-        let canonical = |hash: B256| {
-            // Forks are young: look from the top.
-            self.blocks.iter().enumerate().rev().find(|(_, block)| block.hash == hash)
+    /// The highest block of this fork that a position descends from.
+    fn ancestor(&self, from: &Cursor) -> Option<Cursor> {
+        let on_this_fork = |number: u64, hash: B256| {
+            self.block(number).filter(|block| block.hash == hash).map(|block| end_of(number, block))
         };
+        let (mut number, mut hash) = (from.block, from.block_hash);
         for _ in 0..=MAX_ORPHANS {
-            if let Some((number, block)) = canonical(hash) {
-                return Some(end_of(number as u64, block));
+            if let Some(ancestor) = on_this_fork(number, hash) {
+                return Some(ancestor);
             }
             hash = self.orphans.iter().rev().find(|(child, _)| *child == hash)?.1;
+            number = number.checked_sub(1)?;
         }
         None
     }
@@ -324,7 +324,7 @@ impl State {
                 .block(from.block)
                 .filter(|block| block.hash == from.block_hash && from.index as usize <= block.events.len());
             if known.is_none() {
-                return vec![Update::Rewind { to: self.ancestor(from.block_hash) }];
+                return vec![Update::Rewind { to: self.ancestor(from) }];
             }
             (number, skip) = (from.block, from.index as usize);
         }

@@ -352,3 +352,18 @@ async fn heads_tick_with_the_wall_clock() {
     }
     assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
 }
+
+#[tokio::test]
+async fn a_delayed_submission_does_not_hold_up_the_next() {
+    let clock = ManualClock::at(Time(1_000));
+    let chain = Chain::in_memory(genesis(), options(&clock)).expect("a new chain");
+    let party = chain.connect(signer(1));
+    party.link().next_submission(Fault::Delay(std::time::Duration::from_secs(3_600)));
+    let (slow_key, slow) = (key("slow"), announce("https://slow.example"));
+    let mut delayed = party.submit(&slow_key, &slow, AttoFil::ZERO);
+    assert!(futures::FutureExt::now_or_never(&mut delayed).is_none());
+    let landed = party.submit(&key("quick"), &announce("https://quick.example"), AttoFil::ZERO).await;
+    assert_eq!(landed.expect("lands").cursor.block, 1);
+    drop(delayed);
+    assert_eq!(chain.head().block, 1);
+}

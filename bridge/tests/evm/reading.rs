@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use lota_bridge::{
-    Transport, TransportError, Update, UpdateStream,
+    Cursor, Transport, TransportError, Update, UpdateStream,
     conformance::{Harness, Party},
     evm::{Config, EvmTransport, Finality},
     journal::MemoryJournal,
 };
-use lota_market::{Address, model::Command};
+use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
 use serde_json::json;
 
 use crate::{
@@ -223,6 +223,55 @@ async fn the_nodes_own_notions_of_finality_are_followed() {
         assert!(cursor.block < last.cursor.block && latest.block >= last.cursor.block, "{finality:?}");
         chain.anvil.mine(100).await;
         read_events(&mut updates, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_position_above_the_settled_blocks_is_waited_for() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    let cursor = party.send(announcements(2)).await.cursor;
+    let patient = Config { finality: Finality::Depth(8), ..chain.config() };
+    let reader = chain.connect_with("reader", patient).await;
+    let halfway = Cursor { index: 1, ..cursor };
+    let mut updates = reader.updates(Some(halfway));
+    let (update, errors) = next(&mut updates).await;
+    assert!(matches!(update, Update::Head { cursor, .. } if cursor == halfway), "{update:?}");
+    assert_eq!(errors, []);
+    chain.anvil.mine(12).await;
+    assert_eq!(read_events(&mut updates, 1).await, [], "the second event of the block");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_wakes_readers_and_senders_up() {
+    let chain = OnChain::begin(Via::Websocket, 0).await;
+    chain.fund("party").await;
+    let rarely = Config { poll: Duration::from_secs(3_600), ..chain.config() };
+    let party = Arc::new(chain.connect_with("party", rarely).await);
+    let mut updates = party.updates(None);
+    let submitting = tokio::spawn({
+        let party = party.clone();
+        async move { party.submit(&EffectKey::named("once"), &announcements(1), AttoFil::ZERO).await }
+    });
+    let mining = async {
+        loop {
+            chain.anvil.mine(1).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = mining => {}
+        errors = read_events(&mut updates, 1) => assert_eq!(errors, []),
+    }
+    let mining = async {
+        loop {
+            chain.anvil.mine(1).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = mining => {}
+        landed = submitting => drop(landed.expect("no panic").expect("it lands")),
     }
 }
 

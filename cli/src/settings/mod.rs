@@ -1,0 +1,190 @@
+//! Settings in layers: flags over environment over `$LOTA_HOME/config.toml` over defaults.
+
+mod layers;
+
+use lota_node::api::types::TermsRequest;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use layers::{Layers, Origin};
+
+use crate::units::{Amount, ByteSize, Count, Seconds};
+
+/// Everything that can be set. What is `None` is left to the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// What is logged, as `tracing` filters.
+    pub(crate) log: String,
+    /// How the daemon is reached.
+    pub(crate) api: Api,
+    /// Defaults of the jobs one asks for.
+    pub(crate) job: Job,
+    /// The node that `lota node run` runs.
+    pub(crate) node: Node,
+    /// The devnet.
+    pub(crate) devnet: Devnet,
+}
+
+/// How the daemon is reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Api {
+    /// Its URL, if it is not the one in `$LOTA_HOME/api.json`.
+    pub(crate) url: Option<String>,
+    /// What proves that one may speak to it.
+    pub(crate) token: Option<String>,
+}
+
+/// Defaults of the jobs one asks for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Job {
+    /// Price at the start of the ramp.
+    pub(crate) min_price: Option<Amount>,
+    /// Price at its end.
+    pub(crate) max_price: Option<Amount>,
+    /// How long the price rises.
+    pub(crate) ramp_period: Option<Seconds>,
+    /// How long providers may lock the job.
+    pub(crate) lock_for: Option<Seconds>,
+    /// How long the provider may take.
+    pub(crate) run_for: Option<Seconds>,
+    /// How long the result may be reviewed.
+    pub(crate) review_for: Option<Seconds>,
+    /// What the provider stakes.
+    pub(crate) collateral: Option<Amount>,
+    /// Fuel of `lota wasm run`.
+    pub(crate) fuel: Option<Count>,
+    /// Memory of `lota wasm run`.
+    pub(crate) memory: Option<ByteSize>,
+    /// Bytes that a job of `lota wasm run` may write to files.
+    pub(crate) output_size: Option<ByteSize>,
+    /// Time that a job of `lota wasm run` may run.
+    pub(crate) wall_time: Option<Seconds>,
+}
+
+impl Job {
+    /// The terms among these settings.
+    pub(crate) fn terms(&self) -> Result<TermsRequest, WindowTooLong> {
+        let window = |name, window: Option<Seconds>| {
+            window.map(|w| u32::try_from(w.0).map_err(|_| WindowTooLong { name, seconds: w })).transpose()
+        };
+        Ok(TermsRequest {
+            min_price: self.min_price.map(|amount| amount.0),
+            max_price: self.max_price.map(|amount| amount.0),
+            ramp_period: self.ramp_period.map(|period| period.0),
+            lock_for: self.lock_for.map(|period| period.0),
+            run_for: window("job.run_for", self.run_for)?,
+            review_for: window("job.review_for", self.review_for)?,
+            collateral: self.collateral.map(|amount| amount.0),
+        })
+    }
+}
+
+/// A window that no market allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is {seconds}, which is longer than any market allows; name at most 90 days")]
+pub(crate) struct WindowTooLong {
+    name: &'static str,
+    seconds: Seconds,
+}
+
+/// The node that `lota node run` runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Node {
+    /// Its name: the folder under `$LOTA_HOME/nodes/`.
+    pub(crate) name: String,
+    /// The key in the keystore that it acts with; none: a key of its own, made at its first start.
+    pub(crate) key: Option<String>,
+    /// The market's chain.
+    pub(crate) chain: Option<String>,
+    /// Whether it runs jobs for others.
+    pub(crate) provider: bool,
+    /// Where it listens for the command line.
+    pub(crate) listen: String,
+    /// Where it serves content.
+    pub(crate) gateway: String,
+    /// The most it keeps in its block store.
+    pub(crate) store_capacity: ByteSize,
+    /// The least it asks for a job.
+    pub(crate) min_price: Option<Amount>,
+    /// How many jobs it runs at once.
+    pub(crate) slots: Option<u32>,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            name: "main".to_owned(),
+            key: None,
+            chain: None,
+            provider: true,
+            listen: "127.0.0.1:0".to_owned(),
+            gateway: "127.0.0.1:0".to_owned(),
+            store_capacity: ByteSize(10 << 30),
+            min_price: None,
+            slots: None,
+        }
+    }
+}
+
+/// The devnet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Devnet {
+    /// How many providers it has.
+    pub(crate) providers: u32,
+    /// The most that each of its nodes keeps in its block store.
+    pub(crate) store_capacity: ByteSize,
+}
+
+impl Default for Devnet {
+    fn default() -> Self {
+        Self { providers: 3, store_capacity: ByteSize(1 << 30) }
+    }
+}
+
+/// One thing that can be set.
+pub(crate) struct Key {
+    /// Its name in the settings file: `table.name`.
+    pub(crate) name: &'static str,
+    /// What it is, for `lota config show`.
+    pub(crate) about: &'static str,
+}
+
+impl Key {
+    /// The environment variable that sets it: `job.max_price` is `LOTA_JOB_MAX_PRICE`.
+    pub(crate) fn variable(&self) -> String {
+        format!("LOTA_{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// All that can be set.
+pub(crate) const KEYS: &[Key] = &[
+    Key { name: "log", about: "what is logged on stderr (tracing filters, e.g. lota_node=debug)" },
+    Key { name: "api.url", about: "the daemon's URL, if not the one in api.json" },
+    Key { name: "api.token", about: "the daemon's token, with api.url" },
+    Key { name: "job.min_price", about: "price at the start of the ramp" },
+    Key { name: "job.max_price", about: "price at its end; held in escrow" },
+    Key { name: "job.ramp_period", about: "how long the price rises" },
+    Key { name: "job.lock_for", about: "how long providers may lock a job" },
+    Key { name: "job.run_for", about: "how long a provider may take" },
+    Key { name: "job.review_for", about: "how long a result may be reviewed" },
+    Key { name: "job.collateral", about: "what a provider stakes" },
+    Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
+    Key { name: "job.memory", about: "memory of `lota wasm run`" },
+    Key { name: "job.output_size", about: "bytes of files that `lota wasm run` may write" },
+    Key { name: "job.wall_time", about: "time that `lota wasm run` may take" },
+    Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
+    Key { name: "node.key", about: "key in the keystore that it acts with" },
+    Key { name: "node.chain", about: "URL of the market's chain" },
+    Key { name: "node.provider", about: "whether it runs jobs for others" },
+    Key { name: "node.listen", about: "where it listens for this command line" },
+    Key { name: "node.gateway", about: "where it serves content" },
+    Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
+    Key { name: "node.min_price", about: "the least it asks for a job" },
+    Key { name: "node.slots", about: "how many jobs it runs at once" },
+    Key { name: "devnet.providers", about: "how many providers the devnet has" },
+    Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
+];

@@ -1,0 +1,111 @@
+//! Values in words.
+
+use jiff::{SignedDuration, Timestamp};
+use lota_market::{
+    Address, AttoFil,
+    model::{JobId, Status},
+};
+
+use crate::units::Seconds;
+
+/// The first ten digits of an id: enough to name it again.
+pub(crate) fn short_id(id: JobId) -> String {
+    let full = id.to_string();
+    full.get(..12).unwrap_or(&full).to_owned()
+}
+
+/// Both ends of an account's address.
+pub(crate) fn short_address(address: Address) -> String {
+    let full = address.to_string();
+    match (full.get(..6), full.get(full.len().saturating_sub(4)..)) {
+        (Some(start), Some(end)) => format!("{start}…{end}"),
+        _ => full,
+    }
+}
+
+/// Both ends of a CID.
+pub(crate) fn short_cid(cid: &str) -> String {
+    match (cid.get(..8), cid.get(cid.len().saturating_sub(6)..)) {
+        (Some(start), Some(end)) if cid.len() > 16 => format!("{start}…{end}"),
+        _ => cid.to_owned(),
+    }
+}
+
+/// A state's name, as in JSON.
+pub(crate) const fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::None => "none",
+        Status::Open => "open",
+        Status::Locked => "locked",
+        Status::Submitted => "submitted",
+        Status::Disputed => "disputed",
+        Status::Settled => "settled",
+        Status::Cancelled => "cancelled",
+        Status::Slashed => "slashed",
+        Status::Void => "void",
+    }
+}
+
+/// `1 job`, `2 jobs`.
+pub(crate) fn plural(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// How long ago something was, in its largest unit: `12s`, `3m`, `5h`, `2d`.
+pub(crate) fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).max(SignedDuration::ZERO).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// An amount, or a dash for none.
+pub(crate) fn money(amount: Option<AttoFil>) -> String {
+    amount.map_or_else(|| "-".to_owned(), |amount| amount.to_string())
+}
+
+/// Text from somebody else, safe to show on a terminal: control characters are escaped.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if escaped { c.escape_default().collect::<Vec<_>>() } else { vec![c] }
+        })
+        .collect()
+}
+
+/// A span of seconds.
+pub(crate) fn span(seconds: u64) -> String {
+    Seconds(seconds).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
+        assert_eq!(printable("Zürich"), "Zürich");
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let now = Timestamp::from_second(1_000_000).expect("in range");
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (7200, "2h"), (200_000, "2d")] {
+            assert_eq!(age(Timestamp::from_second(1_000_000 - seconds).expect("in range"), now), text);
+        }
+        assert_eq!(age(Timestamp::from_second(1_000_100).expect("in range"), now), "0s");
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        let cid = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
+        assert_eq!(short_cid(cid), "bafybeig…5fbzdi");
+        assert_eq!(short_cid("bafy"), "bafy");
+        assert_eq!(short_id(JobId::default()), "0x0000000000");
+    }
+}

@@ -1,0 +1,286 @@
+//! Quantities as a person writes them: `512 MiB`, `10G`, `5m`.
+
+use core::{fmt, str::FromStr};
+use std::time::Duration;
+
+use jiff::{SignedDuration, fmt::friendly};
+use lota_market::AttoFil;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Why a text is not a quantity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {wanted}: {problem}; write for example {example}")]
+pub(crate) struct ParseQuantityError {
+    text: String,
+    wanted: &'static str,
+    problem: &'static str,
+    example: &'static str,
+}
+
+/// Splits `1.5 GiB` into its number, scaled by the unit that `scale` knows, rounded down to a whole number.
+fn scaled(text: &str, scale: impl Fn(&str) -> Option<u64>) -> Result<u64, &'static str> {
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(split);
+    let scale = scale(unit.trim()).ok_or("its unit is not known")?;
+    let number = number.replace('_', "");
+    let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return Err("it does not start with digits");
+    }
+    if fraction.contains('.') {
+        return Err("it has two decimal points");
+    }
+    if fraction.len() > 9 {
+        return Err("it has more than nine decimals");
+    }
+    let digits: u128 = format!("{whole}{fraction}").parse().map_err(|_| "it is too large")?;
+    let divisor = 10u128.pow(u32::try_from(fraction.len()).unwrap_or(9));
+    let value = digits.checked_mul(u128::from(scale)).ok_or("it is too large")? / divisor;
+    u64::try_from(value).map_err(|_| "it is too large")
+}
+
+/// An amount of data in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ByteSize(pub(crate) u64);
+
+impl FromStr for ByteSize {
+    type Err = ParseQuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        scaled(text, |unit| {
+            Some(match unit.to_ascii_lowercase().as_str() {
+                "" | "b" => 1,
+                "k" | "ki" | "kib" => 1 << 10,
+                "m" | "mi" | "mib" => 1 << 20,
+                "g" | "gi" | "gib" => 1 << 30,
+                "t" | "ti" | "tib" => 1 << 40,
+                "kb" => 1_000,
+                "mb" => 1_000_000,
+                "gb" => 1_000_000_000,
+                "tb" => 1_000_000_000_000,
+                _ => return None,
+            })
+        })
+        .map(Self)
+        .map_err(|problem| ParseQuantityError {
+            text: text.to_owned(),
+            wanted: "an amount of data",
+            problem,
+            example: "`512 MiB`, `1.5GB` or `4096`",
+        })
+    }
+}
+
+/// Shown in the largest binary unit with at most one decimal: `1.5 MiB`.
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return f.pad(&format!("{} B", self.0));
+        }
+        let mut tenths = u128::from(self.0) * 10;
+        let mut unit = "B";
+        for name in UNITS {
+            if tenths < 10_235 {
+                break;
+            }
+            tenths = tenths.div_ceil(512) / 2;
+            unit = name;
+        }
+        let (whole, tenth) = (tenths / 10, tenths % 10);
+        if tenth == 0 { f.pad(&format!("{whole} {unit}")) } else { f.pad(&format!("{whole}.{tenth} {unit}")) }
+    }
+}
+
+/// A large whole number, such as fuel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl FromStr for Count {
+    type Err = ParseQuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        scaled(text, |unit| {
+            Some(match unit.to_ascii_lowercase().as_str() {
+                "" => 1,
+                "k" | "thousand" => 1_000,
+                "m" | "million" => 1_000_000,
+                "g" | "b" | "billion" => 1_000_000_000,
+                "t" | "trillion" => 1_000_000_000_000,
+                _ => return None,
+            })
+        })
+        .map(Self)
+        .map_err(|problem| ParseQuantityError {
+            text: text.to_owned(),
+            wanted: "a number",
+            problem,
+            example: "`1000000`, `500M` or `10G`",
+        })
+    }
+}
+
+/// Shown with separators between thousands: `1,234,567`.
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::with_capacity(digits.len() * 4 / 3);
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad(&text)
+    }
+}
+
+/// A length of time in whole seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seconds(pub(crate) u64);
+
+impl Seconds {
+    /// As a duration.
+    pub(crate) const fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = ParseQuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fail = |problem| ParseQuantityError {
+            text: text.to_owned(),
+            wanted: "a length of time",
+            problem,
+            example: "`90s`, `5m` or `1h 30m`",
+        };
+        if let Ok(seconds) = text.trim().parse() {
+            return Ok(Self(seconds));
+        }
+        let duration: SignedDuration = text.trim().parse().map_err(|_| fail("its form is not known"))?;
+        if duration.subsec_nanos() != 0 {
+            return Err(fail("it is not a whole number of seconds"));
+        }
+        u64::try_from(duration.as_secs()).map(Self).map_err(|_| fail("it is negative"))
+    }
+}
+
+/// Shown as `1h 30m`.
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = SignedDuration::from_secs(i64::try_from(self.0).unwrap_or(i64::MAX));
+        let printer = friendly::SpanPrinter::new()
+            .designator(friendly::Designator::Compact)
+            .spacing(friendly::Spacing::BetweenUnits);
+        f.pad(&printer.duration_to_string(&duration))
+    }
+}
+
+/// An amount of money as a person writes it; in settings as in flags (`0.5 FIL`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Amount(pub(crate) AttoFil);
+
+impl FromStr for Amount {
+    type Err = <AttoFil as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// In settings quantities are texts with units; whole numbers may be bare.
+macro_rules! in_settings {
+    ($($quantity:ty),+) => { $(
+        impl Serialize for $quantity {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $quantity {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl de::Visitor<'_> for Text {
+                    type Value = $quantity;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a text in quotes such as \"1.5 FIL\", \"64 MiB\" or \"5m\"")
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                        self.visit_str(&number.to_string())
+                    }
+                    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                        self.visit_str(&number.to_string())
+                    }
+                }
+                deserializer.deserialize_any(Text)
+            }
+        }
+    )+ };
+}
+in_settings!(ByteSize, Count, Seconds, Amount);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_read_in_binary_and_decimal_units() {
+        for (text, bytes) in
+            [("4096", 4096), ("1 KiB", 1024), ("1k", 1024), ("1kB", 1000), ("1.5 GiB", 3 << 29), ("0.5MB", 500_000), ("0", 0)]
+        {
+            assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_quantity_says_what_is_wrong() {
+        for (text, problem) in
+            [("", "digits"), ("MiB", "digits"), ("1 parsec", "unit"), ("1.2.3", "two decimal"), ("99999999 TiB", "too large")]
+        {
+            let error = text.parse::<ByteSize>().expect_err(text).to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+        assert!("1.5s".parse::<Seconds>().expect_err("half a second").to_string().contains("whole number"));
+        assert!("-5s".parse::<Seconds>().expect_err("negative").to_string().contains("negative"));
+        assert!("soon".parse::<Seconds>().expect_err("no time").to_string().contains("form"));
+    }
+
+    #[test]
+    fn data_is_shown_in_the_largest_unit() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (1_048_575, "1 MiB"),
+            (10 << 30, "10 GiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(ByteSize(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn counts_and_times_are_read_and_shown() {
+        assert_eq!("10G".parse(), Ok(Count(10_000_000_000)));
+        assert_eq!("2.5 million".parse(), Ok(Count(2_500_000)));
+        assert_eq!(Count(1_234_567).to_string(), "1,234,567");
+        assert_eq!(Count(12).to_string(), "12");
+        assert_eq!("90".parse(), Ok(Seconds(90)));
+        assert_eq!("1h 30m".parse(), Ok(Seconds(5400)));
+        assert_eq!("5m".parse(), Ok(Seconds(300)));
+        assert_eq!(Seconds(5400).to_string(), "1h 30m");
+    }
+}

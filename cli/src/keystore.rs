@@ -120,6 +120,14 @@ impl Keystore {
         Ok(self.folder.join(format!("{name}.json")))
     }
 
+    /// Makes sure that a new key may have this name.
+    ///
+    /// # Errors
+    /// When there is one already, or it is not a name.
+    pub(crate) fn check_free(&self, name: &str) -> anyhow::Result<()> {
+        self.refuse_existing(name, &self.file(name)?)
+    }
+
     /// Makes a new key and keeps it encrypted with `password`. Never replaces one.
     ///
     /// # Errors

@@ -1,2 +1,47 @@
-//! The `lota` command.
-fn main() {}
+//! The `lota` command: a compute marketplace that settles on chain, from the command line.
+//!
+//! Every verb is a small file under `verbs`; they speak HTTP to a daemon (`api`), or start one in this process
+//! (`lota demo`, `lota devnet`, `lota node run`). stdout is the result, stderr is prose. docs/cli.md is the reference.
+
+mod api;
+mod arguments;
+mod context;
+mod failure;
+mod home;
+mod keystore;
+mod log;
+mod settings;
+mod terminal;
+mod units;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::Arguments;
+use context::Context;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(failure::report(&error)),
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let context = Context::load(&arguments.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(verbs::run(arguments.command, context));
+    // A blocking task (a read from stdin, an import) must not hold up the end.
+    runtime.shutdown_background();
+    result
+}

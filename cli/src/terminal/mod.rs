@@ -2,6 +2,7 @@
 
 mod markers;
 mod progress;
+pub(crate) mod streams;
 mod table;
 mod words;
 

@@ -1,0 +1,178 @@
+//! The calls of the API, one function for each.
+
+use std::{io, time::Duration};
+
+use anyhow::Context as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use lota_node::api::types::{
+    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, Party, Stored, WalletInfo,
+};
+use reqwest::{Body, Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+
+use super::Api;
+use crate::failure::Usage;
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited<'a> {
+    /// The job's end.
+    End,
+    /// The job's end, or a phase other than this.
+    PhaseAfter(&'a str),
+}
+
+/// Which part of content is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// Its bytes.
+    Bytes,
+    /// All its blocks, as a CAR.
+    Car,
+}
+
+impl Api {
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, patience: Duration) -> anyhow::Result<T> {
+        let response = self.send(request, patience).await?;
+        let body = response.bytes().await.map_err(|error| self.broken(error))?;
+        serde_json::from_slice(&body).context("the daemon's answer cannot be read; is it of the same version as this command?")
+    }
+
+    /// Who the daemon is.
+    pub(crate) async fn node(&self) -> anyhow::Result<NodeInfo> {
+        self.json(self.request(Method::GET, &["node"])?, Duration::ZERO).await
+    }
+
+    /// The account's money.
+    pub(crate) async fn wallet(&self) -> anyhow::Result<WalletInfo> {
+        self.json(self.request(Method::GET, &["wallet"])?, Duration::ZERO).await
+    }
+
+    /// Moves money into the market.
+    pub(crate) async fn deposit(&self, order: &MoveMoney) -> anyhow::Result<WalletInfo> {
+        self.json(self.request(Method::POST, &["wallet", "deposit"])?.json(order), Duration::ZERO).await
+    }
+
+    /// Moves money out of the market.
+    pub(crate) async fn withdraw(&self, order: &MoveMoney) -> anyhow::Result<WalletInfo> {
+        self.json(self.request(Method::POST, &["wallet", "withdraw"])?.json(order), Duration::ZERO).await
+    }
+
+    /// Opens a job.
+    pub(crate) async fn open(&self, job: &JobRequest) -> anyhow::Result<JobSummary> {
+        self.json(self.request(Method::POST, &["jobs"])?.json(job), Duration::ZERO).await
+    }
+
+    /// One page of jobs.
+    pub(crate) async fn jobs(&self, query: &JobQuery) -> anyhow::Result<JobPage> {
+        self.json(self.request(Method::GET, &["jobs"])?.query(query), Duration::ZERO).await
+    }
+
+    /// All about a job.
+    pub(crate) async fn job(&self, id: &str) -> anyhow::Result<JobDetail> {
+        self.json(self.request(Method::GET, &["jobs", checked_id(id)?])?, Duration::ZERO).await
+    }
+
+    /// Withdraws an open job.
+    pub(crate) async fn cancel(&self, id: &str) -> anyhow::Result<JobSummary> {
+        self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, Duration::ZERO).await
+    }
+
+    /// Answers when what is awaited has happened, or `patience` is over.
+    pub(crate) async fn wait(&self, id: &str, awaited: Awaited<'_>, patience: Duration) -> anyhow::Result<JobDetail> {
+        let seconds = patience.as_secs().to_string();
+        let mut request = self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&[("timeout", seconds.as_str())]);
+        if let Awaited::PhaseAfter(phase) = awaited {
+            request = request.query(&[("changes", "true"), ("phase", phase)]);
+        }
+        self.json(request, patience).await
+    }
+
+    /// A file of a job's verified output, or all of it as a CAR.
+    pub(crate) async fn output(&self, id: &str, path: &[&str], part: Part) -> anyhow::Result<Response> {
+        let mut segments = vec!["jobs", checked_id(id)?, "output"];
+        segments.extend(path);
+        self.bytes(&segments, part).await
+    }
+
+    /// What a directory of a job's output holds.
+    pub(crate) async fn output_entries(&self, id: &str, path: &[&str]) -> anyhow::Result<Vec<ContentEntry>> {
+        let mut segments = vec!["jobs", checked_id(id)?, "output"];
+        segments.extend(path);
+        self.entries(&segments).await
+    }
+
+    /// Stores and pins a CAR.
+    pub(crate) async fn add(
+        &self,
+        car: impl Stream<Item = io::Result<bytes::Bytes>> + Send + 'static,
+    ) -> anyhow::Result<Stored> {
+        let request = self.request(Method::POST, &["content"])?.header("content-type", "application/vnd.ipld.car");
+        // As long as blocks flow the daemon is not late; only the rest of the time-out counts after them.
+        self.json(request.body(Body::wrap_stream(car)), Duration::from_secs(86_400)).await
+    }
+
+    /// Content by CID.
+    pub(crate) async fn content(&self, cid: &str, path: &[&str], part: Part) -> anyhow::Result<Response> {
+        let mut segments = vec!["content", cid];
+        segments.extend(path);
+        self.bytes(&segments, part).await
+    }
+
+    /// What a directory holds.
+    pub(crate) async fn content_entries(&self, cid: &str, path: &[&str]) -> anyhow::Result<Vec<ContentEntry>> {
+        let mut segments = vec!["content", cid];
+        segments.extend(path);
+        self.entries(&segments).await
+    }
+
+    /// Who announced where content is.
+    pub(crate) async fn parties(&self) -> anyhow::Result<Vec<Party>> {
+        self.json(self.request(Method::GET, &["parties"])?, Duration::ZERO).await
+    }
+
+    async fn bytes(&self, segments: &[&str], part: Part) -> anyhow::Result<Response> {
+        let mut request = self.request(Method::GET, segments)?;
+        if matches!(part, Part::Car) {
+            request = request.query(&[("format", "car")]);
+        }
+        Ok(self.send(request, Duration::ZERO).await?)
+    }
+
+    async fn entries(&self, segments: &[&str]) -> anyhow::Result<Vec<ContentEntry>> {
+        self.json(self.request(Method::GET, segments)?.query(&[("list", "true")]), Duration::ZERO).await
+    }
+
+    /// The body of a response, piece by piece.
+    pub(crate) fn pieces(&self, response: Response) -> impl Stream<Item = anyhow::Result<bytes::Bytes>> + use<'_> {
+        response.bytes_stream().map_err(|error| self.broken(error).into()).boxed()
+    }
+}
+
+/// A job's id or the beginning of one, so that nothing else gets into the URL.
+fn checked_id(id: &str) -> anyhow::Result<&str> {
+    let digits = id.strip_prefix("0x").unwrap_or(id);
+    if (4..=64).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(id);
+    }
+    Err(Usage(format!(
+        "`{}` is not a job's id; give `0x` and 64 hex digits, or the first 4 or more of them (see `lota job list`)",
+        crate::terminal::printable(id)
+    ))
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checked_id;
+
+    #[test]
+    fn only_ids_and_their_beginnings_are_sent() {
+        for id in ["0x12ab", "12AB", &format!("0x{}", "f".repeat(64))] {
+            assert!(checked_id(id).is_ok(), "{id}");
+        }
+        for id in ["", "0x", "0x123", "../x", "0x12zz", &"f".repeat(65)] {
+            assert!(checked_id(id).is_err(), "{id}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line's form. Each verb's own arguments are with the verb.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::verbs;
+
+const EXAMPLES: &str = "\
+Examples:
+  lota demo                                     see jobs go from request to payment, in half a minute
+  lota devnet                                   a market with three providers, left running
+  lota wasm run hello.wasm -- world             run a module on it, from another terminal
+  lota wasm run wc.wasm -i ./texts -- /inputs   give it a folder to read
+  lota job list                                 what became of your jobs
+  lota job describe 0x3f21                      who took or refused a job, and where its money went
+
+Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong, 130 interrupted;
+`lota wasm run` ends with the exit code of its job. Settings: flags, LOTA_* variables,
+$LOTA_HOME/config.toml, defaults; `lota config show` says where each comes from.";
+
+/// A compute marketplace that settles on chain.
+#[derive(Debug, Parser)]
+#[command(name = "lota", version, about, long_about = None, after_help = EXAMPLES, max_term_width = 110, propagate_version = false)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of settings, keys and data [default: ~/.lota]
+    #[arg(long, global = true, env = "LOTA_HOME", hide_env_values = true, value_name = "DIR", help_heading = "Global options")]
+    pub(crate) home: Option<PathBuf>,
+    /// What to log on stderr, as tracing filters [default: warn]
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
+    pub(crate) log: Option<String>,
+    /// URL of the daemon, if it is not the one of this home (with LOTA_API_TOKEN)
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) api: Option<String>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// See jobs go from request to payment: a whole market for half a minute
+    Demo(verbs::demo::Demo),
+    /// Run a market with several providers on this machine, until Ctrl-C
+    Devnet(verbs::devnet::Devnet),
+    /// WebAssembly jobs
+    #[command(subcommand)]
+    Wasm(verbs::wasm::Wasm),
+    /// Ask for jobs and see what became of them
+    #[command(subcommand, visible_alias = "jobs")]
+    Job(verbs::job::Job),
+    /// Add and fetch content by CID
+    #[command(subcommand)]
+    Content(verbs::content::Content),
+    /// Keys and money
+    #[command(subcommand)]
+    Wallet(verbs::wallet::Wallet),
+    /// Run a node of a provider or client, or ask the running one about itself
+    #[command(subcommand)]
+    Node(verbs::node::Node),
+    /// The settings and where they come from
+    #[command(subcommand)]
+    Config(verbs::config::Config),
+    /// Print a script that completes this command in a shell
+    Completions(verbs::completions::Completions),
+}
+
+/// Whether the result is for a program.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Format {
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,48 @@
+//! What every verb is given.
+
+use crate::{
+    api::Api,
+    arguments::Global,
+    home::Home,
+    log,
+    settings::{Layers, Settings},
+};
+
+/// Home and settings.
+pub(crate) struct Context {
+    /// `$LOTA_HOME`.
+    pub(crate) home: Home,
+    /// The layers below the verb's own flags.
+    pub(crate) layers: Layers,
+}
+
+impl Context {
+    /// Reads the settings and starts the log.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    pub(crate) fn load(global: &Global) -> anyhow::Result<Self> {
+        let home = Home::find(global.home.clone())?;
+        let layers = Layers::load(&home.config_file(), |name| std::env::var_os(name))?
+            .flag("--log", "log", global.log.as_ref())
+            .flag("--api", "api.url", global.api.as_ref());
+        log::start(&layers.settings()?.log)?;
+        Ok(Self { home, layers })
+    }
+
+    /// The settings, without the verb's own flags.
+    ///
+    /// # Errors
+    /// When one of them has a bad value.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(self.layers.settings()?)
+    }
+
+    /// The daemon.
+    ///
+    /// # Errors
+    /// When none is running.
+    pub(crate) fn api(&self) -> anyhow::Result<Api> {
+        Api::find(&self.home, &self.settings()?.api)
+    }
+}

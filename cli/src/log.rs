@@ -1,0 +1,21 @@
+//! The log of what runs in this process, on stderr.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Usage;
+
+/// Starts the log with these `tracing` filters.
+///
+/// # Errors
+/// [`Usage`] when they are none.
+pub(crate) fn start(filters: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filters)
+        .map_err(|error| Usage(format!("setting `log`: `{filters}` is not a filter ({error}); write for example `info` or `lota_node=debug`")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .with_target(true)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}

@@ -1,0 +1,200 @@
+//! `lota job describe`.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use jiff::Timestamp;
+use lota_market::{AttoFil, model::Reason};
+use lota_node::api::types::{JobDetail, MoneyInfo};
+
+use crate::{
+    arguments::Format,
+    context::Context,
+    terminal::{self, Column, Table, age, bold, printable, span},
+    units::Count,
+};
+
+/// Tell all there is to say about a job.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lota job describe 0x3f21
+  lota job describe 0x3f21 --spec | lota job submit -     # the same job again")]
+pub(crate) struct Describe {
+    /// The job's id, or the first 4 or more of its digits
+    job: String,
+    /// Print only its spec, as JSON for `lota job submit`
+    #[arg(long, conflicts_with = "json")]
+    spec: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Describe {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let job = context.api()?.job(&self.job).await?;
+        if self.format.json {
+            return terminal::print_json(&job);
+        }
+        if self.spec {
+            return match &job.spec {
+                Some(spec) => terminal::print_json(spec),
+                None => anyhow::bail!("the daemon does not have the spec of job {} (CID {})", job.summary.id, job.terms.spec),
+            };
+        }
+        terminal::print(&text(&job, Timestamp::now()))
+    }
+}
+
+/// A reason's name in words.
+pub(crate) const fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::None => "not ended",
+        Reason::Accepted => "the client accepted the result",
+        Reason::Unchallenged => "nobody disputed the result in time",
+        Reason::Upheld => "the arbiter upheld the result",
+        Reason::Withdrawn => "it was withdrawn",
+        Reason::NotLocked => "no provider took it in time",
+        Reason::NotSubmitted => "the provider gave no result in time",
+        Reason::Overturned => "the arbiter overturned the result",
+        Reason::Undecided => "the arbiter could not decide",
+        Reason::NotRuled => "the arbiter did not rule in time",
+    }
+}
+
+fn text(job: &JobDetail, now: Timestamp) -> String {
+    let mut text = format!("{} {}\n", bold("Job"), job.summary.id);
+    text.push_str(&summary(job, now).render());
+    if let Some(problem) = &job.problem {
+        let _ = writeln!(text, "  {} {}", terminal::bad("problem"), printable(problem));
+    }
+    let _ = writeln!(text, "\n{}", bold("Money"));
+    text.push_str(&money(&job.money).render());
+    let _ = writeln!(text, "\n{}", bold("Providers"));
+    if job.decisions.is_empty() {
+        text.push_str("  none has said anything yet\n");
+    } else {
+        text.push_str(&decisions(job).render());
+    }
+    let _ = writeln!(text, "\n{}", bold("Events"));
+    let mut events = Table::new([Column::Left, Column::Right, Column::Left, Column::Left]).indent(2);
+    for event in &job.events {
+        events.row([event.time.to_string(), format!("block {}", event.block), event.name.clone(), printable(&event.text)]);
+    }
+    text.push_str(&events.render());
+    let _ = writeln!(text, "\n{}", bold("Terms"));
+    text.push_str(&terms(job).render());
+    text
+}
+
+fn summary(job: &JobDetail, now: Timestamp) -> Table {
+    let summary = &job.summary;
+    let mut table = Table::pairs().indent(2);
+    let mut status = terminal::status(summary.status);
+    if summary.reason != Reason::None {
+        let _ = write!(status, ": {}", reason(summary.reason));
+    }
+    table.row(["status", &status]);
+    if !summary.status.is_final() {
+        table.row(["doing", &printable(&summary.phase)]);
+    }
+    table.row(["client", &summary.client.to_string()]);
+    if let Some(provider) = summary.provider {
+        table.row(["provider", &provider.to_string()]);
+    }
+    table.row(["opened", &format!("{} ({} ago)", summary.opened, age(summary.opened, now))]);
+    table.row(["changed", &format!("{} ({} ago)", summary.updated, age(summary.updated, now))]);
+    let price = summary.price.map_or_else(
+        || format!("at most {}", summary.max_price),
+        |price| format!("{price} (at most {})", summary.max_price),
+    );
+    table.row(["price", &price]);
+    if let Some(result) = &job.result {
+        table.row(["exit code", &result.exit_code.to_string()]);
+        table.row(["fuel used", &Count(result.fuel_used).to_string()]);
+        let held = if summary.output_verified { "verified, held here" } else { "not verified here" };
+        table.row(["output", &format!("{} ({held})", result.output)]);
+        if let Some(gateway) = &result.gateway {
+            table.row(["served at", &printable(gateway)]);
+        }
+    }
+    for (name, value) in &summary.labels {
+        table.row(["label", &printable(&format!("{name}={value}"))]);
+    }
+    table
+}
+
+fn money(money: &MoneyInfo) -> Table {
+    let mut table = Table::new([Column::Left, Column::Right]).indent(2);
+    let mut any = false;
+    for (name, amount) in [
+        ("held for the price", money.in_escrow),
+        ("held as the provider's stake", money.collateral_held),
+        ("paid to the provider", money.paid_to_provider),
+        ("returned to the client", money.returned_to_client),
+        ("compensation to the client", money.compensation),
+        ("to the arbiter", money.to_arbiter),
+        ("burned", money.burned),
+    ] {
+        if amount != AttoFil::ZERO {
+            table.row([name.to_owned(), amount.to_string()]);
+            any = true;
+        }
+    }
+    if !any {
+        table.row(["none has moved"]);
+    }
+    table
+}
+
+fn decisions(job: &JobDetail) -> Table {
+    let mut table = Table::new([Column::Left, Column::Left, Column::Left]).indent(2);
+    for decision in &job.decisions {
+        let who = match &decision.name {
+            Some(name) => format!("{} {}", printable(name), terminal::dim(&terminal::short_address(decision.provider))),
+            None => decision.provider.to_string(),
+        };
+        table.row([who, decision.decision.clone(), printable(&decision.reason)]);
+    }
+    table
+}
+
+fn terms(job: &JobDetail) -> Table {
+    let terms = &job.terms;
+    let mut table = Table::pairs().indent(2);
+    table.row(["spec", &terms.spec]);
+    table.row([
+        "price",
+        &format!("{} rising to {} within {} from {}", terms.min_price, terms.max_price, span(terms.ramp_period), terms.ramp_start),
+    ]);
+    table.row(["to be locked by", &terms.lock_by.to_string()]);
+    table.row(["run window", &span(terms.run_for.into())]);
+    table.row(["review window", &span(terms.review_for.into())]);
+    table.row(["stake", &terms.collateral.to_string()]);
+    if let Some(matcher) = terms.matcher {
+        table.row(["awarded by", &matcher.to_string()]);
+    }
+    if let Some(arbiter) = terms.arbiter {
+        table.row(["disputes", &format!("ruled by {arbiter} within {}", span(terms.rule_for.into()))]);
+    }
+    if terms.callback_gas > 0 {
+        table.row(["callback", &format!("{} gas", terms.callback_gas)]);
+    }
+    table.row(["salt", &terms.salt]);
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = include_str!("../../../tests/fixtures/job.json");
+
+    #[test]
+    fn a_job_is_told_in_full() {
+        let job: JobDetail = serde_json::from_str(JOB).expect("the fixture is a job");
+        console::set_colors_enabled(false);
+        let now = "2026-01-01T00:05:00Z".parse().expect("a time");
+        insta::assert_snapshot!(text(&job, now));
+    }
+}

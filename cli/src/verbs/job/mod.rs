@@ -1,0 +1,56 @@
+//! `lota job`.
+
+mod cancel;
+mod cat;
+mod describe;
+pub(crate) mod follow;
+mod get;
+mod list;
+mod submit;
+mod validate;
+mod wait;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+
+/// Ask for jobs and see what became of them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Job {
+    /// Ask for a job that a JSON file describes
+    #[command(visible_alias = "create")]
+    Submit(submit::Submit),
+    /// Find every problem of a job's description, without asking for it
+    Validate(validate::Validate),
+    /// List jobs, newest first: yours, or with --all everybody's
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Tell all there is to say about a job: who took or refused it and why, what happened, where the money went
+    Describe(describe::Describe),
+    /// Save a job's output in a folder
+    Get(get::Get),
+    /// Print one file of a job's output
+    Cat(cat::Cat),
+    /// Print what a job wrote to stdout and stderr
+    Logs(cat::Logs),
+    /// Withdraw a job that nobody has locked yet
+    Cancel(cancel::Cancel),
+    /// Wait until a job has ended
+    Wait(wait::Wait),
+}
+
+impl Job {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Submit(verb) => verb.run(context).await,
+            Self::Validate(verb) => verb.run(context),
+            Self::List(verb) => verb.run(context).await,
+            Self::Describe(verb) => verb.run(context).await,
+            Self::Get(verb) => verb.run(context).await,
+            Self::Cat(verb) => verb.run(context).await,
+            Self::Logs(verb) => verb.run(context).await,
+            Self::Cancel(verb) => verb.run(context).await,
+            Self::Wait(verb) => verb.run(context).await,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The verbs, one file for each.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod content;
+pub(crate) mod demo;
+pub(crate) mod devnet;
+pub(crate) mod job;
+pub(crate) mod node;
+pub(crate) mod wallet;
+pub(crate) mod wasm;
+
+use crate::{arguments::Command, context::Context};
+
+/// Runs one verb to its end.
+///
+/// # Errors
+/// Whatever went wrong, for `failure::report`.
+pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(verb) => verb.run(&context).await,
+        Command::Devnet(verb) => verb.run(&context).await,
+        Command::Wasm(verb) => verb.run(&context).await,
+        Command::Job(verb) => verb.run(&context).await,
+        Command::Content(verb) => verb.run(&context).await,
+        Command::Wallet(verb) => verb.run(&context).await,
+        Command::Node(verb) => verb.run(&context).await,
+        Command::Config(verb) => verb.run(&context),
+        Command::Completions(verb) => verb.run(),
+    }
+}

@@ -1,0 +1,72 @@
+//! `lota wallet show`.
+
+use clap::Args;
+use lota_node::api::types::WalletInfo;
+use serde::Serialize;
+
+use crate::{
+    api::ApiFailure,
+    arguments::Format,
+    context::Context,
+    keystore::{Keystore, Listed},
+    terminal::{self, Table},
+};
+
+/// Show the keys of this home and the money of the running daemon's account.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lota wallet show --json")]
+pub(crate) struct Show {
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    account: Option<WalletInfo>,
+    keys: Vec<Listed>,
+}
+
+impl Show {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let keys = Keystore::of(&context.home).list()?;
+        let account = match context.api() {
+            Ok(api) => api.wallet().await.map(Some),
+            Err(error) => Err(error),
+        };
+        // Without a daemon there are still keys to show.
+        let account = match account {
+            Err(error) if !keys.is_empty() && no_daemon(&error) => {
+                terminal::tell(&format!("{error}"));
+                None
+            }
+            other => other?,
+        };
+        if self.format.json {
+            return terminal::print_json(&Shown { account, keys });
+        }
+        if let Some(account) = &account {
+            terminal::print(&balances(account))?;
+        }
+        if !keys.is_empty() {
+            let mut table = Table::pairs();
+            for key in &keys {
+                table.row([format!("key `{}`", key.name), key.address.to_string()]);
+            }
+            terminal::print(&table.render())?;
+        }
+        Ok(())
+    }
+}
+
+fn no_daemon(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ApiFailure::NoDaemon(_) | ApiFailure::Gone { .. }))
+}
+
+/// An account's money as text.
+pub(crate) fn balances(wallet: &WalletInfo) -> String {
+    let mut table = Table::pairs();
+    table.row(["account", &wallet.address.to_string()]);
+    table.row(["in the market", &wallet.market.to_string()]);
+    table.row(["outside", &wallet.wallet.to_string()]);
+    table.render()
+}

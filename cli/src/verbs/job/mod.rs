@@ -7,6 +7,7 @@ pub(crate) mod follow;
 mod get;
 mod list;
 mod submit;
+pub(crate) mod terms;
 mod validate;
 mod wait;
 

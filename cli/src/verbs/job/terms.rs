@@ -1,0 +1,67 @@
+//! The terms of a job as flags.
+
+use clap::Args;
+use lota_node::api::types::TermsRequest;
+
+use crate::{
+    context::Context,
+    settings::{self, Layers},
+    units::{Amount, Seconds},
+};
+
+/// What a client offers and asks. What is left out is the settings' or the daemon's default.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Terms")]
+pub(crate) struct TermFlags {
+    /// The most to be paid: `0.1 FIL`, `20 gwei`; held in escrow
+    #[arg(long, value_name = "AMOUNT")]
+    max_price: Option<Amount>,
+    /// The price at first; it rises to the highest until a provider takes the job
+    #[arg(long, value_name = "AMOUNT")]
+    min_price: Option<Amount>,
+    /// How long the price rises
+    #[arg(long, value_name = "TIME")]
+    ramp_period: Option<Seconds>,
+    /// How long providers may take the job; then the escrow comes back
+    #[arg(long, value_name = "TIME")]
+    lock_for: Option<Seconds>,
+    /// How long the provider may take from then to the result, else it is slashed
+    #[arg(long, value_name = "TIME")]
+    run_for: Option<Seconds>,
+    /// How long the result may be reviewed
+    #[arg(long, value_name = "TIME")]
+    review_for: Option<Seconds>,
+    /// What the provider stakes
+    #[arg(long, value_name = "AMOUNT")]
+    collateral: Option<Amount>,
+}
+
+impl TermFlags {
+    /// The context's layers with these flags on top.
+    pub(crate) fn over(&self, context: &Context) -> Layers {
+        context
+            .layers
+            .clone()
+            .flag("--max-price", "job.max_price", self.max_price.as_ref())
+            .flag("--min-price", "job.min_price", self.min_price.as_ref())
+            .flag("--ramp-period", "job.ramp_period", self.ramp_period.as_ref())
+            .flag("--lock-for", "job.lock_for", self.lock_for.as_ref())
+            .flag("--run-for", "job.run_for", self.run_for.as_ref())
+            .flag("--review-for", "job.review_for", self.review_for.as_ref())
+            .flag("--collateral", "job.collateral", self.collateral.as_ref())
+    }
+}
+
+/// `terms`, and where it says nothing what the settings say.
+pub(crate) fn with_settings(terms: TermsRequest, job: &settings::Job) -> anyhow::Result<TermsRequest> {
+    let below = job.terms().map_err(|error| crate::failure::Usage(error.to_string()))?;
+    Ok(TermsRequest {
+        min_price: terms.min_price.or(below.min_price),
+        max_price: terms.max_price.or(below.max_price),
+        ramp_period: terms.ramp_period.or(below.ramp_period),
+        lock_for: terms.lock_for.or(below.lock_for),
+        run_for: terms.run_for.or(below.run_for),
+        review_for: terms.review_for.or(below.review_for),
+        collateral: terms.collateral.or(below.collateral),
+    })
+}

@@ -1,0 +1,43 @@
+//! The limits that a job must name.
+
+use clap::Args;
+use lota_market::spec::Limits;
+
+use crate::{
+    settings,
+    units::{ByteSize, Count, Seconds},
+};
+
+/// The limits that a job must name.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitFlags {
+    /// Fuel: about one unit for each instruction [default: 50G]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) fuel: Option<Count>,
+    /// Memory of the program [default: 256 MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    /// All that the program writes: files, stdout and stderr [default: 64 MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) output_size: Option<ByteSize>,
+    /// Files and folders that the program makes [default: 10000]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) entries: Option<Count>,
+    /// Time on the provider's clock [default: 5m]
+    #[arg(long, visible_alias = "wall", value_name = "TIME")]
+    pub(crate) wall_time: Option<Seconds>,
+}
+
+impl LimitFlags {
+    /// The limits; `job` holds the flags too, over the other layers.
+    pub(crate) fn limits(&self, job: &settings::Job) -> Limits {
+        Limits {
+            fuel: job.fuel.map_or(50_000_000_000, |fuel| fuel.0),
+            memory: job.memory.map_or(256 << 20, |memory| memory.0),
+            output: job.output_size.map_or(64 << 20, |size| size.0),
+            entries: self.entries.map_or(10_000, |entries| entries.0),
+            wall: job.wall_time.map_or(300, |time| time.0),
+        }
+    }
+}

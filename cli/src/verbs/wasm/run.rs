@@ -1,0 +1,303 @@
+//! `lota wasm run`.
+
+use std::{collections::BTreeMap, io::Read as _, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use futures::StreamExt as _;
+use lota_content::Cid;
+use lota_market::{
+    model::Status,
+    spec::{Engine, Input, JobSpec, Link},
+};
+use lota_node::api::types::{JobDetail, JobRequest, TermsRequest};
+use serde::Serialize;
+
+use super::{
+    limits::LimitFlags,
+    pairs::{Pair, by_name},
+    source::{Mount, Source},
+};
+use crate::{
+    api::{Api, Part},
+    arguments::Format,
+    context::Context,
+    failure::{ExitWith, INTERRUPTED, Usage},
+    settings,
+    terminal::{self, Progress, short_address, streams},
+    verbs::{
+        content::{save, upload},
+        job::{
+            describe,
+            follow::{Followed, follow},
+            terms::{TermFlags, with_settings},
+        },
+    },
+};
+
+/// The most bytes of stdout or stderr that `--json` shows.
+const MAX_JSON_TEXT: usize = 16 << 20;
+
+/// Run a module on the market, as if it were a program on this machine: waits, prints its stdout and stderr, and ends with
+/// its exit code. The price, the provider and the output's CID go to stderr.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lota wasm run hello.wasm -- world
+  lota wasm run wc.wasm -i ./texts -- /inputs
+  lota wasm run resize.wasm -i cat.png:/cat.png -e WIDTH=64 --output-dir out --max-price '0.02 FIL'
+  lota wasm run bafybei... --detach
+
+Exit codes: the job's own; 124 it exceeded its wall time, 126 the module cannot be run, 134 it trapped,
+137 out of memory, 152 out of fuel, 153 it wrote too much; 1 the job did not come to a result; 130 interrupted.")]
+pub(crate) struct Run {
+    /// The module: a file, or a CID
+    module: String,
+    /// Give the program a file, folder or CID to read: SOURCE[:GUEST_PATH]
+    ///
+    /// Without a guest path a single folder or CID is `/inputs`, a file is `/inputs/NAME`; of several, folders are
+    /// `/inputs/NAME` too, and CIDs `/inputs/0`, `/inputs/1` and so on, by their place.
+    #[arg(long = "input", short, value_name = "SOURCE")]
+    inputs: Vec<Mount>,
+    /// Set an environment variable: NAME=VALUE
+    #[arg(long = "env", short, value_name = "PAIR")]
+    env: Vec<Pair>,
+    /// The exported function to call
+    #[arg(long, default_value = lota_market::spec::DEFAULT_ENTRY, value_name = "NAME")]
+    entry_point: String,
+    /// The folder whose content is the job's output, as the program sees it
+    #[arg(long, default_value = lota_market::spec::DEFAULT_OUTPUTS, value_name = "GUEST_PATH")]
+    outputs: String,
+    /// Label the job, to find it by: NAME=VALUE
+    #[arg(long = "label", short, value_name = "PAIR")]
+    labels: Vec<Pair>,
+    /// Save the output files in this folder, which must not exist
+    #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "detach")]
+    output_dir: Option<PathBuf>,
+    /// Print the job's id and do not wait for it
+    #[arg(long, short)]
+    detach: bool,
+    /// Say nothing on stderr but what the job writes there
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    terms: TermFlags,
+    /// The program's arguments, after `--`
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+/// What `--json` prints: the job, and what it wrote.
+#[derive(Serialize)]
+struct Ran<'a> {
+    #[serde(flatten)]
+    job: &'a JobDetail,
+    stdout: String,
+    stderr: String,
+    /// Whether one of the two is cut off.
+    truncated: bool,
+}
+
+impl Run {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let settings = self
+            .terms
+            .over(context)
+            .flag("--fuel", "job.fuel", self.limits.fuel.as_ref())
+            .flag("--memory", "job.memory", self.limits.memory.as_ref())
+            .flag("--output-size", "job.output_size", self.limits.output_size.as_ref())
+            .flag("--wall-time", "job.wall_time", self.limits.wall_time.as_ref())
+            .settings()?;
+        let prepared = self.prepare()?;
+        if let Some(folder) = &self.output_dir {
+            save::check_free(folder)?;
+        }
+        let api = context.api()?;
+        let progress = Progress::start(self.quiet || self.format.json);
+        let request = self.request(&api, prepared, &settings.job, &progress).await?;
+        progress.say("asking for the job");
+        let job = api.open(&request).await?;
+        if self.detach {
+            progress.finish();
+            return if self.format.json {
+                terminal::print_json(&job)
+            } else {
+                terminal::print(&format!("{}\n", job.id))
+            };
+        }
+        let id = job.id.to_string();
+        let followed = tokio::select! {
+            followed = follow(&api, &id, &progress, None) => followed?,
+            signal = tokio::signal::ctrl_c() => {
+                progress.finish();
+                signal.context("cannot wait for Ctrl-C")?;
+                terminal::tell(&format!("The job goes on; wait for it with `lota job wait {id}`, or withdraw it with `lota job cancel {id}`."));
+                return Err(ExitWith(INTERRUPTED).into());
+            }
+        };
+        progress.finish();
+        let (Followed::Ended(job) | Followed::TimeOver(job)) = followed;
+        self.finish(&api, &job).await
+    }
+
+    /// Everything that can be wrong with the command line, before anything is sent.
+    fn prepare(&self) -> anyhow::Result<Prepared> {
+        let usage = |error: &dyn core::fmt::Display| Usage(error.to_string());
+        let module = Source::find(&self.module).map_err(|error| usage(&error))?;
+        if let Source::Path(path) = &module {
+            check_module(path)?;
+        }
+        let alone = self.inputs.len() == 1;
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|mount| {
+                let source = mount.source().map_err(|error| usage(&error))?;
+                let guest_path = mount.guest_path(&source, alone);
+                Ok((source, guest_path))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Prepared { module, inputs, env: by_name("--env", &self.env)?, labels: by_name("--label", &self.labels)? })
+    }
+
+    /// Uploads what is on this machine and puts the spec together.
+    async fn request(
+        &self,
+        api: &Api,
+        prepared: Prepared,
+        job: &settings::Job,
+        progress: &Progress,
+    ) -> anyhow::Result<JobRequest> {
+        let module = cid_of(api, &prepared.module, progress).await?;
+        let mut inputs = Vec::new();
+        for (source, path) in prepared.inputs {
+            inputs.push(Input { cid: Link(cid_of(api, &source, progress).await?), path });
+        }
+        let mut spec = JobSpec::wasm(Link(module), self.limits.limits(job));
+        spec.engine = Engine::Wasm { module: Link(module), entry: self.entry_point.clone() };
+        spec.args = self.args.clone();
+        spec.env = prepared.env;
+        spec.inputs = inputs;
+        spec.outputs = self.outputs.clone();
+        spec.labels = prepared.labels;
+        let validated = spec.clone().validate().map_err(|problems| Usage(problems.to_string()))?;
+        let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
+        Ok(JobRequest { spec, terms: with_settings(TermsRequest::default(), job)?, key: None })
+    }
+
+    /// Shows what came of the job; ends with its exit code.
+    async fn finish(&self, api: &Api, job: &JobDetail) -> anyhow::Result<()> {
+        let summary = &job.summary;
+        let id = summary.id.to_string();
+        if summary.status != Status::Settled {
+            anyhow::bail!(
+                "job {id} came to no result: it was {}, because {}; `lota job describe {id}` tells more",
+                terminal::status_name(summary.status),
+                describe::reason(summary.reason)
+            );
+        }
+        if !summary.output_verified {
+            let problem = job.problem.as_deref().unwrap_or("it cannot be fetched yet");
+            anyhow::bail!("job {id} was settled, but its output is not here: {problem}; try `lota job get {id}` later");
+        }
+        let stdout = api.output(&id, &["stdout"], Part::Bytes).await?;
+        let stderr = api.output(&id, &["stderr"], Part::Bytes).await?;
+        if self.format.json {
+            let (stdout, stdout_cut) = text(api, stdout).await?;
+            let (stderr, stderr_cut) = text(api, stderr).await?;
+            terminal::print_json(&Ran { job, stdout, stderr, truncated: stdout_cut || stderr_cut })?;
+        } else {
+            streams::copy_to_stdout(api, stdout).await?;
+            streams::copy_to_stderr(api, stderr).await?;
+        }
+        if let Some(folder) = &self.output_dir {
+            save::output(api, &id, &["outputs"], folder).await?;
+        }
+        if !self.quiet && !self.format.json {
+            terminal::tell(&outcome(job));
+        }
+        match summary.exit_code {
+            None | Some(0) => Ok(()),
+            // What does not fit into a process' exit code must at least not look like success.
+            Some(code) => Err(ExitWith(u8::try_from(code).unwrap_or(u8::MAX)).into()),
+        }
+    }
+}
+
+/// The command line, understood.
+struct Prepared {
+    module: Source,
+    inputs: Vec<(Source, Option<String>)>,
+    env: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+}
+
+/// The CID of a source, which is uploaded if it is on this machine.
+async fn cid_of(api: &Api, source: &Source, progress: &Progress) -> anyhow::Result<Cid> {
+    match source {
+        Source::Cid(cid) => Ok(*cid),
+        Source::Path(path) => upload::path(api, path, upload::Links::Refuse, progress).await.map(|added| added.cid),
+    }
+}
+
+/// Refuses what is no module before it costs anything.
+fn check_module(path: &std::path::Path) -> anyhow::Result<()> {
+    let cannot = || format!("cannot read the module {}", path.display());
+    let mut start = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(8).read_to_end(&mut start)).with_context(cannot)?;
+    if start.starts_with(b"\0asm") {
+        return Ok(());
+    }
+    let what = if start.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        format!("it begins with `{}` instead of `\\0asm`", start.escape_ascii())
+    };
+    Err(Usage(format!(
+        "{} is not a WebAssembly module: {what}; compile your program with `--target wasm32-wasip1`",
+        path.display()
+    ))
+    .into())
+}
+
+/// One or two lines about price, provider and output.
+fn outcome(job: &JobDetail) -> String {
+    let summary = &job.summary;
+    let mut parts = vec![format!("job {}", summary.id)];
+    if let (Some(price), Some(provider)) = (summary.price, summary.provider) {
+        parts.push(format!("{price} to {}", provider_name(job, provider)));
+    }
+    if let Some(output) = &summary.output {
+        parts.push(format!("output {output}"));
+    }
+    terminal::dim(&parts.join(", "))
+}
+
+fn provider_name(job: &JobDetail, provider: lota_market::Address) -> String {
+    let named = job.decisions.iter().find(|decision| decision.provider == provider).and_then(|decision| decision.name.as_deref());
+    match named {
+        Some(name) => format!("{} ({})", terminal::printable(name), short_address(provider)),
+        None => provider.to_string(),
+    }
+}
+
+/// A response's text, and whether it is cut off.
+async fn text(api: &Api, response: reqwest::Response) -> anyhow::Result<(String, bool)> {
+    let mut bytes = Vec::new();
+    let mut pieces = std::pin::pin!(api.pieces(response));
+    let mut cut = false;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        let room = MAX_JSON_TEXT - bytes.len();
+        bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.len() > room {
+            cut = true;
+            break;
+        }
+    }
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), cut))
+}

@@ -2,7 +2,8 @@
 
 mod cancel;
 mod cat;
-mod describe;
+pub(crate) mod describe;
+mod document;
 pub(crate) mod follow;
 mod get;
 mod list;

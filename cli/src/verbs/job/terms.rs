@@ -5,6 +5,7 @@ use lota_node::api::types::TermsRequest;
 
 use crate::{
     context::Context,
+    failure::Usage,
     settings::{self, Layers},
     units::{Amount, Seconds},
 };
@@ -50,18 +51,43 @@ impl TermFlags {
             .flag("--review-for", "job.review_for", self.review_for.as_ref())
             .flag("--collateral", "job.collateral", self.collateral.as_ref())
     }
+
+    /// The flags alone as terms.
+    ///
+    /// # Errors
+    /// [`Usage`] when a window is longer than any market allows.
+    pub(crate) fn terms(&self) -> Result<TermsRequest, Usage> {
+        let job = settings::Job {
+            max_price: self.max_price,
+            min_price: self.min_price,
+            ramp_period: self.ramp_period,
+            lock_for: self.lock_for,
+            run_for: self.run_for,
+            review_for: self.review_for,
+            collateral: self.collateral,
+            ..settings::Job::default()
+        };
+        terms_of(&job)
+    }
 }
 
-/// `terms`, and where it says nothing what the settings say.
-pub(crate) fn with_settings(terms: TermsRequest, job: &settings::Job) -> anyhow::Result<TermsRequest> {
-    let below = job.terms().map_err(|error| crate::failure::Usage(error.to_string()))?;
-    Ok(TermsRequest {
-        min_price: terms.min_price.or(below.min_price),
-        max_price: terms.max_price.or(below.max_price),
-        ramp_period: terms.ramp_period.or(below.ramp_period),
-        lock_for: terms.lock_for.or(below.lock_for),
-        run_for: terms.run_for.or(below.run_for),
-        review_for: terms.review_for.or(below.review_for),
-        collateral: terms.collateral.or(below.collateral),
-    })
+/// The terms that settings name.
+///
+/// # Errors
+/// [`Usage`] when a window is longer than any market allows.
+pub(crate) fn terms_of(job: &settings::Job) -> Result<TermsRequest, Usage> {
+    job.terms().map_err(|error| Usage(error.to_string()))
+}
+
+/// `above`, and where it says nothing `below`.
+pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
+    TermsRequest {
+        min_price: above.min_price.or(below.min_price),
+        max_price: above.max_price.or(below.max_price),
+        ramp_period: above.ramp_period.or(below.ramp_period),
+        lock_for: above.lock_for.or(below.lock_for),
+        run_for: above.run_for.or(below.run_for),
+        review_for: above.review_for.or(below.review_for),
+        collateral: above.collateral.or(below.collateral),
+    }
 }

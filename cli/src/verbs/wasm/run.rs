@@ -10,7 +10,7 @@ use lota_market::{
     model::Status,
     spec::{Engine, Input, JobSpec, Link},
 };
-use lota_node::api::types::{JobDetail, JobRequest, TermsRequest};
+use lota_node::api::types::{JobDetail, JobRequest};
 use serde::Serialize;
 
 use super::{
@@ -30,7 +30,7 @@ use crate::{
         job::{
             describe,
             follow::{Followed, follow},
-            terms::{TermFlags, with_settings},
+            terms::{TermFlags, terms_of},
         },
     },
 };
@@ -186,7 +186,7 @@ impl Run {
         spec.labels = prepared.labels;
         let validated = spec.clone().validate().map_err(|problems| Usage(problems.to_string()))?;
         let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
-        Ok(JobRequest { spec, terms: with_settings(TermsRequest::default(), job)?, key: None })
+        Ok(JobRequest { spec, terms: terms_of(job)?, key: None })
     }
 
     /// Shows what came of the job; ends with its exit code.

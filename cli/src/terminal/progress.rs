@@ -1,32 +1,42 @@
 //! Progress for a person who waits: a spinner on a terminal, nothing in a pipe.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line on stderr that says what is going on, while it goes on.
+/// A line on stderr that says what is going on, while it goes on. It goes with its last clone.
 #[derive(Clone)]
-pub(crate) struct Progress(ProgressBar);
+pub(crate) struct Progress(Arc<Line>);
+
+struct Line(ProgressBar);
 
 impl Progress {
     /// Starts it; on anything but a terminal (or when `quiet`) it shows nothing.
     pub(crate) fn start(quiet: bool) -> Self {
-        let bar = if quiet || !console::user_attended_stderr() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        if quiet || !console::user_attended_stderr() {
+            return Self(Arc::new(Line(ProgressBar::hidden())));
+        }
+        let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self(bar)
+        Self(Arc::new(Line(bar)))
     }
 
     /// Says what is going on now.
     pub(crate) fn say(&self, text: impl Into<String>) {
-        self.0.set_message(text.into());
+        self.0.0.set_message(text.into());
     }
 
     /// Removes the line.
     pub(crate) fn finish(&self) {
-        self.0.finish_and_clear();
+        self.0.0.finish_and_clear();
     }
 }
 
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -31,6 +31,7 @@ pub(crate) async fn follow(api: &Api, id: &str, progress: &Progress, limit: Opti
     let mut phase: Option<String> = None;
     loop {
         let left = deadline.map_or(POLL, |deadline| deadline.saturating_duration_since(Instant::now()).min(POLL));
+        let asked = Instant::now();
         let job = match &phase {
             Some(phase) if !left.is_zero() => api.wait(id, Awaited::PhaseAfter(phase), left).await?,
             _ => api.job(id).await?,
@@ -38,7 +39,9 @@ pub(crate) async fn follow(api: &Api, id: &str, progress: &Progress, limit: Opti
         let summary = &job.summary;
         progress.say(format!("job {}: {}", short_id(summary.id), printable(&summary.phase)));
         let unverified = summary.status == Status::Settled && summary.client == party && !summary.output_verified;
-        if summary.status.is_final() && (!unverified || job.problem.is_some()) {
+        // An early answer without a change means that the daemon expects nothing more either.
+        let over = phase.as_ref() == Some(&summary.phase) && asked.elapsed() < left / 2;
+        if summary.status.is_final() && (!unverified || job.problem.is_some() || over) {
             return Ok(Followed::Ended(Box::new(job)));
         }
         if phase.is_some() && left.is_zero() {

@@ -1,0 +1,129 @@
+//! An account on a local market: its key, and play money to begin with.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use lota_bridge::{PrivateKeySigner, Transport, memory::MemoryTransport};
+use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
+
+use super::LocalMarket;
+use crate::home;
+
+/// What an account begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Funds {
+    /// In the market.
+    pub(crate) market: AttoFil,
+    /// Outside.
+    pub(crate) wallet: AttoFil,
+}
+
+/// An account on a local market.
+#[derive(Clone)]
+pub(crate) struct Account {
+    transport: Arc<MemoryTransport>,
+    address: Address,
+}
+
+impl Account {
+    /// The account whose key is in this file, or a new one, whose key is written there, readable by its owner only.
+    /// The key is not encrypted: it is for play money.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or is no key.
+    pub(crate) fn play_key(file: &Path) -> anyhow::Result<PrivateKeySigner> {
+        match fs::read_to_string(file) {
+            Ok(text) => match text.trim().parse() {
+                Ok(signer) => Ok(signer),
+                Err(_) => bail!("{} is no key (32 bytes in hex)", file.display()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let signer = PrivateKeySigner::random();
+                if let Some(folder) = file.parent() {
+                    home::create_private(folder)?;
+                }
+                home::write_private(file, format!("{:x}\n", signer.to_bytes()).as_bytes())?;
+                Ok(signer)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+
+    /// The account of this key.
+    pub(crate) fn of(market: &LocalMarket, signer: PrivateKeySigner) -> Self {
+        let address = signer.address();
+        Self { transport: Arc::new(market.chain.connect(signer)), address }
+    }
+
+    /// Gives play money to an account that has none at all (and so only once, as long as it keeps some).
+    ///
+    /// # Errors
+    /// When the market's log cannot be written.
+    pub(crate) async fn fund(&self, market: &LocalMarket, funds: Funds) -> anyhow::Result<()> {
+        let (chain, account) = (market.chain.clone(), self.address);
+        let sum = funds.market.checked_add(funds.wallet).context("the play money is more than fits in 128 bits")?;
+        let block = tokio::task::spawn_blocking(move || {
+            if chain.wallet(account) != AttoFil::ZERO || chain.balance(account) != AttoFil::ZERO {
+                return Ok(None);
+            }
+            chain.fund(account, sum).map(|landed| Some(landed.cursor.block))
+        })
+        .await?
+        .context("the faucet failed")?;
+        // Without a deposit in the meantime all of it is outside: also after a crash right here.
+        let outside = self.transport.wallet(account).await?;
+        if block.is_some() || outside == sum {
+            let key = EffectKey::named(&format!("play-deposit/{}", block.unwrap_or_default()));
+            let deposit = Command::Deposit { account };
+            self.transport.submit(&key, &deposit, funds.market).await.context("the first deposit failed")?;
+        }
+        Ok(())
+    }
+
+    /// Its address.
+    pub(crate) const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Its way to the market.
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.transport) as Arc<dyn Transport>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Sync;
+
+    #[tokio::test]
+    async fn play_money_is_given_once_and_survives_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let funds = Funds { market: AttoFil(60), wallet: AttoFil(40) };
+        let file = folder.path().join("keys/a");
+        for _ in 0..2 {
+            let market = LocalMarket::open(folder.path(), Sync::Never).expect("opens");
+            let account = Account::of(&market, Account::play_key(&file).expect("a key"));
+            for _ in 0..2 {
+                account.fund(&market, funds).await.expect("funded");
+                assert_eq!(market.chain.balance(account.address()), funds.market);
+                assert_eq!(market.chain.wallet(account.address()), funds.wallet);
+            }
+        }
+    }
+
+    #[test]
+    fn a_market_is_for_one_process_at_a_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _first = LocalMarket::open(folder.path(), Sync::Never).expect("opens");
+        assert!(LocalMarket::open(folder.path(), Sync::Never).is_err());
+    }
+
+    #[test]
+    fn a_damaged_key_is_said_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("key");
+        fs::write(&file, "hello").expect("written");
+        assert!(Account::play_key(&file).expect_err("no key").to_string().contains("is no key"));
+    }
+}

@@ -1,0 +1,59 @@
+//! The market without a chain.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use lota_bridge::{
+    MarketRef,
+    memory::{Chain, Clock as _, FileLedger, Genesis, Options, SyncPolicy, SystemClock},
+};
+use lota_market::{Address, model::Settings};
+
+use crate::home;
+
+/// The chain id of a Filecoin network on one machine.
+const CHAIN_ID: u64 = 31_415_926;
+/// The shortest window, in seconds: what the clock can tell apart.
+const MIN_WINDOW: u32 = 1;
+/// The name of the log's file.
+const LOG: &str = "market.log";
+
+/// When what happens on the market reaches the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// Before it is acknowledged.
+    Always,
+    /// When the operating system likes.
+    Never,
+}
+
+/// A market whose log is a file.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalMarket {
+    pub(crate) chain: Chain,
+}
+
+impl LocalMarket {
+    /// Opens the market in this folder, or begins it there.
+    ///
+    /// # Errors
+    /// When its log is in use, damaged, or of a newer version.
+    pub(crate) fn open(folder: &Path, sync: Sync) -> anyhow::Result<Self> {
+        home::create_private(folder)?;
+        let file = folder.join(LOG);
+        let policy = match sync {
+            Sync::Always => SyncPolicy::EveryEntry,
+            Sync::Never => SyncPolicy::OperatingSystem,
+        };
+        let market = MarketRef {
+            chain_id: CHAIN_ID,
+            contract: Address::from(*b"lota/local/market/v1"),
+            settings: Settings { min_window: MIN_WINDOW, max_callback_gas: 0 },
+        };
+        let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new() };
+        let ledger = FileLedger::open(&file, policy)?;
+        let chain = Chain::open(genesis, ledger, Options::default())
+            .with_context(|| format!("the market in {} cannot be opened", file.display()))?;
+        Ok(Self { chain })
+    }
+}

@@ -1,0 +1,11 @@
+//! A market and its nodes in this process: what `lota demo`, `lota devnet` and `lota node run` have in common.
+
+mod account;
+mod lock;
+mod market;
+mod signals;
+
+pub(crate) use account::{Account, Funds};
+pub(crate) use lock::HomeLock;
+pub(crate) use market::{LocalMarket, Sync};
+pub(crate) use signals::ended_by_user;

@@ -1,0 +1,175 @@
+//! `lota devnet`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use lota_bridge::Transport as _;
+use lota_market::{
+    AttoFil,
+    agent::{Offer, Pricing},
+    money::FIL,
+};
+use lota_node::{Node, NodeConfig, ProviderConfig};
+
+use crate::{
+    context::Context,
+    failure::Usage,
+    home::Home,
+    host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
+    settings,
+    terminal::{self, Column, Progress, Table, bold, plural},
+};
+
+/// The most providers: each is a whole node with a database and a gateway of its own.
+const MAX_PROVIDERS: u32 = 32;
+/// The node that the other verbs speak to.
+const CLIENT: &str = "client";
+
+/// Run a market with several providers on this machine, until Ctrl-C.
+///
+/// A client's node, providers' nodes and the market they meet on run in this process; bytes move between the nodes over HTTP.
+/// The other verbs then work from another terminal, with no further settings. What happened is kept for the next start, in
+/// `devnet/` of the home.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  lota devnet --providers 5
+  lota job list                 # in another terminal")]
+pub(crate) struct Devnet {
+    /// How many providers [default: 3]
+    #[arg(long, value_name = "COUNT")]
+    providers: Option<u32>,
+    /// Begin anew: forget what happened before
+    #[arg(long)]
+    reset: bool,
+}
+
+/// One node of the devnet.
+struct Running {
+    name: String,
+    account: Account,
+    node: Node,
+}
+
+impl Devnet {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let settings =
+            context.layers.clone().flag("--providers", "devnet.providers", self.providers.as_ref()).settings()?.devnet;
+        if settings.providers > MAX_PROVIDERS {
+            return Err(Usage(format!("{} providers are too many; at most {MAX_PROVIDERS}", settings.providers)).into());
+        }
+        let lock = HomeLock::take(&context.home)?;
+        if self.reset {
+            forget(&context.home.devnet())?;
+        }
+        let ended = ended_by_user();
+        let mut ended = std::pin::pin!(ended);
+        let progress = Progress::start(false);
+        progress.say("starting the market and its nodes");
+        let nodes = tokio::select! {
+            nodes = start(&context.home, &settings) => nodes?,
+            signal = &mut ended => return signal,
+        };
+        let Some(client) = nodes.first() else { bail!("the devnet has no nodes") };
+        let api = client.node.api().clone();
+        context.home.write_api_file(&api)?;
+        progress.finish();
+        let shown = show(&context.home, &nodes).await;
+        let ended = match shown {
+            Ok(()) => ended.await,
+            Err(error) => Err(error),
+        };
+        context.home.remove_api_file(&api);
+        terminal::tell("Ending.");
+        for running in nodes {
+            running.node.shutdown().await;
+        }
+        drop(lock);
+        ended
+    }
+}
+
+/// Starts the market and all nodes, the client's first.
+async fn start(home: &Home, settings: &settings::Devnet) -> anyhow::Result<Vec<Running>> {
+    let folder = home.devnet();
+    let market = {
+        let folder = folder.clone();
+        tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Never)).await??
+    };
+    let mut nodes = vec![start_node(&market, &folder, CLIENT.to_owned(), None, settings).await?];
+    for number in 1..=settings.providers {
+        let provider = ProviderConfig { offer: offer(number), ..ProviderConfig::default() };
+        nodes.push(start_node(&market, &folder, format!("provider-{number}"), Some(provider), settings).await?);
+    }
+    Ok(nodes)
+}
+
+async fn start_node(
+    market: &LocalMarket,
+    folder: &Path,
+    name: String,
+    provider: Option<ProviderConfig>,
+    settings: &settings::Devnet,
+) -> anyhow::Result<Running> {
+    let dir = folder.join("nodes").join(&name);
+    let account = Account::of(market, Account::play_key(&dir.join("key"))?);
+    account.fund(market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
+    let config = NodeConfig {
+        provider,
+        allow_private_addresses: true,
+        store_capacity: settings.store_capacity.0,
+        ..NodeConfig::new(name.clone(), dir)
+    };
+    let node = Node::start(config, account.transport()).await.with_context(|| format!("node {name} did not start"))?;
+    Ok(Running { name, account, node })
+}
+
+/// What provider `number` (from 1) offers: each asks a quarter of the first one's price more than the one before.
+fn offer(number: u32) -> Offer {
+    let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output } = Pricing::default();
+    let raised = |price: AttoFil| AttoFil(price.0 + price.0 / 4 * u128::from(number - 1));
+    let pricing = Pricing {
+        base: raised(base),
+        per_gigafuel: raised(per_gigafuel),
+        per_gib_memory: raised(per_gib_memory),
+        per_gib_output: raised(per_gib_output),
+    };
+    Offer { pricing, ..Offer::default() }
+}
+
+/// Removes the devnet's folder.
+fn forget(folder: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn show(home: &Home, nodes: &[Running]) -> anyhow::Result<()> {
+    let providers = nodes.len().saturating_sub(1) as u64;
+    let mut text = format!("{} with a client and {}, in {}\n\n", bold("Devnet"), plural(providers, "provider"), home.devnet().display());
+    let mut table = Table::new([Column::Left, Column::Left, Column::Right, Column::Left])
+        .heading(&["NODE", "ACCOUNT", "IN THE MARKET", "GATEWAY"])
+        .indent(2);
+    for running in nodes {
+        let balance = running.account.transport().balance(running.account.address()).await?;
+        table.row([running.name.clone(), running.account.address().to_string(), balance.to_string(), running.node.gateway().to_owned()]);
+    }
+    text.push_str(&table.render());
+    let env = if Home::find(None).is_ok_and(|default| default.path() == home.path()) {
+        String::new()
+    } else {
+        format!("LOTA_HOME={} ", home.path().display())
+    };
+    text.push_str(&format!(
+        "\nIn another terminal:\n  \
+         {env}lota demo --files lota-demo\n  \
+         {env}lota wasm run lota-demo/wordcount.wasm -i lota-demo/texts --output-dir counts\n  \
+         {env}lota job list\n\n\
+         Ctrl-C ends it; what happened is kept for the next start.\n"
+    ));
+    terminal::print(&text)
+}

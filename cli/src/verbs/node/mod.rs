@@ -1,0 +1,26 @@
+//! `lota node`.
+
+mod run;
+mod show;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+
+/// Run a node of a provider or client, or ask the running one about itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Run a node until Ctrl-C
+    Run(run::Run),
+    /// Tell about the running node and the parties of its market
+    Show(show::Show),
+}
+
+impl Node {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Run(verb) => verb.run(context).await,
+            Self::Show(verb) => verb.run(context).await,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `lota node show`.
+
+use clap::Args;
+use lota_node::api::types::{NodeInfo, Party};
+use serde::Serialize;
+
+use crate::{
+    arguments::Format,
+    context::Context,
+    terminal::{self, Column, Table, bold, printable, span},
+    units::ByteSize,
+};
+
+/// Tell about the running node and the parties of its market.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lota node show --json")]
+pub(crate) struct Show {
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    node: NodeInfo,
+    parties: Vec<Party>,
+}
+
+impl Show {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let api = context.api()?;
+        let shown = Shown { node: api.node().await?, parties: api.parties().await? };
+        if self.format.json {
+            return terminal::print_json(&shown);
+        }
+        let Shown { node, parties } = shown;
+        let mut table = Table::pairs();
+        table.row(["node", &format!("{} (version {})", node.name, node.version)]);
+        table.row(["account", &node.party.to_string()]);
+        table.row(["runs jobs for others", if node.provider { "yes" } else { "no" }]);
+        table.row([
+            "market",
+            &format!(
+                "{} on chain {}, windows from {}",
+                node.market.contract,
+                node.market.chain_id,
+                span(node.market.min_window.into())
+            ),
+        ]);
+        table.row(["newest block", &node.head.to_string()]);
+        table.row(["gateway", &node.gateway]);
+        table.row(["block store", &format!("{} of {}", ByteSize(node.store_bytes), ByteSize(node.store_capacity))]);
+        let mut text = table.render();
+        if !parties.is_empty() {
+            text.push_str(&format!("\n{}\n", bold("Parties that serve content")));
+            let mut table = Table::new([Column::Left, Column::Left]).indent(2);
+            for party in parties {
+                table.row([party.address.to_string(), printable(&party.url)]);
+            }
+            text.push_str(&table.render());
+        }
+        terminal::print(&text)
+    }
+}

@@ -29,6 +29,11 @@ impl Progress {
         self.0.0.set_message(text.into());
     }
 
+    /// Does something that writes to the terminal, with the line out of the way.
+    pub(crate) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+        self.0.0.suspend(what)
+    }
+
     /// Removes the line.
     pub(crate) fn finish(&self) {
         self.0.0.finish_and_clear();

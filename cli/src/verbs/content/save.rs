@@ -1,9 +1,10 @@
 //! From the daemon's block store to this machine.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use anyhow::{Context as _, bail};
-use futures::TryStreamExt as _;
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt as _};
 use lota_content::{CarImportOptions, Cid, ExportLimits, Exported, Store, StoreOptions, SyncPolicy};
 use tokio_util::io::StreamReader;
 
@@ -38,19 +39,30 @@ pub(crate) async fn content(api: &Api, cid: &Cid, path: &[&str], destination: &P
     save(api, response, path.is_empty().then_some(cid), destination).await
 }
 
-/// Every block is checked against its CID again, names are checked, nothing is overwritten, no link is followed.
 async fn save(api: &Api, response: reqwest::Response, wanted: Option<&Cid>, destination: &Path) -> anyhow::Result<Exported> {
+    from_car(api.pieces(response).map_err(io::Error::other), wanted, destination).await
+}
+
+/// Saves what a CAR holds. Every block is checked against its CID, names are checked, nothing is overwritten, no link is
+/// followed.
+///
+/// # Errors
+/// As [`output`].
+pub(crate) async fn from_car(
+    car: impl Stream<Item = io::Result<Bytes>>,
+    wanted: Option<&Cid>,
+    destination: &Path,
+) -> anyhow::Result<Exported> {
     let scratch = tempfile::Builder::new().prefix("lota-get-").tempdir().context("cannot make a temporary folder")?;
     let options = StoreOptions { capacity: u64::MAX, sync: SyncPolicy::Never, ..StoreOptions::default() };
     let store = Store::open(scratch.path(), options)?;
-    let pieces = api.pieces(response).map_err(std::io::Error::other);
     let options = CarImportOptions { pin: Some("download".to_owned()), ..CarImportOptions::default() };
-    let imported = lota_content::car_import(&store, StreamReader::new(pieces), &options).await?;
+    let imported = lota_content::car_import(&store, StreamReader::new(Box::pin(car)), &options).await?;
     let [root] = imported.roots.as_slice() else {
-        bail!("the daemon sent a CAR with {} roots instead of one", imported.roots.len());
+        bail!("a CAR with {} roots came instead of one", imported.roots.len());
     };
     if let Some(wanted) = wanted.filter(|wanted| *wanted != root) {
-        bail!("the daemon sent {root} instead of {wanted}");
+        bail!("{root} came instead of {wanted}");
     }
     Ok(lota_content::export_to(store, root, destination, &ExportLimits::default()).await?)
 }

@@ -1,0 +1,112 @@
+//! Who takes part: two clients, three providers, each a node of its own.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use lota_bridge::PrivateKeySigner;
+use lota_market::{
+    Address, AttoFil,
+    agent::{Offer, Pricing},
+    money::FIL,
+};
+use lota_node::{Node, NodeConfig, ProviderConfig};
+
+use crate::{
+    api::Api,
+    host::{Account, Funds, LocalMarket, Sync},
+};
+
+/// What everybody has in the market to begin with.
+const MONEY: AttoFil = AttoFil(10 * FIL);
+/// The memory that only the slow provider offers, in bytes.
+pub(super) const LARGE_MEMORY: u64 = 2 << 30;
+/// How long the slow provider does nothing, in milliseconds.
+const DAWDLE: u64 = 8_000;
+
+/// Everybody, and the market they meet on.
+pub(super) struct Cast {
+    pub(super) market: LocalMarket,
+    pub(super) people: Vec<Person>,
+}
+
+/// One party.
+pub(super) struct Person {
+    pub(super) name: &'static str,
+    pub(super) offer: Option<Offer>,
+    pub(super) account: Account,
+    pub(super) api: Api,
+    pub(super) gateway: String,
+    node: Node,
+}
+
+/// The clients' names.
+pub(super) const CLIENTS: [&str; 2] = ["alice", "bob"];
+
+/// The providers: name, price of a job, price of 10^9 units of fuel, most memory, dawdling.
+const PROVIDERS: [(&str, u64, u64, u64, u64); 3] = [
+    ("carla", 4_000_000, 100_000, 1 << 30, 0),
+    ("dario", 2_000_000, 400_000, 1 << 30, 0),
+    ("erika", 12_000_000, 100_000, LARGE_MEMORY, DAWDLE),
+];
+
+impl Cast {
+    /// Starts the market and all nodes in this folder.
+    pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
+        let market = LocalMarket::open(folder, Sync::Never)?;
+        let mut people = Vec::new();
+        for name in CLIENTS {
+            people.push(Person::start(name, None, folder, &market).await?);
+        }
+        for (name, base, per_gigafuel, max_memory, dawdle_ms) in PROVIDERS {
+            let pricing = Pricing {
+                base: AttoFil::from_gwei(base),
+                per_gigafuel: AttoFil::from_gwei(per_gigafuel),
+                per_gib_memory: AttoFil::ZERO,
+                per_gib_output: AttoFil::ZERO,
+            };
+            let offer = Offer { pricing, max_memory, ..Offer::default() };
+            let provider = ProviderConfig { offer, dawdle_ms };
+            people.push(Person::start(name, Some(provider), folder, &market).await?);
+        }
+        Ok(Self { market, people })
+    }
+
+    /// The party of this name.
+    pub(super) fn named(&self, name: &str) -> anyhow::Result<&Person> {
+        self.people.iter().find(|person| person.name == name).with_context(|| format!("nobody is called {name}"))
+    }
+
+    /// What a party is called; others by their address.
+    pub(super) fn name_of(&self, address: Address) -> String {
+        self.people
+            .iter()
+            .find(|person| person.account.address() == address)
+            .map_or_else(|| address.to_string(), |person| person.name.to_owned())
+    }
+
+    /// Ends all nodes.
+    pub(super) async fn end(self) {
+        for person in self.people {
+            person.node.shutdown().await;
+        }
+    }
+}
+
+impl Person {
+    async fn start(
+        name: &'static str,
+        provider: Option<ProviderConfig>,
+        folder: &Path,
+        market: &LocalMarket,
+    ) -> anyhow::Result<Self> {
+        let account = Account::of(market, PrivateKeySigner::random());
+        account.fund(market, Funds { market: MONEY, wallet: AttoFil::ZERO }).await?;
+        let offer = provider.as_ref().map(|provider| provider.offer.clone());
+        let config =
+            NodeConfig { provider, allow_private_addresses: true, ..NodeConfig::new(name, folder.join("nodes").join(name)) };
+        let node = Node::start(config, account.transport()).await.with_context(|| format!("{name}'s node did not start"))?;
+        let api = Api::at(&node.api().url, node.api().token.clone())?;
+        let gateway = node.gateway().to_owned();
+        Ok(Self { name, offer, account, api, gateway, node })
+    }
+}

@@ -1,0 +1,111 @@
+//! `lota demo`: a whole market for half a minute, and whether everything it shows is true.
+
+mod accounts;
+mod cast;
+mod checks;
+mod material;
+mod output;
+mod plan;
+mod report;
+mod story;
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use futures::future::try_join_all;
+
+use crate::{
+    arguments::Format,
+    context::Context,
+    failure::{ExitWith, FAILED},
+    host::ended_by_user,
+    terminal::{self, Progress},
+};
+use cast::Cast;
+use report::Report;
+
+/// See jobs go from request to payment: a whole market for half a minute.
+///
+/// Two people ask for jobs and three providers compete for them, in a temporary folder and on a market in this process. A
+/// word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP from the
+/// providers' gateways, verified and paid for. One provider is slow and loses its stake. The demo counts the words itself,
+/// too, and accounts for all money. It ends with exit code 0 only if everything is as it should be.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lota demo
+  lota demo --json | jq .money
+  lota demo --files lota-demo     # only its program and its texts, to play with on a devnet")]
+pub(crate) struct Demo {
+    /// Write the demo's program and texts to this folder, which must not exist, and run nothing
+    #[arg(long, value_name = "DIR", conflicts_with = "json")]
+    files: Option<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Demo {
+    pub(crate) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
+        material::check()?;
+        if let Some(folder) = &self.files {
+            material::write(folder)?;
+            return terminal::print(&format!("{}\n", folder.display()));
+        }
+        let report = tokio::select! {
+            report = self.play() => report?,
+            signal = ended_by_user() => {
+                signal?;
+                return Err(ExitWith(crate::failure::INTERRUPTED).into());
+            }
+        };
+        if self.format.json {
+            terminal::print_json(&report)?;
+        }
+        if report.ok {
+            return Ok(());
+        }
+        if self.format.json {
+            return Err(ExitWith(FAILED).into());
+        }
+        let failed: Vec<&str> = report.checks.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
+        bail!("the demo is not as it should be: {}", failed.join("; "));
+    }
+
+    async fn play(&self) -> anyhow::Result<Report> {
+        let begun = Instant::now();
+        let progress = Progress::start(self.format.json);
+        let tell = |text: String| {
+            if self.format.json { Ok(()) } else { progress.aside(|| terminal::print(&text)) }
+        };
+        progress.say("starting a market, two clients and three providers");
+        let scratch = tempfile::Builder::new().prefix("lota-demo-").tempdir().context("cannot make a temporary folder")?;
+        let cast = Cast::start(scratch.path()).await?;
+        let before = accounts::balances(&cast);
+        tell(story::parties(&cast, &before))?;
+
+        progress.say("sending the program and the texts to the clients' block stores");
+        let orders = plan::orders(&cast, scratch.path(), &progress).await?;
+        tell(story::requests(&orders))?;
+
+        progress.say("the jobs are on the market");
+        let jobs = try_join_all(orders.iter().map(|order| plan::see_through(&cast, order, &progress))).await?;
+        tell(story::jobs(&cast, &jobs))?;
+
+        progress.say("fetching the outputs from the providers' gateways");
+        let mut outputs = Vec::new();
+        for job in &jobs {
+            outputs.push(output::fetch(job, scratch.path()).await?);
+        }
+        let after = accounts::balances(&cast);
+        let money = accounts::account(&cast, &jobs, &before, &after);
+        let checks = checks::all(&jobs, &outputs, &money);
+        tell(story::outputs(&jobs, &outputs))?;
+        tell(story::money(&money))?;
+        let report = Report::new(&cast, jobs, outputs, money, checks, begun.elapsed());
+        tell(story::end(&report))?;
+        progress.say("ending");
+        cast.end().await;
+        Ok(report)
+    }
+}

@@ -27,7 +27,17 @@ fn main() {
 fn compile(out: &Path) -> Result<(), String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(&rustc);
-    command.args(["--edition", "2024", "--target", "wasm32-wasip1", "-O", "-C", "strip=symbols", "--crate-name", "wordcount"]);
+    command.args([
+        "--edition",
+        "2024",
+        "--target",
+        "wasm32-wasip1",
+        "-O",
+        "-C",
+        "strip=symbols",
+        "--crate-name",
+        "wordcount",
+    ]);
     command.arg("-o").arg(out).arg(SOURCE);
     // Flags meant for this machine's target (linkers, CPU features) are wrong for that one.
     command.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTFLAGS");

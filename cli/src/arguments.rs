@@ -8,20 +8,20 @@ use crate::verbs;
 
 const EXAMPLES: &str = "\
 Examples:
-  lota demo                                     see jobs go from request to payment, in half a minute
-  lota devnet                                   a market with three providers, left running
-  lota wasm run hello.wasm -- world             run a module on it, from another terminal
-  lota wasm run wc.wasm -i ./texts -- /inputs   give it a folder to read
-  lota job list                                 what became of your jobs
-  lota job describe 0x3f21                      who took or refused a job, and where its money went
+  lota demo                                   see jobs go from request to payment
+  lota devnet                                 a market with three providers, left running
+  lota wasm run hello.wasm -- world           run a module on it, from another terminal
+  lota wasm run wc.wasm -i texts -- --top 10  give it a folder to read
+  lota job list                               what became of your jobs
+  lota job describe 0x3f21                    who took or refused a job, where its money went
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong, 130 interrupted;
-`lota wasm run` ends with the exit code of its job. Settings: flags, LOTA_* variables,
-$LOTA_HOME/config.toml, defaults; `lota config show` says where each comes from.";
+`lota wasm run` ends with the exit code of its job.
+Settings: flags, LOTA_* variables, $LOTA_HOME/config.toml, defaults (`lota config show`).";
 
 /// A compute marketplace that settles on chain.
 #[derive(Debug, Parser)]
-#[command(name = "lota", version, about, long_about = None, after_help = EXAMPLES, max_term_width = 110, propagate_version = false)]
+#[command(name = "lota", version, after_help = EXAMPLES, max_term_width = 110, propagate_version = false)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -33,7 +33,14 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Folder of settings, keys and data [default: ~/.lota]
-    #[arg(long, global = true, env = "LOTA_HOME", hide_env_values = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "LOTA_HOME",
+        hide_env_values = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub(crate) home: Option<PathBuf>,
     /// What to log on stderr, as tracing filters [default: warn]
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]

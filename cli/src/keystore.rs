@@ -112,10 +112,9 @@ impl Keystore {
     pub(crate) fn file(&self, name: &str) -> anyhow::Result<PathBuf> {
         let ok = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(ok) {
-            return Err(Usage(format!(
-                "`{name}` cannot name a key; take 1 to {MAX_NAME} letters, digits, `-` or `_`"
-            ))
-            .into());
+            return Err(
+                Usage(format!("`{name}` cannot name a key; take 1 to {MAX_NAME} letters, digits, `-` or `_`")).into()
+            );
         }
         Ok(self.folder.join(format!("{name}.json")))
     }
@@ -145,8 +144,8 @@ impl Keystore {
         self.refuse_existing(name, &file)?;
         home::create_private(&self.folder)?;
         // Encrypted in a folder of its own first: alloy writes the file in place and readable by all.
-        let scratch = tempfile::tempdir_in(&self.folder)
-            .with_context(|| format!("cannot write in {}", self.folder.display()))?;
+        let scratch =
+            tempfile::tempdir_in(&self.folder).with_context(|| format!("cannot write in {}", self.folder.display()))?;
         LocalSigner::encrypt_keystore(scratch.path(), &mut OsRng, signer.to_bytes(), password, Some("key"))
             .context("cannot encrypt the key")?;
         let path = scratch.path().join("key");
@@ -223,7 +222,9 @@ impl Keystore {
         let mut keys = Vec::new();
         for entry in entries {
             let file = entry.with_context(|| format!("cannot read {}", self.folder.display()))?.path();
-            let Some(name) = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json")) else {
+            let Some(name) =
+                file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"))
+            else {
                 continue;
             };
             let public = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Public>(&text).ok());
@@ -281,7 +282,8 @@ impl Password {
 
     fn without_asking(&self) -> anyhow::Result<Option<String>> {
         if let Some(file) = &self.file {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read the password file {}", file.display()))?;
+            let text = fs::read_to_string(file)
+                .with_context(|| format!("cannot read the password file {}", file.display()))?;
             return Ok(Some(text.lines().next().unwrap_or_default().to_owned()));
         }
         match std::env::var("LOTA_PASSWORD") {
@@ -349,7 +351,9 @@ mod tests {
         fs::write(keystore.file("bad").expect("a name"), "{}").expect("written");
         assert!(keystore.open("bad", "x").expect_err("damaged").to_string().contains("not a usable key file"));
         let text = fs::read_to_string(keystore.file("other").expect("a name")).expect("readable");
-        for (from, to) in [("\"dklen\": 32", "\"dklen\": 8"), ("8192", "1099511627776"), ("\"version\": 3", "\"version\": 4")] {
+        for (from, to) in
+            [("\"dklen\": 32", "\"dklen\": 8"), ("8192", "1099511627776"), ("\"version\": 3", "\"version\": 4")]
+        {
             assert!(text.contains(from), "{text}");
             fs::write(keystore.file("bad").expect("a name"), text.replace(from, to)).expect("written");
             assert!(keystore.open("bad", "secret").expect_err("damaged").to_string().contains("not a usable key file"));

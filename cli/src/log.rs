@@ -9,8 +9,11 @@ use crate::failure::Usage;
 /// # Errors
 /// [`Usage`] when they are none.
 pub(crate) fn start(filters: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filters)
-        .map_err(|error| Usage(format!("setting `log`: `{filters}` is not a filter ({error}); write for example `info` or `lota_node=debug`")))?;
+    let filter = EnvFilter::try_new(filters).map_err(|error| {
+        Usage(format!(
+            "setting `log`: `{filters}` is not a filter ({error}); write for example `info` or `lota_node=debug`"
+        ))
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -8,6 +8,7 @@ mod arguments;
 mod context;
 mod failure;
 mod home;
+mod host;
 mod keystore;
 mod log;
 mod settings;

@@ -197,12 +197,66 @@ impl fmt::Display for Amount {
     }
 }
 
+/// How a value is written so that reading it gives the very same value: settings go through it, prose need not.
+pub(crate) trait Written {
+    /// The text.
+    fn written(&self) -> String;
+}
+
+impl Written for ByteSize {
+    fn written(&self) -> String {
+        let text = self.to_string();
+        if text.parse() == Ok(*self) { text } else { self.0.to_string() }
+    }
+}
+
+impl Written for Count {
+    fn written(&self) -> String {
+        for (unit, suffix) in [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M")] {
+            if self.0 > 0 && self.0.is_multiple_of(unit) {
+                return format!("{}{suffix}", self.0 / unit);
+            }
+        }
+        self.0.to_string()
+    }
+}
+
+impl Written for Seconds {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Written for Amount {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Written for String {
+    fn written(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Written for u32 {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Written for bool {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// In settings quantities are texts with units; whole numbers may be bare.
 macro_rules! in_settings {
     ($($quantity:ty),+) => { $(
         impl Serialize for $quantity {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(&self.written())
             }
         }
 
@@ -237,18 +291,28 @@ mod tests {
 
     #[test]
     fn data_is_read_in_binary_and_decimal_units() {
-        for (text, bytes) in
-            [("4096", 4096), ("1 KiB", 1024), ("1k", 1024), ("1kB", 1000), ("1.5 GiB", 3 << 29), ("0.5MB", 500_000), ("0", 0)]
-        {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("1 KiB", 1024),
+            ("1k", 1024),
+            ("1kB", 1000),
+            ("1.5 GiB", 3 << 29),
+            ("0.5MB", 500_000),
+            ("0", 0),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
     }
 
     #[test]
     fn a_bad_quantity_says_what_is_wrong() {
-        for (text, problem) in
-            [("", "digits"), ("MiB", "digits"), ("1 parsec", "unit"), ("1.2.3", "two decimal"), ("99999999 TiB", "too large")]
-        {
+        for (text, problem) in [
+            ("", "digits"),
+            ("MiB", "digits"),
+            ("1 parsec", "unit"),
+            ("1.2.3", "two decimal"),
+            ("99999999 TiB", "too large"),
+        ] {
             let error = text.parse::<ByteSize>().expect_err(text).to_string();
             assert!(error.contains(problem), "{text}: {error}");
         }
@@ -270,6 +334,19 @@ mod tests {
         ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
+    }
+
+    #[test]
+    fn what_is_written_reads_back_exactly() {
+        for n in [0, 1, 999, 1000, 1024, 1_000_001, 1_600_000, 50_000_000_000, 1 << 40, u64::MAX] {
+            assert_eq!(ByteSize(n).written().parse(), Ok(ByteSize(n)), "{}", ByteSize(n).written());
+            assert_eq!(Count(n).written().parse(), Ok(Count(n)), "{}", Count(n).written());
+            if i64::try_from(n).is_ok() {
+                assert_eq!(Seconds(n).written().parse(), Ok(Seconds(n)), "{}", Seconds(n).written());
+            }
+        }
+        assert_eq!(ByteSize(10 << 30).written(), "10 GiB");
+        assert_eq!(Count(50_000_000_000).written(), "50G");
     }
 
     #[test]

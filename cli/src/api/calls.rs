@@ -13,15 +13,6 @@ use serde::de::DeserializeOwned;
 use super::Api;
 use crate::failure::Usage;
 
-/// What to wait for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Awaited<'a> {
-    /// The job's end.
-    End,
-    /// The job's end, or a phase other than this.
-    PhaseAfter(&'a str),
-}
-
 /// Which part of content is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
@@ -35,7 +26,8 @@ impl Api {
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, patience: Duration) -> anyhow::Result<T> {
         let response = self.send(request, patience).await?;
         let body = response.bytes().await.map_err(|error| self.broken(error))?;
-        serde_json::from_slice(&body).context("the daemon's answer cannot be read; is it of the same version as this command?")
+        serde_json::from_slice(&body)
+            .context("the daemon's answer cannot be read; is it of the same version as this command?")
     }
 
     /// Who the daemon is.
@@ -78,14 +70,11 @@ impl Api {
         self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, Duration::ZERO).await
     }
 
-    /// Answers when what is awaited has happened, or `patience` is over.
-    pub(crate) async fn wait(&self, id: &str, awaited: Awaited<'_>, patience: Duration) -> anyhow::Result<JobDetail> {
+    /// Answers when the job has ended or is in another phase than `phase`, or `patience` is over.
+    pub(crate) async fn wait(&self, id: &str, phase: &str, patience: Duration) -> anyhow::Result<JobDetail> {
         let seconds = patience.as_secs().to_string();
-        let mut request = self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&[("timeout", seconds.as_str())]);
-        if let Awaited::PhaseAfter(phase) = awaited {
-            request = request.query(&[("changes", "true"), ("phase", phase)]);
-        }
-        self.json(request, patience).await
+        let query = [("timeout", seconds.as_str()), ("changes", "true"), ("phase", phase)];
+        self.json(self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&query), patience).await
     }
 
     /// A file of a job's verified output, or all of it as a CAR.
@@ -93,13 +82,6 @@ impl Api {
         let mut segments = vec!["jobs", checked_id(id)?, "output"];
         segments.extend(path);
         self.bytes(&segments, part).await
-    }
-
-    /// What a directory of a job's output holds.
-    pub(crate) async fn output_entries(&self, id: &str, path: &[&str]) -> anyhow::Result<Vec<ContentEntry>> {
-        let mut segments = vec!["jobs", checked_id(id)?, "output"];
-        segments.extend(path);
-        self.entries(&segments).await
     }
 
     /// Stores and pins a CAR.

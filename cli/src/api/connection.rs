@@ -1,6 +1,6 @@
 //! How the daemon is found and spoken to.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use lota_node::api::types::ApiError;
@@ -103,7 +103,10 @@ impl Api {
         let (url, token, from) = match (&settings.url, &settings.token) {
             (Some(url), Some(token)) => (url.clone(), token.clone(), From::Settings),
             (Some(url), None) => {
-                return Err(Usage(format!("setting `api.url` is {url}, but `api.token` is not set; take it from that daemon's api.json")).into());
+                return Err(Usage(format!(
+                    "setting `api.url` is {url}, but `api.token` is not set; take it from that daemon's api.json"
+                ))
+                .into());
             }
             (None, Some(_)) => {
                 return Err(Usage("setting `api.token` is set, but `api.url` is not".to_owned()).into());
@@ -163,14 +166,16 @@ impl Api {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => return Err(self.unreachable(error)),
             Ok(Err(error)) => {
-                // An upload that the daemon refuses half-way ends in a broken pipe here; the reason is then in the body
-                // stream's error, which reqwest keeps as the source.
-                return Err(ApiFailure::Broken { url: self.url.to_string(), source: error });
+                return Err(self.broken(error));
             }
             Err(_) => {
                 return Err(ApiFailure::Refused(ApiError {
                     code: "unavailable".to_owned(),
-                    message: format!("the daemon at {} did not answer within {} s", self.url, (ANSWER + patience).as_secs()),
+                    message: format!(
+                        "the daemon at {} did not answer within {} s",
+                        self.url,
+                        (ANSWER + patience).as_secs()
+                    ),
                     problems: Vec::new(),
                 }));
             }
@@ -214,16 +219,4 @@ impl Api {
             Err(_) => ApiFailure::Foreign { url: self.url.to_string(), status },
         }
     }
-}
-
-/// Whether an upload failed because its own source did.
-pub(crate) fn source_of_upload(error: &reqwest::Error) -> Option<&io::Error> {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        cause = error.source();
-    }
-    None
 }

@@ -3,5 +3,5 @@
 mod calls;
 mod connection;
 
-pub(crate) use calls::{Awaited, Part};
+pub(crate) use calls::Part;
 pub(crate) use connection::{Api, ApiFailure};

@@ -24,13 +24,8 @@ impl HomeLock {
         home.create()?;
         let path = home.path().join("daemon.lock");
         let context = || format!("cannot use {}", path.display());
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .with_context(context)?;
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&path).with_context(context)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -44,7 +39,10 @@ impl HomeLock {
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(context),
         }
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).with_context(context)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .with_context(context)?;
         Ok(Self { _file: file })
     }
 }

@@ -15,7 +15,7 @@ use figment::{
 };
 
 use super::{KEYS, Settings};
-use crate::failure::Usage;
+use crate::{failure::Usage, units::Written};
 
 /// Names of the layers in figment's metadata.
 const DEFAULTS: &str = "default";
@@ -94,8 +94,7 @@ impl Layers {
     /// # Errors
     /// When the file cannot be read or is not TOML, or a variable is not UTF-8.
     pub(crate) fn load(file: &Path, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
-        let mut defaults = Serialized::defaults(Settings { log: "warn".to_owned(), ..Settings::default() });
-        defaults.profile = Some(Profile::Default);
+        let defaults = Serialized::defaults(Settings { log: "warn".to_owned(), ..Settings::default() });
         let mut figment = Figment::from(Named(DEFAULTS, defaults));
         match std::fs::read_to_string(file) {
             Ok(text) => {
@@ -118,9 +117,9 @@ impl Layers {
 
     /// With a flag on top, if it was given.
     #[must_use]
-    pub(crate) fn flag<T: ToString>(mut self, flag: &str, key: &'static str, value: Option<&T>) -> Self {
+    pub(crate) fn flag<T: Written>(mut self, flag: &str, key: &'static str, value: Option<&T>) -> Self {
         if let Some(value) = value {
-            self.figment = self.figment.merge(Single { source: flag.to_owned(), key, value: value.to_string() });
+            self.figment = self.figment.merge(Single { source: flag.to_owned(), key, value: value.written() });
         }
         self
     }
@@ -170,9 +169,11 @@ impl Layers {
         match self.figment.find_value(key).ok()? {
             Value::String(_, text) => Some(text),
             Value::Bool(_, value) => Some(value.to_string()),
-            Value::Num(_, number) => {
-                number.to_u128().map(|n| n.to_string()).or_else(|| number.to_i128().map(|n| n.to_string())).or_else(|| number.to_f64().map(|n| n.to_string()))
-            }
+            Value::Num(_, number) => number
+                .to_u128()
+                .map(|n| n.to_string())
+                .or_else(|| number.to_i128().map(|n| n.to_string()))
+                .or_else(|| number.to_f64().map(|n| n.to_string())),
             _ => None,
         }
     }
@@ -211,7 +212,7 @@ mod tests {
     fn each_layer_covers_the_ones_below() {
         let file = "[job]\nmax_price = \"1 FIL\"\nmin_price = \"0.5 FIL\"\nrun_for = 90\n[devnet]\nproviders = 5\n";
         let layers = load(file, &[("LOTA_JOB_MAX_PRICE", "2 FIL"), ("LOTA_DEVNET_PROVIDERS", "7")]).expect("loads");
-        let layers = layers.flag("--max-price", "job.max_price", Some(&"3"));
+        let layers = layers.flag("--max-price", "job.max_price", Some(&"3".to_owned()));
         let settings = layers.settings().expect("valid");
         assert_eq!(settings.job.max_price, fil("3 FIL"));
         assert_eq!(settings.job.min_price, fil("0.5 FIL"));
@@ -236,7 +237,11 @@ mod tests {
     #[test]
     fn a_bad_value_is_named_with_its_place() {
         for (file, variables, parts) in [
-            ("[job]\nmax_prise = \"1\"\n", &[][..], &["job.max_prise", "config.toml", "no such setting", "`max_price`"][..]),
+            (
+                "[job]\nmax_prise = \"1\"\n",
+                &[][..],
+                &["job.max_prise", "config.toml", "no such setting", "`max_price`"][..],
+            ),
             ("[job]\nmax_price = 0.5\n", &[], &["job.max_price", "config.toml", "in quotes"]),
             ("[job]\nmax_price = \"1 USD\"\n", &[], &["job.max_price", "config.toml", "1 USD", "unit"]),
             ("", &[("LOTA_NODE_PROVIDER", "perhaps")], &["node.provider", "LOTA_NODE_PROVIDER", "perhaps"]),

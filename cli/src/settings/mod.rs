@@ -2,6 +2,7 @@
 
 mod layers;
 
+use lota_market::AttoFil;
 use lota_node::api::types::TermsRequest;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub(crate) struct Api {
 }
 
 /// Defaults of the jobs one asks for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Job {
     /// Price at the start of the ramp.
@@ -54,13 +55,34 @@ pub(crate) struct Job {
     /// What the provider stakes.
     pub(crate) collateral: Option<Amount>,
     /// Fuel of `lota wasm run`.
-    pub(crate) fuel: Option<Count>,
+    pub(crate) fuel: Count,
     /// Memory of `lota wasm run`.
-    pub(crate) memory: Option<ByteSize>,
-    /// Bytes that a job of `lota wasm run` may write to files.
-    pub(crate) output_size: Option<ByteSize>,
+    pub(crate) memory: ByteSize,
+    /// Bytes that a job of `lota wasm run` may write.
+    pub(crate) output_size: ByteSize,
+    /// Files and folders that a job of `lota wasm run` may make.
+    pub(crate) entries: Count,
     /// Time that a job of `lota wasm run` may run.
-    pub(crate) wall_time: Option<Seconds>,
+    pub(crate) wall_time: Seconds,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            min_price: None,
+            max_price: None,
+            ramp_period: None,
+            lock_for: None,
+            run_for: None,
+            review_for: None,
+            collateral: None,
+            fuel: Count(50_000_000_000),
+            memory: ByteSize(256 << 20),
+            output_size: ByteSize(64 << 20),
+            entries: Count(10_000),
+            wall_time: Seconds(300),
+        }
+    }
 }
 
 impl Job {
@@ -108,9 +130,9 @@ pub(crate) struct Node {
     /// The most it keeps in its block store.
     pub(crate) store_capacity: ByteSize,
     /// The least it asks for a job.
-    pub(crate) min_price: Option<Amount>,
+    pub(crate) min_price: Amount,
     /// How many jobs it runs at once.
-    pub(crate) slots: Option<u32>,
+    pub(crate) slots: u32,
 }
 
 impl Default for Node {
@@ -123,8 +145,8 @@ impl Default for Node {
             listen: "127.0.0.1:0".to_owned(),
             gateway: "127.0.0.1:0".to_owned(),
             store_capacity: ByteSize(10 << 30),
-            min_price: None,
-            slots: None,
+            min_price: Amount(AttoFil::from_gwei(1_000_000)),
+            slots: 4,
         }
     }
 }
@@ -175,6 +197,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
     Key { name: "job.memory", about: "memory of `lota wasm run`" },
     Key { name: "job.output_size", about: "bytes of files that `lota wasm run` may write" },
+    Key { name: "job.entries", about: "files and folders that `lota wasm run` may make" },
     Key { name: "job.wall_time", about: "time that `lota wasm run` may take" },
     Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
     Key { name: "node.key", about: "key in the keystore that it acts with" },

@@ -56,7 +56,9 @@ impl Table {
     pub(crate) fn render(&self) -> String {
         let lines: Vec<&Vec<String>> = self.heading.iter().chain(&self.rows).collect();
         let widths: Vec<usize> = (0..self.columns.len())
-            .map(|i| lines.iter().filter_map(|cells| cells.get(i)).map(|cell| measure_text_width(cell)).max().unwrap_or(0))
+            .map(|i| {
+                lines.iter().filter_map(|cells| cells.get(i)).map(|cell| measure_text_width(cell)).max().unwrap_or(0)
+            })
             .collect();
         let mut text = String::new();
         for cells in lines {

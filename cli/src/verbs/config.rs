@@ -67,12 +67,16 @@ impl Show {
                 .collect();
             return terminal::print_json(&settings);
         }
-        let mut table =
-            Table::new([Column::Left, Column::Left, Column::Left, Column::Left]).heading(&["SETTING", "VALUE", "FROM", "WHAT IT IS"]);
+        let mut table = Table::new([Column::Left, Column::Left, Column::Left, Column::Left]).heading(&[
+            "SETTING",
+            "VALUE",
+            "FROM",
+            "WHAT IT IS",
+        ]);
         for key in KEYS {
             table.row([
                 key.name.to_owned(),
-                shown(context, key.name).unwrap_or_else(|| terminal::dim("(the daemon's)")),
+                shown(context, key.name).unwrap_or_else(|| "-".to_owned()),
                 context.layers.origin(key.name).to_string(),
                 terminal::dim(key.about),
             ]);

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use lota_bridge::Transport as _;
 use lota_market::{
     AttoFil,
     agent::{Offer, Pricing},
@@ -150,13 +149,23 @@ fn forget(folder: &Path) -> anyhow::Result<()> {
 
 async fn show(home: &Home, nodes: &[Running]) -> anyhow::Result<()> {
     let providers = nodes.len().saturating_sub(1) as u64;
-    let mut text = format!("{} with a client and {}, in {}\n\n", bold("Devnet"), plural(providers, "provider"), home.devnet().display());
+    let mut text = format!(
+        "{} with a client and {}, in {}\n\n",
+        bold("Devnet"),
+        plural(providers, "provider"),
+        home.devnet().display()
+    );
     let mut table = Table::new([Column::Left, Column::Left, Column::Right, Column::Left])
         .heading(&["NODE", "ACCOUNT", "IN THE MARKET", "GATEWAY"])
         .indent(2);
     for running in nodes {
         let balance = running.account.transport().balance(running.account.address()).await?;
-        table.row([running.name.clone(), running.account.address().to_string(), balance.to_string(), running.node.gateway().to_owned()]);
+        table.row([
+            running.name.clone(),
+            running.account.address().to_string(),
+            balance.to_string(),
+            running.node.gateway().to_owned(),
+        ]);
     }
     text.push_str(&table.render());
     let env = if Home::find(None).is_ok_and(|default| default.path() == home.path()) {

@@ -20,7 +20,8 @@ impl FromStr for Name {
         let bare = text.strip_prefix("ipfs://").or_else(|| text.strip_prefix("/ipfs/")).unwrap_or(text);
         let mut parts = bare.split('/');
         let cid = parts.next().unwrap_or_default();
-        let cid = lota_content::parse_cid(cid).map_err(|error| format!("`{text}` does not begin with a CID: {error}"))?;
+        let cid =
+            lota_content::parse_cid(cid).map_err(|error| format!("`{text}` does not begin with a CID: {error}"))?;
         let path: Vec<String> = parts.filter(|part| !part.is_empty()).map(str::to_owned).collect();
         if let Some(bad) = path.iter().find(|part| matches!(part.as_str(), "." | "..")) {
             return Err(format!("`{text}` has `{bad}` in its path, which means nothing there"));

@@ -39,7 +39,12 @@ pub(crate) async fn content(api: &Api, cid: &Cid, path: &[&str], destination: &P
     save(api, response, path.is_empty().then_some(cid), destination).await
 }
 
-async fn save(api: &Api, response: reqwest::Response, wanted: Option<&Cid>, destination: &Path) -> anyhow::Result<Exported> {
+async fn save(
+    api: &Api,
+    response: reqwest::Response,
+    wanted: Option<&Cid>,
+    destination: &Path,
+) -> anyhow::Result<Exported> {
     from_car(api.pieces(response).map_err(io::Error::other), wanted, destination).await
 }
 

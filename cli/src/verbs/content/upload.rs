@@ -11,11 +11,7 @@ use futures::TryStreamExt as _;
 use lota_content::{Cid, DagScope, ImportOptions, Imported, Store, StoreOptions, Symlinks, SyncPolicy, car_stream};
 use serde::{Serialize, Serializer};
 
-use crate::{
-    api::Api,
-    terminal::Progress,
-    units::ByteSize,
-};
+use crate::{api::Api, terminal::Progress, units::ByteSize};
 
 /// The most blocks of one upload: what a million entries and 1 TiB come to at most.
 const MAX_BLOCKS: usize = 10_000_000;

@@ -3,10 +3,7 @@
 use lota_market::{Address, AttoFil, model::Status};
 use serde::Serialize;
 
-use super::{
-    cast::Cast,
-    plan::Job,
-};
+use super::{cast::Cast, plan::Job};
 
 /// What everybody has, in the order of the cast.
 pub(super) type Balances = Vec<AttoFil>;
@@ -16,7 +13,9 @@ pub(super) fn balances(cast: &Cast) -> Balances {
     let chain = &cast.market.chain;
     cast.people
         .iter()
-        .map(|person| [chain.wallet(person.account.address()), chain.balance(person.account.address())].into_iter().sum())
+        .map(|person| {
+            [chain.wallet(person.account.address()), chain.balance(person.account.address())].into_iter().sum()
+        })
         .collect()
 }
 

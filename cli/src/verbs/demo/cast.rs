@@ -102,9 +102,13 @@ impl Person {
         let account = Account::of(market, PrivateKeySigner::random());
         account.fund(market, Funds { market: MONEY, wallet: AttoFil::ZERO }).await?;
         let offer = provider.as_ref().map(|provider| provider.offer.clone());
-        let config =
-            NodeConfig { provider, allow_private_addresses: true, ..NodeConfig::new(name, folder.join("nodes").join(name)) };
-        let node = Node::start(config, account.transport()).await.with_context(|| format!("{name}'s node did not start"))?;
+        let config = NodeConfig {
+            provider,
+            allow_private_addresses: true,
+            ..NodeConfig::new(name, folder.join("nodes").join(name))
+        };
+        let node =
+            Node::start(config, account.transport()).await.with_context(|| format!("{name}'s node did not start"))?;
         let api = Api::at(&node.api().url, node.api().token.clone())?;
         let gateway = node.gateway().to_owned();
         Ok(Self { name, offer, account, api, gateway, node })

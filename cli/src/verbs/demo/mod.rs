@@ -68,7 +68,8 @@ impl Demo {
         if self.format.json {
             return Err(ExitWith(FAILED).into());
         }
-        let failed: Vec<&str> = report.checks.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
+        let failed: Vec<&str> =
+            report.checks.iter().filter(|check| !check.ok).map(|check| check.what.as_str()).collect();
         bail!("the demo is not as it should be: {}", failed.join("; "));
     }
 
@@ -79,7 +80,8 @@ impl Demo {
             if self.format.json { Ok(()) } else { progress.aside(|| terminal::print(&text)) }
         };
         progress.say("starting a market, two clients and three providers");
-        let scratch = tempfile::Builder::new().prefix("lota-demo-").tempdir().context("cannot make a temporary folder")?;
+        let scratch =
+            tempfile::Builder::new().prefix("lota-demo-").tempdir().context("cannot make a temporary folder")?;
         let cast = Cast::start(scratch.path()).await?;
         let before = accounts::balances(&cast);
         tell(story::parties(&cast, &before))?;

@@ -39,9 +39,14 @@ pub(super) async fn fetch(job: &Job, scratch: &Path) -> anyhow::Result<Option<Ou
     let url = format!("{}/ipfs/{cid}?format=car", gateway.trim_end_matches('/'));
     let client = reqwest::Client::builder().no_proxy().build().context("cannot set up the HTTP client")?;
     let request = client.get(&url).header("accept", "application/vnd.ipld.car");
-    let response = request.send().await.and_then(reqwest::Response::error_for_status).with_context(|| format!("cannot fetch {url}"))?;
+    let response = request
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status)
+        .with_context(|| format!("cannot fetch {url}"))?;
     let destination = scratch.join(format!("output-{}", job.detail.summary.id));
-    let saved = save::from_car(response.bytes_stream().map_err(std::io::Error::other), Some(&cid), &destination).await?;
+    let saved =
+        save::from_car(response.bytes_stream().map_err(std::io::Error::other), Some(&cid), &destination).await?;
     Ok(Some(Output {
         gateway: gateway.clone(),
         cid: result.output.clone(),

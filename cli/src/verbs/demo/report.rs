@@ -6,13 +6,7 @@ use lota_market::{Address, AttoFil};
 use lota_node::api::types::JobDetail;
 use serde::Serialize;
 
-use super::{
-    accounts::Money,
-    cast::Cast,
-    checks::Check,
-    output::Output,
-    plan::Job,
-};
+use super::{accounts::Money, cast::Cast, checks::Check, output::Output, plan::Job};
 
 /// The demo, told to a program. Amounts are attoFIL as decimal strings.
 #[derive(Clone, Debug, Serialize)]

@@ -70,7 +70,12 @@ pub(super) fn requests(orders: &[Order]) -> String {
     }
     text.push_str(&table.render());
     if let Some(order) = orders.first() {
-        let _ = write!(text, "\n  program {}\n  texts   {}\n", dim(&order.module.to_string()), dim(&order.input.to_string()));
+        let _ = write!(
+            text,
+            "\n  program {}\n  texts   {}\n",
+            dim(&order.module.to_string()),
+            dim(&order.input.to_string())
+        );
     }
     text
 }
@@ -88,9 +93,11 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
             (Status::Settled, Some(provider), Some(price)) => {
                 good(&format!("{} was paid {price}", cast.name_of(provider)))
             }
-            (Status::Slashed, Some(provider), _) => {
-                bad(&format!("{} was too slow and lost its stake of {}", cast.name_of(provider), job.detail.terms.collateral))
-            }
+            (Status::Slashed, Some(provider), _) => bad(&format!(
+                "{} was too slow and lost its stake of {}",
+                cast.name_of(provider),
+                job.detail.terms.collateral
+            )),
             (status, ..) => bad(terminal::status_name(status)),
         };
         let _ = writeln!(text, "\n  {} {}: {outcome}", bold(&short_id(summary.id)), job.client);
@@ -138,7 +145,8 @@ pub(super) fn outputs(jobs: &[Job], outputs: &[Option<Output>]) -> String {
             Count(job.expected.as_ref().map_or(0, |expected| expected.words)),
             ByteSize(bytes_of(&output.stdout)),
         );
-        let commonest: Vec<String> = output.counts.lines().take(8).map(|line| printable(&line.replacen('\t', " ", 1))).collect();
+        let commonest: Vec<String> =
+            output.counts.lines().take(8).map(|line| printable(&line.replacen('\t', " ", 1))).collect();
         let _ = writeln!(text, "    {}", dim(&commonest.join(", ")));
     }
     text
@@ -155,7 +163,8 @@ pub(super) fn money(money: &Money) -> String {
     let mut table = Table::new([Column::Left, Column::Right, Column::Right, Column::Right, Column::Right])
         .heading(&["NAME", "BEFORE", "EARNED", "SPENT", "AFTER"])
         .indent(2);
-    let some = |amount: AttoFil, sign: &str| if amount == AttoFil::ZERO { String::new() } else { format!("{sign}{amount}") };
+    let some =
+        |amount: AttoFil, sign: &str| if amount == AttoFil::ZERO { String::new() } else { format!("{sign}{amount}") };
     for change in &money.accounts {
         table.row([
             change.name.to_owned(),

@@ -39,7 +39,11 @@ impl Describe {
         if self.spec {
             return match &job.spec {
                 Some(spec) => terminal::print_json(spec),
-                None => anyhow::bail!("the daemon does not have the spec of job {} (CID {})", job.summary.id, job.terms.spec),
+                None => anyhow::bail!(
+                    "the daemon does not have the spec of job {} (CID {})",
+                    job.summary.id,
+                    job.terms.spec
+                ),
             };
         }
         terminal::print(&text(&job, Timestamp::now()))
@@ -79,7 +83,12 @@ fn text(job: &JobDetail, now: Timestamp) -> String {
     let _ = writeln!(text, "\n{}", bold("Events"));
     let mut events = Table::new([Column::Left, Column::Right, Column::Left, Column::Left]).indent(2);
     for event in &job.events {
-        events.row([event.time.to_string(), format!("block {}", event.block), event.name.clone(), printable(&event.text)]);
+        events.row([
+            event.time.to_string(),
+            format!("block {}", event.block),
+            event.name.clone(),
+            printable(&event.text),
+        ]);
     }
     text.push_str(&events.render());
     let _ = writeln!(text, "\n{}", bold("Terms"));
@@ -165,7 +174,13 @@ fn terms(job: &JobDetail) -> Table {
     table.row(["spec", &terms.spec]);
     table.row([
         "price",
-        &format!("{} rising to {} within {} from {}", terms.min_price, terms.max_price, span(terms.ramp_period), terms.ramp_start),
+        &format!(
+            "{} rising to {} within {} from {}",
+            terms.min_price,
+            terms.max_price,
+            span(terms.ramp_period),
+            terms.ramp_start
+        ),
     ]);
     table.row(["to be locked by", &terms.lock_by.to_string()]);
     table.row(["run window", &span(terms.run_for.into())]);

@@ -1,9 +1,6 @@
 //! A job's description as people hand it in: a spec, or a request (a spec with terms).
 
-use std::{
-    io::Read as _,
-    path::Path,
-};
+use std::{io::Read as _, path::Path};
 
 use anyhow::Context as _;
 use lota_market::spec::{self, SpecProblems};
@@ -44,7 +41,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// [`Faults`]: everything that is wrong with it.
 pub(crate) fn parse(text: &[u8]) -> Result<Document, Faults> {
-    let whole: serde_json::Value = serde_json::from_slice(text).map_err(|error| Faults::one(format!("is not JSON: {error}")))?;
+    let whole: serde_json::Value =
+        serde_json::from_slice(text).map_err(|error| Faults::one(format!("is not JSON: {error}")))?;
     let is_request = whole.as_object().is_some_and(|fields| fields.contains_key("spec"));
     if !is_request {
         // The text itself: a field that occurs twice is gone from the value.
@@ -74,7 +72,8 @@ impl Faults {
 
     /// As an error in one line; `name` is where the description is from.
     pub(crate) fn into_usage(self, name: &Path) -> Usage {
-        let name = if name == Path::new("-") { "the description on stdin".to_owned() } else { name.display().to_string() };
+        let name =
+            if name == Path::new("-") { "the description on stdin".to_owned() } else { name.display().to_string() };
         match self.0.as_slice() {
             [one] => Usage(format!("{name}: {one}")),
             many => Usage(format!("{name} has {} problems: {}", many.len(), many.join("; "))),

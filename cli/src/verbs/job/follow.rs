@@ -6,7 +6,7 @@ use lota_market::model::Status;
 use lota_node::api::types::JobDetail;
 
 use crate::{
-    api::{Api, Awaited},
+    api::Api,
     terminal::{Progress, printable, short_id},
 };
 
@@ -25,7 +25,12 @@ pub(crate) enum Followed {
 ///
 /// # Errors
 /// When the daemon cannot be asked.
-pub(crate) async fn follow(api: &Api, id: &str, progress: &Progress, limit: Option<Duration>) -> anyhow::Result<Followed> {
+pub(crate) async fn follow(
+    api: &Api,
+    id: &str,
+    progress: &Progress,
+    limit: Option<Duration>,
+) -> anyhow::Result<Followed> {
     let party = api.node().await?.party;
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut phase: Option<String> = None;
@@ -33,7 +38,7 @@ pub(crate) async fn follow(api: &Api, id: &str, progress: &Progress, limit: Opti
         let left = deadline.map_or(POLL, |deadline| deadline.saturating_duration_since(Instant::now()).min(POLL));
         let asked = Instant::now();
         let job = match &phase {
-            Some(phase) if !left.is_zero() => api.wait(id, Awaited::PhaseAfter(phase), left).await?,
+            Some(phase) if !left.is_zero() => api.wait(id, phase, left).await?,
             _ => api.job(id).await?,
         };
         let summary = &job.summary;

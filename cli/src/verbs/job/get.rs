@@ -6,13 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::cat::segments;
-use crate::{
-    arguments::Format,
-    context::Context,
-    terminal,
-    units::ByteSize,
-    verbs::content::save,
-};
+use crate::{arguments::Format, context::Context, terminal, units::ByteSize, verbs::content::save};
 
 /// Save a job's output in a folder, which must not exist: `stdout`, `stderr`, `exitCode` and `outputs/`.
 #[derive(Debug, Args)]

@@ -51,9 +51,14 @@ impl Validate {
         } else if verdict.valid {
             terminal::print("valid\n")?;
         } else {
-            let lines: String = verdict.problems.iter().map(|problem| format!("{}\n", terminal::printable(problem))).collect();
+            let lines: String =
+                verdict.problems.iter().map(|problem| format!("{}\n", terminal::printable(problem))).collect();
             terminal::print(&lines)?;
-            terminal::tell(&format!("{} in {}", terminal::plural(verdict.problems.len() as u64, "problem"), file.display()));
+            terminal::tell(&format!(
+                "{} in {}",
+                terminal::plural(verdict.problems.len() as u64, "problem"),
+                file.display()
+            ));
         }
         if verdict.valid { Ok(()) } else { Err(ExitWith(FAILED).into()) }
     }

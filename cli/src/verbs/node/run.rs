@@ -49,10 +49,10 @@ pub(crate) struct Run {
     /// Ask for jobs only; run none for others
     #[arg(long)]
     client_only: bool,
-    /// The least it asks for a job
+    /// The least it asks for a job [default: 0.001 FIL]
     #[arg(long, value_name = "AMOUNT")]
     min_price: Option<Amount>,
-    /// How many jobs it runs at once
+    /// How many jobs it runs at once [default: 4]
     #[arg(long, value_name = "COUNT")]
     slots: Option<u32>,
     /// Where it serves content [default: 127.0.0.1:0, any free port]
@@ -145,11 +145,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         .into());
     }
     let pricing = Pricing::default();
-    let offer = Offer {
-        pricing: Pricing { base: node.min_price.map_or(pricing.base, |amount| amount.0), ..pricing },
-        slots: node.slots.unwrap_or(Offer::default().slots),
-        ..Offer::default()
-    };
+    let offer = Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
     Ok(NodeConfig {
         provider: node.provider.then(|| ProviderConfig { offer, ..ProviderConfig::default() }),
         terms: terms_of(&settings.job)?,

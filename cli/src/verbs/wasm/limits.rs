@@ -29,15 +29,13 @@ pub(crate) struct LimitFlags {
     pub(crate) wall_time: Option<Seconds>,
 }
 
-impl LimitFlags {
-    /// The limits; `job` holds the flags too, over the other layers.
-    pub(crate) fn limits(&self, job: &settings::Job) -> Limits {
-        Limits {
-            fuel: job.fuel.map_or(50_000_000_000, |fuel| fuel.0),
-            memory: job.memory.map_or(256 << 20, |memory| memory.0),
-            output: job.output_size.map_or(64 << 20, |size| size.0),
-            entries: self.entries.map_or(10_000, |entries| entries.0),
-            wall: job.wall_time.map_or(300, |time| time.0),
-        }
+/// The limits that the settings (with the flags on top of them) name.
+pub(crate) const fn limits(job: &settings::Job) -> Limits {
+    Limits {
+        fuel: job.fuel.0,
+        memory: job.memory.0,
+        output: job.output_size.0,
+        entries: job.entries.0,
+        wall: job.wall_time.0,
     }
 }

@@ -14,7 +14,7 @@ use lota_node::api::types::{JobDetail, JobRequest};
 use serde::Serialize;
 
 use super::{
-    limits::LimitFlags,
+    limits::{LimitFlags, limits},
     pairs::{Pair, by_name},
     source::{Mount, Source},
 };
@@ -44,12 +44,13 @@ const MAX_JSON_TEXT: usize = 16 << 20;
 #[command(after_help = "\
 Examples:
   lota wasm run hello.wasm -- world
-  lota wasm run wc.wasm -i ./texts -- /inputs
-  lota wasm run resize.wasm -i cat.png:/cat.png -e WIDTH=64 --output-dir out --max-price '0.02 FIL'
+  lota wasm run wc.wasm -i texts --max-price '0.02 FIL' -- --top 10
+  lota wasm run resize.wasm -i cat.png:/cat.png -e WIDTH=64 --output-dir out
   lota wasm run bafybei... --detach
 
-Exit codes: the job's own; 124 it exceeded its wall time, 126 the module cannot be run, 134 it trapped,
-137 out of memory, 152 out of fuel, 153 it wrote too much; 1 the job did not come to a result; 130 interrupted.")]
+Exit codes: the job's own; 124 it exceeded its wall time, 126 the module cannot be run,
+134 it trapped, 137 out of memory, 152 out of fuel, 153 it wrote too much;
+1 the job did not come to a result; 130 interrupted (the job goes on).")]
 pub(crate) struct Run {
     /// The module: a file, or a CID
     module: String,
@@ -87,7 +88,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     terms: TermFlags,
     /// The program's arguments, after `--`
-    #[arg(last = true, value_name = "ARGS")]
+    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
     args: Vec<String>,
 }
 
@@ -110,6 +111,7 @@ impl Run {
             .flag("--fuel", "job.fuel", self.limits.fuel.as_ref())
             .flag("--memory", "job.memory", self.limits.memory.as_ref())
             .flag("--output-size", "job.output_size", self.limits.output_size.as_ref())
+            .flag("--entries", "job.entries", self.limits.entries.as_ref())
             .flag("--wall-time", "job.wall_time", self.limits.wall_time.as_ref())
             .settings()?;
         let prepared = self.prepare()?;
@@ -177,7 +179,7 @@ impl Run {
         for (source, path) in prepared.inputs {
             inputs.push(Input { cid: Link(cid_of(api, &source, progress).await?), path });
         }
-        let mut spec = JobSpec::wasm(Link(module), self.limits.limits(job));
+        let mut spec = JobSpec::wasm(Link(module), limits(job));
         spec.engine = Engine::Wasm { module: Link(module), entry: self.entry_point.clone() };
         spec.args = self.args.clone();
         spec.env = prepared.env;
@@ -278,7 +280,11 @@ fn outcome(job: &JobDetail) -> String {
 }
 
 fn provider_name(job: &JobDetail, provider: lota_market::Address) -> String {
-    let named = job.decisions.iter().find(|decision| decision.provider == provider).and_then(|decision| decision.name.as_deref());
+    let named = job
+        .decisions
+        .iter()
+        .find(|decision| decision.provider == provider)
+        .and_then(|decision| decision.name.as_deref());
     match named {
         Some(name) => format!("{} ({})", terminal::printable(name), short_address(provider)),
         None => provider.to_string(),

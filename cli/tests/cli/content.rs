@@ -1,0 +1,56 @@
+//! Content in and out of the daemon.
+
+use crate::support::Home;
+
+fn path(path: &std::path::Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn a_folder_goes_in_and_comes_out_unchanged() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "0"]);
+    let big: Vec<u8> = (0..3_000_000u32).flat_map(|n| n.to_le_bytes()).take(3_000_000).collect();
+    home.file("in/big.bin", &big);
+    home.file("in/sub/\u{fc}ml\u{e4}ut & space", "x");
+    let folder = home.file("in/empty", "");
+    let folder = path(folder.parent().expect("a folder"));
+    let cid = home.stdout(&["content", "add", folder]).trim().to_owned();
+    assert_eq!(home.stdout(&["content", "add", folder, "--only-cid"]).trim(), cid);
+    assert_eq!(home.json(&["content", "add", folder, "--json"])["cid"], cid.as_str());
+
+    assert_eq!(home.stdout(&["content", "get", &cid, "-o", "out"]), "out\n");
+    let read = |name: &str| std::fs::read(home.place("out").join(name)).expect("there");
+    assert_eq!(read("big.bin"), big);
+    assert_eq!(read("sub/\u{fc}ml\u{e4}ut & space"), b"x");
+    assert_eq!(read("empty"), b"");
+    let (code, line) = home.failure(&["content", "get", &cid, "-o", "out"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("out exists already"), "{line}");
+
+    assert_eq!(home.stdout(&["content", "cat", &format!("{cid}/sub/\u{fc}ml\u{e4}ut & space")]), "x");
+    let entries = home.json(&["content", "ls", &cid, "--json"]);
+    let names: Vec<_> =
+        entries.as_array().expect("a list").iter().map(|entry| entry["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["big.bin", "empty", "sub"]);
+
+    let (_, line) = home.failure(&["content", "cat", &format!("{cid}/missing")]);
+    assert!(line.contains("missing"), "{line}");
+    let (_, line) = home.failure(&["content", "cat", &cid]);
+    assert!(line.contains("directory"), "{line}");
+    let (_, line) = home.failure(&["content", "cat", "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"]);
+    assert!(line.contains("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"), "{line}");
+}
+
+#[test]
+fn links_are_not_followed() {
+    let home = Home::new();
+    let secret = home.file("secret", "secret");
+    let folder = home.file("in/file", "x");
+    let folder = folder.parent().expect("a folder");
+    std::os::unix::fs::symlink(&secret, folder.join("link")).expect("linked");
+    let (code, line) = home.failure(&["content", "add", "--only-cid", path(folder)]);
+    assert_eq!(code, 1);
+    assert!(line.contains("link") && line.contains("symbolic link"), "{line}");
+    home.lota(&["content", "add", "--only-cid", "--keep-links", path(folder)]).assert().success();
+}

@@ -1,0 +1,58 @@
+//! What the command says about itself.
+
+use crate::support::Home;
+
+#[test]
+fn the_help_is_as_it_was_agreed() {
+    insta::assert_snapshot!(Home::new().stdout(&["--help"]));
+}
+
+#[test]
+fn every_verb_has_an_example() {
+    let home = Home::new();
+    for verb in [
+        &["demo"][..],
+        &["devnet"],
+        &["wasm", "run"],
+        &["job", "submit"],
+        &["job", "validate"],
+        &["job", "list"],
+        &["job", "describe"],
+        &["job", "get"],
+        &["job", "cat"],
+        &["job", "logs"],
+        &["job", "cancel"],
+        &["job", "wait"],
+        &["content", "add"],
+        &["content", "get"],
+        &["content", "cat"],
+        &["content", "ls"],
+        &["wallet", "new"],
+        &["wallet", "show"],
+        &["wallet", "deposit"],
+        &["wallet", "withdraw"],
+        &["node", "run"],
+        &["node", "show"],
+        &["config", "show"],
+        &["config", "path"],
+        &["completions"],
+    ] {
+        let help = home.stdout(&[verb, &["--help"]].concat());
+        let example = help.split_once("Example").map(|(_, example)| example).unwrap_or_default();
+        assert!(example.contains("lota"), "{verb:?} has no example:\n{help}");
+    }
+}
+
+#[test]
+fn a_misspelt_flag_is_a_usage_error() {
+    let home = Home::new();
+    home.lota(&["job", "list", "--al"]).assert().code(2).stderr(predicates::str::contains("--all"));
+    home.lota(&["jbo"]).assert().code(2);
+    home.lota(&[]).assert().code(2);
+}
+
+#[test]
+fn completions_are_printed() {
+    let script = Home::new().stdout(&["completions", "bash"]);
+    assert!(script.contains("devnet") && script.contains("describe"));
+}

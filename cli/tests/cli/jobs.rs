@@ -1,0 +1,180 @@
+//! Jobs on a devnet, good and bad.
+
+use serde_json::json;
+
+use crate::{modules, support::Home};
+
+fn path(path: &std::path::Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn a_word_count_runs_as_if_it_were_a_program_here() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "2"]);
+    let folder = home.stdout(&["demo", "--files", "demo"]);
+    assert_eq!(folder, "demo\n");
+    let texts = home.file("texts/a.txt", "one two two\n");
+    home.file("texts/b/c.txt", "two three\n");
+    let texts = path(texts.parent().expect("a folder"));
+
+    let run = home
+        .lota(&[
+            "wasm",
+            "run",
+            "demo/wordcount.wasm",
+            "-i",
+            texts,
+            "-o",
+            "counts",
+            "--label",
+            "kind=test",
+            "--",
+            "--top",
+            "1",
+        ])
+        .assert()
+        .code(0);
+    let output = run.get_output();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout, "files\t2\nbytes\t22\nwords\t5\ndistinct\t3\n");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(" FIL to provider-") && stderr.contains("output bafy"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(home.place("counts/counts.tsv")).expect("saved"), "two\t3\n");
+    let jobs = home.json(&["job", "list", "--json"]);
+    let job = &jobs[0];
+    let id = job["id"].as_str().expect("an id");
+    assert_eq!((job["status"].as_str(), job["exit_code"].as_u64()), (Some("settled"), Some(0)));
+    assert_eq!(job["labels"], json!({ "kind": "test" }));
+
+    // The output, by every verb that shows it.
+    assert_eq!(home.stdout(&["job", "cat", &id[..8], "outputs/counts.tsv"]), "two\t3\n");
+    assert_eq!(home.stdout(&["job", "logs", id]), stdout);
+    assert_eq!(home.stdout(&["job", "get", id, "-o", "all"]), "all\n");
+    let cid = job["output"].as_str().expect("a CID");
+    assert_eq!(home.stdout(&["content", "cat", &format!("{cid}/outputs/counts.tsv")]), "two\t3\n");
+    let listed = home.stdout(&["content", "ls", cid]);
+    for name in ["exitCode", "outputs/", "stderr", "stdout"] {
+        assert!(listed.lines().any(|line| line.ends_with(name)), "{name} is not in\n{listed}");
+    }
+    let (code, line) = home.failure(&["job", "get", id, "-o", "all"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("exists already"), "{line}");
+
+    let text = home.stdout(&["job", "describe", id]);
+    for part in [
+        "settled: the client accepted the result",
+        "JobOpened",
+        "JobLocked",
+        "JobSettled",
+        "paid to the provider",
+        "provider-1",
+        "provider-2",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let money = &home.json(&["job", "describe", id, "--json"])["money"];
+    assert_eq!(money["paid_to_provider"], job["price"]);
+
+    // The same job again, from what describe prints.
+    let spec = home.stdout(&["job", "describe", id, "--spec"]);
+    let again = home.lota(&["job", "submit", "-"]).write_stdin(spec).assert().success();
+    let again = String::from_utf8_lossy(&again.get_output().stdout).trim().to_owned();
+    assert_ne!(again, id);
+    home.lota(&["job", "wait", &again]).assert().success();
+    assert_eq!(home.json(&["job", "describe", &again, "--json"])["output"], cid, "the same job has the same output");
+    assert_eq!(home.stdout(&["job", "list", "-q", "--status", "settled"]).lines().count(), 2);
+}
+
+#[test]
+fn what_a_program_does_wrong_is_its_result() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "1"]);
+    for (name, module, code, stdout) in [
+        ("hello", modules::hello(), 0, "hello\n"),
+        ("fails", modules::fails(), 7, ""),
+        ("traps", modules::traps(), 134, ""),
+        ("loops", modules::loops(), 152, ""),
+        ("eats", modules::eats_memory(), 137, ""),
+    ] {
+        let module = home.file(&format!("{name}.wasm"), module);
+        let run = home
+            .lota(&["wasm", "run", path(&module), "--quiet", "--fuel", "100M", "--memory", "16 MiB"])
+            .assert()
+            .code(code);
+        let output = run.get_output();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "{name}");
+        if name == "fails" {
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "oh no\n");
+        }
+    }
+    let flood = home.file("floods.wasm", modules::floods());
+    home.lota(&["wasm", "run", path(&flood), "--quiet", "--output-size", "1 MiB"]).assert().code(153);
+    // Bytes with the right beginning and nothing behind it: only the provider can tell.
+    let broken = home.file("broken.wasm", b"\0asm\x01\0\0\0garbage");
+    let job = home.lota(&["wasm", "run", path(&broken), "--json", "--lock-for", "5"]).assert().failure();
+    let stderr = String::from_utf8_lossy(&job.get_output().stderr).into_owned();
+    assert!(stderr.lines().count() <= 1, "{stderr}");
+
+    let ran = home.lota(&["wasm", "run", path(&home.file("f.wasm", modules::fails())), "--json"]).assert().code(7);
+    let ran: serde_json::Value = serde_json::from_slice(&ran.get_output().stdout).expect("one JSON document");
+    assert_eq!(
+        (ran["stderr"].as_str(), ran["exit_code"].as_u64(), ran["truncated"].as_bool()),
+        (Some("oh no\n"), Some(7), Some(false))
+    );
+}
+
+#[test]
+fn a_job_that_nobody_takes_says_why_and_can_be_cancelled() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "1"]);
+    let hello = home.file("hello.wasm", modules::hello());
+    let run = |more: &[&str]| {
+        let args = [&["wasm", "run", path(&hello), "--detach"][..], more].concat();
+        home.stdout(&args).trim().to_owned()
+    };
+    let before = home.json(&["wallet", "show", "--json"]);
+    let poor = run(&["--max-price", "1 gwei"]);
+    let text = home.wait_for(&["job", "describe", &poor], |text| text.contains("refused"));
+    assert!(text.contains("0.000000001 FIL") && text.contains("asks"), "{text}");
+    assert!(home.stdout(&["job", "cancel", &poor]).contains("cancelled"));
+    assert_eq!(home.json(&["wallet", "show", "--json"]), before, "the escrow came back");
+    let (code, line) = home.failure(&["job", "cancel", &poor]);
+    assert_eq!(code, 1);
+    assert!(line.contains("cancelled"), "{line}");
+    home.lota(&["job", "wait", &poor]).assert().code(1);
+
+    let greedy = run(&["--memory", "4 GiB"]);
+    let text = home.wait_for(&["job", "describe", &greedy], |text| text.contains("refused"));
+    assert!(text.contains("4294967296"), "{text}");
+    home.lota(&["job", "wait", &greedy, "--timeout", "1s"]).assert().code(1);
+    home.stdout(&["job", "cancel", &greedy]);
+
+    // In time nobody takes it: the escrow comes back by itself.
+    let short = run(&["--max-price", "1 gwei", "--lock-for", "1s"]);
+    home.lota(&["job", "wait", &short]).assert().code(1);
+    assert_eq!(home.json(&["job", "describe", &short, "--json"])["reason"], "not_locked");
+    assert_eq!(home.json(&["wallet", "show", "--json"]), before);
+
+    let (_, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "100000 FIL"]);
+    assert!(line.contains("100000 FIL"), "{line}");
+    let (_, line) = home.failure(&["wasm", "run", path(&hello), "--min-price", "2 FIL", "--max-price", "1 FIL"]);
+    assert!(line.contains("2 FIL") && line.contains("1 FIL"), "{line}");
+}
+
+#[test]
+fn unknown_and_ambiguous_ids_are_told_apart() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "0"]);
+    let (code, line) = home.failure(&["job", "describe", "0xdead"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("0xdead") && line.contains("lota job list"), "{line}");
+    let (code, line) = home.failure(&[
+        "wasm",
+        "run",
+        "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy",
+        "--lock-for",
+        "200d",
+    ]);
+    assert!(code == 1 || code == 2, "{line}");
+}

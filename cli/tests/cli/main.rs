@@ -1,0 +1,13 @@
+//! The command as a person meets it: its help, its settings, its errors, and whole jobs on a devnet.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod content;
+mod crash;
+mod daemon;
+mod demo;
+mod help;
+mod jobs;
+mod modules;
+mod offline;
+mod support;

@@ -1,0 +1,161 @@
+//! What the tests of the command share: a home of their own, the command in it, and a devnet that ends with the test.
+
+use std::{
+    io::Read as _,
+    path::PathBuf,
+    process::{Child, Command as Process, Stdio},
+    time::{Duration, Instant},
+};
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// How long a test waits for what must come, at most; no test fails for being slow.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A home of a test's own.
+pub struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// Its folder, which does not exist yet.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// A place for a test's files.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, content).expect("written");
+        path
+    }
+
+    /// A place where commands run.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a command again and again until its stdout is as wanted.
+    pub fn wait_for(&self, args: &[&str], wanted: impl Fn(&str) -> bool) -> String {
+        let begun = Instant::now();
+        loop {
+            let text = self.stdout(args);
+            if wanted(&text) {
+                return text;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{args:?} stays\n{text}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Starts a devnet after another was killed, whose file is still there.
+    pub fn restarted(&self, args: &[&str]) -> Devnet<'_> {
+        std::fs::remove_file(self.path().join("api.json")).expect("the killed devnet left its file");
+        self.devnet(args)
+    }
+
+    /// The command in this home.
+    pub fn lota(&self, args: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("lota").expect("the command is built");
+        command.args(args).current_dir(self.folder.path()).timeout(PATIENCE);
+        for (name, _) in std::env::vars() {
+            if name.starts_with("LOTA_") {
+                command.env_remove(name);
+            }
+        }
+        command.env_remove("COLUMNS").env("LOTA_HOME", self.path()).env("NO_COLOR", "1");
+        command
+    }
+
+    /// The stdout of a command that must succeed.
+    pub fn stdout(&self, args: &[&str]) -> String {
+        let output = self.lota(args).assert().success().get_output().stdout.clone();
+        String::from_utf8(output).expect("UTF-8")
+    }
+
+    /// The JSON document of a command that must succeed.
+    pub fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.stdout(args)).expect("one JSON document")
+    }
+
+    /// What a command that must fail says: its exit code, and its one line on stderr.
+    pub fn failure(&self, args: &[&str]) -> (i32, String) {
+        let assert = self.lota(args).assert().failure();
+        let output = assert.get_output();
+        let stderr = String::from_utf8(output.stderr.clone()).expect("UTF-8");
+        assert!(output.stdout.is_empty(), "stdout is for results: {}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(stderr.lines().count(), 1, "not one line: {stderr}");
+        let line = stderr.trim_end().strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {stderr}")).to_owned();
+        (output.status.code().expect("no signal"), line)
+    }
+
+    /// Starts a devnet and waits until it is ready.
+    pub fn devnet(&self, args: &[&str]) -> Devnet<'_> {
+        let mut child = self.start_devnet(args);
+        let begun = Instant::now();
+        while !self.path().join("api.json").exists() {
+            if let Some(status) = child.try_wait().expect("a child") {
+                let mut text = String::new();
+                child.stderr.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
+                panic!("the devnet ended with {status}: {text}");
+            }
+            assert!(begun.elapsed() < PATIENCE, "the devnet does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Devnet { home: self, child: Some(child) }
+    }
+
+    /// Starts a devnet.
+    pub fn start_devnet(&self, args: &[&str]) -> Child {
+        Process::new(assert_cmd::cargo::cargo_bin("lota"))
+            .arg("devnet")
+            .args(args)
+            .env("LOTA_HOME", self.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts")
+    }
+}
+
+/// A running devnet. It is killed with the test, unless the test ends it.
+pub struct Devnet<'a> {
+    home: &'a Home,
+    child: Option<Child>,
+}
+
+impl Devnet<'_> {
+    /// Tells it to end, and waits until it has; it must end well.
+    pub fn end(mut self) {
+        let mut child = self.child.take().expect("running");
+        let status = Process::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+        assert!(child.wait().expect("a child").success(), "the devnet ended badly");
+        assert!(!self.home.path().join("api.json").exists(), "api.json is left");
+    }
+
+    /// Kills it without warning.
+    pub fn kill(mut self) {
+        let mut child = self.child.take().expect("running");
+        child.kill().expect("killed");
+        child.wait().expect("a child");
+    }
+}
+
+impl Drop for Devnet<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

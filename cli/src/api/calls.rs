@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use super::Api;
 use crate::failure::Usage;
 
+/// How much longer the daemon may take to answer with content: it may have to be fetched from far away.
+const FETCH: Duration = Duration::from_secs(600);
+
 /// Which part of content is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
@@ -118,11 +121,11 @@ impl Api {
         if matches!(part, Part::Car) {
             request = request.query(&[("format", "car")]);
         }
-        Ok(self.send(request, Duration::ZERO).await?)
+        Ok(self.send(request, FETCH).await?)
     }
 
     async fn entries(&self, segments: &[&str]) -> anyhow::Result<Vec<ContentEntry>> {
-        self.json(self.request(Method::GET, segments)?.query(&[("list", "true")]), Duration::ZERO).await
+        self.json(self.request(Method::GET, segments)?.query(&[("list", "true")]), FETCH).await
     }
 
     /// The body of a response, piece by piece.

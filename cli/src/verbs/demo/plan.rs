@@ -1,6 +1,6 @@
 //! What the clients ask for, and the way of their jobs.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use lota_content::Cid;
@@ -22,11 +22,14 @@ use crate::{
     },
 };
 
-/// How the price rises: to 0.02 FIL in 8 s.
+/// How the price rises: to 0.02 FIL in 16 s. Slowly enough that the providers have fetched and compiled the program before
+/// the first of them is reached.
 const MAX_PRICE: AttoFil = AttoFil::from_gwei(20_000_000);
-const RAMP_PERIOD: u64 = 8;
+const RAMP_PERIOD: u64 = 16;
 /// What a provider stakes.
 const COLLATERAL: AttoFil = AttoFil::from_gwei(50_000_000);
+/// A job that has not ended by then is told as it is, and the demo fails.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What is paid for the large job from the beginning, so that it is taken at once.
 const LARGE_PRICE: AttoFil = AttoFil::from_gwei(13_000_000);
 
@@ -163,11 +166,11 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
     Ok(orders)
 }
 
-/// Waits until a job has ended.
+/// Waits until a job has ended, or for as long as is reasonable.
 pub(super) async fn see_through(cast: &Cast, order: &Order, progress: &Progress) -> anyhow::Result<Job> {
     let api = &cast.named(order.client)?.api;
     let id = order.opened.id.to_string();
-    let (Followed::Ended(detail) | Followed::TimeOver(detail)) = follow(api, &id, progress, None).await?;
+    let (Followed::Ended(detail) | Followed::TimeOver(detail)) = follow(api, &id, progress, Some(PATIENCE)).await?;
     Ok(Job {
         client: order.client,
         what: order.what,

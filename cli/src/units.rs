@@ -3,7 +3,7 @@
 use core::{fmt, str::FromStr};
 use std::time::Duration;
 
-use jiff::{SignedDuration, fmt::friendly};
+use jiff::{SignedDuration, Span, SpanRelativeTo, SpanRound, Unit, fmt::friendly};
 use lota_market::AttoFil;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -160,7 +160,10 @@ impl FromStr for Seconds {
         if let Ok(seconds) = text.trim().parse() {
             return Ok(Self(seconds));
         }
-        let duration: SignedDuration = text.trim().parse().map_err(|_| fail("its form is not known"))?;
+        let span: Span = text.trim().parse().map_err(|_| fail("its form is not known"))?;
+        let duration = span
+            .to_duration(SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| fail("it has months or years, whose length varies"))?;
         if duration.subsec_nanos() != 0 {
             return Err(fail("it is not a whole number of seconds"));
         }
@@ -171,11 +174,13 @@ impl FromStr for Seconds {
 /// Shown as `1h 30m`.
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let duration = SignedDuration::from_secs(i64::try_from(self.0).unwrap_or(i64::MAX));
         let printer = friendly::SpanPrinter::new()
             .designator(friendly::Designator::Compact)
             .spacing(friendly::Spacing::BetweenUnits);
-        f.pad(&printer.duration_to_string(&duration))
+        let duration = SignedDuration::from_secs(i64::try_from(self.0).unwrap_or(i64::MAX));
+        let days = SpanRound::new().largest(Unit::Day).days_are_24_hours();
+        let span = Span::try_from(duration).and_then(|span| span.round(days));
+        f.pad(&span.map_or_else(|_| printer.duration_to_string(&duration), |span| printer.span_to_string(&span)))
     }
 }
 
@@ -358,6 +363,9 @@ mod tests {
         assert_eq!("90".parse(), Ok(Seconds(90)));
         assert_eq!("1h 30m".parse(), Ok(Seconds(5400)));
         assert_eq!("5m".parse(), Ok(Seconds(300)));
+        assert_eq!("90d".parse(), Ok(Seconds(90 * 86_400)));
         assert_eq!(Seconds(5400).to_string(), "1h 30m");
+        assert_eq!(Seconds(90 * 86_400 + 60).to_string(), "90d 1m");
+        assert_eq!(Seconds(0).to_string(), "0s");
     }
 }

@@ -157,24 +157,16 @@ fn a_job_that_nobody_takes_says_why_and_can_be_cancelled() {
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 
     let (_, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "100000 FIL"]);
-    assert!(line.contains("100000 FIL"), "{line}");
+    assert!(line.contains("900 FIL") && line.contains("99900 FIL"), "{line}");
     let (_, line) = home.failure(&["wasm", "run", path(&hello), "--min-price", "2 FIL", "--max-price", "1 FIL"]);
     assert!(line.contains("2 FIL") && line.contains("1 FIL"), "{line}");
 }
 
 #[test]
-fn unknown_and_ambiguous_ids_are_told_apart() {
+fn an_unknown_id_is_said_so() {
     let home = Home::new();
     let _devnet = home.devnet(&["--providers", "0"]);
     let (code, line) = home.failure(&["job", "describe", "0xdead"]);
     assert_eq!(code, 1);
     assert!(line.contains("0xdead") && line.contains("lota job list"), "{line}");
-    let (code, line) = home.failure(&[
-        "wasm",
-        "run",
-        "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy",
-        "--lock-for",
-        "200d",
-    ]);
-    assert!(code == 1 || code == 2, "{line}");
 }

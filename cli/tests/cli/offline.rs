@@ -57,8 +57,8 @@ fn a_daemon_that_died_is_noticed() {
     }
 }
 
-#[test]
-fn something_else_on_the_daemons_port_is_noticed() {
+/// A home whose daemon gives one answer.
+fn home_with_answer(answer: &'static str) -> (Home, std::thread::JoinHandle<()>) {
     let home = Home::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
@@ -66,12 +66,40 @@ fn something_else_on_the_daemons_port_is_noticed() {
         let (mut stream, _) = listener.accept().expect("a caller");
         let mut request = [0; 4096];
         let _ = std::io::Read::read(&mut stream, &mut request);
-        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello");
+        let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
     });
     let api = json!({ "url": format!("http://127.0.0.1:{port}"), "token": "x", "pid": 1, "node": "client" });
     home.file("home/api.json", api.to_string());
+    (home, server)
+}
+
+#[test]
+fn something_else_on_the_daemons_port_is_noticed() {
+    let (home, server) = home_with_answer("HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello");
     let (_, line) = home.failure(&["job", "list"]);
     assert!(line.contains("is it a Lota daemon"), "{line}");
+    server.join().expect("served");
+}
+
+#[test]
+fn an_ambiguous_id_lists_the_jobs_it_may_mean() {
+    let (home, server) = home_with_answer(
+        "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n\
+         {\"code\":\"ambiguous\",\"message\":\"`0xabcd` is the beginning of 2 ids; write more digits\",\
+         \"problems\":[\"0xabcd01\",\"0xabcd02\"]}",
+    );
+    let (code, line) = home.failure(&["job", "describe", "0xabcd"]);
+    assert_eq!(code, 1);
+    assert_eq!(line, "`0xabcd` is the beginning of 2 ids; write more digits: 0xabcd01; 0xabcd02");
+    server.join().expect("served");
+}
+
+#[test]
+fn a_daemon_that_ends_in_the_middle_is_noticed() {
+    let (home, server) = home_with_answer("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"jobs\":");
+    let (code, line) = home.failure(&["job", "list"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("stopped answering in the middle"), "{line}");
     server.join().expect("served");
 }
 

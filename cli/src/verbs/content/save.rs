@@ -59,7 +59,7 @@ pub(crate) async fn from_car(
     destination: &Path,
 ) -> anyhow::Result<Exported> {
     let scratch = tempfile::Builder::new().prefix("lota-get-").tempdir().context("cannot make a temporary folder")?;
-    let options = StoreOptions { capacity: u64::MAX, sync: SyncPolicy::Never, ..StoreOptions::default() };
+    let options = StoreOptions { capacity: u64::MAX, sync: SyncPolicy::Never };
     let store = Store::open(scratch.path(), options)?;
     let options = CarImportOptions { pin: Some("download".to_owned()), ..CarImportOptions::default() };
     let imported = lota_content::car_import(&store, StreamReader::new(Box::pin(car)), &options).await?;

@@ -86,7 +86,7 @@ pub(crate) async fn path(api: &Api, path: &Path, links: Links, progress: &Progre
 }
 
 fn import(path: &Path, folder: PathBuf, options: &ImportOptions) -> anyhow::Result<(Store, Imported)> {
-    let capacity = StoreOptions { capacity: u64::MAX, sync: SyncPolicy::Never, ..StoreOptions::default() };
+    let capacity = StoreOptions { capacity: u64::MAX, sync: SyncPolicy::Never };
     let store = Store::open(folder, capacity)?;
     let imported = if is_stdin(path) {
         lota_content::import_reader(&store, io::stdin().lock(), options)?

@@ -11,7 +11,7 @@ use crate::context::Context;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
     /// Run a node until Ctrl-C
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Tell about the running node and the parties of its market
     Show(show::Show),
 }

@@ -106,7 +106,7 @@ impl Performer {
         let terms = &job.view.terms;
         let codec = spec_codec(terms.spec_codec)?;
         let cid = lota_content::cid_from_digest(codec.0, terms.spec.0);
-        self.shared.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, &format!("spec/{}", job.id())).await?;
+        self.shared.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, &spec_pin(job.id())).await?;
         let bytes = self.shared.content.get(&cid).map_err(temporary)?;
         let bytes = bytes.ok_or_else(|| Failure::Temporary(format!("the spec {cid} is gone again")))?;
         Ok(Outcome::Spec(Bytes::from(bytes)))
@@ -252,13 +252,9 @@ impl Performer {
         self.shared.config.dir.join("work").join(hex::encode(job.0))
     }
 
-    /// The job is over here: inputs and work go; the output stays until the record is forgotten.
+    /// The job is over here: what it needed and its work go; the output stays until the record is forgotten.
     fn retire(&self, job: JobId) {
-        self.unpin(&format!("spec/{job}"));
-        let mut number = 0;
-        while self.unpin(&content_pin(job, number)) {
-            number += 1;
-        }
+        release(&self.shared, job);
         let dir = self.work_dir(job);
         tokio::spawn(async move {
             if let Err(error) = remove(&dir).await {
@@ -270,17 +266,27 @@ impl Performer {
     /// The record of the job is gone: so goes its output.
     pub(crate) fn forget(&self, job: JobId) {
         self.retire(job);
-        self.unpin(&output_pin(job));
-        self.unpin(&format!("order/{job}"));
+        unpin(&self.shared, &output_pin(job));
     }
+}
 
-    /// Takes a pin off; says whether there was one.
-    fn unpin(&self, name: &str) -> bool {
-        self.shared.content.unpin(name).map(|cid| cid.is_some()).unwrap_or_else(|error| {
-            tracing::warn!(name, %error, "a pin could not be taken off");
-            false
-        })
+/// Lets go of what a job needed.
+pub(crate) fn release(shared: &Shared, job: JobId) {
+    unpin(shared, &spec_pin(job));
+    for pin in [content_pin, order_pin] {
+        let mut number = 0;
+        while unpin(shared, &pin(job, number)) {
+            number += 1;
+        }
     }
+}
+
+/// Takes a pin off; says whether there was one.
+fn unpin(shared: &Shared, name: &str) -> bool {
+    shared.content.unpin(name).map(|cid| cid.is_some()).unwrap_or_else(|error| {
+        tracing::warn!(name, %error, "a pin could not be taken off");
+        false
+    })
 }
 
 /// The CID of a result's output.
@@ -306,6 +312,15 @@ fn spec_of(job: &Job) -> Result<ValidatedSpec, Failure> {
 
 fn output_pin(job: JobId) -> String {
     format!("output/{job}")
+}
+
+/// What the client holds for the providers: module, inputs, and a spec that does not fit into the event.
+pub(crate) fn order_pin(job: JobId, number: usize) -> String {
+    format!("order/{job}/{number}")
+}
+
+fn spec_pin(job: JobId) -> String {
+    format!("spec/{job}")
 }
 
 fn content_pin(job: JobId, number: usize) -> String {

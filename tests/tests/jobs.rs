@@ -64,22 +64,49 @@ async fn hostile_programs_have_results_and_break_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_is_not_wasm_and_a_missing_input_are_refused_with_reasons_and_the_money_comes_back() {
+async fn a_module_that_is_not_wasm_is_refused_with_the_reason_and_the_money_comes_back() {
     let (home, chain) = (home(), chain(None));
     let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;
     let text = client.add(b"this is no module").await;
-    let module = client.add(&programs::says("x", 0)).await;
-    let mut with_input = spec(&module);
-    with_input["inputs"] = json!([{ "cid": "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e" }]);
-    for (spec, problem) in [(spec(&text), "not WebAssembly"), (with_input, "input 1")] {
-        let job = client.request(spec, json!({ "lock_for": 6 })).await.expect("the job is opened");
-        let detail = client.wait(&job).await;
-        assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
-        let decision = &detail.decisions[0];
-        assert!(decision.reason.contains(problem), "{decision:?}");
-    }
+    let job = client.request(spec(&text), json!({ "lock_for": 4 })).await.expect("the job is opened");
+    let detail = client.wait(&job).await;
+    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
+    assert_eq!(detail.decisions[0].decision, "refused", "{detail:#?}");
+    assert!(detail.decisions[0].reason.contains("not WebAssembly"), "{detail:#?}");
     assert_eq!(client.money().await, FUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_input_is_refused_before_it_costs_anything() {
+    let (home, chain) = (home(), chain(None));
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let missing = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+    let mut spec = spec(&module);
+    spec["inputs"] = json!([{ "cid": missing }]);
+    let (status, body) = client.request(spec, json!({})).await.expect_err("nobody has the input");
+    assert_eq!((status, body["code"].as_str()), (422, Some("invalid")));
+    assert!(body["message"].as_str().is_some_and(|text| text.contains(&format!("input 1, {missing}"))), "{body}");
+    assert_eq!(client.money().await, FUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_party_holds_another_can_request_a_job_with() {
+    let (home, chain) = (home(), chain(None));
+    let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    // The provider's announcement must have been read before its gateway can be asked.
+    for _ in 0..100 {
+        let parties: Vec<serde_json::Value> = client.get("/v1/parties").await.expect("the parties");
+        if parties.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let module = provider.add(&programs::says("from elsewhere", 0)).await;
+    let job = client.request(spec(&module), json!({})).await.expect("the module is fetched and the job opened");
+    assert_eq!(client.wait(&job).await.summary.exit_code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,11 @@ use super::{
     error::Failed,
     types::{JobRequest, JobSummary, TermsRequest},
 };
-use crate::{config::defaults, shell::Message};
+use crate::{
+    config::defaults,
+    perform::{order_pin, release},
+    shell::Message,
+};
 
 /// How long the answer waits for the market, at most.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -46,12 +50,7 @@ pub(super) async fn create(
     }
     let request = make(&api, &spec, &body.terms).await?;
     let id = request.id;
-    if request.spec.len() > MAX_SPEC {
-        // It does not fit into the event: providers fetch it from this node.
-        let cid = lota_content::cid_from_digest(codec::DAG_CBOR, request.terms.spec.0);
-        api.shared.content.put(&cid, &request.spec)?;
-        api.shared.content.pin(&cid, &format!("order/{id}"))?;
-    }
+    hold(&api, &request, &spec).await?;
     let (reply, answer) = oneshot::channel();
     let message = Message::Request { request: Box::new(request), key: body.key, reply };
     if !api.inbox.send(message).await {
@@ -59,12 +58,38 @@ pub(super) async fn create(
     }
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(Ok(()))) => opened(&api, id).await,
-        Ok(Ok(Err(problem))) => Err(Failed::refused(format!("the job was not opened: {problem}"))),
+        Ok(Ok(Err(problem))) => {
+            release(&api.shared, id);
+            Err(Failed::refused(format!("the job was not opened: {problem}")))
+        }
         Ok(Err(_)) => Err(Failed::unavailable("the daemon is ending")),
         Err(_) => Err(Failed::unavailable(format!(
             "the market has not answered yet; the request stands: see `lota job describe {id}`"
         ))),
     }
+}
+
+/// Makes sure that this node holds what the job needs, since this is where providers fetch it from, and pins it until the
+/// job is over.
+async fn hold(api: &Api, request: &Request, spec: &ValidatedSpec) -> Result<(), Failed> {
+    let (shared, id) = (&api.shared, request.id);
+    for (number, cid) in spec.cids().enumerate() {
+        let held = shared.fetch(&cid, None, shared.config.max_fetch_bytes, &order_pin(id, number)).await;
+        if let Err(failure) = held {
+            release(shared, id);
+            let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
+            return Err(Failed::invalid(format!(
+                "{what}, {cid}, cannot be had, so no provider could run the job: {failure}; add it with `lota content add`"
+            )));
+        }
+    }
+    if request.spec.len() > MAX_SPEC {
+        // It does not fit into the event.
+        let cid = lota_content::cid_from_digest(codec::DAG_CBOR, request.terms.spec.0);
+        shared.content.put(&cid, &request.spec)?;
+        shared.content.pin(&cid, &order_pin(id, spec.cids().count()))?;
+    }
+    Ok(())
 }
 
 /// The opened job, as soon as its event was taken in.

@@ -156,6 +156,17 @@ fn a_job_that_nobody_takes_says_why_and_can_be_cancelled() {
     assert_eq!(home.json(&["job", "describe", &short, "--json"])["reason"], "not_locked");
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 
+    // Whoever waits is told at once that nobody will run it.
+    let (code, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "1 gwei"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("every provider refuses") && line.contains("the escrow came back"), "{line}");
+    assert_eq!(home.json(&["wallet", "show", "--json"]), before);
+
+    let missing = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+    let (_, line) = home.failure(&["wasm", "run", path(&hello), "-i", missing]);
+    assert!(line.contains("input 1") && line.contains(missing), "{line}");
+    assert_eq!(home.json(&["wallet", "show", "--json"]), before);
+
     let (_, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "100000 FIL"]);
     assert!(line.contains("900 FIL") && line.contains("99900 FIL"), "{line}");
     let (_, line) = home.failure(&["wasm", "run", path(&hello), "--min-price", "2 FIL", "--max-price", "1 FIL"]);

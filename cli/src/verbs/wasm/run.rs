@@ -1,6 +1,6 @@
 //! `lota wasm run`.
 
-use std::{collections::BTreeMap, io::Read as _, path::PathBuf};
+use std::{collections::BTreeMap, io::Read as _, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -92,6 +92,9 @@ pub(crate) struct Run {
     args: Vec<String>,
 }
 
+/// How often providers are asked whether they all refuse an open job.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// What `--json` prints: the job, and what it wrote.
 #[derive(Serialize)]
 struct Ran<'a> {
@@ -134,6 +137,15 @@ impl Run {
         let id = job.id.to_string();
         let followed = tokio::select! {
             followed = follow(&api, &id, &progress, None) => followed?,
+            refused = refused_by_all(&api, &id) => {
+                let reasons = refused?;
+                progress.finish();
+                let withdrawn = match api.cancel(&id).await {
+                    Ok(_) => "it was withdrawn, and the escrow came back".to_owned(),
+                    Err(error) => format!("it could not be withdrawn ({error:#}); see `lota job describe {id}`"),
+                };
+                anyhow::bail!("every provider refuses job {id}: {reasons}; {withdrawn}");
+            }
             signal = tokio::signal::ctrl_c() => {
                 progress.finish();
                 signal.context("cannot wait for Ctrl-C")?;
@@ -227,6 +239,29 @@ impl Run {
             // What does not fit into a process' exit code must at least not look like success.
             Some(code) => Err(ExitWith(u8::try_from(code).unwrap_or(u8::MAX)).into()),
         }
+    }
+}
+
+/// Ends when every provider that is heard of has refused the job, with their reasons; otherwise never. A person who waits
+/// for a program to run need not wait for the deadline to learn that nobody will run it.
+async fn refused_by_all(api: &Api, id: &str) -> anyhow::Result<String> {
+    let mut seen_before = false;
+    loop {
+        tokio::time::sleep(ASK_AGAIN).await;
+        let job = api.job(id).await?;
+        if job.summary.status != Status::Open {
+            return std::future::pending().await;
+        }
+        let refused = !job.decisions.is_empty() && job.decisions.iter().all(|decision| decision.decision == "refused");
+        // Seen twice: a provider that has not answered yet gets its time.
+        if refused && seen_before {
+            let reasons = job.decisions.iter().map(|decision| {
+                let name = provider_name(&job, decision.provider);
+                format!("{name}: {}", terminal::printable(&decision.reason))
+            });
+            return Ok(reasons.collect::<Vec<_>>().join("; "));
+        }
+        seen_before = refused;
     }
 }
 

@@ -187,7 +187,8 @@ impl Batch<'_> {
         Ok(row.and_then(|row| B256::try_from(row.get::<&[u8], _>(0)).ok()))
     }
 
-    /// Forgets final jobs that have not changed since `before`, with their events; says which.
+    /// Forgets final jobs that have not changed since `before`, with their events, and says which; also events of that age
+    /// that are about no job, and all announcements but the latest [`MAX_PARTIES`](crate::shell::MAX_PARTIES).
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -210,6 +211,19 @@ impl Batch<'_> {
                     .map_err(|source| self.store.failed(source))?;
             }
         }
+        sqlx::query("DELETE FROM events WHERE job IS NULL AND NOT announcement AND time < $1")
+            .bind(signed(before.0))
+            .execute(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        sqlx::query(
+            "DELETE FROM events WHERE announcement AND (block, idx) <= \
+             (SELECT block, idx FROM events WHERE announcement ORDER BY block DESC, idx DESC LIMIT 1 OFFSET $1)",
+        )
+        .bind(i64::from(crate::shell::MAX_PARTIES))
+        .execute(&mut *self.transaction)
+        .await
+        .map_err(|source| self.store.failed(source))?;
         Ok(jobs)
     }
 }

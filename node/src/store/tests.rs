@@ -132,6 +132,30 @@ async fn only_finished_jobs_are_pruned_and_their_events_with_them() {
 }
 
 #[tokio::test]
+async fn events_about_no_job_go_with_their_age_and_announcements_when_there_are_too_many() {
+    let (_folder, store) = store().await;
+    let mut batch = store.begin().await.expect("begins");
+    for block in [1, 2] {
+        let event = Event::Deposited { account: CLIENT, amount: AttoFil(1) };
+        batch.add_event(&cursor(block, 1), Time(block * 10), &event).await.expect("added");
+    }
+    for index in 0..crate::shell::MAX_PARTIES + 2 {
+        let party = Address::from_word(U256::from(index).into());
+        let event = Event::Announced { party, url: String::new() };
+        batch.add_event(&cursor(3, index), Time(1), &event).await.expect("added");
+    }
+    batch.prune(Time(15), 10).await.expect("pruned");
+    batch.commit().await.expect("committed");
+    let blocks: Vec<i64> = sqlx::query_scalar("SELECT block FROM events WHERE NOT announcement")
+        .fetch_all(&store.pool)
+        .await
+        .expect("read");
+    assert_eq!(blocks, [2]);
+    let parties = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM events WHERE announcement");
+    assert_eq!(parties.fetch_one(&store.pool).await.expect("read"), i64::from(crate::shell::MAX_PARTIES));
+}
+
+#[tokio::test]
 async fn the_latest_announcement_of_a_party_counts() {
     let (_folder, store) = store().await;
     let mut batch = store.begin().await.expect("begins");

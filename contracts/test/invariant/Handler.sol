@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.24;
 
+import {Vm} from "forge-std/Vm.sol";
 import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
 import {Eip712} from "../base/Eip712.sol";
 import {ScriptedClient} from "../mocks/Clients.sol";
@@ -244,9 +245,14 @@ contract Handler is Ledger {
             if (MARKET.dealOf(known.jobId).callbackPending) break;
         }
         bool pending = MARKET.dealOf(known.jobId).callbackPending;
+        vm.recordLogs();
         bool success = _call(_party(by), abi.encodeCall(ILotaMarket.retryCallback, (known.terms, known.receipt)));
         assertEq(success, pending, "I4: a callback was retried that was not pending, or could not be");
-        if (success) assertTrue(_isFinal(known.status), "I6: called back before the end");
+        if (!success) return;
+        assertTrue(_isFinal(known.status), "I6: called back before the end");
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        bool failed = logs[logs.length - 1].topics[0] == ILotaMarket.CallbackFailed.selector;
+        assertEq(MARKET.dealOf(known.jobId).callbackPending, failed, "I4: delivered, but pending, or the reverse");
     }
 
     /// @dev A few deals take their next step, by who may take it and when it may be taken; or time runs out for it.

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::{
     anvil::CHAIN_ID,
     harness::{OnChain, Via, signer},
-    lotus::Fault,
+    lotus::{Fault, epoch_of},
 };
 
 async fn connect(config: Config) -> Result<EvmTransport, TransportError> {
@@ -180,8 +180,22 @@ async fn logs_that_a_lagging_node_left_out_are_read_later() {
     let party = Party::connect(&chain, "party").await;
     let mut updates = party.transport.updates(None);
     next(&mut updates).await;
-    chain.lotus.next("eth_getLogs", vec![Fault::Instead(json!([])); 2]);
-    party.send(announcements(2)).await;
+    chain.lotus.always("eth_getLogs", Some(Fault::Instead(json!([]))));
+    let before = chain.anvil.height().await;
+    let sending = tokio::spawn(async move { party.send(announcements(2)).await });
+    while chain.anvil.height().await == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The reader goes past the block, and is told of nothing in it.
+    loop {
+        match next(&mut updates).await.0 {
+            Update::Head { cursor, .. } if cursor.block >= epoch_of(before + 1) => break,
+            Update::Head { .. } => {}
+            other => panic!("nobody can know of {other:?}"),
+        }
+    }
+    chain.lotus.always("eth_getLogs", None);
+    sending.await.expect("it lands");
     let mut found = 0;
     while found < 2 {
         match next(&mut updates).await.0 {

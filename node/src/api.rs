@@ -53,7 +53,7 @@ pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
         .route("/v1/jobs/{id}/output", get(content::output_root))
         .route("/v1/jobs/{id}/output/{*path}", get(content::output))
         .route("/v1/content", post(content::store).layer(DefaultBodyLimit::disable()))
-        .route("/v1/content/{cid}", get(content::show_root))
+        .route("/v1/content/{cid}", get(content::show_root).delete(content::forget))
         .route("/v1/content/{cid}/{*path}", get(content::show))
         .layer(DefaultBodyLimit::max(MAX_JSON))
         .fallback(|| async { Failed::not_found("there is no such path in the API; see docs/api.md") })

@@ -13,14 +13,15 @@ use crate::{node::Shared, perform::temporary, shell::MAX_PARTIES};
 const MOST_SOURCES: usize = 32;
 
 impl Shared {
-    /// Makes sure that a whole DAG is in the store, checked block by block, and pins it under a name; returns its bytes.
+    /// Makes sure that a whole DAG is in the store, checked block by block, and pins it if a name is given; returns its
+    /// bytes.
     /// `holder` is asked first, then the configured gateways; without a holder everybody who announced a gateway.
     pub(crate) async fn fetch(
         &self,
         cid: &Cid,
         holder: Option<Address>,
         limit: u64,
-        pin: &str,
+        pin: Option<&str>,
     ) -> Result<u64, Failure> {
         let _place = self.fetches.acquire().await.map_err(temporary)?;
         let parties = self.store.announcements(MAX_PARTIES).await.map_err(temporary)?;
@@ -31,7 +32,7 @@ impl Shared {
             .filter_map(|(_, url)| url.parse().ok())
             .take(MOST_SOURCES)
             .collect();
-        let limits = FetchLimits { max_bytes: limit, pin: Some(pin.to_owned()), ..FetchLimits::default() };
+        let limits = FetchLimits { max_bytes: limit, pin: pin.map(str::to_owned), ..FetchLimits::default() };
         match self.fetcher.fetch_dag(&self.content, cid, &sources, &limits).await {
             Ok(fetched) => Ok(fetched.bytes),
             Err(error) if is_final(&error) => Err(Failure::Permanent(error.to_string())),

@@ -106,7 +106,7 @@ impl Performer {
         let terms = &job.view.terms;
         let codec = spec_codec(terms.spec_codec)?;
         let cid = lota_content::cid_from_digest(codec.0, terms.spec.0);
-        self.shared.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, &spec_pin(job.id())).await?;
+        self.shared.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, Some(&spec_pin(job.id()))).await?;
         let bytes = self.shared.content.get(&cid).map_err(temporary)?;
         let bytes = bytes.ok_or_else(|| Failure::Temporary(format!("the spec {cid} is gone again")))?;
         Ok(Outcome::Spec(Bytes::from(bytes)))
@@ -118,7 +118,7 @@ impl Performer {
         for (number, cid) in spec.cids().enumerate() {
             let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
             let fetched =
-                self.shared.fetch(&cid, Some(job.view.terms.client), left, &content_pin(job.id(), number)).await;
+                self.shared.fetch(&cid, Some(job.view.terms.client), left, Some(&content_pin(job.id(), number))).await;
             let bytes = fetched.map_err(|failure| name(&what, failure))?;
             left = left.saturating_sub(bytes);
         }
@@ -194,7 +194,7 @@ impl Performer {
         let cid = output_cid(result);
         let allowed = spec_of(job).map_or(0, |spec| spec.limits().output);
         let limit = allowed.saturating_add(self.shared.config.max_fetch_bytes);
-        self.shared.fetch(&cid, Some(job.view.provider), limit, &output_pin(job.id())).await?;
+        self.shared.fetch(&cid, Some(job.view.provider), limit, Some(&output_pin(job.id()))).await?;
         let stated = lota_content::resolve(&self.shared.content, &cid, "exitCode").await;
         let stated = stated.map_err(|error| Failure::Permanent(format!("the output {cid} is no result: {error}")))?;
         let text = lota_content::read_to_vec(&self.shared.content, &stated.cid, 16)

@@ -127,6 +127,12 @@ impl Party {
         response.bytes().await.expect("the body arrives").to_vec()
     }
 
+    /// `DELETE`s, and returns the status.
+    pub async fn delete(&self, path: &str) -> u16 {
+        let request = self.http.delete(format!("{}{path}", self.node.api().url)).bearer_auth(&self.node.api().token);
+        request.send().await.expect("the API answers").status().as_u16()
+    }
+
     /// Gives the node content, as a CAR, and returns its CID.
     pub async fn add(&self, content: &[u8]) -> Cid {
         let scratch = TempDir::new().expect("a folder");

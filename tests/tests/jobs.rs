@@ -179,6 +179,16 @@ async fn the_same_request_key_opens_one_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_added_can_be_let_go_of_once() {
+    let (home, chain) = (home(), chain(None));
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let cid = client.add(b"not for ever").await;
+    assert_eq!(client.delete(&format!("/v1/content/{cid}")).await, 204);
+    assert_eq!(client.delete(&format!("/v1/content/{cid}")).await, 404);
+    assert_eq!(client.bytes(&format!("/v1/content/{cid}")).await, b"not for ever", "there is room for it still");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_in_the_same_folder_is_refused() {
     let (home, chain) = (home(), chain(None));
     let first = Party::start(&chain, 1, world::config("client", home.path())).await;

@@ -87,14 +87,23 @@ impl Api {
         self.bytes(&segments, part).await
     }
 
-    /// Stores and pins a CAR.
+    /// Stores a CAR, and pins it if it is to be kept.
     pub(crate) async fn add(
         &self,
         car: impl Stream<Item = io::Result<bytes::Bytes>> + Send + 'static,
+        pin: bool,
     ) -> anyhow::Result<Stored> {
-        let request = self.request(Method::POST, &["content"])?.header("content-type", "application/vnd.ipld.car");
+        let request = self.request(Method::POST, &["content"])?.query(&[("pin", pin)]);
+        let request = request.header("content-type", "application/vnd.ipld.car");
         // As long as blocks flow the daemon is not late; only the rest of the time-out counts after them.
         self.json(request.body(Body::wrap_stream(car)), Duration::from_secs(86_400)).await
+    }
+
+    /// Lets go of content that was added.
+    pub(crate) async fn forget(&self, cid: &str) -> anyhow::Result<()> {
+        let request = self.request(Method::DELETE, &["content", cid])?;
+        self.send(request, Duration::ZERO).await?;
+        Ok(())
     }
 
     /// Content by CID.

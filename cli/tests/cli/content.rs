@@ -34,6 +34,11 @@ fn a_folder_goes_in_and_comes_out_unchanged() {
         entries.as_array().expect("a list").iter().map(|entry| entry["name"].as_str().expect("a name")).collect();
     assert_eq!(names, ["big.bin", "empty", "sub"]);
 
+    home.stdout(&["content", "rm", &cid]);
+    let (code, line) = home.failure(&["content", "rm", &cid]);
+    assert_eq!(code, 1);
+    assert!(line.contains("let go of before"), "{line}");
+
     let (_, line) = home.failure(&["content", "cat", &format!("{cid}/missing")]);
     assert!(line.contains("missing"), "{line}");
     let (_, line) = home.failure(&["content", "cat", &cid]);

@@ -39,8 +39,30 @@ pub(super) struct ContentQuery {
     format: Option<String>,
 }
 
-/// Takes a CAR and pins its roots.
-pub(super) async fn store(State(api): State<Api>, body: Body) -> Result<(StatusCode, Json<Stored>), Failed> {
+/// How long content is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct StoreQuery {
+    /// Whether it is to be kept until it is let go of. Otherwise it stays while there is room, or a job needs it.
+    pin: bool,
+}
+
+impl Default for StoreQuery {
+    fn default() -> Self {
+        Self { pin: true }
+    }
+}
+
+fn added_pin(cid: &Cid) -> String {
+    format!("added/{cid}")
+}
+
+/// Takes a CAR, and pins its roots if that is wanted.
+pub(super) async fn store(
+    State(api): State<Api>,
+    Query(query): Query<StoreQuery>,
+    body: Body,
+) -> Result<(StatusCode, Json<Stored>), Failed> {
     let store = &api.shared.content;
     // Until they are pinned, the blocks are guarded from collection.
     let guard = store.guard();
@@ -49,20 +71,31 @@ pub(super) async fn store(State(api): State<Api>, body: Body) -> Result<(StatusC
         CarImportError::Store(error) => Failed::from(error),
         error => Failed::invalid(format!("the CAR cannot be taken: {error}")),
     })?;
-    for root in &imported.roots {
-        store.pin(root, &format!("added/{root}"))?;
+    if query.pin {
+        for root in &imported.roots {
+            store.pin(root, &added_pin(root))?;
+        }
     }
     drop(guard);
     let roots = imported.roots.iter().map(ToString::to_string).collect();
     Ok((StatusCode::CREATED, Json(Stored { roots, blocks: imported.blocks, bytes: imported.bytes })))
 }
 
+/// Lets go of content that was added: it goes when its room is needed.
+pub(super) async fn forget(State(api): State<Api>, Path(cid): Path<String>) -> Result<StatusCode, Failed> {
+    let cid = lota_content::parse_cid(&cid).map_err(|error| Failed::invalid(error.to_string()))?;
+    match api.shared.content.unpin(&added_pin(&cid))? {
+        Some(_) => Ok(StatusCode::NO_CONTENT),
+        None => Err(Failed::not_found(format!("{cid} was not added here, or was let go of before"))),
+    }
+}
+
 impl Api {
-    /// Makes sure that content is here, whole.
+    /// Makes sure that content is here, whole. It is not pinned: whoever reads something does not mean to keep it.
     async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), Failed> {
         let limit = self.shared.config.max_fetch_bytes;
         self.shared
-            .fetch(cid, holder, limit, &format!("added/{cid}"))
+            .fetch(cid, holder, limit, None)
             .await
             .map(drop)
             .map_err(|failure| Failed::not_found(format!("{cid} cannot be had: {failure}")))
@@ -85,6 +118,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let cid = lota_content::parse_cid(&cid).map_err(|error| Failed::invalid(error.to_string()))?;
+    let _guard = api.shared.content.guard();
     api.fetch_if_missing(&cid, None).await?;
     answer(&api, &cid, &path, &query, &headers).await
 }
@@ -110,6 +144,7 @@ pub(super) async fn output(
         return Err(Failed::conflict(format!("job {} has no output: it is {}", job.id(), super::describe::phase(job))));
     };
     let cid = crate::perform::output_cid(result);
+    let _guard = api.shared.content.guard();
     if !job.is_done(Step::Verify) {
         api.fetch_if_missing(&cid, Some(job.view.provider)).await?;
     }

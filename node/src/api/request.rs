@@ -74,7 +74,7 @@ pub(super) async fn create(
 async fn hold(api: &Api, request: &Request, spec: &ValidatedSpec) -> Result<(), Failed> {
     let (shared, id) = (&api.shared, request.id);
     for (number, cid) in spec.cids().enumerate() {
-        let held = shared.fetch(&cid, None, shared.config.max_fetch_bytes, &order_pin(id, number)).await;
+        let held = shared.fetch(&cid, None, shared.config.max_fetch_bytes, Some(&order_pin(id, number))).await;
         if let Err(failure) = held {
             release(shared, id);
             let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };

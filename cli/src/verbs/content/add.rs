@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::upload::{self, Links};
+use super::upload::{self, Keep, Links};
 use crate::{
     arguments::Format,
     context::Context,
@@ -39,7 +39,7 @@ impl Add {
         let added = if self.only_cid {
             upload::cid_only(&self.path, links, &progress).await?
         } else {
-            upload::path(&context.api()?, &self.path, links, &progress).await?
+            upload::path(&context.api()?, &self.path, links, Keep::Always, &progress).await?
         };
         progress.finish();
         if self.format.json {

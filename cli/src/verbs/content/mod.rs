@@ -3,6 +3,7 @@
 mod add;
 mod ls;
 mod name;
+mod rm;
 pub(crate) mod save;
 mod show;
 pub(crate) mod upload;
@@ -23,6 +24,8 @@ pub(crate) enum Content {
     Cat(show::Cat),
     /// List a folder
     Ls(ls::Ls),
+    /// Let go of content that was added
+    Rm(rm::Rm),
 }
 
 impl Content {
@@ -32,6 +35,7 @@ impl Content {
             Self::Get(verb) => verb.run(context).await,
             Self::Cat(verb) => verb.run(context).await,
             Self::Ls(verb) => verb.run(context).await,
+            Self::Rm(verb) => verb.run(context).await,
         }
     }
 }

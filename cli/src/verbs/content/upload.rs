@@ -25,6 +25,15 @@ pub(crate) enum Links {
     Keep,
 }
 
+/// How long the daemon keeps what it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Until it is let go of.
+    Always,
+    /// While there is room, or a job needs it.
+    ForJob,
+}
+
 /// What was added.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Added {
@@ -68,7 +77,13 @@ pub(crate) async fn cid_only(path: &Path, links: Links, progress: &Progress) -> 
 ///
 /// # Errors
 /// When it cannot be read, or the daemon does not take it.
-pub(crate) async fn path(api: &Api, path: &Path, links: Links, progress: &Progress) -> anyhow::Result<Added> {
+pub(crate) async fn path(
+    api: &Api,
+    path: &Path,
+    links: Links,
+    keep: Keep,
+    progress: &Progress,
+) -> anyhow::Result<Added> {
     let name = path.display().to_string();
     let scratch = tempfile::Builder::new().prefix("lota-add-").tempdir().context("cannot make a temporary folder")?;
     let options = options(&name, links, progress);
@@ -78,7 +93,7 @@ pub(crate) async fn path(api: &Api, path: &Path, links: Links, progress: &Progre
     };
     progress.say(format!("sending {name} ({})", ByteSize(imported.size)));
     let car = car_stream(Arc::new(store), &[], &imported.cid, DagScope::All, MAX_BLOCKS).map_err(io::Error::other);
-    let stored = api.add(car).await?;
+    let stored = api.add(car, keep == Keep::Always).await?;
     if stored.roots != [imported.cid.to_string()] {
         bail!("the daemon stored {} instead of {}", stored.roots.join(", "), imported.cid);
     }

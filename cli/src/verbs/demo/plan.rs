@@ -17,7 +17,7 @@ use super::{
 use crate::{
     terminal::Progress,
     verbs::{
-        content::upload::{self, Links},
+        content::upload::{self, Keep, Links},
         job::follow::{Followed, follow},
     },
 };
@@ -136,8 +136,9 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
     for wish in wishes() {
         let api = &cast.named(wish.client)?.api;
         let input_path = wish.text.map_or_else(|| folder.join("texts"), |name| folder.join("texts").join(name));
-        let module = upload::path(api, &folder.join("wordcount.wasm"), Links::Refuse, progress).await?.cid;
-        let input = upload::path(api, &input_path, Links::Refuse, progress).await?.cid;
+        let module =
+            upload::path(api, &folder.join("wordcount.wasm"), Links::Refuse, Keep::ForJob, progress).await?.cid;
+        let input = upload::path(api, &input_path, Links::Refuse, Keep::ForJob, progress).await?.cid;
         let limits = Limits { fuel: wish.fuel, memory: wish.memory, output: 1 << 20, entries: 10, wall: wish.wall };
         let mut spec = JobSpec::wasm(Link(module), limits);
         spec.inputs = vec![Input { cid: Link(input), path: wish.text.map(|name| format!("/inputs/{name}")) }];

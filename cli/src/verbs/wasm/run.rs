@@ -277,7 +277,9 @@ struct Prepared {
 async fn cid_of(api: &Api, source: &Source, progress: &Progress) -> anyhow::Result<Cid> {
     match source {
         Source::Cid(cid) => Ok(*cid),
-        Source::Path(path) => upload::path(api, path, upload::Links::Refuse, progress).await.map(|added| added.cid),
+        Source::Path(path) => {
+            upload::path(api, path, upload::Links::Refuse, upload::Keep::ForJob, progress).await.map(|added| added.cid)
+        }
     }
 }
 

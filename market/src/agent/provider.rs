@@ -26,8 +26,8 @@ impl Agent {
         let mine = job.view.provider == self.me;
         match job.view.status {
             Status::Open => self.advance_open(job, &mut work, effects),
-            // An award that this provider did not bid for is not its job.
-            Status::Locked if mine && (job.view.terms.matcher == Address::ZERO || work.decision != Decision::Lost) => {
+            // An award is not this provider's job unless it bid for it; bidding with matchers is yet to come.
+            Status::Locked if mine && job.view.terms.matcher == Address::ZERO => {
                 self.take_on(job, &mut work, effects);
             }
             Status::Submitted if mine => {
@@ -46,7 +46,7 @@ impl Agent {
                 }
             }
             Status::None => {}
-            _ if mine => self.release(job),
+            _ if mine && work.decision == Decision::Won => self.release(job),
             _ => self.lose(job, &mut work),
         }
         job.work = Some(work);

@@ -426,6 +426,23 @@ fn a_provider_does_not_lock_what_it_cannot_stake() {
 }
 
 #[test]
+fn an_award_that_a_provider_did_not_bid_for_is_ignored() {
+    let matcher = Address::repeat_byte(0x3A);
+    let mut world = World::new(vec![Party::new(CHEAP, Some(Offer { matchers: vec![matcher], ..offer(FIL / 10) }))]);
+    world.apply(matcher, &Command::Deposit { account: matcher }, AttoFil(FIL)).expect("a deposit");
+    let spec = spec(1_000_000);
+    let terms = Terms { matcher, ..terms(0, &spec) };
+    world.apply(CLIENT, &Command::Open { terms: terms.clone(), spec }, terms.max_price).expect("opened");
+    world.run(2);
+    world
+        .apply(matcher, &Command::Award { terms, provider: CHEAP, price: AttoFil::ZERO }, AttoFil::ZERO)
+        .expect("awarded");
+    world.run(5);
+    assert_eq!((decision(&mut world), world.party(CHEAP).runs), (Some(Decision::Lost), 0));
+    assert!(world.party(CHEAP).agent.is_empty(), "it does not wait for anything");
+}
+
+#[test]
 fn terms_that_a_provider_did_not_agree_to_are_refused() {
     let stranger = Address::repeat_byte(9);
     let good = terms(0, &spec(1));

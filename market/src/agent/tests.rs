@@ -434,6 +434,9 @@ fn an_award_that_a_provider_did_not_bid_for_is_ignored() {
     let terms = Terms { matcher, ..terms(0, &spec) };
     world.apply(CLIENT, &Command::Open { terms: terms.clone(), spec }, terms.max_price).expect("opened");
     world.run(2);
+    let id = id_of(&terms);
+    let decision = |world: &mut World| world.party(CHEAP).stored[&id].job.work.clone().map(|work| work.decision);
+    assert_eq!(decision(&mut world), Some(Decision::Wanted));
     world
         .apply(matcher, &Command::Award { terms, provider: CHEAP, price: AttoFil::ZERO }, AttoFil::ZERO)
         .expect("awarded");

@@ -24,8 +24,8 @@ fn cases() -> Option<Vec<Case>> {
         behave(["tree"])?,
         behave(["cookies"])?,
         behave(["eat-memory"])?,
-        behave(["print", "5000000"])?,
-        behave(["entries", "100000"])?.limit(|limits| limits.output_entries = 1000),
+        behave(["print", "5000000"])?.limit(|limits| limits.output_bytes = 100_000),
+        behave(["entries", "100000"])?.limit(|limits| limits.output_entries = 300),
         behave(["fill", "/outputs/f", "3000000"])?,
         behave(["fill", "/outputs/f", "3000000"])?.limit(|limits| limits.fuel = 4_000_000),
         behave(["exit", "7"])?,
@@ -69,7 +69,7 @@ fn memory_at_a_fuel_count_is_the_same_at_every_optimisation() {
         let total = case.execute().fuel_used;
         let mut digests = Vec::new();
         // An odd step, so that stops fall anywhere in loops and calls.
-        for at in (0..total).step_by(usize::try_from(total / 23).unwrap() + 1) {
+        for at in (0..total).step_by(usize::try_from(total / 17).unwrap() + 1) {
             let mut run = Case::new(Vec::new());
             run.run = lota_node::executor::Run { stop_at_fuel: Some(at), ..case.run.clone() };
             run.run.work_dir = run.directory.path().join("work");
@@ -78,7 +78,7 @@ fn memory_at_a_fuel_count_is_the_same_at_every_optimisation() {
             assert_eq!((fast.ended.clone(), fast.fuel_used), (Ended::StoppedAtFuel, at));
             digests.push(fast.memory_digest.unwrap());
         }
-        assert!(digests.len() >= 20);
+        assert!(digests.len() >= 15);
         digests.dedup();
         assert!(digests.len() > 10, "memory changes as the program runs");
     }

@@ -122,7 +122,7 @@ fn listing_takes_linear_time() {
         assert_eq!(case.succeed().lines().count(), entries as usize);
         Some(case.execute().fuel_used)
     };
-    let (Some(few), Some(many)) = (fuel(1000), fuel(8000)) else { return };
+    let (Some(few), Some(many)) = (fuel(500), fuel(4000)) else { return };
     assert!(many < few * 9, "8 times the entries took {} times the fuel", many / few);
 }
 

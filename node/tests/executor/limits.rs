@@ -255,11 +255,11 @@ fn sparse_terabytes_count_by_their_logical_size() {
 #[test]
 fn a_million_entries_stop_at_the_limit() {
     let Some(case) = behave(["entries", "1000000"]) else { return };
-    let outcome = case.limit(|limits| limits.output_entries = 5000).execute();
+    let outcome = case.limit(|limits| limits.output_entries = 2000).execute();
     assert_eq!(outcome.exit_code, exit::OUTPUT_FULL);
-    assert_eq!(outcome.ended, Ended::OutputFull { what: "more than 5000 files and directories".to_owned() });
-    assert_eq!(outcome.output_entries, 5000);
-    assert_eq!(contents(&outcome.result_dir.join("outputs")).len(), 5000);
+    assert_eq!(outcome.ended, Ended::OutputFull { what: "more than 2000 files and directories".to_owned() });
+    assert_eq!(outcome.output_entries, 2000);
+    assert_eq!(contents(&outcome.result_dir.join("outputs")).len(), 2000);
 }
 
 #[test]

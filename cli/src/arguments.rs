@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Run a node of a provider or client, or ask the running one about itself
     #[command(subcommand)]
     Node(verbs::node::Node),
+    /// Deploy the market on a chain, or look at one
+    #[command(subcommand)]
+    Chain(verbs::chain::Chain),
     /// The settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),

@@ -63,6 +63,11 @@ impl Home {
         self.0.join("devnet")
     }
 
+    /// Where the devnet on Anvil keeps its data.
+    pub(crate) fn devnet_on_anvil(&self) -> PathBuf {
+        self.0.join("devnet-anvil")
+    }
+
     /// Makes the folder, readable by its owner only.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 mod api;
 mod arguments;
+mod chain;
 mod context;
 mod failure;
 mod home;

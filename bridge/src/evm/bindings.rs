@@ -386,6 +386,15 @@ pub fn balance_of(account: lota_market::Address) -> View<AttoFil> {
     }
 }
 
+/// `burned()`.
+#[must_use]
+pub fn burned() -> View<AttoFil> {
+    View {
+        data: LotaMarket::burnedCall {}.abi_encode().into(),
+        read: |data| amount(returned::<LotaMarket::burnedCall>(data)?),
+    }
+}
+
 /// `isSpent(client, salt)`.
 #[must_use]
 pub fn is_spent(client: lota_market::Address, salt: lota_market::U256) -> View<bool> {

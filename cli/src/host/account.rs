@@ -3,11 +3,13 @@
 use std::{fs, io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use lota_bridge::{PrivateKeySigner, Transport, memory::MemoryTransport};
+use lota_bridge::{PrivateKeySigner, Transport, evm::EvmTransport};
 use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
 
+use lota_node::store::NodeJournal;
+
 use super::LocalMarket;
-use crate::home;
+use crate::{chain::ChainMarket, home};
 
 /// What an account begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +23,18 @@ pub(crate) struct Funds {
 /// An account on a local market.
 #[derive(Clone)]
 pub(crate) struct Account {
-    transport: Arc<MemoryTransport>,
+    transport: Arc<dyn Transport>,
     address: Address,
+}
+
+impl Funds {
+    /// Both.
+    ///
+    /// # Errors
+    /// When it is more than there can be.
+    pub(crate) fn sum(self) -> anyhow::Result<AttoFil> {
+        self.market.checked_add(self.wallet).context("the play money is more than fits in 128 bits")
+    }
 }
 
 impl Account {
@@ -51,8 +63,24 @@ impl Account {
 
     /// The account of this key.
     pub(crate) fn of(market: &LocalMarket, signer: PrivateKeySigner) -> Self {
-        let address = signer.address();
-        Self { transport: Arc::new(market.chain.connect(signer)), address }
+        Self::new(Arc::new(market.chain.connect(signer)))
+    }
+
+    /// The account of this key on a chain. What it sends is remembered in its node's folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or the chain not be reached.
+    pub(crate) async fn on_chain(market: &ChainMarket, signer: PrivateKeySigner, dir: &Path) -> anyhow::Result<Self> {
+        home::create_private(dir)?;
+        let journal = NodeJournal::open(dir).await?;
+        let transport = EvmTransport::connect(market.config(), signer, Arc::new(journal)).await?;
+        Ok(Self::new(Arc::new(transport)))
+    }
+
+    /// The account that acts through this transport.
+    pub(crate) fn new(transport: Arc<dyn Transport>) -> Self {
+        let address = transport.party();
+        Self { transport, address }
     }
 
     /// Gives play money to an account that has none at all (and so only once, as long as it keeps some).
@@ -61,7 +89,7 @@ impl Account {
     /// When the market's log cannot be written.
     pub(crate) async fn fund(&self, market: &LocalMarket, funds: Funds) -> anyhow::Result<()> {
         let (chain, account) = (market.chain.clone(), self.address);
-        let sum = funds.market.checked_add(funds.wallet).context("the play money is more than fits in 128 bits")?;
+        let sum = funds.sum()?;
         let block = tokio::task::spawn_blocking(move || {
             if chain.wallet(account) != AttoFil::ZERO || chain.balance(account) != AttoFil::ZERO {
                 return Ok(None);
@@ -73,10 +101,18 @@ impl Account {
         // Without a deposit in the meantime all of it is outside: also after a crash right here.
         let outside = self.transport.wallet(account).await?;
         if block.is_some() || outside == sum {
-            let key = EffectKey::named(&format!("play-deposit/{}", block.unwrap_or_default()));
-            let deposit = Command::Deposit { account };
-            self.transport.submit(&key, &deposit, funds.market).await.context("the first deposit failed")?;
+            self.deposit(&format!("play-deposit/{}", block.unwrap_or_default()), funds.market).await?;
         }
+        Ok(())
+    }
+
+    /// Moves money into the market, once for each key.
+    ///
+    /// # Errors
+    /// When the market refuses.
+    pub(crate) async fn deposit(&self, key: &str, amount: AttoFil) -> anyhow::Result<()> {
+        let deposit = Command::Deposit { account: self.address };
+        self.transport.submit(&EffectKey::named(key), &deposit, amount).await.context("the first deposit failed")?;
         Ok(())
     }
 
@@ -87,7 +123,7 @@ impl Account {
 
     /// Its way to the market.
     pub(crate) fn transport(&self) -> Arc<dyn Transport> {
-        Arc::clone(&self.transport) as Arc<dyn Transport>
+        Arc::clone(&self.transport)
     }
 }
 

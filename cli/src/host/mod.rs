@@ -4,8 +4,10 @@ mod account;
 mod lock;
 mod market;
 mod signals;
+mod venue;
 
 pub(crate) use account::{Account, Funds};
 pub(crate) use lock::HomeLock;
 pub(crate) use market::{LocalMarket, Sync};
 pub(crate) use signals::ended_by_user;
+pub(crate) use venue::{Ground, Venue, Wealth};

@@ -119,8 +119,14 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// The key in the keystore that it acts with; none: a key of its own, made at its first start.
     pub(crate) key: Option<String>,
-    /// The market's chain.
+    /// The market's chain: URL of a node's JSON-RPC.
     pub(crate) chain: Option<String>,
+    /// The market's contract there.
+    pub(crate) contract: Option<String>,
+    /// The network that the chain is to be.
+    pub(crate) network: Option<String>,
+    /// The block with which reading begins.
+    pub(crate) from_block: Count,
     /// Whether it runs jobs for others.
     pub(crate) provider: bool,
     /// Where it listens for the command line.
@@ -141,6 +147,9 @@ impl Default for Node {
             name: "main".to_owned(),
             key: None,
             chain: None,
+            contract: None,
+            network: None,
+            from_block: Count(0),
             provider: true,
             listen: "127.0.0.1:0".to_owned(),
             gateway: "127.0.0.1:0".to_owned(),
@@ -201,7 +210,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.wall_time", about: "time that `lota wasm run` may take" },
     Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
     Key { name: "node.key", about: "key in the keystore that it acts with" },
-    Key { name: "node.chain", about: "URL of the market's chain" },
+    Key { name: "node.chain", about: "URL of the market's chain (JSON-RPC)" },
+    Key { name: "node.contract", about: "address of the market's contract there" },
+    Key { name: "node.network", about: "the network that the chain is to be" },
+    Key { name: "node.from_block", about: "block with which reading begins: that of the contract's deployment" },
     Key { name: "node.provider", about: "whether it runs jobs for others" },
     Key { name: "node.listen", about: "where it listens for this command line" },
     Key { name: "node.gateway", about: "where it serves content" },

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     failure::Usage,
     home::Home,
-    host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
+    host::{Account, Funds, Ground, HomeLock, Venue, ended_by_user},
     settings,
     terminal::{self, Column, Progress, Table, bold, plural},
 };
@@ -29,16 +29,20 @@ const CLIENT: &str = "client";
 ///
 /// A client's node, providers' nodes and the market they meet on run in this process; bytes move between the nodes over HTTP.
 /// The other verbs then work from another terminal, with no further settings. What happened is kept for the next start, in
-/// `devnet/` of the home.
+/// `devnet/` of the home (`devnet-anvil/` with `--chain anvil`).
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   lota devnet --providers 5
+  lota devnet --chain anvil     # on a real chain: needs Foundry's anvil
   lota job list                 # in another terminal")]
 pub(crate) struct Devnet {
     /// How many providers [default: 3]
     #[arg(long, value_name = "COUNT")]
     providers: Option<u32>,
+    /// What the market runs on
+    #[arg(long, value_name = "CHAIN", value_enum, default_value_t)]
+    chain: Ground,
     /// Begin anew: forget what happened before
     #[arg(long)]
     reset: bool,
@@ -59,61 +63,90 @@ impl Devnet {
             return Err(Usage(format!("{} providers are too many; at most {MAX_PROVIDERS}", settings.providers)).into());
         }
         let lock = HomeLock::take(&context.home)?;
+        let folder = match self.chain {
+            Ground::Memory => context.home.devnet(),
+            Ground::Anvil => context.home.devnet_on_anvil(),
+        };
         if self.reset {
-            forget(&context.home.devnet())?;
+            forget(&folder)?;
         }
         let ended = ended_by_user();
         let mut ended = std::pin::pin!(ended);
         let progress = Progress::start(false);
         progress.say("starting the market and its nodes");
-        let nodes = tokio::select! {
-            nodes = start(&context.home, &settings) => nodes?,
+        let venue = tokio::select! {
+            venue = Venue::open(self.chain, &folder) => venue?,
             signal = &mut ended => return signal,
         };
-        let Some(client) = nodes.first() else { bail!("the devnet has no nodes") };
-        let api = client.node.api().clone();
-        context.home.write_api_file(&api)?;
-        progress.finish();
-        let shown = show(&context.home, &nodes).await;
-        let ended = match shown {
-            Ok(()) => ended.await,
-            Err(error) => Err(error),
+        let nodes = tokio::select! {
+            nodes = start(&venue, &folder, &settings) => nodes,
+            signal = &mut ended => {
+                venue.end().await?;
+                return signal;
+            }
         };
-        context.home.remove_api_file(&api);
+        let nodes = match nodes {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                venue.end().await?;
+                return Err(error);
+            }
+        };
+        let served = serve(context, &venue, &folder, &nodes, &progress, ended).await;
         terminal::tell("Ending.");
         for running in nodes {
             running.node.shutdown().await;
         }
+        venue.end().await?;
         drop(lock);
-        ended
+        served
     }
 }
 
-/// Starts the market and all nodes, the client's first.
-async fn start(home: &Home, settings: &settings::Devnet) -> anyhow::Result<Vec<Running>> {
-    let folder = home.devnet();
-    let market = {
-        let folder = folder.clone();
-        tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Never)).await??
+/// Says where everything is, and waits for the end.
+async fn serve(
+    context: &Context,
+    venue: &Venue,
+    folder: &Path,
+    nodes: &[Running],
+    progress: &Progress,
+    ended: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let Some(client) = nodes.first() else { bail!("the devnet has no nodes") };
+    let api = client.node.api().clone();
+    context.home.write_api_file(&api)?;
+    progress.finish();
+    let served = match show(&context.home, folder, venue, nodes).await {
+        Ok(()) => tokio::select! {
+            signal = ended => signal,
+            () = venue.ended() => Err(anyhow::anyhow!("Anvil has ended, and without it there is no market")),
+        },
+        Err(error) => Err(error),
     };
-    let mut nodes = vec![start_node(&market, &folder, CLIENT.to_owned(), None, settings).await?];
+    context.home.remove_api_file(&api);
+    served
+}
+
+/// Starts all nodes, the client's first.
+async fn start(venue: &Venue, folder: &Path, settings: &settings::Devnet) -> anyhow::Result<Vec<Running>> {
+    let mut nodes = vec![start_node(venue, folder, CLIENT.to_owned(), None, settings).await?];
     for number in 1..=settings.providers {
         let provider = ProviderConfig { offer: offer(number), ..ProviderConfig::default() };
-        nodes.push(start_node(&market, &folder, format!("provider-{number}"), Some(provider), settings).await?);
+        nodes.push(start_node(venue, folder, format!("provider-{number}"), Some(provider), settings).await?);
     }
     Ok(nodes)
 }
 
 async fn start_node(
-    market: &LocalMarket,
+    venue: &Venue,
     folder: &Path,
     name: String,
     provider: Option<ProviderConfig>,
     settings: &settings::Devnet,
 ) -> anyhow::Result<Running> {
     let dir = folder.join("nodes").join(&name);
-    let account = Account::of(market, Account::play_key(&dir.join("key"))?);
-    account.fund(market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
+    let funds = Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) };
+    let account = venue.join(Account::play_key(&dir.join("key"))?, &dir, funds).await?;
     let config = NodeConfig {
         provider,
         allow_private_addresses: true,
@@ -147,14 +180,13 @@ fn forget(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-async fn show(home: &Home, nodes: &[Running]) -> anyhow::Result<()> {
+async fn show(home: &Home, folder: &Path, venue: &Venue, nodes: &[Running]) -> anyhow::Result<()> {
     let providers = nodes.len().saturating_sub(1) as u64;
-    let mut text = format!(
-        "{} with a client and {}, in {}\n\n",
-        bold("Devnet"),
-        plural(providers, "provider"),
-        home.devnet().display()
-    );
+    let mut text =
+        format!("{} with a client and {}, in {}\n\n", bold("Devnet"), plural(providers, "provider"), folder.display());
+    if let Some(chain) = venue.describe() {
+        text.push_str(&format!("{chain}\n\n"));
+    }
     let mut table = Table::new([Column::Left, Column::Left, Column::Right, Column::Left])
         .heading(&["NODE", "ACCOUNT", "IN THE MARKET", "GATEWAY"])
         .indent(2);

@@ -1,5 +1,6 @@
 //! The verbs, one file for each.
 
+pub(crate) mod chain;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod content;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Content(verb) => verb.run(&context).await,
         Command::Wallet(verb) => verb.run(&context).await,
         Command::Node(verb) => verb.run(&context).await,
+        Command::Chain(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

@@ -33,6 +33,8 @@ fn every_verb_has_an_example() {
         &["wallet", "withdraw"],
         &["node", "run"],
         &["node", "show"],
+        &["chain", "deploy"],
+        &["chain", "status"],
         &["config", "show"],
         &["config", "path"],
         &["completions"],

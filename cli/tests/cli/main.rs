@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod anvil;
+mod chain;
 mod content;
 mod crash;
 mod daemon;

@@ -185,8 +185,14 @@ impl Journal for NodeJournal {
 
     async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
         let first = checkpoints.len().saturating_sub(MAX_CHECKPOINTS);
-        let kept = checkpoints.get(first..).unwrap_or_default();
-        self.0.set_meta(&checkpoints_key(market), &kept).await.map_err(storage)
+        let kept = checkpoints.get(first..).unwrap_or_default().to_vec();
+        // In a task of its own: this is called within the stream of updates, which only the node's loop polls. A write that
+        // is half done when the loop turns to its own would never end, and the loop would wait for it in vain.
+        let store = self.0.clone();
+        tokio::spawn(async move { store.set_meta(&checkpoints_key(market), &kept).await })
+            .await
+            .map_err(storage)?
+            .map_err(storage)
     }
 }
 
@@ -195,6 +201,21 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_write_of_checkpoints_that_nobody_polls_any_more_does_not_keep_the_node_out() {
+        let folder = TempDir::new().expect("a folder");
+        let journal = NodeJournal::open(folder.path()).await.expect("it opens");
+        let store = Store::open(&folder.path().join(super::super::FILE)).await.expect("it opens");
+        let market = Market { chain_id: 1, contract: lota_market::Address::ZERO };
+        for _ in 0..50 {
+            // Polled once, and then left standing.
+            let mut write = Box::pin(journal.put_checkpoints(market, &[]));
+            assert!(futures::poll!(&mut write).is_pending(), "it waits for the disk");
+            store.begin().await.expect("the node's own write").commit().await.expect("written");
+            write.await.expect("written");
+        }
+    }
 
     #[tokio::test]
     async fn the_node_s_journal_keeps_what_journals_promise() {

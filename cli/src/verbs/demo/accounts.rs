@@ -4,20 +4,7 @@ use lota_market::{Address, AttoFil, model::Status};
 use serde::Serialize;
 
 use super::{cast::Cast, plan::Job};
-
-/// What everybody has, in the order of the cast.
-pub(super) type Balances = Vec<AttoFil>;
-
-/// What everybody has now, in the market and outside.
-pub(super) fn balances(cast: &Cast) -> Balances {
-    let chain = &cast.market.chain;
-    cast.people
-        .iter()
-        .map(|person| {
-            [chain.wallet(person.account.address()), chain.balance(person.account.address())].into_iter().sum()
-        })
-        .collect()
-}
+use crate::host::Wealth;
 
 /// All money, before and after.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +17,8 @@ pub(super) struct Money {
     pub(super) after: AttoFil,
     /// What was burned.
     pub(super) burned: AttoFil,
+    /// What went to the chain for gas.
+    pub(super) gas: AttoFil,
     /// What the market still holds for jobs.
     pub(super) held: AttoFil,
     /// Whether every change is what the jobs say, and nothing is missing.
@@ -47,33 +36,39 @@ pub(super) struct Change {
     pub(super) earned: AttoFil,
     /// What the jobs cost.
     pub(super) spent: AttoFil,
-    /// Whether the two explain the change.
+    /// What gas cost, by the receipts.
+    pub(super) gas: AttoFil,
+    /// Whether these explain the change.
     pub(super) explained: bool,
 }
 
-/// Explains everybody's change by the jobs.
-pub(super) fn account(cast: &Cast, jobs: &[Job], before: &Balances, after: &Balances) -> Money {
+/// Explains everybody's change by the jobs and by gas.
+pub(super) async fn account(cast: &Cast, jobs: &[Job], before: &Wealth, after: &Wealth) -> anyhow::Result<Money> {
+    let paid = cast.venue.gas(before, after).await?;
     let accounts: Vec<Change> = cast
         .people
         .iter()
-        .zip(before.iter().zip(after))
+        .zip(before.accounts.iter().zip(&after.accounts))
         .map(|(person, (&before, &after))| {
             let address = person.account.address();
             let (earned, spent) = flows(jobs, address);
-            let explained = before.checked_add(earned).and_then(|sum| sum.checked_sub(spent)) == Some(after);
-            Change { name: person.name, address, before, after, earned, spent, explained }
+            let gas = paid.get(&address).copied().unwrap_or_default();
+            let explained =
+                before.checked_add(earned).and_then(|sum| sum.checked_sub(spent)).and_then(|sum| sum.checked_sub(gas))
+                    == Some(after);
+            Change { name: person.name, address, before, after, earned, spent, gas, explained }
         })
         .collect();
-    let market = cast.market.chain.snapshot();
-    let held = [market.escrowed(), market.collateral()].into_iter().sum();
-    let burned = market.burned();
-    let (before, after): (AttoFil, AttoFil) = (before.iter().copied().sum(), after.iter().copied().sum());
+    let (held, burned) = (after.held, after.burned);
+    let (before, after): (AttoFil, AttoFil) =
+        (before.accounts.iter().copied().sum(), after.accounts.iter().copied().sum());
+    let gas: AttoFil = accounts.iter().map(|change| change.gas).sum();
     let burned_by_jobs: AttoFil = jobs.iter().map(|job| job.detail.money.burned).sum();
     let accounted = accounts.iter().all(|change| change.explained)
         && burned == burned_by_jobs
         && held == AttoFil::ZERO
-        && after.checked_add(burned) == Some(before);
-    Money { accounts, before, after, burned, held, accounted }
+        && after.checked_add(burned).and_then(|sum| sum.checked_add(gas)) == Some(before);
+    Ok(Money { accounts, before, after, burned, gas, held, accounted })
 }
 
 /// What the jobs brought a party, and what they cost it.

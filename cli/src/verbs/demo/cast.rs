@@ -13,11 +13,13 @@ use lota_node::{Node, NodeConfig, ProviderConfig};
 
 use crate::{
     api::Api,
-    host::{Account, Funds, LocalMarket, Sync},
+    host::{Account, Funds, Ground, Venue, Wealth},
 };
 
 /// What everybody has in the market to begin with.
 const MONEY: AttoFil = AttoFil(10 * FIL);
+/// What everybody has outside on a chain, to pay for gas.
+const GAS_MONEY: AttoFil = AttoFil(FIL);
 /// The memory that only the slow provider offers, in bytes.
 pub(super) const LARGE_MEMORY: u64 = 2 << 30;
 /// How long the slow provider does nothing, in milliseconds.
@@ -25,7 +27,7 @@ const DAWDLE: u64 = 8_000;
 
 /// Everybody, and the market they meet on.
 pub(super) struct Cast {
-    pub(super) market: LocalMarket,
+    pub(super) venue: Venue,
     pub(super) people: Vec<Person>,
 }
 
@@ -51,11 +53,13 @@ const PROVIDERS: [(&str, u64, u64, u64, u64); 3] = [
 
 impl Cast {
     /// Starts the market and all nodes in this folder.
-    pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
-        let market = LocalMarket::open(folder, Sync::Never)?;
+    pub(super) async fn start(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
+        let venue = Venue::open(ground, &folder.join("market")).await?;
+        let wallet = if ground == Ground::Memory { AttoFil::ZERO } else { GAS_MONEY };
+        let funds = Funds { market: MONEY, wallet };
         let mut people = Vec::new();
         for name in CLIENTS {
-            people.push(Person::start(name, None, folder, &market).await?);
+            people.push(Person::start(name, None, folder, &venue, funds).await?);
         }
         for (name, base, per_gigafuel, max_memory, dawdle_ms) in PROVIDERS {
             let pricing = Pricing {
@@ -66,9 +70,9 @@ impl Cast {
             };
             let offer = Offer { pricing, max_memory, ..Offer::default() };
             let provider = ProviderConfig { offer, dawdle_ms };
-            people.push(Person::start(name, Some(provider), folder, &market).await?);
+            people.push(Person::start(name, Some(provider), folder, &venue, funds).await?);
         }
-        Ok(Self { market, people })
+        Ok(Self { venue, people })
     }
 
     /// The party of this name.
@@ -84,11 +88,18 @@ impl Cast {
             .map_or_else(|| address.to_string(), |person| person.name.to_owned())
     }
 
-    /// Ends all nodes.
-    pub(super) async fn end(self) {
+    /// What everybody has now, in the order of the cast.
+    pub(super) async fn wealth(&self) -> anyhow::Result<Wealth> {
+        let parties: Vec<Address> = self.people.iter().map(|person| person.account.address()).collect();
+        self.venue.wealth(&parties).await
+    }
+
+    /// Ends all nodes, and the market.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
         for person in self.people {
             person.node.shutdown().await;
         }
+        self.venue.end().await
     }
 }
 
@@ -97,16 +108,13 @@ impl Person {
         name: &'static str,
         provider: Option<ProviderConfig>,
         folder: &Path,
-        market: &LocalMarket,
+        venue: &Venue,
+        funds: Funds,
     ) -> anyhow::Result<Self> {
-        let account = Account::of(market, PrivateKeySigner::random());
-        account.fund(market, Funds { market: MONEY, wallet: AttoFil::ZERO }).await?;
+        let dir = folder.join("nodes").join(name);
+        let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
         let offer = provider.as_ref().map(|provider| provider.offer.clone());
-        let config = NodeConfig {
-            provider,
-            allow_private_addresses: true,
-            ..NodeConfig::new(name, folder.join("nodes").join(name))
-        };
+        let config = NodeConfig { provider, allow_private_addresses: true, ..NodeConfig::new(name, dir) };
         let node =
             Node::start(config, account.transport()).await.with_context(|| format!("{name}'s node did not start"))?;
         let api = Api::at(&node.api().url, node.api().token.clone())?;

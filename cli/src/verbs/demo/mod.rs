@@ -19,7 +19,7 @@ use crate::{
     arguments::Format,
     context::Context,
     failure::{ExitWith, FAILED},
-    host::ended_by_user,
+    host::{Ground, ended_by_user},
     terminal::{self, Progress},
 };
 use cast::Cast;
@@ -27,20 +27,24 @@ use report::Report;
 
 /// See jobs go from request to payment: a whole market for half a minute.
 ///
-/// Two people ask for jobs and three providers compete for them, in a temporary folder and on a market in this process. A
-/// word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP from the
+/// Two people ask for jobs and three providers compete for them, in a temporary folder and on a market in this process, or on
+/// a development chain with the contract. A word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP from the
 /// providers' gateways, verified and paid for. One provider is slow and loses its stake. The demo counts the words itself,
 /// too, and accounts for all money. It ends with exit code 0 only if everything is as it should be.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota demo
+  lota demo --chain anvil         # on a real chain: needs Foundry's anvil
   lota demo --json | jq .money
   lota demo --files lota-demo     # only its program and its texts, to play with on a devnet")]
 pub(crate) struct Demo {
     /// Write the demo's program and texts to this folder, which must not exist, and run nothing
     #[arg(long, value_name = "DIR", conflicts_with = "json")]
     files: Option<PathBuf>,
+    /// What the market runs on
+    #[arg(long, value_name = "CHAIN", value_enum, default_value_t, conflicts_with = "files")]
+    chain: Ground,
     #[command(flatten)]
     format: Format,
 }
@@ -82,8 +86,8 @@ impl Demo {
         progress.say("starting a market, two clients and three providers");
         let scratch =
             tempfile::Builder::new().prefix("lota-demo-").tempdir().context("cannot make a temporary folder")?;
-        let cast = Cast::start(scratch.path()).await?;
-        let before = accounts::balances(&cast);
+        let cast = Cast::start(self.chain, scratch.path()).await?;
+        let before = cast.wealth().await?;
         tell(story::parties(&cast, &before))?;
 
         progress.say("sending the program and the texts to the clients' block stores");
@@ -99,15 +103,15 @@ impl Demo {
         for job in &jobs {
             outputs.push(output::fetch(job, scratch.path()).await?);
         }
-        let after = accounts::balances(&cast);
-        let money = accounts::account(&cast, &jobs, &before, &after);
+        let after = cast.wealth().await?;
+        let money = accounts::account(&cast, &jobs, &before, &after).await?;
         let checks = checks::all(&jobs, &outputs, &money);
         tell(story::outputs(&jobs, &outputs))?;
         tell(story::money(&money))?;
         let report = Report::new(&cast, jobs, outputs, money, checks, begun.elapsed());
         tell(story::end(&report))?;
         progress.say("ending");
-        cast.end().await;
+        cast.end().await?;
         Ok(report)
     }
 }

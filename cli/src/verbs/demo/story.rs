@@ -5,19 +5,20 @@ use std::fmt::Write as _;
 use lota_market::{AttoFil, model::Status};
 
 use super::{
-    accounts::{Balances, Money},
+    accounts::Money,
     cast::{Cast, Person},
     output::Output,
     plan::{Job, Order},
     report::Report,
 };
 use crate::{
+    host::Wealth,
     terminal::{self, Column, Table, bad, bold, dim, good, printable, short_address, short_id},
     units::{ByteSize, Count},
 };
 
 /// Who takes part.
-pub(super) fn parties(cast: &Cast, before: &Balances) -> String {
+pub(super) fn parties(cast: &Cast, before: &Wealth) -> String {
     let mut text = format!(
         "{}\n\nTwo people have work, three providers have computers. The market holds money for them.\n\n",
         bold("1. Who takes part")
@@ -25,7 +26,7 @@ pub(super) fn parties(cast: &Cast, before: &Balances) -> String {
     let mut table = Table::new([Column::Left, Column::Left, Column::Left, Column::Right, Column::Left])
         .heading(&["NAME", "ROLE", "ACCOUNT", "MONEY", "ASKS"])
         .indent(2);
-    for (person, balance) in cast.people.iter().zip(before) {
+    for (person, balance) in cast.people.iter().zip(&before.accounts) {
         table.row([
             person.name.to_owned(),
             if person.offer.is_some() { "provider" } else { "client" }.to_owned(),
@@ -35,6 +36,9 @@ pub(super) fn parties(cast: &Cast, before: &Balances) -> String {
         ]);
     }
     text.push_str(&table.render());
+    if let Some(chain) = cast.venue.describe() {
+        let _ = writeln!(text, "\n  {chain}");
+    }
     text
 }
 
@@ -170,12 +174,15 @@ pub(super) fn money(money: &Money) -> String {
             change.name.to_owned(),
             change.before.to_string(),
             some(change.earned, "+"),
-            some(change.spent, "-"),
+            some([change.spent, change.gas].into_iter().sum(), "-"),
             change.after.to_string(),
         ]);
     }
     table.row(["burned".to_owned(), String::new(), some(money.burned, "+"), String::new(), money.burned.to_string()]);
-    let sum = money.after.checked_add(money.burned).unwrap_or_default();
+    let sum = [money.after, money.burned, money.gas].into_iter().sum::<AttoFil>();
+    if money.gas != AttoFil::ZERO {
+        table.row(["gas".to_owned(), String::new(), some(money.gas, "+"), String::new(), money.gas.to_string()]);
+    }
     table.row([bold("all"), money.before.to_string(), String::new(), String::new(), sum.to_string()]);
     text.push_str(&table.render());
     let verdict = if money.accounted {

@@ -3,21 +3,23 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+use lota_bridge::evm::Network;
 use lota_market::{
-    AttoFil,
+    Address, AttoFil,
     agent::{Offer, Pricing},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, ProviderConfig};
 
 use crate::{
+    chain::{ChainMarket, Endpoint, parse_network},
     context::Context,
     failure::Usage,
     host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
     keystore::{Keystore, Password},
     settings::{self, Settings},
     terminal::{self, Table},
-    units::{Amount, ByteSize},
+    units::{Amount, ByteSize, Count},
     verbs::job::terms::terms_of,
 };
 
@@ -27,12 +29,14 @@ const MAX_NAME: usize = 64;
 /// Run a node of a provider or client until Ctrl-C.
 ///
 /// Without a chain the node has a market of its own, with play money, kept in its folder. (A node does not run its own jobs:
-/// to see jobs run on one machine, use `lota devnet`.)
+/// to see jobs run on one machine, use `lota devnet`.) On a chain it acts with a key of the keystore, whose account pays for
+/// gas, and whose money in the market (`lota wallet deposit`) is what it pays and stakes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota node run --name laptop --min-price '0.002 FIL' --slots 2
-  LOTA_PASSWORD=... lota node run --key trading --client-only")]
+  LOTA_PASSWORD=... lota node run --key trading --client-only
+  lota node run --key trading --chain ws://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3")]
 pub(crate) struct Run {
     /// Its name: the folder under `nodes/` of the home [default: main]
     #[arg(long)]
@@ -43,9 +47,18 @@ pub(crate) struct Run {
     /// Take the key's password from the first line of this file instead of LOTA_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// URL of the chain that its market is on
+    /// URL of the JSON-RPC of the chain that its market is on: http, https, ws or wss
     #[arg(long, value_name = "URL")]
     chain: Option<String>,
+    /// Address of the market's contract there
+    #[arg(long, value_name = "ADDRESS")]
+    contract: Option<String>,
+    /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// Read the chain from this block on: that of the contract's deployment [default: 0]
+    #[arg(long, value_name = "BLOCK")]
+    from_block: Option<Count>,
     /// Ask for jobs only; run none for others
     #[arg(long)]
     client_only: bool,
@@ -75,6 +88,9 @@ impl Run {
             .flag("--name", "node.name", self.name.as_ref())
             .flag("--key", "node.key", self.key.as_ref())
             .flag("--chain", "node.chain", self.chain.as_ref())
+            .flag("--contract", "node.contract", self.contract.as_ref())
+            .flag("--network", "node.network", self.network.as_ref())
+            .flag("--from-block", "node.from_block", self.from_block.as_ref())
             .flag("--client-only", "node.provider", provider.as_ref())
             .flag("--min-price", "node.min_price", self.min_price.as_ref())
             .flag("--slots", "node.slots", self.slots.as_ref())
@@ -83,8 +99,9 @@ impl Run {
             .flag("--store-capacity", "node.store_capacity", self.store_capacity.as_ref())
             .settings()?;
         let config = config(context, &settings)?;
+        let place = place(&settings.node)?;
         let lock = HomeLock::take(&context.home)?;
-        let (market, account) = self.connect(context, &settings.node, &config).await?;
+        let (market, account) = self.connect(context, &settings.node, place, &config).await?;
         let node = Node::start(config, account.transport()).await?;
         let api = node.api().clone();
         context.home.write_api_file(&api)?;
@@ -92,7 +109,7 @@ impl Run {
         table.row(["node", &settings.node.name]);
         table.row(["account", &account.address().to_string()]);
         table.row(["gateway", node.gateway()]);
-        table.row(["market", &format!("its own, with play money (chain {})", market.chain.market().chain_id)]);
+        table.row(["market", &market]);
         let ended = match terminal::print(&table.render()) {
             Ok(()) => ended_by_user().await,
             Err(error) => Err(error),
@@ -104,19 +121,14 @@ impl Run {
         ended
     }
 
-    /// The market, and the account on it.
+    /// The market in words, and the account on it.
     async fn connect(
         &self,
         context: &Context,
         node: &settings::Node,
+        place: Option<Place<'_>>,
         config: &NodeConfig,
-    ) -> anyhow::Result<(LocalMarket, Account)> {
-        if let Some(chain) = &node.chain {
-            return Err(Usage(format!(
-                "setting `node.chain` is {chain}, but this version reaches no chain yet; leave it out for a market of the node's own"
-            ))
-            .into());
-        }
+    ) -> anyhow::Result<(String, Account)> {
         let signer = match &node.key {
             Some(name) => {
                 let password = Password::from(self.password_file.clone()).ask(name)?;
@@ -125,12 +137,64 @@ impl Run {
             }
             None => Account::play_key(&config.dir.join("key"))?,
         };
+        if let Some(Place { url, contract, network }) = place {
+            let endpoint = Endpoint::connect(url, network, None).await?;
+            let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
+            let account = Account::on_chain(&market, signer, &config.dir).await?;
+            let network = market.endpoint().network();
+            let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
+            return Ok((described, account));
+        }
         let folder = config.dir.join("market");
         let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Always)).await??;
         let account = Account::of(&market, signer);
         account.fund(&market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
-        Ok((market, account))
+        Ok((format!("its own, with play money (chain {})", market.chain.market().chain_id), account))
     }
+}
+
+/// A market on a chain, as it was named.
+struct Place<'a> {
+    url: &'a str,
+    contract: Address,
+    network: Option<Network>,
+}
+
+/// The market on a chain that the settings name; none: the node has one of its own.
+fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
+    let Some(url) = &node.chain else {
+        let alone = [("contract", &node.contract), ("network", &node.network)].into_iter().find(|(_, v)| v.is_some());
+        return match alone {
+            Some((name, _)) => {
+                Err(Usage(format!("setting `node.{name}` says nothing without `node.chain` (--chain URL)")))
+            }
+            None => Ok(None),
+        };
+    };
+    let Some(contract) = &node.contract else {
+        return Err(Usage(
+            "a node on a chain needs the address of the market's contract: --contract ADDRESS (`lota chain deploy` makes one)"
+                .to_owned(),
+        ));
+    };
+    let contract = contract.parse().map_err(|_| {
+        let shown = terminal::printable(contract);
+        Usage(format!("setting `node.contract`: `{shown}` is no address; write 0x and 40 hex digits"))
+    })?;
+    let network =
+        match &node.network {
+            None => None,
+            Some(name) => Some(parse_network(name).map_err(|problem| {
+                Usage(format!("setting `node.network`: `{}`: {problem}", terminal::printable(name)))
+            })?),
+        };
+    if node.key.is_none() {
+        return Err(Usage(
+            "a node on a chain acts with a key of the keystore: --key NAME (`lota wallet new NAME` makes one)"
+                .to_owned(),
+        ));
+    }
+    Ok(Some(Place { url, contract, network }))
 }
 
 /// The node's configuration.

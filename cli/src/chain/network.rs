@@ -1,0 +1,46 @@
+//! Networks by name, and with what settings a market is deployed on them.
+
+use lota_bridge::evm::{Network, bindings::Deployment};
+use lota_market::model::Settings;
+
+/// The network of this name, for clap.
+pub(crate) fn parse_network(name: &str) -> Result<Network, String> {
+    let wanted = if name == "anvil" { Network::DEVELOPMENT.name } else { name };
+    Network::named(wanted).ok_or_else(|| {
+        let names = Network::ALL.map(|network| network.name).join(", ");
+        format!("there is no such network; there are {names} (or anvil, the same as development)")
+    })
+}
+
+/// The settings of a market on this network, unless others are asked for.
+///
+/// On development chains they are those of docs/contracts.md for Ethereum's gas, with windows from 1 s; on Filecoin a window
+/// is at least two epochs, and the amounts are in FEVM's gas, of which a call costs some hundred times as much.
+pub(crate) const fn default_settings(network: &Network) -> Deployment {
+    if network.chain_id == Network::DEVELOPMENT.chain_id {
+        return Deployment {
+            settings: Settings { min_window: 1, max_callback_gas: 5_000_000 },
+            callback_reserve: 20_000,
+            signature_gas: 200_000,
+        };
+    }
+    Deployment {
+        settings: Settings { min_window: 60, max_callback_gas: 1_000_000_000 },
+        callback_reserve: 20_000_000,
+        signature_gas: 100_000_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_have_names_and_settings() {
+        assert_eq!(parse_network("anvil"), Ok(Network::DEVELOPMENT));
+        assert_eq!(parse_network("filecoin"), Ok(Network::FILECOIN));
+        assert!(parse_network("mainnet").expect_err("unknown").contains("filecoin, calibration, filecoin-local"));
+        assert_eq!(default_settings(&Network::FILECOIN).settings.min_window, 60);
+        assert_eq!(default_settings(&Network::DEVELOPMENT).settings.min_window, 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Where nodes meet: a market in this process, or one on a development chain that is started for it.
+
+use std::{collections::HashMap, path::Path};
+
+use clap::ValueEnum;
+use lota_bridge::PrivateKeySigner;
+use lota_market::{Address, AttoFil};
+
+use super::{Account, Funds, LocalMarket, Sync};
+use crate::chain::DevelopmentChain;
+
+/// What a market runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ground {
+    /// The protocol's model in this process, without a chain
+    #[default]
+    Memory,
+    /// Foundry's development chain, started and ended by this command, with the contract
+    Anvil,
+}
+
+/// A market that lasts as long as this process, with money for everybody.
+#[derive(Debug)]
+pub(crate) enum Venue {
+    /// In this process.
+    Memory(LocalMarket),
+    /// On a chain.
+    Anvil(Box<DevelopmentChain>),
+}
+
+/// What parties have, in and outside the market, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Wealth {
+    /// The block of that moment.
+    block: u64,
+    /// In the order of those who were asked about.
+    pub(crate) accounts: Vec<AttoFil>,
+    /// What the market holds for jobs.
+    pub(crate) held: AttoFil,
+    /// What is burned.
+    pub(crate) burned: AttoFil,
+}
+
+impl Venue {
+    /// Opens the market that is kept in this folder, or begins it there.
+    ///
+    /// # Errors
+    /// When it is in use or damaged, or there is no Anvil.
+    pub(crate) async fn open(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
+        match ground {
+            Ground::Memory => {
+                let folder = folder.to_owned();
+                let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Never)).await??;
+                Ok(Self::Memory(market))
+            }
+            Ground::Anvil => Ok(Self::Anvil(Box::new(DevelopmentChain::open(folder).await?))),
+        }
+    }
+
+    /// The account of this key, with money; what it must remember is kept in its node's folder.
+    ///
+    /// # Errors
+    /// When the market cannot be reached, or the folder not be written.
+    pub(crate) async fn join(&self, signer: PrivateKeySigner, dir: &Path, funds: Funds) -> anyhow::Result<Account> {
+        match self {
+            Self::Memory(market) => {
+                let account = Account::of(market, signer);
+                account.fund(market, funds).await?;
+                Ok(account)
+            }
+            Self::Anvil(chain) => {
+                let account = Account::on_chain(chain.market(), signer, dir).await?;
+                let (party, transport) = (account.address(), account.transport());
+                if transport.wallet(party).await? == AttoFil::ZERO && transport.balance(party).await? == AttoFil::ZERO {
+                    chain.give(party, funds.sum()?).await?;
+                }
+                // Still untouched (also after a crash right here): nothing was paid for, so nothing was sent.
+                if transport.wallet(party).await? == funds.sum()? {
+                    account.deposit("play-deposit", funds.market).await?;
+                }
+                Ok(account)
+            }
+        }
+    }
+
+    /// What these parties have now.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub(crate) async fn wealth(&self, parties: &[Address]) -> anyhow::Result<Wealth> {
+        match self {
+            Self::Memory(market) => {
+                let chain = &market.chain;
+                let accounts =
+                    parties.iter().map(|party| [chain.wallet(*party), chain.balance(*party)].into_iter().sum());
+                let market = chain.snapshot();
+                let held = [market.escrowed(), market.collateral()].into_iter().sum();
+                Ok(Wealth { block: 0, accounts: accounts.collect(), held, burned: market.burned() })
+            }
+            Self::Anvil(chain) => {
+                let block = chain.height().await?;
+                let (all, burned) = chain.holdings(block).await?;
+                let (mut accounts, mut free) = (Vec::new(), burned);
+                for party in parties {
+                    let (inside, outside) = chain.fortune(*party, block).await?;
+                    free = [free, inside].into_iter().sum();
+                    accounts.push([inside, outside].into_iter().sum());
+                }
+                // Everybody with money in the market is among the parties; the rest is held for jobs.
+                let held = all.checked_sub(free).unwrap_or_default();
+                Ok(Wealth { block, accounts, held, burned })
+            }
+        }
+    }
+
+    /// What everybody paid for gas between two moments. Without a chain there is none.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub(crate) async fn gas(&self, before: &Wealth, after: &Wealth) -> anyhow::Result<HashMap<Address, AttoFil>> {
+        match self {
+            Self::Memory(_) => Ok(HashMap::new()),
+            Self::Anvil(chain) => chain.gas(before.block + 1..=after.block).await,
+        }
+    }
+
+    /// What it runs on, in words; none: nothing worth saying.
+    pub(crate) fn describe(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Anvil(chain) => {
+                let market = chain.market();
+                let network = market.endpoint().network();
+                Some(format!(
+                    "Anvil at {} (chain {}), the market at {}",
+                    chain.url(),
+                    network.chain_id,
+                    market.contract()
+                ))
+            }
+        }
+    }
+
+    /// Ready when the chain has ended by itself.
+    pub(crate) async fn ended(&self) {
+        match self {
+            Self::Memory(_) => std::future::pending().await,
+            Self::Anvil(chain) => chain.ended().await,
+        }
+    }
+
+    /// Ends it. Nodes come first.
+    ///
+    /// # Errors
+    /// When the chain does not end.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Anvil(chain) => chain.end().await,
+        }
+    }
+}

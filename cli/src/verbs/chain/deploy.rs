@@ -1,0 +1,96 @@
+//! `lota chain deploy`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lota_bridge::evm::{Network, bindings::Deployment};
+use lota_market::model::Settings;
+
+use crate::{
+    arguments::Format,
+    chain::{default_settings, deploy, parse_network},
+    context::Context,
+    keystore::{Keystore, Password},
+    terminal::{self, Progress, Table},
+    units::Count,
+};
+
+/// Deploy the market's contract with a key of this home's keystore.
+///
+/// What is deployed is the bytecode that this version was built with; what the chain then holds is compared with it. The
+/// settings are fixed for ever. Their defaults on Filecoin are estimates in FEVM's gas: measure with a deployment on
+/// Calibration first (docs/chain.md).
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lota chain deploy --rpc http://127.0.0.1:8545 --network anvil --key trading
+  LOTA_PASSWORD=... lota chain deploy --rpc https://node.example/rpc/v1 --network calibration --key trading --json")]
+pub(crate) struct Deploy {
+    /// URL of a node's JSON-RPC: http, https, ws or wss
+    #[arg(long, value_name = "URL")]
+    rpc: String,
+    /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]
+    #[arg(long, value_name = "NAME", value_parser = parse_network)]
+    network: Option<Network>,
+    /// The key in the keystore that pays
+    #[arg(long, value_name = "NAME")]
+    key: String,
+    /// Take the key's password from the first line of this file instead of LOTA_PASSWORD or a prompt
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The shortest window that terms may name, in seconds [default: 60 on Filecoin, 1 on development chains]
+    #[arg(long, value_name = "SECONDS")]
+    min_window: Option<u32>,
+    /// The most gas that a client's callback may be promised [default: 1 G on Filecoin, 5 M on development chains]
+    #[arg(long, value_name = "GAS")]
+    max_callback_gas: Option<u32>,
+    /// Gas that must remain beside a callback [default: 20 M on Filecoin, 20,000 on development chains]
+    #[arg(long, value_name = "GAS")]
+    callback_reserve: Option<u32>,
+    /// Gas for an ERC-1271 wallet's check of a signature [default: 100 M on Filecoin, 200,000 on development chains]
+    #[arg(long, value_name = "GAS")]
+    signature_gas: Option<u32>,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Deploy {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let password = Password::from(self.password_file.clone()).ask(&self.key)?;
+        let (keystore, name) = (Keystore::of(&context.home), self.key.clone());
+        let signer = tokio::task::spawn_blocking(move || keystore.open(&name, &password)).await??;
+        let progress = Progress::start(self.format.json);
+        progress.say("deploying the market");
+        let sent = |transaction| {
+            progress.aside(|| terminal::tell(&format!("Sent as transaction {transaction}; waiting for its block.")));
+        };
+        let settings = |network: &Network| self.settings(network);
+        let (deployed, market) = deploy(&self.rpc, self.network, signer, settings, sent).await?;
+        progress.finish();
+        if self.format.json {
+            return terminal::print_json(&deployed);
+        }
+        let mut table = Table::pairs();
+        table.row(["contract", &deployed.contract.to_string()]);
+        table.row(["network", &format!("{} (chain {})", deployed.network, deployed.chain_id)]);
+        table.row(["block", &deployed.block.to_string()]);
+        table.row(["transaction", &deployed.transaction.to_string()]);
+        table.row(["paid by", &deployed.deployer.to_string()]);
+        table.row(["gas", &format!("{}, for {}", Count(deployed.gas_used), deployed.fee)]);
+        super::status::settings(&mut table, &market.deployment());
+        terminal::print(&table.render())
+    }
+
+    /// What was asked for, and else what is usual there.
+    fn settings(&self, network: &Network) -> Deployment {
+        let usual = default_settings(network);
+        Deployment {
+            settings: Settings {
+                min_window: self.min_window.unwrap_or(usual.settings.min_window),
+                max_callback_gas: self.max_callback_gas.unwrap_or(usual.settings.max_callback_gas),
+            },
+            callback_reserve: self.callback_reserve.unwrap_or(usual.callback_reserve),
+            signature_gas: self.signature_gas.unwrap_or(usual.signature_gas),
+        }
+    }
+}

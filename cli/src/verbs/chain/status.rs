@@ -1,0 +1,134 @@
+//! `lota chain status`.
+
+use clap::Args;
+use jiff::Timestamp;
+use lota_bridge::evm::{
+    Finality, Network,
+    bindings::{self, Deployment},
+};
+use lota_market::{Address, AttoFil};
+use serde::Serialize;
+
+use crate::{
+    arguments::Format,
+    chain::{ChainMarket, Endpoint, parse_network},
+    context::Context,
+    terminal::{self, Table, age, plural},
+    units::Count,
+};
+
+/// Tell about a chain and the market that is deployed there.
+///
+/// It checks that the node serves the right chain and that the code at the address is the one that this version was built
+/// with, whatever its settings; it ends with exit code 1 when not.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lota chain status --rpc http://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3
+  lota chain status --rpc https://node.example/rpc/v1 --network filecoin --contract 0x... --json | jq .settings")]
+pub(crate) struct Status {
+    /// URL of a node's JSON-RPC: http, https, ws or wss
+    #[arg(long, value_name = "URL")]
+    rpc: String,
+    /// The market's address
+    #[arg(long, value_name = "ADDRESS")]
+    contract: Address,
+    /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]
+    #[arg(long, value_name = "NAME", value_parser = parse_network)]
+    network: Option<Network>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// What is told.
+#[derive(Debug, Serialize)]
+struct Shown {
+    node: String,
+    network: &'static str,
+    chain_id: u64,
+    head: Head,
+    finality: String,
+    contract: Address,
+    settings: Settings,
+    /// What the contract holds, in attoFIL.
+    holds: AttoFil,
+    /// What of it is burned.
+    burned: AttoFil,
+}
+
+#[derive(Debug, Serialize)]
+struct Head {
+    block: u64,
+    hash: String,
+    time: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct Settings {
+    min_window: u32,
+    max_callback_gas: u32,
+    callback_reserve: u32,
+    signature_gas: u32,
+}
+
+impl Status {
+    pub(crate) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
+        let endpoint = Endpoint::connect(&self.rpc, self.network, None).await?;
+        let network = *endpoint.network();
+        let market = ChainMarket::find(endpoint, self.contract, 0).await?;
+        let endpoint = market.endpoint();
+        let head = endpoint.block("latest").await?;
+        let found = market.deployment();
+        let shown = Shown {
+            node: endpoint.node().to_owned(),
+            network: network.name,
+            chain_id: network.chain_id,
+            head: Head {
+                block: head.number(),
+                hash: head.hash.to_string(),
+                time: Timestamp::from_second(i64::try_from(head.time().0)?)?,
+            },
+            finality: finality(network.finality),
+            contract: market.contract(),
+            settings: Settings {
+                min_window: found.settings.min_window,
+                max_callback_gas: found.settings.max_callback_gas,
+                callback_reserve: found.callback_reserve,
+                signature_gas: found.signature_gas,
+            },
+            holds: endpoint.money(self.contract, "latest").await?,
+            burned: endpoint.view(self.contract, &bindings::burned(), "latest").await?,
+        };
+        if self.format.json {
+            return terminal::print_json(&shown);
+        }
+        let mut table = Table::pairs();
+        table.row(["node", &shown.node]);
+        table.row(["network", &format!("{} (chain {})", shown.network, shown.chain_id)]);
+        let age = age(shown.head.time, Timestamp::now());
+        table.row(["newest block", &format!("{}, {age} old", shown.head.block)]);
+        table.row(["settled", &shown.finality]);
+        table.row(["contract", &format!("{}, the code of this version", shown.contract)]);
+        settings(&mut table, &found);
+        table.row(["holds", &format!("{}, {} of it burned", shown.holds, shown.burned)]);
+        terminal::print(&table.render())
+    }
+}
+
+/// Adds a market's settings to a table.
+pub(super) fn settings(table: &mut Table, deployment: &Deployment) {
+    let gas = |gas: u32| Count(gas.into()).to_string();
+    table.row(["shortest window", &format!("{} s", deployment.settings.min_window)]);
+    table.row(["gas of a callback", &format!("at most {}", gas(deployment.settings.max_callback_gas))]);
+    table.row(["gas beside it", &gas(deployment.callback_reserve)]);
+    table.row(["gas of a wallet", &gas(deployment.signature_gas)]);
+}
+
+fn finality(finality: Finality) -> String {
+    match finality {
+        Finality::Depth(0) => "at once".to_owned(),
+        Finality::Depth(depth) => format!("under {}", plural(depth, "block")),
+        Finality::Safe => "once the node calls it safe".to_owned(),
+        Finality::Finalized => "once the node calls it finalized".to_owned(),
+    }
+}

@@ -1,0 +1,86 @@
+//! A development chain for tests. Where anvil is missing they are skipped and say so.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::{Value, json};
+
+/// The folder with the pinned anvil; none: it cannot be had here, which was said.
+pub fn tools() -> Option<&'static Path> {
+    static TOOLS: OnceLock<Option<PathBuf>> = OnceLock::new();
+    TOOLS.get_or_init(find).as_deref()
+}
+
+fn find() -> Option<PathBuf> {
+    let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts/scripts/install");
+    let output = Command::new(install).output().expect("the script runs");
+    if output.status.success() {
+        return Some(String::from_utf8(output.stdout).expect("a path").trim().into());
+    }
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    assert!(std::env::var_os("LOTA_TEST_TOOLS").is_none(), "anvil is missing: {why}");
+    eprintln!("skipped: anvil is missing ({why})");
+    None
+}
+
+/// A `PATH` on which anvil is found.
+pub fn path_with(tools: &Path) -> String {
+    format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default())
+}
+
+/// A running chain; it ends with the test.
+pub struct Anvil {
+    process: Child,
+    pub url: String,
+    client: tokio::runtime::Runtime,
+}
+
+impl Anvil {
+    /// Starts one; none: there is no anvil here.
+    pub fn start(chain_id: u64) -> Option<Self> {
+        let mut process = Command::new(tools()?.join("anvil"))
+            .args(["--port", "0", "--chain-id", &chain_id.to_string(), "--hardfork", "cancun", "--accounts", "1"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("anvil starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let address = lines
+            .by_ref()
+            .find_map(|line| line.expect("text").strip_prefix("Listening on ").map(str::to_owned))
+            .expect("anvil says where it listens");
+        std::thread::spawn(move || lines.for_each(drop));
+        let client = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Some(Self { process, url: format!("http://{address}"), client })
+    }
+
+    /// Calls a method.
+    pub fn call(&self, method: &str, params: Value) -> Value {
+        call(&self.client, &self.url, method, params)
+    }
+
+    /// Gives an account money.
+    pub fn give(&self, account: &str, atto: u128) {
+        self.call("anvil_setBalance", json!([account, format!("{atto:#x}")]));
+    }
+}
+
+fn call(client: &tokio::runtime::Runtime, url: &str, method: &str, params: Value) -> Value {
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let mut answer: Value = client.block_on(async {
+        let answer = reqwest::Client::new().post(url).json(&request).send().await.expect("it answers");
+        answer.json().await.expect("JSON")
+    });
+    assert!(answer.get("error").is_none(), "{method}: {answer}");
+    answer["result"].take()
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -12,4 +12,5 @@ mod help;
 mod jobs;
 mod modules;
 mod offline;
+mod onchain;
 mod support;

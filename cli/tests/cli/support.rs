@@ -2,13 +2,15 @@
 
 use std::{
     io::Read as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command as Process, Stdio},
     time::{Duration, Instant},
 };
 
 use assert_cmd::Command;
 use serde_json::Value;
+
+use crate::anvil;
 
 /// How long a test waits for what must come, at most; no test fails for being slow.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -98,7 +100,15 @@ impl Home {
 
     /// Starts a devnet and waits until it is ready.
     pub fn devnet(&self, args: &[&str]) -> Devnet<'_> {
-        let mut child = self.start_devnet(args);
+        self.ready(self.start_devnet(args))
+    }
+
+    /// Starts a devnet that finds these tools, and waits until it is ready.
+    pub fn devnet_with(&self, args: &[&str], tools: &Path) -> Devnet<'_> {
+        self.ready(self.devnet_command(args).env("PATH", anvil::path_with(tools)).spawn().expect("the command starts"))
+    }
+
+    fn ready(&self, mut child: Child) -> Devnet<'_> {
         let begun = Instant::now();
         while !self.path().join("api.json").exists() {
             if let Some(status) = child.try_wait().expect("a child") {
@@ -114,16 +124,20 @@ impl Home {
 
     /// Starts a devnet.
     pub fn start_devnet(&self, args: &[&str]) -> Child {
-        Process::new(assert_cmd::cargo::cargo_bin("lota"))
+        self.devnet_command(args).spawn().expect("the command starts")
+    }
+
+    fn devnet_command(&self, args: &[&str]) -> Process {
+        let mut command = Process::new(assert_cmd::cargo::cargo_bin("lota"));
+        command
             .arg("devnet")
             .args(args)
             .env("LOTA_HOME", self.path())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command starts")
+            .stderr(Stdio::piped());
+        command
     }
 }
 

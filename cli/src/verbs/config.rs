@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     arguments::Format,
     context::Context,
-    settings::{KEYS, Origin},
+    settings::{KEYS, Key, Origin},
     terminal::{self, Column, Table},
 };
 
@@ -52,6 +52,9 @@ impl Config {
 impl Show {
     fn run(&self, context: &Context) -> anyhow::Result<()> {
         context.settings()?;
+        for name in unknown_variables() {
+            terminal::tell(&format!("{} is set, but there is no such setting", terminal::printable(&name)));
+        }
         if self.format.json {
             let settings: BTreeMap<_, _> = KEYS
                 .iter()
@@ -83,6 +86,16 @@ impl Show {
         }
         terminal::print(&table.render())
     }
+}
+
+/// Variables that look like settings and are none: misspelt, most likely.
+fn unknown_variables() -> Vec<String> {
+    const OTHERS: [&str; 2] = ["LOTA_HOME", "LOTA_PASSWORD"];
+    let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names
+        .filter(|name| name.starts_with("LOTA_") && !known.contains(name) && !OTHERS.contains(&name.as_str()))
+        .collect()
 }
 
 /// A value as it is shown; the token is not.

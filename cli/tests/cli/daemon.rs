@@ -15,6 +15,18 @@ fn a_devnet_serves_the_other_verbs_and_keeps_its_state() {
     assert_eq!(node["node"]["name"], "client");
     let account = node["node"]["party"].clone();
 
+    // From elsewhere, with URL and token.
+    let api: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(home.path().join("api.json")).expect("there")).expect("JSON");
+    let (url, token) = (api["url"].as_str().expect("a URL"), api["token"].as_str().expect("a token"));
+    let elsewhere = Home::new();
+    elsewhere.lota(&["job", "list", "--api", url]).env("LOTA_API_TOKEN", token).assert().success();
+    let wrong = elsewhere.lota(&["job", "list", "--api", url]).env("LOTA_API_TOKEN", "x").assert().code(1);
+    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("does not accept the token"));
+    let (code, line) = elsewhere.failure(&["job", "list", "--api", url]);
+    assert_eq!(code, 2);
+    assert!(line.contains("api.token"), "{line}");
+
     // A second daemon on the same home.
     let mut second = home.start_devnet(&[]);
     let mut text = String::new();

@@ -112,9 +112,16 @@ fn what_a_program_does_wrong_is_its_result() {
     home.lota(&["wasm", "run", path(&flood), "--quiet", "--output-size", "1 MiB"]).assert().code(153);
     // Bytes with the right beginning and nothing behind it: only the provider can tell.
     let broken = home.file("broken.wasm", b"\0asm\x01\0\0\0garbage");
-    let job = home.lota(&["wasm", "run", path(&broken), "--json", "--lock-for", "5"]).assert().failure();
-    let stderr = String::from_utf8_lossy(&job.get_output().stderr).into_owned();
-    assert!(stderr.lines().count() <= 1, "{stderr}");
+    let (_, line) = home.failure(&["wasm", "run", path(&broken), "--lock-for", "5"]);
+    for part in ["no provider took it in time", "1 provider refused", "module"] {
+        assert!(line.contains(part), "{line} lacks {part}");
+    }
+    let missing = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+    let hello = home.file("hello.wasm", modules::hello());
+    let (_, line) = home.failure(&["wasm", "run", path(&hello), "-i", missing, "--lock-for", "5"]);
+    for part in ["no provider took it in time", missing] {
+        assert!(line.contains(part), "{line} lacks {part}");
+    }
 
     let ran = home.lota(&["wasm", "run", path(&home.file("f.wasm", modules::fails())), "--json"]).assert().code(7);
     let ran: serde_json::Value = serde_json::from_slice(&ran.get_output().stdout).expect("one JSON document");

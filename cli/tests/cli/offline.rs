@@ -209,6 +209,8 @@ fn settings_come_in_layers_and_say_from_where() {
     assert_eq!(settings["devnet.providers"]["value"], "3");
     assert_eq!(settings["devnet.providers"]["origin"], "default");
     assert!(!String::from_utf8_lossy(&output).contains("geheim"), "the token is shown");
+    let misspelt = home.lota(&["config", "show"]).env("LOTA_JOB_MAXPRICE", "2 FIL").assert().success();
+    assert!(String::from_utf8_lossy(&misspelt.get_output().stderr).contains("LOTA_JOB_MAXPRICE"));
     let text = home.stdout(&["config", "show"]);
     assert!(text.lines().any(|line| line.contains("job.min_price") && line.contains("config.toml")), "{text}");
 }

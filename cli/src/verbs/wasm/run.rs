@@ -29,7 +29,7 @@ use crate::{
         content::{save, upload},
         job::{
             describe,
-            follow::{Followed, follow},
+            follow::{Followed, follow, refusals},
             terms::{TermFlags, terms_of},
         },
     },
@@ -208,8 +208,9 @@ impl Run {
         let summary = &job.summary;
         let id = summary.id.to_string();
         if summary.status != Status::Settled {
+            let refusals = refusals(job).map(|refusals| format!(" ({refusals})")).unwrap_or_default();
             anyhow::bail!(
-                "job {id} came to no result: it was {}, because {}; `lota job describe {id}` tells more",
+                "job {id} came to no result: it was {}, because {}{refusals}; `lota job describe {id}` tells more",
                 terminal::status_name(summary.status),
                 describe::reason(summary.reason)
             );

@@ -16,6 +16,11 @@ use crate::failure::Usage;
 /// How much longer the daemon may take to answer with content: it may have to be fetched from far away.
 const FETCH: Duration = Duration::from_secs(600);
 
+/// A page of a directory with fewer entries is its last one; the daemon's pages are longer.
+const FULL_PAGE: usize = 1_000;
+/// The most entries of a directory that are listed.
+const MAX_ENTRIES: usize = 1_000_000;
+
 /// Which part of content is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
@@ -134,7 +139,19 @@ impl Api {
     }
 
     async fn entries(&self, segments: &[&str]) -> anyhow::Result<Vec<ContentEntry>> {
-        self.json(self.request(Method::GET, segments)?.query(&[("list", "true")]), FETCH).await
+        let mut entries: Vec<ContentEntry> = Vec::new();
+        loop {
+            let mut request = self.request(Method::GET, segments)?.query(&[("list", "true")]);
+            if let Some(last) = entries.last() {
+                request = request.query(&[("after", &last.name)]);
+            }
+            let page: Vec<ContentEntry> = self.json(request, FETCH).await?;
+            let last = page.len() < FULL_PAGE;
+            entries.extend(page);
+            if last || entries.len() >= MAX_ENTRIES {
+                return Ok(entries);
+            }
+        }
     }
 
     /// The body of a response, piece by piece.

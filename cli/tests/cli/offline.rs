@@ -57,20 +57,44 @@ fn a_daemon_that_died_is_noticed() {
     }
 }
 
-/// A home whose daemon gives one answer.
-fn home_with_answer(answer: &'static str) -> (Home, std::thread::JoinHandle<()>) {
+/// A home whose daemon gives these answers, one to each connection; the thread gives the requests' first lines.
+fn home_with_answers(answers: Vec<String>) -> (Home, std::thread::JoinHandle<Vec<String>>) {
     let home = Home::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a caller");
-        let mut request = [0; 4096];
-        let _ = std::io::Read::read(&mut stream, &mut request);
-        let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        let answer = |answer: String| {
+            let (mut stream, _) = listener.accept().expect("a caller");
+            let mut request = [0; 4096];
+            let length = std::io::Read::read(&mut stream, &mut request).expect("a request");
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            request.lines().next().unwrap_or_default().to_owned()
+        };
+        answers.into_iter().map(answer).collect()
     });
     let api = json!({ "url": format!("http://127.0.0.1:{port}"), "token": "x", "pid": 1, "node": "client" });
     home.file("home/api.json", api.to_string());
     (home, server)
+}
+
+fn home_with_answer(answer: &str) -> (Home, std::thread::JoinHandle<Vec<String>>) {
+    home_with_answers(vec![answer.to_owned()])
+}
+
+#[test]
+fn a_large_folder_is_listed_page_by_page() {
+    let page = |numbers: std::ops::Range<u32>| {
+        let entry = |n| json!({ "name": format!("n{n}"), "cid": CID, "kind": "file", "size": n });
+        let body = serde_json::Value::from(numbers.map(entry).collect::<Vec<_>>()).to_string();
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let (home, server) = home_with_answers(vec![page(0..1000), page(1000..1003)]);
+    let listed = home.stdout(&["content", "ls", CID]);
+    assert_eq!(listed.lines().count(), 1003);
+    assert!(listed.ends_with("n1002\n"), "{listed}");
+    let requests = server.join().expect("served");
+    assert!(!requests[0].contains("after=") && requests[1].contains("after=n999"), "{requests:?}");
 }
 
 #[test]

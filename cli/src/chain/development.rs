@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context as _, bail};
-use lota_bridge::evm::{Network, bindings};
+use lota_bridge::evm::{Config, Network, bindings};
 use lota_market::{Address, AttoFil, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ impl DevelopmentChain {
     pub(crate) async fn open(folder: &Path) -> anyhow::Result<Self> {
         home::create_private(folder)?;
         let anvil = Anvil::start(Some(&folder.join(STATE))).await?;
-        let endpoint = Endpoint::connect(&anvil.websocket_url(), Some(Network::DEVELOPMENT), None).await?;
+        let endpoint = Endpoint::connect(&anvil.url(), Some(Network::DEVELOPMENT), None).await?;
         let accounts: Vec<Address> = endpoint.call("eth_accounts", json!([])).await?;
         let faucet = *accounts.first().context("Anvil has no account")?;
         let file = folder.join(MARKET);
@@ -67,6 +67,11 @@ impl DevelopmentChain {
     /// The market.
     pub(crate) const fn market(&self) -> &ChainMarket {
         &self.market
+    }
+
+    /// How nodes reach the market: told of every block.
+    pub(crate) fn config(&self) -> Config {
+        self.market.config_at(&self.anvil.websocket_url())
     }
 
     /// Where tools reach the chain.

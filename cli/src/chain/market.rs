@@ -52,9 +52,11 @@ impl ChainMarket {
 
     /// How nodes reach it.
     pub(crate) fn config(&self) -> Config {
-        Config {
-            first_block: self.first_block,
-            ..Config::new(self.endpoint.network(), self.endpoint.url(), self.contract)
-        }
+        self.config_at(self.endpoint.url())
+    }
+
+    /// How nodes reach it at another URL of the same chain.
+    pub(crate) fn config_at(&self, url: &str) -> Config {
+        Config { first_block: self.first_block, ..Config::new(self.endpoint.network(), url, self.contract) }
     }
 }

@@ -3,13 +3,15 @@
 use std::{fs, io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use lota_bridge::{PrivateKeySigner, Transport, evm::EvmTransport};
+use lota_bridge::{
+    PrivateKeySigner, Transport,
+    evm::{Config, EvmTransport},
+};
 use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
-
 use lota_node::store::NodeJournal;
 
 use super::LocalMarket;
-use crate::{chain::ChainMarket, home};
+use crate::home;
 
 /// What an account begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +72,10 @@ impl Account {
     ///
     /// # Errors
     /// When the folder cannot be written, or the chain not be reached.
-    pub(crate) async fn on_chain(market: &ChainMarket, signer: PrivateKeySigner, dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn on_chain(config: Config, signer: PrivateKeySigner, dir: &Path) -> anyhow::Result<Self> {
         home::create_private(dir)?;
         let journal = NodeJournal::open(dir).await?;
-        let transport = EvmTransport::connect(market.config(), signer, Arc::new(journal)).await?;
+        let transport = EvmTransport::connect(config, signer, Arc::new(journal)).await?;
         Ok(Self::new(Arc::new(transport)))
     }
 

@@ -140,7 +140,7 @@ impl Run {
         if let Some(Place { url, contract, network }) = place {
             let endpoint = Endpoint::connect(url, network, None).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
-            let account = Account::on_chain(&market, signer, &config.dir).await?;
+            let account = Account::on_chain(market.config(), signer, &config.dir).await?;
             let network = market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
             return Ok((described, account));

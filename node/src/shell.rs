@@ -177,9 +177,13 @@ impl Shell {
     }
 
     async fn take(&mut self, round: Vec<Incoming>) -> Result<(), StoreError> {
+        // Asked before the transaction begins: a slow chain must not keep others from writing.
+        let time_passed = round
+            .iter()
+            .any(|incoming| matches!(incoming, Incoming::Update(update) if matches!(**update, Update::Head { .. })));
+        let mut effects = if time_passed { self.refresh_balance().await } else { Vec::new() };
         let store = self.shared.store.clone();
         let mut batch = store.begin().await?;
-        let mut effects = Vec::new();
         let before = self.cursor;
         for incoming in round {
             match incoming {
@@ -213,7 +217,6 @@ impl Shell {
             Update::Head { cursor, latest } => {
                 self.now = self.now.max(latest.time);
                 self.cursor = Some(cursor);
-                effects.extend(self.refresh_balance().await);
                 effects.extend(self.agent.handle(Input::Tick, self.now));
                 if self.now.since(self.pruned) > PRUNE_EVERY {
                     self.pruned = self.now;

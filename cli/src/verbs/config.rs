@@ -90,7 +90,9 @@ impl Show {
 
 /// Variables that look like settings and are none: misspelt, most likely.
 fn unknown_variables() -> Vec<String> {
-    const OTHERS: [&str; 2] = ["LOTA_HOME", "LOTA_PASSWORD"];
+    // Not settings, and no mistakes either: the last four are for the tests and scripts of a checkout.
+    const OTHERS: [&str; 6] =
+        ["LOTA_HOME", "LOTA_PASSWORD", "LOTA_TOOLS", "LOTA_TEST_TOOLS", "LOTA_DIFFERENTIAL", "LOTA_SEED"];
     let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names

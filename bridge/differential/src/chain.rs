@@ -1,0 +1,164 @@
+//! The contract in an EVM.
+
+use alloy::primitives::keccak256;
+use lota_bridge::evm::bindings::{self, Deployment, View};
+use lota_market::{Address, AttoFil, Bytes, Time, U256, model::Settings};
+use revm::{
+    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
+    bytecode::Bytecode,
+    context::{
+        TxEnv,
+        result::{ExecutionResult, Output},
+    },
+    database::{CacheDB, EmptyDB},
+    handler::{MainnetContext, MainnetEvm},
+    primitives::{Log, TxKind, hardfork::SpecId},
+    state::AccountInfo,
+};
+
+use crate::party::{Cast, MARKET};
+
+/// Where the market was deployed.
+pub(crate) const CHAIN_ID: u64 = 31_415_926;
+/// The settings it was deployed with.
+pub(crate) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 2_500_000 };
+/// What each party has outside the market at the start, in attoFIL.
+pub(crate) const WALLET: AttoFil = AttoFil(1 << 100);
+/// More than any transaction here needs.
+const GAS: u64 = 60_000_000;
+
+/// What a transaction came to.
+pub(crate) enum Outcome {
+    Done {
+        logs: Vec<Log>,
+        output: Bytes,
+    },
+    Reverted {
+        data: Bytes,
+        /// Whether, against all rules, something changed.
+        changed: bool,
+    },
+    /// It ran out of gas, or worse.
+    Halted(String),
+}
+
+pub(crate) struct Chain {
+    evm: MainnetEvm<MainnetContext<CacheDB<EmptyDB>>>,
+}
+
+impl Chain {
+    /// A chain on which the market and everybody's contracts are deployed. `alter` may change the market's code.
+    pub(crate) fn new(cast: &Cast, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut db = CacheDB::<EmptyDB>::default();
+        for party in &cast.parties {
+            if party.address == MARKET {
+                continue;
+            }
+            let info = party.behaviour.map_or_else(AccountInfo::default, |behaviour| {
+                AccountInfo::from_bytecode(Bytecode::new_raw(behaviour.code().into()))
+            });
+            db.insert_account_info(party.address, info.with_balance(U256::from(WALLET.0)).with_nonce(1));
+        }
+        let mut context = Context::mainnet().with_db(db);
+        context.cfg.set_spec_and_mainnet_gas_params(SpecId::CANCUN);
+        context.cfg.chain_id = CHAIN_ID;
+        context.cfg.tx_chain_id_check = false;
+        context.cfg.disable_nonce_check = true;
+        context.cfg.disable_eip3607 = true;
+        context.cfg.tx_gas_limit_cap = Some(u64::MAX);
+        context.block.gas_limit = u64::MAX;
+        let mut chain = Self { evm: context.build_mainnet() };
+        chain.deploy(alter);
+        chain
+    }
+
+    /// Runs the constructor where nobody is, and moves the code to [`MARKET`]: the domain is bound to the address, so the
+    /// constructor runs there.
+    #[expect(clippy::expect_used, reason = "a contract that cannot be deployed cannot be compared")]
+    fn deploy(&mut self, alter: impl FnOnce(&mut Vec<u8>)) {
+        let creation =
+            bindings::deployment(&Deployment { settings: SETTINGS, callback_reserve: 50_000, signature_gas: 100_000 });
+        // The market's own address runs its creation code as if it were its code: what that returns becomes its code.
+        let info = AccountInfo::from_bytecode(Bytecode::new_raw(creation)).with_nonce(1);
+        self.evm.ctx.journaled_state.database.insert_account_info(MARKET, info);
+        let transaction = transaction(Address::ZERO, AttoFil::ZERO, Bytes::new());
+        let done = self.evm.transact(transaction).expect("the constructor runs");
+        let ExecutionResult::Success { output, .. } = done.result else { panic!("the constructor reverts") };
+        let mut code = output.into_data().to_vec();
+        alter(&mut code);
+        let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into())).with_nonce(1);
+        self.evm.ctx.journaled_state.database.insert_account_info(MARKET, info);
+    }
+
+    /// Executes a call of the market.
+    pub(crate) fn execute(
+        &mut self,
+        sender: Address,
+        value: AttoFil,
+        data: Bytes,
+        now: Time,
+        chain_id: u64,
+    ) -> Outcome {
+        self.evm.ctx.block.timestamp = U256::from(now.0);
+        self.evm.ctx.cfg.chain_id = chain_id;
+        let done = match self.evm.transact(transaction(sender, value, data)) {
+            Ok(done) => done,
+            Err(error) => return Outcome::Halted(format!("the transaction is invalid: {error:?}")),
+        };
+        let outcome = match done.result {
+            ExecutionResult::Success { logs, output, .. } => Outcome::Done {
+                logs,
+                output: match output {
+                    Output::Call(data) | Output::Create(data, _) => data,
+                },
+            },
+            ExecutionResult::Revert { output, .. } => Outcome::Reverted {
+                data: output,
+                changed: done.state.values().any(|account| account.changed_storage_slots().next().is_some()),
+            },
+            ExecutionResult::Halt { reason, .. } => Outcome::Halted(format!("{reason:?}")),
+        };
+        self.evm.commit(done.state);
+        outcome
+    }
+
+    /// What a view says.
+    pub(crate) fn view<T>(&mut self, view: &View<T>) -> Result<T, String> {
+        view.read(&self.call(view.data.clone())?).map_err(|error| error.to_string())
+    }
+
+    /// `burned()`.
+    pub(crate) fn burned(&mut self) -> Result<U256, String> {
+        let returned = self.call(Bytes::copy_from_slice(&keccak256("burned()")[..4]))?;
+        U256::try_from_be_slice(&returned).ok_or_else(|| format!("burned() returns {returned}"))
+    }
+
+    /// Calls without changing anything.
+    fn call(&mut self, data: Bytes) -> Result<Bytes, String> {
+        let called = self.evm.transact(transaction(Address::ZERO, AttoFil::ZERO, data));
+        match called.map_err(|error| format!("{error:?}"))?.result {
+            ExecutionResult::Success { output, .. } => Ok(output.into_data()),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    /// What an account has outside the market; of the market: what it holds.
+    pub(crate) fn wallet(&mut self, account: Address) -> U256 {
+        let account = self.evm.ctx.journaled_state.database.load_account(account);
+        account.map_or(U256::ZERO, |account| account.info.balance)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the builder refuses only what is not set here")]
+fn transaction(sender: Address, value: AttoFil, data: Bytes) -> TxEnv {
+    TxEnv::builder()
+        .caller(sender)
+        .kind(TxKind::Call(MARKET))
+        .gas_limit(GAS)
+        .gas_price(0)
+        .value(U256::from(value.0))
+        .data(data)
+        .chain_id(None)
+        .build()
+        .expect("a legacy transaction")
+}

@@ -1,0 +1,528 @@
+//! Commands that make sense, for the state the market is in. [`crate::faults`] makes some of them wrong afterwards.
+
+use std::collections::HashMap;
+
+use alloy::primitives::keccak256;
+use lota_bridge::eip712;
+use lota_market::{
+    Address, AttoFil, B256, Bytes, Time, U256,
+    model::{BatchEntry, Command, Deal, JobResult, MAX_LOCK_AHEAD, MAX_WINDOW, Receipt, Status, Terms, Verdict},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    chain::SETTINGS,
+    oracle::REFERENCE,
+    party::{Behaviour, GAUGE_GAS, MARKET, Party, REENTRANT_GAS, REENTRANT_MIN, VERBOSE_GAS},
+    step::Step,
+    world::World,
+};
+
+/// Amounts of callback gas about which it is known what every client does with them, the bounds of each among them. Those of
+/// the recorder follow from its data's size: with 68 bytes of `onJobFailed`, 13 + 375 + 8 * 68 + 6 * 3 gas.
+const CALLBACK_GAS: [u32; 17] = [
+    1,
+    15,
+    16,
+    17,
+    18,
+    21,
+    22,
+    25,
+    REENTRANT_MIN,
+    REENTRANT_GAS,
+    GAUGE_GAS - 1,
+    GAUGE_GAS,
+    GAUGE_GAS + 1,
+    100_000,
+    VERBOSE_GAS - 1,
+    VERBOSE_GAS,
+    SETTINGS.max_callback_gas,
+];
+/// Only of the recorder: the reentrant client's own needs are not known that well.
+const RECORDER_GAS: [u32; 2] = [949, 950];
+
+/// A command and who sends it.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) sender: Address,
+    pub(crate) value: AttoFil,
+    pub(crate) command: Command,
+}
+
+pub(crate) struct Generator {
+    pub(crate) rng: StdRng,
+    /// All terms that were made up; most are of deals that exist.
+    pub(crate) known: Vec<Terms>,
+    /// How many of them were looked at since they were made up.
+    seen: usize,
+    salts: HashMap<Address, u64>,
+    begun: usize,
+}
+
+const fn gwei(amount: u64) -> AttoFil {
+    AttoFil::from_gwei(amount)
+}
+
+impl Generator {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), known: Vec::new(), seen: 0, salts: HashMap::new(), begun: 0 }
+    }
+
+    pub(crate) fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_ratio(percent, 100)
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        #[expect(clippy::expect_used, reason = "the lists are written out here, and none is empty")]
+        *from.choose(&mut self.rng).expect("something to pick from")
+    }
+
+    /// Anybody; mostly somebody with a key.
+    pub(crate) fn party<'w>(&mut self, world: &World<'w>) -> &'w Party {
+        let parties = &world.cast.parties;
+        let keyed = parties.iter().filter(|party| party.signer.is_some()).count();
+        let index =
+            if self.chance(65) { self.rng.random_range(0..keyed) } else { self.rng.random_range(0..parties.len()) };
+        &parties[index]
+    }
+
+    /// The next step.
+    pub(crate) fn next(&mut self, world: &World<'_>) -> Step {
+        self.forget_unopened(world);
+        let at = self.advance(world);
+        let Draft { sender, value, command } = self.draft(world, at);
+        let mut step = Step { at, foreign_chain: None, sender, value, command };
+        let faults = match self.rng.random_range(0..100) {
+            0..24 => 1,
+            24..34 => 2,
+            _ => 0,
+        };
+        for _ in 0..faults {
+            self.spoil(&mut step, world);
+        }
+        // These two send no transactions on any chain.
+        if step.sender.is_zero() || step.sender == MARKET {
+            step.sender = world.cast.parties[0].address;
+        }
+        step
+    }
+
+    /// Terms that came to no deal are of little further use.
+    fn forget_unopened(&mut self, world: &World<'_>) {
+        for terms in self.known.split_off(self.seen) {
+            if world.market.deal(world.ids.of(&terms)).status != Status::None || self.chance(5) {
+                self.known.push(terms);
+            }
+        }
+        self.seen = self.known.len();
+    }
+
+    /// The time passes, often to a moment at which something changes.
+    fn advance(&mut self, world: &World<'_>) -> Time {
+        let now = world.now;
+        match self.rng.random_range(0..100) {
+            0..55 => now,
+            55..80 => now.after(self.rng.random_range(1..6)),
+            80..96 => self.deadline(world).filter(|deadline| *deadline >= now).unwrap_or(now),
+            _ => now.after(self.rng.random_range(10..400)),
+        }
+    }
+
+    /// A moment at which some deal changes, or one second beside it.
+    fn deadline(&mut self, world: &World<'_>) -> Option<Time> {
+        let terms = self.job(world)?;
+        let deal = world.market.deal(world.ids.of(&terms));
+        let moment = match deal.status {
+            Status::Locked => terms.run_by(deal.since),
+            Status::Submitted => terms.review_by(deal.since),
+            Status::Disputed => terms.rule_by(deal.since),
+            _ if self.chance(50) => terms.ramp_start,
+            _ => terms.lock_by,
+        };
+        // Years away: that would end everything else.
+        if moment.since(world.now) > 100_000 && !self.chance(2) {
+            return None;
+        }
+        Some(match self.rng.random_range(0..3) {
+            0 => Time(moment.0.saturating_sub(1)),
+            1 => moment,
+            _ => moment.after(1),
+        })
+    }
+
+    /// Terms of a job, mostly of one that runs.
+    pub(crate) fn job(&mut self, world: &World<'_>) -> Option<Terms> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let mut index = self.rng.random_range(0..self.known.len());
+        for _ in 0..12 {
+            let status = world.market.deal(world.ids.of(&self.known[index])).status;
+            if !status.is_final() && status != Status::None {
+                break;
+            }
+            let back = self.rng.random_range(0..self.known.len().min(24));
+            index = self.known.len() - 1 - back;
+        }
+        Some(self.known[index].clone())
+    }
+
+    pub(crate) fn draft(&mut self, world: &World<'_>, at: Time) -> Draft {
+        let keyed = world.cast.parties.len();
+        if self.begun < keyed {
+            let account = world.cast.parties[self.begun].address;
+            self.begun += 1;
+            let value = gwei(self.rng.random_range(0..100_000));
+            return Draft { sender: self.party(world).address, value, command: Command::Deposit { account } };
+        }
+        match self.rng.random_range(0..100) {
+            0..10 => self.money(world),
+            10..13 => self.announcement(world),
+            13..19 => self.batch(world),
+            19..25 => self.multicall(world, at),
+            25..47 => self.opening(world, at),
+            _ => self.life(world, at),
+        }
+    }
+
+    fn money(&mut self, world: &World<'_>) -> Draft {
+        let sender = self.party(world).address;
+        let value = gwei(self.rng.random_range(0..20_000));
+        let (value, command) = match self.rng.random_range(0..10) {
+            0..4 => (value, Command::Deposit { account: self.party(world).address }),
+            4..8 => {
+                let balance = world.market.balance(sender);
+                let amount = match self.rng.random_range(0..4) {
+                    0 => balance,
+                    1 => AttoFil::ZERO,
+                    2 => AttoFil(1),
+                    _ => AttoFil(self.rng.random_range(0..=balance.0) / 4),
+                };
+                (AttoFil::ZERO, Command::Withdraw { to: self.party(world).address, amount })
+            }
+            _ => {
+                let count = self.rng.random_range(0..5);
+                let salts = (0..count).map(|_| self.odd_salt(sender)).collect();
+                (AttoFil::ZERO, Command::Revoke { salts })
+            }
+        };
+        Draft { sender, value, command }
+    }
+
+    fn announcement(&mut self, world: &World<'_>) -> Draft {
+        let sender = self.party(world).address;
+        let size = self.pick(&[0, 1, 31, 32, 33, 255, 256]);
+        let command = if self.chance(50) {
+            Command::Announce { url: "u".repeat(size) }
+        } else {
+            let size = if self.chance(10) { 8_192 } else { size };
+            Command::PublishSpec { spec: vec![7; size].into() }
+        };
+        Draft { sender, value: AttoFil::ZERO, command }
+    }
+
+    // Terms -----------------------------------------------------------------------------------------------------------
+
+    fn next_salt(&mut self, client: Address) -> U256 {
+        let salt = self.salts.entry(client).or_default();
+        *salt += 1;
+        U256::from(*salt)
+    }
+
+    /// A salt that is new, near, spent, or far away.
+    fn odd_salt(&mut self, client: Address) -> U256 {
+        let next = self.salts.get(&client).copied().unwrap_or_default();
+        match self.rng.random_range(0..8) {
+            0 => U256::from(self.rng.random_range(0..200)),
+            1 => U256::MAX,
+            2 => U256::from(u64::MAX) << 6,
+            3 => (U256::from(u64::MAX) + U256::ONE) << 6,
+            4 => U256::from(64 * self.rng.random_range(0..8u64)),
+            _ => U256::from(next + self.rng.random_range(0..130)),
+        }
+    }
+
+    fn terms(&mut self, world: &World<'_>, at: Time, client: &Party) -> Terms {
+        let salt = if self.chance(90) { self.next_salt(client.address) } else { self.odd_salt(client.address) };
+        let max = self.rng.random_range(0..2_000);
+        let arbiter = if self.chance(35) { Address::ZERO } else { self.party(world).address };
+        let min_window = SETTINGS.min_window;
+        let longest = u32::try_from(MAX_WINDOW).unwrap_or(u32::MAX);
+        let window = |generator: &mut Self| match generator.rng.random_range(0..20) {
+            0 => longest,
+            1..5 => min_window,
+            _ => generator.rng.random_range(min_window..200),
+        };
+        let unreviewed = arbiter.is_zero() && self.chance(40);
+        let lock_by = match self.rng.random_range(0..30) {
+            0 => at.after(MAX_LOCK_AHEAD),
+            1 => at.after(MAX_LOCK_AHEAD + 1),
+            2 => at,
+            _ => at.after(self.rng.random_range(1..200)),
+        };
+        Terms {
+            client: client.address,
+            salt,
+            spec: B256::from_slice(&Sha256::digest(self.spec_bytes())),
+            spec_codec: self.pick(&[0x71, 0x55]),
+            min_price: gwei(self.rng.random_range(0..=max)),
+            max_price: gwei(max),
+            ramp_start: if self.chance(85) {
+                Time(at.0.saturating_sub(self.rng.random_range(0..60)))
+            } else {
+                at.after(self.rng.random_range(0..30))
+            },
+            ramp_period: if self.chance(5) { u64::MAX } else { self.rng.random_range(1..100) },
+            lock_by,
+            run_for: window(self),
+            review_for: if unreviewed { 0 } else { window(self) },
+            rule_for: if unreviewed { 0 } else { window(self) },
+            collateral: if self.chance(20) { AttoFil::ZERO } else { gwei(self.rng.random_range(0..500)) },
+            matcher: if self.chance(65) { Address::ZERO } else { self.party(world).address },
+            arbiter,
+            callback_gas: self.callback_gas(client),
+        }
+    }
+
+    fn callback_gas(&mut self, client: &Party) -> u32 {
+        // Calls of accounts without code are all the same.
+        if self.chance(if client.behaviour.is_some() { 20 } else { 70 }) {
+            return 0;
+        }
+        // Running for long takes the EVM long, too.
+        let dear = matches!(client.behaviour, Some(Behaviour::Looping));
+        if client.behaviour == Some(Behaviour::Recorder) && self.chance(40) {
+            return self.pick(&RECORDER_GAS);
+        }
+        let gas = self.pick(&CALLBACK_GAS);
+        if dear { gas.min(100_000) } else { gas }
+    }
+
+    /// The bytes of the spec that goes with all terms that are made up here.
+    pub(crate) const fn spec_bytes(&self) -> &'static [u8] {
+        b"{\"a spec\": \"of some job\"}"
+    }
+
+    // Opening ---------------------------------------------------------------------------------------------------------
+
+    fn opening(&mut self, world: &World<'_>, at: Time) -> Draft {
+        let client = self.party(world);
+        let mut terms = self.terms(world, at, client);
+        let spec = if self.chance(40) { Bytes::from_static(self.spec_bytes()) } else { Bytes::new() };
+        let how = self.rng.random_range(0..10);
+        let zero = AttoFil::ZERO;
+        let draft = match how {
+            0..4 => {
+                let value = match self.rng.random_range(0..4) {
+                    0 => terms.max_price,
+                    1 => gwei(self.rng.random_range(0..3_000)),
+                    _ => zero,
+                };
+                Draft { sender: client.address, value, command: Command::Open { terms: terms.clone(), spec } }
+            }
+            4..7 => {
+                let sender = self.party(world).address;
+                let signature = self.signature(world, &terms);
+                Draft { sender, value: zero, command: Command::OpenSigned { terms: terms.clone(), spec, signature } }
+            }
+            _ => {
+                let sender = self.party(world).address;
+                if self.chance(90) {
+                    terms.matcher = Address::ZERO;
+                }
+                let signature = self.signature(world, &terms);
+                let command = Command::OpenSignedAndLock { terms: terms.clone(), spec, signature };
+                Draft { sender, value: zero, command }
+            }
+        };
+        self.known.push(terms);
+        draft
+    }
+
+    /// The client's signature over terms; sometimes in the short form (EIP-2098).
+    fn signature(&mut self, world: &World<'_>, terms: &Terms) -> Bytes {
+        let signature = world.cast.sign(terms.client, &world.ids.of(terms).0);
+        self.encode(signature)
+    }
+
+    fn encode(&mut self, signature: Bytes) -> Bytes {
+        if self.chance(80) {
+            return signature;
+        }
+        parse_signature(&signature).map_or(signature, |parsed| parsed.as_erc2098().to_vec().into())
+    }
+
+    // Life ------------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn life(&mut self, world: &World<'_>, at: Time) -> Draft {
+        let Some(terms) = self.job(world) else { return self.opening(world, at) };
+        let deal = world.market.deal(world.ids.of(&terms));
+        if deal.status.is_final() && !deal.callback_pending && self.chance(85) {
+            return self.opening(world, at);
+        }
+        self.life_of(world, at, terms)
+    }
+
+    /// What may be done with a deal now.
+    fn life_of(&mut self, world: &World<'_>, at: Time, terms: Terms) -> Draft {
+        let deal = world.market.deal(world.ids.of(&terms));
+        let anybody = self.party(world).address;
+        let receipt = deal.receipt.cloned().unwrap_or_default();
+        let (client, matcher, arbiter) = (terms.client, terms.matcher, terms.arbiter);
+        let (sender, command) = match deal.status {
+            Status::Open if at > terms.lock_by => (anybody, Command::Expire { terms }),
+            Status::Open if self.chance(12) => {
+                (if matcher.is_zero() { client } else { matcher }, Command::Cancel { terms })
+            }
+            Status::Open if !matcher.is_zero() => {
+                let range = terms.min_price.to_gwei().unwrap_or(0)..=terms.max_price.to_gwei().unwrap_or(0);
+                let price = if range.is_empty() { terms.max_price } else { gwei(self.rng.random_range(range)) };
+                (matcher, Command::Award { terms, provider: anybody, price })
+            }
+            Status::Open if self.chance(15) => {
+                (anybody, Command::OpenSignedAndLock { terms, spec: Bytes::new(), signature: Bytes::new() })
+            }
+            Status::Open => (anybody, Command::Lock { terms }),
+            Status::Locked if at > terms.run_by(deal.since) => (anybody, Command::Expire { terms }),
+            Status::Locked => (deal.provider, Command::SubmitResult { terms, result: self.result() }),
+            Status::Submitted if at > terms.review_by(deal.since) && self.chance(80) => {
+                (anybody, Command::Settle { terms, receipt })
+            }
+            Status::Submitted if arbiter.is_zero() || self.chance(30) => (client, Command::Accept { terms, receipt }),
+            Status::Submitted => (arbiter, Command::Dispute { terms }),
+            Status::Disputed if at > terms.rule_by(deal.since) => (anybody, Command::Lapse { terms, receipt }),
+            Status::Disputed => {
+                let verdict = self.pick(&[Verdict::Upheld, Verdict::Overturned, Verdict::Void]);
+                (arbiter, Command::Rule { terms, receipt, verdict })
+            }
+            _ if deal.callback_pending => (anybody, Command::RetryCallback { terms, receipt }),
+            _ => return self.anything(terms, &deal, anybody),
+        };
+        Draft { sender, value: AttoFil::ZERO, command }
+    }
+
+    /// Any command at all on a deal, right or wrong.
+    pub(crate) fn anything(&mut self, terms: Terms, deal: &Deal<'_>, anybody: Address) -> Draft {
+        let sender = self.pick(&[anybody, terms.client, terms.matcher, terms.arbiter, deal.provider]);
+        let receipt = deal.receipt.cloned().unwrap_or_default();
+        let command = match self.rng.random_range(0..12) {
+            0 => Command::Lock { terms },
+            1 => Command::Award { price: terms.max_price, terms, provider: anybody },
+            2 => Command::Cancel { terms },
+            3 => Command::Expire { terms },
+            4 => Command::SubmitResult { terms, result: self.result() },
+            5 => Command::Accept { terms, receipt },
+            6 => Command::Settle { terms, receipt },
+            7 => Command::Dispute { terms },
+            8 => Command::Rule { terms, receipt, verdict: Verdict::Upheld },
+            9 => Command::Lapse { terms, receipt },
+            10 => Command::RetryCallback { terms, receipt },
+            _ => Command::Open { terms, spec: Bytes::new() },
+        };
+        Draft { sender, value: AttoFil::ZERO, command }
+    }
+
+    pub(crate) fn result(&mut self) -> JobResult {
+        let size = self.pick(&[0, 0, 0, 1, 31, 32, 33, 1_023, 1_024]);
+        JobResult {
+            output: keccak256(self.rng.random::<[u8; 8]>()),
+            exit_code: self.pick(&[0, 1, 255, u32::MAX]),
+            fuel_used: self.pick(&[0, 1, 1_000_000_007, u64::MAX]),
+            inline_data: vec![self.rng.random(); size].into(),
+        }
+    }
+
+    // Many at once ----------------------------------------------------------------------------------------------------
+
+    fn batch(&mut self, world: &World<'_>) -> Draft {
+        let count = self.rng.random_range(1..5);
+        let mut entries: Vec<BatchEntry> = (0..count).map(|_| self.entry(world)).collect();
+        if self.chance(10) {
+            entries.extend(entries.first().cloned());
+        }
+        if self.chance(5) {
+            entries.clear();
+        }
+        let sender = self.party(world).address;
+        Draft { sender, value: AttoFil::ZERO, command: Command::SettleBatch { entries } }
+    }
+
+    fn entry(&mut self, world: &World<'_>) -> BatchEntry {
+        let client = self.party(world);
+        let mut terms = self.terms(world, world.now, client);
+        terms.callback_gas = 0;
+        if self.chance(20) {
+            // No other bound is checked.
+            terms.ramp_period = 0;
+            terms.run_for = 0;
+            terms.spec_codec = 7;
+            terms.collateral = AttoFil(u128::MAX);
+        }
+        let range = terms.min_price.to_gwei().unwrap_or(0)..=terms.max_price.to_gwei().unwrap_or(0);
+        let price = gwei(self.rng.random_range(range));
+        let receipt = Receipt { provider: self.party(world).address, price, result: self.result() };
+        let digest = eip712::acceptance_digest(&REFERENCE, world.ids.of(&terms), &receipt);
+        let signature = world.cast.sign(client.address, &digest);
+        let signature = self.encode(signature);
+        if self.chance(10) {
+            self.known.push(terms.clone());
+        }
+        BatchEntry { terms, receipt, signature }
+    }
+
+    /// Several commands of one sender, on different jobs; sometimes in multicalls of their own.
+    fn multicall(&mut self, world: &World<'_>, at: Time) -> Draft {
+        let sender = self.party(world).address;
+        let mut calls = Vec::new();
+        let mut jobs = Vec::new();
+        for _ in 0..self.rng.random_range(1..14) {
+            let mut draft = match self.rng.random_range(0..8) {
+                0 => self.money(world),
+                1 => self.announcement(world),
+                2 => self.opening(world, at),
+                3 if self.chance(30) => self.batch(world),
+                _ => self.life(world, at),
+            };
+            if let Some(terms) = crate::step::terms_of(&mut draft.command) {
+                let job = world.ids.of(terms);
+                if jobs.contains(&job) && self.chance(90) {
+                    continue;
+                }
+                jobs.push(job);
+            }
+            let free = matches!(
+                draft.command,
+                Command::Deposit { .. }
+                    | Command::Expire { .. }
+                    | Command::Settle { .. }
+                    | Command::Lapse { .. }
+                    | Command::RetryCallback { .. }
+                    | Command::OpenSigned { .. }
+                    | Command::OpenSignedAndLock { .. }
+                    | Command::Lock { .. }
+                    | Command::SettleBatch { .. }
+                    | Command::Announce { .. }
+                    | Command::PublishSpec { .. }
+                    | Command::Revoke { .. }
+            );
+            if draft.sender == sender || free || self.chance(3) {
+                calls.push(draft.command);
+            }
+        }
+        if calls.len() > 1 && self.chance(25) {
+            let tail = calls.split_off(calls.len() / 2);
+            calls.push(Command::Multicall { calls: tail });
+            if self.chance(20) {
+                calls = vec![Command::Multicall { calls }];
+            }
+        }
+        Draft { sender, value: AttoFil::ZERO, command: Command::Multicall { calls } }
+    }
+}
+
+/// A signature of 65 bytes, taken apart.
+pub(crate) fn parse_signature(bytes: &[u8]) -> Option<alloy::primitives::Signature> {
+    (bytes.len() == 65).then(|| alloy::primitives::Signature::from_raw(bytes).ok()).flatten()
+}

@@ -1,0 +1,126 @@
+//! Mistakes put in on purpose: the comparison is worth something because it finds them.
+
+use lota_market::{
+    AttoFil,
+    model::{Command, Event, MAX_INLINE_DATA, Market, Rejection, Status},
+};
+
+use crate::{oracle::Ids, step::Step};
+
+/// The upper bytes of half the order of secp256k1, by which they are found in the code.
+const HALF_ORDER: [u8; 20] = [
+    0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x5d, 0x57, 0x6e, 0x73,
+];
+/// The same of almost all numbers of 256 bits.
+const HIGHER_ORDER: [u8; 20] = {
+    let mut bytes = HALF_ORDER;
+    bytes[0] = 0xff;
+    bytes
+};
+
+/// A mistake in the contract's code, or in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// The contract lets jobs be locked a second longer ahead than 365 days.
+    LockAhead,
+    /// The contract's longest window is a second longer than 90 days.
+    Window,
+    /// The contract takes signatures with the higher s.
+    HighS,
+    /// The contract's largest spec is a byte larger.
+    SpecSize,
+    /// The contract wants another answer of ERC-1271 wallets.
+    WalletAnswer,
+    /// The model gives a slashed deal's client an attoFIL more.
+    SlashRounding,
+    /// The model cancels for another reason.
+    CancelReason,
+    /// The model checks the time of a dispute before its sender.
+    DisputeOrder,
+    /// The model checks the size of a result before its sender.
+    InlineOrder,
+    /// The model checks an award's provider before its time.
+    AwardOrder,
+    /// The model checks a receipt before whether it may be settled already.
+    SettleOrder,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::LockAhead,
+        Self::Window,
+        Self::HighS,
+        Self::SpecSize,
+        Self::WalletAnswer,
+        Self::SlashRounding,
+        Self::CancelReason,
+        Self::DisputeOrder,
+        Self::InlineOrder,
+        Self::AwardOrder,
+        Self::SettleOrder,
+    ];
+
+    /// Changes a constant of the contract.
+    pub(crate) fn alter_code(self, code: &mut [u8]) {
+        let (from, to): (&[u8], &[u8]) = match self {
+            // PUSH4 365 days
+            Self::LockAhead => (&[0x63, 0x01, 0xe1, 0x33, 0x80], &[0x63, 0x01, 0xe1, 0x33, 0x81]),
+            // PUSH3 90 days
+            Self::Window => (&[0x62, 0x76, 0xa7, 0x00], &[0x62, 0x76, 0xa7, 0x01]),
+            Self::HighS => (&HALF_ORDER, &HIGHER_ORDER),
+            // PUSH2 8192
+            Self::SpecSize => (&[0x61, 0x20, 0x00], &[0x61, 0x20, 0x01]),
+            // the magic value
+            Self::WalletAnswer => (&[0x16, 0x26, 0xba, 0x7e], &[0x16, 0x26, 0xba, 0x7f]),
+            _ => return,
+        };
+        let mut found = false;
+        for start in 0..code.len().saturating_sub(from.len()) {
+            if code.get(start..start + from.len()) == Some(from)
+                && let Some(constant) = code.get_mut(start..start + from.len())
+            {
+                constant.copy_from_slice(to);
+                found = true;
+            }
+        }
+        assert!(found, "the contract's code no longer has the constant of {self:?}: find where it went");
+    }
+
+    /// Refuses where the model does not, or not yet.
+    pub(crate) fn refuse(self, step: &Step, market: &Market, ids: &Ids) -> Option<Rejection> {
+        match (self, &step.command) {
+            (Self::DisputeOrder, Command::Dispute { terms }) => {
+                let deal = market.deal(ids.of(terms));
+                let until = terms.review_by(deal.since);
+                (deal.status == Status::Submitted && step.at > until)
+                    .then_some(Rejection::TooLate { time: step.at, until })
+            }
+            (Self::InlineOrder, Command::SubmitResult { terms, result }) => {
+                let size = result.inline_data.len();
+                (market.deal(ids.of(terms)).status == Status::Locked && size > MAX_INLINE_DATA)
+                    .then_some(Rejection::InlineTooLarge(size as u64))
+            }
+            (Self::AwardOrder, Command::Award { terms, provider, .. }) => {
+                let fits = market.deal(ids.of(terms)).status == Status::Open && step.sender == terms.matcher;
+                (fits && provider.is_zero()).then_some(Rejection::InvalidProvider)
+            }
+            (Self::SettleOrder, Command::Settle { terms, receipt }) => {
+                let job = ids.of(terms);
+                let deal = market.deal(job);
+                (deal.status == Status::Submitted && deal.receipt != Some(receipt))
+                    .then_some(Rejection::ReceiptMismatch(job))
+            }
+            _ => None,
+        }
+    }
+
+    /// Says something else happened.
+    pub(crate) const fn alter_event(self, event: &mut Event) {
+        match (self, event) {
+            (Self::SlashRounding, Event::JobSlashed { to_client, .. }) => *to_client = AttoFil(to_client.0 + 1),
+            (Self::CancelReason, Event::JobCancelled { reason, .. }) => *reason = lota_market::model::Reason::NotLocked,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One command at one moment, and what can be found in it.
+
+use lota_market::{
+    Address, AttoFil, Bytes, Time, U256,
+    model::{BatchEntry, Command, Receipt, Terms},
+};
+
+use crate::party::Cast;
+
+/// One transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) at: Time,
+    /// The chain's id, when it is not the one of the deployment.
+    pub(crate) foreign_chain: Option<u64>,
+    pub(crate) sender: Address,
+    pub(crate) value: AttoFil,
+    pub(crate) command: Command,
+}
+
+impl Step {
+    /// One readable line.
+    pub(crate) fn describe(&self, cast: &Cast) -> String {
+        let chain = self.foreign_chain.map(|chain| format!(" on chain {chain}")).unwrap_or_default();
+        let value = if self.value == AttoFil::ZERO { String::new() } else { format!(" with {}", self.value) };
+        let mut command = cast.name(&self.command);
+        const LONGEST: usize = 2_000;
+        if let Some((end, _)) = command.char_indices().nth(LONGEST) {
+            command.truncate(end);
+            command.push_str(" ...");
+        }
+        format!("at {}{chain}, {}{value}: {command}", self.at.0, cast.name(self.sender))
+    }
+}
+
+/// Whether money may be sent along.
+pub(crate) const fn is_payable(command: &Command) -> bool {
+    matches!(command, Command::Deposit { .. } | Command::Open { .. })
+}
+
+/// The terms of a command that concerns one job.
+pub(crate) fn terms_of(command: &mut Command) -> Option<&mut Terms> {
+    match command {
+        Command::Open { terms, .. }
+        | Command::OpenSigned { terms, .. }
+        | Command::OpenSignedAndLock { terms, .. }
+        | Command::Lock { terms }
+        | Command::Award { terms, .. }
+        | Command::Cancel { terms }
+        | Command::Expire { terms }
+        | Command::SubmitResult { terms, .. }
+        | Command::Accept { terms, .. }
+        | Command::Settle { terms, .. }
+        | Command::Dispute { terms }
+        | Command::Rule { terms, .. }
+        | Command::Lapse { terms, .. }
+        | Command::RetryCallback { terms, .. } => Some(terms),
+        Command::SettleBatch { entries } => entries.first_mut().map(|entry| &mut entry.terms),
+        _ => None,
+    }
+}
+
+pub(crate) fn receipt_of(command: &mut Command) -> Option<&mut Receipt> {
+    match command {
+        Command::Accept { receipt, .. }
+        | Command::Settle { receipt, .. }
+        | Command::Rule { receipt, .. }
+        | Command::Lapse { receipt, .. }
+        | Command::RetryCallback { receipt, .. } => Some(receipt),
+        Command::SettleBatch { entries } => entries.last_mut().map(|entry| &mut entry.receipt),
+        _ => None,
+    }
+}
+
+pub(crate) fn spec_of(command: &mut Command) -> Option<&mut Bytes> {
+    match command {
+        Command::Open { spec, .. }
+        | Command::OpenSigned { spec, .. }
+        | Command::OpenSignedAndLock { spec, .. }
+        | Command::PublishSpec { spec } => Some(spec),
+        _ => None,
+    }
+}
+
+pub(crate) fn signature_of(command: &mut Command) -> Option<&mut Bytes> {
+    match command {
+        Command::OpenSigned { signature, .. } | Command::OpenSignedAndLock { signature, .. } => Some(signature),
+        Command::SettleBatch { entries } => entries.last_mut().map(|entry| &mut entry.signature),
+        _ => None,
+    }
+}
+
+/// What a command may have changed.
+#[derive(Default)]
+pub(crate) struct Touched<'c> {
+    pub(crate) terms: Vec<&'c Terms>,
+    pub(crate) accounts: Vec<Address>,
+    pub(crate) salts: Vec<(Address, U256)>,
+}
+
+impl<'c> Touched<'c> {
+    pub(crate) fn by(sender: Address, command: &'c Command) -> Self {
+        let mut touched = Self { accounts: vec![sender], ..Self::default() };
+        touched.add(sender, command);
+        touched.accounts.sort_unstable();
+        touched.accounts.dedup();
+        touched
+    }
+
+    fn add(&mut self, sender: Address, command: &'c Command) {
+        match command {
+            Command::Deposit { account } => self.accounts.push(*account),
+            Command::Withdraw { to, .. } => self.accounts.push(*to),
+            Command::Revoke { salts } => self.salts.extend(salts.iter().map(|salt| (sender, *salt))),
+            Command::Open { terms, .. }
+            | Command::OpenSigned { terms, .. }
+            | Command::OpenSignedAndLock { terms, .. }
+            | Command::Lock { terms }
+            | Command::Cancel { terms }
+            | Command::Expire { terms }
+            | Command::SubmitResult { terms, .. }
+            | Command::Dispute { terms } => self.add_terms(terms),
+            Command::Award { terms, provider, .. } => {
+                self.add_terms(terms);
+                self.accounts.push(*provider);
+            }
+            Command::Accept { terms, receipt }
+            | Command::Settle { terms, receipt }
+            | Command::Rule { terms, receipt, .. }
+            | Command::Lapse { terms, receipt }
+            | Command::RetryCallback { terms, receipt } => {
+                self.add_terms(terms);
+                self.accounts.push(receipt.provider);
+            }
+            Command::SettleBatch { entries } => {
+                for BatchEntry { terms, receipt, .. } in entries {
+                    self.add_terms(terms);
+                    self.accounts.push(receipt.provider);
+                }
+            }
+            Command::Multicall { calls } => calls.iter().for_each(|call| self.add(sender, call)),
+            Command::PublishSpec { .. } | Command::Announce { .. } => {}
+        }
+    }
+
+    fn add_terms(&mut self, terms: &'c Terms) {
+        self.terms.push(terms);
+        self.salts.push((terms.client, terms.salt));
+        self.accounts.extend([terms.client, terms.matcher, terms.arbiter]);
+    }
+}

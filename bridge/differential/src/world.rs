@@ -1,0 +1,331 @@
+//! The contract and the model side by side.
+
+use std::collections::{BTreeSet, HashMap};
+
+use alloy::primitives::Log;
+use lota_bridge::{
+    StoredDeal,
+    evm::bindings::{self, Revert},
+};
+use lota_market::{
+    Address, AttoFil, Bytes, Time, U256,
+    model::{Command, Event, JobId, Market, Rejection},
+};
+
+use crate::{
+    chain::{CHAIN_ID, Chain, Outcome, SETTINGS, WALLET},
+    mutant::Mutant,
+    oracle::{Ids, Oracle},
+    party::{Cast, MARKET},
+    step::{Step, Touched, is_payable},
+};
+
+/// Every so many steps all that is stored is compared, not only what a step touched.
+const FULL_EVERY: usize = 64;
+
+/// What the contract and the model do not agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) what: String,
+    pub(crate) contract: String,
+    pub(crate) model: String,
+}
+
+impl Difference {
+    fn new(what: impl Into<String>, contract: impl std::fmt::Debug, model: impl std::fmt::Debug) -> Self {
+        Self { what: what.into(), contract: format!("{contract:?}"), model: format!("{model:?}") }
+    }
+}
+
+/// Refuses values that are not equal.
+fn same<T: PartialEq + std::fmt::Debug>(
+    what: impl FnOnce() -> String,
+    contract: &T,
+    model: &T,
+) -> Result<(), Difference> {
+    if contract == model { Ok(()) } else { Err(Difference::new(what(), contract, model)) }
+}
+
+pub(crate) struct World<'a> {
+    pub(crate) cast: &'a Cast,
+    pub(crate) market: Market,
+    pub(crate) ids: Ids,
+    pub(crate) now: Time,
+    mutant: Option<Mutant>,
+    chain: Chain,
+    /// What everybody should have outside the market.
+    wallets: HashMap<Address, AttoFil>,
+    /// Salts that were named by anything.
+    salts: BTreeSet<(Address, U256)>,
+    steps: usize,
+}
+
+/// What the model says a step comes to.
+struct Expected {
+    result: Result<Vec<Event>, Refusal>,
+    recorded: Vec<(Address, Bytes)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The protocol's.
+    Rejected(Rejection),
+    /// Money was sent along where none is taken: the compiler's, and without data.
+    NotPayable,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(cast: &'a Cast, mutant: Option<Mutant>) -> Self {
+        Self {
+            cast,
+            market: Market::new(SETTINGS),
+            ids: Ids::default(),
+            now: START,
+            mutant,
+            chain: Chain::new(cast, |code| {
+                if let Some(mutant) = mutant {
+                    mutant.alter_code(code);
+                }
+            }),
+            wallets: cast
+                .parties
+                .iter()
+                .filter(|party| party.address != MARKET)
+                .map(|party| (party.address, WALLET))
+                .collect(),
+            salts: BTreeSet::new(),
+            steps: 0,
+        }
+    }
+
+    /// Executes a step on both and compares. `Ok` says whether it was refused, by both.
+    pub(crate) fn perform(&mut self, step: &Step) -> Result<Option<&'static str>, Difference> {
+        self.now = step.at;
+        self.steps += 1;
+        let expected = self.expect(step);
+        let outcome = self.chain.execute(
+            step.sender,
+            step.value,
+            bindings::call_data(&step.command),
+            step.at,
+            step.foreign_chain.unwrap_or(CHAIN_ID),
+        );
+        let refused = match (outcome, expected.result) {
+            (Outcome::Done { logs, output }, Ok(events)) => {
+                compare_logs(&logs, &events, &expected.recorded)?;
+                self.compare_output(&step.command, &output)?;
+                self.compare_touched(step)?;
+                None
+            }
+            (Outcome::Reverted { data, changed }, Err(refusal)) => {
+                let found = match bindings::revert(&data) {
+                    Revert::Rejected(rejection) => Ok(Refusal::Rejected(rejection)),
+                    _ if data.is_empty() => Ok(Refusal::NotPayable),
+                    other => Err(other),
+                };
+                same(|| "the refusal".into(), &found, &Ok(refusal.clone()))?;
+                same(|| "whether a refusal changes anything".into(), &changed, &false)?;
+                Some(match refusal {
+                    Refusal::Rejected(rejection) => kind(&rejection),
+                    Refusal::NotPayable => "not payable",
+                })
+            }
+            (Outcome::Done { logs, .. }, Err(refusal)) => {
+                return Err(Difference::new("success or refusal", format_args!("succeeds with {logs:?}"), refusal));
+            }
+            (Outcome::Reverted { data, .. }, Ok(events)) => {
+                let events = format_args!("succeeds with {events:?}").to_string();
+                return Err(Difference::new("success or refusal", bindings::revert(&data), events));
+            }
+            (Outcome::Halted(reason), result) => {
+                return Err(Difference::new("how the transaction ends", reason, result));
+            }
+        };
+        let held = U256::from(self.market.held().0);
+        same(|| "all that the market holds".into(), &self.chain.wallet(MARKET), &held)?;
+        if self.steps.is_multiple_of(FULL_EVERY) {
+            self.compare_everything()?;
+        }
+        Ok(refused)
+    }
+
+    fn expect(&mut self, step: &Step) -> Expected {
+        let mut oracle = Oracle {
+            cast: self.cast,
+            ids: &self.ids,
+            now: step.at,
+            value: step.value,
+            foreign_chain: step.foreign_chain,
+            recorded: Vec::new(),
+            paid: Vec::new(),
+        };
+        if step.value != AttoFil::ZERO && !is_payable(&step.command) {
+            return Expected { result: Err(Refusal::NotPayable), recorded: Vec::new() };
+        }
+        if let Some(rejection) = self.mutant.and_then(|mutant| mutant.refuse(step, &self.market, &self.ids)) {
+            return Expected { result: Err(Refusal::Rejected(rejection)), recorded: Vec::new() };
+        }
+        let mut events = Vec::new();
+        let result = self.market.apply(step.sender, &step.command, &mut oracle, &mut |event| events.push(event));
+        if let Some(mutant) = self.mutant {
+            events.iter_mut().for_each(|event| mutant.alter_event(event));
+        }
+        match result {
+            Ok(()) => {
+                let Oracle { recorded, paid, .. } = oracle;
+                if let Some(wallet) = self.wallets.get_mut(&step.sender) {
+                    *wallet = wallet.saturating_sub(step.value);
+                }
+                for (to, amount) in paid {
+                    let wallet = self.wallets.entry(to).or_default();
+                    *wallet = AttoFil(wallet.0.saturating_add(amount.0));
+                }
+                Expected { result: Ok(events), recorded }
+            }
+            Err(rejection) => Expected { result: Err(Refusal::Rejected(rejection)), recorded: Vec::new() },
+        }
+    }
+
+    /// What opens a job returns its id.
+    fn compare_output(&self, command: &Command, output: &Bytes) -> Result<(), Difference> {
+        let expected = match command {
+            Command::Open { terms, .. }
+            | Command::OpenSigned { terms, .. }
+            | Command::OpenSignedAndLock { terms, .. } => Bytes::copy_from_slice(self.ids.of(terms).0.as_slice()),
+            Command::Multicall { .. } => return Ok(()),
+            _ => Bytes::new(),
+        };
+        same(|| "what is returned".into(), output, &expected)
+    }
+
+    fn compare_touched(&mut self, step: &Step) -> Result<(), Difference> {
+        let touched = Touched::by(step.sender, &step.command);
+        self.salts.extend(&touched.salts);
+        // Of large batches all is compared in turn, with everything.
+        const AT_MOST: usize = 8;
+        for terms in touched.terms.into_iter().take(AT_MOST) {
+            self.compare_deal(self.ids.of(terms))?;
+        }
+        for account in touched.accounts.into_iter().take(AT_MOST) {
+            self.compare_balance(account)?;
+        }
+        for (client, salt) in touched.salts.into_iter().take(AT_MOST) {
+            self.compare_salt(client, salt)?;
+        }
+        Ok(())
+    }
+
+    /// Compares all that is stored, and what everybody has outside the market.
+    pub(crate) fn compare_everything(&mut self) -> Result<(), Difference> {
+        let jobs: Vec<JobId> = self.market.deals().map(|(job, _)| job).collect();
+        for job in jobs {
+            self.compare_deal(job)?;
+        }
+        let parties = self.cast.parties.iter().map(|party| party.address);
+        let accounts: BTreeSet<Address> =
+            parties.chain(self.market.balances().map(|(account, _)| account)).chain([Address::ZERO]).collect();
+        for account in accounts {
+            self.compare_balance(account)?;
+            if let Some(wallet) = self.wallets.get(&account) {
+                let wallet = U256::from(wallet.0);
+                same(
+                    || self.cast.name(format_args!("the wallet of {account:?}")),
+                    &self.chain.wallet(account),
+                    &wallet,
+                )?;
+            }
+        }
+        for (client, salt) in self.salts.clone() {
+            self.compare_salt(client, salt)?;
+        }
+        let burned = self.chain.burned();
+        same(|| "what is burned".into(), &burned, &Ok(U256::from(self.market.burned().0)))?;
+        let market = &self.market;
+        let free: u128 = market.balances().map(|(_, balance)| balance.0).sum();
+        let sum = free + market.escrowed().0 + market.collateral().0 + market.burned().0;
+        same(|| "the sum of all money in the market".into(), &market.held().0, &sum)
+    }
+
+    fn compare_deal(&mut self, job: JobId) -> Result<(), Difference> {
+        let found = self.chain.view(&bindings::deal_of(job));
+        same(|| format!("the deal {job}"), &found, &Ok(StoredDeal::of(&self.market.deal(job))))
+    }
+
+    fn compare_balance(&mut self, account: Address) -> Result<(), Difference> {
+        let found = self.chain.view(&bindings::balance_of(account));
+        let what = || self.cast.name(format_args!("the balance of {account:?}"));
+        same(what, &found, &Ok(self.market.balance(account)))
+    }
+
+    fn compare_salt(&mut self, client: Address, salt: U256) -> Result<(), Difference> {
+        let found = self.chain.view(&bindings::is_spent(client, salt));
+        let what = || self.cast.name(format_args!("whether salt {salt} of {client:?} is spent"));
+        same(what, &found, &Ok(self.market.is_spent(client, salt)))
+    }
+}
+
+/// When it all begins: a timestamp of 2026.
+pub(crate) const START: Time = Time(1_767_225_600);
+
+/// The market's logs are the model's events; all others are those of the recorder.
+fn compare_logs(logs: &[Log], events: &[Event], recorded: &[(Address, Bytes)]) -> Result<(), Difference> {
+    let (market, others): (Vec<_>, Vec<_>) = logs.iter().partition(|log| log.address == MARKET);
+    let found: Result<Vec<Event>, _> = market.iter().map(|log| bindings::event(&log.data)).collect();
+    let found = found.map_err(|error| Difference::new("the events", error, events))?;
+    same(|| "the events".into(), &found.as_slice(), &events)?;
+    let found: Vec<(Address, Bytes)> = others.iter().map(|log| (log.address, log.data.data.clone())).collect();
+    same(|| "the calls of clients and payees".into(), &found.as_slice(), &recorded)
+}
+
+/// The name of a rejection, for the count of what was covered.
+fn kind(rejection: &Rejection) -> &'static str {
+    match rejection {
+        Rejection::Reentered => "Reentered",
+        Rejection::BadTerms(_) => "BadTerms",
+        Rejection::UnknownJob(_) => "UnknownJob",
+        Rejection::SaltSpent { .. } => "SaltSpent",
+        Rejection::WrongState { .. } => "WrongState",
+        Rejection::WrongSender { .. } => "WrongSender",
+        Rejection::TooEarly { .. } => "TooEarly",
+        Rejection::TooLate { .. } => "TooLate",
+        Rejection::SpecTooLarge(_) => "SpecTooLarge",
+        Rejection::SpecMismatch { .. } => "SpecMismatch",
+        Rejection::InvalidProvider => "InvalidProvider",
+        Rejection::PriceOutOfRange { .. } => "PriceOutOfRange",
+        Rejection::InlineTooLarge(_) => "InlineTooLarge",
+        Rejection::ReceiptMismatch(_) => "ReceiptMismatch",
+        Rejection::UrlTooLarge(_) => "UrlTooLarge",
+        Rejection::TooMany(_) => "TooMany",
+        Rejection::InvalidRecipient => "InvalidRecipient",
+        Rejection::WrongChain(_) => "WrongChain",
+        Rejection::BadSignature(_) => "BadSignature",
+        Rejection::InsufficientBalance { .. } => "InsufficientBalance",
+        Rejection::TransferFailed(_) => "TransferFailed",
+    }
+}
+
+/// Every refusal that commands can meet. `Reentered` is not among them: it is what [`crate::party::Behaviour::Reentrant`]
+/// is answered, and only its callback's success tells.
+pub(crate) const REFUSALS: [&str; 21] = [
+    "BadTerms",
+    "UnknownJob",
+    "SaltSpent",
+    "WrongState",
+    "WrongSender",
+    "TooEarly",
+    "TooLate",
+    "SpecTooLarge",
+    "SpecMismatch",
+    "InvalidProvider",
+    "PriceOutOfRange",
+    "InlineTooLarge",
+    "ReceiptMismatch",
+    "UrlTooLarge",
+    "TooMany",
+    "InvalidRecipient",
+    "WrongChain",
+    "BadSignature",
+    "InsufficientBalance",
+    "TransferFailed",
+    "not payable",
+];

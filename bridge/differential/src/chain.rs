@@ -74,7 +74,7 @@ impl Chain {
 
     /// Runs the constructor where nobody is, and moves the code to [`MARKET`]: the domain is bound to the address, so the
     /// constructor runs there.
-    #[expect(clippy::expect_used, reason = "a contract that cannot be deployed cannot be compared")]
+    #[expect(clippy::expect_used, clippy::panic, reason = "a contract that cannot be deployed cannot be compared")]
     fn deploy(&mut self, alter: impl FnOnce(&mut Vec<u8>)) {
         let creation =
             bindings::deployment(&Deployment { settings: SETTINGS, callback_reserve: 50_000, signature_gas: 100_000 });

@@ -69,9 +69,9 @@ impl Generator {
             3 => terms.salt = U256::ZERO,
             4 => terms.spec = B256::repeat_byte(9),
             5 => terms.spec_codec = self.pick(&[0, 0x70, 0x72, 0x54, 0x56, u16::MAX]),
-            6 => terms.min_price.0 += 1,
-            7 => terms.max_price.0 += 1,
-            8 => terms.collateral.0 += GWEI / 2,
+            6 => terms.min_price.0 = terms.min_price.0.saturating_add(1),
+            7 => terms.max_price.0 = terms.max_price.0.saturating_add(1),
+            8 => terms.collateral.0 = terms.collateral.0.saturating_add(GWEI / 2),
             9 => terms.min_price = self.pick(&[huge, AttoFil(u128::MAX)]),
             10 => terms.max_price = self.pick(&[huge, AttoFil(huge.0 - GWEI), AttoFil(u128::MAX)]),
             11 => terms.collateral = self.pick(&[huge, AttoFil(huge.0 - GWEI), AttoFil(u128::MAX)]),
@@ -160,7 +160,7 @@ impl Generator {
         let balance = world.market.balance(step.sender);
         match &mut step.command {
             Command::Withdraw { amount, .. } => {
-                *amount = self.pick(&[AttoFil(balance.0 + 1), AttoFil(u128::MAX), balance]);
+                *amount = self.pick(&[AttoFil(balance.0.saturating_add(1)), AttoFil(u128::MAX), balance]);
             }
             Command::Award { terms, price, .. } => {
                 *price = self.pick(&[

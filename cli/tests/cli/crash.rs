@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use lota_bridge::memory::{Chain, Entry, FileLedger, Ledger as _, Options, SyncPolicy};
+use lota_market::{Address, AttoFil};
 use serde_json::Value;
 
 use crate::{modules, support::Home};
 
-const JOBS: usize = 8;
+/// Jobs between two kills.
+const JOBS: usize = 6;
+/// How long the devnet lives on after the last of them was opened, in milliseconds: providers fetch, lock, run, publish,
+/// submit, the client fetches and accepts.
+const MOMENTS: [u64; 5] = [0, 60, 150, 400, 1_000];
 
 fn atto(value: &Value) -> i128 {
     value.as_str().expect("an amount").parse().expect("a number")
@@ -20,12 +26,13 @@ fn every_job_ends_exactly_once_and_all_money_is_accounted_for() {
     let mut devnet = home.devnet(&["--providers", "2"]);
     let before = home.json(&["wallet", "show", "--json"])["account"].clone();
     let mut ids = Vec::new();
-    for round in 0..3u64 {
+    for moment in MOMENTS {
         for _ in 0..JOBS {
-            ids.push(home.stdout(&["wasm", "run", hello, "--detach"]).trim().to_owned());
+            // At a price that is taken at once.
+            let id = home.stdout(&["wasm", "run", hello, "--detach", "--min-price", "0.01 FIL"]);
+            ids.push(id.trim().to_owned());
         }
-        // Another moment each round: while providers fetch, lock, run, publish.
-        std::thread::sleep(Duration::from_millis(300 * round));
+        std::thread::sleep(Duration::from_millis(moment));
         devnet.kill();
         devnet = home.restarted(&["--providers", "2"]);
     }
@@ -46,6 +53,37 @@ fn every_job_ends_exactly_once_and_all_money_is_accounted_for() {
     let after = home.json(&["wallet", "show", "--json"])["account"].clone();
     let sum = |wallet: &Value| atto(&wallet["wallet"]) + atto(&wallet["market"]);
     assert_eq!(sum(&before) - sum(&after), spent, "what is gone was paid for jobs");
-    assert_eq!(home.json(&["job", "list", "--json", "-n", "1000"]).as_array().expect("a list").len(), ids.len());
+    let listed = home.json(&["job", "list", "--json", "-n", "1000"]);
+    assert_eq!(listed.as_array().expect("a list").len(), ids.len());
     devnet.end();
+    no_money_is_lost(&home);
+}
+
+/// Replays the market's own log: what came from the faucet is in wallets, in balances, or burned.
+fn no_money_is_lost(home: &Home) {
+    let log = home.path().join("devnet/market.log");
+    let mut genesis = None;
+    let mut funded: Vec<(Address, AttoFil)> = Vec::new();
+    let mut ledger = FileLedger::open(&log, SyncPolicy::OperatingSystem).expect("the log is whole");
+    ledger
+        .load(&mut |entry| {
+            match entry {
+                Entry::Genesis(first) => genesis = Some(first),
+                Entry::Fund { account, amount, .. } => funded.push((account, amount)),
+                Entry::Command { .. } | Entry::Rewind { .. } => {}
+            }
+            Ok(())
+        })
+        .expect("the log is whole");
+    drop(ledger);
+    assert_eq!(funded.len(), 3, "three parties were given money once: {funded:?}");
+    let ledger = FileLedger::open(&log, SyncPolicy::OperatingSystem).expect("the log is whole");
+    let chain = Chain::open(genesis.expect("a beginning"), ledger, Options::default()).expect("the log adds up");
+    let market = chain.snapshot();
+    assert_eq!((market.escrowed(), market.collateral()), (AttoFil::ZERO, AttoFil::ZERO));
+    let balances: AttoFil = market.balances().map(|(_, balance)| balance).sum();
+    assert_eq!(balances.checked_add(market.burned()), Some(market.held()));
+    let wallets: AttoFil = funded.iter().map(|(account, _)| chain.wallet(*account)).sum();
+    let given: AttoFil = funded.iter().map(|(_, amount)| *amount).sum();
+    assert_eq!(wallets.checked_add(market.held()), Some(given));
 }

@@ -70,7 +70,7 @@ impl OnChain {
         };
         Config {
             finality: Finality::Depth(self.depth),
-            poll: Duration::from_millis(if self.via == Via::Lotus { 40 } else { 2_000 }),
+            poll: Duration::from_millis(if self.via == Via::Lotus { 60 } else { 2_000 }),
             timeout: Duration::from_secs(20),
             ..Config::new(&Network::FILECOIN_LOCAL, url, self.market)
         }

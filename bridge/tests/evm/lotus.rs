@@ -195,6 +195,9 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> 
     respond(answer)
 }
 
+/// What Lotus says of a block that is still to come.
+const FUTURE: &str = "requested a future epoch (beyond 'latest')";
+
 /// Makes a call with epochs for blocks.
 async fn translate(inner: &Inner, mut request: Value) -> Value {
     let id = request["id"].clone();
@@ -219,9 +222,11 @@ async fn translate(inner: &Inner, mut request: Value) -> Value {
             .is_some_and(|block| block.starts_with("0x") || (behind > 0 && block == "latest"))
     {
         let asked = &request["params"][place];
-        let epoch = if asked == "latest" { head(inner).await - behind } else { number(asked) };
-        if epoch > head(inner).await - behind {
-            return error(&id, 1, "requested a future epoch (beyond 'latest')");
+        // Only a node that is behind needs to be told what it may not know.
+        let newest = if behind > 0 { head(inner).await.saturating_sub(behind) } else { u64::MAX };
+        let epoch = if asked == "latest" { newest } else { number(asked) };
+        if epoch > newest {
+            return error(&id, 1, FUTURE);
         }
         let block = match (block_of(epoch), asked == "latest") {
             (Some(block), _) => block,
@@ -246,6 +251,9 @@ async fn translate(inner: &Inner, mut request: Value) -> Value {
             ),
             None => error(&id, failure["code"].as_i64().unwrap_or(1), message),
         };
+    }
+    if method == "eth_getBlockByNumber" && answer["result"].is_null() {
+        return error(&id, 1, FUTURE);
     }
     epochs_for_blocks(&mut answer["result"]);
     if method == "eth_getLogs" {

@@ -1,4 +1,51 @@
-//! Content addressing for Lota: CIDs, UnixFS, CAR, the block store and the trustless gateway.
+//! Content addressing for Lota: CIDs, UnixFS, CAR, the block store and the trustless gateway. This
+//! crate knows no market.
+//!
+//! | to | use |
+//! | --- | --- |
+//! | find the CID of something | [`cid_of_path`], [`cid_of_reader`], [`cid_of_bytes`] |
+//! | keep it | [`Store`], [`import_path`], [`import_reader`], [`import_bytes`], [`DirBuilder`] |
+//! | protect it from garbage collection | [`Store::pin`]; while it is being made, [`Store::guard`] |
+//! | look into it | [`resolve`], [`list`], [`read`](fn@read), [`walk`](fn@walk), [`dag_stat`] |
+//! | put it on disk | [`export_to`] |
+//! | move it in one file | [`car_export`], [`car_import`] |
+//! | serve it | [`gateway::router`] |
+//! | fetch it from those who serve it | [`fetch::Fetcher`]; piece by piece, [`fetch::FetchingSource`] |
+//! | put it on chain, and find it again | [`sha2_256_digest`], [`cid_from_digest`] |
+//!
+//! What reads works over any [`BlockSource`]: a store, or something that fetches. What imports works
+//! into any [`BlockSink`]: a guard of a store, or [`HashOnly`]. Importing and the store's own
+//! methods block the thread; reading, exporting, fetching and serving are async.
+//!
+//! ```
+//! use lota_content::{ExportLimits, ImportOptions, Store, StoreOptions, export_to, import_path, read_to_vec, resolve};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! std::fs::create_dir(dir.join("output"))?;
+//! std::fs::write(dir.join("output/answer"), "42")?;
+//!
+//! let store = Store::open(dir.join("blocks"), StoreOptions::default())?;
+//! let options = ImportOptions { pin: Some("job 7: output".to_owned()), ..ImportOptions::default() };
+//! let output = import_path(&store, dir.join("output"), &options)?;
+//! assert_eq!(output.cid.to_string(), "bafybeifqvcbm3icw4k7vlqu6y4g6aofbxg4gkyljvpt46dmgdg7lgktp2u");
+//!
+//! let answer = resolve(&store, &output.cid, "answer").await?;
+//! assert_eq!(read_to_vec(&store, &answer.cid, 100).await?, b"42");
+//! export_to(store, &output.cid, dir.join("copy"), &ExportLimits::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is trusted
+//!
+//! Nothing that comes from outside. Bytes are hashed before they are believed; blocks of strangers
+//! are decoded by readers that cannot read past them; sizes that a DAG states are checked against
+//! what is there; names are checked before they become those of files; links are never followed;
+//! and every loop over what a stranger made has a limit that the caller can name, because a few small
+//! blocks can describe more bytes than there are disks.
 
 mod car;
 mod dagpb;

@@ -70,6 +70,7 @@ pub(super) fn parse(uri: &Uri, headers: &HeaderMap, options: &GatewayOptions) ->
             "format" => query.format = Some(value),
             "dag-scope" => query.scope = Some(value),
             "entity-bytes" => query.bytes = Some(value),
+            "car-version" => query.car_version = Some(value),
             "filename" => query.filename = Some(value),
             "download" => query.download = value == "true",
             "after" => query.after = Some(value),
@@ -111,6 +112,7 @@ struct Query {
     format: Option<String>,
     scope: Option<String>,
     bytes: Option<String>,
+    car_version: Option<String>,
     filename: Option<String>,
     download: bool,
     after: Option<String>,
@@ -125,10 +127,16 @@ fn decode(text: &str) -> Result<String, Refusal> {
 
 /// The query comes before the `Accept` header, as the specification has it.
 fn format(query: &Query, accept: &[&str]) -> Result<Format, Refusal> {
-    let car = || scope(query).map(Format::Car);
+    let car = |version: Option<&str>| match version {
+        None | Some("1") => scope(query).map(Format::Car),
+        Some(version) => {
+            let reason = format!("CARs of version {version} are not offered; version 1 is");
+            Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, reason))
+        }
+    };
     match query.format.as_deref() {
         Some("raw") => return Ok(Format::Raw),
-        Some("car") => return car(),
+        Some("car") => return car(query.car_version.as_deref()),
         Some(other) => {
             return Err(bad(format!("the format {other:?} is not offered; raw and car are")));
         }
@@ -141,13 +149,7 @@ fn format(query: &Query, accept: &[&str]) -> Result<Format, Refusal> {
             Some(CAR_TYPE) => {
                 let version =
                     parameters.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| *name == "version");
-                return match version {
-                    Some((_, version)) if version != "1" => Err(Refusal::new(
-                        StatusCode::NOT_ACCEPTABLE,
-                        format!("CARs of version {version} are not offered; version 1 is"),
-                    )),
-                    _ => car(),
-                };
+                return car(version.map(|(_, version)| version));
             }
             _ => {}
         }
@@ -216,7 +218,32 @@ pub(super) fn range(header: Option<&str>, size: u64) -> Result<Option<std::ops::
 
 #[cfg(test)]
 mod tests {
-    use super::range;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_request_is_parsed_or_refused_without_a_panic(
+            path in "/ipfs/(bafkqaaa|[a-zA-Z0-9]{0,20})(/[!-~]{0,20}){0,4}",
+            query in "((format|dag-scope|entity-bytes|after|filename)=[!-~]{0,12}&?){0,4}",
+            accept in "[ -~]{0,60}",
+            header in "(bytes=)?[0-9,-]{0,30}",
+            size: u64,
+        ) {
+            let Ok(uri) = format!("{}?{}", path.replace(['?', '#'], ""), query.replace('#', "")).parse::<Uri>() else {
+                return Ok(());
+            };
+            let mut headers = HeaderMap::new();
+            if let Ok(accept) = accept.parse() {
+                headers.insert(header::ACCEPT, accept);
+            }
+            let _ = parse(&uri, &headers, &GatewayOptions::default());
+            if let Ok(Some(range)) = range(Some(&header), size) {
+                prop_assert!(range.start < range.end && range.end <= size);
+            }
+        }
+    }
 
     #[test]
     fn ranges_are_those_of_rfc_9110() {

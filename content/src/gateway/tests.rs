@@ -12,6 +12,11 @@ use crate::store::StoreOptions;
 use crate::testing::{block_on, noise};
 use crate::unixfs::CHUNK_SIZE;
 
+/// With so much patience that a busy machine does not matter.
+fn patient() -> GatewayOptions {
+    GatewayOptions { idle_timeout: Duration::from_secs(36_000), ..GatewayOptions::default() }
+}
+
 struct Site {
     _dir: tempfile::TempDir,
     store: Store,
@@ -76,7 +81,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
 #[test]
 fn a_raw_block_is_served_with_the_headers_of_the_specification() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let cid = site.import(b"hello").cid;
         let by_query = format!("/ipfs/{cid}?format=raw");
         let accept = ("accept", "text/html, application/vnd.ipld.raw;q=0.9");
@@ -105,7 +110,7 @@ fn a_raw_block_is_served_with_the_headers_of_the_specification() {
 #[test]
 fn what_is_known_is_not_sent_again() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let (tree, _) = site.import_tree();
         for path in ["?format=raw", "?format=car", "/plain/", "/plain/large.bin", "/site/"] {
             let path = format!("/ipfs/{}{path}", tree.cid);
@@ -123,7 +128,7 @@ fn what_is_known_is_not_sent_again() {
 #[test]
 fn files_are_served_whole_and_in_ranges() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let (tree, large) = site.import_tree();
         let path = format!("/ipfs/{}/plain/large.bin", tree.cid);
         let whole = site.get(&path).await;
@@ -159,7 +164,7 @@ fn files_are_served_whole_and_in_ranges() {
 #[test]
 fn browsers_get_types_pages_and_listings_that_cannot_hurt() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let (tree, _) = site.import_tree();
         let root = format!("/ipfs/{}", tree.cid);
         let typed = |path: &'static str| {
@@ -199,7 +204,7 @@ fn browsers_get_types_pages_and_listings_that_cannot_hurt() {
 #[test]
 fn large_directories_are_listed_in_pages() {
     block_on(async {
-        let site = Site::start(GatewayOptions { listing_page: 2000, ..GatewayOptions::default() }).await;
+        let site = Site::start(GatewayOptions { listing_page: 2000, ..patient() }).await;
         let empty = site.import(b"").cid;
         let mut directory = DirBuilder::new();
         for index in 0..5000 {
@@ -223,7 +228,7 @@ fn large_directories_are_listed_in_pages() {
 #[test]
 fn cars_hold_the_scope_that_was_asked_for() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let (tree, large) = site.import_tree();
         let root = format!("/ipfs/{}", tree.cid);
         let blocks = |query: &'static str| {
@@ -263,7 +268,7 @@ fn cars_hold_the_scope_that_was_asked_for() {
 #[test]
 fn refusals_are_one_line_of_text() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let (tree, _) = site.import_tree();
         let missing = crate::digest::cid_of_block(codec::RAW, b"missing");
         let deep = "/a".repeat(100);
@@ -275,6 +280,7 @@ fn refusals_are_one_line_of_text() {
             (format!("/ipfs/{}?format=tar", tree.cid), 400),
             (format!("/ipfs/{}?format=car&dag-scope=some", tree.cid), 400),
             (format!("/ipfs/{}?format=car&entity-bytes=1", tree.cid), 400),
+            (format!("/ipfs/{}?format=car&car-version=2", tree.cid), 406),
             (format!("/ipfs/{missing}"), 404),
             (format!("/ipfs/{missing}?format=car"), 404),
             (format!("/ipfs/{}/nothing", tree.cid), 404),
@@ -302,7 +308,7 @@ fn refusals_are_one_line_of_text() {
 #[test]
 fn a_corrupt_block_is_an_error_without_our_file_names() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let cid = site.import(b"precious").cid;
         let shards = std::fs::read_dir(site.store.dir().join("blocks")).unwrap();
         let shard = shards.map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
@@ -318,7 +324,7 @@ fn a_corrupt_block_is_an_error_without_our_file_names() {
 #[test]
 fn a_dag_with_a_hole_ends_in_an_error_and_not_in_a_short_answer() {
     block_on(async {
-        let site = Site::start(GatewayOptions::default()).await;
+        let site = Site::start(patient()).await;
         let file = site.import(&noise(CHUNK_SIZE * 20));
         let (leaf, _) = site.store.blocks().map(Result::unwrap).find(|(_, size)| *size == CHUNK_SIZE as u64).unwrap();
         let guard = site.store.guard();
@@ -339,7 +345,7 @@ fn a_dag_with_a_hole_ends_in_an_error_and_not_in_a_short_answer() {
 #[test]
 fn places_are_limited_and_come_back_when_a_client_leaves() {
     block_on(async {
-        let site = Site::start(GatewayOptions { max_requests: 2, ..GatewayOptions::default() }).await;
+        let site = Site::start(GatewayOptions { max_requests: 2, ..patient() }).await;
         let content = noise(CHUNK_SIZE * 400);
         let file = site.import(&content);
         let path = format!("/ipfs/{}?download=true", file.cid);
@@ -368,12 +374,9 @@ fn places_are_limited_and_come_back_when_a_client_leaves() {
 #[test]
 fn a_client_that_sleeps_is_cut_off_and_sees_it() {
     block_on(async {
-        let site = Site::start(GatewayOptions {
-            max_requests: 1,
-            idle_timeout: Duration::from_millis(100),
-            ..GatewayOptions::default()
-        })
-        .await;
+        let site =
+            Site::start(GatewayOptions { max_requests: 1, idle_timeout: Duration::from_millis(100), ..patient() })
+                .await;
         let file = site.import(&noise(CHUNK_SIZE * 400));
         let small = site.import(b"small");
         let sleeper = site.get(&format!("/ipfs/{}?format=car", file.cid)).await;

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::unixfs::{CHUNK_SIZE, encode_symlink};
 
 /// Operations in flight for each hashing thread.
-const WINDOW: usize = 8;
+const WINDOW: usize = 16;
 /// Chunks that are hashed on the calling thread before threads are started: small imports need none.
 const INLINE_CHUNKS: u64 = 4;
 /// Most hashing threads.

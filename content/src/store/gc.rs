@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use cid::Cid;
 
-use super::{Digest, Store, StoreError, charge, lock, pins::Pins};
+use super::{Digest, Store, StoreError, charge, lock};
 use crate::digest::{Hash, cid_from_digest, codec, hash_of};
 use crate::links::{LinksError, links};
 
@@ -40,32 +40,33 @@ pub struct CheckReport {
 impl Store {
     /// Removes every block that no pin reaches and no guard protects.
     ///
-    /// Pins cannot change meanwhile. Memory: 32 bytes and a little for each pinned block.
+    /// New pins wait for it. Memory: 32 bytes and a little for each pinned block.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if a pinned node cannot be read, because what it links to is then
     /// unknown: nothing is removed. [`StoreError::Io`].
     pub fn gc(&self) -> Result<GcReport, StoreError> {
-        let pins = lock(&self.inner.pins);
-        self.collect(&pins)
+        let _collecting = lock(&self.inner.collecting);
+        self.collect()
     }
 
     /// Collects garbage unless nothing happened since the last time that could have made any.
     pub(super) fn collect_if_useful(&self) -> Result<(), StoreError> {
-        let pins = lock(&self.inner.pins);
+        let _collecting = lock(&self.inner.collecting);
         let garbage = self.inner.garbage.load(Ordering::Relaxed);
         if garbage != self.inner.collected.load(Ordering::Relaxed) {
-            let report = self.collect(&pins)?;
+            let report = self.collect()?;
             tracing::info!(?report, "the block store was full: collected garbage");
         }
         Ok(())
     }
 
-    fn collect(&self, pins: &Pins) -> Result<GcReport, StoreError> {
+    /// `collecting` must be locked.
+    fn collect(&self) -> Result<GcReport, StoreError> {
         let inner = &*self.inner;
         let garbage = inner.garbage.load(Ordering::Relaxed);
         let mut report = GcReport::default();
-        let marked = self.mark(pins)?;
+        let marked = self.mark()?;
         for shard in inner.disk.shards() {
             for (digest, _) in inner.disk.list(&shard)? {
                 if marked.contains(&digest) {
@@ -93,12 +94,13 @@ impl Store {
     }
 
     /// The digests of all blocks that pins reach.
-    fn mark(&self, pins: &Pins) -> Result<HashSet<Digest>, StoreError> {
+    fn mark(&self) -> Result<HashSet<Digest>, StoreError> {
         let mut marked = HashSet::new();
         // one block may be named with several codecs; only those with links are read
         let mut expanded: HashSet<Digest> = HashSet::new();
         let mut pending: Vec<Cid> = Vec::new();
-        for root in pins.roots() {
+        let roots: Vec<Cid> = lock(&self.inner.pins).roots().collect();
+        for root in roots {
             pending.push(root);
             while let Some(cid) = pending.pop() {
                 let Hash::Sha2(digest) = hash_of(&cid)? else {

@@ -182,8 +182,9 @@ struct Inner {
     options: StoreOptions,
     usage: Counters,
     protected: Mutex<Protected>,
-    /// Held while garbage is collected and while pins change.
     pins: Mutex<Pins>,
+    /// Held while garbage is collected, and while pins are added; locked before `pins`.
+    collecting: Mutex<()>,
     /// Counts events that may have made garbage: unpins, guards that ended, puts without a guard.
     garbage: AtomicU64,
     /// The value of `garbage` that the last collection saw.
@@ -226,6 +227,7 @@ impl Store {
                 },
                 protected: Mutex::default(),
                 pins: Mutex::new(pins),
+                collecting: Mutex::new(()),
                 garbage: AtomicU64::new(1),
                 collected: AtomicU64::new(0),
                 distrust: AtomicBool::new(false),
@@ -351,7 +353,8 @@ impl Store {
 
     /// Protects `cid` and all it links to from garbage collection, under a name. The name is unique:
     /// pinning another CID under it moves the pin, and the CID it pinned before is returned.
-    /// Pinning the same again changes nothing. The blocks need not be there yet.
+    /// Pinning the same again changes nothing. The blocks need not be there yet. Waits for a collection
+    /// of garbage that is running.
     ///
     /// # Errors
     /// [`StoreError::PinName`], [`StoreError::TooManyPins`], [`StoreError::Cid`] or [`StoreError::Io`].
@@ -364,6 +367,8 @@ impl Store {
         if self.inner.options.sync == SyncPolicy::OnPin {
             self.inner.disk.flush()?;
         }
+        // a collection that runs has read the pins already
+        let _collecting = lock(&self.inner.collecting);
         let previous = lock(&self.inner.pins).insert(name, cid)?;
         if previous.is_some_and(|previous| previous != *cid) {
             self.inner.garbage.fetch_add(1, Ordering::Relaxed);

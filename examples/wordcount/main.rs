@@ -13,15 +13,17 @@ use std::process::ExitCode;
 
 const INPUTS: &str = "/inputs";
 const COUNTS: &str = "/outputs/counts.tsv";
-const USAGE: &str = "usage: wordcount [--top N] [--min-length N]
+const USAGE: &str = "usage: wordcount [--top N] [--min-length N] [--find WORD]
 
   --top N         write only the N most frequent words (default: all)
-  --min-length N  ignore words of fewer than N characters (default: 1)";
+  --min-length N  ignore words of fewer than N characters (default: 1)
+  --find WORD     print nothing but how often this word occurs";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     top: usize,
     min_length: usize,
+    find: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -54,20 +56,23 @@ fn main() -> ExitCode {
 }
 
 fn parse(args: &[String]) -> Result<Options, String> {
-    let mut options = Options { top: usize::MAX, min_length: 1 };
+    let mut options = Options { top: usize::MAX, min_length: 1, find: None };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let (name, value) = match arg.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (arg.as_str(), None),
         };
-        let target = match name {
-            "--top" => &mut options.top,
-            "--min-length" => &mut options.min_length,
-            _ => return Err(format!("unknown argument {arg:?}")),
-        };
-        let value = value.or_else(|| args.next().cloned()).ok_or_else(|| format!("{name} needs a number"))?;
-        *target = value.parse().map_err(|_| format!("{name} needs a number, not {value:?}"))?;
+        if !["--top", "--min-length", "--find"].contains(&name) {
+            return Err(format!("unknown argument {arg:?}"));
+        }
+        let value = value.or_else(|| args.next().cloned()).ok_or_else(|| format!("{name} needs a value"))?;
+        let number = || value.parse().map_err(|_| format!("{name} needs a number, not {value:?}"));
+        match name {
+            "--top" => options.top = number()?,
+            "--min-length" => options.min_length = number()?,
+            _ => options.find = Some(value.to_lowercase()),
+        }
     }
     Ok(options)
 }
@@ -82,10 +87,15 @@ fn count(options: &Options) -> Result<(), Failure> {
         totals.files += 1;
     }
     let distinct = counts.len();
+    let found = options.find.as_ref().map(|word| counts.get(word).copied().unwrap_or_default());
     let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
     counts.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
     counts.truncate(options.top);
     write(&counts).map_err(|error| (COUNTS.into(), error))?;
+    if let Some(found) = found {
+        println!("{found}");
+        return Ok(());
+    }
     println!("files\t{}\nbytes\t{}\nwords\t{}\ndistinct\t{distinct}", totals.files, totals.bytes, totals.words);
     Ok(())
 }

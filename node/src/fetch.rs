@@ -15,7 +15,8 @@ const MOST_SOURCES: usize = 32;
 impl Shared {
     /// Makes sure that a whole DAG is in the store, checked block by block, and pins it if a name is given; returns its
     /// bytes.
-    /// `holder` is asked first, then the configured gateways; without a holder everybody who announced a gateway.
+    /// `holder` is asked first, then the configured gateways. Without a holder, and for one who announced no gateway (a
+    /// contract has none, as a rule), everybody who announced one.
     pub(crate) async fn fetch(
         &self,
         cid: &Cid,
@@ -26,6 +27,7 @@ impl Shared {
         let _place = self.fetches.acquire().await.map_err(temporary)?;
         let parties = self.store.announcements(MAX_PARTIES).await.map_err(temporary)?;
         let me = self.transport.party();
+        let holder = holder.filter(|holder| parties.iter().any(|(who, _)| who == holder));
         let sources: Vec<Url> = parties
             .into_iter()
             .filter(|(who, _)| holder.map_or(*who != me, |holder| *who == holder))

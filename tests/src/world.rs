@@ -10,7 +10,7 @@ use lota_content::{Cid, ImportOptions, Store, StoreOptions};
 use lota_market::{
     Address, AttoFil, B256, Time,
     agent::{Offer, Pricing},
-    model::Settings,
+    model::{JobId, Settings},
     money::FIL,
 };
 use lota_node::{
@@ -156,14 +156,21 @@ impl Party {
 
     /// Waits until the job is over.
     pub async fn wait(&self, job: &JobSummary) -> JobDetail {
-        for _ in 0..10 {
-            let detail: JobDetail =
-                self.get(&format!("/v1/jobs/{}/wait?timeout=30", job.id)).await.expect("the job is known");
-            if detail.summary.status.is_final() {
-                return detail;
+        self.wait_for(job.id).await
+    }
+
+    /// Waits until a job is known here, and over.
+    pub async fn wait_for(&self, job: JobId) -> JobDetail {
+        let patience = tokio::time::Instant::now() + Duration::from_secs(300);
+        while tokio::time::Instant::now() < patience {
+            match self.get::<JobDetail>(&format!("/v1/jobs/{job}/wait?timeout=30")).await {
+                Ok(detail) if detail.summary.status.is_final() => return detail,
+                Ok(_) => {}
+                Err((404, _)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("job {job}: {error:?}"),
             }
         }
-        panic!("job {} is not over after five minutes", job.id);
+        panic!("job {job} is not over after five minutes");
     }
 
     /// Waits until the job is over, without asking the providers about it.

@@ -2,9 +2,11 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
+use lota_bridge::Transport as _;
 use lota_market::{
-    AttoFil,
-    model::{Reason, Status},
+    Address, AttoFil, B256, Bytes, U256,
+    agent::EffectKey,
+    model::{Command, JobId, Reason, Status, Terms},
     money::FIL,
 };
 use lota_node::{NodeConfig, ProviderConfig, api::types::JobPage};
@@ -41,6 +43,47 @@ async fn a_job_goes_from_request_to_payment_and_its_output_comes_back() {
     assert_eq!(detail.decisions.len(), 1);
     assert_eq!(detail.decisions[0].decision, "won");
     assert_eq!(chain.snapshot().escrowed().0 + chain.snapshot().collateral().0, 0);
+}
+
+/// What a contract does that asks for a job: it opens it with a spec in JSON, and has neither node nor gateway.
+async fn open_like_a_contract(chain: &lota_bridge::memory::Chain, spec: &str) -> JobId {
+    let contract = chain.connect(world::key(9));
+    let now = contract.head().await.expect("the chain has a head").time;
+    let terms = Terms {
+        client: contract.party(),
+        salt: U256::ZERO,
+        spec: B256::from(lota_content::sha2_256(spec.as_bytes())),
+        spec_codec: 0x55,
+        min_price: AttoFil(FIL / 100),
+        max_price: AttoFil(FIL / 100),
+        ramp_start: now,
+        ramp_period: 1,
+        lock_by: now.after(600),
+        run_for: 60,
+        review_for: 1,
+        rule_for: 0,
+        collateral: AttoFil::ZERO,
+        matcher: Address::ZERO,
+        arbiter: Address::ZERO,
+        callback_gas: 0,
+    };
+    let open = Command::Open { terms: terms.clone(), spec: Bytes::copy_from_slice(spec.as_bytes()) };
+    contract.submit(&EffectKey::named("ask"), &open, terms.max_price).await.expect("the job is opened");
+    contract.job_id(&terms)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_gateway_is_served_from_whoever_holds_its_program() {
+    let (home, chain) = (home(), chain(None));
+    let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let developer = Party::start(&chain, 1, world::config("developer", home.path())).await;
+    let module = developer.add(&programs::says("42\n", 0)).await;
+    let job = open_like_a_contract(&chain, &spec(&module).to_string()).await;
+    let detail = developer.wait_for(job).await;
+    assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+    assert_eq!(detail.summary.reason, Reason::Unchallenged, "nobody accepts for a contract");
+    assert_eq!(detail.summary.provider, Some(provider.address));
+    assert_eq!(chain.balance(provider.address), AttoFil(10 * FIL + FIL / 100));
 }
 
 #[tokio::test(flavor = "multi_thread")]

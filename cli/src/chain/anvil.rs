@@ -29,8 +29,7 @@ const MONEY: &str = "1000000000";
 /// Runs a program until it ends or our end of the pipe is closed, however we ended.
 const KEEPER: &str = r#""$@" </dev/null 2>&1 & child=$!; exec >/dev/null 2>&1; cat; kill -TERM $child; wait $child"#;
 
-/// A running Anvil. It mines a block for each transaction at once, and one every second, so that time passes. It ends with
-/// this process, even when that is killed.
+/// A running Anvil. It mines a block for each transaction at once. It ends with this process, even when that is killed.
 #[derive(Debug)]
 pub(crate) struct Anvil {
     keeper: Child,
@@ -40,17 +39,19 @@ pub(crate) struct Anvil {
 }
 
 impl Anvil {
-    /// Starts it. With a file for its state it goes on where it was, and keeps its state there.
+    /// Starts it, at `port` of this machine (0: any that is free). With a file for its state it goes on where it was, and
+    /// keeps its state there.
     ///
     /// # Errors
     /// When there is no Anvil, or it does not start.
-    pub(crate) async fn start(state: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(state: Option<&Path>, port: u16) -> anyhow::Result<Self> {
         let program = tokio::task::spawn_blocking(find).await??;
         let chain_id = Network::DEVELOPMENT.chain_id.to_string();
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER, "keeper"]).arg(&program);
-        command.args(["--host", "127.0.0.1", "--port", "0", "--chain-id", &chain_id, "--hardfork", "cancun"]);
-        command.args(["--accounts", "1", "--balance", MONEY, "--block-time", "1", "--mixed-mining"]);
+        let port = port.to_string();
+        command.args(["--host", "127.0.0.1", "--port", &port, "--chain-id", &chain_id, "--hardfork", "cancun"]);
+        command.args(["--accounts", "1", "--balance", MONEY]);
         command.arg(format!("--prune-history={KEPT_STATES}"));
         if let Some(state) = state {
             command.arg("--state").arg(state).args(["--state-interval", STATE_INTERVAL]);

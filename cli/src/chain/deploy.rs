@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use alloy::{network::TransactionBuilder as _, providers::Provider as _, rpc::types::TransactionRequest};
+use alloy::{
+    network::TransactionBuilder as _,
+    providers::Provider as _,
+    rpc::types::{Log, TransactionRequest},
+};
 use anyhow::{Context as _, bail};
 use lota_bridge::{
     PrivateKeySigner,
@@ -52,6 +56,8 @@ pub(super) struct Receipt {
     gas_used: U256,
     effective_gas_price: U256,
     pub(super) contract_address: Option<Address>,
+    #[serde(default)]
+    pub(super) logs: Vec<Log>,
 }
 
 impl Receipt {

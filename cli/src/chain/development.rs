@@ -1,18 +1,24 @@
 //! A development chain with the market on it, and an account that gives money away.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+};
 
 use anyhow::{Context as _, bail};
 use lota_bridge::evm::{Config, Network, bindings};
 use lota_market::{Address, AttoFil, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     ChainError, ChainMarket, Endpoint,
     anvil::Anvil,
     default_settings,
     deploy::{Receipt, landed},
+    pulse,
 };
 use crate::home;
 
@@ -21,12 +27,17 @@ const STATE: &str = "anvil.json";
 /// Where it is remembered where the market is.
 const MARKET: &str = "market.json";
 
+/// Where Foundry's tools look for a chain if nobody tells them.
+pub(crate) const USUAL_PORT: u16 = 8545;
+
 /// Anvil with the market.
 #[derive(Debug)]
 pub(crate) struct DevelopmentChain {
     anvil: Anvil,
     market: ChainMarket,
     faucet: Address,
+    /// Lets time pass on the chain; ends with this.
+    _pulse: AbortOnDropHandle<()>,
 }
 
 /// Where the market is.
@@ -37,13 +48,15 @@ struct Place {
 }
 
 impl DevelopmentChain {
-    /// Starts Anvil with the state that is kept in this folder, and deploys the market unless it is there.
+    /// Starts Anvil with the state that is kept in this folder, and deploys the market unless it is there. It listens at
+    /// `port` if that is free, else at any.
     ///
     /// # Errors
     /// When Anvil cannot be started, or its state does not fit to what is remembered.
-    pub(crate) async fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn open(folder: &Path, port: u16) -> anyhow::Result<Self> {
         home::create_private(folder)?;
-        let anvil = Anvil::start(Some(&folder.join(STATE))).await?;
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        let anvil = Anvil::start(Some(&folder.join(STATE)), if free { port } else { 0 }).await?;
         let endpoint = Endpoint::connect(&anvil.url(), Some(Network::DEVELOPMENT), None).await?;
         let accounts: Vec<Address> = endpoint.call("eth_accounts", json!([])).await?;
         let faucet = *accounts.first().context("Anvil has no account")?;
@@ -61,7 +74,8 @@ impl DevelopmentChain {
         let market = ChainMarket::find(endpoint, place.contract, place.block).await.with_context(|| {
             format!("the chain kept in {} is not usable; begin anew with --reset", folder.display())
         })?;
-        Ok(Self { anvil, market, faucet })
+        let pulse = pulse::keep(market.endpoint().clone(), place.contract, place.block);
+        Ok(Self { anvil, market, faucet, _pulse: AbortOnDropHandle::new(tokio::spawn(pulse)) })
     }
 
     /// The market.

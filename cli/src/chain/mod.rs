@@ -1,15 +1,18 @@
 //! Markets on chains: how a chain's node is reached, what is deployed there, and a chain of one's own.
 
 mod anvil;
+mod ask;
 mod code;
 mod deploy;
 mod development;
 mod endpoint;
 mod market;
 mod network;
+mod pulse;
 
+pub(crate) use ask::{Asker, Habits};
 pub(crate) use deploy::deploy;
-pub(crate) use development::DevelopmentChain;
+pub(crate) use development::{DevelopmentChain, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
 pub(crate) use network::{default_settings, parse_network};

@@ -7,7 +7,7 @@ use lota_bridge::PrivateKeySigner;
 use lota_market::{Address, AttoFil};
 
 use super::{Account, Funds, LocalMarket, Sync};
-use crate::chain::DevelopmentChain;
+use crate::chain::{Asker, DevelopmentChain};
 
 /// What a market runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -42,18 +42,18 @@ pub(crate) struct Wealth {
 }
 
 impl Venue {
-    /// Opens the market that is kept in this folder, or begins it there.
+    /// Opens the market that is kept in this folder, or begins it there. A chain listens at `port` if that is free.
     ///
     /// # Errors
     /// When it is in use or damaged, or there is no Anvil.
-    pub(crate) async fn open(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn open(ground: Ground, folder: &Path, port: u16) -> anyhow::Result<Self> {
         match ground {
             Ground::Memory => {
                 let folder = folder.to_owned();
                 let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Never)).await??;
                 Ok(Self::Memory(market))
             }
-            Ground::Anvil => Ok(Self::Anvil(Box::new(DevelopmentChain::open(folder).await?))),
+            Ground::Anvil => Ok(Self::Anvil(Box::new(DevelopmentChain::open(folder, port).await?))),
         }
     }
 
@@ -79,6 +79,20 @@ impl Venue {
                     account.deposit("play-deposit", funds.market).await?;
                 }
                 Ok(account)
+            }
+        }
+    }
+
+    /// Somebody with this key and this money who asks through a contract; without a chain there are no contracts.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub(crate) async fn asker(&self, signer: PrivateKeySigner, money: AttoFil) -> anyhow::Result<Option<Asker>> {
+        match self {
+            Self::Memory(_) => Ok(None),
+            Self::Anvil(chain) => {
+                chain.give(signer.address(), money).await?;
+                Ok(Some(Asker::connect(chain.market(), signer).await?))
             }
         }
     }
@@ -137,6 +151,16 @@ impl Venue {
                     network.chain_id,
                     market.contract()
                 ))
+            }
+        }
+    }
+
+    /// Settings for Foundry's tools, as a line for a shell; none without a chain.
+    pub(crate) fn variables(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Anvil(chain) => {
+                Some(format!("export ETH_RPC_URL={} MARKET={}", chain.url(), chain.market().contract()))
             }
         }
     }

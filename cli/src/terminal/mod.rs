@@ -14,7 +14,7 @@ use serde::Serialize;
 pub(crate) use markers::{bad, bold, dim, good, status};
 pub(crate) use progress::Progress;
 pub(crate) use table::{Column, Table};
-pub(crate) use words::{age, money, plural, printable, short_address, short_id, span, status_name};
+pub(crate) use words::{age, file_count, money, plural, printable, short_address, short_id, span, status_name};
 
 /// The message of every failure to write the result; with a closed pipe as its cause the program ends quietly.
 pub(crate) const STDOUT_FAILED: &str = "cannot write to stdout";

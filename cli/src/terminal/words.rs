@@ -43,6 +43,11 @@ pub(crate) fn plural(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
+/// `1 file`, or how many files and folders.
+pub(crate) fn file_count(entries: u64) -> String {
+    if entries == 1 { "1 file".to_owned() } else { format!("{entries} files and folders") }
+}
+
 /// How long ago something was, in its largest unit: `12s`, `3m`, `5h`, `2d`.
 pub(crate) fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).max(SignedDuration::ZERO).as_secs();

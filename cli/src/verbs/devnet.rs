@@ -12,6 +12,7 @@ use lota_market::{
 use lota_node::{Node, NodeConfig, ProviderConfig};
 
 use crate::{
+    chain::USUAL_PORT,
     context::Context,
     failure::Usage,
     home::Home,
@@ -75,7 +76,7 @@ impl Devnet {
         let progress = Progress::start(false);
         progress.say("starting the market and its nodes");
         let venue = tokio::select! {
-            venue = Venue::open(self.chain, &folder) => venue?,
+            venue = Venue::open(self.chain, &folder, USUAL_PORT) => venue?,
             signal = &mut ended => return signal,
         };
         let nodes = tokio::select! {
@@ -209,8 +210,11 @@ async fn show(home: &Home, folder: &Path, venue: &Venue, nodes: &[Running]) -> a
         "\nIn another terminal:\n  \
          {env}lota demo --files lota-demo\n  \
          {env}lota wasm run lota-demo/wordcount.wasm -i lota-demo/texts --output-dir counts\n  \
-         {env}lota job list\n\n\
-         Ctrl-C ends it; what happened is kept for the next start.\n"
+         {env}lota job list\n"
     ));
+    if let Some(variables) = venue.variables() {
+        text.push_str(&format!("\nFor forge and cast:\n  {variables}\n"));
+    }
+    text.push_str("\nCtrl-C ends it; what happened is kept for the next start.\n");
     terminal::print(&text)
 }

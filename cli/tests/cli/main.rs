@@ -14,3 +14,4 @@ mod modules;
 mod offline;
 mod onchain;
 mod support;
+mod tutorial;

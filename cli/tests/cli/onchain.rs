@@ -26,7 +26,12 @@ fn the_demo_keeps_its_word_on_a_chain() {
         .iter()
         .map(|job| job["job"]["status"].as_str().expect("a status"))
         .collect();
-    assert_eq!(statuses, ["settled", "settled", "slashed"]);
+    assert_eq!(statuses, ["settled", "settled", "slashed", "settled"]);
+    let (asked, job) = (&report["asked"], &report["jobs"][3]["job"]);
+    assert_eq!(asked["answered"], true);
+    assert_eq!(asked["answer"], "10\n", "a person counts as many");
+    assert_eq!(job["client"], asked["contract"], "the contract is the client, and nobody for it");
+    assert_eq!(job["reason"], "unchallenged");
     let money = &report["money"];
     assert_eq!(money["accounted"], true);
     assert_eq!(money["burned"], "25000000000000000");

@@ -15,6 +15,9 @@ use crate::anvil;
 /// How long a test waits for what must come, at most; no test fails for being slow.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// What a devnet writes to stdout.
+const SAID: &str = "devnet.txt";
+
 /// A home of a test's own.
 pub struct Home {
     folder: tempfile::TempDir,
@@ -135,7 +138,7 @@ impl Home {
             .env("LOTA_HOME", self.path())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(self.place(SAID)).expect("a file"))
             .stderr(Stdio::piped());
         command
     }
@@ -148,6 +151,21 @@ pub struct Devnet<'a> {
 }
 
 impl Devnet<'_> {
+    /// The line that begins like this, of what it says about itself.
+    pub fn said(&self, beginning: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(self.home.place(SAID)).expect("a text");
+            // The last line is there: so is this one, and whole.
+            if text.contains("Ctrl-C ends it") {
+                let line = text.lines().find(|line| line.starts_with(beginning));
+                return line.unwrap_or_else(|| panic!("no line begins with {beginning:?} in\n{text}")).to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "the devnet does not say where it is: {text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Tells it to end, and waits until it has; it must end well.
     pub fn end(mut self) {
         let mut child = self.child.take().expect("running");

@@ -9,11 +9,11 @@ import {Json} from "./Json.sol";
 /// when it is settled, and the market hands the answer to {onJobResult}. When the job fails, {onJobFailed} notes why, and
 /// who asked gets the money back with {withdraw}.
 ///
-/// @dev The job's spec is JSON (docs/spec.md): the deployer gives what stands before and behind the question, which is
-/// escaped into a string. For the program at CID `bafy...`, which gets the question as its argument and prints the answer:
+/// @dev The job's spec is JSON (docs/spec.md): the deployer gives what stands before and behind the question, which becomes a
+/// JSON string. For the program at CID `bafy...`, which gets the question as its argument and prints the answer:
 ///
-///     head: {"version":1,"engine":{"type":"wasm","module":"bafy..."},"args":["
-///     tail: "],"limits":{"fuel":1000000000,"memory":67108864,"output":65536,"entries":10,"wall":60}}
+///     head: {"version":1,"engine":{"type":"wasm","module":"bafy..."},"args":[
+///     tail: ],"limits":{"fuel":1000000000,"memory":67108864,"output":65536,"entries":10,"wall":60}}
 ///
 /// The price is fixed (minPrice = maxPrice), so this contract knows to the attoFIL whose money is whose. It trusts the
 /// terms' arbiter, or, without one, the provider.
@@ -76,7 +76,7 @@ contract AskComputer is ILotaClient {
     /// @notice Asks; the value sent (whole gwei) is the price.
     /// @return jobId under which the answer will be found
     function ask(string calldata question) external payable returns (bytes32 jobId) {
-        bytes memory spec = bytes(string.concat(head, Json.escape(question), tail));
+        bytes memory spec = bytes(string.concat(head, '"', Json.escape(question), '"', tail));
         jobId = MARKET.open{value: msg.value}(_terms(sha256(spec), msg.value), spec);
         _questions[jobId].asker = msg.sender;
         _questions[jobId].state = State.Asked;

@@ -20,9 +20,9 @@ contract JsonCaller {
 
 contract AskComputerTest is MarketTest {
     string private constant HEAD =
-        '{"version":1,"engine":{"type":"wasm","module":"bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"},"args":["';
+        '{"version":1,"engine":{"type":"wasm","module":"bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"},"args":[';
     string private constant TAIL =
-        '"],"limits":{"fuel":1000000000,"memory":67108864,"output":65536,"entries":10,"wall":60}}';
+        '],"limits":{"fuel":1000000000,"memory":67108864,"output":65536,"entries":10,"wall":60}}';
 
     AskComputer private computer;
     JsonCaller private json;
@@ -76,7 +76,7 @@ contract AskComputerTest is MarketTest {
 
     function test_AQuestionIsAnswered() external {
         (ILotaMarket.Terms memory terms, string memory spec) = _ask("what is 6 x 7?");
-        assertEq(spec, string.concat(HEAD, "what is 6 x 7?", TAIL));
+        assertEq(spec, string.concat(HEAD, '"what is 6 x 7?"', TAIL));
         assertEq(terms.spec, sha256(bytes(spec)));
         assertEq(terms.client, address(computer));
         _settled(terms, _run(terms, "42"));

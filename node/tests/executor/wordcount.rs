@@ -35,10 +35,18 @@ fn options_choose_what_is_written() {
 }
 
 #[test]
+fn one_word_is_found_and_nothing_else_printed() {
+    for (args, answer) in [(["--find", "FISCH"], "2\n"), (["--find", "whale"], "0\n")] {
+        let Some(case) = wordcount(args) else { return };
+        assert_eq!(text(&counts(case).0, "stdout"), answer);
+    }
+}
+
+#[test]
 fn bad_arguments_are_explained() {
     for (args, message) in [
         (["--top", "many"], "wordcount: --top needs a number, not \"many\""),
-        (["--top=1", "--min-length"], "wordcount: --min-length needs a number"),
+        (["--top=1", "--min-length"], "wordcount: --min-length needs a value"),
         (["--bottom", "1"], "wordcount: unknown argument \"--bottom\""),
     ] {
         let Some(case) = wordcount(args) else { return };

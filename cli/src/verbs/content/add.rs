@@ -8,7 +8,7 @@ use super::upload::{self, Keep, Links};
 use crate::{
     arguments::Format,
     context::Context,
-    terminal::{self, Progress},
+    terminal::{self, Progress, file_count},
     units::ByteSize,
 };
 
@@ -47,7 +47,7 @@ impl Add {
         }
         terminal::print(&format!("{}\n", added.cid))?;
         if !self.only_cid {
-            terminal::tell(&format!("Added {} in {} files and folders.", ByteSize(added.size), added.entries));
+            terminal::tell(&format!("Added {}: {}.", ByteSize(added.size), file_count(added.entries)));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{name::Name, save};
 use crate::{
     api::Part,
     context::Context,
-    terminal::{self, streams::copy_to_stdout},
+    terminal::{self, file_count, streams::copy_to_stdout},
     units::ByteSize,
 };
 
@@ -40,7 +40,7 @@ impl Get {
         save::check_free(&destination)?;
         let saved = save::content(&context.api()?, &self.content.cid, &self.content.segments(), &destination).await?;
         terminal::print(&format!("{}\n", destination.display()))?;
-        terminal::tell(&format!("Saved {} in {} files and folders.", ByteSize(saved.bytes), saved.entries));
+        terminal::tell(&format!("Saved {}: {}.", ByteSize(saved.bytes), file_count(saved.entries)));
         Ok(())
     }
 }

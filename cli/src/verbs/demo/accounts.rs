@@ -46,17 +46,17 @@ pub(super) struct Change {
 pub(super) async fn account(cast: &Cast, jobs: &[Job], before: &Wealth, after: &Wealth) -> anyhow::Result<Money> {
     let paid = cast.venue.gas(before, after).await?;
     let accounts: Vec<Change> = cast
-        .people
-        .iter()
+        .holders()
+        .into_iter()
         .zip(before.accounts.iter().zip(&after.accounts))
-        .map(|(person, (&before, &after))| {
-            let address = person.account.address();
-            let (earned, spent) = flows(jobs, address);
+        .filter_map(|(holder, amounts)| Some((*holder.addresses.first()?, holder, amounts)))
+        .map(|(address, holder, (&before, &after))| {
+            let (earned, spent) = flows(jobs, &holder.addresses);
             let gas = paid.get(&address).copied().unwrap_or_default();
             let explained =
                 before.checked_add(earned).and_then(|sum| sum.checked_sub(spent)).and_then(|sum| sum.checked_sub(gas))
                     == Some(after);
-            Change { name: person.name, address, before, after, earned, spent, gas, explained }
+            Change { name: holder.name, address, before, after, earned, spent, gas, explained }
         })
         .collect();
     let (held, burned) = (after.held, after.burned);
@@ -72,15 +72,15 @@ pub(super) async fn account(cast: &Cast, jobs: &[Job], before: &Wealth, after: &
 }
 
 /// What the jobs brought a party, and what they cost it.
-fn flows(jobs: &[Job], party: Address) -> (AttoFil, AttoFil) {
+fn flows(jobs: &[Job], party: &[Address]) -> (AttoFil, AttoFil) {
     let (mut earned, mut spent) = (Vec::new(), Vec::new());
     for job in jobs {
         let (summary, money) = (&job.detail.summary, &job.detail.money);
-        if summary.client == party {
+        if party.contains(&summary.client) {
             spent.push(money.paid_to_provider);
             earned.push(money.compensation);
         }
-        if summary.provider == Some(party) {
+        if summary.provider.is_some_and(|provider| party.contains(&provider)) {
             earned.push(money.paid_to_provider);
             if summary.status == Status::Slashed {
                 spent.push(job.detail.terms.collateral);

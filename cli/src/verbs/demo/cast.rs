@@ -13,6 +13,7 @@ use lota_node::{Node, NodeConfig, ProviderConfig};
 
 use crate::{
     api::Api,
+    chain::Asker,
     host::{Account, Funds, Ground, Venue, Wealth},
 };
 
@@ -29,6 +30,15 @@ const DAWDLE: u64 = 8_000;
 pub(super) struct Cast {
     pub(super) venue: Venue,
     pub(super) people: Vec<Person>,
+    /// Who asks through a contract; without a chain there are no contracts.
+    pub(super) asker: Option<Asker>,
+}
+
+/// A party in the accounts.
+pub(super) struct Holder {
+    pub(super) name: &'static str,
+    /// Its own address first, then that of its contract.
+    pub(super) addresses: Vec<Address>,
 }
 
 /// One party.
@@ -44,6 +54,9 @@ pub(super) struct Person {
 /// The clients' names.
 pub(super) const CLIENTS: [&str; 2] = ["alice", "bob"];
 
+/// Who asks through a contract.
+pub(super) const ASKER: &str = "frida";
+
 /// The providers: name, price of a job, price of 10^9 units of fuel, most memory, dawdling.
 const PROVIDERS: [(&str, u64, u64, u64, u64); 3] = [
     ("carla", 4_000_000, 100_000, 1 << 30, 0),
@@ -54,7 +67,7 @@ const PROVIDERS: [(&str, u64, u64, u64, u64); 3] = [
 impl Cast {
     /// Starts the market and all nodes in this folder.
     pub(super) async fn start(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
-        let venue = Venue::open(ground, &folder.join("market")).await?;
+        let venue = Venue::open(ground, &folder.join("market"), 0).await?;
         let wallet = if ground == Ground::Memory { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let mut people = Vec::new();
@@ -72,7 +85,8 @@ impl Cast {
             let provider = ProviderConfig { offer, dawdle_ms };
             people.push(Person::start(name, Some(provider), folder, &venue, funds).await?);
         }
-        Ok(Self { venue, people })
+        let asker = venue.asker(PrivateKeySigner::random(), GAS_MONEY).await?;
+        Ok(Self { venue, people, asker })
     }
 
     /// The party of this name.
@@ -88,10 +102,23 @@ impl Cast {
             .map_or_else(|| address.to_string(), |person| person.name.to_owned())
     }
 
-    /// What everybody has now, in the order of the cast.
+    /// Everybody with money, in the order of the accounts.
+    pub(super) fn holders(&self) -> Vec<Holder> {
+        let people =
+            self.people.iter().map(|person| Holder { name: person.name, addresses: vec![person.account.address()] });
+        let asker = self.asker.iter();
+        let asker = asker.map(|asker| Holder { name: ASKER, addresses: vec![asker.account(), asker.contract()] });
+        people.chain(asker).collect()
+    }
+
+    /// What all holders have now.
     pub(super) async fn wealth(&self) -> anyhow::Result<Wealth> {
-        let parties: Vec<Address> = self.people.iter().map(|person| person.account.address()).collect();
-        self.venue.wealth(&parties).await
+        let holders = self.holders();
+        let addresses: Vec<Address> = holders.iter().flat_map(|holder| holder.addresses.iter().copied()).collect();
+        let mut wealth = self.venue.wealth(&addresses).await?;
+        let mut amounts = std::mem::take(&mut wealth.accounts).into_iter();
+        wealth.accounts = holders.iter().map(|holder| amounts.by_ref().take(holder.addresses.len()).sum()).collect();
+        Ok(wealth)
     }
 
     /// Ends all nodes, and the market.

@@ -3,7 +3,7 @@
 use lota_market::model::{Reason, Status};
 use serde::Serialize;
 
-use super::{accounts::Money, output::Output, plan::Job};
+use super::{accounts::Money, output::Output, plan::Job, question::Asked};
 
 /// Something that must be true.
 #[derive(Clone, Debug, Serialize)]
@@ -15,7 +15,7 @@ pub(super) struct Check {
 }
 
 /// All checks.
-pub(super) fn all(jobs: &[Job], outputs: &[Option<Output>], money: &Money) -> Vec<Check> {
+pub(super) fn all(jobs: &[Job], outputs: &[Option<Output>], asked: Option<&Asked>, money: &Money) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut check = |what: String, ok: bool| checks.push(Check { what, ok });
     for (job, output) in jobs.iter().zip(outputs) {
@@ -32,12 +32,20 @@ pub(super) fn all(jobs: &[Job], outputs: &[Option<Output>], money: &Money) -> Ve
             );
             continue;
         };
-        check(
-            format!("{name} was settled by the client's acceptance"),
-            summary.status == Status::Settled && summary.reason == Reason::Accepted,
-        );
+        if expected.answer.is_some() {
+            // A contract looks at nothing and accepts nothing.
+            check(
+                format!("{name} was settled after the time for review"),
+                summary.status == Status::Settled && summary.reason == Reason::Unchallenged,
+            );
+        } else {
+            check(
+                format!("{name} was settled by the client's acceptance"),
+                summary.status == Status::Settled && summary.reason == Reason::Accepted,
+            );
+            check(format!("{name} has an output that the client fetched and verified"), summary.output_verified);
+        }
         check(format!("{name} ended with exit code 0"), summary.exit_code == Some(0));
-        check(format!("{name} has an output that the client fetched and verified"), summary.output_verified);
         check(
             format!("{name} has an output that its provider serves, every block of which matches its CID"),
             output.as_ref().is_some_and(|output| Some(&output.cid) == summary.output.as_ref()),
@@ -45,10 +53,18 @@ pub(super) fn all(jobs: &[Job], outputs: &[Option<Output>], money: &Money) -> Ve
         check(
             format!("{name} counted the words as the demo did"),
             output.as_ref().is_some_and(|output| {
-                output.counts == expected.counts
-                    && output.stdout.lines().any(|line| line == format!("words\t{}", expected.words))
-                    && output.exit_code == "0"
+                let told = match &expected.answer {
+                    Some(answer) => output.stdout == *answer,
+                    None => output.stdout.lines().any(|line| line == format!("words\t{}", expected.words)),
+                };
+                output.counts == expected.counts && told && output.exit_code == "0"
             }),
+        );
+    }
+    if let Some(asked) = asked {
+        check(
+            "the market called the contract back with the answer, and the contract keeps it".to_owned(),
+            asked.answered && asked.answer == asked.expected && asked.exit_code == 0,
         );
     }
     check("all money is accounted for".to_owned(), money.accounted);

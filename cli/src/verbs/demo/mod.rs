@@ -6,6 +6,7 @@ mod checks;
 mod material;
 mod output;
 mod plan;
+mod question;
 mod report;
 mod story;
 
@@ -28,7 +29,8 @@ use report::Report;
 /// See jobs go from request to payment: a whole market for half a minute.
 ///
 /// Two people ask for jobs and three providers compete for them, in a temporary folder and on a market in this process, or on
-/// a development chain with the contract. A word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP from the
+/// a development chain with the contract, where another contract asks for a job, too, and is called back with the answer. A
+/// word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP from the
 /// providers' gateways, verified and paid for. One provider is slow and loses its stake. The demo counts the words itself,
 /// too, and accounts for all money. It ends with exit code 0 only if everything is as it should be.
 #[derive(Debug, Args)]
@@ -91,7 +93,12 @@ impl Demo {
         tell(story::parties(&cast, &before))?;
 
         progress.say("sending the program and the texts to the clients' block stores");
-        let orders = plan::orders(&cast, scratch.path(), &progress).await?;
+        let mut orders = plan::orders(&cast, scratch.path(), &progress).await?;
+        if let (Some(asker), Some(like)) = (&cast.asker, orders.get(1)) {
+            progress.say("deploying a contract, and asking it");
+            let order = question::order(&cast, asker, like).await?;
+            orders.push(order);
+        }
         tell(story::requests(&orders))?;
 
         progress.say("the jobs are on the market");
@@ -103,12 +110,16 @@ impl Demo {
         for job in &jobs {
             outputs.push(output::fetch(job, scratch.path()).await?);
         }
+        let asked = match &cast.asker {
+            Some(asker) => Some(question::asked(asker, &jobs).await?),
+            None => None,
+        };
         let after = cast.wealth().await?;
         let money = accounts::account(&cast, &jobs, &before, &after).await?;
-        let checks = checks::all(&jobs, &outputs, &money);
-        tell(story::outputs(&jobs, &outputs))?;
+        let checks = checks::all(&jobs, &outputs, asked.as_ref(), &money);
+        tell(story::outputs(&jobs, &outputs, asked.as_ref()))?;
         tell(story::money(&money))?;
-        let report = Report::new(&cast, jobs, outputs, money, checks, begun.elapsed());
+        let report = Report::new(&cast, jobs, outputs, asked, money, checks, begun.elapsed());
         tell(story::end(&report))?;
         progress.say("ending");
         cast.end().await?;

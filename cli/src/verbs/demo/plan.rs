@@ -37,6 +37,8 @@ const LARGE_PRICE: AttoFil = AttoFil::from_gwei(13_000_000);
 pub(super) struct Order {
     /// Who.
     pub(super) client: &'static str,
+    /// Whose node is asked about it.
+    pub(super) seen_by: &'static str,
     /// For what, in words.
     pub(super) what: &'static str,
     /// What is to come out of it; `None`: the provider is to fail.
@@ -56,6 +58,8 @@ pub(super) struct Expected {
     pub(super) counts: String,
     /// The line of its stdout with the number of words.
     pub(super) words: u64,
+    /// All that it writes to stdout instead, if it is asked a question.
+    pub(super) answer: Option<String>,
 }
 
 /// An order and what became of it.
@@ -154,9 +158,11 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
         let expected = Expected {
             counts: material::as_lines(&counts, wish.top.unwrap_or(usize::MAX)),
             words: counts.values().sum(),
+            answer: None,
         };
         orders.push(Order {
             client: wish.client,
+            seen_by: wish.client,
             what: wish.what,
             expected: (!wish.fails).then_some(expected),
             module,
@@ -169,7 +175,7 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
 
 /// Waits until a job has ended, or for as long as is reasonable.
 pub(super) async fn see_through(cast: &Cast, order: &Order, progress: &Progress) -> anyhow::Result<Job> {
-    let api = &cast.named(order.client)?.api;
+    let api = &cast.named(order.seen_by)?.api;
     let id = order.opened.id.to_string();
     let (Followed::Ended(detail) | Followed::TimeOver(detail)) = follow(api, &id, progress, Some(PATIENCE)).await?;
     Ok(Job {

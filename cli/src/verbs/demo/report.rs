@@ -6,7 +6,7 @@ use lota_market::{Address, AttoFil};
 use lota_node::api::types::JobDetail;
 use serde::Serialize;
 
-use super::{accounts::Money, cast::Cast, checks::Check, output::Output, plan::Job};
+use super::{accounts::Money, cast::Cast, checks::Check, output::Output, plan::Job, question::Asked};
 
 /// The demo, told to a program. Amounts are attoFIL as decimal strings.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) parties: Vec<Party>,
     /// The jobs.
     pub(super) jobs: Vec<ReportedJob>,
+    /// What a contract asked; without a chain there is none.
+    pub(super) asked: Option<Asked>,
     /// The money.
     pub(super) money: Money,
     /// What was checked.
@@ -57,6 +59,7 @@ impl Report {
         cast: &Cast,
         jobs: Vec<Job>,
         outputs: Vec<Option<Output>>,
+        asked: Option<Asked>,
         money: Money,
         checks: Vec<Check>,
         took: Duration,
@@ -86,6 +89,6 @@ impl Report {
             })
             .collect();
         let seconds = (took.as_secs_f64() * 1e3).round() / 1e3;
-        Self { ok: checks.iter().all(|check| check.ok), seconds, parties, jobs, money, checks }
+        Self { ok: checks.iter().all(|check| check.ok), seconds, parties, jobs, asked, money, checks }
     }
 }

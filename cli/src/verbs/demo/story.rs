@@ -6,9 +6,10 @@ use lota_market::{AttoFil, model::Status};
 
 use super::{
     accounts::Money,
-    cast::{Cast, Person},
+    cast::{ASKER, Cast, Person},
     output::Output,
     plan::{Job, Order},
+    question::Asked,
     report::Report,
 };
 use crate::{
@@ -33,6 +34,15 @@ pub(super) fn parties(cast: &Cast, before: &Wealth) -> String {
             short_address(person.account.address()),
             balance.to_string(),
             asks(person),
+        ]);
+    }
+    if let (Some(asker), Some(balance)) = (&cast.asker, before.accounts.get(cast.people.len())) {
+        table.row([
+            ASKER.to_owned(),
+            "has a contract".to_owned(),
+            short_address(asker.account()),
+            balance.to_string(),
+            String::new(),
         ]);
     }
     text.push_str(&table.render());
@@ -129,7 +139,7 @@ fn named(cast: &Cast, text: &str) -> String {
 }
 
 /// What came out.
-pub(super) fn outputs(jobs: &[Job], outputs: &[Option<Output>]) -> String {
+pub(super) fn outputs(jobs: &[Job], outputs: &[Option<Output>], asked: Option<&Asked>) -> String {
     let mut text = format!(
         "\n{}\n\nThe clients fetched the outputs over HTTP from the providers' gateways, checked every block against its\n\
          CID, and accepted. So did this demo just now, and it counted the words itself, too.\n",
@@ -139,26 +149,37 @@ pub(super) fn outputs(jobs: &[Job], outputs: &[Option<Output>]) -> String {
         let Some(output) = output else { continue };
         let agrees = job.expected.as_ref().is_some_and(|expected| expected.counts == output.counts);
         let verdict = if agrees { good("the same as the demo's own count") } else { bad("NOT what the demo counted") };
+        let read = bytes_of(&output.stdout).map_or_else(String::new, |bytes| format!(" in {}", ByteSize(bytes)));
         let _ = writeln!(
             text,
-            "\n  {} {}\n    {} from {}\n    {} words in {}, {verdict}",
+            "\n  {} {}\n    {} from {}\n    {} words{read}, {verdict}",
             bold(&short_id(job.detail.summary.id)),
             dim(&output.cid),
             ByteSize(output.bytes),
             output.gateway,
             Count(job.expected.as_ref().map_or(0, |expected| expected.words)),
-            ByteSize(bytes_of(&output.stdout)),
         );
         let commonest: Vec<String> =
             output.counts.lines().take(8).map(|line| printable(&line.replacen('\t', " ", 1))).collect();
         let _ = writeln!(text, "    {}", dim(&commonest.join(", ")));
     }
+    if let Some(asked) = asked {
+        let verdict =
+            if asked.answer == asked.expected { good("as the demo counted") } else { bad("NOT what the demo counted") };
+        let _ = writeln!(
+            text,
+            "\n  The contract {} was asked: how often does `{}` occur? The market called it back, and it\n  keeps the answer: {}, {verdict}.",
+            short_address(asked.contract),
+            asked.question,
+            bold(printable(asked.answer.trim_end()).as_ref()),
+        );
+    }
     text
 }
 
-/// The bytes that the program says it read.
-fn bytes_of(stdout: &str) -> u64 {
-    stdout.lines().find_map(|line| line.strip_prefix("bytes\t")?.parse().ok()).unwrap_or_default()
+/// The bytes that the program says it read, if it says so.
+fn bytes_of(stdout: &str) -> Option<u64> {
+    stdout.lines().find_map(|line| line.strip_prefix("bytes\t")?.parse().ok())
 }
 
 /// Where the money went.

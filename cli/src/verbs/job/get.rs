@@ -6,7 +6,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::cat::segments;
-use crate::{arguments::Format, context::Context, terminal, units::ByteSize, verbs::content::save};
+use crate::{
+    arguments::Format,
+    context::Context,
+    terminal::{self, file_count},
+    units::ByteSize,
+    verbs::content::save,
+};
 
 /// Save a job's output in a folder, which must not exist: `stdout`, `stderr`, `exitCode` and `outputs/`.
 #[derive(Debug, Args)]
@@ -49,7 +55,7 @@ impl Get {
             return terminal::print_json(&Saved { path, bytes: saved.bytes, entries: saved.entries });
         }
         terminal::print(&format!("{}\n", path.display()))?;
-        terminal::tell(&format!("Saved {} in {} files and folders.", ByteSize(saved.bytes), saved.entries));
+        terminal::tell(&format!("Saved {}: {}.", ByteSize(saved.bytes), file_count(saved.entries)));
         Ok(())
     }
 }

@@ -1,0 +1,149 @@
+//! The pulse of a development chain: blocks while deals wait for time to pass, though nobody sends anything.
+//!
+//! The market's time is that of blocks. A chain of one's own that mines only for transactions would never reach a deadline;
+//! one that mines every second grows for ever while nobody uses it.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use alloy::rpc::types::Log;
+use lota_bridge::evm::bindings;
+use lota_market::{
+    Address, Time, U256,
+    agent::JobView,
+    model::{Event, JobId, Status},
+};
+use serde_json::{Value, json};
+
+use super::{ChainError, Endpoint};
+
+/// Between looks at the chain.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between blocks while time matters.
+const QUICK: Duration = Duration::from_secs(1);
+/// Between blocks otherwise.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long after the last event time still matters: nodes try again what failed.
+const AFTERGLOW: u64 = 120;
+/// How long after a deal's deadline somebody may still wait for a block, in seconds.
+const GRACE: u64 = 10;
+
+/// What is known of the deals whose deadlines are to come.
+#[derive(Debug, Default)]
+struct Pulse {
+    deals: HashMap<JobId, JobView>,
+    last_event: Time,
+}
+
+impl Pulse {
+    fn take(&mut self, event: &Event, time: Time) {
+        self.last_event = self.last_event.max(time);
+        if let Event::JobOpened { job, terms, spec: _ } = event {
+            let view = JobView::new(*job, terms.clone(), lota_market::Bytes::new(), Status::Open, time);
+            self.deals.insert(*job, view);
+        } else if let Some(job) = event.job()
+            && let Some(view) = self.deals.get_mut(&job)
+        {
+            view.apply(event, time);
+        }
+    }
+
+    /// How long after the last block the next one is due.
+    fn due(&mut self, now: Time) -> Duration {
+        self.deals.retain(|_, deal| deal.deadline().is_some_and(|deadline| deadline.after(GRACE) >= now));
+        if self.deals.is_empty() && now.since(self.last_event) > AFTERGLOW { IDLE } else { QUICK }
+    }
+}
+
+/// Mines blocks for the market at `contract` as long as it is not dropped.
+pub(super) async fn keep(endpoint: Endpoint, contract: Address, first_block: u64) {
+    let (mut pulse, mut next, mut newest) = (Pulse::default(), first_block, (0, Instant::now()));
+    loop {
+        if let Err(error) = beat(&endpoint, contract, &mut pulse, &mut next, &mut newest).await {
+            tracing::debug!(%error, "the development chain cannot be looked at");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Looks once; `next` is the first block that was not read yet, `newest` the latest one and when it was first seen.
+async fn beat(
+    endpoint: &Endpoint,
+    contract: Address,
+    pulse: &mut Pulse,
+    next: &mut u64,
+    newest: &mut (u64, Instant),
+) -> Result<(), ChainError> {
+    let head = endpoint.block("latest").await?;
+    if head.number() != newest.0 {
+        *newest = (head.number(), Instant::now());
+    }
+    if *next <= head.number() {
+        let range =
+            json!([{ "address": contract, "fromBlock": U256::from(*next), "toBlock": U256::from(head.number()) }]);
+        for log in endpoint.call::<Vec<Log>>("eth_getLogs", range).await? {
+            if let Ok(event) = bindings::event(log.data()) {
+                pulse.take(&event, log.block_timestamp.map_or_else(|| head.time(), Time));
+            }
+        }
+        *next = head.number() + 1;
+    }
+    // Time passes on the clock, also without blocks.
+    let now = head.time().after(newest.1.elapsed().as_secs());
+    if newest.1.elapsed() >= pulse.due(now) {
+        endpoint.call::<Value>("evm_mine", json!([])).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_market::{
+        AttoFil, B256,
+        model::{Reason, Terms},
+    };
+
+    use super::*;
+
+    fn opened(job: u8) -> Event {
+        let terms = Terms {
+            client: Address::repeat_byte(1),
+            salt: U256::ZERO,
+            spec: B256::ZERO,
+            spec_codec: 0x55,
+            min_price: AttoFil::ZERO,
+            max_price: AttoFil::ZERO,
+            ramp_start: Time(1000),
+            ramp_period: 1,
+            lock_by: Time(5000),
+            run_for: 60,
+            review_for: 60,
+            rule_for: 0,
+            collateral: AttoFil::ZERO,
+            matcher: Address::ZERO,
+            arbiter: Address::ZERO,
+            callback_gas: 0,
+        };
+        Event::JobOpened { job: JobId(B256::repeat_byte(job)), terms, spec: lota_market::Bytes::new() }
+    }
+
+    #[test]
+    fn blocks_come_quickly_while_a_deadline_is_to_come_and_seldom_otherwise() {
+        let mut pulse = Pulse::default();
+        assert_eq!(pulse.due(Time(1000)), IDLE, "nothing ever happened");
+        pulse.take(&opened(1), Time(1000));
+        pulse.take(&opened(2), Time(1000));
+        assert_eq!(pulse.due(Time(4000)), QUICK, "they can still be locked");
+        let (job, account) = (JobId(B256::repeat_byte(1)), Address::repeat_byte(1));
+        pulse.take(&Event::JobCancelled { job, reason: Reason::Withdrawn }, Time(4000));
+        assert_eq!(pulse.due(Time(5010)), QUICK, "the other one may be expired now");
+        assert_eq!(pulse.due(Time(5011)), IDLE, "and if nobody does, that is that");
+        assert!(pulse.deals.is_empty());
+        let event = Event::Deposited { account, amount: AttoFil(1) };
+        pulse.take(&event, Time(6000));
+        assert_eq!(pulse.due(Time(6120)), QUICK, "something has just happened");
+        assert_eq!(pulse.due(Time(6121)), IDLE);
+    }
+}

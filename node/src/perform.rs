@@ -104,6 +104,9 @@ impl Performer {
 
     async fn fetch_spec(&self, job: &Job) -> Result<Outcome, Failure> {
         let terms = &job.view.terms;
+        if let Some(published) = self.shared.store.spec(terms.spec).await.map_err(temporary)? {
+            return Ok(Outcome::Spec(published));
+        }
         let codec = spec_codec(terms.spec_codec)?;
         let cid = lota_content::cid_from_digest(codec.0, terms.spec.0);
         self.shared.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, Some(&spec_pin(job.id()))).await?;

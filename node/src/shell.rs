@@ -7,7 +7,7 @@ use lota_bridge::{Cursor, TransportError, Update};
 use lota_market::{
     Time,
     agent::{Agent, Effect, Failure, Input, Outcome, Request, Step},
-    model::JobId,
+    model::{Event, JobId},
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -210,6 +210,9 @@ impl Shell {
                 batch.add_event(&cursor, time, &event).await?;
                 if let Some(job) = event.job() {
                     self.know(job, batch, effects).await?;
+                }
+                if let Event::SpecPublished { data, .. } = &event {
+                    batch.add_spec(&cursor, data).await?;
                 }
                 observe::event(&self.shared.config.name, &event);
                 effects.extend(self.agent.handle(Input::Event { time, event }, self.now));

@@ -7,6 +7,7 @@
 mod batch;
 mod job_list;
 mod journal;
+mod specs;
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-use lota_bridge::Transport as _;
+use lota_bridge::{Transport as _, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
     agent::EffectKey,
@@ -45,8 +45,17 @@ async fn a_job_goes_from_request_to_payment_and_its_output_comes_back() {
     assert_eq!(chain.snapshot().escrowed().0 + chain.snapshot().collateral().0, 0);
 }
 
+/// How a spec comes to the market.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spec {
+    /// With the job.
+    Along,
+    /// Before it.
+    Published,
+}
+
 /// What a contract does that asks for a job: it opens it with a spec in JSON, and has neither node nor gateway.
-async fn open_like_a_contract(chain: &lota_bridge::memory::Chain, spec: &str) -> JobId {
+async fn open_like_a_contract(chain: &Chain, spec: &str, way: Spec) -> JobId {
     let contract = chain.connect(world::key(9));
     let now = contract.head().await.expect("the chain has a head").time;
     let terms = Terms {
@@ -67,18 +76,33 @@ async fn open_like_a_contract(chain: &lota_bridge::memory::Chain, spec: &str) ->
         arbiter: Address::ZERO,
         callback_gas: 0,
     };
-    let open = Command::Open { terms: terms.clone(), spec: Bytes::copy_from_slice(spec.as_bytes()) };
+    let spec = Bytes::copy_from_slice(spec.as_bytes());
+    let along = match way {
+        Spec::Along => spec,
+        Spec::Published => {
+            let publish = Command::PublishSpec { spec };
+            contract.submit(&EffectKey::named("publish"), &publish, AttoFil::ZERO).await.expect("it is published");
+            Bytes::new()
+        }
+    };
+    let open = Command::Open { terms: terms.clone(), spec: along };
     contract.submit(&EffectKey::named("ask"), &open, terms.max_price).await.expect("the job is opened");
     contract.job_id(&terms)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_a_gateway_is_served_from_whoever_holds_its_program() {
+    for way in [Spec::Along, Spec::Published] {
+        serve_a_client_without_a_gateway(way).await;
+    }
+}
+
+async fn serve_a_client_without_a_gateway(way: Spec) {
     let (home, chain) = (home(), chain(None));
     let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
     let developer = Party::start(&chain, 1, world::config("developer", home.path())).await;
     let module = developer.add(&programs::says("42\n", 0)).await;
-    let job = open_like_a_contract(&chain, &spec(&module).to_string()).await;
+    let job = open_like_a_contract(&chain, &spec(&module).to_string(), way).await;
     let detail = developer.wait_for(job).await;
     assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
     assert_eq!(detail.summary.reason, Reason::Unchallenged, "nobody accepts for a contract");

@@ -192,3 +192,23 @@ async fn a_file_that_is_no_database_is_refused() {
     assert!(error.to_string().contains("node.db"), "{error}");
     assert!(std::fs::read(&path).expect("still there").starts_with(b"this is no database"));
 }
+
+#[tokio::test]
+async fn published_specs_are_found_by_their_digest_and_the_oldest_go_when_there_are_too_many() {
+    let (_folder, store) = store().await;
+    let most = u64::from(specs::MAX_SPECS);
+    let spec = |number: u64| Bytes::from(number.to_string().into_bytes());
+    let digest = |number: u64| B256::from(lota_content::sha2_256(number.to_string().as_bytes()));
+    let mut batch = store.begin().await.expect("begins");
+    for number in 0..most {
+        batch.add_spec(&cursor(number, 0), &spec(number)).await.expect("added");
+    }
+    // Published once more, so it is among the latest.
+    batch.add_spec(&cursor(most, 0), &spec(0)).await.expect("added");
+    batch.add_spec(&cursor(most, 1), &spec(most)).await.expect("added");
+    batch.commit().await.expect("committed");
+    for (number, there) in [(0, true), (1, false), (2, true), (most, true), (most + 1, false)] {
+        let found = store.spec(digest(number)).await.expect("read");
+        assert_eq!(found, there.then(|| spec(number)), "{number}");
+    }
+}

@@ -90,8 +90,8 @@ pub(crate) mod defaults {
 
     /// Highest price: 0.1 FIL.
     pub(crate) const MAX_PRICE: AttoFil = AttoFil(100_000_000_000_000_000);
-    /// How long the price rises, in seconds.
-    pub(crate) const RAMP_PERIOD: u64 = 10;
+    /// How long the price rises, in seconds: slowly, since whoever asks for less than a second's rise gets that rise on top.
+    pub(crate) const RAMP_PERIOD: u64 = 60;
     /// How long the job may be locked, in seconds.
     pub(crate) const LOCK_FOR: u64 = 120;
     /// Time to run beyond the job's own wall limit, in seconds: fetching, publication, the chain.

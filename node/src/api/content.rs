@@ -9,7 +9,8 @@ use axum::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use lota_content::{
-    CarImportError, CarImportOptions, Cid, DagScope, DirEntry, Entry, EntryKind, ReadError, car_import, car_stream,
+    CarImportError, CarImportOptions, Cid, DagScope, DirEntry, Entry, EntryKind, ReadError, StoreError, car_import,
+    car_stream,
 };
 use lota_market::{Address, agent::Step};
 use serde::Deserialize;
@@ -57,6 +58,16 @@ fn added_pin(cid: &Cid) -> String {
     format!("added/{cid}")
 }
 
+/// Does what waits for the disk where it holds nobody up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failed> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(error) => Err(Failed::internal(&error)),
+    }
+}
+
 /// Takes a CAR, and pins its roots if that is wanted.
 pub(super) async fn store(
     State(api): State<Api>,
@@ -72,9 +83,8 @@ pub(super) async fn store(
         error => Failed::invalid(format!("the CAR cannot be taken: {error}")),
     })?;
     if query.pin {
-        for root in &imported.roots {
-            store.pin(root, &added_pin(root))?;
-        }
+        let (store, roots) = (store.clone(), imported.roots.clone());
+        blocking(move || roots.iter().try_for_each(|root| store.pin(root, &added_pin(root)).map(drop))).await?;
     }
     drop(guard);
     let roots = imported.roots.iter().map(ToString::to_string).collect();
@@ -84,7 +94,8 @@ pub(super) async fn store(
 /// Lets go of content that was added: it goes when its room is needed.
 pub(super) async fn forget(State(api): State<Api>, Path(cid): Path<String>) -> Result<StatusCode, Failed> {
     let cid = lota_content::parse_cid(&cid).map_err(|error| Failed::invalid(error.to_string()))?;
-    match api.shared.content.unpin(&added_pin(&cid))? {
+    let (store, pin) = (api.shared.content.clone(), added_pin(&cid));
+    match blocking(move || store.unpin(&pin)).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
         None => Err(Failed::not_found(format!("{cid} was not added here, or was let go of before"))),
     }

@@ -102,7 +102,10 @@ async fn a_journal_in_memory_is_a_journal() {
 #[cfg(not(feature = "anvil"))]
 #[test]
 fn the_suites_on_a_chain_are_skipped() {
-    eprintln!(
+    use std::io::Write as _;
+    // Not with `eprintln!`, which says nothing when a test passes.
+    let _ = writeln!(
+        std::io::stderr(),
         "skipped: the suites on a chain need anvil; scripts/test installs it and runs them (feature lota-bridge/anvil)"
     );
 }

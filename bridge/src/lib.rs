@@ -19,5 +19,5 @@ pub mod transport;
 pub use alloy::signers::local::PrivateKeySigner;
 pub use journal::{Journal, JournalError};
 pub use transport::{
-    Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, Update, UpdateStream,
+    Cursor, Head, Landed, MarketRef, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update, UpdateStream,
 };

@@ -271,6 +271,15 @@ impl SubmitError {
     }
 }
 
+/// What must stay in an account outside the market when a command is sent: gas that is certain to be needed later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserve {
+    /// Jobs that the account has locked, or is about to, and whose results it has yet to submit and to settle.
+    pub jobs: u32,
+    /// Gas that their clients' callbacks may use, all together.
+    pub callback_gas: u64,
+}
+
 /// The most bytes of one encoded command.
 pub const MAX_COMMAND: usize = 1 << 20;
 /// How deep multicalls may be nested in each other.
@@ -313,6 +322,22 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// See [`SubmitError`]. After a rejection the key may be tried again.
     async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError>;
+
+    /// [`submit`](Self::submit) if the account could afterwards still pay for what is reserved. Where commands cost nothing, it
+    /// always can. A command that was sent before is not held up.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; [`SubmitError::Unaffordable`] names what is needed with the reserve.
+    async fn submit_with_reserve(
+        &self,
+        key: &EffectKey,
+        command: &Command,
+        value: AttoFil,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        let _ = reserve;
+        self.submit(key, command, value).await
+    }
 
     /// The newest block, however deep.
     ///

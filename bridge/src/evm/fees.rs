@@ -10,10 +10,11 @@ use lota_market::{
 };
 
 use super::{
+    bindings::Deployment,
     rpc::{Rpc, Trouble},
     shared::Shared,
 };
-use crate::{PrivateKeySigner, journal::Attempt};
+use crate::{PrivateKeySigner, journal::Attempt, transport::Reserve};
 
 /// The most clients of a batch that are looked up; of more, some are taken to be wallets.
 const MAX_CLIENTS: usize = 16;
@@ -121,6 +122,21 @@ pub(super) async fn limit(shared: &Shared, command: &Command, estimate: u64) -> 
     Ok(with_margin(estimate).saturating_add(promised.unwrap_or_default()))
 }
 
+/// How much gas a job may still take after its lock, in locks: a result of the greatest size and a settlement take two and a
+/// half (`contracts/snapshots`).
+const LOCKS_AFTER_LOCK: u128 = 3;
+
+/// The gas that is reserved, where the lock of a job may use `lock`.
+pub(super) fn reserved(deployment: &Deployment, reserve: Reserve, lock: u64) -> u128 {
+    let jobs = u128::from(reserve.jobs);
+    let commands = jobs * LOCKS_AFTER_LOCK * u128::from(lock);
+    if reserve.callback_gas == 0 {
+        return commands;
+    }
+    let callbacks = u128::from(reserve.callback_gas).saturating_add(u128::from(reserve.callback_gas) / 63);
+    commands.saturating_add(callbacks).saturating_add(jobs * (u128::from(deployment.callback_reserve) + 1))
+}
+
 /// A transaction that is to be signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Draft {
@@ -199,6 +215,20 @@ mod tests {
         assert_eq!(*envelope.tx_hash(), attempt.hash);
         assert_eq!(draft().cost(100), AttoFil(100_000_005));
         assert_eq!(Draft::of(&Attempt { raw: Bytes::new(), ..attempt }), None);
+    }
+
+    #[test]
+    fn what_is_reserved_covers_results_settlements_and_callbacks() {
+        let settings = lota_market::model::Settings { min_window: 1, max_callback_gas: 5_000_000 };
+        let deployment = Deployment { settings, callback_reserve: 20_000, signature_gas: 200_000 };
+        assert_eq!(reserved(&deployment, Reserve::default(), 50_000), 0);
+        // Of docs/contracts.md: lock, submitResult with 1024 bytes, settle; with the margin that locks are sent with.
+        let lock = with_margin(42_938);
+        assert!(reserved(&deployment, Reserve { jobs: 1, callback_gas: 0 }, lock) > 72_880 + 40_547);
+        let called_back = reserved(&deployment, Reserve { jobs: 2, callback_gas: 700_000 }, lock);
+        assert!(called_back > 2 * (72_880 + 40_547) + u128::from(to_pass_on(700_000, 20_000)), "{called_back}");
+        let most = Reserve { jobs: u32::MAX, callback_gas: u64::MAX };
+        assert!(reserved(&deployment, most, u64::MAX) > u128::from(u64::MAX));
     }
 
     #[test]

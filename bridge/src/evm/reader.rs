@@ -97,6 +97,13 @@ fn is_too_much(refusal: &Refusal) -> bool {
     refusal.code == 413 || WORDS.iter().any(|word| text.contains(word))
 }
 
+/// Whether a refusal means that this node does not have the range's end yet: another one answered for the newest block.
+fn is_ahead(refusal: &Refusal) -> bool {
+    const WORDS: [&str; 5] = ["beyond", "future", "ahead of", "unknown block", "header not found"];
+    let text = refusal.message.to_ascii_lowercase();
+    WORDS.iter().any(|word| text.contains(word))
+}
+
 impl Reader {
     fn new(shared: Arc<Shared>, from: Option<Cursor>) -> Self {
         let next = from.map_or(shared.config.first_block, |from| from.block);
@@ -138,6 +145,8 @@ impl Reader {
                     continue;
                 }
                 Err(Stop::Trouble(trouble)) => {
+                    // Whoever is told of the trouble is to be told of its end.
+                    self.announced = None;
                     let asked = if let Trouble::Down(_, asked) = &trouble { *asked } else { None };
                     self.failures = self.failures.saturating_add(1);
                     self.pause = Some(self.shared.pause_after(self.failures, asked));
@@ -152,12 +161,8 @@ impl Reader {
 
     /// Reads some more into the queue, or finds that there is nothing and sets a pause.
     async fn step(&mut self) -> Result<(), Stop> {
-        if self.failures > 0 {
-            // Whoever answers again may be somebody else.
-            self.shared.check_chain().await?;
-        }
         self.load().await?;
-        let latest = self.shared.rpc.named_block("latest").await?;
+        let latest = self.shared.latest().await?;
         let settled = self.shared.settled(&latest).await?;
         if let Some(anchor) = self.anchor().filter(|anchor| anchor.block > latest.number()) {
             return self.shorter(&latest, anchor).await;
@@ -171,6 +176,10 @@ impl Reader {
         }
         if let Some(block) = self.compare(&page, from, to)? {
             return self.back_below(block).await;
+        }
+        if page.keys().any(|block| *block >= self.next) {
+            // Before anything is believed: the logs may be another chain's.
+            self.shared.check_chain().await?;
         }
         self.take(page, to).await?;
         let reached = if to == settled.number() { Some(settled) } else { self.shared.rpc.block_at(to).await? };
@@ -241,6 +250,9 @@ impl Reader {
                 return Ok(Some((group(logs)?, from, to)));
             }
             Ok(_) => Refusal { code: 0, message: format!("{MAX_RESULTS} results or more"), data: None },
+            Err(Trouble::Refused(refusal)) if is_ahead(&refusal) => {
+                return Err(Trouble::down(format!("the node is behind: {}", refusal.message)).into());
+            }
             Err(Trouble::Refused(refusal)) if is_too_much(&refusal) => refusal,
             Err(trouble) => return Err(trouble.into()),
         };
@@ -348,6 +360,8 @@ impl Reader {
     async fn back_below(&mut self, bad: u64) -> Result<(), Stop> {
         let points = self.trail.points();
         let points = &points[..points.partition_point(|point| point.block < bad)];
+        // A balancer that switched to another chain must not undo this one.
+        self.shared.check_chain().await?;
         // Points of one fork: those that hold come first.
         let (mut low, mut high) = (0, points.len());
         while low < high {
@@ -359,6 +373,7 @@ impl Reader {
                 high = middle;
             }
         }
+        self.shared.check_chain().await?;
         let holds = low.checked_sub(1).and_then(|index| points.get(index)).copied();
         let to = holds.map(|point| Cursor { block: point.block, block_hash: point.hash, index: point.events });
         self.trail.cut(holds.map(|point| point.block));

@@ -13,7 +13,10 @@ use alloy::{
 use lota_market::{Address, B256, Bytes, U256};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, broadcast};
+use tokio::{
+    sync::{Mutex, broadcast, watch},
+    time::Instant,
+};
 
 use super::bindings::{self, Revert, View};
 use crate::transport::TransportError;
@@ -22,6 +25,10 @@ use crate::transport::TransportError;
 pub const MAX_RESULTS: usize = 10_000;
 /// The longest text of a node that is passed on.
 const MAX_TEXT: usize = 500;
+/// The longest pause that a node may ask for.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(600);
+/// Pauses up to this long are waited for within a call; during longer ones calls fail at once.
+const SHORT_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +101,17 @@ fn refusal(payload: &ErrorPayload) -> Refusal {
     }
 }
 
+/// How long a node wants to be left alone, where it says so in the data of its error (Infura's `rate.backoff_seconds`).
+fn asked_pause(payload: &ErrorPayload) -> Option<Duration> {
+    let data: Value = serde_json::from_str(payload.data.as_ref()?.get()).ok()?;
+    let seconds = data.get("rate")?.get("backoff_seconds")?.as_f64()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
 fn answered(payload: &ErrorPayload) -> Trouble {
     if payload.is_retry_err() {
-        Trouble::down(format!("the node asks for patience: {}", shortened(&payload.message)))
+        let text = format!("the node asks for patience: {}", shortened(&payload.message));
+        Trouble::Down(text, asked_pause(payload))
     } else {
         Trouble::Refused(refusal(payload))
     }
@@ -284,11 +299,13 @@ pub(super) struct Rpc {
     url: Secret,
     timeout: Duration,
     client: Mutex<Option<RpcClient>>,
+    /// Until when the node wants to be left alone.
+    quiet: watch::Sender<Option<Instant>>,
 }
 
 impl Rpc {
     pub(super) fn new(url: String, timeout: Duration) -> Self {
-        Self { url: Secret(url), timeout, client: Mutex::new(None) }
+        Self { url: Secret(url), timeout, client: Mutex::new(None), quiet: watch::Sender::new(None) }
     }
 
     /// Whether the node can wake us up.
@@ -334,7 +351,20 @@ impl Rpc {
         }
     }
 
+    /// Waits as long as the node asked for, if that is not long.
+    async fn leave_alone(&self) -> Result<(), Trouble> {
+        let until = *self.quiet.borrow();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if left > SHORT_PAUSE {
+            let text = format!("the node asked to be left alone for {} s more", left.as_secs());
+            return Err(Trouble::Down(text, Some(left)));
+        }
+        tokio::time::sleep(left).await;
+        Ok(())
+    }
+
     async fn request<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, Trouble> {
+        self.leave_alone().await?;
         let client = self.client().await?;
         let call = client.request(Cow::Borrowed(method), params);
         match tokio::time::timeout(self.timeout, call).await {
@@ -342,7 +372,11 @@ impl Rpc {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 self.lost(&error).await;
-                Err(self.trouble(error))
+                let trouble = self.trouble(error);
+                if let Trouble::Down(_, Some(asked)) = &trouble {
+                    self.quiet.send_replace(Some(Instant::now() + (*asked).min(LONGEST_ASKED)));
+                }
+                Err(trouble)
             }
         }
     }
@@ -410,6 +444,12 @@ impl Rpc {
     /// The contract's logs in one block, in order.
     pub(super) async fn logs_of(&self, contract: Address, block_hash: B256) -> Result<Vec<Log>, Trouble> {
         self.filtered(json!({ "address": contract, "blockHash": block_hash })).await
+    }
+
+    /// Whether the node knows a transaction: in its pool, or in a block.
+    pub(super) async fn knows(&self, transaction: B256) -> Result<bool, Trouble> {
+        let found: Option<serde::de::IgnoredAny> = self.request("eth_getTransactionByHash", (transaction,)).await?;
+        Ok(found.is_some())
     }
 
     pub(super) async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, Trouble> {
@@ -524,7 +564,12 @@ mod tests {
         }
         assert!(matches!(http_trouble(413, "", None), Trouble::Refused(_)));
         let limited = payload(r#"{"code":-32005,"message":"daily request count exceeded, request rate limited"}"#);
-        assert!(matches!(answered(&limited), Trouble::Down(..)));
+        assert!(matches!(answered(&limited), Trouble::Down(_, None)));
+        let limited = payload(
+            r#"{"code":-32005,"message":"project rate limit exceeded","data":{"rate":{"backoff_seconds":2.5,"current_rps":13}}}"#,
+        );
+        assert!(matches!(answered(&limited), Trouble::Down(_, Some(pause)) if pause == Duration::from_millis(2_500)));
+        assert!(matches!(answered(&payload(r#"{"code":429,"message":"slow down"}"#)), Trouble::Down(..)));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     JournalError, PrivateKeySigner,
     journal::{Account, MAX_PAGE, Outcome, Sending},
-    transport::{Cursor, Landed, SubmitError, TransportError},
+    transport::{Cursor, Landed, Reserve, SubmitError, TransportError},
 };
 
 /// The most submissions that wait for their turn.
@@ -40,6 +40,7 @@ pub(super) struct Request {
     pub key: EffectKey,
     pub command: Command,
     pub value: AttoFil,
+    pub reserve: Reserve,
     pub reply: oneshot::Sender<Result<Landed, SubmitError>>,
 }
 
@@ -60,7 +61,13 @@ struct Watched {
     sent: Option<Instant>,
     /// How often it was missing although its nonce is used.
     missing: u32,
+    /// Since when it is missing that often.
+    missing_since: Option<Instant>,
+    /// Since when the node knows nothing of its landing any more.
+    unseen_since: Option<Instant>,
     refusals: u32,
+    /// The account could not pay for it.
+    poor: bool,
     /// The node wants a higher fee.
     cheap: bool,
 }
@@ -68,7 +75,18 @@ struct Watched {
 impl Watched {
     fn new(sending: Sending) -> Self {
         let made = Instant::now();
-        Self { sending, waiting: Vec::new(), made, sent: None, missing: 0, refusals: 0, cheap: false }
+        Self {
+            sending,
+            waiting: Vec::new(),
+            made,
+            sent: None,
+            missing: 0,
+            missing_since: None,
+            unseen_since: None,
+            refusals: 0,
+            poor: false,
+            cheap: false,
+        }
     }
 
     fn answer(&mut self, answer: &Result<Landed, SubmitError>) {
@@ -169,7 +187,11 @@ impl Sender {
                 () = self.shared.pause(&mut self.wakes, pause), if busy => {
                     self.wakes.mark_unchanged();
                     match self.look().await {
-                        Ok(()) => self.failures = 0,
+                        Ok(()) if self.failures > 0 => {
+                            self.failures = 0;
+                            tracing::info!(account = %self.account.address, "transactions are watched again");
+                        }
+                        Ok(()) => {}
                         Err(error) => self.failed(&error),
                     }
                 }
@@ -227,7 +249,10 @@ impl Sender {
             return Err(Trouble::down(format!("{MAX_WATCHED} transactions are on their way; wait for some")).into());
         }
         let rpc = &self.shared.rpc;
-        let wallet = AttoFil(rpc.balance(call.from).await?.saturating_to());
+        // What is signed is made of what the node says now, so it must be the right chain's.
+        let (chain, wallet) = tokio::join!(self.shared.check_chain(), rpc.balance(call.from));
+        chain?;
+        let wallet = AttoFil(wallet?.saturating_to());
         if wallet < request.value {
             return Err(SubmitError::Unaffordable { account: call.from, wallet, needed: request.value });
         }
@@ -247,7 +272,9 @@ impl Sender {
             value: call.value,
             data: call.data,
         };
-        let needed = AttoFil(self.committed().saturating_add(draft.cost(price.max_fee).0));
+        let reserved = fees::reserved(&self.shared.deployment, request.reserve, gas).saturating_mul(price.max_fee);
+        let needed = self.committed().saturating_add(draft.cost(price.max_fee).0).saturating_add(reserved);
+        let needed = AttoFil(needed);
         if wallet < needed {
             return Err(SubmitError::Unaffordable { account: call.from, wallet, needed });
         }
@@ -308,7 +335,9 @@ impl Sender {
     /// The nonce for the next transaction: after ours, and after those that others sent with this key.
     async fn next_nonce(&mut self) -> Result<u64, SubmitError> {
         let rpc = &self.shared.rpc;
-        let used = rpc.count(self.account.address, None).await?;
+        let (chain, used) = tokio::join!(self.shared.check_chain(), rpc.count(self.account.address, None));
+        chain?;
+        let used = used?;
         let queued = rpc.pending_count(self.account.address).await?;
         let ours = self.shared.journal.next_nonce(self.account).await.map_err(storage)?.unwrap_or_default();
         if used < ours && !self.watched.contains_key(&used) {

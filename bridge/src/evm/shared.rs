@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{
     Config, Finality,
     bindings::{self, Deployment},
-    rpc::{Header, Rpc, Trouble},
+    rpc::{Header, LONGEST_ASKED, Rpc, Trouble},
 };
 use crate::{
     Journal,
@@ -20,8 +20,6 @@ use crate::{
 const MAX_NULL_ROUNDS: u64 = 64;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The longest pause that a node may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 pub(super) struct Shared {
     pub config: Config,
@@ -71,6 +69,14 @@ impl Shared {
     /// Whether the node still serves the right chain.
     pub(super) async fn check_chain(&self) -> Result<(), TransportError> {
         check_chain(&self.rpc, self.config.chain_id).await
+    }
+
+    /// The newest block, of a node that serves the right chain. A balancer may send every call somewhere else, so this is
+    /// asked whenever something new is begun.
+    pub(super) async fn latest(&self) -> Result<Header, TransportError> {
+        let (chain, latest) = tokio::join!(self.check_chain(), self.rpc.named_block("latest"));
+        chain?;
+        Ok(latest?)
     }
 
     /// The newest block that counts as settled.

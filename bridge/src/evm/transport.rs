@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
-    transport::{Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, UpdateStream},
+    transport::{
+        Cursor, Head, Landed, MarketRef, Reserve, StoredDeal, SubmitError, Transport, TransportError, UpdateStream,
+    },
 };
 
 /// A party's transport to a market on a chain. One for each key: two would give out the same nonces.
@@ -90,9 +92,19 @@ impl Transport for EvmTransport {
     }
 
     async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {
+        self.submit_with_reserve(key, command, value, Reserve::default()).await
+    }
+
+    async fn submit_with_reserve(
+        &self,
+        key: &EffectKey,
+        command: &Command,
+        value: AttoFil,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
         encoding::encode(command, value)?;
         let (reply, answer) = oneshot::channel();
-        let request = Request { key: key.clone(), command: command.clone(), value, reply };
+        let request = Request { key: key.clone(), command: command.clone(), value, reserve, reply };
         let stopped = || SubmitError::from(Trouble::down("the task that sends has stopped"));
         self.requests.send(request).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?

@@ -32,7 +32,11 @@ pub(crate) struct Anvil {
 
 impl Anvil {
     pub(crate) async fn spawn() -> Self {
-        let chain_id = CHAIN_ID.to_string();
+        Self::spawn_with(CHAIN_ID).await
+    }
+
+    pub(crate) async fn spawn_with(chain_id: u64) -> Self {
+        let chain_id = chain_id.to_string();
         let mut process = Command::new(program())
             .args(["--port", "0", "--chain-id", &chain_id, "--hardfork", "cancun", "--accounts", "2"])
             .stdout(Stdio::piped())

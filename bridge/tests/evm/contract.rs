@@ -65,7 +65,7 @@ async fn ids_and_digests_are_those_of_the_contract() {
 /// Code that answers every call with the word that ERC-1271 wants.
 const AGREEABLE: [u8; 15] = [0x63, 0x16, 0x26, 0xba, 0x7e, 0x60, 0xe0, 0x1b, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3, 0x00];
 
-async fn deploy_wallet(chain: &OnChain) -> Address {
+pub(crate) async fn deploy_wallet(chain: &OnChain) -> Address {
     // Copies what follows these eleven bytes into memory and returns it.
     let mut code = vec![0x60, AGREEABLE.len() as u8, 0x80, 0x60, 0x0a, 0x5f, 0x39, 0x5f, 0xf3, 0x00];
     code.extend(AGREEABLE);

@@ -33,6 +33,13 @@ pub(crate) enum Via {
     Websocket,
 }
 
+/// How the market is deployed.
+pub(crate) const DEPLOYMENT: Deployment = Deployment {
+    settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
+    callback_reserve: 50_000,
+    signature_gas: 100_000,
+};
+
 pub(crate) struct OnChain {
     pub(crate) anvil: Anvil,
     pub(crate) lotus: Lotus,
@@ -50,12 +57,7 @@ impl OnChain {
     pub(crate) async fn begin(via: Via, depth: u64) -> Self {
         let anvil = Anvil::spawn().await;
         let lotus = Lotus::in_front_of(anvil.http_url()).await;
-        let code = bindings::deployment(&Deployment {
-            settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
-            callback_reserve: 50_000,
-            signature_gas: 100_000,
-        });
-        let market = anvil.deploy(&code).await;
+        let market = anvil.deploy(&bindings::deployment(&DEPLOYMENT)).await;
         Self { anvil, lotus, market, via, depth, journals: Mutex::default() }
     }
 

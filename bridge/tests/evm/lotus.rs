@@ -35,6 +35,12 @@ pub(crate) const fn block_of(epoch: u64) -> Option<u64> {
 pub(crate) enum Fault {
     /// HTTP 503.
     Down,
+    /// HTTP 502 with a gateway's page.
+    Page,
+    /// The connection stays open, and nothing comes.
+    Silent,
+    /// The answer ends in the middle.
+    Truncated,
     /// HTTP 429, with a wish.
     TooMany { retry_after: Option<u64> },
     /// The answer comes late.
@@ -59,14 +65,16 @@ struct Rules {
     range: u64,
     /// The most logs of one answer.
     results: usize,
-    /// How many epochs the node is behind.
-    behind: u64,
+    /// How many epochs the nodes behind the proxy are behind: the calls go to one after another.
+    behind: Vec<u64>,
+    /// Which of them is next.
+    turn: usize,
     /// The largest range that was asked for and answered.
     widest: u64,
 }
 
 struct Inner {
-    backend: String,
+    backend: Mutex<String>,
     http: reqwest::Client,
     rules: Mutex<Rules>,
 }
@@ -87,7 +95,8 @@ impl Drop for Lotus {
 impl Lotus {
     pub(crate) async fn in_front_of(backend: String) -> Self {
         let rules = Rules { range: 2_880, results: 10_000, ..Rules::default() };
-        let inner = Arc::new(Inner { backend, http: reqwest::Client::new(), rules: Mutex::new(rules) });
+        let inner =
+            Arc::new(Inner { backend: Mutex::new(backend), http: reqwest::Client::new(), rules: Mutex::new(rules) });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let app = Router::new().route("/rpc/v1", post(answer)).with_state(inner.clone());
@@ -123,7 +132,17 @@ impl Lotus {
     }
 
     pub(crate) fn fall_behind(&self, epochs: u64) {
-        self.rules().behind = epochs;
+        self.waver([epochs]);
+    }
+
+    /// Sends calls to nodes that are that many epochs behind, one after another.
+    pub(crate) fn waver(&self, behind: impl IntoIterator<Item = u64>) {
+        self.rules().behind = behind.into_iter().collect();
+    }
+
+    /// Sends all calls to another chain from now on.
+    pub(crate) fn redirect(&self, backend: String) {
+        *self.inner.backend.lock().expect("no panic") = backend;
     }
 
     pub(crate) fn calls(&self, method: &str) -> u64 {
@@ -152,8 +171,17 @@ impl Inner {
         rules.always.get(method).or_else(|| rules.always.get("*")).cloned()
     }
 
+    /// How far the node is behind that gets this call.
+    fn behind(&self) -> u64 {
+        let mut rules = self.rules.lock().expect("no panic");
+        let turn = rules.turn;
+        rules.turn = turn.wrapping_add(1);
+        if rules.behind.is_empty() { 0 } else { rules.behind[turn % rules.behind.len()] }
+    }
+
     async fn forward(&self, request: &Value) -> Value {
-        let answer = self.http.post(&self.backend).json(request).send().await.expect("anvil answers");
+        let backend = self.backend.lock().expect("no panic").clone();
+        let answer = self.http.post(backend).json(request).send().await.expect("anvil answers");
         answer.json().await.expect("anvil answers in JSON")
     }
 }
@@ -174,6 +202,8 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> 
     let fault = inner.fault(&method);
     match &fault {
         Some(Fault::Down) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(Fault::Page) => return (StatusCode::BAD_GATEWAY, "<html><h1>502</h1></html>").into_response(),
+        Some(Fault::Silent) => std::future::pending().await,
         Some(Fault::TooMany { retry_after }) => {
             let mut headers = HeaderMap::new();
             if let Some(seconds) = retry_after {
@@ -186,9 +216,13 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> 
         Some(Fault::Instead(result)) => {
             return respond(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }));
         }
-        Some(Fault::LoseAnswer) | None => {}
+        Some(Fault::LoseAnswer | Fault::Truncated) | None => {}
     }
     let answer = translate(&inner, request).await;
+    if fault == Some(Fault::Truncated) {
+        let text = answer.to_string();
+        return text[..text.len() / 2].to_owned().into_response();
+    }
     if fault == Some(Fault::LoseAnswer) {
         return StatusCode::BAD_GATEWAY.into_response();
     }
@@ -202,9 +236,17 @@ const FUTURE: &str = "requested a future epoch (beyond 'latest')";
 async fn translate(inner: &Inner, mut request: Value) -> Value {
     let id = request["id"].clone();
     let method = request["method"].as_str().unwrap_or_default().to_owned();
-    let behind = inner.rules.lock().expect("no panic").behind;
+    let behind = inner.behind();
     if matches!(method.as_str(), "eth_newFilter" | "eth_getFilterLogs" | "eth_getFilterChanges") {
         return error(&id, -32_601, "filters are disabled here");
+    }
+    // Only a node that is behind needs to be told what it may not know.
+    let newest = if behind > 0 { head(inner).await.saturating_sub(behind) } else { u64::MAX };
+    if method == "eth_getLogs"
+        && request["params"][0]["toBlock"].as_str().is_some()
+        && number(&request["params"][0]["toBlock"]) > newest
+    {
+        return error(&id, -32_000, "block range extends beyond current head block");
     }
     if method == "eth_getLogs"
         && let Some(refusal) = translate_filter(inner, &mut request, &id)
@@ -222,8 +264,6 @@ async fn translate(inner: &Inner, mut request: Value) -> Value {
             .is_some_and(|block| block.starts_with("0x") || (behind > 0 && block == "latest"))
     {
         let asked = &request["params"][place];
-        // Only a node that is behind needs to be told what it may not know.
-        let newest = if behind > 0 { head(inner).await.saturating_sub(behind) } else { u64::MAX };
         let epoch = if asked == "latest" { newest } else { number(asked) };
         if epoch > newest {
             return error(&id, 1, FUTURE);
@@ -256,6 +296,13 @@ async fn translate(inner: &Inner, mut request: Value) -> Value {
         return error(&id, 1, FUTURE);
     }
     epochs_for_blocks(&mut answer["result"]);
+    let unknown = matches!(method.as_str(), "eth_getTransactionReceipt" | "eth_getBlockByHash")
+        && ["blockNumber", "number"]
+            .iter()
+            .any(|name| answer["result"][name].as_str().is_some() && number(&answer["result"][name]) > newest);
+    if unknown {
+        answer["result"] = Value::Null;
+    }
     if method == "eth_getLogs" {
         let (count, limit) =
             (answer["result"].as_array().map_or(0, Vec::len), inner.rules.lock().expect("no panic").results);

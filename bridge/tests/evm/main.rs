@@ -2,11 +2,13 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod anvil;
+mod callbacks;
 mod contract;
 mod harness;
 mod lotus;
 mod reading;
 mod sending;
+mod unreliable;
 
 /// The suite of all transports, through a node that behaves like Lotus.
 mod like_lotus {

@@ -139,6 +139,10 @@ async fn a_node_that_is_away_busy_or_slow_is_asked_again() {
     next(&mut updates).await;
     for (fault, words) in [
         (Fault::Down, "HTTP 503"),
+        (Fault::Page, "HTTP 502"),
+        (Fault::Truncated, "makes no sense"),
+        (Fault::Silent, "does not answer within"),
+        (Fault::Error { code: 429, message: "compute units are used up".into() }, "asks for patience"),
         (Fault::TooMany { retry_after: Some(1) }, "too many requests"),
         (Fault::TooMany { retry_after: None }, "too many requests"),
         (Fault::Slow(Duration::from_secs(5)), "does not answer within"),

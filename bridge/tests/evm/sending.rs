@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::{
-    anvil::{CHAIN_ID, number},
+    anvil::{Anvil, CHAIN_ID, number},
     harness::{OnChain, Via, signer},
     lotus::Fault,
 };
@@ -135,8 +135,8 @@ async fn a_stuck_transaction_is_replaced_by_one_with_a_higher_fee() {
     assert_eq!(on_chain(&chain, URL).await, 1);
 }
 
-/// A payment of nothing with the party's key, made elsewhere.
-async fn elsewhere(chain: &OnChain, nonce: u64, max_fee: u128) {
+/// A payment of nothing with a party's key, made by another program.
+pub(crate) async fn elsewhere(anvil: &Anvil, chain_id: u64, name: &str, nonce: u64, max_fee: u128) {
     use alloy::{
         consensus::{SignableTransaction, TxEip1559, TxEnvelope},
         eips::eip2718::Encodable2718,
@@ -144,17 +144,17 @@ async fn elsewhere(chain: &OnChain, nonce: u64, max_fee: u128) {
         signers::SignerSync,
     };
     let transaction = TxEip1559 {
-        chain_id: CHAIN_ID,
+        chain_id,
         nonce,
         gas_limit: 21_000,
         max_fee_per_gas: max_fee,
         max_priority_fee_per_gas: max_fee,
-        to: TxKind::Call(signer(NAME).address()),
+        to: TxKind::Call(signer(name).address()),
         ..TxEip1559::default()
     };
-    let signature = signer(NAME).sign_hash_sync(&transaction.signature_hash()).expect("the key signs");
+    let signature = signer(name).sign_hash_sync(&transaction.signature_hash()).expect("the key signs");
     let raw = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
-    chain.anvil.call("eth_sendRawTransaction", json!([Bytes::from(raw)])).await;
+    anvil.call("eth_sendRawTransaction", json!([Bytes::from(raw)])).await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn an_effect_whose_nonce_was_used_elsewhere_is_begun_anew() {
     chain.anvil.automine(false).await;
     let landing = submit(&transport, "once", &announce(URL));
     let hash = first_version(&chain, "once").await;
-    elsewhere(&chain, 0, 1_000_000_000_000).await;
+    elsewhere(&chain.anvil, CHAIN_ID, NAME, 0, 1_000_000_000_000).await;
     chain.anvil.automine(true).await;
     chain.anvil.mine(3).await;
     let landed = landing.await.expect("no panic").expect("it lands");
@@ -178,8 +178,8 @@ async fn nonces_come_after_those_that_were_used_elsewhere() {
     let chain = chain().await;
     let transport = connect(&chain, NEVER, NEVER).await;
     chain.anvil.automine(false).await;
-    elsewhere(&chain, 0, 1_000_000_000_000).await;
-    elsewhere(&chain, 1, 1_000_000_000_000).await;
+    elsewhere(&chain.anvil, CHAIN_ID, NAME, 0, 1_000_000_000_000).await;
+    elsewhere(&chain.anvil, CHAIN_ID, NAME, 1, 1_000_000_000_000).await;
     let landing = submit(&transport, "once", &announce(URL));
     first_version(&chain, "once").await;
     chain.anvil.mine(1).await;
@@ -192,7 +192,7 @@ async fn a_gap_that_somebody_else_left_is_closed() {
     let chain = chain().await;
     let transport = connect(&chain, Duration::from_millis(200), Duration::from_millis(100)).await;
     chain.anvil.automine(false).await;
-    elsewhere(&chain, 0, 1_000_000_000_000).await;
+    elsewhere(&chain.anvil, CHAIN_ID, NAME, 0, 1_000_000_000_000).await;
     let landing = submit(&transport, "once", &announce(URL));
     let hash = first_version(&chain, "once").await;
     chain.anvil.call("anvil_dropAllTransactions", json!([])).await;

@@ -15,4 +15,4 @@ pub(crate) use deploy::deploy;
 pub(crate) use development::{DevelopmentChain, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
-pub(crate) use network::{default_settings, parse_network};
+pub(crate) use network::{default_callback_gas, default_settings, parse_network};

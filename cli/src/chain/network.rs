@@ -1,7 +1,7 @@
 //! Networks by name, and with what settings a market is deployed on them.
 
 use lota_bridge::evm::{Network, bindings::Deployment};
-use lota_market::model::Settings;
+use lota_market::{agent::Offer, model::Settings};
 
 /// The network of this name, for clap.
 pub(crate) fn parse_network(name: &str) -> Result<Network, String> {
@@ -31,6 +31,13 @@ pub(crate) const fn default_settings(network: &Network) -> Deployment {
     }
 }
 
+/// The most gas of a client's callback that a provider accepts on this network, unless its owner says otherwise: on development
+/// chains what an offer says by itself, in FEVM's gas a hundred times that.
+pub(crate) fn default_callback_gas(network: &Network) -> u32 {
+    let usual = Offer::default().max_callback_gas;
+    if network.chain_id == Network::DEVELOPMENT.chain_id { usual } else { usual.saturating_mul(100) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +49,10 @@ mod tests {
         assert!(parse_network("mainnet").expect_err("unknown").contains("filecoin, calibration, filecoin-local"));
         assert_eq!(default_settings(&Network::FILECOIN).settings.min_window, 60);
         assert_eq!(default_settings(&Network::DEVELOPMENT).settings.min_window, 1);
+        for network in Network::ALL {
+            let (accepted, allowed) =
+                (default_callback_gas(&network), default_settings(&network).settings.max_callback_gas);
+            assert!(accepted > 0 && accepted < allowed, "{}", network.name);
+        }
     }
 }

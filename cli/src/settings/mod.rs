@@ -139,6 +139,8 @@ pub(crate) struct Node {
     pub(crate) min_price: Amount,
     /// How many jobs it runs at once.
     pub(crate) slots: u32,
+    /// The most gas of a client's callback that it accepts; none: what its network's default is.
+    pub(crate) max_callback_gas: Option<Count>,
 }
 
 impl Default for Node {
@@ -156,6 +158,7 @@ impl Default for Node {
             store_capacity: ByteSize(10 << 30),
             min_price: Amount(AttoFil::from_gwei(1_000_000)),
             slots: 4,
+            max_callback_gas: None,
         }
     }
 }
@@ -220,6 +223,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },
+    Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
 ];

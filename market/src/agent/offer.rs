@@ -12,6 +12,8 @@ use crate::{
 
 /// The name of the WASM engine in offers.
 pub(super) const WASM: &str = "wasm";
+/// Enough gas of Ethereum's to store 1 KiB of a result, which is what a result carries at most.
+const DEFAULT_CALLBACK_GAS: u32 = 1_000_000;
 
 /// How a provider computes what it asks for a job, from the limits that the spec names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,9 @@ pub struct Offer {
     pub max_collateral: AttoFil,
     /// The shortest windows it accepts, in seconds: the depth at which it believes the chain, and a margin.
     pub min_window: u32,
+    /// The most gas of a client's callback that it accepts: who ends a deal pays for the callback, and that is usually the
+    /// provider.
+    pub max_callback_gas: u32,
     /// Matchers whose awards it accepts.
     pub matchers: Vec<Address>,
     /// Arbiters whose rulings it accepts.
@@ -97,6 +102,7 @@ impl Default for Offer {
             max_wall: 600,
             max_collateral: AttoFil::from_gwei(10_000_000_000),
             min_window: 1,
+            max_callback_gas: DEFAULT_CALLBACK_GAS,
             matchers: Vec::new(),
             arbiters: Vec::new(),
         }
@@ -139,6 +145,14 @@ pub enum Refusal {
         run_for: u32,
         /** The job's limit. */
         wall: u64,
+    },
+    /// The client's callback may cost too much gas.
+    #[error("the callback may use {asked} gas; this provider, who may have to pay for it, accepts {limit}")]
+    CallbackGas {
+        /** What the terms say. */
+        asked: u32,
+        /** What it accepts at most. */
+        limit: u32,
     },
     /// Too little is paid.
     #[error("the highest price, {offered}, is below the {asking} that this provider asks")]
@@ -198,6 +212,9 @@ impl Offer {
         }
         if terms.collateral > self.max_collateral {
             return Err(Refusal::Collateral { asked: terms.collateral, limit: self.max_collateral });
+        }
+        if terms.callback_gas > self.max_callback_gas {
+            return Err(Refusal::CallbackGas { asked: terms.callback_gas, limit: self.max_callback_gas });
         }
         let limit = self.min_window.max(settings.min_window);
         let arbitration = terms.arbiter != Address::ZERO;

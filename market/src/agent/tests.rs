@@ -458,6 +458,15 @@ fn terms_that_a_provider_did_not_agree_to_are_refused() {
     assert_eq!(check(&Terms { spec_codec: 1, ..good.clone() }), Err(Refusal::Codec(1)));
     let high = AttoFil(100 * FIL);
     assert!(matches!(check(&Terms { collateral: high, ..good.clone() }), Err(Refusal::Collateral { .. })));
+    let limit = offer.max_callback_gas;
+    let callback = |callback_gas| Terms { callback_gas, ..good.clone() };
+    assert_eq!(check(&callback(limit)), Ok(()));
+    let refusal = check(&callback(limit + 1)).expect_err("the callback costs too much");
+    assert_eq!(refusal, Refusal::CallbackGas { asked: limit + 1, limit });
+    assert_eq!(
+        refusal.to_string(),
+        "the callback may use 1000001 gas; this provider, who may have to pay for it, accepts 1000000"
+    );
     assert_eq!(check(&Terms { run_for: 0, ..good }), Err(Refusal::Window { seconds: 0, limit: 1 }));
 }
 

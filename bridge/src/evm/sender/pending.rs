@@ -20,7 +20,11 @@ impl Sender {
     /// Counts a failure; those who wait are told when there were some.
     pub(super) fn failed(&mut self, error: &SubmitError) {
         self.failures = self.failures.saturating_add(1);
-        tracing::warn!(account = %self.account.address, %error, "transactions cannot be watched");
+        if self.failures == 1 {
+            tracing::warn!(account = %self.account.address, %error, "transactions cannot be watched; trying again");
+        } else {
+            tracing::debug!(account = %self.account.address, %error, "transactions cannot be watched");
+        }
         if self.failures >= MAX_FAILURES || !error.is_temporary() {
             self.watched.values_mut().for_each(|watched| watched.answer(&Err(error.clone())));
         }
@@ -28,7 +32,7 @@ impl Sender {
 
     /// Takes up what an earlier process left unsettled.
     pub(super) async fn adopt(&mut self) -> Result<(), SubmitError> {
-        let latest = self.shared.rpc.named_block("latest").await?;
+        let latest = self.shared.latest().await?;
         let settled = self.shared.settled(&latest).await?;
         let used = self.shared.rpc.count(self.account.address, Some(settled.number())).await?;
         self.adopt_from(used).await?;
@@ -48,10 +52,7 @@ impl Sender {
         if !self.adopted {
             self.adopt().await?;
         }
-        if self.failures > 0 {
-            self.shared.check_chain().await?;
-        }
-        let latest = self.shared.rpc.named_block("latest").await?;
+        let latest = self.shared.latest().await?;
         let settled = self.shared.settled(&latest).await?;
         let used = self.shared.rpc.count(self.account.address, None).await?;
         if self.is_gap(used) {
@@ -63,7 +64,7 @@ impl Sender {
             if nonce < used {
                 self.look_at_used(nonce, &settled).await?;
             } else {
-                self.look_at_unused(nonce, used).await?;
+                self.look_at_unused(nonce, used, &latest).await?;
             }
         }
         Ok(())
@@ -86,6 +87,7 @@ impl Sender {
         {
             return Ok(());
         }
+        self.shared.check_chain().await?;
         tracing::warn!(nonce = used, account = %self.account.address, "nobody uses this nonce, and later ones wait for it; it is used for nothing");
         let (draft, price) = self.nothing(used).await?;
         let key = EffectKey::named(&format!("gap/{used}"));
@@ -111,7 +113,8 @@ impl Sender {
 
     /// A nonce that is in a block: by which version, or by what else?
     async fn look_at_used(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
-        let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
+        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
+        watched.unseen_since = None;
         let hashes: Vec<_> = watched.sending.attempts.iter().rev().map(|attempt| attempt.hash).collect();
         if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome
             && watched.waiting.is_empty()
@@ -153,7 +156,7 @@ impl Sender {
             let (transaction, block, block_hash) = (hash, receipt.block(), receipt.block_hash);
             self.settle(nonce, Outcome::Landed { transaction, block, block_hash }).await?;
             if let Some(watched) = self.watched.get_mut(&nonce) {
-                watched.missing = 0;
+                (watched.missing, watched.missing_since) = (0, None);
                 watched.answer(&Ok(landed));
             }
             return Ok(());
@@ -192,6 +195,17 @@ impl Sender {
         {
             return Ok(());
         }
+        let patience = self.shared.config.fees.patience;
+        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
+        let since = *watched.missing_since.get_or_insert_with(Instant::now);
+        let hashes: Vec<_> = watched.sending.attempts.iter().map(|attempt| attempt.hash).collect();
+        for hash in hashes {
+            // Known, and its receipt is not there yet: sent again it could be done twice.
+            if since.elapsed() < patience && self.shared.rpc.knows(hash).await? {
+                return Ok(());
+            }
+        }
+        self.shared.check_chain().await?;
         tracing::warn!(nonce, account = %self.account.address, "a nonce was used by a transaction from elsewhere");
         self.settle(nonce, Outcome::Failed).await?;
         if let Some(watched) = self.watched.remove(&nonce) {
@@ -201,10 +215,18 @@ impl Sender {
     }
 
     /// A nonce that is in no block: broadcast, again or with a higher fee.
-    async fn look_at_unused(&mut self, nonce: u64, used: u64) -> Result<(), SubmitError> {
+    async fn look_at_unused(&mut self, nonce: u64, used: u64, latest: &Header) -> Result<(), SubmitError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
-        watched.missing = 0;
-        if let Outcome::Landed { .. } = watched.sending.outcome {
+        (watched.missing, watched.missing_since) = (0, None);
+        if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome {
+            let since = *watched.unseen_since.get_or_insert_with(Instant::now);
+            let is_behind = latest.number() < block && since.elapsed() < self.shared.config.fees.patience;
+            if is_behind || self.shared.is_canonical(block, block_hash).await? {
+                // Another node knew of it: this one is behind, and sending again would be of no use.
+                return Ok(());
+            }
+            self.shared.check_chain().await?;
+            let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
             tracing::info!(nonce, "a reorganisation undid a transaction; it is sent again");
             watched.sent = None;
             self.settle(nonce, Outcome::Pending).await?;
@@ -272,7 +294,7 @@ impl Sender {
         let Some(attempt) = watched.sending.attempts.last() else { return Ok(()) };
         let refusal = match self.shared.rpc.send_raw(&attempt.raw).await {
             Ok(_) => {
-                (watched.sent, watched.refusals) = (Some(Instant::now()), 0);
+                (watched.sent, watched.refusals, watched.poor) = (Some(Instant::now()), 0, false);
                 return Ok(());
             }
             Err(Trouble::Refused(refusal)) => refusal,
@@ -286,7 +308,9 @@ impl Sender {
                 let needed = Draft::of(attempt).map_or(AttoFil::ZERO, |draft| draft.cost(attempt.max_fee));
                 let account = self.account.address;
                 let wallet = AttoFil(self.shared.rpc.balance(account).await?.saturating_to());
-                tracing::warn!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
+                if !std::mem::replace(&mut watched.poor, true) {
+                    tracing::warn!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
+                }
                 watched.answer(&Err(SubmitError::Unaffordable { account, wallet, needed }));
             }
             Objection::Other => {

@@ -12,7 +12,7 @@ use lota_market::{
 use lota_node::{Node, NodeConfig, ProviderConfig};
 
 use crate::{
-    chain::{ChainMarket, Endpoint, parse_network},
+    chain::{ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
     failure::Usage,
     host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
@@ -68,6 +68,9 @@ pub(crate) struct Run {
     /// How many jobs it runs at once [default: 4]
     #[arg(long, value_name = "COUNT")]
     slots: Option<u32>,
+    /// The most gas of a client's callback that it accepts [default: 1,000,000; on Filecoin's networks 100,000,000]
+    #[arg(long, value_name = "GAS")]
+    max_callback_gas: Option<Count>,
     /// Where it serves content [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
@@ -94,14 +97,18 @@ impl Run {
             .flag("--client-only", "node.provider", provider.as_ref())
             .flag("--min-price", "node.min_price", self.min_price.as_ref())
             .flag("--slots", "node.slots", self.slots.as_ref())
+            .flag("--max-callback-gas", "node.max_callback_gas", self.max_callback_gas.as_ref())
             .flag("--gateway", "node.gateway", self.gateway.as_ref())
             .flag("--listen", "node.listen", self.listen.as_ref())
             .flag("--store-capacity", "node.store_capacity", self.store_capacity.as_ref())
             .settings()?;
-        let config = config(context, &settings)?;
+        let mut config = config(context, &settings)?;
         let place = place(&settings.node)?;
         let lock = HomeLock::take(&context.home)?;
-        let (market, account) = self.connect(context, &settings.node, place, &config).await?;
+        let Joined { market, network, account } = self.connect(context, &settings.node, place, &config).await?;
+        if let (Some(provider), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
+            provider.offer.max_callback_gas = default_callback_gas(&network);
+        }
         let node = Node::start(config, account.transport()).await?;
         let api = node.api().clone();
         context.home.write_api_file(&api)?;
@@ -121,14 +128,14 @@ impl Run {
         ended
     }
 
-    /// The market in words, and the account on it.
+    /// The account on the market.
     async fn connect(
         &self,
         context: &Context,
         node: &settings::Node,
         place: Option<Place<'_>>,
         config: &NodeConfig,
-    ) -> anyhow::Result<(String, Account)> {
+    ) -> anyhow::Result<Joined> {
         let signer = match &node.key {
             Some(name) => {
                 let password = Password::from(self.password_file.clone()).ask(name)?;
@@ -141,16 +148,26 @@ impl Run {
             let endpoint = Endpoint::connect(url, network, None).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
             let account = Account::on_chain(market.config(), signer, &config.dir).await?;
-            let network = market.endpoint().network();
+            let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
-            return Ok((described, account));
+            return Ok(Joined { market: described, network: Some(network), account });
         }
         let folder = config.dir.join("market");
         let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Always)).await??;
         let account = Account::of(&market, signer);
         account.fund(&market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
-        Ok((format!("its own, with play money (chain {})", market.chain.market().chain_id), account))
+        let described = format!("its own, with play money (chain {})", market.chain.market().chain_id);
+        Ok(Joined { market: described, network: None, account })
     }
+}
+
+/// An account on a market.
+struct Joined {
+    /// The market in words.
+    market: String,
+    /// The chain's network; none: the market is the node's own.
+    network: Option<Network>,
+    account: Account,
 }
 
 /// A market on a chain, as it was named.
@@ -209,7 +226,13 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         .into());
     }
     let pricing = Pricing::default();
-    let offer = Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
+    let mut offer =
+        Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
+    if let Some(Count(gas)) = node.max_callback_gas {
+        offer.max_callback_gas = gas.try_into().map_err(|_| {
+            Usage(format!("setting `node.max_callback_gas`: {gas} is more than any callback may use ({})", u32::MAX))
+        })?;
+    }
     Ok(NodeConfig {
         provider: node.provider.then(|| ProviderConfig { offer, ..ProviderConfig::default() }),
         terms: terms_of(&settings.job)?,

@@ -274,9 +274,9 @@ impl SubmitError {
 /// What must stay in an account outside the market when a command is sent: gas that is certain to be needed later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reserve {
-    /// Jobs that the account has locked, or is about to, and whose results it has yet to submit and to settle.
-    pub jobs: u32,
-    /// Gas that their clients' callbacks may use, all together.
+    /// Commands that the account is bound to send: results of jobs that it has locked or is about to, settlements.
+    pub commands: u32,
+    /// Gas that the clients' callbacks may use, all together.
     pub callback_gas: u64,
 }
 

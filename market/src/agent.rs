@@ -14,7 +14,7 @@ mod provider;
 mod step;
 mod view;
 
-pub use brain::{Agent, Change, Input, MAX_CONSIDERED, Request};
+pub use brain::{Agent, Change, Commitments, Input, MAX_CONSIDERED, Request};
 pub use effect::{Effect, EffectKey};
 pub use job::{Decision, Job, Order, Work};
 pub use offer::{Offer, Pricing, Refusal};

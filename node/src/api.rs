@@ -8,7 +8,7 @@ mod request;
 pub mod types;
 mod wallet;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -18,6 +18,8 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+
+use lota_bridge::TransportError;
 
 pub(crate) use describe::{decision, event_name};
 use error::Failed;
@@ -29,6 +31,8 @@ use crate::{
 
 /// The largest JSON body, in bytes.
 const MAX_JSON: usize = 1 << 20;
+/// How long an answer of the market's is waited for where what was last known will do.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every route is given.
 #[derive(Clone)]
@@ -73,10 +77,22 @@ async fn authorize(expected: Arc<str>, request: Request, next: Next) -> Result<R
     }
 }
 
+/// What the market answers soon; people who look at the daemon do not wait for a market that is away.
+async fn in_time<T>(answer: impl Future<Output = Result<T, TransportError>>) -> Result<T, TransportError> {
+    let late = || TransportError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
+}
+
 async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
     let shared = &api.shared;
     let market = shared.transport.market();
-    let head = shared.transport.head().await.map_err(Failed::market)?;
+    let (head, problems) = match in_time(shared.transport.head()).await {
+        Ok(head) => (head, shared.standing.problems(None)),
+        Err(error) => match shared.standing.head() {
+            Some(head) => (head, shared.standing.problems(Some(&error))),
+            None => return Err(Failed::market(error)),
+        },
+    };
     Ok(Json(types::NodeInfo {
         name: shared.config.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -91,6 +107,7 @@ async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
         head: types::rfc3339(head.time),
         store_bytes: shared.content.usage().bytes,
         store_capacity: shared.content.capacity(),
+        problems,
     }))
 }
 

@@ -14,6 +14,7 @@ mod perform;
 mod public;
 pub mod publisher;
 mod shell;
+mod standing;
 pub mod store;
 
 pub use config::{NodeConfig, ProviderConfig};

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use lota_bridge::{Transport, TransportError};
+use lota_bridge::{MarketRef, Transport, TransportError};
 use lota_content::{
     StoreOptions,
     fetch::{FetchOptions, Fetcher},
 };
 use lota_market::{
-    AttoFil,
+    Address, AttoFil,
     agent::{Agent, EffectKey},
     model::Command,
 };
@@ -33,10 +33,12 @@ use crate::{
         Executor,
         wasm::{DiskCache, WasmExecutor, WasmSettings},
     },
+    observe,
     perform::Performer,
     public,
     publisher::LocalPublisher,
     shell::{Inbox, Shell},
+    standing::Standing,
     store::{Store, StoreError},
 };
 
@@ -70,6 +72,22 @@ pub enum StartError {
     /// The API is to listen on an address that others can reach.
     #[error("the API cannot listen on {0}: it serves loopback only (127.0.0.1 or [::1])")]
     NotLoopback(SocketAddr),
+    /// Its folder holds the records of another market.
+    #[error(
+        "{dir} holds the records of a node on the market {before} (chain {before_chain}), not on {now} (chain {now_chain}); give the node another name, or remove the folder"
+    )]
+    OtherMarket {
+        /// The folder.
+        dir: PathBuf,
+        /// The market's contract at that time.
+        before: Address,
+        /// Its chain's id.
+        before_chain: u64,
+        /// The contract now.
+        now: Address,
+        /// Its chain's id.
+        now_chain: u64,
+    },
     /// Its database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -103,6 +121,7 @@ pub(crate) struct Shared {
     pub(crate) content: lota_content::Store,
     pub(crate) fetcher: Fetcher,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) standing: Standing,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) publisher: LocalPublisher,
     pub(crate) stop: CancellationToken,
@@ -129,6 +148,7 @@ impl Node {
         restrict(&config.dir).map_err(folder(&config.dir))?;
         let lock = lock(&config.dir)?;
         let store = Store::open(&config.dir.join(crate::store::FILE)).await?;
+        remember_market(&store, &config.dir, transport.market()).await?;
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
         let fetcher = fetcher(&config)?;
@@ -159,6 +179,7 @@ impl Node {
             content,
             fetcher,
             transport: Arc::clone(&transport),
+            standing: Standing::new(&config.name),
             executor: Arc::new(executor),
             publisher,
             stop: stop.clone(),
@@ -211,6 +232,22 @@ impl Drop for Node {
     }
 }
 
+/// One folder is for one market: events, jobs and the position in the log mean nothing on another.
+async fn remember_market(store: &Store, dir: &Path, market: MarketRef) -> Result<(), StartError> {
+    match store.meta::<MarketRef>(MARKET).await? {
+        None => Ok(store.set_meta(MARKET, &market).await?),
+        Some(before) if (before.chain_id, before.contract) == (market.chain_id, market.contract) => Ok(()),
+        Some(before) => Err(StartError::OtherMarket {
+            dir: dir.to_owned(),
+            before: before.contract,
+            before_chain: before.chain_id,
+            now: market.contract,
+            now_chain: market.chain_id,
+        }),
+    }
+}
+
+const MARKET: &str = "market";
 const GATEWAY_PORT: &str = "gateway_port";
 /// How often it is looked whether the market still knows the gateway's URL.
 const CHECK_ANNOUNCEMENT: Duration = Duration::from_secs(15);
@@ -327,7 +364,7 @@ async fn announce(shared: Arc<Shared>) {
             }
             Err(problem) => {
                 failures = failures.saturating_add(1);
-                tracing::warn!(%problem, "the gateway's URL could not be announced; trying again");
+                observe::announcement_failed(&shared.config.name, &problem);
                 Duration::from_secs(1 << failures.min(5))
             }
         };

@@ -6,7 +6,7 @@ use lota_market::{
     model::{Event, JobId},
 };
 
-use crate::store::StoreError;
+use crate::{standing::Shortage, store::StoreError};
 
 /// The loop's database failed, and with it the node.
 pub(crate) fn loop_failed(node: &str, error: &StoreError) {
@@ -20,9 +20,30 @@ pub(crate) fn loop_failed(node: &str, error: &StoreError) {
     tracing::error!(node, error = text, "the node stops");
 }
 
-/// The market cannot be read.
+/// The market cannot be read any more.
 pub(crate) fn market_failed(node: &str, error: &TransportError) {
-    tracing::warn!(node, %error, "the market cannot be read; trying again");
+    tracing::warn!(node, %error, "the market cannot be read; trying again until it can");
+}
+
+/// The market can be read again.
+pub(crate) fn market_reached(node: &str) {
+    tracing::warn!(node, "the market can be read again");
+}
+
+/// There is too little money for gas.
+pub(crate) fn short_of_gas(node: &str, shortage: &Shortage) {
+    let Shortage { account, wallet, needed } = shortage;
+    tracing::warn!(node, %account, has = %wallet, %needed, "too little money for gas: nothing is sent until there is more");
+}
+
+/// There is enough money for gas again.
+pub(crate) fn gas_is_paid(node: &str) {
+    tracing::warn!(node, "there is enough money for gas again");
+}
+
+/// The gateway's URL could not be announced.
+pub(crate) fn announcement_failed(node: &str, problem: &str) {
+    tracing::info!(node, problem, "the gateway's URL could not be announced; trying again");
 }
 
 /// The chain was reorganised.

@@ -3,15 +3,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use lota_bridge::SubmitError;
+use lota_bridge::{Reserve, SubmitError};
 use lota_content::{Cid, ExportLimits, codec};
 use lota_market::{
     AttoFil, B256, Bytes,
-    agent::{Effect, EffectKey, Failure, Job, Outcome, RunReport, Step},
+    agent::{Commitments, Effect, EffectKey, Failure, Job, Outcome, RunReport, Step},
     model::{Command, JobId, JobResult, MAX_INLINE_DATA, SpecCodec},
     spec::{self, Engine, ValidatedSpec},
 };
@@ -23,6 +23,7 @@ use crate::{
     node::Shared,
     publisher::Publisher as _,
     shell::{Inbox, Message},
+    standing::Shortage,
 };
 
 /// Commands on their way at once; further ones wait.
@@ -42,11 +43,19 @@ pub(crate) struct Performer {
     shared: Arc<Shared>,
     inbox: Inbox,
     submissions: Arc<Semaphore>,
+    /// What the party is bound to send, with the locks that are begun now.
+    reserve: Arc<Mutex<Reserve>>,
 }
 
 impl Performer {
     pub(crate) fn new(shared: Arc<Shared>, inbox: Inbox) -> Self {
-        Self { shared, inbox, submissions: Arc::new(Semaphore::new(SUBMISSIONS)) }
+        let submissions = Arc::new(Semaphore::new(SUBMISSIONS));
+        Self { shared, inbox, submissions, reserve: Arc::default() }
+    }
+
+    /// Locks are sent from now on only if the account can pay for these commands too.
+    pub(crate) fn reserve(&self, Commitments { commands, callback_gas }: Commitments) {
+        *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Reserve { commands, callback_gas };
     }
 
     /// Begins an effect; `record` is the job's record for effects that need it.
@@ -63,7 +72,9 @@ impl Performer {
 
     async fn perform_to_end(&self, effect: Effect, record: Option<Job>) {
         let (job, step, outcome) = match effect {
-            Effect::Submit { job, step, key, command, value } => (job, step, self.submit(&key, &command, value).await),
+            Effect::Submit { job, step, key, command, value } => {
+                (job, step, self.submit(step, &key, &command, value).await)
+            }
             Effect::Do { job, step } => {
                 let Some(record) = record else { return };
                 (job, step, self.do_step(&record, step).await.unwrap_or_else(Outcome::Err))
@@ -76,17 +87,26 @@ impl Performer {
         self.inbox.send(Message::Done { job, step, outcome }).await;
     }
 
-    async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Outcome {
+    async fn submit(&self, step: Step, key: &EffectKey, command: &Command, value: AttoFil) -> Outcome {
         let Ok(_place) = self.submissions.acquire().await else {
             return Outcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
-        match self.shared.transport.submit(key, command, value).await {
+        let reserve = match step {
+            Step::Lock => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
+            _ => Reserve::default(),
+        };
+        match self.shared.transport.submit_with_reserve(key, command, value, reserve).await {
             Ok(_) => Outcome::Ok,
             Err(SubmitError::Rejected(rejection)) => Outcome::Err(Failure::Rejected(rejection)),
-            Err(error @ SubmitError::Unaffordable { .. }) => {
+            Err(error @ SubmitError::Unaffordable { account, wallet, needed }) => {
+                // Of a job that a person opens, they are told at once.
+                if step != Step::Open {
+                    self.shared.standing.short_of_gas(Shortage { account, wallet, needed });
+                }
                 Outcome::Err(Failure::Temporary(format!("{UNAFFORDABLE}{error}")))
             }
-            Err(error) if error.is_temporary() => Outcome::Err(Failure::Temporary(error.to_string())),
+            // Whatever is wrong with the market's node or with what is kept here, it is not this job that is wrong.
+            Err(SubmitError::Transport(error)) => Outcome::Err(Failure::Temporary(error.to_string())),
             Err(error) => Outcome::Err(Failure::Permanent(error.to_string())),
         }
     }

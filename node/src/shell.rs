@@ -3,18 +3,22 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _};
-use lota_bridge::{Cursor, TransportError, Update};
+use lota_bridge::{Cursor, Update};
 use lota_market::{
     Time,
     agent::{Agent, Effect, Failure, Input, Outcome, Request, Step},
     model::{Event, JobId},
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     node::Shared,
     observe,
     perform::Performer,
+    standing::Money,
     store::{Batch, StoreError},
 };
 
@@ -30,6 +34,8 @@ const CHANGES: usize = 4_096;
 const PRUNE_EVERY: u64 = 600;
 /// How many finished jobs are cleared away at once.
 const PRUNE_MOST: i64 = 1_000;
+/// After how long a log that ended for a reason that somebody must mend is opened again.
+const REOPEN: Duration = Duration::from_secs(10);
 
 /// What the loop is told besides the market's updates.
 #[derive(Debug)]
@@ -124,48 +130,69 @@ impl Shell {
     async fn run_until_failure(&mut self) -> Result<(), StoreError> {
         self.resume().await?;
         let mut updates = self.shared.transport.updates(self.cursor);
+        // When a log that ended is opened again.
+        let mut again: Option<Instant> = None;
         loop {
             let mut round = Vec::new();
             let first = tokio::select! {
-                update = updates.next() => match update {
-                    Some(Ok(update)) => Incoming::Update(Box::new(update)),
+                update = updates.next(), if again.is_none() => match update {
+                    Some(Ok(update)) => {
+                        self.shared.standing.reached();
+                        Incoming::Update(Box::new(update))
+                    }
                     Some(Err(error)) => {
-                        self.market_failed(&error).await;
+                        self.shared.standing.failed(&error);
                         continue;
                     }
                     None => {
-                        self.market_failed(&TransportError::Unavailable("the log ended".to_owned())).await;
-                        updates = self.shared.transport.updates(self.cursor);
+                        again = Some(Instant::now() + REOPEN);
                         continue;
                     }
                 },
+                () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                    again = None;
+                    updates = self.shared.transport.updates(self.cursor);
+                    continue;
+                }
                 Some(message) = self.inbox.recv() => Incoming::Message(message),
             };
             round.push(first);
             while round.len() < ROUND {
                 if let Ok(message) = self.inbox.try_recv() {
                     round.push(Incoming::Message(message));
-                } else if let Some(Some(Ok(update))) = updates.next().now_or_never() {
-                    round.push(Incoming::Update(Box::new(update)));
-                } else {
+                } else if again.is_some() {
                     break;
+                } else {
+                    match updates.next().now_or_never() {
+                        Some(Some(Ok(update))) => round.push(Incoming::Update(Box::new(update))),
+                        Some(Some(Err(error))) => {
+                            self.shared.standing.failed(&error);
+                            break;
+                        }
+                        Some(None) => {
+                            again = Some(Instant::now() + REOPEN);
+                            break;
+                        }
+                        None => break,
+                    }
                 }
             }
             self.take(round).await?;
         }
     }
 
-    /// The market cannot be read: say so, and wait a little.
-    async fn market_failed(&self, error: &TransportError) {
-        observe::market_failed(&self.shared.config.name, error);
-        tokio::time::sleep(Duration::from_secs(if error.is_temporary() { 1 } else { 10 })).await;
-    }
-
     /// Takes up where the last process left off.
     async fn resume(&mut self) -> Result<(), StoreError> {
         self.cursor = self.shared.store.cursor().await?;
-        if let Ok(head) = self.shared.transport.head().await {
+        let (transport, standing) = (&self.shared.transport, &self.shared.standing);
+        let party = transport.party();
+        let (head, wallet, market) = tokio::join!(transport.head(), transport.wallet(party), transport.balance(party));
+        if let Ok(head) = head {
             self.now = head.time;
+            standing.set_head(head);
+        }
+        if let (Ok(wallet), Ok(market)) = (wallet, market) {
+            standing.set_money(Money { wallet, market });
         }
         let mut effects = self.refresh_balance().await;
         for job in self.shared.store.live_jobs().await? {
@@ -182,6 +209,12 @@ impl Shell {
             .iter()
             .any(|incoming| matches!(incoming, Incoming::Update(update) if matches!(**update, Update::Head { .. })));
         let mut effects = if time_passed { self.refresh_balance().await } else { Vec::new() };
+        if time_passed
+            && self.shared.standing.is_short_of_gas()
+            && let Ok(wallet) = self.shared.transport.wallet(self.shared.transport.party()).await
+        {
+            self.shared.standing.has_outside(wallet);
+        }
         let store = self.shared.store.clone();
         let mut batch = store.begin().await?;
         let before = self.cursor;
@@ -219,6 +252,7 @@ impl Shell {
             }
             Update::Head { cursor, latest } => {
                 self.now = self.now.max(latest.time);
+                self.shared.standing.set_head(latest);
                 self.cursor = Some(cursor);
                 effects.extend(self.agent.handle(Input::Tick, self.now));
                 if self.now.since(self.pruned) > PRUNE_EVERY {
@@ -325,6 +359,10 @@ impl Shell {
         for job in changed {
             // Nobody watches: fine.
             let _ = self.changes.send(job);
+        }
+        let is_lock = |effect: &Effect| matches!(effect, Effect::Submit { step: Step::Lock, .. });
+        if effects.iter().any(is_lock) {
+            self.performer.reserve(self.agent.commitments());
         }
         for effect in effects {
             let record = match &effect {

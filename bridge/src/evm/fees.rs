@@ -122,19 +122,16 @@ pub(super) async fn limit(shared: &Shared, command: &Command, estimate: u64) -> 
     Ok(with_margin(estimate).saturating_add(promised.unwrap_or_default()))
 }
 
-/// How much gas a job may still take after its lock, in locks: a result of the greatest size and a settlement take two and a
-/// half (`contracts/snapshots`).
-const LOCKS_AFTER_LOCK: u128 = 3;
-
-/// The gas that is reserved, where the lock of a job may use `lock`.
+/// The gas that is reserved, where the lock of a job may use `lock`. A result of the greatest size and a settlement together
+/// take less than three locks (`contracts/snapshots`).
 pub(super) fn reserved(deployment: &Deployment, reserve: Reserve, lock: u64) -> u128 {
-    let jobs = u128::from(reserve.jobs);
-    let commands = jobs * LOCKS_AFTER_LOCK * u128::from(lock);
+    let commands = u128::from(reserve.commands);
+    let gas = commands * u128::from(lock) * 3 / 2;
     if reserve.callback_gas == 0 {
-        return commands;
+        return gas;
     }
-    let callbacks = u128::from(reserve.callback_gas).saturating_add(u128::from(reserve.callback_gas) / 63);
-    commands.saturating_add(callbacks).saturating_add(jobs * (u128::from(deployment.callback_reserve) + 1))
+    let callbacks = u128::from(reserve.callback_gas) * 64 / 63;
+    gas.saturating_add(callbacks).saturating_add(commands * (u128::from(deployment.callback_reserve) + 1))
 }
 
 /// A transaction that is to be signed.
@@ -224,10 +221,10 @@ mod tests {
         assert_eq!(reserved(&deployment, Reserve::default(), 50_000), 0);
         // Of docs/contracts.md: lock, submitResult with 1024 bytes, settle; with the margin that locks are sent with.
         let lock = with_margin(42_938);
-        assert!(reserved(&deployment, Reserve { jobs: 1, callback_gas: 0 }, lock) > 72_880 + 40_547);
-        let called_back = reserved(&deployment, Reserve { jobs: 2, callback_gas: 700_000 }, lock);
+        assert!(reserved(&deployment, Reserve { commands: 2, callback_gas: 0 }, lock) > 72_880 + 40_547);
+        let called_back = reserved(&deployment, Reserve { commands: 4, callback_gas: 700_000 }, lock);
         assert!(called_back > 2 * (72_880 + 40_547) + u128::from(to_pass_on(700_000, 20_000)), "{called_back}");
-        let most = Reserve { jobs: u32::MAX, callback_gas: u64::MAX };
+        let most = Reserve { commands: u32::MAX, callback_gas: u64::MAX };
         assert!(reserved(&deployment, most, u64::MAX) > u128::from(u64::MAX));
     }
 

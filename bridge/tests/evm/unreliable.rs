@@ -227,7 +227,7 @@ async fn a_lock_waits_until_the_account_can_pay_for_what_follows_it() {
     let me = provider.address();
     // Enough for a lock and its margin, and too little for the result.
     chain.anvil.set_balance(me, 60_000 * 4_000_000_000).await;
-    let reserve = Reserve { jobs: 1, callback_gas: 0 };
+    let reserve = Reserve { commands: 2, callback_gas: 0 };
     let submit = |reserve| {
         let (transport, lock) = (provider.transport.clone(), lock.clone());
         async move { transport.submit_with_reserve(&key("lock"), &lock, AttoFil::ZERO, reserve).await }
@@ -235,7 +235,7 @@ async fn a_lock_waits_until_the_account_can_pay_for_what_follows_it() {
     let error = submit(reserve).await.expect_err("the result could not be paid for");
     let SubmitError::Unaffordable { account, wallet, needed } = &error else { panic!("{error}") };
     assert_eq!((*account, *wallet), (me, AttoFil(60_000 * 4_000_000_000)));
-    let more = submit(Reserve { jobs: 1, callback_gas: 500_000 }).await.expect_err("the callback neither");
+    let more = submit(Reserve { commands: 2, callback_gas: 500_000 }).await.expect_err("the callback neither");
     let SubmitError::Unaffordable { needed: with_callback, .. } = &more else { panic!("{more}") };
     assert!(with_callback > needed, "{more}");
     chain.anvil.set_balance(me, needed.0 * 2).await;

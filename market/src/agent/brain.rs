@@ -68,6 +68,15 @@ pub struct Request {
     pub value: AttoFil,
 }
 
+/// What a provider is bound to send for its jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commitments {
+    /// Commands: results and settlements.
+    pub commands: u32,
+    /// Gas that the clients' callbacks may use, all together.
+    pub callback_gas: u64,
+}
+
 /// A record that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -189,6 +198,23 @@ impl Agent {
                 }
             })
             .collect()
+    }
+
+    /// What this provider is bound to send for the jobs that it has, or is about to lock.
+    #[must_use]
+    pub fn commitments(&self) -> Commitments {
+        let mut all = Commitments::default();
+        for job in self.jobs.values().filter(|job| job.work.is_some()) {
+            let commands = match job.view.status {
+                // Result and settlement.
+                _ if self.holds_slot(job) => 2,
+                Status::Submitted if job.view.provider == self.me => 1,
+                _ => continue,
+            };
+            all.commands = all.commands.saturating_add(commands);
+            all.callback_gas = all.callback_gas.saturating_add(u64::from(job.view.terms.callback_gas));
+        }
+        all
     }
 
     /// How many jobs it holds.

@@ -170,6 +170,7 @@ pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDet
         }),
         problem: job.problem().map(|(step, problem)| format!("{step}: {problem}")),
         events: events.iter().map(job_event).collect(),
+        node_problems: shared.standing.problems(None),
     })
 }
 

@@ -37,6 +37,19 @@ pub struct NodeInfo {
     pub store_bytes: u64,
     /// The limit of its store, in bytes.
     pub store_capacity: u64,
+    /// What keeps it from its work now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// What keeps a daemon from its work, until it passes or somebody mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `unreachable`: the market cannot be read; what is told of it is what was last known. `gas`: the account cannot pay for
+    /// gas.
+    pub code: String,
+    /// In words for a person.
+    pub message: String,
 }
 
 /// The market a daemon is connected to.
@@ -181,6 +194,9 @@ pub struct JobDetail {
     /// What went wrong on this daemon's side, if anything did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What keeps this daemon from its work now, whatever the job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_problems: Vec<Problem>,
 }
 
 /// Terms for a person.
@@ -291,6 +307,9 @@ pub struct WalletInfo {
     pub wallet: AttoFil,
     /// Free balance in the market.
     pub market: AttoFil,
+    /// What keeps the daemon from its work now. When the market is unreachable, the amounts are the last known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
 }
 
 /// `POST /v1/wallet/deposit` and `/v1/wallet/withdraw`.

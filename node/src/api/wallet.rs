@@ -6,15 +6,28 @@ use lota_market::{AttoFil, agent::EffectKey, model::Command};
 use super::{
     Api,
     error::Failed,
+    in_time,
     types::{MoveMoney, WalletInfo},
 };
+use crate::standing::Money;
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, Failed> {
     let transport = &api.shared.transport;
     let address = transport.party();
-    let wallet = transport.wallet(address).await.map_err(Failed::market)?;
-    let market = transport.balance(address).await.map_err(Failed::market)?;
-    Ok(Json(WalletInfo { address, wallet, market }))
+    let standing = &api.shared.standing;
+    let asked = async { tokio::try_join!(transport.wallet(address), transport.balance(address)) };
+    let (Money { wallet, market }, problems) = match in_time(asked).await {
+        Ok((wallet, market)) => {
+            let money = Money { wallet, market };
+            standing.set_money(money);
+            (money, standing.problems(None))
+        }
+        Err(error) => match standing.money() {
+            Some(money) => (money, standing.problems(Some(&error))),
+            None => return Err(Failed::market(error)),
+        },
+    };
+    Ok(Json(WalletInfo { address, wallet, market, problems }))
 }
 
 pub(super) async fn deposit(State(api): State<Api>, Json(body): Json<MoveMoney>) -> Result<Json<WalletInfo>, Failed> {

@@ -1,0 +1,168 @@
+//! How the node stands with its market: whether it can be reached, and whether there is money for gas.
+
+use std::{
+    mem::discriminant,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use lota_bridge::{Head, TransportError};
+use lota_market::{Address, AttoFil};
+
+use crate::{
+    api::types::{Problem, rfc3339},
+    observe,
+};
+
+/// What an account has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Money {
+    /// Outside the market.
+    pub(crate) wallet: AttoFil,
+    /// Free in it.
+    pub(crate) market: AttoFil,
+}
+
+/// An account that cannot pay for its gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    pub(crate) account: Address,
+    pub(crate) wallet: AttoFil,
+    pub(crate) needed: AttoFil,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    head: Option<Head>,
+    money: Option<Money>,
+    unreachable: Option<TransportError>,
+    shortage: Option<Shortage>,
+}
+
+/// How the node stands with its market. What keeps it from its work is said when it begins and when it ends, not every time
+/// that it is met.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    node: String,
+    state: Mutex<State>,
+}
+
+impl Standing {
+    pub(crate) fn new(node: &str) -> Self {
+        Self { node: node.to_owned(), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The market was heard of.
+    pub(crate) fn reached(&self) {
+        if self.state().unreachable.take().is_some() {
+            observe::market_reached(&self.node);
+        }
+    }
+
+    /// The market cannot be read.
+    pub(crate) fn failed(&self, error: &TransportError) {
+        let mut state = self.state();
+        let is_news = state.unreachable.as_ref().is_none_or(|before| discriminant(before) != discriminant(error));
+        state.unreachable = Some(error.clone());
+        drop(state);
+        if is_news {
+            observe::market_failed(&self.node, error);
+        }
+    }
+
+    /// The newest block that is known.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.state().head
+    }
+
+    pub(crate) fn set_head(&self, head: Head) {
+        self.state().head = Some(head);
+    }
+
+    /// What the account had when it was last asked for.
+    pub(crate) fn money(&self) -> Option<Money> {
+        self.state().money
+    }
+
+    pub(crate) fn set_money(&self, money: Money) {
+        self.state().money = Some(money);
+    }
+
+    /// A command waits because the account cannot pay for its gas.
+    pub(crate) fn short_of_gas(&self, shortage: Shortage) {
+        if self.state().shortage.replace(shortage).is_none() {
+            observe::short_of_gas(&self.node, &shortage);
+        }
+    }
+
+    /// Whether commands wait because the account cannot pay for their gas.
+    pub(crate) fn is_short_of_gas(&self) -> bool {
+        self.state().shortage.is_some()
+    }
+
+    /// The account has this much outside the market: perhaps enough.
+    pub(crate) fn has_outside(&self, wallet: AttoFil) {
+        let mut state = self.state();
+        if let Some(money) = &mut state.money {
+            money.wallet = wallet;
+        }
+        if state.shortage.is_some_and(|shortage| wallet >= shortage.needed) {
+            state.shortage = None;
+            drop(state);
+            observe::gas_is_paid(&self.node);
+        }
+    }
+
+    /// What keeps the node from its work now. `met` is what the asker met with, should nobody else have met it yet.
+    pub(crate) fn problems(&self, met: Option<&TransportError>) -> Vec<Problem> {
+        let state = self.state();
+        let known = state.head.map_or_else(String::new, |head| format!("; what is known is of {}", rfc3339(head.time)));
+        let unreachable = state.unreachable.as_ref().or(met);
+        let unreachable =
+            unreachable.map(|error| Problem { code: "unreachable".to_owned(), message: format!("{error}{known}") });
+        let shortage = state.shortage.map(|Shortage { account, wallet, needed }| Problem {
+            code: "gas".to_owned(),
+            message: format!(
+                "{account} holds {wallet} outside the market and needs {needed} for gas; nothing is sent and no job taken until it has that: send it more"
+            ),
+        });
+        unreachable.into_iter().chain(shortage).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_asker_met_with_is_told_when_nobody_met_it_before() {
+        let standing = Standing::new("test");
+        assert!(standing.problems(None).is_empty());
+        let (early, late) = (TransportError::Unavailable("early".into()), TransportError::Unavailable("late".into()));
+        assert!(standing.problems(Some(&late))[0].message.contains("late"));
+        standing.failed(&early);
+        let problems = standing.problems(Some(&late));
+        assert_eq!((problems.len(), problems[0].code.as_str()), (1, "unreachable"));
+        assert!(problems[0].message.contains("early"), "{problems:?}");
+        standing.reached();
+        assert!(standing.problems(None).is_empty());
+    }
+
+    #[test]
+    fn a_shortage_lasts_until_there_is_enough() {
+        let standing = Standing::new("test");
+        let shortage = Shortage { account: Address::repeat_byte(7), wallet: AttoFil(5), needed: AttoFil(9) };
+        standing.short_of_gas(shortage);
+        standing.has_outside(AttoFil(8));
+        let problems = standing.problems(None);
+        assert_eq!(problems[0].code, "gas");
+        for part in ["0x0707070707070707070707070707070707070707", "5 attoFIL", "9 attoFIL"] {
+            assert!(problems[0].message.contains(part), "{problems:?}");
+        }
+        standing.has_outside(AttoFil(9));
+        assert!(!standing.is_short_of_gas() && standing.problems(None).is_empty());
+    }
+}

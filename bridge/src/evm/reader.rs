@@ -8,7 +8,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use lota_market::{B256, Time};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     bindings,
@@ -61,6 +61,8 @@ pub(super) struct Reader {
     answered: u32,
     queue: VecDeque<Update>,
     announced: Option<Update>,
+    /// Since when the chain ends below what was read.
+    shorter_since: Option<Instant>,
     failures: u32,
     pause: Option<Duration>,
     ended: bool,
@@ -120,6 +122,7 @@ impl Reader {
             kept: None,
             queue: VecDeque::new(),
             announced: None,
+            shorter_since: None,
             failures: 0,
             pause: None,
             ended: false,
@@ -167,6 +170,7 @@ impl Reader {
         if let Some(anchor) = self.anchor().filter(|anchor| anchor.block > latest.number()) {
             return self.shorter(&latest, anchor).await;
         }
+        self.shorter_since = None;
         let Some((page, from, to)) = self.read(settled.number()).await? else { return Ok(()) };
         // After the logs: if the chain changed under them, this or the next step sees it.
         if let Some(anchor) = self.anchor()
@@ -230,6 +234,12 @@ impl Reader {
             && !self.shared.is_canonical(point.block, point.hash).await?
         {
             return self.back_below(point.block).await;
+        }
+        let since = *self.shorter_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.shared.config.fees.patience {
+            // Nodes do not stay behind that long: the chain itself went back.
+            self.shorter_since = None;
+            return self.back_below(latest.number() + 1).await;
         }
         let (found, read) = (latest.number(), anchor.block);
         Err(Trouble::down(format!("the node is behind: it is at block {found}, and block {read} was read before"))

@@ -217,6 +217,38 @@ async fn a_node_without_the_end_of_a_range_is_behind_and_no_reason_for_small_ran
 }
 
 #[tokio::test]
+async fn a_chain_that_went_back_and_does_not_grow_is_believed_after_a_while() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, NAME).await;
+    let first = party.send(Command::Announce { url: "https://first.example".into() }).await;
+    chain.anvil.mine(3).await;
+    party.send(Command::Announce { url: "https://second.example".into() }).await;
+    let fees = Fees { max_fee: None, patience: Duration::from_millis(200), repeat: Duration::from_secs(3_600) };
+    let reader = chain.connect_with("reader", Config { fees, ..chain.config() }).await;
+    let mut updates = reader.updates(None);
+    let mut found = 0;
+    while found < 2 {
+        if let Some(Ok(Update::Event { .. })) = updates.next().await {
+            found += 1;
+        }
+    }
+    drop(party);
+    // As a node that is killed and begins with an older state.
+    chain.anvil.call("anvil_rollback", json!([2])).await;
+    loop {
+        match updates.next().await.expect("the stream goes on") {
+            Ok(Update::Rewind { to }) => {
+                assert!(to.is_some_and(|to| to.position() >= first.cursor.position()), "{to:?}");
+                break;
+            }
+            Ok(Update::Event { event, .. }) => panic!("{event:?} did not happen"),
+            Ok(Update::Head { .. }) => {}
+            Err(error) => assert!(error.to_string().contains("the node is behind"), "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lock_waits_until_the_account_can_pay_for_what_follows_it() {
     let chain = OnChain::begin(Via::Lotus, 0).await;
     let client = Party::with_deposit(&chain, "client").await;

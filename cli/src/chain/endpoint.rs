@@ -173,6 +173,9 @@ impl Endpoint {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(RpcError::ErrorResp(error))) => {
                 let problem = shortened(&error.message, &self.url, &self.node);
+                if error.is_retry_err() {
+                    return Err(ChainError::Down { node: node(), problem });
+                }
                 Err(ChainError::Refused { node: node(), method, problem })
             }
             Ok(Err(RpcError::Transport(error))) => {

@@ -43,7 +43,17 @@ pub struct Anvil {
 impl Anvil {
     /// Starts one; none: there is no anvil here.
     pub fn start(chain_id: u64) -> Option<Self> {
+        Self::start_with(chain_id, &[])
+    }
+
+    /// Starts one that mines a block every second besides, so that time passes; none: there is no anvil here.
+    pub fn with_blocks(chain_id: u64) -> Option<Self> {
+        Self::start_with(chain_id, &["--block-time", "1", "--mixed-mining"])
+    }
+
+    fn start_with(chain_id: u64, more: &[&str]) -> Option<Self> {
         let mut process = Command::new(tools()?.join("anvil"))
+            .args(more)
             .args(["--port", "0", "--chain-id", &chain_id.to_string(), "--hardfork", "cancun", "--accounts", "1"])
             .stdout(Stdio::piped())
             .spawn()

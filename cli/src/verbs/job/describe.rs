@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     terminal::{self, Column, Table, age, bold, printable, span},
     units::Count,
+    verbs::node::show::problems,
 };
 
 /// Tell all there is to say about a job.
@@ -72,6 +73,7 @@ fn text(job: &JobDetail, now: Timestamp) -> String {
     if let Some(problem) = &job.problem {
         let _ = writeln!(text, "  {} {}", terminal::bad("problem"), printable(problem));
     }
+    text.push_str(&problems(&job.node_problems));
     let _ = writeln!(text, "\n{}", bold("Money"));
     text.push_str(&money(&job.money).render());
     let _ = writeln!(text, "\n{}", bold("Providers"));

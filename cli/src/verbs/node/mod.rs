@@ -1,7 +1,7 @@
 //! `lota node`.
 
 mod run;
-mod show;
+pub(crate) mod show;
 
 use clap::Subcommand;
 

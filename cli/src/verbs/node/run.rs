@@ -1,9 +1,13 @@
 //! `lota node run`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
-use lota_bridge::evm::Network;
+use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
     agent::{Offer, Pricing},
@@ -12,9 +16,9 @@ use lota_market::{
 use lota_node::{Node, NodeConfig, ProviderConfig};
 
 use crate::{
-    chain::{ChainMarket, Endpoint, default_callback_gas, parse_network},
+    chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
-    failure::Usage,
+    failure::{self, Usage},
     host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
     keystore::{Keystore, Password},
     settings::{self, Settings},
@@ -23,6 +27,8 @@ use crate::{
     verbs::job::terms::terms_of,
 };
 
+/// The longest pause before a chain's node that does not answer is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest name of a node.
 const MAX_NAME: usize = 64;
 
@@ -105,7 +111,12 @@ impl Run {
         let mut config = config(context, &settings)?;
         let place = place(&settings.node)?;
         let lock = HomeLock::take(&context.home)?;
-        let Joined { market, network, account } = self.connect(context, &settings.node, place, &config).await?;
+        let signer = self.signer(context, &settings.node, &config.dir).await?;
+        let mut ended = std::pin::pin!(ended_by_user());
+        let Joined { market, network, account } = tokio::select! {
+            joined = Joined::patiently(signer, &settings.node, place, &config.dir) => joined?,
+            signal = &mut ended => return signal,
+        };
         if let (Some(provider), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
             provider.offer.max_callback_gas = default_callback_gas(&network);
         }
@@ -118,7 +129,7 @@ impl Run {
         table.row(["gateway", node.gateway()]);
         table.row(["market", &market]);
         let ended = match terminal::print(&table.render()) {
-            Ok(()) => ended_by_user().await,
+            Ok(()) => ended.await,
             Err(error) => Err(error),
         };
         context.home.remove_api_file(&api);
@@ -128,36 +139,62 @@ impl Run {
         ended
     }
 
-    /// The account on the market.
-    async fn connect(
-        &self,
-        context: &Context,
-        node: &settings::Node,
-        place: Option<Place<'_>>,
-        config: &NodeConfig,
-    ) -> anyhow::Result<Joined> {
-        let signer = match &node.key {
+    /// The key of the account.
+    async fn signer(&self, context: &Context, node: &settings::Node, dir: &Path) -> anyhow::Result<PrivateKeySigner> {
+        match &node.key {
             Some(name) => {
                 let password = Password::from(self.password_file.clone()).ask(name)?;
                 let (keystore, name) = (Keystore::of(&context.home), name.clone());
-                tokio::task::spawn_blocking(move || keystore.open(&name, &password)).await??
+                tokio::task::spawn_blocking(move || keystore.open(&name, &password)).await?
             }
-            None => Account::play_key(&config.dir.join("key"))?,
-        };
+            None => Account::play_key(&dir.join("key")),
+        }
+    }
+}
+
+impl Joined {
+    /// The account on the market, as soon as the chain's node answers.
+    async fn patiently(
+        signer: PrivateKeySigner,
+        node: &settings::Node,
+        place: Option<Place<'_>>,
+        dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let error = match Self::at(signer.clone(), node, place, dir).await {
+                Err(error) if is_away(&error) => error,
+                other => return other,
+            };
+            if pause == Duration::from_secs(1) {
+                terminal::tell(&format!("{}; trying again until it answers (Ctrl-C ends it)", failure::line(&error)));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The account on the market.
+    async fn at(
+        signer: PrivateKeySigner,
+        node: &settings::Node,
+        place: Option<Place<'_>>,
+        dir: &Path,
+    ) -> anyhow::Result<Self> {
         if let Some(Place { url, contract, network }) = place {
             let endpoint = Endpoint::connect(url, network, None).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
-            let account = Account::on_chain(market.config(), signer, &config.dir).await?;
+            let account = Account::on_chain(market.config(), signer, dir).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
-            return Ok(Joined { market: described, network: Some(network), account });
+            return Ok(Self { market: described, network: Some(network), account });
         }
-        let folder = config.dir.join("market");
+        let folder = dir.join("market");
         let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Always)).await??;
         let account = Account::of(&market, signer);
         account.fund(&market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
         let described = format!("its own, with play money (chain {})", market.chain.market().chain_id);
-        Ok(Joined { market: described, network: None, account })
+        Ok(Self { market: described, network: None, account })
     }
 }
 
@@ -170,7 +207,14 @@ struct Joined {
     account: Account,
 }
 
+/// Whether the chain's node may answer later.
+fn is_away(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ChainError::Down { .. }))
+        || error.downcast_ref().is_some_and(TransportError::is_temporary)
+}
+
 /// A market on a chain, as it was named.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     url: &'a str,
     contract: Address,

@@ -1,7 +1,7 @@
 //! `lota node show`.
 
 use clap::Args;
-use lota_node::api::types::{NodeInfo, Party};
+use lota_node::api::types::{NodeInfo, Party, Problem};
 use serde::Serialize;
 
 use crate::{
@@ -50,6 +50,7 @@ impl Show {
         table.row(["gateway", &node.gateway]);
         table.row(["block store", &format!("{} of {}", ByteSize(node.store_bytes), ByteSize(node.store_capacity))]);
         let mut text = table.render();
+        text.push_str(&problems(&node.problems));
         if !parties.is_empty() {
             text.push_str(&format!("\n{}\n", bold("Parties that serve content")));
             let mut table = Table::new([Column::Left, Column::Left]).indent(2);
@@ -60,4 +61,9 @@ impl Show {
         }
         terminal::print(&text)
     }
+}
+
+/// What keeps the daemon from its work, a line for each.
+pub(crate) fn problems(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{} {}\n", terminal::bad("problem"), printable(&problem.message))).collect()
 }

@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     keystore::{Keystore, Listed},
     terminal::{self, Table},
+    verbs::node::show::problems,
 };
 
 /// Show the keys of this home and the money of the running daemon's account.
@@ -68,5 +69,5 @@ pub(crate) fn balances(wallet: &WalletInfo) -> String {
     table.row(["account", &wallet.address.to_string()]);
     table.row(["in the market", &wallet.market.to_string()]);
     table.row(["outside", &wallet.wallet.to_string()]);
-    table.render()
+    table.render() + &problems(&wallet.problems)
 }

@@ -1,0 +1,268 @@
+//! Nodes on a chain whose own node is away, slow, busy or another's, and nodes without money for gas.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    anvil::Anvil,
+    mean::{Mean, Mood},
+    modules,
+    support::Home,
+};
+
+const FIL: u128 = 1_000_000_000_000_000_000;
+/// How long a test waits for what must come, at most.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A node of `lota node run`; it is killed with the test.
+struct Node {
+    home: Home,
+    address: String,
+    process: Option<Child>,
+}
+
+impl Node {
+    /// A home with a key that has 20 FIL on the chain.
+    fn new(anvil: &Anvil) -> Self {
+        let home = Home::new();
+        let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "secret").assert().success();
+        let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
+        anvil.give(&address, 20 * FIL);
+        Self { home, address, process: None }
+    }
+
+    fn deploy(&self, url: &str) -> String {
+        let args = ["chain", "deploy", "--rpc", url, "--key", "main", "--json"];
+        let run = self.home.lota(&args).env("LOTA_PASSWORD", "secret").assert().success();
+        let deployed: Value = serde_json::from_slice(&run.get_output().stdout).expect("JSON");
+        deployed["contract"].as_str().expect("text").to_owned()
+    }
+
+    fn start(&mut self, url: &str, contract: &str, more: &[&str]) {
+        let log = std::fs::File::create(self.home.place("stderr.txt")).expect("a file");
+        let process = Command::new(assert_cmd::cargo::cargo_bin("lota"))
+            .args(["node", "run", "--key", "main", "--chain", url, "--contract", contract])
+            .args(more)
+            .env("LOTA_HOME", self.home.path())
+            .env("LOTA_PASSWORD", "secret")
+            .env("NO_COLOR", "1")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("starts");
+        self.process = Some(process);
+    }
+
+    /// What it says on stderr.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.home.place("stderr.txt")).expect("a text")
+    }
+
+    fn wait_until_it_runs(&mut self) {
+        let begun = Instant::now();
+        while !self.home.path().join("api.json").exists() {
+            let ended = self.process.as_mut().expect("started").try_wait().expect("a child");
+            assert!(ended.is_none() && begun.elapsed() < PATIENCE, "the node does not start: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The codes of what keeps it from its work.
+    fn problems(&self) -> Vec<String> {
+        let shown = self.home.json(&["node", "show", "--json"]);
+        let problems = shown["node"]["problems"].as_array().cloned().unwrap_or_default();
+        problems.iter().map(|problem| problem["code"].as_str().expect("a code").to_owned()).collect()
+    }
+
+    fn wait_for_problems(&self, wanted: &[&str]) {
+        let begun = Instant::now();
+        while self.problems() != wanted {
+            assert!(begun.elapsed() < PATIENCE, "{:?} instead of {wanted:?}: {}", self.problems(), self.said());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn ask(&self, module: &str, more: &[&str]) -> String {
+        let args = [&["wasm", "run", module, "--detach", "--min-price", "0.01 FIL"], more].concat();
+        self.home.stdout(&args).trim().to_owned()
+    }
+
+    fn money(&self) -> (u128, u128) {
+        let wallet = self.home.json(&["wallet", "show", "--json"]);
+        let amount = |name: &str| wallet["account"][name].as_str().expect("text").parse().expect("a number");
+        (amount("wallet"), amount("market"))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// A client and a provider who reach the chain through a proxy, with 5 FIL each in the market.
+fn market(anvil: &Anvil) -> (Mean, String, Node, Node) {
+    let mean = Mean::in_front_of(&anvil.url);
+    let (mut client, mut provider) = (Node::new(anvil), Node::new(anvil));
+    let contract = client.deploy(&anvil.url);
+    client.start(&mean.url(), &contract, &["--client-only"]);
+    provider.start(&mean.url(), &contract, &[]);
+    for node in [&mut client, &mut provider] {
+        node.wait_until_it_runs();
+        node.home.json(&["wallet", "deposit", "5 FIL", "--json"]);
+    }
+    (mean, contract, client, provider)
+}
+
+fn hello(home: &Home) -> String {
+    home.file("hello.wasm", modules::hello()).to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn jobs_survive_whatever_the_chains_node_does() {
+    let Some(anvil) = Anvil::with_blocks(31_337) else { return };
+    let Some(other) = Anvil::with_blocks(31_338) else { return };
+    let (mean, _, client, provider) = market(&anvil);
+    let hello = hello(&client.home);
+    let mut ids = Vec::new();
+    let outages = [
+        Mood::Away,
+        Mood::Page,
+        Mood::Truncated,
+        Mood::TooMany(Some(3)),
+        Mood::TooMany(None),
+        Mood::Limited,
+        Mood::Elsewhere(other.url.clone()),
+    ];
+    for mood in &outages {
+        let id = client.ask(&hello, &[]);
+        mean.be(mood.clone());
+        for node in [&client, &provider] {
+            node.wait_for_problems(&["unreachable"]);
+        }
+        // Everything else is still told, with what keeps it from being new.
+        let wallet = client.home.stdout(&["wallet", "show"]);
+        assert!(wallet.contains("in the market") && wallet.contains("problem"), "{mood:?}: {wallet}");
+        let job = client.home.stdout(&["job", "describe", &id]);
+        assert!(job.contains("Events") && job.contains("problem"), "{mood:?}: {job}");
+        if let Mood::Elsewhere(_) = mood {
+            assert!(job.contains("serves chain 31338"), "{job}");
+        }
+        mean.be(Mood::Well);
+        client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
+        for node in [&client, &provider] {
+            node.wait_for_problems(&[]);
+        }
+        ids.push(id);
+    }
+    for node in [&client, &provider] {
+        let said = node.said();
+        for words in ["the market cannot be read;", "the market can be read again"] {
+            let count = said.lines().filter(|line| line.contains(words)).count();
+            assert_eq!(count, outages.len(), "{words:?} is said once for each time: {said}");
+        }
+    }
+    // Those who are silent or slow need no time-out to be survived.
+    for (mood, time) in [(Mood::Silent, 3), (Mood::Slow(Duration::from_millis(400)), 20)] {
+        let id = client.ask(&hello, &[]);
+        mean.be(mood.clone());
+        let begun = Instant::now();
+        let shown = client.home.stdout(&["node", "show"]);
+        assert!(shown.contains("newest block"), "{mood:?}: {shown}");
+        std::thread::sleep(Duration::from_secs(time).saturating_sub(begun.elapsed()));
+        mean.be(Mood::Well);
+        client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
+        ids.push(id);
+    }
+    let mut paid = 0;
+    for id in &ids {
+        let job = client.home.json(&["job", "describe", id, "--json"]);
+        let names: Vec<_> = job["events"].as_array().expect("events").iter().map(|event| &event["name"]).collect();
+        assert_eq!(names, ["JobOpened", "JobLocked", "ResultSubmitted", "JobSettled"], "{id}");
+        paid += job["money"]["paid_to_provider"].as_str().expect("text").parse::<u128>().expect("a number");
+    }
+    assert_eq!(provider.money().1, 5 * FIL + paid, "each job is paid once");
+    // Whatever was sent landed once: an announcement, a deposit, and for each job two commands.
+    let count = anvil.call("eth_getTransactionCount", json!([provider.address, "latest"]));
+    assert_eq!(count, format!("{:#x}", 2 + 2 * ids.len()));
+}
+
+#[test]
+fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
+    let Some(anvil) = Anvil::with_blocks(31_337) else { return };
+    let mut node = Node::new(&anvil);
+    let contract = node.deploy(&anvil.url);
+    let mean = Mean::in_front_of(&anvil.url);
+    for mood in [Mood::Away, Mood::TooMany(Some(1)), Mood::Limited, Mood::Page] {
+        mean.be(mood.clone());
+        let home = node.home.path();
+        node.start(&mean.url(), &contract, &[]);
+        let begun = Instant::now();
+        while !node.said().contains("trying again until it answers") {
+            assert!(begun.elapsed() < PATIENCE, "{mood:?}: {}", node.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(node.said().lines().count(), 1, "it is said once: {}", node.said());
+        assert!(node.said().contains("does not answer"), "{mood:?}: {}", node.said());
+        mean.be(Mood::Well);
+        node.wait_until_it_runs();
+        node.wait_for_problems(&[]);
+        let mut process = node.process.take().expect("it runs");
+        process.kill().expect("killed");
+        process.wait().expect("ended");
+        std::fs::remove_file(home.join("api.json")).expect("the killed node left its file");
+    }
+
+    // What is wrong for good is said at once.
+    let Some(other) = Anvil::start(314) else { return };
+    mean.be(Mood::Elsewhere(other.url.clone()));
+    let args = ["node", "run", "--key", "main", "--chain", &mean.url(), "--contract", &contract];
+    let run = |more: &[&str]| {
+        let ended = node.home.lota(&[&args, more].concat()).env("LOTA_PASSWORD", "secret").assert().code(1);
+        String::from_utf8(ended.get_output().stderr.clone()).expect("UTF-8")
+    };
+    let line = run(&["--network", "anvil"]);
+    assert!(line.lines().count() == 1 && line.contains("serves chain 314 (filecoin), not development"), "{line}");
+    let line = run(&[]);
+    assert!(line.lines().count() == 1 && line.contains("there is no contract at"), "{line}");
+    mean.be(Mood::Well);
+    let second = node.deploy(&anvil.url);
+    let line = {
+        let args = ["node", "run", "--key", "main", "--chain", &anvil.url, "--contract", &second];
+        let ended = node.home.lota(&args).env("LOTA_PASSWORD", "secret").assert().code(1);
+        String::from_utf8(ended.get_output().stderr.clone()).expect("UTF-8")
+    };
+    assert!(line.lines().count() == 1 && line.contains("holds the records of a node on the market"), "{line}");
+}
+
+#[test]
+fn a_provider_without_money_for_gas_takes_no_jobs_and_goes_on_when_it_has_some() {
+    let Some(anvil) = Anvil::with_blocks(31_337) else { return };
+    let (_mean, _, client, provider) = market(&anvil);
+    let hello = hello(&client.home);
+    anvil.give(&provider.address, 1_000);
+    let id = client.ask(&hello, &["--lock-for", "10m"]);
+    provider.wait_for_problems(&["gas"]);
+    let shown = provider.home.stdout(&["node", "show"]);
+    for part in [provider.address.as_str(), "holds 0.000000000000001 FIL outside the market and needs", "problem"] {
+        assert!(shown.to_lowercase().contains(&part.to_lowercase()), "{part} is not in\n{shown}");
+    }
+    let job = client.home.wait_for(&["job", "describe", &id], |text| text.contains("outside the market and needs"));
+    assert!(job.contains("waiting"), "{job}");
+    std::thread::sleep(Duration::from_secs(4));
+    let said = provider.said();
+    assert_eq!(said.lines().filter(|line| line.contains("too little money for gas")).count(), 1, "{said}");
+
+    anvil.give(&provider.address, 20 * FIL);
+    client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
+    provider.wait_for_problems(&[]);
+    assert!(provider.said().contains("there is enough money for gas again"), "{}", provider.said());
+}

@@ -159,7 +159,9 @@ mod tests {
         standing.has_outside(AttoFil(8));
         let problems = standing.problems(None);
         assert_eq!(problems[0].code, "gas");
-        for part in ["0x0707070707070707070707070707070707070707", "5 attoFIL", "9 attoFIL"] {
+        for part in
+            ["0x0707070707070707070707070707070707070707", "0.000000000000000005 FIL", "0.000000000000000009 FIL"]
+        {
             assert!(problems[0].message.contains(part), "{problems:?}");
         }
         standing.has_outside(AttoFil(9));

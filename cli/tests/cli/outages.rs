@@ -71,6 +71,20 @@ impl Node {
         }
     }
 
+    /// Waits until it said this that often; not more often.
+    fn wait_until_it_said(&self, words: &str, times: usize) {
+        let begun = Instant::now();
+        loop {
+            let said = self.said();
+            let count = said.lines().filter(|line| line.contains(words)).count();
+            assert!(count <= times && begun.elapsed() < PATIENCE, "{words:?} {count} times, not {times}: {said}");
+            if count == times {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The codes of what keeps it from its work.
     fn problems(&self) -> Vec<String> {
         let shown = self.home.json(&["node", "show", "--json"]);
@@ -141,11 +155,13 @@ fn jobs_survive_whatever_the_chains_node_does() {
         Mood::Limited,
         Mood::Elsewhere(other.url.clone()),
     ];
-    for mood in &outages {
+    for (number, mood) in outages.iter().enumerate() {
         let id = client.ask(&hello, &[]);
         mean.be(mood.clone());
         for node in [&client, &provider] {
             node.wait_for_problems(&["unreachable"]);
+            // Not only who asked, but the node itself has noticed.
+            node.wait_until_it_said("the market cannot be read;", number + 1);
         }
         // Everything else is still told, with what keeps it from being new.
         let wallet = client.home.stdout(&["wallet", "show"]);

@@ -107,12 +107,15 @@ impl Anvil {
     }
 }
 
-/// Reads on until it says where it listens; otherwise the last thing that it said.
+/// Reads on until it says where it listens; otherwise what it says is wrong, or the last thing that it said.
 async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<String, String> {
     let mut last = "it said nothing".to_owned();
     while let Ok(Some(line)) = lines.next_line().await {
         if let Some(address) = line.strip_prefix("Listening on ") {
             return Ok(address.trim().to_owned());
+        }
+        if let Some(wrong) = line.trim().strip_prefix("error: ").or_else(|| line.trim().strip_prefix("Error: ")) {
+            return Err(wrong.to_owned());
         }
         if !line.trim().is_empty() {
             line.trim().clone_into(&mut last);

@@ -56,7 +56,14 @@ impl DevelopmentChain {
     pub(crate) async fn open(folder: &Path, port: u16) -> anyhow::Result<Self> {
         home::create_private(folder)?;
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        let anvil = Anvil::start(Some(&folder.join(STATE)), if free { port } else { 0 }).await?;
+        let state = folder.join(STATE);
+        let goes_on = state.exists();
+        let mut anvil = Anvil::start(Some(&state), if free { port } else { 0 }).await;
+        if free && anvil.as_ref().is_err_and(|error| error.to_string().contains("in use")) {
+            // Somebody was faster.
+            anvil = Anvil::start(Some(&state), 0).await;
+        }
+        let anvil = if goes_on { anvil.with_context(|| unusable(folder))? } else { anvil? };
         let endpoint = Endpoint::connect(&anvil.url(), Some(Network::DEVELOPMENT), None).await?;
         let accounts: Vec<Address> = endpoint.call("eth_accounts", json!([])).await?;
         let faucet = *accounts.first().context("Anvil has no account")?;
@@ -71,9 +78,8 @@ impl DevelopmentChain {
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         };
-        let market = ChainMarket::find(endpoint, place.contract, place.block).await.with_context(|| {
-            format!("the chain kept in {} is not usable; begin anew with --reset", folder.display())
-        })?;
+        let market =
+            ChainMarket::find(endpoint, place.contract, place.block).await.with_context(|| unusable(folder))?;
         let pulse = pulse::keep(market.endpoint().clone(), place.contract, place.block);
         Ok(Self { anvil, market, faucet, _pulse: AbortOnDropHandle::new(tokio::spawn(pulse)) })
     }
@@ -159,6 +165,10 @@ impl DevelopmentChain {
         }
         Ok(paid)
     }
+}
+
+fn unusable(folder: &Path) -> String {
+    format!("the chain kept in {} cannot be used; begin anew with --reset", folder.display())
 }
 
 async fn deploy(endpoint: &Endpoint, faucet: Address) -> anyhow::Result<Place> {

@@ -88,6 +88,12 @@ impl Anvil {
     }
 }
 
+/// Calls a method of a chain that somebody else started.
+pub fn call_at(url: &str, method: &str, params: Value) -> Value {
+    let client = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    call(&client, url, method, params)
+}
+
 fn call(client: &tokio::runtime::Runtime, url: &str, method: &str, params: Value) -> Value {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let mut answer: Value = client.block_on(async {

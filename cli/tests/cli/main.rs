@@ -6,6 +6,7 @@ mod anvil;
 mod chain;
 mod content;
 mod crash;
+mod crash_onchain;
 mod daemon;
 mod demo;
 mod help;

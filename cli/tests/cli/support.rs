@@ -66,6 +66,12 @@ impl Home {
         self.devnet(args)
     }
 
+    /// The same with these tools.
+    pub fn restarted_with(&self, args: &[&str], tools: &Path) -> Devnet<'_> {
+        std::fs::remove_file(self.path().join("api.json")).expect("the killed devnet left its file");
+        self.devnet_with(args, tools)
+    }
+
     /// The command in this home.
     pub fn lota(&self, args: &[&str]) -> Command {
         let mut command = Command::cargo_bin("lota").expect("the command is built");
@@ -173,6 +179,20 @@ impl Devnet<'_> {
         assert!(status.success());
         assert!(child.wait().expect("a child").success(), "the devnet ended badly");
         assert!(!self.home.path().join("api.json").exists(), "api.json is left");
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("running").id()
+    }
+
+    /// Waits until it ends by itself, badly, and returns what it said on stderr.
+    pub fn fails(mut self) -> String {
+        let mut child = self.child.take().expect("running");
+        let mut text = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
+        assert!(!child.wait().expect("a child").success(), "the devnet ended well: {text}");
+        text
     }
 
     /// Kills it without warning.

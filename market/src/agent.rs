@@ -13,6 +13,7 @@ mod offer;
 mod provider;
 mod step;
 mod view;
+mod ward;
 
 pub use brain::{Agent, Change, Commitments, Input, MAX_CONSIDERED, Request};
 pub use effect::{Effect, EffectKey};
@@ -20,6 +21,7 @@ pub use job::{Decision, Job, Order, Work};
 pub use offer::{Offer, Pricing, Refusal};
 pub use step::{Failure, Outcome, RunReport, Step, StepState};
 pub use view::JobView;
+pub use ward::Wards;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use lota_market::{AttoFil, agent::Offer};
+use lota_market::{
+    AttoFil,
+    agent::{Offer, Wards},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::api::types::TermsRequest;
@@ -19,6 +22,8 @@ pub struct NodeConfig {
     pub provider: Option<ProviderConfig>,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
+    /// Contracts whose jobs it looks after: it ends them when they are overdue and calls back again, for gas only.
+    pub look_after: Wards,
     /// Where its gateway listens; port 0: the one it had before, or any free one.
     pub gateway: SocketAddr,
     /// The URL it announces; `None`: `http://` and the address its gateway listens on.
@@ -71,6 +76,7 @@ impl Default for NodeConfig {
             dir: PathBuf::from("node"),
             provider: None,
             terms: TermsRequest::default(),
+            look_after: Wards::Nobody,
             gateway: SocketAddr::from(([127, 0, 0, 1], 0)),
             gateway_url: None,
             api: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -189,7 +189,8 @@ impl Node {
         });
 
         let offer = shared.config.provider.as_ref().map(|provider| provider.offer.clone());
-        let agent = Agent::new(transport.party(), transport.market().settings, offer);
+        let agent = Agent::new(transport.party(), transport.market().settings, offer)
+            .looking_after(shared.config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::shell::INBOX);
         let inbox = Inbox::new(sender);
         let performer = Performer::new(Arc::clone(&shared), inbox.clone());

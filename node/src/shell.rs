@@ -6,7 +6,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use lota_bridge::{Cursor, Update};
 use lota_market::{
     Time,
-    agent::{Agent, Effect, Failure, Input, Outcome, Request, Step},
+    agent::{Agent, Effect, Failure, Input, Outcome, Request, Step, Wards},
     model::{Event, JobId},
 };
 use tokio::{
@@ -34,6 +34,8 @@ const CHANGES: usize = 4_096;
 const PRUNE_EVERY: u64 = 600;
 /// How many finished jobs are cleared away at once.
 const PRUNE_MOST: i64 = 1_000;
+/// How many jobs that were none of its affair are looked through at the start for those that are now.
+const MOST_TAKEN_UP: u32 = 100_000;
 /// After how long a log that ended for a reason that somebody must mend is opened again.
 const REOPEN: Duration = Duration::from_secs(10);
 
@@ -197,6 +199,14 @@ impl Shell {
         let mut effects = self.refresh_balance().await;
         for job in self.shared.store.live_jobs().await? {
             effects.extend(self.agent.restore(job, self.now));
+        }
+        // What was none of this node's affair before its settings changed.
+        if self.shared.config.look_after != Wards::Nobody {
+            for job in self.shared.store.unfinished_jobs(MOST_TAKEN_UP).await? {
+                if !self.agent.knows(job.id()) && self.agent.wants(&job) {
+                    effects.extend(self.agent.restore(job, self.now));
+                }
+            }
         }
         let store = self.shared.store.clone();
         let batch = store.begin().await?;

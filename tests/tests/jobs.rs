@@ -2,14 +2,19 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
+use std::time::Duration;
+
 use lota_bridge::{Transport as _, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
-    agent::EffectKey,
+    agent::{EffectKey, Wards},
     model::{Command, JobId, Reason, Status, Terms},
     money::FIL,
 };
-use lota_node::{NodeConfig, ProviderConfig, api::types::JobPage};
+use lota_node::{
+    NodeConfig, ProviderConfig,
+    api::types::{JobDetail, JobPage},
+};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, spec},
@@ -55,7 +60,7 @@ enum Spec {
 }
 
 /// What a contract does that asks for a job: it opens it with a spec in JSON, and has neither node nor gateway.
-async fn open_like_a_contract(chain: &Chain, spec: &str, way: Spec) -> JobId {
+async fn open_like_a_contract(chain: &Chain, spec: &str, way: Spec, lock_for: u64) -> JobId {
     let contract = chain.connect(world::key(9));
     let now = contract.head().await.expect("the chain has a head").time;
     let terms = Terms {
@@ -67,7 +72,7 @@ async fn open_like_a_contract(chain: &Chain, spec: &str, way: Spec) -> JobId {
         max_price: AttoFil(FIL / 100),
         ramp_start: now,
         ramp_period: 1,
-        lock_by: now.after(600),
+        lock_by: now.after(lock_for),
         run_for: 60,
         review_for: 1,
         rule_for: 0,
@@ -102,12 +107,30 @@ async fn serve_a_client_without_a_gateway(way: Spec) {
     let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
     let developer = Party::start(&chain, 1, world::config("developer", home.path())).await;
     let module = developer.add(&programs::says("42\n", 0)).await;
-    let job = open_like_a_contract(&chain, &spec(&module).to_string(), way).await;
+    let job = open_like_a_contract(&chain, &spec(&module).to_string(), way, 600).await;
     let detail = developer.wait_for(job).await;
     assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
     assert_eq!(detail.summary.reason, Reason::Unchallenged, "nobody accepts for a contract");
     assert_eq!(detail.summary.provider, Some(provider.address));
     assert_eq!(chain.balance(provider.address), AttoFil(10 * FIL + FIL / 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_told_to_looks_after_a_contracts_jobs_also_earlier_ones() {
+    let (home, chain) = (home(), chain(None));
+    let developer = Party::start(&chain, 1, world::config("developer", home.path())).await;
+    let job = open_like_a_contract(&chain, "{}", Spec::Along, 1).await;
+    while developer.get::<JobDetail>(&format!("/v1/jobs/{job}")).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    developer.node.shutdown().await;
+    let contract = world::key(9).address();
+    let look_after = Wards::These([contract].into());
+    let config = NodeConfig { look_after, ..world::config("developer", home.path()) };
+    let steward = Party::start(&chain, 1, config).await;
+    let detail = steward.wait_for(job).await;
+    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
+    assert_eq!(chain.balance(contract), AttoFil(FIL / 100), "the contract has its money back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,12 @@ impl Network {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::FILECOIN, Self::CALIBRATION, Self::FILECOIN_LOCAL, Self::DEVELOPMENT];
 
+    /// Whether others than this computer's users are on it.
+    #[must_use]
+    pub const fn is_public(&self) -> bool {
+        self.chain_id != Self::FILECOIN_LOCAL.chain_id && self.chain_id != Self::DEVELOPMENT.chain_id
+    }
+
     /// The network of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

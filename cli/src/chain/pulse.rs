@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long after the last event time still matters: nodes try again what failed.
 const AFTERGLOW: u64 = 120;
 /// How long after a deal's deadline somebody may still wait for a block, in seconds.
-const GRACE: u64 = 10;
+const GRACE: u64 = 30;
 
 /// What is known of the deals whose deadlines are to come.
 #[derive(Debug, Default)]
@@ -138,8 +138,8 @@ mod tests {
         assert_eq!(pulse.due(Time(4000)), QUICK, "they can still be locked");
         let (job, account) = (JobId(B256::repeat_byte(1)), Address::repeat_byte(1));
         pulse.take(&Event::JobCancelled { job, reason: Reason::Withdrawn }, Time(4000));
-        assert_eq!(pulse.due(Time(5010)), QUICK, "the other one may be expired now");
-        assert_eq!(pulse.due(Time(5011)), IDLE, "and if nobody does, that is that");
+        assert_eq!(pulse.due(Time(5030)), QUICK, "the other one may be expired now");
+        assert_eq!(pulse.due(Time(5031)), IDLE, "and if nobody does, that is that");
         assert!(pulse.deals.is_empty());
         let event = Event::Deposited { account, amount: AttoFil(1) };
         pulse.take(&event, Time(6000));

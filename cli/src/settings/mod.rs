@@ -1,11 +1,13 @@
 //! Settings in layers: flags over environment over `$LOTA_HOME/config.toml` over defaults.
 
+mod clients;
 mod layers;
 
 use lota_market::AttoFil;
 use lota_node::api::types::TermsRequest;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use clients::Clients;
 pub(crate) use layers::{Layers, Origin};
 
 use crate::units::{Amount, ByteSize, Count, Seconds};
@@ -141,6 +143,12 @@ pub(crate) struct Node {
     pub(crate) slots: u32,
     /// The most gas of a client's callback that it accepts; none: what its network's default is.
     pub(crate) max_callback_gas: Option<Count>,
+    /// The URL at which others reach what it serves; none: where it listens.
+    pub(crate) gateway_url: Option<String>,
+    /// Whether it fetches from private addresses too; none: only if its market's chain is on this machine.
+    pub(crate) private_addresses: Option<bool>,
+    /// Contracts whose jobs it looks after.
+    pub(crate) look_after: Clients,
 }
 
 impl Default for Node {
@@ -159,6 +167,9 @@ impl Default for Node {
             min_price: Amount(AttoFil::from_gwei(1_000_000)),
             slots: 4,
             max_callback_gas: None,
+            gateway_url: None,
+            private_addresses: None,
+            look_after: Clients::default(),
         }
     }
 }
@@ -223,6 +234,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.provider", about: "whether it runs jobs for others" },
     Key { name: "node.listen", about: "where it listens for this command line" },
     Key { name: "node.gateway", about: "where it serves content" },
+    Key { name: "node.gateway_url", about: "URL at which others reach what it serves" },
+    Key { name: "node.private_addresses", about: "whether it fetches from private addresses too" },
+    Key { name: "node.look_after", about: "contracts whose jobs it ends when they are overdue and calls back again" },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },

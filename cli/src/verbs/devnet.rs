@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use lota_market::{
     AttoFil,
-    agent::{Offer, Pricing},
+    agent::{Offer, Pricing, Wards},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, ProviderConfig};
@@ -148,8 +148,11 @@ async fn start_node(
     let dir = folder.join("nodes").join(&name);
     let funds = Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) };
     let account = venue.join(Account::play_key(&dir.join("key"))?, &dir, funds).await?;
+    // Contracts are asleep until somebody calls them: on a devnet the client's node does.
+    let look_after = if provider.is_none() { Wards::Everybody } else { Wards::Nobody };
     let config = NodeConfig {
         provider,
+        look_after,
         allow_private_addresses: true,
         store_capacity: settings.store_capacity.0,
         ..NodeConfig::new(name.clone(), dir)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, Bytes};
 
-use super::{Effect, EffectKey, Failure, Job, JobView, Offer, Order, Outcome, Refusal, Step, StepState, Work};
+use super::{Effect, EffectKey, Failure, Job, JobView, Offer, Order, Outcome, Refusal, Step, StepState, Wards, Work};
 use crate::{
     AttoFil, Time,
     model::{Command, Event, JobId, MAX_SPEC, Settings, Status, Terms},
@@ -93,6 +93,7 @@ pub struct Agent {
     pub(super) me: Address,
     pub(super) settings: Settings,
     pub(super) offer: Option<Offer>,
+    pub(super) wards: Wards,
     pub(super) now: Time,
     /// Free balance in the market, as far as known, less the collateral of locks under way.
     pub(super) free: AttoFil,
@@ -114,6 +115,7 @@ impl Agent {
             me,
             settings,
             offer,
+            wards: Wards::Nobody,
             now: Time::default(),
             free: AttoFil::ZERO,
             jobs: BTreeMap::new(),
@@ -122,6 +124,18 @@ impl Agent {
             queue: BTreeSet::new(),
             dirty: BTreeSet::new(),
         }
+    }
+
+    /// The same agent, which also looks after the jobs of these clients.
+    #[must_use]
+    pub fn looking_after(self, wards: Wards) -> Self {
+        Self { wards, ..self }
+    }
+
+    /// Whether it would act on this job, which it does not hold, if it were given back to it.
+    #[must_use]
+    pub fn wants(&self, job: &Job) -> bool {
+        !is_quiet(job, self.looks_after(job))
     }
 
     /// Whether it holds the job.
@@ -191,7 +205,7 @@ impl Agent {
             .into_iter()
             .filter_map(|id| {
                 let job = self.jobs.get(&id)?;
-                if is_quiet(job) {
+                if is_quiet(job, self.looks_after(job)) {
                     self.jobs.remove(&id).map(|job| Change { job, live: false })
                 } else {
                     Some(Change { job: job.clone(), live: true })
@@ -314,7 +328,13 @@ impl Agent {
                 }
             }
             // Whether it helped, the next event says; if it did not, it is tried again under another key.
-            Outcome::Ok if step == Step::RetryCallback => wait("the client's callback failed".to_owned()),
+            Outcome::Ok if step == Step::RetryCallback => {
+                if step.max_attempts().is_some_and(|max| attempt >= max) {
+                    StepState::Failed { problem: format!("the client's callback failed {attempt} times in a row") }
+                } else {
+                    wait("the client's callback failed".to_owned())
+                }
+            }
             Outcome::Ok if step.is_command() => StepState::Landed { attempts: attempt, until: now.after(RECHECK) },
             Outcome::Ok => StepState::Done,
             Outcome::Spec(bytes) => {
@@ -339,7 +359,8 @@ impl Agent {
         let Some(mut job) = self.jobs.remove(&id) else { return };
         self.advance_work(&mut job, effects);
         self.advance_order(&mut job, effects);
-        if is_quiet(&job) && (job.work.is_some() || job.order.is_some()) {
+        self.advance_ward(&mut job, effects);
+        if is_quiet(&job, self.looks_after(&job)) && (job.work.is_some() || job.order.is_some()) {
             effects.push(Effect::Retire { job: id });
         }
         if job.view.status.is_final() {
@@ -405,23 +426,22 @@ const fn backoff(attempts: u32) -> u64 {
     if seconds > MAX_BACKOFF { MAX_BACKOFF } else { seconds }
 }
 
-/// Whether nothing more is to be done about a job unless something happens to it.
-fn is_quiet(job: &Job) -> bool {
+/// Whether nothing more is to be done about a job unless something happens to it. `ward`: its client is looked after.
+fn is_quiet(job: &Job, ward: bool) -> bool {
     if job.steps.values().any(|state| matches!(state, StepState::InFlight { .. })) {
         return false;
     }
     let failed = |step| matches!(job.steps.get(&step), Some(StepState::Failed { .. }));
+    let called_back = !job.view.callback_pending || failed(Step::RetryCallback);
     match job.view.status {
         Status::None => job.order.is_none() || failed(Step::Open),
         status if status.is_final() => match &job.order {
-            None => true,
-            Some(_) => {
-                !job.view.callback_pending
-                    && (status != Status::Settled || job.is_done(Step::Verify) || failed(Step::Verify))
-            }
+            None => !ward || called_back,
+            Some(_) => called_back && (status != Status::Settled || job.is_done(Step::Verify) || failed(Step::Verify)),
         },
         _ => {
             job.order.is_none()
+                && !ward
                 && job
                     .work
                     .as_ref()

@@ -40,7 +40,7 @@ pub enum Step {
     Settle,
     /// Anyone concerned: end a dispute without ruling.
     Lapse,
-    /// Client: try the callback again.
+    /// Client, or who looks after it: try the callback again.
     RetryCallback,
 }
 
@@ -79,6 +79,8 @@ impl Step {
             Self::FetchSpec | Self::FetchInputs => Some(6),
             Self::Run => Some(3),
             Self::Verify => Some(24),
+            // Each costs its sender the gas of the callback.
+            Self::RetryCallback => Some(10),
             _ => None,
         }
     }

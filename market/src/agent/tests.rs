@@ -15,6 +15,8 @@ use crate::{
     spec::{JobSpec, Limits, Link},
 };
 
+mod wards;
+
 const CLIENT: Address = Address::repeat_byte(0xC1);
 const CHEAP: Address = Address::repeat_byte(0xA1);
 const DEAR: Address = Address::repeat_byte(0xA2);
@@ -85,6 +87,7 @@ fn terms(salt: u64, spec: &Bytes) -> Terms {
 struct Party {
     agent: Agent,
     offer: Option<Offer>,
+    wards: Wards,
     me: Address,
     stored: BTreeMap<JobId, Change>,
     read: usize,
@@ -101,6 +104,7 @@ impl Party {
         Self {
             agent: Agent::new(me, SETTINGS, offer.clone()),
             offer,
+            wards: Wards::Nobody,
             me,
             stored: BTreeMap::new(),
             read: 0,
@@ -109,6 +113,12 @@ impl Party {
             stuck: false,
             withholds: false,
         }
+    }
+
+    /// One who looks after the jobs of these clients.
+    fn steward(me: Address, wards: Wards) -> Self {
+        let party = Self::new(me, None);
+        Self { agent: party.agent.looking_after(wards.clone()), wards, ..party }
     }
 
     fn input(&mut self, input: Input, now: Time) {
@@ -139,7 +149,7 @@ impl Party {
 
     /// The process is killed and starts again: effects and memory are gone, what was stored is not.
     fn crash(&mut self, now: Time) {
-        self.agent = Agent::new(self.me, SETTINGS, self.offer.clone());
+        self.agent = Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.wards.clone());
         self.effects.clear();
         let live: Vec<_> = self.stored.values().filter(|change| change.live).map(|change| change.job.clone()).collect();
         for job in live {

@@ -69,6 +69,25 @@ impl Store {
             .collect()
     }
 
+    /// Jobs that have not ended and that the agent does not hold, the latest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn unfinished_jobs(&self, most: u32) -> Result<Vec<Job>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT record FROM jobs WHERE NOT live AND status IN ($1, $2, $3, $4) ORDER BY opened DESC, id DESC LIMIT $5",
+        )
+        .bind(Status::Open as i64)
+        .bind(Status::Locked as i64)
+        .bind(Status::Submitted as i64)
+        .bind(Status::Disputed as i64)
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|source| self.failed(source))?;
+        rows.iter().map(|row| decode("a job", row.get(0))).collect()
+    }
+
     /// One job for a person.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::{
     failure::{self, Usage},
     host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
     keystore::{Keystore, Password},
-    settings::{self, Settings},
+    settings::{self, Clients, Settings},
     terminal::{self, Table},
     units::{Amount, ByteSize, Count},
     verbs::job::terms::terms_of,
@@ -80,6 +80,16 @@ pub(crate) struct Run {
     /// Where it serves content [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
+    /// URL at which others reach what it serves [default: http:// and where it serves]
+    #[arg(long, value_name = "URL")]
+    gateway_url: Option<String>,
+    /// Fetch from private addresses too [default: only if the market's chain is on this machine]
+    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    private_addresses: Option<bool>,
+    /// Contracts whose jobs it ends when they are overdue and calls back again, for gas only: addresses with commas
+    /// between, or `everybody`
+    #[arg(long, value_name = "CLIENTS")]
+    look_after: Option<Clients>,
     /// Where it listens for this command line; loopback only [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -105,6 +115,9 @@ impl Run {
             .flag("--slots", "node.slots", self.slots.as_ref())
             .flag("--max-callback-gas", "node.max_callback_gas", self.max_callback_gas.as_ref())
             .flag("--gateway", "node.gateway", self.gateway.as_ref())
+            .flag("--gateway-url", "node.gateway_url", self.gateway_url.as_ref())
+            .flag("--private-addresses", "node.private_addresses", self.private_addresses.as_ref())
+            .flag("--look-after", "node.look_after", self.look_after.as_ref())
             .flag("--listen", "node.listen", self.listen.as_ref())
             .flag("--store-capacity", "node.store_capacity", self.store_capacity.as_ref())
             .settings()?;
@@ -120,7 +133,16 @@ impl Run {
         if let (Some(provider), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
             provider.offer.max_callback_gas = default_callback_gas(&network);
         }
+        let public = network.is_some_and(|network| network.is_public());
+        config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
+        let reachable = settings.node.gateway_url.is_some() || !config.gateway.ip().is_loopback();
         let node = Node::start(config, account.transport()).await?;
+        if public && !reachable {
+            terminal::tell(&format!(
+                "Nobody else can reach {}, so what this node adds and computes cannot be fetched; name an address with --gateway, and its URL with --gateway-url",
+                node.gateway()
+            ));
+        }
         let api = node.api().clone();
         context.home.write_api_file(&api)?;
         let mut table = Table::pairs();
@@ -283,7 +305,8 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,
         store_capacity: node.store_capacity.0,
-        allow_private_addresses: true,
+        gateway_url: node.gateway_url.clone(),
+        look_after: node.look_after.0.clone(),
         ..NodeConfig::new(node.name.clone(), context.home.node(&node.name))
     })
 }

@@ -1,0 +1,107 @@
+//! Contracts as clients, and who looks after their jobs.
+
+use super::*;
+
+const CONTRACT: Address = Address::repeat_byte(0xCC);
+const STEWARD: Address = Address::repeat_byte(0x5E);
+
+fn these(clients: &[Address]) -> Wards {
+    Wards::These(clients.iter().copied().collect())
+}
+
+/// A contract opens a job, as a transaction of somebody's made it; it does nothing else by itself.
+fn opened(world: &mut World) -> JobId {
+    let spec = spec(1_000_000);
+    let terms = Terms { client: CONTRACT, callback_gas: 1_000, ..terms(0, &spec) };
+    world.apply(CONTRACT, &Command::Open { terms: terms.clone(), spec }, terms.max_price).expect("opened");
+    id_of(&terms)
+}
+
+fn retries(world: &World) -> usize {
+    world.landed.iter().filter(|(_, key)| key.to_string().contains("retry-callback")).count()
+}
+
+#[test]
+fn an_untaken_job_is_expired_for_its_client_and_for_nobody_else() {
+    for (wards, cared_for) in
+        [(these(&[CONTRACT]), true), (Wards::Everybody, true), (these(&[CLIENT]), false), (Wards::Nobody, false)]
+    {
+        let mut world = World::new(vec![Party::steward(STEWARD, wards.clone())]);
+        let job = opened(&mut world);
+        world.run(5);
+        // A restart forgets nothing of it.
+        let now = world.now;
+        world.party(STEWARD).crash(now);
+        world.run(400);
+        let (status, refund) =
+            if cared_for { (Status::Cancelled, AttoFil(FIL)) } else { (Status::Open, AttoFil::ZERO) };
+        assert_eq!(world.status(job), status, "{wards:?}");
+        assert_eq!(world.market.balance(CONTRACT), refund, "{wards:?}");
+        assert!(world.party(STEWARD).agent.is_empty(), "{wards:?}");
+    }
+}
+
+#[test]
+fn a_provider_that_is_late_with_a_contracts_job_is_slashed() {
+    let stuck = Party { stuck: true, ..Party::new(CHEAP, Some(offer(FIL / 10))) };
+    let mut world = World::new(vec![stuck, Party::steward(STEWARD, these(&[CONTRACT]))]);
+    let job = opened(&mut world);
+    world.run(400);
+    assert_eq!(world.status(job), Status::Slashed);
+    assert_eq!(world.market.balance(CONTRACT), AttoFil(FIL + FIL / 4), "its money and half the stake");
+}
+
+#[test]
+fn the_provider_settles_itself_and_the_steward_when_it_is_gone() {
+    for gone in [false, true] {
+        let mut world =
+            World::new(vec![Party::new(CHEAP, Some(offer(FIL / 10))), Party::steward(STEWARD, these(&[CONTRACT]))]);
+        let job = opened(&mut world);
+        while world.status(job) != Status::Submitted {
+            world.run(1);
+        }
+        if gone {
+            world.parties.remove(0);
+        }
+        world.run(60);
+        assert_eq!(world.status(job), Status::Settled);
+        let senders: Vec<Address> =
+            world.landed.iter().filter(|(_, key)| key.to_string().ends_with("/settle")).map(|(who, _)| *who).collect();
+        assert_eq!(senders, [if gone { STEWARD } else { CHEAP }]);
+    }
+}
+
+#[test]
+fn a_callback_is_tried_again_for_a_contract_and_given_up_in_the_end() {
+    for heals in [true, false] {
+        let mut world =
+            World::new(vec![Party::new(CHEAP, Some(offer(FIL / 10))), Party::steward(STEWARD, these(&[CONTRACT]))]);
+        world.callback_works = false;
+        let job = opened(&mut world);
+        world.run(60);
+        assert_eq!(world.status(job), Status::Settled, "a callback that fails holds nothing up");
+        assert!(retries(&world) > 1);
+        world.callback_works = heals;
+        world.run(2_000);
+        assert_eq!(world.market.deal(job).callback_pending, !heals);
+        assert!(heals || retries(&world) == 10, "{} retries", retries(&world));
+        assert!(world.party(STEWARD).agent.is_empty(), "it is let go of");
+    }
+}
+
+#[test]
+fn a_job_is_taken_up_again_when_its_client_becomes_a_ward() {
+    let mut world = World::new(vec![Party::steward(STEWARD, Wards::Nobody)]);
+    let job = opened(&mut world);
+    world.run(2);
+    let now = world.now;
+    let steward = world.party(STEWARD);
+    assert!(steward.agent.is_empty(), "it is not its affair");
+    steward.wards = these(&[CONTRACT]);
+    steward.crash(now);
+    let stored = steward.stored[&job].job.clone();
+    assert!(steward.agent.wants(&stored));
+    drop(steward.agent.restore(stored, now));
+    world.run(400);
+    assert_eq!(world.status(job), Status::Cancelled);
+}

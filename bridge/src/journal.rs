@@ -116,7 +116,9 @@ pub enum JournalError {
     AttemptCount(usize),
 }
 
-/// What a transport to a chain remembers. Every change is one atomic step, and durable when the call returns.
+/// What a transport to a chain remembers. Every change is one atomic step. What is to be broadcast ([`begin_all`](Self::begin_all),
+/// [`add_attempt`](Self::add_attempt)) is on the disk when the call returns; outcomes and checkpoints survive the process, and
+/// a power cut may lose the last of them: the chain tells them again.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// One above the highest nonce that was ever begun for this account; `None` when none was.
@@ -138,11 +140,19 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError::Storage`].
     async fn since(&self, account: Account, nonce: u64) -> Result<Vec<Sending>, JournalError>;
 
-    /// Writes a transaction down before it is broadcast for the first time.
+    /// Writes transactions down, all or none, before they are broadcast for the first time.
     ///
     /// # Errors
-    /// When its key belongs to one that is pending or landed, or its nonce to any; nothing is written then.
-    async fn begin(&self, account: Account, sending: &Sending) -> Result<(), JournalError>;
+    /// When a key belongs to one that is pending or landed, or a nonce to any; nothing is written then.
+    async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError>;
+
+    /// Writes one transaction down before it is broadcast for the first time.
+    ///
+    /// # Errors
+    /// As [`begin_all`](Self::begin_all).
+    async fn begin(&self, account: Account, sending: &Sending) -> Result<(), JournalError> {
+        self.begin_all(account, std::slice::from_ref(sending)).await
+    }
 
     /// Adds a signed version before it is broadcast.
     ///
@@ -150,11 +160,19 @@ pub trait Journal: Send + Sync + 'static {
     /// When there is no such transaction, or it has [`MAX_ATTEMPTS`] versions.
     async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError>;
 
-    /// Writes down what became of a transaction.
+    /// Writes down what became of transactions, by their nonces: all or nothing.
     ///
     /// # Errors
     /// When there is no such transaction, or when a failed one comes to life whose key another one has by now.
-    async fn settle(&self, account: Account, nonce: u64, outcome: Outcome) -> Result<(), JournalError>;
+    async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError>;
+
+    /// Writes down what became of one transaction.
+    ///
+    /// # Errors
+    /// As [`settle_all`](Self::settle_all).
+    async fn settle(&self, account: Account, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
+        self.settle_all(account, &[(nonce, outcome)]).await
+    }
 
     /// The checkpoints of a market, in the order of their numbers.
     ///
@@ -169,7 +187,7 @@ pub trait Journal: Send + Sync + 'static {
     async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError>;
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pages {
     sendings: BTreeMap<(Account, u64), Sending>,
     checkpoints: BTreeMap<Market, Vec<Checkpoint>>,
@@ -209,18 +227,23 @@ impl Journal for MemoryJournal {
         Ok(self.pages().of(account, nonce).take(MAX_PAGE).cloned().collect())
     }
 
-    async fn begin(&self, account: Account, sending: &Sending) -> Result<(), JournalError> {
+    async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError> {
         let mut pages = self.pages();
-        if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
-            return Err(JournalError::AttemptCount(sending.attempts.len()));
+        for (index, sending) in sendings.iter().enumerate() {
+            let before = &sendings[..index];
+            if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
+                return Err(JournalError::AttemptCount(sending.attempts.len()));
+            }
+            if pages.live(account, &sending.key).is_some() || before.iter().any(|other| other.key == sending.key) {
+                return Err(JournalError::KeyTaken(sending.key.clone()));
+            }
+            if pages.sendings.contains_key(&(account, sending.nonce))
+                || before.iter().any(|other| other.nonce == sending.nonce)
+            {
+                return Err(JournalError::NonceTaken(sending.nonce));
+            }
         }
-        if pages.live(account, &sending.key).is_some() {
-            return Err(JournalError::KeyTaken(sending.key.clone()));
-        }
-        if pages.sendings.contains_key(&(account, sending.nonce)) {
-            return Err(JournalError::NonceTaken(sending.nonce));
-        }
-        pages.sendings.insert((account, sending.nonce), sending.clone());
+        pages.sendings.extend(sendings.iter().map(|sending| ((account, sending.nonce), sending.clone())));
         Ok(())
     }
 
@@ -234,15 +257,20 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn settle(&self, account: Account, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
+    async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
         let mut pages = self.pages();
-        let key = pages.sendings.get(&(account, nonce)).ok_or(JournalError::UnknownNonce(nonce))?.key.clone();
-        if outcome != Outcome::Failed && pages.live(account, &key).is_some_and(|live| live.nonce != nonce) {
-            return Err(JournalError::KeyTaken(key));
+        let mut changed = pages.clone();
+        for (nonce, outcome) in outcomes {
+            let sending = changed.sendings.get(&(account, *nonce)).ok_or(JournalError::UnknownNonce(*nonce))?;
+            let key = sending.key.clone();
+            if *outcome != Outcome::Failed && changed.live(account, &key).is_some_and(|live| live.nonce != *nonce) {
+                return Err(JournalError::KeyTaken(key));
+            }
+            if let Some(sending) = changed.sendings.get_mut(&(account, *nonce)) {
+                sending.outcome = *outcome;
+            }
         }
-        if let Some(sending) = pages.sendings.get_mut(&(account, nonce)) {
-            sending.outcome = outcome;
-        }
+        *pages = changed;
         Ok(())
     }
 

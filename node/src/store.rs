@@ -118,7 +118,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn begin(&self) -> Result<Batch<'_>, StoreError> {
         let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))?;
-        Ok(Batch { transaction, store: self })
+        Ok(Batch::new(transaction, self))
     }
 
     /// A value of the node's own.

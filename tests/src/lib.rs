@@ -1,4 +1,4 @@
-//! What the suites share: a small world of real nodes on a memory chain, and programs for them to run.
+//! What the suites share: a small world of real nodes on a memory chain or on Anvil, and programs for them to run.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -8,5 +8,6 @@
     reason = "this is test code: it panics with what went wrong"
 )]
 
+pub mod anvil;
 pub mod programs;
 pub mod world;

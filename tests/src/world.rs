@@ -81,7 +81,11 @@ pub struct Party {
 impl Party {
     /// Starts a node of the party with this key number.
     pub async fn start(chain: &Chain, number: u8, config: NodeConfig) -> Self {
-        let transport: Arc<dyn Transport> = Arc::new(chain.connect(key(number)));
+        Self::with(Arc::new(chain.connect(key(number))), config).await
+    }
+
+    /// Starts a node on a transport.
+    pub async fn with(transport: Arc<dyn Transport>, config: NodeConfig) -> Self {
         let address = transport.party();
         let node = Node::start(config, transport).await.expect("the node starts");
         Self { node, address, http: reqwest::Client::new() }

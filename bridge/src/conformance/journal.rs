@@ -45,6 +45,7 @@ pub async fn suite<J: Journal>(open: impl AsyncFn() -> J) {
     accounts_and_chains_are_kept_apart(&open().await).await;
     versions_are_limited(&open().await).await;
     of_many_at_once_one_begins(&open().await).await;
+    several_begin_and_end_together_or_not_at_all(&open).await;
     pages_are_bounded(&open().await).await;
     checkpoints_are_replaced_and_bounded(&open).await;
 }
@@ -132,6 +133,37 @@ async fn of_many_at_once_one_begins(journal: &impl Journal) {
     let same_nonce: Vec<_> = (0..10).map(|number| sending(&format!("g{number}"), 50)).collect();
     let begun = join_all(same_nonce.iter().map(|sending| journal.begin(ME, sending))).await;
     assert_eq!(begun.iter().filter(|result| result.is_ok()).count(), 1, "{begun:?}");
+}
+
+async fn several_begin_and_end_together_or_not_at_all<J: Journal>(open: &impl AsyncFn() -> J) {
+    let us = Account { chain_id: 2, ..ME };
+    let [first, second, third] = [sending("i", 1), sending("j", 2), sending("k", 3)];
+    open().await.begin_all(us, &[]).await.expect("nothing to do");
+    open().await.begin_all(us, &[first.clone(), second.clone()]).await.expect("both begin");
+    assert_eq!(open().await.since(us, 0).await, Ok(vec![first.clone(), second.clone()]));
+    for (others, problem) in [
+        ([third.clone(), sending("i", 4)], JournalError::KeyTaken(first.key.clone())),
+        ([third.clone(), sending("l", 1)], JournalError::NonceTaken(1)),
+        ([third.clone(), sending("k", 4)], JournalError::KeyTaken(third.key.clone())),
+        ([third.clone(), sending("l", 3)], JournalError::NonceTaken(3)),
+        ([third.clone(), Sending { attempts: vec![], ..sending("l", 4) }], JournalError::AttemptCount(0)),
+    ] {
+        assert_eq!(open().await.begin_all(us, &others).await, Err(problem));
+        assert_eq!(open().await.next_nonce(us).await, Ok(Some(3)), "nothing was written");
+    }
+    let outcomes = async || -> Vec<_> {
+        let all = open().await.since(us, 0).await.expect("reads");
+        all.iter().map(|sending| sending.outcome).collect()
+    };
+    let unknown = open().await.settle_all(us, &[(1, landed(1)), (7, landed(1))]).await;
+    assert_eq!(unknown, Err(JournalError::UnknownNonce(7)));
+    assert_eq!(outcomes().await, [Outcome::Pending; 2], "nothing was written");
+    open().await.settle_all(us, &[(1, landed(1)), (2, Outcome::Failed)]).await.expect("both are settled");
+    assert_eq!(outcomes().await, [landed(1), Outcome::Failed]);
+    open().await.begin(us, &sending("j", 3)).await.expect("the key is free");
+    let taken = open().await.settle_all(us, &[(1, Outcome::Pending), (2, Outcome::Pending)]).await;
+    assert_eq!(taken, Err(JournalError::KeyTaken(second.key)));
+    assert_eq!(outcomes().await, [landed(1), Outcome::Failed, Outcome::Pending]);
 }
 
 async fn pages_are_bounded(journal: &impl Journal) {

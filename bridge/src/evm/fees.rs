@@ -29,8 +29,7 @@ pub(super) struct Price {
 impl Price {
     /// What the chain asks now, with room for the base fee to double.
     pub(super) async fn now(rpc: &Rpc) -> Result<Self, Trouble> {
-        let latest = rpc.named_block("latest").await?;
-        let tip = rpc.tip().await?;
+        let (latest, tip) = tokio::try_join!(rpc.named_block("latest"), rpc.tip())?;
         let fee = match latest.base_fee_per_gas {
             Some(base) => base.saturating_mul(U256::from(2)).saturating_add(tip),
             None => rpc.gas_price().await?,

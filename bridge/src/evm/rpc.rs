@@ -230,6 +230,8 @@ pub(super) struct Receipt {
     block_number: U64,
     pub block_hash: B256,
     pub transaction_hash: B256,
+    #[serde(default)]
+    transaction_index: Option<U64>,
     pub logs: Vec<Log>,
 }
 
@@ -240,6 +242,11 @@ impl Receipt {
 
     pub(super) fn block(&self) -> u64 {
         self.block_number.to()
+    }
+
+    /// Whether no transaction, and so no log, stands before it in its block.
+    pub(super) fn is_first(&self) -> bool {
+        self.transaction_index.is_some_and(|index| index.is_zero())
     }
 }
 

@@ -1,33 +1,42 @@
 //! The one task that sends for an account: nonces in order, everything written down before it is broadcast.
 
+mod findings;
 mod pending;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Instant,
 };
 
 use alloy::primitives::keccak256;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use lota_market::{AttoFil, B256, U256, agent::EffectKey, model::Command};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     bindings::{self, Revert},
     fees::{self, Draft, Price},
-    rpc::{Call, Receipt, Refusal, Trouble},
+    rpc::{Call, Refusal, Trouble},
     shared::{self, Shared},
 };
 use crate::{
     JournalError, PrivateKeySigner,
     journal::{Account, MAX_PAGE, Outcome, Sending},
-    transport::{Cursor, Landed, Reserve, SubmitError, TransportError},
+    transport::{Landed, Reserve, SubmitError, TransportError},
 };
 
 /// The most submissions that wait for their turn.
 pub(super) const MAX_QUEUE: usize = 256;
 /// The most transactions that are watched at once; more are refused for the time being.
 const MAX_WATCHED: usize = MAX_PAGE;
+/// The most submissions that are begun together: they share what is asked about the account, and one write to the disk.
+const MAX_ROUND: usize = 64;
+/// The most calls to the node that wait for their answers at once.
+const MAX_CALLS: usize = 16;
+/// The most broadcasts that wait for their answers at once; the nonces of those that overtake another are ahead of the account's
+/// by less, and nodes take no transaction that is far ahead (Lotus: more than 4).
+const MAX_AHEAD: usize = 4;
 /// How often a nonce must be seen used, with none of our receipts, before it counts as used by something else.
 const MIN_MISSING: u32 = 3;
 /// How often a node may refuse a transaction before its nonce is given to nothing.
@@ -101,8 +110,9 @@ struct Sender {
     requests: mpsc::Receiver<Request>,
     wakes: watch::Receiver<u64>,
     watched: BTreeMap<u64, Watched>,
-    /// Submissions that begin anew because their nonce was used by something else.
-    again: VecDeque<Request>,
+    /// Submissions that are looked at once more: their nonce was used by something else, or another one of their key was
+    /// just begun.
+    again: Vec<Request>,
     adopted: bool,
     /// Since when everything waits for a nonce that nothing uses.
     gap: Option<Instant>,
@@ -114,7 +124,7 @@ pub(super) fn spawn(shared: Arc<Shared>, signer: PrivateKeySigner) -> mpsc::Send
     let (sender, requests) = mpsc::channel(MAX_QUEUE);
     let account = shared::account(&shared, signer.address());
     let wakes = shared.wakes();
-    let (watched, again) = (BTreeMap::new(), VecDeque::new());
+    let (watched, again) = (BTreeMap::new(), Vec::new());
     let task =
         Sender { shared, signer, account, requests, wakes, watched, again, adopted: false, gap: None, failures: 0 };
     tokio::spawn(task.run());
@@ -171,19 +181,22 @@ fn objection(refusal: &Refusal) -> Objection {
 
 impl Sender {
     async fn run(mut self) {
+        let mut round = Vec::new();
         loop {
-            if let Some(request) = self.again.pop_front() {
-                self.take(request).await;
-                continue;
+            if !self.again.is_empty() {
+                let again = std::mem::take(&mut self.again);
+                self.take(again).await;
             }
             let busy = !self.watched.is_empty() || !self.adopted;
             let pause = self.shared.pause_after(self.failures, None);
             let pause = if self.failures == 0 { self.shared.config.poll } else { pause };
             tokio::select! {
-                request = self.requests.recv() => match request {
-                    Some(request) => self.take(request).await,
-                    None => return,
-                },
+                count = self.requests.recv_many(&mut round, MAX_ROUND) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.take(std::mem::take(&mut round)).await;
+                }
                 () = self.shared.pause(&mut self.wakes, pause), if busy => {
                     self.wakes.mark_unchanged();
                     match self.look().await {
@@ -201,18 +214,32 @@ impl Sender {
 
     // Submissions -----------------------------------------------------------------------------------------------------
 
-    async fn take(&mut self, request: Request) {
-        match self.place(&request).await {
-            Ok(Place::Landed(landed)) => request.answer(Ok(landed)),
-            Ok(Place::At(nonce)) => match self.watched.get_mut(&nonce) {
-                Some(watched) if watched.waiting.len() < MAX_QUEUE => watched.waiting.push(request),
-                _ => request.answer(Err(Trouble::down("too many wait for this transaction").into())),
-            },
-            Err(error) => request.answer(Err(error)),
+    /// Takes submissions that came together.
+    async fn take(&mut self, round: Vec<Request>) {
+        let mut fresh: Vec<Fresh> = Vec::new();
+        let mut keys = BTreeSet::new();
+        for request in round {
+            match self.place(&request).await {
+                Ok(Place::Landed(landed)) => request.answer(Ok(landed)),
+                Ok(Place::At(nonce)) => match self.watched.get_mut(&nonce) {
+                    Some(watched) if watched.waiting.len() < MAX_QUEUE => watched.waiting.push(request),
+                    _ => request.answer(Err(Trouble::down("too many wait for this transaction").into())),
+                },
+                Ok(Place::Nowhere(content, call)) => {
+                    if keys.insert(request.key.clone()) {
+                        fresh.push(Fresh { request, content, call });
+                    } else {
+                        // It finds the transaction of the first one, or the way free.
+                        self.again.push(request);
+                    }
+                }
+                Err(error) => request.answer(Err(error)),
+            }
         }
+        self.begin(fresh).await;
     }
 
-    /// Finds the transaction of a submission, or makes it.
+    /// Finds the transaction of a submission.
     async fn place(&mut self, request: &Request) -> Result<Place, SubmitError> {
         if !self.adopted {
             self.adopt().await?;
@@ -224,7 +251,7 @@ impl Sender {
         let found = self.shared.journal.find(self.account, &request.key).await.map_err(storage)?;
         let Some(sending) = found else {
             let (from, to) = (self.account.address, self.shared.config.contract);
-            return self.begin(request, content, Call { from, to, value, data }).await.map(Place::At);
+            return Ok(Place::Nowhere(content, Call { from, to, value, data }));
         };
         if sending.content != content {
             return Err(SubmitError::KeyReused { party: self.account.address, key: request.key.clone() });
@@ -234,7 +261,7 @@ impl Sender {
             && let Some(receipt) = self.shared.rpc.receipt(transaction).await?
             && receipt.succeeded()
             && self.shared.is_canonical(receipt.block(), receipt.block_hash).await?
-            && let Some(landed) = self.landing(&receipt).await?
+            && let Some(landed) = findings::landing(&self.shared, &receipt).await?
         {
             return Ok(Place::Landed(landed));
         }
@@ -243,51 +270,103 @@ impl Sender {
         Ok(Place::At(nonce))
     }
 
-    /// Tries a command out, writes its transaction down, and broadcasts it.
-    async fn begin(&mut self, request: &Request, content: B256, call: Call) -> Result<u64, SubmitError> {
-        if self.watched.len() >= MAX_WATCHED {
-            return Err(Trouble::down(format!("{MAX_WATCHED} transactions are on their way; wait for some")).into());
+    /// Tries commands out, writes their transactions down together, and broadcasts them. Each fails for itself.
+    async fn begin(&mut self, mut fresh: Vec<Fresh>) {
+        let room = MAX_WATCHED.saturating_sub(self.watched.len()).min(fresh.len());
+        for late in fresh.drain(room..) {
+            let many = format!("{MAX_WATCHED} transactions are on their way; wait for some");
+            late.request.answer(Err(Trouble::down(many).into()));
         }
-        let rpc = &self.shared.rpc;
-        // What is signed is made of what the node says now, so it must be the right chain's.
-        let (chain, wallet) = tokio::join!(self.shared.check_chain(), rpc.balance(call.from));
+        if fresh.is_empty() {
+            return;
+        }
+        let means = match self.means().await {
+            Ok(means) => means,
+            Err(error) => return fresh.into_iter().for_each(|fresh| fresh.request.answer(Err(error.clone()))),
+        };
+        let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh, means.wallet).boxed()).collect();
+        let estimates: Vec<_> = stream::iter(estimates).buffered(MAX_CALLS).collect().await;
+        let (mut begun, mut sendings) = (Vec::new(), Vec::new());
+        let (mut nonce, mut committed) = (means.nonce, self.committed());
+        for (fresh, gas) in fresh.into_iter().zip(estimates) {
+            match gas.and_then(|gas| self.sending(&fresh, gas, nonce, &mut committed, &means)) {
+                Ok(sending) => {
+                    nonce += 1;
+                    begun.push(fresh.request);
+                    sendings.push(sending);
+                }
+                Err(error) => fresh.request.answer(Err(error)),
+            }
+        }
+        if let Err(error) = self.shared.journal.begin_all(self.account, &sendings).await.map_err(storage) {
+            return begun.into_iter().for_each(|request| request.answer(Err(error.clone())));
+        }
+        let nonces: Vec<_> = sendings.iter().map(|sending| sending.nonce).collect();
+        for (request, sending) in begun.into_iter().zip(sendings) {
+            let nonce = sending.nonce;
+            self.watched.entry(nonce).or_insert_with(|| Watched::new(sending)).waiting.push(request);
+        }
+        // They are written down: what goes wrong from here on is made good by watching them.
+        if let Err(error) = self.broadcast_all(&nonces).await {
+            tracing::warn!(%error, "transactions could not be broadcast; it will be tried again");
+        }
+    }
+
+    /// What the account has, and what the chain asks.
+    async fn means(&mut self) -> Result<Means, SubmitError> {
+        let (rpc, account) = (&self.shared.rpc, self.account.address);
+        let price = async { Ok(self.affordable_price().await) };
+        let (chain, asked) = tokio::join!(
+            // What is signed is made of what the node says now, so it must be the right chain's.
+            self.shared.check_chain(),
+            // The nonce comes after ours, and after those that others sent with this key.
+            async {
+                tokio::try_join!(rpc.balance(account), price, rpc.count(account, None), rpc.pending_count(account))
+            },
+        );
         chain?;
-        let wallet = AttoFil(wallet?.saturating_to());
+        let (balance, price, used, queued) = asked?;
+        let ours = self.shared.journal.next_nonce(self.account).await.map_err(storage)?.unwrap_or_default();
+        if used < ours && !self.watched.contains_key(&used) {
+            self.adopt_from(used).await?;
+        }
+        Ok(Means { wallet: AttoFil(balance.saturating_to()), price, nonce: ours.max(used).max(queued) })
+    }
+
+    /// The gas limit for a command, as the node sees it now.
+    async fn gas(&self, fresh: &Fresh, wallet: AttoFil) -> Result<u64, SubmitError> {
+        let Fresh { request, call, .. } = fresh;
         if wallet < request.value {
             return Err(SubmitError::Unaffordable { account: call.from, wallet, needed: request.value });
         }
-        let estimate = match rpc.estimate(&call).await {
-            Ok(estimate) => estimate,
-            Err(Trouble::Refused(refusal)) => return Err(self.refused(&refusal, wallet, request.value)),
-            Err(trouble) => return Err(trouble.into()),
-        };
-        let gas = fees::limit(&self.shared, &request.command, estimate).await?;
-        let price = self.affordable_price().await?;
-        let nonce = self.next_nonce().await?;
-        let draft = Draft {
-            chain_id: self.shared.config.chain_id,
-            nonce,
-            gas,
-            to: call.to,
-            value: call.value,
-            data: call.data,
-        };
+        match self.shared.rpc.estimate(call).await {
+            Ok(estimate) => Ok(fees::limit(&self.shared, &request.command, estimate).await?),
+            Err(Trouble::Refused(refusal)) => Err(self.refused(&refusal, wallet, request.value)),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// Signs a command's transaction, if the account can pay for it beside those that are `committed`.
+    fn sending(
+        &self,
+        fresh: &Fresh,
+        gas: u64,
+        nonce: u64,
+        committed: &mut u128,
+        means: &Means,
+    ) -> Result<Sending, SubmitError> {
+        let Fresh { request, content, call } = fresh;
+        let (chain_id, price) = (self.shared.config.chain_id, means.price.clone()?);
+        let draft = Draft { chain_id, nonce, gas, to: call.to, value: call.value, data: call.data.clone() };
         let reserved = fees::reserved(&self.shared.deployment, request.reserve, gas).saturating_mul(price.max_fee);
-        let needed = self.committed().saturating_add(draft.cost(price.max_fee).0).saturating_add(reserved);
-        let needed = AttoFil(needed);
-        if wallet < needed {
-            return Err(SubmitError::Unaffordable { account: call.from, wallet, needed });
+        let with_this = committed.saturating_add(draft.cost(price.max_fee).0);
+        let needed = AttoFil(with_this.saturating_add(reserved));
+        if means.wallet < needed {
+            return Err(SubmitError::Unaffordable { account: self.account.address, wallet: means.wallet, needed });
         }
-        let attempt = self.sign(&draft, price)?;
-        let sending =
-            Sending { key: request.key.clone(), content, nonce, attempts: vec![attempt], outcome: Outcome::Pending };
-        self.shared.journal.begin(self.account, &sending).await.map_err(storage)?;
-        self.watched.insert(nonce, Watched::new(sending));
-        // It is written down: what goes wrong from here on is made good by watching it.
-        if let Err(error) = self.broadcast(nonce).await {
-            tracing::warn!(nonce, %error, "a transaction could not be broadcast; it will be tried again");
-        }
-        Ok(nonce)
+        let attempts = vec![self.sign(&draft, price)?];
+        *committed = with_this;
+        Ok(Sending { key: request.key.clone(), content: *content, nonce, attempts, outcome: Outcome::Pending })
     }
 
     /// What an estimate that the node refuses means.
@@ -331,44 +410,6 @@ impl Sender {
         let newest = pending.filter_map(|watched| watched.sending.attempts.last());
         newest.filter_map(|attempt| Some(Draft::of(attempt)?.cost(attempt.max_fee).0)).fold(0, u128::saturating_add)
     }
-
-    /// The nonce for the next transaction: after ours, and after those that others sent with this key.
-    async fn next_nonce(&mut self) -> Result<u64, SubmitError> {
-        let rpc = &self.shared.rpc;
-        let (chain, used) = tokio::join!(self.shared.check_chain(), rpc.count(self.account.address, None));
-        chain?;
-        let used = used?;
-        let queued = rpc.pending_count(self.account.address).await?;
-        let ours = self.shared.journal.next_nonce(self.account).await.map_err(storage)?.unwrap_or_default();
-        if used < ours && !self.watched.contains_key(&used) {
-            self.adopt_from(used).await?;
-        }
-        Ok(ours.max(used).max(queued))
-    }
-
-    /// What a transaction came to; `None` while the node does not know all of it.
-    async fn landing(&self, receipt: &Receipt) -> Result<Option<Landed>, SubmitError> {
-        let contract = self.shared.config.contract;
-        let logs = self.shared.rpc.logs_of(contract, receipt.block_hash).await?;
-        let Some(header) = self.shared.rpc.block_with_hash(receipt.block_hash).await? else { return Ok(None) };
-        let mut events = Vec::new();
-        let mut index = 0;
-        for (position, log) in logs.iter().enumerate() {
-            if log.transaction_hash == receipt.transaction_hash {
-                let event =
-                    bindings::event(&log.content()).map_err(|error| TransportError::Malformed(error.to_string()))?;
-                events.push(event);
-                // Bounded by what one answer holds.
-                index = position as u32 + 1;
-            }
-        }
-        if events.len() != receipt.logs.iter().filter(|log| log.address == contract).count() {
-            return Ok(None);
-        }
-        let cursor = Cursor { block: receipt.block(), block_hash: receipt.block_hash, index };
-        let time = lota_market::Time(header.timestamp());
-        Ok(Some(Landed { transaction: receipt.transaction_hash, cursor, time, events }))
-    }
 }
 
 /// Where a submission is.
@@ -377,4 +418,20 @@ enum Place {
     Landed(Landed),
     /// It is watched under this nonce.
     At(u64),
+    /// Nothing was begun for it: the hash of what it does, and its call.
+    Nowhere(B256, Call),
+}
+
+/// A submission that nothing was begun for.
+struct Fresh {
+    request: Request,
+    content: B256,
+    call: Call,
+}
+
+/// What transactions are made from.
+struct Means {
+    wallet: AttoFil,
+    price: Result<Price, SubmitError>,
+    nonce: u64,
 }

@@ -1,29 +1,61 @@
 //! One round of the loop: all of it is stored, or nothing.
 
+use std::sync::LazyLock;
+
 use lota_bridge::Cursor;
 use lota_market::{
     B256, Time,
     agent::{Change, Job, JobView},
     model::{Event, JobId},
 };
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
 use super::{Store, StoreError, decode, encode, job_id, signed, unsigned};
 
 pub(super) const CURSOR: &str = "cursor";
 
+/// How many events one statement stores: each statement is a journey to the database's thread and back.
+const ROWS: usize = 64;
+
+/// An event on its way into the database.
+struct EventRow {
+    cursor: Cursor,
+    time: Time,
+    job: Option<JobId>,
+    announcement: bool,
+    event: Vec<u8>,
+}
+
 /// A transaction of the loop.
 pub struct Batch<'a> {
     pub(super) transaction: Transaction<'static, Sqlite>,
     pub(super) store: &'a Store,
+    /// Events that are not stored yet; they are before anything is read or deleted.
+    events: Vec<EventRow>,
 }
 
-impl Batch<'_> {
+/// Stores so many events.
+fn insertion(rows: usize) -> String {
+    let mut statement =
+        String::from("INSERT INTO events (block, idx, block_hash, time, job, announcement, event) VALUES ");
+    for row in 0..rows {
+        statement.push_str(if row == 0 { "(?, ?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?, ?)" });
+    }
+    statement.push_str(" ON CONFLICT (block, idx) DO NOTHING");
+    statement
+}
+
+impl<'a> Batch<'a> {
+    pub(super) const fn new(transaction: Transaction<'static, Sqlite>, store: &'a Store) -> Self {
+        Self { transaction, store, events: Vec::new() }
+    }
+
     /// Keeps all of it.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.flush().await?;
         let store = self.store;
         self.transaction.commit().await.map_err(|source| store.failed(source))
     }
@@ -67,20 +99,41 @@ impl Batch<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub async fn add_event(&mut self, cursor: &Cursor, time: Time, event: &Event) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO events (block, idx, block_hash, time, job, announcement, event) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (block, idx) DO NOTHING",
-        )
-        .bind(signed(cursor.block))
-        .bind(i64::from(cursor.index))
-        .bind(cursor.block_hash.as_slice())
-        .bind(signed(time.0))
-        .bind(event.job().map(|job| job.0.to_vec()))
-        .bind(matches!(event, Event::Announced { .. }))
-        .bind(encode(event)?)
-        .execute(&mut *self.transaction)
-        .await
-        .map_err(|source| self.store.failed(source))?;
+        self.events.push(EventRow {
+            cursor: *cursor,
+            time,
+            job: event.job(),
+            announcement: matches!(event, Event::Announced { .. }),
+            event: encode(event)?,
+        });
+        if self.events.len() >= ROWS {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the events that wait for it.
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        static SEVERAL: LazyLock<String> = LazyLock::new(|| insertion(ROWS));
+        static ONE: LazyLock<String> = LazyLock::new(|| insertion(1));
+        let events = std::mem::take(&mut self.events);
+        let size = if events.len() < ROWS { 1 } else { ROWS };
+        let statement = if size == 1 { &*ONE } else { &*SEVERAL };
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
+            for row in events.by_ref().take(size) {
+                query = query
+                    .bind(signed(row.cursor.block))
+                    .bind(i64::from(row.cursor.index))
+                    .bind(row.cursor.block_hash.to_vec())
+                    .bind(signed(row.time.0))
+                    .bind(row.job.map(|job| job.0.to_vec()))
+                    .bind(row.announcement)
+                    .bind(row.event);
+            }
+            query.execute(&mut *self.transaction).await.map_err(|source| self.store.failed(source))?;
+        }
         Ok(())
     }
 
@@ -89,6 +142,7 @@ impl Batch<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub async fn rewind(&mut self, to: Option<Cursor>) -> Result<Vec<JobId>, StoreError> {
+        self.flush().await?;
         let (block, index) = to.map_or((-1, -1), |to| (signed(to.block), i64::from(to.index)));
         let rows = sqlx::query("DELETE FROM events WHERE block > $1 OR (block = $1 AND idx > $2) RETURNING job")
             .bind(block)
@@ -108,6 +162,7 @@ impl Batch<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub async fn fold(&mut self, job: JobId) -> Result<Option<JobView>, StoreError> {
+        self.flush().await?;
         let rows = sqlx::query("SELECT time, event FROM events WHERE job = $1 ORDER BY block, idx")
             .bind(job.0.as_slice())
             .fetch_all(&mut *self.transaction)
@@ -179,6 +234,7 @@ impl Batch<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub async fn block_hash(&mut self, block: u64) -> Result<Option<B256>, StoreError> {
+        self.flush().await?;
         let row = sqlx::query("SELECT block_hash FROM events WHERE block = $1 LIMIT 1")
             .bind(signed(block))
             .fetch_optional(&mut *self.transaction)
@@ -193,6 +249,7 @@ impl Batch<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub async fn prune(&mut self, before: Time, most: i64) -> Result<Vec<JobId>, StoreError> {
+        self.flush().await?;
         let rows = sqlx::query(
             "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE NOT live AND updated < $1 ORDER BY opened LIMIT $2) RETURNING id",
         )

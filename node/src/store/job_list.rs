@@ -143,12 +143,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn announcements(&self, most: u32) -> Result<Vec<(Address, String)>, StoreError> {
-        let rows =
-            sqlx::query("SELECT event FROM events WHERE announcement = TRUE ORDER BY block DESC, idx DESC LIMIT $1")
-                .bind(i64::from(most))
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|source| self.failed(source))?;
+        let rows = sqlx::query("SELECT event FROM events WHERE announcement ORDER BY block DESC, idx DESC LIMIT $1")
+            .bind(i64::from(most))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
         let mut parties = Vec::new();
         for row in &rows {
             if let Event::Announced { party, url } = decode::<Event>("an event", row.get(0))?

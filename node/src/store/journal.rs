@@ -9,14 +9,18 @@ use lota_bridge::journal::{
 };
 use lota_market::agent::EffectKey;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteSynchronous};
+use sqlx::{Row as _, Sqlite, SqliteExecutor, Transaction, sqlite::SqliteSynchronous};
 
 use super::{Store, StoreError, decode, encode, signed};
 
-/// What a transport to a chain remembers, in the node's database. It has a connection of its own, which writes through to the
-/// disk (`synchronous = FULL`): a transaction must not be broadcast before its bytes are safe.
+/// What a transport to a chain remembers, in the node's database. What is to be broadcast goes over connections of its own, which
+/// write through to the disk (`synchronous = FULL`): a transaction must not be broadcast before its bytes are safe. The rest
+/// (`NORMAL`) follows: what a power cut takes of it, the chain tells again, and the cursor that rests on it was written later.
 #[derive(Clone, Debug)]
-pub struct NodeJournal(Store);
+pub struct NodeJournal {
+    safe: Store,
+    quick: Store,
+}
 
 impl NodeJournal {
     /// Opens the journal in a node's folder.
@@ -24,12 +28,14 @@ impl NodeJournal {
     /// # Errors
     /// See [`StoreError`].
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
-        Store::open_with(&dir.join(super::FILE), SqliteSynchronous::Full, 2).await.map(Self)
+        let file = dir.join(super::FILE);
+        let safe = Store::open_with(&file, SqliteSynchronous::Full, 1).await?;
+        Ok(Self { safe, quick: Store::open_with(&file, SqliteSynchronous::Normal, 2).await? })
     }
+}
 
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
-        self.0.pool.begin_with("BEGIN IMMEDIATE").await.map_err(storage)
-    }
+async fn begin(store: &Store) -> Result<Transaction<'static, Sqlite>, JournalError> {
+    store.pool.begin_with("BEGIN IMMEDIATE").await.map_err(storage)
 }
 
 fn storage(error: impl std::fmt::Display) -> JournalError {
@@ -64,7 +70,7 @@ async fn by_nonce(
 }
 
 async fn live(
-    transaction: &mut Transaction<'static, Sqlite>,
+    database: impl SqliteExecutor<'_>,
     account: Account,
     key: &EffectKey,
 ) -> Result<Option<Sending>, JournalError> {
@@ -72,7 +78,7 @@ async fn live(
         .bind(chain(&account))
         .bind(account.address.as_slice())
         .bind(key.as_str())
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(database)
         .await
         .map_err(storage)?;
     row.map(|row| read(row.get(0))).transpose()
@@ -105,14 +111,14 @@ impl Journal for NodeJournal {
         let row = sqlx::query("SELECT MAX(nonce) FROM sendings WHERE chain = $1 AND account = $2")
             .bind(chain(&account))
             .bind(account.address.as_slice())
-            .fetch_one(&self.0.pool)
+            .fetch_one(&self.quick.pool)
             .await
             .map_err(storage)?;
         Ok(row.get::<Option<i64>, _>(0).map(|nonce| super::unsigned(nonce) + 1))
     }
 
     async fn find(&self, account: Account, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
-        live(&mut self.begin().await?, account, key).await
+        live(&self.quick.pool, account, key).await
     }
 
     async fn since(&self, account: Account, nonce: u64) -> Result<Vec<Sending>, JournalError> {
@@ -123,26 +129,29 @@ impl Journal for NodeJournal {
         .bind(account.address.as_slice())
         .bind(signed(nonce))
         .bind(i64::try_from(MAX_PAGE).unwrap_or(i64::MAX))
-        .fetch_all(&self.0.pool)
+        .fetch_all(&self.quick.pool)
         .await
         .map_err(storage)?;
         rows.iter().map(|row| read(row.get(0))).collect()
     }
 
-    async fn begin(&self, account: Account, sending: &Sending) -> Result<(), JournalError> {
-        if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
-            return Err(JournalError::AttemptCount(sending.attempts.len()));
-        }
-        let mut transaction = NodeJournal::begin(self).await?;
-        if live(&mut transaction, account, &sending.key).await?.is_some() {
-            return Err(JournalError::KeyTaken(sending.key.clone()));
-        }
-        match by_nonce(&mut transaction, account, sending.nonce).await {
-            Err(JournalError::UnknownNonce(_)) => {}
-            Ok(_) => return Err(JournalError::NonceTaken(sending.nonce)),
-            Err(error) => return Err(error),
-        }
-        sqlx::query("INSERT INTO sendings (chain, account, nonce, key, live, record) VALUES ($1, $2, $3, $4, $5, $6)")
+    async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError> {
+        let mut transaction = begin(&self.safe).await?;
+        for sending in sendings {
+            if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
+                return Err(JournalError::AttemptCount(sending.attempts.len()));
+            }
+            if live(&mut *transaction, account, &sending.key).await?.is_some() {
+                return Err(JournalError::KeyTaken(sending.key.clone()));
+            }
+            match by_nonce(&mut transaction, account, sending.nonce).await {
+                Err(JournalError::UnknownNonce(_)) => {}
+                Ok(_) => return Err(JournalError::NonceTaken(sending.nonce)),
+                Err(error) => return Err(error),
+            }
+            sqlx::query(
+                "INSERT INTO sendings (chain, account, nonce, key, live, record) VALUES ($1, $2, $3, $4, $5, $6)",
+            )
             .bind(chain(&account))
             .bind(account.address.as_slice())
             .bind(signed(sending.nonce))
@@ -152,11 +161,12 @@ impl Journal for NodeJournal {
             .execute(&mut *transaction)
             .await
             .map_err(storage)?;
+        }
         transaction.commit().await.map_err(storage)
     }
 
     async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
-        let mut transaction = NodeJournal::begin(self).await?;
+        let mut transaction = begin(&self.safe).await?;
         let mut sending = by_nonce(&mut transaction, account, nonce).await?;
         if sending.attempts.len() >= MAX_ATTEMPTS {
             return Err(JournalError::AttemptCount(sending.attempts.len() + 1));
@@ -166,21 +176,23 @@ impl Journal for NodeJournal {
         transaction.commit().await.map_err(storage)
     }
 
-    async fn settle(&self, account: Account, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
-        let mut transaction = NodeJournal::begin(self).await?;
-        let mut sending = by_nonce(&mut transaction, account, nonce).await?;
-        if outcome != Outcome::Failed
-            && live(&mut transaction, account, &sending.key).await?.is_some_and(|live| live.nonce != nonce)
-        {
-            return Err(JournalError::KeyTaken(sending.key));
+    async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
+        let mut transaction = begin(&self.quick).await?;
+        for (nonce, outcome) in outcomes {
+            let mut sending = by_nonce(&mut transaction, account, *nonce).await?;
+            if *outcome != Outcome::Failed
+                && live(&mut *transaction, account, &sending.key).await?.is_some_and(|live| live.nonce != *nonce)
+            {
+                return Err(JournalError::KeyTaken(sending.key));
+            }
+            sending.outcome = *outcome;
+            replace(&mut transaction, account, &sending).await?;
         }
-        sending.outcome = outcome;
-        replace(&mut transaction, account, &sending).await?;
         transaction.commit().await.map_err(storage)
     }
 
     async fn checkpoints(&self, market: Market) -> Result<Vec<Checkpoint>, JournalError> {
-        Ok(self.0.meta(&checkpoints_key(market)).await.map_err(storage)?.unwrap_or_default())
+        Ok(self.quick.meta(&checkpoints_key(market)).await.map_err(storage)?.unwrap_or_default())
     }
 
     async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
@@ -188,7 +200,7 @@ impl Journal for NodeJournal {
         let kept = checkpoints.get(first..).unwrap_or_default().to_vec();
         // In a task of its own: this is called within the stream of updates, which only the node's loop polls. A write that
         // is half done when the loop turns to its own would never end, and the loop would wait for it in vain.
-        let store = self.0.clone();
+        let store = self.quick.clone();
         tokio::spawn(async move { store.set_meta(&checkpoints_key(market), &kept).await })
             .await
             .map_err(storage)?

@@ -2,9 +2,13 @@
 
 use std::time::Instant;
 
-use lota_market::{Address, AttoFil, U256, agent::EffectKey};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use lota_market::{Address, AttoFil, B256, U256, agent::EffectKey};
 
-use super::{MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender, Watched, objection, storage};
+use super::{
+    MAX_AHEAD, MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender, Watched, findings::Findings, objection,
+    storage,
+};
 use crate::{
     JournalError,
     evm::{
@@ -13,8 +17,11 @@ use crate::{
         rpc::{Call, Header, Receipt, Trouble},
     },
     journal::{MAX_ATTEMPTS, Outcome, Sending},
-    transport::SubmitError,
+    transport::{Landed, SubmitError},
 };
+
+/// What was found to have become of a transaction, and what those who wait for it are told.
+type Finding = (u64, Outcome, Result<Landed, SubmitError>);
 
 impl Sender {
     /// Counts a failure; those who wait are told when there were some.
@@ -52,22 +59,59 @@ impl Sender {
         if !self.adopted {
             self.adopt().await?;
         }
-        let latest = self.shared.latest().await?;
+        let used = async { Ok(self.shared.rpc.count(self.account.address, None).await?) };
+        let (latest, used) = tokio::try_join!(self.shared.latest(), used)?;
         let settled = self.shared.settled(&latest).await?;
-        let used = self.shared.rpc.count(self.account.address, None).await?;
         if self.is_gap(used) {
             // A reorganisation gave nonces back that were settled: without them nothing later can land.
             self.adopt_from(used).await?;
         }
         self.close_gap(used).await?;
-        for nonce in self.watched.keys().copied().collect::<Vec<_>>() {
-            if nonce < used {
-                self.look_at_used(nonce, &settled).await?;
-            } else {
-                self.look_at_unused(nonce, used, &latest).await?;
+        let findings = Findings::gather(&self.shared, self.watched.range(..used)).await?;
+        let mut found = Vec::new();
+        for nonce in self.watched.range(..used).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
+            found.extend(self.look_at_used(nonce, &settled, &findings).await?);
+        }
+        self.conclude(found, &settled).await?;
+        for nonce in self.watched.range(used..).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
+            self.look_at_unused(nonce, used, &latest).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what was found, and tells those who wait.
+    async fn conclude(&mut self, found: Vec<Finding>, settled: &Header) -> Result<(), SubmitError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let outcomes: Vec<_> = found.iter().map(|(nonce, outcome, _)| (*nonce, *outcome)).collect();
+        match self.shared.journal.settle_all(self.account, &outcomes).await {
+            Ok(()) => outcomes.iter().for_each(|(nonce, outcome)| self.remember(*nonce, *outcome)),
+            // One of them cannot be: the others can.
+            Err(JournalError::KeyTaken(_)) => {
+                for (nonce, outcome) in outcomes {
+                    self.settle(nonce, outcome).await?;
+                }
+            }
+            Err(error) => return Err(storage(error)),
+        }
+        for (nonce, outcome, answer) in found {
+            let Some(watched) = self.watched.get_mut(&nonce) else { continue };
+            watched.answer(&answer);
+            if let Outcome::Landed { block, .. } = outcome {
+                (watched.missing, watched.missing_since) = (0, None);
+                if watched.sending.outcome == outcome && block <= settled.number() {
+                    self.watched.remove(&nonce);
+                }
             }
         }
         Ok(())
+    }
+
+    fn remember(&mut self, nonce: u64, outcome: Outcome) {
+        if let Some(watched) = self.watched.get_mut(&nonce) {
+            watched.sending.outcome = outcome;
+        }
     }
 
     /// Whether everything that is watched waits for a nonce that is not.
@@ -105,35 +149,36 @@ impl Sender {
             Err(JournalError::KeyTaken(_)) => return Ok(()),
             other => other.map_err(storage)?,
         }
-        if let Some(watched) = self.watched.get_mut(&nonce) {
-            watched.sending.outcome = outcome;
-        }
+        self.remember(nonce, outcome);
         Ok(())
     }
 
     /// A nonce that is in a block: by which version, or by what else?
-    async fn look_at_used(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
-        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
+    async fn look_at_used(
+        &mut self,
+        nonce: u64,
+        settled: &Header,
+        findings: &Findings,
+    ) -> Result<Option<Finding>, SubmitError> {
+        let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(None) };
         watched.unseen_since = None;
-        let hashes: Vec<_> = watched.sending.attempts.iter().rev().map(|attempt| attempt.hash).collect();
         if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome
             && watched.waiting.is_empty()
-            && self.shared.is_canonical(block, block_hash).await?
+            && findings.is_canonical(block, block_hash)
         {
             if block <= settled.number() {
                 self.watched.remove(&nonce);
             }
-            return Ok(());
+            return Ok(None);
         }
         if watched.sending.outcome == Outcome::Failed {
-            return self.forget_if_settled(nonce, settled).await;
+            self.forget_if_settled(nonce, settled).await?;
+            return Ok(None);
         }
-        for hash in hashes {
-            if let Some(receipt) = self.shared.rpc.receipt(hash).await? {
-                return self.found(nonce, &receipt).await;
-            }
+        match findings.receipt(nonce) {
+            Some(receipt) => Ok(self.found(nonce, receipt, findings).await),
+            None => self.missing(nonce, settled).await.map(|()| None),
         }
-        self.missing(nonce, settled).await
     }
 
     async fn forget_if_settled(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
@@ -144,33 +189,24 @@ impl Sender {
     }
 
     /// One version is in a block.
-    async fn found(&mut self, nonce: u64, receipt: &Receipt) -> Result<(), SubmitError> {
-        let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
-        let hash = receipt.transaction_hash;
-        let version = watched.sending.attempts.iter().find(|attempt| attempt.hash == hash);
-        let Some(draft) = version.and_then(Draft::of) else { return Ok(()) };
+    async fn found(&self, nonce: u64, receipt: &Receipt, findings: &Findings) -> Option<Finding> {
+        let watched = self.watched.get(&nonce)?;
+        let transaction = receipt.transaction_hash;
+        let version = watched.sending.attempts.iter().find(|attempt| attempt.hash == transaction);
+        let draft = version.and_then(Draft::of)?;
         let is_filler = draft.to == self.account.address;
         if receipt.succeeded() && !is_filler {
             // Not all of the node may know the block yet: then the next look does.
-            let Some(landed) = self.landing(receipt).await? else { return Ok(()) };
-            let (transaction, block, block_hash) = (hash, receipt.block(), receipt.block_hash);
-            self.settle(nonce, Outcome::Landed { transaction, block, block_hash }).await?;
-            if let Some(watched) = self.watched.get_mut(&nonce) {
-                (watched.missing, watched.missing_since) = (0, None);
-                watched.answer(&Ok(landed));
-            }
-            return Ok(());
+            let landed = findings.landed(transaction)?.clone();
+            let (block, block_hash) = (receipt.block(), receipt.block_hash);
+            return Some((nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
         }
         let error = if is_filler {
             SubmitError::Failed("the node would not take it; its nonce was used for nothing".into())
         } else {
             self.why(&draft, receipt).await
         };
-        self.settle(nonce, Outcome::Failed).await?;
-        if let Some(watched) = self.watched.get_mut(&nonce) {
-            watched.answer(&Err(error));
-        }
-        Ok(())
+        Some((nonce, Outcome::Failed, Err(error)))
     }
 
     /// Why a transaction failed: what the same call says on the state after its block.
@@ -289,10 +325,30 @@ impl Sender {
     }
 
     /// Broadcasts the newest version.
-    pub(super) async fn broadcast(&mut self, nonce: u64) -> Result<(), SubmitError> {
+    async fn broadcast(&mut self, nonce: u64) -> Result<(), SubmitError> {
+        self.broadcast_all(&[nonce]).await
+    }
+
+    /// Broadcasts the newest versions, in the order of their nonces. All are tried; the first error is returned.
+    pub(super) async fn broadcast_all(&mut self, nonces: &[u64]) -> Result<(), SubmitError> {
+        let newest = nonces.iter().filter_map(|nonce| {
+            let raw = self.watched.get(nonce)?.sending.attempts.last()?.raw.clone();
+            let (nonce, shared) = (*nonce, self.shared.clone());
+            Some(async move { (nonce, shared.rpc.send_raw(&raw).await) }.boxed())
+        });
+        let sent: Vec<_> = stream::iter(newest.collect::<Vec<_>>()).buffered(MAX_AHEAD).collect().await;
+        let mut result = Ok(());
+        for (nonce, sent) in sent {
+            result = result.and(self.was_sent(nonce, sent).await);
+        }
+        result
+    }
+
+    /// Takes the node's answer to a broadcast.
+    async fn was_sent(&mut self, nonce: u64, sent: Result<B256, Trouble>) -> Result<(), SubmitError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         let Some(attempt) = watched.sending.attempts.last() else { return Ok(()) };
-        let refusal = match self.shared.rpc.send_raw(&attempt.raw).await {
+        let refusal = match sent {
             Ok(_) => {
                 (watched.sent, watched.refusals, watched.poor) = (Some(Instant::now()), 0, false);
                 return Ok(());

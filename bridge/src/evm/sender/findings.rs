@@ -1,0 +1,120 @@
+//! What a node says about transactions that are in blocks: asked for all of them at once.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use lota_market::{B256, Time};
+
+use super::{MAX_CALLS, Watched};
+use crate::{
+    evm::{
+        bindings,
+        rpc::{Log, Receipt, Trouble},
+        shared::Shared,
+    },
+    journal::Outcome,
+    transport::{Cursor, Landed, SubmitError, TransportError},
+};
+
+/// Receipts and blocks of transactions that are watched.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// By nonce.
+    receipts: HashMap<u64, Receipt>,
+    /// Blocks of transactions that landed, as far as they are still on the chain.
+    canonical: HashSet<(u64, B256)>,
+    /// What transactions came to, by their hashes.
+    landed: HashMap<B256, Landed>,
+}
+
+impl Findings {
+    /// Asks about transactions whose nonces are used.
+    pub(super) async fn gather(
+        shared: &Shared,
+        watched: impl Iterator<Item = (&u64, &Watched)>,
+    ) -> Result<Self, SubmitError> {
+        let mut findings = Self::default();
+        let (mut blocks, mut searched) = (HashSet::new(), Vec::new());
+        for (nonce, watched) in watched {
+            match watched.sending.outcome {
+                Outcome::Failed => {}
+                Outcome::Landed { block, block_hash, .. } if watched.waiting.is_empty() => {
+                    blocks.insert((block, block_hash));
+                    searched.push((*nonce, watched, Some((block, block_hash))));
+                }
+                _ => searched.push((*nonce, watched, None)),
+            }
+        }
+        let checked = blocks.into_iter().map(|(block, hash)| is_canonical(shared, block, hash).boxed());
+        findings.canonical = all(checked.collect()).await?.into_iter().flatten().collect();
+        searched.retain(|(_, _, block)| block.is_none_or(|block| !findings.canonical.contains(&block)));
+        let receipts = searched.into_iter().map(|(nonce, watched, _)| receipt(shared, nonce, watched).boxed());
+        findings.receipts = all(receipts.collect()).await?.into_iter().flatten().collect();
+        let succeeded = findings.receipts.values().filter(|receipt| receipt.succeeded());
+        let landed = all(succeeded.map(|receipt| landing(shared, receipt).boxed()).collect()).await?;
+        findings.landed = landed.into_iter().flatten().map(|landed| (landed.transaction, landed)).collect();
+        Ok(findings)
+    }
+
+    /// The receipt of the version of a nonce's transaction that is in a block.
+    pub(super) fn receipt(&self, nonce: u64) -> Option<&Receipt> {
+        self.receipts.get(&nonce)
+    }
+
+    /// What a transaction came to; `None` while the node does not know all of it.
+    pub(super) fn landed(&self, transaction: B256) -> Option<&Landed> {
+        self.landed.get(&transaction)
+    }
+
+    /// Whether a block that a transaction landed in is still on the chain.
+    pub(super) fn is_canonical(&self, block: u64, hash: B256) -> bool {
+        self.canonical.contains(&(block, hash))
+    }
+}
+
+/// The results of calls that are made together, in any order.
+async fn all<T, E>(calls: Vec<BoxFuture<'_, Result<T, E>>>) -> Result<Vec<T>, E> {
+    stream::iter(calls).buffer_unordered(MAX_CALLS).try_collect().await
+}
+
+async fn is_canonical(shared: &Shared, block: u64, hash: B256) -> Result<Option<(u64, B256)>, Trouble> {
+    Ok(shared.is_canonical(block, hash).await?.then_some((block, hash)))
+}
+
+/// The newest version first: it is the likeliest.
+async fn receipt(shared: &Shared, nonce: u64, watched: &Watched) -> Result<Option<(u64, Receipt)>, Trouble> {
+    for attempt in watched.sending.attempts.iter().rev() {
+        if let Some(receipt) = shared.rpc.receipt(attempt.hash).await? {
+            return Ok(Some((nonce, receipt)));
+        }
+    }
+    Ok(None)
+}
+
+/// What a transaction came to; `None` while the node does not know all of it.
+pub(super) async fn landing(shared: &Shared, receipt: &Receipt) -> Result<Option<Landed>, SubmitError> {
+    let contract = shared.config.contract;
+    let own: Vec<&Log> = receipt.logs.iter().filter(|log| log.address == contract).collect();
+    let index = if receipt.is_first() {
+        own.len()
+    } else {
+        let all = shared.rpc.logs_of(contract, receipt.block_hash).await?;
+        let is_own = |log: &&Log| log.transaction_hash == receipt.transaction_hash;
+        if all.iter().filter(is_own).count() != own.len() {
+            return Ok(None);
+        }
+        all.iter().rposition(|log| log.transaction_hash == receipt.transaction_hash).map_or(0, |last| last + 1)
+    };
+    let time = match own.first().and_then(|log| log.timestamp()) {
+        Some(time) => time,
+        None => match shared.rpc.block_with_hash(receipt.block_hash).await? {
+            Some(header) => header.timestamp(),
+            None => return Ok(None),
+        },
+    };
+    let events = own.iter().map(|log| bindings::event(&log.content())).collect::<Result<_, _>>();
+    let events = events.map_err(|error| TransportError::Malformed(error.to_string()))?;
+    // Bounded by what one answer holds.
+    let cursor = Cursor { block: receipt.block(), block_hash: receipt.block_hash, index: index as u32 };
+    Ok(Some(Landed { transaction: receipt.transaction_hash, cursor, time: Time(time), events }))
+}

@@ -1,0 +1,160 @@
+//! A market on Anvil, Foundry's development chain: instant mining, a block for each transaction.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use lota_bridge::{
+    Journal, PrivateKeySigner,
+    evm::{
+        Config, EvmTransport, Network,
+        bindings::{self, Deployment},
+    },
+};
+use lota_market::{Address, AttoFil, Bytes, model::Settings};
+use lota_node::store::NodeJournal;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+/// Of how many blocks the whole state is kept: each costs a copy of it.
+const KEPT_STATES: usize = 50;
+
+/// A running chain with the market on it; it ends with this value.
+#[derive(Debug)]
+pub struct Anvil {
+    _process: Child,
+    address: String,
+    http: reqwest::Client,
+    contract: Address,
+    calls: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+/// Where the pinned anvil is; the script installs it into a cache the first time.
+fn program() -> String {
+    let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts/scripts/install");
+    let output = std::process::Command::new(install).stderr(Stdio::inherit()).output().expect("the script runs");
+    assert!(output.status.success(), "anvil cannot be installed; contracts/scripts/install says why");
+    format!("{}/anvil", String::from_utf8_lossy(&output.stdout).trim())
+}
+
+/// Reads a quantity of JSON-RPC.
+#[must_use]
+pub fn number(value: &Value) -> u64 {
+    let text = value.as_str().expect("a quantity");
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a quantity")
+}
+
+impl Anvil {
+    /// Starts a chain and deploys a market with windows of a second and more.
+    pub async fn spawn() -> Self {
+        let chain_id = Network::DEVELOPMENT.chain_id.to_string();
+        let mut process = Command::new(program())
+            .args(["--host", "127.0.0.1", "--port", "0", "--chain-id", &chain_id, "--hardfork", "cancun"])
+            .args(["--accounts", "2", &format!("--prune-history={KEPT_STATES}")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("anvil starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
+        let address = loop {
+            let line = lines.next_line().await.expect("it can be read").expect("anvil says where it listens");
+            if let Some(address) = line.strip_prefix("Listening on ") {
+                break address.to_owned();
+            }
+        };
+        let calls = Arc::new(Mutex::new(BTreeMap::new()));
+        let count = Arc::clone(&calls);
+        // It writes down the name of every method that is called.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line.starts_with("eth_") {
+                    *count.lock().unwrap_or_else(PoisonError::into_inner).entry(line).or_default() += 1;
+                }
+            }
+        });
+        let http = reqwest::Client::new();
+        let mut anvil = Self { _process: process, address, http, contract: Address::ZERO, calls };
+        anvil.contract = anvil.deploy().await;
+        anvil
+    }
+
+    async fn deploy(&self) -> Address {
+        let code: Bytes = bindings::deployment(&Deployment {
+            settings: Settings { min_window: 1, max_callback_gas: 5_000_000 },
+            callback_reserve: 20_000,
+            signature_gas: 200_000,
+        });
+        let accounts = self.call("eth_accounts", json!([])).await;
+        let sent = self.call("eth_sendTransaction", json!([{ "from": accounts[0], "data": code }])).await;
+        loop {
+            let receipt = self.call("eth_getTransactionReceipt", json!([sent])).await;
+            if !receipt.is_null() {
+                return serde_json::from_value(receipt["contractAddress"].clone()).expect("it is deployed");
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The market.
+    #[must_use]
+    pub const fn contract(&self) -> Address {
+        self.contract
+    }
+
+    /// How the devnet's nodes reach the market: by websocket.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        Config::new(&Network::DEVELOPMENT, format!("ws://{}", self.address), self.contract)
+    }
+
+    /// A party's transport, with its journal in the database of the node in `dir`. The account gets money for gas.
+    pub async fn connect(&self, key: PrivateKeySigner, dir: &Path, money: AttoFil) -> Arc<EvmTransport> {
+        std::fs::create_dir_all(dir).expect("the folder is made");
+        let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await.expect("the journal opens"));
+        self.set_balance(key.address(), money).await;
+        Arc::new(EvmTransport::connect(self.config(), key, journal).await.expect("the market is there"))
+    }
+
+    /// Gives an account this much money.
+    pub async fn set_balance(&self, account: Address, money: AttoFil) {
+        self.call("anvil_setBalance", json!([account, format!("{:#x}", money.0)])).await;
+    }
+
+    /// Calls a method.
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = self.http.post(self.http_url()).json(&request).send().await.expect("anvil answers");
+        let mut answer: Value = answer.json().await.expect("anvil answers in JSON");
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        answer["result"].take()
+    }
+
+    /// Number of the newest block.
+    pub async fn height(&self) -> u64 {
+        number(&self.call("eth_blockNumber", json!([])).await)
+    }
+
+    /// How many transactions of an account are in blocks.
+    pub async fn count(&self, account: Address) -> u64 {
+        number(&self.call("eth_getTransactionCount", json!([account, "latest"])).await)
+    }
+
+    /// How often each method was called so far.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

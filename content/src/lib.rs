@@ -30,7 +30,7 @@
 //! let store = Store::open(dir.join("blocks"), StoreOptions::default())?;
 //! let options = ImportOptions { pin: Some("job 7: output".to_owned()), ..ImportOptions::default() };
 //! let output = import_path(&store, dir.join("output"), &options)?;
-//! assert_eq!(output.cid.to_string(), "bafybeifqvcbm3icw4k7vlqu6y4g6aofbxg4gkyljvpt46dmgdg7lgktp2u");
+//! assert_eq!(output.cid.to_string(), "bafybeieiy62xj7i62t57wzf2eusjj6ff3je5pihd2nbpu27fwtj4h4v2by");
 //!
 //! let answer = resolve(&store, &output.cid, "answer").await?;
 //! assert_eq!(read_to_vec(&store, &answer.cid, 100).await?, b"42");

@@ -32,10 +32,7 @@ pub fn key(number: u8) -> PrivateKeySigner {
 /// A chain for [`FUNDS`] and ten parties, with its log in a file or in memory.
 #[must_use]
 pub fn chain(ledger: Option<&Path>) -> Chain {
-    let settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
-    let market = MarketRef { chain_id: 31_337, contract: Address::repeat_byte(0x10), settings };
-    let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
-    let genesis = Genesis { market, time: Time(1_700_000_000), funds };
+    let genesis = genesis(Settings { min_window: 1, max_callback_gas: 1_000_000 });
     match ledger {
         Some(path) => {
             let ledger = FileLedger::open(path, SyncPolicy::default()).expect("the log opens");
@@ -43,6 +40,18 @@ pub fn chain(ledger: Option<&Path>) -> Chain {
         }
         None => open(genesis, MemoryLedger::default()),
     }
+}
+
+/// The same in memory, of a market with settings of the test's own.
+#[must_use]
+pub fn chain_with(settings: Settings) -> Chain {
+    open(genesis(settings), MemoryLedger::default())
+}
+
+fn genesis(settings: Settings) -> Genesis {
+    let market = MarketRef { chain_id: 31_337, contract: Address::repeat_byte(0x10), settings };
+    let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
+    Genesis { market, time: Time(1_700_000_000), funds }
 }
 
 fn open(genesis: Genesis, ledger: impl Ledger) -> Chain {

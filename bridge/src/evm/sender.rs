@@ -435,3 +435,35 @@ struct Means {
     price: Result<Price, SubmitError>,
     nonce: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_mean_by_refusing_a_transaction_is_understood() {
+        for (text, meaning) in [
+            // geth
+            ("already known", Objection::Known),
+            ("nonce too low: next nonce 5, tx nonce 4", Objection::NonceUsed),
+            ("replacement transaction underpriced", Objection::Cheap),
+            ("transaction underpriced: gas tip cap 0, minimum needed 1", Objection::Cheap),
+            ("insufficient funds for gas * price + value: balance 1, tx cost 2, overshot 1", Objection::Funds),
+            ("txpool is full", Objection::Other),
+            // Anvil
+            ("transaction already imported", Objection::Known),
+            ("nonce too low", Objection::NonceUsed),
+            ("Insufficient funds for gas * price + value", Objection::Funds),
+            ("max fee per gas less than block base fee", Objection::Cheap),
+            // Lotus
+            ("message with nonce 3 already in mpool, minimum expected nonce is 4", Objection::Known),
+            ("minimum expected nonce is 7: message nonce too low", Objection::NonceUsed),
+            ("mpool push: not enough funds: 1 < 2", Objection::Funds),
+            ("replace by fee has too low GasPremium: 100 < 126", Objection::Cheap),
+            ("message will not be included in a block", Objection::Other),
+        ] {
+            let refusal = Refusal { code: -32_000, message: text.to_owned(), data: None };
+            assert_eq!(objection(&refusal), meaning, "{text}");
+        }
+    }
+}

@@ -64,11 +64,16 @@ impl Anvil {
 
     /// Calls a method.
     pub(crate) async fn call(&self, method: &str, params: Value) -> Value {
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answer = self.http.post(self.http_url()).json(&request).send().await.expect("anvil answers");
-        let mut answer: Value = answer.json().await.expect("anvil answers in JSON");
+        let mut answer = self.try_call(method, params).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].take()
+    }
+
+    /// Calls a method; the whole answer, which may be an error.
+    pub(crate) async fn try_call(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = self.http.post(self.http_url()).json(&request).send().await.expect("anvil answers");
+        answer.json().await.expect("anvil answers in JSON")
     }
 
     /// Number of the newest block.

@@ -135,8 +135,14 @@ async fn a_stuck_transaction_is_replaced_by_one_with_a_higher_fee() {
     assert_eq!(on_chain(&chain, URL).await, 1);
 }
 
-/// A payment of nothing with a party's key, made by another program.
-pub(crate) async fn elsewhere(anvil: &Anvil, chain_id: u64, name: &str, nonce: u64, max_fee: u128) {
+/// A payment of nothing with a party's key, made by another program; the node's answer.
+pub(crate) async fn try_elsewhere(
+    anvil: &Anvil,
+    chain_id: u64,
+    name: &str,
+    nonce: u64,
+    max_fee: u128,
+) -> serde_json::Value {
     use alloy::{
         consensus::{SignableTransaction, TxEip1559, TxEnvelope},
         eips::eip2718::Encodable2718,
@@ -154,7 +160,13 @@ pub(crate) async fn elsewhere(anvil: &Anvil, chain_id: u64, name: &str, nonce: u
     };
     let signature = signer(name).sign_hash_sync(&transaction.signature_hash()).expect("the key signs");
     let raw = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
-    anvil.call("eth_sendRawTransaction", json!([Bytes::from(raw)])).await;
+    anvil.try_call("eth_sendRawTransaction", json!([Bytes::from(raw)])).await
+}
+
+/// The same, which the node must take.
+pub(crate) async fn elsewhere(anvil: &Anvil, chain_id: u64, name: &str, nonce: u64, max_fee: u128) {
+    let answer = try_elsewhere(anvil, chain_id, name, nonce, max_fee).await;
+    assert!(answer.get("error").is_none(), "{answer}");
 }
 
 #[tokio::test]

@@ -13,10 +13,10 @@ use lota_market::{AttoFil, agent::EffectKey, model::Command, money::FIL};
 use serde_json::json;
 
 use crate::{
-    anvil::{Anvil, CHAIN_ID},
+    anvil::{Anvil, CHAIN_ID, number},
     harness::{DEPLOYMENT, OnChain, Via, signer},
     lotus::Fault,
-    sending::elsewhere,
+    sending::{elsewhere, try_elsewhere},
 };
 
 const NAME: &str = "party";
@@ -246,6 +246,58 @@ async fn a_chain_that_went_back_and_does_not_grow_is_believed_after_a_while() {
             Err(error) => assert!(error.to_string().contains("the node is behind"), "{error}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_another_program_uses_at_the_same_time_sends_everything_once() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    chain.fund(NAME).await;
+    let fees = Fees { max_fee: None, patience: Duration::from_millis(400), repeat: Duration::from_millis(200) };
+    let transport = Arc::new(chain.connect_with(NAME, Config { fees, ..chain.config() }).await);
+    chain.anvil.automine(false).await;
+    let paying: Vec<_> = (0..6)
+        .map(|number| {
+            let transport = transport.clone();
+            tokio::spawn(async move {
+                loop {
+                    match deposit(&transport, &number.to_string()).await {
+                        Ok(landed) => return landed,
+                        Err(error) => assert!(error.is_temporary(), "{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    // The other program takes nonces before, between and in place of ours, at a price that ours are replaced by.
+    let me = signer(NAME).address();
+    for round in 0..8 {
+        let which = if round % 2 == 0 { "pending" } else { "latest" };
+        let nonce = number(&chain.anvil.call("eth_getTransactionCount", json!([me, which])).await);
+        try_elsewhere(&chain.anvil, CHAIN_ID, NAME, nonce, 900_000_000_000).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        chain.anvil.mine(1).await;
+    }
+    let mining = async {
+        loop {
+            chain.anvil.mine(1).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let landing = async {
+        let mut transactions = Vec::new();
+        for paying in paying {
+            transactions.push(paying.await.expect("no panic").transaction);
+        }
+        transactions
+    };
+    let mut transactions = tokio::select! {
+        () = mining => Vec::new(),
+        transactions = landing => transactions,
+    };
+    transactions.sort_unstable();
+    transactions.dedup();
+    assert_eq!(transactions.len(), 6);
+    assert_eq!(transport.balance(me).await, Ok(AttoFil(6 * FIL)), "each was paid once");
 }
 
 #[tokio::test]

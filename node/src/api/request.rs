@@ -139,7 +139,10 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
         ramp_period: wanted.ramp_period.or(set.ramp_period).unwrap_or(defaults::RAMP_PERIOD),
         lock_by: head.time.after(wanted.lock_for.or(set.lock_for).unwrap_or(defaults::LOCK_FOR)),
         run_for,
-        review_for: wanted.review_for.or(set.review_for).unwrap_or(defaults::REVIEW_FOR),
+        review_for: wanted
+            .review_for
+            .or(set.review_for)
+            .unwrap_or_else(|| defaults::REVIEW_FOR.max(settings.min_window)),
         rule_for: 0,
         collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
         matcher: Address::ZERO,

@@ -208,6 +208,11 @@ impl Drop for Devnet<'_> {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+            if std::thread::panicking() {
+                let mut text = String::new();
+                let _ = child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut text));
+                eprintln!("the devnet said:\n{text}");
+            }
         }
     }
 }

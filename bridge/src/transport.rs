@@ -251,7 +251,7 @@ pub enum SubmitError {
         /** What is wrong. */
         problem: String,
     },
-    /// It failed for a reason the protocol does not know; sending it again unchanged will not help.
+    /// It failed for a reason the protocol does not know: a node that is confused, perhaps. The key is not used up.
     #[error("the command failed: {0}")]
     Failed(String),
     /// It is not known whether it landed. Submitting again under the same key is harmless and finds out.

@@ -105,6 +105,11 @@ impl Performer {
                 }
                 Outcome::Err(Failure::Temporary(format!("{UNAFFORDABLE}{error}")))
             }
+            // A node that is confused, or a transaction that failed and would not now: to give up could cost the collateral.
+            // A person who opens a job is told at once.
+            Err(error @ SubmitError::Failed(_)) if step != Step::Open => {
+                Outcome::Err(Failure::Temporary(error.to_string()))
+            }
             // Whatever is wrong with the market's node or with what is kept here, it is not this job that is wrong.
             Err(SubmitError::Transport(error)) => Outcome::Err(Failure::Temporary(error.to_string())),
             Err(error) => Outcome::Err(Failure::Permanent(error.to_string())),

@@ -286,6 +286,10 @@ impl Sender {
         };
         let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh, means.wallet).boxed()).collect();
         let estimates: Vec<_> = stream::iter(estimates).buffered(MAX_CALLS).collect().await;
+        // Gas as another chain sees it would not do on this one.
+        if let Err(error) = self.shared.check_chain().await {
+            return fresh.into_iter().for_each(|fresh| fresh.request.answer(Err(error.clone().into())));
+        }
         let (mut begun, mut sendings) = (Vec::new(), Vec::new());
         let (mut nonce, mut committed) = (means.nonce, self.committed());
         for (fresh, gas) in fresh.into_iter().zip(estimates) {

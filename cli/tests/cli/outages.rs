@@ -121,18 +121,18 @@ impl Drop for Node {
     }
 }
 
-/// A client and a provider who reach the chain through a proxy, with 5 FIL each in the market.
-fn market(anvil: &Anvil) -> (Mean, String, Node, Node) {
-    let mean = Mean::in_front_of(&anvil.url);
+/// A client and a provider who reach the chain through proxies of their own, with 5 FIL each in the market.
+fn market(anvil: &Anvil) -> ([Mean; 2], Node, Node) {
+    let means = [Mean::in_front_of(&anvil.url), Mean::in_front_of(&anvil.url)];
     let (mut client, mut provider) = (Node::new(anvil), Node::new(anvil));
     let contract = client.deploy(&anvil.url);
-    client.start(&mean.url(), &contract, &["--client-only"]);
-    provider.start(&mean.url(), &contract, &[]);
+    client.start(&means[0].url(), &contract, &["--client-only"]);
+    provider.start(&means[1].url(), &contract, &[]);
     for node in [&mut client, &mut provider] {
         node.wait_until_it_runs();
         node.home.json(&["wallet", "deposit", "5 FIL", "--json"]);
     }
-    (mean, contract, client, provider)
+    (means, client, provider)
 }
 
 fn hello(home: &Home) -> String {
@@ -143,7 +143,8 @@ fn hello(home: &Home) -> String {
 fn jobs_survive_whatever_the_chains_node_does() {
     let Some(anvil) = Anvil::with_blocks(31_337) else { return };
     let Some(other) = Anvil::with_blocks(31_338) else { return };
-    let (mean, _, client, provider) = market(&anvil);
+    let (means, client, provider) = market(&anvil);
+    let be = |mood: &Mood| means.iter().for_each(|mean| mean.be(mood.clone()));
     let hello = hello(&client.home);
     let mut ids = Vec::new();
     let outages = [
@@ -157,7 +158,7 @@ fn jobs_survive_whatever_the_chains_node_does() {
     ];
     for (number, mood) in outages.iter().enumerate() {
         let id = client.ask(&hello, &[]);
-        mean.be(mood.clone());
+        be(mood);
         for node in [&client, &provider] {
             node.wait_for_problems(&["unreachable"]);
             // Not only who asked, but the node itself has noticed.
@@ -171,7 +172,7 @@ fn jobs_survive_whatever_the_chains_node_does() {
         if let Mood::Elsewhere(_) = mood {
             assert!(job.contains("serves chain 31338"), "{job}");
         }
-        mean.be(Mood::Well);
+        be(&Mood::Well);
         client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
         for node in [&client, &provider] {
             node.wait_for_problems(&[]);
@@ -186,14 +187,14 @@ fn jobs_survive_whatever_the_chains_node_does() {
         }
     }
     // Those who are silent or slow need no time-out to be survived.
-    for (mood, time) in [(Mood::Silent, 3), (Mood::Slow(Duration::from_millis(400)), 20)] {
+    for (mood, time) in &[(Mood::Silent, 3), (Mood::Slow(Duration::from_millis(400)), 20)] {
         let id = client.ask(&hello, &[]);
-        mean.be(mood.clone());
+        be(mood);
         let begun = Instant::now();
         let shown = client.home.stdout(&["node", "show"]);
         assert!(shown.contains("newest block"), "{mood:?}: {shown}");
-        std::thread::sleep(Duration::from_secs(time).saturating_sub(begun.elapsed()));
-        mean.be(Mood::Well);
+        std::thread::sleep(Duration::from_secs(*time).saturating_sub(begun.elapsed()));
+        be(&Mood::Well);
         client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
         ids.push(id);
     }
@@ -208,6 +209,19 @@ fn jobs_survive_whatever_the_chains_node_does() {
     // Whatever was sent landed once: an announcement, a deposit, and for each job two commands.
     let count = anvil.call("eth_getTransactionCount", json!([provider.address, "latest"]));
     assert_eq!(count, format!("{:#x}", 2 + 2 * ids.len()));
+}
+
+#[test]
+fn a_provider_gives_no_job_up_for_its_chains_nodes_confusion() {
+    let Some(anvil) = Anvil::with_blocks(31_337) else { return };
+    let ([_, mean], client, provider) = market(&anvil);
+    mean.be(Mood::Confused);
+    let id = client.ask(&hello(&client.home), &["--lock-for", "10m"]);
+    let told = client.home.wait_for(&["job", "describe", &id], |text| text.contains("internal error"));
+    assert!(told.contains("waiting"), "{told}");
+    mean.be(Mood::Well);
+    client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
+    drop(provider);
 }
 
 #[test]
@@ -262,7 +276,7 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
 #[test]
 fn a_provider_without_money_for_gas_takes_no_jobs_and_goes_on_when_it_has_some() {
     let Some(anvil) = Anvil::with_blocks(31_337) else { return };
-    let (_mean, _, client, provider) = market(&anvil);
+    let (_means, client, provider) = market(&anvil);
     let hello = hello(&client.home);
     anvil.give(&provider.address, 1_000);
     let id = client.ask(&hello, &["--lock-for", "10m"]);

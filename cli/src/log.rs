@@ -4,15 +4,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Usage;
 
-/// What is logged when nobody says: errors, and what keeps a node from its work.
-const USUAL: &str = "error,lota_node::observe=warn";
+/// What is logged when nobody says: what a person should know. That a websocket broke, the node itself says, once.
+pub(crate) const USUAL: &str = "warn,alloy_pubsub=off,alloy_transport_ws=off";
 
 /// Starts the log with these `tracing` filters.
 ///
 /// # Errors
 /// [`Usage`] when they are none.
 pub(crate) fn start(filters: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(if filters.is_empty() { USUAL } else { filters }).map_err(|error| {
+    let filter = EnvFilter::try_new(filters).map_err(|error| {
         Usage(format!(
             "setting `log`: `{filters}` is not a filter ({error}); write for example `info` or `lota_node=debug`"
         ))

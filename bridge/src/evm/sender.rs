@@ -312,7 +312,7 @@ impl Sender {
         }
         // They are written down: what goes wrong from here on is made good by watching them.
         if let Err(error) = self.broadcast_all(&nonces).await {
-            tracing::warn!(%error, "transactions could not be broadcast; it will be tried again");
+            tracing::info!(%error, "transactions could not be broadcast; it will be tried again");
         }
     }
 

@@ -15,7 +15,7 @@ use figment::{
 };
 
 use super::{KEYS, Settings};
-use crate::{failure::Usage, units::Written};
+use crate::{failure::Usage, log::USUAL, units::Written};
 
 /// Names of the layers in figment's metadata.
 const DEFAULTS: &str = "default";
@@ -94,7 +94,7 @@ impl Layers {
     /// # Errors
     /// When the file cannot be read or is not TOML, or a variable is not UTF-8.
     pub(crate) fn load(file: &Path, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
-        let defaults = Serialized::defaults(Settings { log: "warn".to_owned(), ..Settings::default() });
+        let defaults = Serialized::defaults(Settings { log: USUAL.to_owned(), ..Settings::default() });
         let mut figment = Figment::from(Named(DEFAULTS, defaults));
         match std::fs::read_to_string(file) {
             Ok(text) => {

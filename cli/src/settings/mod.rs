@@ -207,10 +207,7 @@ impl Key {
 
 /// All that can be set.
 pub(crate) const KEYS: &[Key] = &[
-    Key {
-        name: "log",
-        about: "what is logged on stderr (tracing filters, e.g. lota_node=debug); else what keeps a node from its work",
-    },
+    Key { name: "log", about: "what is logged on stderr (tracing filters, e.g. lota_node=debug)" },
     Key { name: "api.url", about: "the daemon's URL, if not the one in api.json" },
     Key { name: "api.token", about: "the daemon's token, with api.url" },
     Key { name: "job.min_price", about: "price at the start of the ramp" },

@@ -60,10 +60,21 @@ impl Anvil {
         Self::start_with(chain_id, &["--block-time", "1", "--mixed-mining"])
     }
 
-    fn start_with(chain_id: u64, more: &[&str]) -> Option<Self> {
+    /// Ends it; its port.
+    pub fn stop(mut self) -> String {
+        let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().expect("kill runs");
+        assert!(killed.success());
+        self.process.wait().expect("it ends");
+        self.url.rsplit(':').next().expect("a port").to_owned()
+    }
+
+    /// One with more arguments; none: there is no anvil here.
+    pub fn start_with(chain_id: u64, more: &[&str]) -> Option<Self> {
+        let port: &[&str] = if more.contains(&"--port") { &[] } else { &["--port", "0"] };
         let mut process = Command::new(tools()?.join("anvil"))
             .args(more)
-            .args(["--port", "0", "--chain-id", &chain_id.to_string(), "--hardfork", "cancun", "--accounts", "1"])
+            .args(port)
+            .args(["--chain-id", &chain_id.to_string(), "--hardfork", "cancun", "--accounts", "1"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("anvil starts");

@@ -185,6 +185,7 @@ fn jobs_survive_whatever_the_chains_node_does() {
             let count = said.lines().filter(|line| line.contains(words)).count();
             assert_eq!(count, outages.len(), "{words:?} is said once for each time: {said}");
         }
+        assert_eq!(said.lines().count(), 2 * outages.len(), "nothing else is said: {said}");
     }
     // Those who are silent or slow need no time-out to be survived.
     for (mood, time) in &[(Mood::Silent, 3), (Mood::Slow(Duration::from_millis(400)), 20)] {
@@ -209,6 +210,39 @@ fn jobs_survive_whatever_the_chains_node_does() {
     // Whatever was sent landed once: an announcement, a deposit, and for each job two commands.
     let count = anvil.call("eth_getTransactionCount", json!([provider.address, "latest"]));
     assert_eq!(count, format!("{:#x}", 2 + 2 * ids.len()));
+}
+
+#[test]
+fn websockets_are_opened_again_after_the_chains_node_was_away() {
+    let folder = Home::new();
+    let state = folder.file("state/none", "").with_file_name("anvil.json");
+    let more = ["--block-time", "1", "--mixed-mining", "--state", state.to_str().expect("UTF-8")];
+    let Some(anvil) = Anvil::start_with(31_337, &more) else { return };
+    let (mut client, mut provider) = (Node::new(&anvil), Node::new(&anvil));
+    let contract = client.deploy(&anvil.url);
+    let url = anvil.url.replace("http", "ws");
+    client.start(&url, &contract, &["--client-only"]);
+    provider.start(&url, &contract, &[]);
+    for node in [&mut client, &mut provider] {
+        node.wait_until_it_runs();
+        node.home.json(&["wallet", "deposit", "5 FIL", "--json"]);
+    }
+    let hello = hello(&client.home);
+    let id = client.ask(&hello, &[]);
+    let port = anvil.stop();
+    for node in [&client, &provider] {
+        node.wait_for_problems(&["unreachable"]);
+        node.wait_until_it_said("the market cannot be read;", 1);
+    }
+    let _anvil = Anvil::start_with(31_337, &[&more[..], &["--port", &port]].concat()).expect("it was here before");
+    client.home.lota(&["job", "wait", &id, "--timeout", "4m"]).assert().success();
+    let next = client.ask(&hello, &[]);
+    client.home.lota(&["job", "wait", &next, "--timeout", "4m"]).assert().success();
+    for node in [&client, &provider] {
+        node.wait_for_problems(&[]);
+        let said = node.said();
+        assert_eq!(said.lines().count(), 2, "away, and back: {said}");
+    }
 }
 
 #[test]

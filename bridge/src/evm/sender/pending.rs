@@ -28,7 +28,7 @@ impl Sender {
     pub(super) fn failed(&mut self, error: &SubmitError) {
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
-            tracing::warn!(account = %self.account.address, %error, "transactions cannot be watched; trying again");
+            tracing::info!(account = %self.account.address, %error, "transactions cannot be watched; trying again");
         } else {
             tracing::debug!(account = %self.account.address, %error, "transactions cannot be watched");
         }
@@ -365,7 +365,7 @@ impl Sender {
                 let account = self.account.address;
                 let wallet = AttoFil(self.shared.rpc.balance(account).await?.saturating_to());
                 if !std::mem::replace(&mut watched.poor, true) {
-                    tracing::warn!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
+                    tracing::info!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
                 }
                 watched.answer(&Err(SubmitError::Unaffordable { account, wallet, needed }));
             }

@@ -436,6 +436,32 @@ fn a_provider_does_not_lock_what_it_cannot_stake() {
 }
 
 #[test]
+fn a_provider_is_bound_to_a_result_and_a_settlement_of_each_job_that_it_has() {
+    let begin = |stuck, withholds| {
+        let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(offer(FIL / 10)))]);
+        (world.party(CHEAP).stuck, world.party(CLIENT).withholds) = (stuck, withholds);
+        let spec = spec(1_000_000);
+        let terms = Terms { callback_gas: 1_000, ..terms(0, &spec) };
+        let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
+        world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
+        (world, id)
+    };
+    let bound = |world: &mut World| world.party(CHEAP).agent.commitments();
+    let (mut world, id) = begin(true, false);
+    assert_eq!(bound(&mut world), Commitments::default());
+    world.run(15);
+    assert_eq!(world.status(id), Status::Locked);
+    assert_eq!(bound(&mut world), Commitments { commands: 2, callback_gas: 1_000 });
+    let (mut world, id) = begin(false, true);
+    world.run(15);
+    assert_eq!(world.status(id), Status::Submitted);
+    assert_eq!(bound(&mut world), Commitments { commands: 1, callback_gas: 1_000 });
+    world.run(60);
+    assert_eq!(world.status(id), Status::Settled);
+    assert_eq!(bound(&mut world), Commitments::default());
+}
+
+#[test]
 fn an_award_that_a_provider_did_not_bid_for_is_ignored() {
     let matcher = Address::repeat_byte(0x3A);
     let mut world = World::new(vec![Party::new(CHEAP, Some(Offer { matchers: vec![matcher], ..offer(FIL / 10) }))]);

@@ -90,7 +90,9 @@ async fn strange_jobs_of_contracts_are_refused_with_a_reason_and_nothing_is_lock
     ] {
         open(&terms, &spec).await.expect("the market takes it");
         let job = contract.job_id(&terms);
+        let begun = std::time::Instant::now();
         let detail = loop {
+            assert!(begun.elapsed().as_secs() < 300, "the provider does not say {reason:?}");
             let found: Result<JobDetail, _> = provider.get(&format!("/v1/jobs/{job}")).await;
             if let Ok(detail) = found.as_ref()
                 && detail.decisions.first().is_some_and(|found| found.decision == decision)

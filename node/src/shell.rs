@@ -2,15 +2,20 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _};
-use lota_bridge::{Cursor, Update};
+use futures::StreamExt as _;
+use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
     agent::{Agent, Effect, Failure, Input, Outcome, Request, Step, Wards},
     model::{Event, JobId},
 };
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
+    sync::{
+        broadcast,
+        mpsc::{self, error::TryRecvError},
+        oneshot,
+    },
+    task::JoinSet,
     time::Instant,
 };
 
@@ -25,7 +30,9 @@ use crate::{
 /// How many messages wait for the loop at most.
 pub(crate) const INBOX: usize = 1_024;
 /// How many inputs one transaction takes at most.
-const ROUND: usize = 256;
+const ROUND: usize = 1_024;
+/// How many updates are read before the loop takes them, at most: reading goes on while it stores.
+const READ_AHEAD: usize = 1_024;
 /// How many announcements are looked through for parties.
 pub(crate) const MAX_PARTIES: u32 = 10_000;
 /// How many changes of jobs a slow watcher may be behind before it has to look for itself.
@@ -95,6 +102,27 @@ enum Incoming {
     Message(Message),
 }
 
+/// The market's updates, read by a task of their own, which ends with this value.
+struct Updates {
+    queue: mpsc::Receiver<Result<Update, TransportError>>,
+    _reader: JoinSet<()>,
+}
+
+impl Updates {
+    fn of(mut stream: UpdateStream) -> Self {
+        let (sender, queue) = mpsc::channel(READ_AHEAD);
+        let mut reader = JoinSet::new();
+        reader.spawn(async move {
+            while let Some(update) = stream.next().await {
+                if sender.send(update).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { queue, _reader: reader }
+    }
+}
+
 impl Shell {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -131,13 +159,13 @@ impl Shell {
 
     async fn run_until_failure(&mut self) -> Result<(), StoreError> {
         self.resume().await?;
-        let mut updates = self.shared.transport.updates(self.cursor);
+        let mut updates = Updates::of(self.shared.transport.updates(self.cursor));
         // When a log that ended is opened again.
         let mut again: Option<Instant> = None;
         loop {
             let mut round = Vec::new();
             let first = tokio::select! {
-                update = updates.next(), if again.is_none() => match update {
+                update = updates.queue.recv(), if again.is_none() => match update {
                     Some(Ok(update)) => {
                         self.shared.standing.reached();
                         Incoming::Update(Box::new(update))
@@ -153,7 +181,7 @@ impl Shell {
                 },
                 () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     again = None;
-                    updates = self.shared.transport.updates(self.cursor);
+                    updates = Updates::of(self.shared.transport.updates(self.cursor));
                     continue;
                 }
                 Some(message) = self.inbox.recv() => Incoming::Message(message),
@@ -165,17 +193,17 @@ impl Shell {
                 } else if again.is_some() {
                     break;
                 } else {
-                    match updates.next().now_or_never() {
-                        Some(Some(Ok(update))) => round.push(Incoming::Update(Box::new(update))),
-                        Some(Some(Err(error))) => {
+                    match updates.queue.try_recv() {
+                        Ok(Ok(update)) => round.push(Incoming::Update(Box::new(update))),
+                        Ok(Err(error)) => {
                             self.shared.standing.failed(&error);
                             break;
                         }
-                        Some(None) => {
+                        Err(TryRecvError::Disconnected) => {
                             again = Some(Instant::now() + REOPEN);
                             break;
                         }
-                        None => break,
+                        Err(TryRecvError::Empty) => break,
                     }
                 }
             }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use lota_market::{B256, Time};
-use tokio::{sync::watch, time::Instant};
+use lota_market::{B256, Time, model::Event};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
-    bindings,
+    bindings::{self, Unreadable},
     rpc::{Header, Log, MAX_RESULTS, Refusal, Trouble},
     shared::Shared,
     trail::Trail,
@@ -24,14 +24,55 @@ use crate::{
 /// The most events that are taken into memory at once, roughly: ranges that hold more are made smaller.
 const PAGE: usize = 1_000;
 
+/// The first range, in blocks: the log may be dense, and an answer that is too long costs the connection.
+const FIRST_RANGE: u64 = 64;
+
 /// After so many answers a range is tried again that was refused before.
 const TRUST: u32 = 32;
+
+/// A log of the market, as far as it is understood.
+#[derive(Debug)]
+struct Found {
+    block: u64,
+    block_hash: B256,
+    /// Timestamp of the block, where the node says so.
+    time: Option<u64>,
+    transaction: B256,
+    event: Result<Event, Unreadable>,
+}
+
+impl From<Log> for Found {
+    fn from(log: Log) -> Self {
+        Self {
+            block: log.block(),
+            block_hash: log.block_hash,
+            time: log.timestamp(),
+            transaction: log.transaction_hash,
+            event: bindings::event(&log.content()),
+        }
+    }
+}
+
+/// The market's logs of a range of blocks, in order.
+async fn fetch(shared: Arc<Shared>, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
+    let logs = shared.rpc.logs(shared.config.contract, from, to).await?;
+    Ok(logs.into_iter().map(Found::from).collect())
+}
+
+/// A range that is asked for while the one before it is taken in.
+#[derive(Debug)]
+struct Ahead {
+    from: u64,
+    to: u64,
+    /// One task; it ends with this value.
+    logs: JoinSet<Result<Vec<Found>, Trouble>>,
+}
 
 /// The market's logs of one block.
 #[derive(Debug)]
 struct Logs {
     hash: B256,
-    logs: Vec<Log>,
+    logs: Vec<Found>,
 }
 
 impl Logs {
@@ -59,6 +100,7 @@ pub(super) struct Reader {
     ceiling: u64,
     /// Ranges that were answered since the last refusal.
     answered: u32,
+    ahead: Option<Ahead>,
     queue: VecDeque<Update>,
     announced: Option<Update>,
     /// Since when the chain ends below what was read.
@@ -116,9 +158,10 @@ impl Reader {
             dense_from: next,
             trail: Trail::default(),
             loaded: false,
-            range: shared.config.max_range.max(1),
+            range: shared.config.max_range.clamp(1, FIRST_RANGE),
             ceiling: shared.config.max_range.max(1),
             answered: 0,
+            ahead: None,
             kept: None,
             queue: VecDeque::new(),
             announced: None,
@@ -150,6 +193,7 @@ impl Reader {
                 Err(Stop::Trouble(trouble)) => {
                     // Whoever is told of the trouble is to be told of its end.
                     self.announced = None;
+                    self.ahead = None;
                     let asked = if let Trouble::Down(_, asked) = &trouble { *asked } else { None };
                     self.failures = self.failures.saturating_add(1);
                     self.pause = Some(self.shared.pause_after(self.failures, asked));
@@ -246,17 +290,44 @@ impl Reader {
             .into())
     }
 
+    /// The next range, and some blocks before it.
+    fn range_from(&self, next: u64, settled: u64) -> (u64, u64) {
+        let look_back = self.shared.config.look_back.min(self.range / 2);
+        let from = next.saturating_sub(look_back).max(self.dense_from.min(next));
+        (from, settled.min(next.saturating_add(self.range - look_back - 1)))
+    }
+
+    /// The logs of a range: those that were asked for before, or new ones.
+    async fn fetched(&mut self, from: u64, to: u64) -> Result<Vec<Found>, Trouble> {
+        if let Some(mut ahead) = self.ahead.take()
+            && (ahead.from, ahead.to) == (from, to)
+            && let Some(Ok(logs)) = ahead.logs.join_next().await
+        {
+            return logs;
+        }
+        fetch(self.shared.clone(), from, to).await
+    }
+
+    /// Asks for the range after this one, unless it reaches to what is settled: by then more may be.
+    fn look_ahead(&mut self, to: u64, settled: u64) {
+        let (from, to) = self.range_from(self.next.max(to + 1), settled);
+        if to < settled {
+            let mut logs = JoinSet::new();
+            logs.spawn(fetch(self.shared.clone(), from, to));
+            self.ahead = Some(Ahead { from, to, logs });
+        }
+    }
+
     /// Reads the logs of the next range, of some blocks before it, and groups them. `None` when the node asked for less.
     async fn read(&mut self, settled: u64) -> Result<Option<(BTreeMap<u64, Logs>, u64, u64)>, Stop> {
-        let look_back = self.shared.config.look_back.min(self.range / 2);
-        let from = self.next.saturating_sub(look_back).max(self.dense_from.min(self.next));
-        let to = settled.min(self.next.saturating_add(self.range - look_back - 1));
+        let (from, to) = self.range_from(self.next, settled);
         if from > to {
             return Ok(Some((BTreeMap::new(), from, to)));
         }
-        let refused = match self.shared.rpc.logs(self.shared.config.contract, from, to).await {
+        let refused = match self.fetched(from, to).await {
             Ok(logs) if logs.len() < MAX_RESULTS || from == to => {
                 self.accepted(logs.len());
+                self.look_ahead(to, settled);
                 return Ok(Some((group(logs)?, from, to)));
             }
             Ok(_) => Refusal { code: 0, message: format!("{MAX_RESULTS} results or more"), data: None },
@@ -264,7 +335,11 @@ impl Reader {
                 return Err(Trouble::down(format!("the node is behind: {}", refusal.message)).into());
             }
             Err(Trouble::Refused(refusal)) if is_too_much(&refusal) => refusal,
-            Err(trouble) => return Err(trouble.into()),
+            Err(trouble) => {
+                // Perhaps the answer was too long for the connection, or for the time-out.
+                self.range = (self.range / 2).max(1);
+                return Err(trouble.into());
+            }
         };
         if from == to {
             return Err(Trouble::Refused(refused).into());
@@ -324,7 +399,7 @@ impl Reader {
             return Err(Trouble::down(format!("the node's logs of block {} are incomplete", position.block)).into());
         }
         for (block, Logs { hash, logs }) in page.into_iter().filter(|(block, _)| *block >= self.next) {
-            let time = match logs.first().and_then(Log::timestamp) {
+            let time = match logs.first().and_then(|log| log.time) {
                 Some(time) => time,
                 None => match self.shared.rpc.block_with_hash(hash).await? {
                     Some(header) => header.timestamp(),
@@ -334,10 +409,9 @@ impl Reader {
             let skip = self.position.filter(|position| position.block == block).map_or(0, |position| position.index);
             let events = logs.len() as u32;
             for (index, log) in logs.into_iter().enumerate().skip(skip as usize) {
-                let event =
-                    bindings::event(&log.content()).map_err(|error| TransportError::Malformed(error.to_string()))?;
+                let event = log.event.map_err(|error| TransportError::Malformed(error.to_string()))?;
                 let cursor = Cursor { block, block_hash: hash, index: index as u32 + 1 };
-                let transaction = log.transaction_hash;
+                let transaction = log.transaction;
                 fresh.push(Update::Event { cursor, time: Time(time), transaction, event });
             }
             self.trail.push(block, hash, events);
@@ -370,6 +444,7 @@ impl Reader {
     async fn back_below(&mut self, bad: u64) -> Result<(), Stop> {
         let points = self.trail.points();
         let points = &points[..points.partition_point(|point| point.block < bad)];
+        self.ahead = None;
         // A balancer that switched to another chain must not undo this one.
         self.shared.check_chain().await?;
         // Points of one fork: those that hold come first.
@@ -404,10 +479,10 @@ fn storage(error: crate::JournalError) -> TransportError {
 }
 
 /// Logs by their blocks; they come in order.
-fn group(logs: Vec<Log>) -> Result<BTreeMap<u64, Logs>, Trouble> {
+fn group(logs: Vec<Found>) -> Result<BTreeMap<u64, Logs>, Trouble> {
     let mut blocks = BTreeMap::new();
     for log in logs {
-        let (number, hash) = (log.block(), log.block_hash);
+        let (number, hash) = (log.block, log.block_hash);
         let block = blocks.entry(number).or_insert_with(|| Logs { hash, logs: Vec::new() });
         if block.hash != hash {
             return Err(Trouble::down(format!("the node's logs of block {number} are from two forks")));

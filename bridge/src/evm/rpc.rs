@@ -8,7 +8,10 @@ use alloy::{
     primitives::{LogData, U64},
     rpc::client::{ClientBuilder, RpcClient},
     rpc::json_rpc::{ErrorPayload, RpcError, RpcRecv, RpcSend},
-    transports::{TransportError as AlloyError, TransportErrorKind, ws::WsConnect},
+    transports::{
+        TransportError as AlloyError, TransportErrorKind,
+        ws::{WebSocketConfig, WsConnect},
+    },
 };
 use lota_market::{Address, B256, Bytes, U256};
 use serde::Deserialize;
@@ -23,6 +26,8 @@ use crate::transport::TransportError;
 
 /// The most logs that are taken of one answer; Filecoin nodes give no more, and an answer as full as that may be cut off.
 pub const MAX_RESULTS: usize = 10_000;
+/// The longest answer that is taken by websocket, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
 /// The longest text of a node that is passed on.
 const MAX_TEXT: usize = 500;
 /// The longest pause that a node may ask for.
@@ -327,8 +332,11 @@ impl Rpc {
         }
         let client = if self.is_websocket() {
             // The wrapper's own reconnection is kept short: calls that wait for it would hide that the node is away.
-            let connect =
-                WsConnect::new(&self.url.0).with_max_retries(2).with_retry_interval(Duration::from_millis(200));
+            let limits = WebSocketConfig::default().max_message_size(Some(MAX_ANSWER)).max_frame_size(Some(MAX_ANSWER));
+            let connect = WsConnect::new(&self.url.0)
+                .with_config(limits)
+                .with_max_retries(2)
+                .with_retry_interval(Duration::from_millis(200));
             let connected = tokio::time::timeout(self.timeout, ClientBuilder::default().ws(connect)).await;
             connected.map_err(|_| self.silent())?.map_err(|error| self.trouble(error))?
         } else {

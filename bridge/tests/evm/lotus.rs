@@ -63,6 +63,8 @@ struct Rules {
     calls: HashMap<String, u64>,
     /// The largest range of epochs of one call for logs.
     range: u64,
+    /// Answers with more logs than this are lost.
+    lost_above: Option<usize>,
     /// The most logs of one answer.
     results: usize,
     /// How many epochs the nodes behind the proxy are behind: the calls go to one after another.
@@ -129,6 +131,11 @@ impl Lotus {
     pub(crate) fn limit(&self, range: u64, results: usize) {
         let mut rules = self.rules();
         (rules.range, rules.results) = (range, results);
+    }
+
+    /// Loses answers with more logs than this.
+    pub(crate) fn lose_answers_above(&self, logs: usize) {
+        self.rules().lost_above = Some(logs);
     }
 
     pub(crate) fn fall_behind(&self, epochs: u64) {
@@ -223,7 +230,10 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(request): Json<Value>) -> 
         let text = answer.to_string();
         return text[..text.len() / 2].to_owned().into_response();
     }
-    if fault == Some(Fault::LoseAnswer) {
+    let lost_above = inner.rules.lock().expect("no panic").lost_above;
+    let is_lost = method == "eth_getLogs"
+        && lost_above.is_some_and(|most| answer["result"].as_array().is_some_and(|logs| logs.len() > most));
+    if fault == Some(Fault::LoseAnswer) || is_lost {
         return StatusCode::BAD_GATEWAY.into_response();
     }
     respond(answer)

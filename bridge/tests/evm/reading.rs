@@ -9,7 +9,11 @@ use lota_bridge::{
     evm::{Config, EvmTransport, Finality},
     journal::MemoryJournal,
 };
-use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
+use lota_market::{
+    Address, AttoFil,
+    agent::EffectKey,
+    model::{Command, Event},
+};
 use serde_json::json;
 
 use crate::{
@@ -313,4 +317,63 @@ async fn a_reorganisation_that_keeps_the_height_is_seen() {
     }
     party.send(announcements(1)).await;
     read_events(&mut updates, 1).await;
+}
+
+/// Reads up to the next head; events that are undone are taken away again.
+async fn replay(updates: &mut UpdateStream, events: &mut Vec<(Cursor, Event)>) {
+    loop {
+        match next(updates).await.0 {
+            Update::Event { cursor, event, .. } => events.push((cursor, event)),
+            Update::Rewind { to } => events.retain(|(cursor, _)| !cursor.is_above(to.as_ref())),
+            Update::Head { .. } => return,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_ahead_is_not_believed_after_a_reorganisation() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    let mut sent = Vec::new();
+    for _ in 0..10 {
+        sent.push(party.send(announcements(3)).await.cursor);
+        chain.anvil.mine(30).await;
+    }
+    for fork_after in [2, 7] {
+        let mut updates = party.transport.updates(None);
+        let mut events = Vec::new();
+        // The first range is taken in, the second asked for.
+        for _ in 0..4 {
+            let Update::Event { cursor, event, .. } = next(&mut updates).await.0 else { panic!("there are 30") };
+            events.push((cursor, event));
+        }
+        chain.fork_after(sent[fork_after]).await;
+        sent.truncate(fork_after + 1);
+        for _ in 0..9 - fork_after {
+            sent.push(party.send(announcements(3)).await.cursor);
+            chain.anvil.mine(30).await;
+        }
+        while events.last().is_none_or(|(cursor, _)| Some(cursor) != sent.last()) {
+            replay(&mut updates, &mut events).await;
+        }
+        let mut afresh = Vec::new();
+        replay(&mut chain.connect_with("reader", chain.config()).await.updates(None), &mut afresh).await;
+        assert_eq!(events, afresh);
+        // The sender may have brought back what was undone.
+        assert!(events.len() >= 30);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_too_long_for_the_way_are_asked_for_in_parts() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    for _ in 0..10 {
+        party.send(announcements(3)).await;
+        chain.anvil.mine(3).await;
+    }
+    chain.lotus.lose_answers_above(4);
+    let mut updates = party.transport.updates(None);
+    let errors = read_events(&mut updates, 30).await;
+    assert!(!errors.is_empty() && errors.iter().all(TransportError::is_temporary), "{errors:?}");
 }

@@ -9,7 +9,7 @@ use lota_bridge::{
     journal::{Account, Outcome, Sending},
 };
 use lota_market::{
-    AttoFil, B256, Bytes,
+    AttoFil, B256, Bytes, U256,
     agent::EffectKey,
     model::{Command, Event, Rejection, Status},
     money::FIL,
@@ -366,4 +366,55 @@ async fn a_reorganisation_is_repaired_without_anybody_asking() {
     let outcome = written(&chain, "once").await.map(|sending| sending.outcome);
     assert!(matches!(outcome, Some(Outcome::Landed { block_hash, .. }) if block_hash == again.cursor.block_hash));
     assert_eq!(transport.balance(transport.party()).await, Ok(AttoFil(FIL)), "it was paid once");
+}
+
+#[tokio::test]
+async fn of_many_that_are_begun_together_each_lands_or_fails_for_itself() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    // Whoever is first keeps the others waiting, and they are taken together.
+    chain.lotus.next("eth_estimateGas", [Fault::Slow(Duration::from_millis(300))]);
+    let urls: Vec<_> = (0..20).map(|number| format!("https://{number}.example")).collect();
+    let unknown = Command::Revoke { salts: vec![U256::ZERO; 257] };
+    let landings: Vec<_> = urls.iter().map(|url| submit(&transport, url, &announce(url))).collect();
+    let refused = submit(&transport, "refused", &unknown);
+    let twice: Vec<_> = (0..3).map(|_| submit(&transport, &urls[7], &announce(&urls[7]))).collect();
+    for (landing, url) in landings.into_iter().zip(&urls) {
+        let landed = landing.await.expect("no panic").expect("it lands");
+        assert_eq!(landed.events, [Event::Announced { party: transport.party(), url: url.clone() }]);
+    }
+    let refused = refused.await.expect("no panic");
+    assert_eq!(refused, Err(SubmitError::Rejected(Rejection::TooMany(257))));
+    for landing in twice {
+        landing.await.expect("no panic").expect("it landed");
+    }
+    for url in &urls {
+        assert_eq!(on_chain(&chain, url).await, 1, "{url}");
+    }
+    let asked = chain.lotus.calls("eth_gasPrice") + chain.lotus.calls("eth_maxPriorityFeePerGas");
+    assert!(asked < 10, "they share what is asked about the account: {asked}");
+}
+
+#[tokio::test]
+async fn a_crash_after_many_were_written_down_sends_each_of_them_once() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.lotus.always("eth_sendRawTransaction", Some(Fault::Down));
+    let urls: Vec<_> = (0..12).map(|number| format!("https://{number}.example")).collect();
+    let landings: Vec<_> = urls.iter().map(|url| submit(&transport, url, &announce(url))).collect();
+    let mut signed = Vec::new();
+    for url in &urls {
+        signed.push(until(async || written(&chain, url).await).await.attempts[0].hash);
+    }
+    landings.into_iter().for_each(|landing| landing.abort());
+    drop(transport);
+
+    chain.lotus.always("eth_sendRawTransaction", None);
+    let transport = connect(&chain, NEVER, NEVER).await;
+    let landings: Vec<_> = urls.iter().map(|url| submit(&transport, url, &announce(url))).collect();
+    for ((landing, url), hash) in landings.into_iter().zip(&urls).zip(signed) {
+        let landed = landing.await.expect("no panic").expect("it lands");
+        assert_eq!(landed.transaction, hash, "the very bytes that were signed then");
+        assert_eq!(on_chain(&chain, url).await, 1, "{url}");
+    }
 }

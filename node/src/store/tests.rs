@@ -212,3 +212,26 @@ async fn published_specs_are_found_by_their_digest_and_the_oldest_go_when_there_
         assert_eq!(found, there.then(|| spec(number)), "{number}");
     }
 }
+
+#[tokio::test]
+async fn many_events_of_one_round_are_kept_in_order_and_can_be_undone_within_it() {
+    let (_folder, store) = store().await;
+    let mut batch = store.begin().await.expect("begins");
+    for number in 1..=150 {
+        let party = Address::with_last_byte(number);
+        let event = Event::Announced { party, url: format!("https://{number}.example") };
+        batch.add_event(&cursor(1, u32::from(number)), Time(1), &event).await.expect("is kept");
+    }
+    batch.add_event(&cursor(2, 1), Time(2), &opened(1)).await.expect("is kept");
+    assert!(batch.fold(id(1)).await.expect("reads").is_some(), "what was just added is there");
+    assert_eq!(batch.rewind(Some(cursor(1, 140))).await.expect("is undone"), [id(1)]);
+    assert_eq!(batch.fold(id(1)).await.expect("reads"), None);
+    // The same position again is the same event.
+    batch.add_event(&cursor(1, 140), Time(1), &opened(2)).await.expect("is ignored");
+    batch.commit().await.expect("is kept");
+    assert_eq!(store.events_of(id(2)).await.expect("reads").len(), 0);
+    let known = store.announcements(1_000).await.expect("reads");
+    let expected: Vec<_> =
+        (1..=140).rev().map(|number| (Address::with_last_byte(number), format!("https://{number}.example"))).collect();
+    assert_eq!(known, expected);
+}

@@ -1,12 +1,16 @@
 //! The loop of a node: take inputs, ask the agent, store what changed in one transaction, then perform the effects.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
-    agent::{Agent, Effect, Failure, Input, Outcome, Request, Step, Wards},
+    agent::{Agent, Effect, Failure, Input, Job, Outcome, Request, Step, Wards},
     model::{Event, JobId},
 };
 use tokio::{
@@ -93,6 +97,8 @@ pub(crate) struct Shell {
     changes: broadcast::Sender<JobId>,
     now: Time,
     cursor: Option<Cursor>,
+    /// Records of jobs that this round's events are about; `None` of those that are not stored.
+    stored: HashMap<JobId, Option<Job>>,
     opening: HashMap<JobId, Vec<oneshot::Sender<Result<(), String>>>>,
     pruned: Time,
 }
@@ -139,6 +145,7 @@ impl Shell {
             changes,
             now: Time::default(),
             cursor: None,
+            stored: HashMap::new(),
             opening: HashMap::new(),
             pruned: Time::default(),
         }
@@ -256,6 +263,7 @@ impl Shell {
         let store = self.shared.store.clone();
         let mut batch = store.begin().await?;
         let before = self.cursor;
+        self.look_up(&round, &mut batch).await?;
         for incoming in round {
             match incoming {
                 Incoming::Update(update) => self.take_update(*update, &mut batch, &mut effects).await?,
@@ -376,11 +384,36 @@ impl Shell {
         }
     }
 
+    /// Looks up, all at once, the jobs that the events of a round are about and the agent does not hold.
+    async fn look_up(&mut self, round: &[Incoming], batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        self.stored.clear();
+        let mut ids = BTreeSet::new();
+        for incoming in round {
+            if let Incoming::Update(update) = incoming
+                && let Update::Event { event, .. } = &**update
+                && let Some(job) = event.job()
+                && !self.agent.knows(job)
+            {
+                ids.insert(job);
+            }
+        }
+        let ids: Vec<_> = ids.into_iter().collect();
+        let records = batch.jobs(&ids).await?;
+        self.stored.extend(ids.into_iter().map(|id| (id, None)));
+        self.stored.extend(records.into_iter().map(|record| (record.id(), Some(record))));
+        Ok(())
+    }
+
     /// Makes sure that the agent holds a job that the store knows.
     async fn know(&mut self, job: JobId, batch: &mut Batch<'_>, effects: &mut Vec<Effect>) -> Result<(), StoreError> {
-        if !self.agent.knows(job)
-            && let Some(record) = batch.job(job).await?
-        {
+        if self.agent.knows(job) {
+            return Ok(());
+        }
+        let record = match self.stored.remove(&job) {
+            Some(record) => record,
+            None => batch.job(job).await?,
+        };
+        if let Some(record) = record {
             effects.extend(self.agent.restore(record, self.now));
         }
         Ok(())

@@ -9,15 +9,21 @@ mod job_list;
 mod journal;
 mod specs;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, PoisonError, Weak},
+    time::Duration,
+};
 
 use lota_bridge::Cursor;
 use lota_market::{agent::Job, model::JobId};
 use sqlx::{
-    Row as _, SqlitePool,
+    Row as _, Sqlite, SqlitePool, Transaction,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
@@ -67,12 +73,39 @@ pub enum StoreError {
 
 /// The database's file in a node's folder.
 pub(crate) const FILE: &str = "node.db";
+/// How long to wait for others who write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose turn it is to write into a database. SQLite lets one connection write at a time, and has others ask again after naps
+/// that grow; within a process they queue up instead.
+type Turn = Arc<Mutex<()>>;
+
+/// The queue of those who write into the database at this path, whichever connection they use.
+fn turn(path: &Path) -> Turn {
+    static TURNS: LazyLock<std::sync::Mutex<HashMap<PathBuf, Weak<Mutex<()>>>>> = LazyLock::new(Default::default);
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.retain(|_, turn| turn.strong_count() > 0);
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if let Some(turn) = turns.get(&path).and_then(Weak::upgrade) {
+        return turn;
+    }
+    let turn = Turn::default();
+    turns.insert(path, Arc::downgrade(&turn));
+    turn
+}
 
 /// A node's database.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
     path: PathBuf,
+    turn: Turn,
+}
+
+/// A transaction that writes.
+struct Writing {
+    transaction: Transaction<'static, Sqlite>,
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Store {
@@ -91,7 +124,7 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
-            .busy_timeout(std::time::Duration::from_secs(10));
+            .busy_timeout(PATIENCE);
         let pool =
             SqlitePoolOptions::new().max_connections(connections).connect_with(options).await.map_err(database)?;
         sqlx::migrate!().run(&pool).await.map_err(|source| match source {
@@ -100,7 +133,7 @@ impl Store {
             }
             source => StoreError::Migrate { path: path.to_owned(), source },
         })?;
-        Ok(Self { pool, path: path.to_owned() })
+        Ok(Self { pool, path: path.to_owned(), turn: turn(path) })
     }
 
     /// Closes it; what was committed stays.
@@ -117,8 +150,15 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(&self) -> Result<Batch<'_>, StoreError> {
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))?;
-        Ok(Batch::new(transaction, self))
+        let writing = self.write().await.map_err(|source| self.failed(source))?;
+        Ok(Batch::new(writing, self))
+    }
+
+    /// Begins a transaction that writes, when it is its turn.
+    async fn write(&self) -> Result<Writing, sqlx::Error> {
+        // Whoever takes that long is waited for by SQLite, which then says so.
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turn).lock_owned()).await.ok();
+        Ok(Writing { transaction: self.pool.begin_with("BEGIN IMMEDIATE").await?, turn })
     }
 
     /// A value of the node's own.

@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// The most events that are taken into memory at once, roughly: ranges that hold more are made smaller.
-const PAGE: usize = 1_000;
+const PAGE: usize = 5_000;
+const HALF_PAGE: usize = PAGE / 2;
 
 /// The first range, in blocks: the log may be dense, and an answer that is too long costs the connection.
 const FIRST_RANGE: u64 = 64;
@@ -217,20 +218,30 @@ impl Reader {
         self.shorter_since = None;
         let Some((page, from, to)) = self.read(settled.number()).await? else { return Ok(()) };
         // After the logs: if the chain changed under them, this or the next step sees it.
-        if let Some(anchor) = self.anchor()
-            && !self.shared.is_canonical(anchor.block, anchor.hash).await?
+        let anchor = self.anchor();
+        let is_fresh = page.keys().any(|block| *block >= self.next);
+        let (holds, chain, reached) = tokio::join!(
+            async {
+                match anchor {
+                    Some(anchor) => self.shared.is_canonical(anchor.block, anchor.hash).await,
+                    None => Ok(true),
+                }
+            },
+            // Before anything is believed: the logs may be another chain's.
+            async { if is_fresh { self.shared.check_chain().await } else { Ok(()) } },
+            async { if to == settled.number() { Ok(Some(settled)) } else { self.shared.rpc.block_at(to).await } },
+        );
+        if let Some(anchor) = anchor
+            && !holds?
         {
             return self.back_below(anchor.block).await;
         }
         if let Some(block) = self.compare(&page, from, to)? {
             return self.back_below(block).await;
         }
-        if page.keys().any(|block| *block >= self.next) {
-            // Before anything is believed: the logs may be another chain's.
-            self.shared.check_chain().await?;
-        }
+        chain?;
+        let reached = reached?;
         self.take(page, to).await?;
-        let reached = if to == settled.number() { Some(settled) } else { self.shared.rpc.block_at(to).await? };
         if let Some(header) = reached.filter(|_| to >= self.next) {
             let events = self.trail.find(to).filter(|point| point.hash == header.hash).map_or(0, |point| point.events);
             self.trail.push(to, header.hash, events);
@@ -361,7 +372,11 @@ impl Reader {
             self.answered = 0;
             self.ceiling = self.ceiling.saturating_mul(2).min(self.shared.config.max_range.max(1));
         }
-        let range = if logs > PAGE { self.range / 2 } else { self.range.saturating_mul(2) };
+        let range = match logs {
+            0..=HALF_PAGE => self.range.saturating_mul(2),
+            ..=PAGE => self.range,
+            _ => self.range / 2,
+        };
         self.range = range.clamp(1, self.ceiling);
     }
 

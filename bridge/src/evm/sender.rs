@@ -280,20 +280,25 @@ impl Sender {
         if fresh.is_empty() {
             return;
         }
-        let means = match self.means().await {
+        let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh).boxed()).collect();
+        let estimates = stream::iter(estimates).buffered(MAX_CALLS).collect::<Vec<_>>();
+        let (means, estimates) = tokio::join!(self.means(), estimates);
+        // After them: what another chain said of them would not do on this one.
+        let chain = self.shared.check_chain().await;
+        let means = match chain.map_err(SubmitError::from).and(means) {
             Ok(means) => means,
             Err(error) => return fresh.into_iter().for_each(|fresh| fresh.request.answer(Err(error.clone()))),
         };
-        let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh, means.wallet).boxed()).collect();
-        let estimates: Vec<_> = stream::iter(estimates).buffered(MAX_CALLS).collect().await;
-        // Gas as another chain sees it would not do on this one.
-        if let Err(error) = self.shared.check_chain().await {
-            return fresh.into_iter().for_each(|fresh| fresh.request.answer(Err(error.clone().into())));
+        if means.used < means.ours
+            && !self.watched.contains_key(&means.used)
+            && let Err(error) = self.adopt_from(means.used).await
+        {
+            return fresh.into_iter().for_each(|fresh| fresh.request.answer(Err(error.clone())));
         }
         let (mut begun, mut sendings) = (Vec::new(), Vec::new());
         let (mut nonce, mut committed) = (means.nonce, self.committed());
         for (fresh, gas) in fresh.into_iter().zip(estimates) {
-            match gas.and_then(|gas| self.sending(&fresh, gas, nonce, &mut committed, &means)) {
+            match self.sending(&fresh, gas, nonce, &mut committed, &means) {
                 Ok(sending) => {
                     nonce += 1;
                     begun.push(fresh.request);
@@ -317,56 +322,52 @@ impl Sender {
     }
 
     /// What the account has, and what the chain asks.
-    async fn means(&mut self) -> Result<Means, SubmitError> {
+    async fn means(&self) -> Result<Means, SubmitError> {
         let (rpc, account) = (&self.shared.rpc, self.account.address);
         let price = async { Ok(self.affordable_price().await) };
-        let (chain, asked) = tokio::join!(
-            // What is signed is made of what the node says now, so it must be the right chain's.
-            self.shared.check_chain(),
+        let (balance, price, used, queued) = tokio::try_join!(
+            rpc.balance(account),
+            price,
             // The nonce comes after ours, and after those that others sent with this key.
-            async {
-                tokio::try_join!(rpc.balance(account), price, rpc.count(account, None), rpc.pending_count(account))
-            },
-        );
-        chain?;
-        let (balance, price, used, queued) = asked?;
+            rpc.count(account, None),
+            rpc.pending_count(account),
+        )?;
         let ours = self.shared.journal.next_nonce(self.account).await.map_err(storage)?.unwrap_or_default();
-        if used < ours && !self.watched.contains_key(&used) {
-            self.adopt_from(used).await?;
-        }
-        Ok(Means { wallet: AttoFil(balance.saturating_to()), price, nonce: ours.max(used).max(queued) })
+        Ok(Means { wallet: AttoFil(balance.saturating_to()), price, used, ours, nonce: ours.max(used).max(queued) })
     }
 
     /// The gas limit for a command, as the node sees it now.
-    async fn gas(&self, fresh: &Fresh, wallet: AttoFil) -> Result<u64, SubmitError> {
-        let Fresh { request, call, .. } = fresh;
-        if wallet < request.value {
-            return Err(SubmitError::Unaffordable { account: call.from, wallet, needed: request.value });
-        }
-        match self.shared.rpc.estimate(call).await {
-            Ok(estimate) => Ok(fees::limit(&self.shared, &request.command, estimate).await?),
-            Err(Trouble::Refused(refusal)) => Err(self.refused(&refusal, wallet, request.value)),
-            Err(trouble) => Err(trouble.into()),
-        }
+    async fn gas(&self, fresh: &Fresh) -> Result<u64, Trouble> {
+        let estimate = self.shared.rpc.estimate(&fresh.call).await?;
+        fees::limit(&self.shared, &fresh.request.command, estimate).await
     }
 
     /// Signs a command's transaction, if the account can pay for it beside those that are `committed`.
     fn sending(
         &self,
         fresh: &Fresh,
-        gas: u64,
+        gas: Result<u64, Trouble>,
         nonce: u64,
         committed: &mut u128,
         means: &Means,
     ) -> Result<Sending, SubmitError> {
         let Fresh { request, content, call } = fresh;
+        let (account, wallet) = (self.account.address, means.wallet);
+        if wallet < request.value {
+            return Err(SubmitError::Unaffordable { account, wallet, needed: request.value });
+        }
+        let gas = match gas {
+            Ok(gas) => gas,
+            Err(Trouble::Refused(refusal)) => return Err(self.refused(&refusal, wallet, request.value)),
+            Err(trouble) => return Err(trouble.into()),
+        };
         let (chain_id, price) = (self.shared.config.chain_id, means.price.clone()?);
         let draft = Draft { chain_id, nonce, gas, to: call.to, value: call.value, data: call.data.clone() };
         let reserved = fees::reserved(&self.shared.deployment, request.reserve, gas).saturating_mul(price.max_fee);
         let with_this = committed.saturating_add(draft.cost(price.max_fee).0);
         let needed = AttoFil(with_this.saturating_add(reserved));
-        if means.wallet < needed {
-            return Err(SubmitError::Unaffordable { account: self.account.address, wallet: means.wallet, needed });
+        if wallet < needed {
+            return Err(SubmitError::Unaffordable { account, wallet, needed });
         }
         let attempts = vec![self.sign(&draft, price)?];
         *committed = with_this;
@@ -437,6 +438,11 @@ struct Fresh {
 struct Means {
     wallet: AttoFil,
     price: Result<Price, SubmitError>,
+    /// How many of the account's transactions are in blocks.
+    used: u64,
+    /// One above the highest nonce that is written down.
+    ours: u64,
+    /// The next one to use.
     nonce: u64,
 }
 

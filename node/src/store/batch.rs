@@ -8,9 +8,10 @@ use lota_market::{
     agent::{Change, Job, JobView},
     model::{Event, JobId},
 };
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
+use tokio::sync::OwnedMutexGuard;
 
-use super::{Store, StoreError, decode, encode, job_id, signed, unsigned};
+use super::{Store, StoreError, Writing, decode, encode, job_id, signed, unsigned};
 
 pub(super) const CURSOR: &str = "cursor";
 
@@ -30,6 +31,8 @@ struct EventRow {
 pub struct Batch<'a> {
     pub(super) transaction: Transaction<'static, Sqlite>,
     pub(super) store: &'a Store,
+    /// Held until the transaction is over.
+    _turn: Option<OwnedMutexGuard<()>>,
     /// Events that are not stored yet; they are before anything is read or deleted.
     events: Vec<EventRow>,
 }
@@ -46,8 +49,9 @@ fn insertion(rows: usize) -> String {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) const fn new(transaction: Transaction<'static, Sqlite>, store: &'a Store) -> Self {
-        Self { transaction, store, events: Vec::new() }
+    pub(super) fn new(writing: Writing, store: &'a Store) -> Self {
+        let Writing { transaction, turn } = writing;
+        Self { transaction, store, _turn: turn, events: Vec::new() }
     }
 
     /// Keeps all of it.
@@ -186,6 +190,28 @@ impl<'a> Batch<'a> {
             .await
             .map_err(|source| self.store.failed(source))?;
         row.map(|row| decode("a job", row.get(0))).transpose()
+    }
+
+    /// The records of several jobs, as far as there are any.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn jobs(&mut self, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
+        let mut jobs = Vec::new();
+        for some in ids.chunks(ROWS) {
+            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT record FROM jobs WHERE id IN (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(id.0.to_vec());
+            }
+            query.push(")");
+            let rows =
+                query.build().fetch_all(&mut *self.transaction).await.map_err(|source| self.store.failed(source))?;
+            for row in &rows {
+                jobs.push(decode("a job", row.get(0))?);
+            }
+        }
+        Ok(jobs)
     }
 
     /// Keeps a record. `mine`: this node's party is its client.

@@ -11,7 +11,7 @@ use lota_market::agent::EffectKey;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, Sqlite, SqliteExecutor, Transaction, sqlite::SqliteSynchronous};
 
-use super::{Store, StoreError, decode, encode, signed};
+use super::{Store, StoreError, Writing, decode, encode, signed};
 
 /// What a transport to a chain remembers, in the node's database. What is to be broadcast goes over connections of its own, which
 /// write through to the disk (`synchronous = FULL`): a transaction must not be broadcast before its bytes are safe. The rest
@@ -34,8 +34,8 @@ impl NodeJournal {
     }
 }
 
-async fn begin(store: &Store) -> Result<Transaction<'static, Sqlite>, JournalError> {
-    store.pool.begin_with("BEGIN IMMEDIATE").await.map_err(storage)
+async fn begin(store: &Store) -> Result<Writing, JournalError> {
+    store.write().await.map_err(storage)
 }
 
 fn storage(error: impl std::fmt::Display) -> JournalError {
@@ -136,7 +136,7 @@ impl Journal for NodeJournal {
     }
 
     async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError> {
-        let mut transaction = begin(&self.safe).await?;
+        let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
         for sending in sendings {
             if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
                 return Err(JournalError::AttemptCount(sending.attempts.len()));
@@ -166,7 +166,7 @@ impl Journal for NodeJournal {
     }
 
     async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
-        let mut transaction = begin(&self.safe).await?;
+        let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
         let mut sending = by_nonce(&mut transaction, account, nonce).await?;
         if sending.attempts.len() >= MAX_ATTEMPTS {
             return Err(JournalError::AttemptCount(sending.attempts.len() + 1));
@@ -177,7 +177,7 @@ impl Journal for NodeJournal {
     }
 
     async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
-        let mut transaction = begin(&self.quick).await?;
+        let Writing { mut transaction, turn: _turn } = begin(&self.quick).await?;
         for (nonce, outcome) in outcomes {
             let mut sending = by_nonce(&mut transaction, account, *nonce).await?;
             if *outcome != Outcome::Failed

@@ -223,7 +223,7 @@ impl Reader {
         let (holds, chain, reached) = tokio::join!(
             async {
                 match anchor {
-                    Some(anchor) => self.shared.is_canonical(anchor.block, anchor.hash).await,
+                    Some(anchor) => self.shared.still_holds(anchor.block, anchor.hash).await,
                     None => Ok(true),
                 }
             },
@@ -286,7 +286,7 @@ impl Reader {
     async fn shorter(&mut self, latest: &Header, anchor: Checkpoint) -> Result<(), Stop> {
         let highest = self.trail.points().iter().rev().find(|point| point.block <= latest.number()).copied();
         if let Some(point) = highest
-            && !self.shared.is_canonical(point.block, point.hash).await?
+            && !self.shared.still_holds(point.block, point.hash).await?
         {
             return self.back_below(point.block).await;
         }
@@ -467,7 +467,7 @@ impl Reader {
         while low < high {
             let middle = (low + high) / 2;
             let Some(point) = points.get(middle) else { break };
-            if self.shared.is_canonical(point.block, point.hash).await? {
+            if self.shared.still_holds(point.block, point.hash).await? {
                 low = middle + 1;
             } else {
                 high = middle;

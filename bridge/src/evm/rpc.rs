@@ -192,6 +192,17 @@ impl Header {
     }
 }
 
+/// What a node has at a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Height {
+    /// A block.
+    Block(Header),
+    /// Never a block: a Filecoin epoch without any.
+    Empty,
+    /// Nothing yet: this node's chain ends before it.
+    Beyond,
+}
+
 /// A log of the market.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -426,16 +437,24 @@ impl Rpc {
 
     /// The block with a number; `None` when there is none: not yet, or never (a Filecoin epoch without blocks).
     pub(super) async fn block_at(&self, number: u64) -> Result<Option<Header>, Trouble> {
+        match self.height(number).await? {
+            Height::Block(header) => Ok(Some(header)),
+            Height::Empty | Height::Beyond => Ok(None),
+        }
+    }
+
+    /// What the node has at a number.
+    pub(super) async fn height(&self, number: u64) -> Result<Height, Trouble> {
         match self.block(&quantity(number)).await {
-            Err(Trouble::Refused(refusal))
-                if refusal.code == 12
-                    || refusal.message.contains("null round")
-                    || refusal.message.contains("future epoch") =>
-            {
-                Ok(None)
+            Err(Trouble::Refused(refusal)) if refusal.code == 12 || refusal.message.contains("null round") => {
+                Ok(Height::Empty)
             }
+            Err(Trouble::Refused(refusal)) if refusal.message.contains("future epoch") => Ok(Height::Beyond),
+            Ok(Some(header)) if header.number() == number => Ok(Height::Block(header)),
             // Some nodes answer an epoch without blocks with the one before it.
-            other => Ok(other?.filter(|header| header.number() == number)),
+            Ok(Some(_)) => Ok(Height::Empty),
+            Ok(None) => Ok(Height::Beyond),
+            Err(trouble) => Err(trouble),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{
     Config, Finality,
     bindings::{self, Deployment},
-    rpc::{Header, LONGEST_ASKED, Rpc, Trouble},
+    rpc::{Header, Height, LONGEST_ASKED, Rpc, Trouble},
 };
 use crate::{
     Journal,
@@ -99,6 +99,15 @@ impl Shared {
     /// Whether a block is on the node's chain.
     pub(super) async fn is_canonical(&self, block: u64, hash: B256) -> Result<bool, Trouble> {
         Ok(self.rpc.block_at(block).await?.is_some_and(|header| header.hash == hash))
+    }
+
+    /// The same, for those who know that the chain reaches that far: a node that does not is behind, and says nothing about it.
+    pub(super) async fn still_holds(&self, block: u64, hash: B256) -> Result<bool, Trouble> {
+        match self.rpc.height(block).await? {
+            Height::Block(header) => Ok(header.hash == hash),
+            Height::Empty => Ok(false),
+            Height::Beyond => Err(Trouble::down(format!("the node is behind: it does not know block {block} yet"))),
+        }
     }
 
     /// Waits until it is worth looking again: a while, or a hint.

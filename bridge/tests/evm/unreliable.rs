@@ -126,9 +126,8 @@ async fn what_another_chain_says_of_gas_is_not_signed() {
     chain.fund(NAME).await;
     let transport = chain.connect_with(NAME, chain.config()).await;
     deposit(&transport, "first").await.expect("it lands");
-    // The right chain when the nonce is asked for, and another one after the gas was estimated. It landed for good: nobody else
-    // asks.
-    chain.lotus.next("eth_chainId", [Fault::Slow(Duration::ZERO), Fault::Instead(json!("0x13a"))]);
+    // Asked after nonce, fees and gas, and before anything is signed. The first one landed for good: nobody else asks.
+    chain.lotus.next("eth_chainId", [Fault::Instead(json!("0x13a"))]);
     let second = deposit(&transport, "second").await;
     assert_eq!(second, Err(SubmitError::Transport(TransportError::WrongChain { wanted: CHAIN_ID, found: 314 })));
     assert_eq!(journal_length(&chain).await, 1, "nothing was signed");

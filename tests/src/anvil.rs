@@ -114,10 +114,11 @@ impl Anvil {
         self.contract
     }
 
-    /// How the devnet's nodes reach the market: by websocket.
+    /// How the devnet's nodes reach the market: told of new blocks by websocket.
     #[must_use]
     pub fn config(&self) -> Config {
-        Config::new(&Network::DEVELOPMENT, format!("ws://{}", self.address), self.contract)
+        let hints = Some(format!("ws://{}", self.address));
+        Config { hints, ..Config::new(&Network::DEVELOPMENT, self.http_url(), self.contract) }
     }
 
     /// A party's transport, with its journal in the database of the node in `dir`. The account gets money for gas.

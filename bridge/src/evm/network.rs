@@ -98,6 +98,10 @@ pub struct Fees {
 pub struct Config {
     /// URL of a node's JSON-RPC: http, https, ws or wss.
     pub url: String,
+    /// Websocket URL of the same node that is used only to be told of new blocks; calls go to `url`. A websocket carries them
+    /// one after another, and is slower than HTTP where the other side waits for acknowledgements (Nagle's algorithm). `None`:
+    /// `url`, if it is one.
+    pub hints: Option<String>,
     /// The chain's id; the node must serve this chain.
     pub chain_id: u64,
     /// The market's contract.
@@ -122,6 +126,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("url", &Secret(self.url.clone()))
+            .field("hints", &self.hints.clone().map(Secret))
             .field("chain_id", &self.chain_id)
             .field("contract", &self.contract)
             .field("first_block", &self.first_block)
@@ -144,6 +149,7 @@ impl Config {
     pub fn new(network: &Network, url: impl Into<String>, contract: Address) -> Self {
         Self {
             url: url.into(),
+            hints: None,
             chain_id: network.chain_id,
             contract,
             first_block: 0,
@@ -174,6 +180,7 @@ mod tests {
     #[test]
     fn a_configuration_is_shown_without_its_keys() {
         let config = Config::new(&Network::FILECOIN, "https://node.example/v1/KEY", Address::ZERO);
+        let config = Config { hints: Some("wss://node.example/v1/KEY".into()), ..config };
         let text = format!("{config:?}");
         assert!(text.contains("https://node.example") && !text.contains("KEY"), "{text}");
     }

@@ -374,7 +374,7 @@ impl Reader {
         }
         let range = match logs {
             0..=HALF_PAGE => self.range.saturating_mul(2),
-            ..=PAGE => self.range,
+            _ if logs <= PAGE => self.range,
             _ => self.range / 2,
         };
         self.range = range.clamp(1, self.ceiling);

@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Shared {
     pub config: Config,
     pub rpc: Rpc,
+    /// Where to be told of new blocks, if not by `rpc`.
+    hints: Option<Rpc>,
     pub journal: Arc<dyn Journal>,
     pub deployment: Deployment,
     wakes: watch::Sender<u64>,
@@ -54,7 +56,8 @@ impl Shared {
             Err(Trouble::Nonsense(problem)) => return Err(absent(problem)),
             Err(trouble) => return Err(trouble.into()),
         };
-        Ok(Self { config, rpc, journal, deployment, wakes: watch::Sender::new(0) })
+        let hints = config.hints.clone().map(|url| Rpc::new(url, config.timeout));
+        Ok(Self { config, rpc, hints, journal, deployment, wakes: watch::Sender::new(0) })
     }
 
     pub(super) fn market(&self) -> MarketRef {
@@ -130,9 +133,13 @@ impl Shared {
         self.wakes.subscribe()
     }
 
+    fn hints(&self) -> &Rpc {
+        self.hints.as_ref().unwrap_or(&self.rpc)
+    }
+
     /// Lets a subscription to new blocks wake everybody up; where there is none, polling has to do.
     pub(super) fn listen(self: &Arc<Self>) -> Option<JoinHandle<()>> {
-        if !self.rpc.is_websocket() {
+        if !self.hints().is_websocket() {
             return None;
         }
         let weak = Arc::downgrade(self);
@@ -140,7 +147,7 @@ impl Shared {
             loop {
                 let Some(shared) = weak.upgrade() else { return };
                 let pause = shared.config.poll;
-                let heads = shared.rpc.new_heads().await;
+                let heads = shared.hints().new_heads().await;
                 drop(shared);
                 if let Ok(Some(mut heads)) = heads {
                     while heads.next().await {

@@ -267,8 +267,21 @@ async fn a_position_above_the_settled_blocks_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_wakes_readers_and_senders_up() {
     let chain = OnChain::begin(Via::Websocket, 0).await;
+    let config = chain.config();
+    wakes_readers_and_senders_up(&chain, config).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_beside_the_calls_wakes_readers_and_senders_up() {
+    let chain = OnChain::begin(Via::Websocket, 0).await;
+    let config = chain.config();
+    let config = Config { hints: Some(config.url.clone()), url: chain.anvil.http_url(), ..config };
+    wakes_readers_and_senders_up(&chain, config).await;
+}
+
+async fn wakes_readers_and_senders_up(chain: &OnChain, config: Config) {
     chain.fund("party").await;
-    let rarely = Config { poll: Duration::from_secs(3_600), ..chain.config() };
+    let rarely = Config { poll: Duration::from_secs(3_600), ..config };
     let party = Arc::new(chain.connect_with("party", rarely).await);
     let mut updates = party.updates(None);
     let submitting = tokio::spawn({

@@ -91,7 +91,7 @@ impl DevelopmentChain {
 
     /// How nodes reach the market: told of every block.
     pub(crate) fn config(&self) -> Config {
-        self.market.config_at(&self.anvil.websocket_url())
+        Config { hints: Some(self.anvil.websocket_url()), ..self.market.config() }
     }
 
     /// Where tools reach the chain.

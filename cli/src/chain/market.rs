@@ -52,11 +52,7 @@ impl ChainMarket {
 
     /// How nodes reach it.
     pub(crate) fn config(&self) -> Config {
-        self.config_at(self.endpoint.url())
-    }
-
-    /// How nodes reach it at another URL of the same chain.
-    pub(crate) fn config_at(&self, url: &str) -> Config {
-        Config { first_block: self.first_block, ..Config::new(self.endpoint.network(), url, self.contract) }
+        let (network, url) = (self.endpoint.network(), self.endpoint.url());
+        Config { first_block: self.first_block, ..Config::new(network, url, self.contract) }
     }
 }

@@ -39,6 +39,8 @@ const MAX_CALLS: usize = 16;
 const MAX_AHEAD: usize = 4;
 /// How often a nonce must be seen used, with none of our receipts, before it counts as used by something else.
 const MIN_MISSING: u32 = 3;
+/// After so many polls without a block that holds it, the node is asked whether it still has a transaction.
+const LOOKS_BEFORE_LOST: u32 = 4;
 /// How often a node may refuse a transaction before its nonce is given to nothing.
 const MAX_REFUSALS: u32 = 8;
 /// After so many failures in a row those who wait are told.

@@ -113,6 +113,21 @@ async fn a_dropped_transaction_is_broadcast_again() {
 }
 
 #[tokio::test]
+async fn what_the_node_dropped_is_missed_before_it_is_time_to_repeat() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    let hash = first_version(&chain, "once").await;
+    chain.anvil.call("anvil_dropTransaction", json!([hash])).await;
+    pooled(&chain, hash).await;
+    chain.anvil.mine(1).await;
+    let landed = landing.await.expect("no panic").expect("it lands");
+    assert_eq!(landed.transaction, hash);
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
 async fn a_stuck_transaction_is_replaced_by_one_with_a_higher_fee() {
     let chain = chain().await;
     let transport = connect(&chain, Duration::from_millis(200), NEVER).await;

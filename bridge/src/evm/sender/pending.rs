@@ -6,8 +6,8 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use lota_market::{Address, AttoFil, B256, U256, agent::EffectKey};
 
 use super::{
-    MAX_AHEAD, MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender, Watched, findings::Findings, objection,
-    storage,
+    LOOKS_BEFORE_LOST, MAX_AHEAD, MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender, Watched,
+    findings::Findings, objection, storage,
 };
 use crate::{
     JournalError,
@@ -274,10 +274,21 @@ impl Sender {
         if is_stuck && watched.sending.outcome == Outcome::Pending && watched.sending.attempts.len() < MAX_ATTEMPTS {
             return self.raise(nonce).await;
         }
-        if watched.sent.is_none_or(|sent| sent.elapsed() >= repeat) {
+        let is_due = watched.sent.is_none_or(|sent| sent.elapsed() >= repeat);
+        if is_due || is_next && self.is_lost(watched).await? {
             return self.broadcast(nonce).await;
         }
         Ok(())
+    }
+
+    /// Whether the node took the newest version a while ago and has dropped it since, for which all later ones wait. Anvil does so
+    /// with a transaction that it comes to before the one with the nonce below.
+    async fn is_lost(&self, watched: &Watched) -> Result<bool, SubmitError> {
+        let is_new = watched.sent.is_none_or(|sent| sent.elapsed() < self.shared.config.poll * LOOKS_BEFORE_LOST);
+        match watched.sending.attempts.last() {
+            Some(attempt) if !is_new => Ok(!self.shared.rpc.knows(attempt.hash).await?),
+            _ => Ok(false),
+        }
     }
 
     /// Makes a version with higher fees, writes it down and broadcasts it.

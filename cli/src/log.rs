@@ -1,6 +1,6 @@
 //! The log of what runs in this process, on stderr.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::failure::Usage;
 
@@ -12,16 +12,18 @@ pub(crate) const USUAL: &str = "warn,alloy_pubsub=off,alloy_transport_ws=off";
 /// # Errors
 /// [`Usage`] when they are none.
 pub(crate) fn start(filters: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filters).map_err(|error| {
+    let filter: Targets = filters.parse().map_err(|error| {
         Usage(format!(
             "setting `log`: `{filters}` is not a filter ({error}); write for example `info` or `lota_node=debug`"
         ))
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(console::colors_enabled_stderr())
-        .with_target(true)
+        .with_target(true);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .try_init()
         .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }

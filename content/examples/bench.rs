@@ -197,7 +197,7 @@ fn network(dir: &Path, file: &Path, length: usize, rate: impl Fn(Duration) -> f6
             assert_eq!(bytes, length);
 
             let start = Instant::now();
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let client = lota_http::builder().no_proxy().build().unwrap();
             let address = format!("{url}/ipfs/{}", imported.cid);
             let mut answer = client.get(address).send().await.unwrap();
             let mut bytes = 0;

@@ -7,6 +7,7 @@
 mod batch;
 mod job_list;
 mod journal;
+mod migrations;
 mod specs;
 
 use std::{
@@ -127,7 +128,7 @@ impl Store {
             .busy_timeout(PATIENCE);
         let pool =
             SqlitePoolOptions::new().max_connections(connections).connect_with(options).await.map_err(database)?;
-        sqlx::migrate!().run(&pool).await.map_err(|source| match source {
+        migrations::all().run(&pool).await.map_err(|source| match source {
             MigrateError::VersionMissing(migration) | MigrateError::VersionTooNew(migration, _) => {
                 StoreError::Newer { path: path.to_owned(), migration }
             }

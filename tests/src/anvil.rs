@@ -79,7 +79,7 @@ impl Anvil {
                 }
             }
         });
-        let http = reqwest::Client::new();
+        let http = lota_http::client();
         let mut anvil = Self { _process: process, address, http, contract: Address::ZERO, calls };
         anvil.contract = anvil.deploy().await;
         anvil

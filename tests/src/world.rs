@@ -97,7 +97,7 @@ impl Party {
     pub async fn with(transport: Arc<dyn Transport>, config: NodeConfig) -> Self {
         let address = transport.party();
         let node = Node::start(config, transport).await.expect("the node starts");
-        Self { node, address, http: reqwest::Client::new() }
+        Self { node, address, http: lota_http::client() }
     }
 
     /// Starts a provider that asks `asking` and deposits 10 FIL.

@@ -353,7 +353,7 @@ impl Rpc {
         } else {
             let url =
                 self.url.0.parse().map_err(|error| Trouble::Nonsense(format!("`{}` is no URL: {error}", self.url)))?;
-            ClientBuilder::default().http(url)
+            ClientBuilder::default().http_with_client(lota_http::client(), url)
         };
         *kept = Some(client.clone());
         Ok(client)

@@ -51,7 +51,7 @@ impl Anvil {
             }
         };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { _process: process, address, http: reqwest::Client::new() }
+        Self { _process: process, address, http: lota_http::client() }
     }
 
     pub(crate) fn http_url(&self) -> String {

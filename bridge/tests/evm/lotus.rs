@@ -98,7 +98,7 @@ impl Lotus {
     pub(crate) async fn in_front_of(backend: String) -> Self {
         let rules = Rules { range: 2_880, results: 10_000, ..Rules::default() };
         let inner =
-            Arc::new(Inner { backend: Mutex::new(backend), http: reqwest::Client::new(), rules: Mutex::new(rules) });
+            Arc::new(Inner { backend: Mutex::new(backend), http: lota_http::client(), rules: Mutex::new(rules) });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let app = Router::new().route("/rpc/v1", post(answer)).with_state(inner.clone());

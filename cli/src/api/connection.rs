@@ -132,7 +132,7 @@ impl Api {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(Usage(format!("`{url}` is not the URL of a daemon: it must begin with http://")).into());
         }
-        let http = reqwest::Client::builder()
+        let http = lota_http::builder()
             .no_proxy()
             .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())

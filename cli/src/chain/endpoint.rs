@@ -102,6 +102,7 @@ impl Endpoint {
         signer: Option<PrivateKeySigner>,
     ) -> anyhow::Result<Self> {
         let node = place_of(url)?;
+        lota_http::use_ring();
         let connecting = async {
             match signer {
                 Some(signer) => {

@@ -108,7 +108,7 @@ pub fn call_at(url: &str, method: &str, params: Value) -> Value {
 fn call(client: &tokio::runtime::Runtime, url: &str, method: &str, params: Value) -> Value {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let mut answer: Value = client.block_on(async {
-        let answer = reqwest::Client::new().post(url).json(&request).send().await.expect("it answers");
+        let answer = lota_http::client().post(url).json(&request).send().await.expect("it answers");
         answer.json().await.expect("JSON")
     });
     assert!(answer.get("error").is_none(), "{method}: {answer}");

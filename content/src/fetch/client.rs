@@ -129,7 +129,7 @@ impl Client {
                 Err(refusal) => attempt.error(refusal),
             }
         });
-        let http = reqwest::Client::builder()
+        let http = lota_http::builder()
             // a proxy would resolve names for us, unchecked
             .no_proxy()
             .redirect(policy)

@@ -32,7 +32,7 @@ impl Site {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let routes = router(store.clone(), options);
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+        let client = lota_http::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self { _dir: dir, store, base, client }
     }
 

@@ -138,7 +138,7 @@ async fn connect(anvil: &Anvil, party: PrivateKeySigner) -> EvmTransport {
 
 /// The time that the chain takes to answer, block by block, and the bytes of its answers.
 async fn over_http(anvil: &Anvil) -> (Duration, usize) {
-    let http = reqwest::Client::new();
+    let http = lota_http::client();
     let height = anvil.height().await;
     let begun = Instant::now();
     let mut bytes = 0;

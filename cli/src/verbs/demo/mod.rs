@@ -53,7 +53,6 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
-        material::check()?;
         if let Some(folder) = &self.files {
             material::write(folder)?;
             return terminal::print(&format!("{}\n", folder.display()));

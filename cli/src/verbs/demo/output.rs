@@ -37,7 +37,7 @@ pub(super) async fn fetch(job: &Job, scratch: &Path) -> anyhow::Result<Option<Ou
     };
     let cid = lota_content::parse_cid(&result.output)?;
     let url = format!("{}/ipfs/{cid}?format=car", gateway.trim_end_matches('/'));
-    let client = reqwest::Client::builder().no_proxy().build().context("cannot set up the HTTP client")?;
+    let client = lota_http::builder().no_proxy().build().context("cannot set up the HTTP client")?;
     let request = client.get(&url).header("accept", "application/vnd.ipld.car");
     let response = request
         .send()

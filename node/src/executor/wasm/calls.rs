@@ -1,6 +1,6 @@
 //! The longer host calls: strings, reading and writing, polling.
 
-use wasmtime_wasi::p1::types::{self, Errno, Error, Fdflags, Filestat, Filetype};
+use super::preview1::types::{self, Errno, Error, Fdflags, Filestat, Filetype};
 use wiggle::{GuestMemory, GuestPtr};
 
 use super::fs::{Descriptor, Kind, NodeId, OpenDirectory, OpenFile};

@@ -1,6 +1,6 @@
 //! The virtual clock: a nanosecond per unit of fuel, plus what the program slept.
 
-use wasmtime_wasi::p1::types::{Clockid, Errno, Timestamp};
+use super::preview1::types::{Clockid, Errno, Timestamp};
 
 /// Resolution of every clock, in nanoseconds.
 pub(crate) const RESOLUTION: Timestamp = 1;

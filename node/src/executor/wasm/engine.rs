@@ -86,6 +86,7 @@ pub(crate) fn engine(optimize: Optimize, cache: Option<Cache>) -> wasmtime::Resu
             Optimize::None => OptLevel::None,
         })
         .max_wasm_stack(WASM_STACK)
+        // Unused, but the engine insists that it is the larger one.
         .async_stack_size(WASM_STACK + HOST_STACK)
         .memory_reservation(4 << 30)
         .memory_may_move(false)

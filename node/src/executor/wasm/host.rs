@@ -2,8 +2,8 @@
 
 use std::fs::File;
 
+use super::preview1::types::{self, CiovecArray, Errno, IovecArray};
 use wasmtime::Memory;
-use wasmtime_wasi::p1::types::{self, CiovecArray, Errno, IovecArray};
 use wiggle::{GuestMemory, GuestPtr};
 
 use super::clock::Clock;

@@ -11,6 +11,7 @@ mod job;
 mod limiter;
 mod linker;
 mod modules;
+mod preview1;
 mod random;
 mod stop;
 mod stream;

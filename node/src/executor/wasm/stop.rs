@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wasmtime_wasi::p1::types::{self, Errno};
+use super::preview1::types::{self, Errno};
 
 /// Why host code ends the program. Travels through the engine as the error of the call.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,8 @@
 //! What takes more than a few lines is in `calls`. Functions without an implementation in this world say so with the
 //! error number that a program expects.
 
-use wasmtime_wasi::p1::types::{self, Clockid, Errno, Fdflags, Filestat, Filetype, Oflags, Rights};
-use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
+use super::preview1::types::{self, Clockid, Errno, Fdflags, Filestat, Filetype, Oflags, Rights};
+use super::preview1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wiggle::{GuestMemory, GuestPtr};
 
 use super::calls::{Result, put_strings, string_sizes};
@@ -48,14 +48,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.clock.now(id, self.meter.used()))
     }
 
-    async fn fd_advise(
-        &mut self,
-        _: &mut GuestMemory<'_>,
-        fd: types::Fd,
-        _: u64,
-        _: u64,
-        _: types::Advice,
-    ) -> Result<()> {
+    fn fd_advise(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd, _: u64, _: u64, _: types::Advice) -> Result<()> {
         self.descriptors.file(fd)?;
         Ok(())
     }
@@ -73,17 +66,17 @@ impl WasiSnapshotPreview1 for Host {
         Ok(())
     }
 
-    async fn fd_close(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
+    fn fd_close(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
         let closed = self.descriptors.remove(fd)?;
         self.release(closed)
     }
 
-    async fn fd_datasync(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
+    fn fd_datasync(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
         self.descriptors.get(fd)?;
         Ok(())
     }
 
-    async fn fd_fdstat_get(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<types::Fdstat> {
+    fn fd_fdstat_get(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<types::Fdstat> {
         let read = Rights::FD_READ | Rights::POLL_FD_READWRITE;
         let write = Rights::FD_WRITE | Rights::POLL_FD_READWRITE;
         let none = Rights::empty();
@@ -117,7 +110,7 @@ impl WasiSnapshotPreview1 for Host {
         Err(Errno::Notsup.into())
     }
 
-    async fn fd_filestat_get(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<Filestat> {
+    fn fd_filestat_get(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<Filestat> {
         match self.descriptors.get(fd)? {
             Descriptor::Stdin | Descriptor::Stdout | Descriptor::Stderr => Ok(Filestat {
                 dev: 0,
@@ -136,7 +129,7 @@ impl WasiSnapshotPreview1 for Host {
         }
     }
 
-    async fn fd_filestat_set_size(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd, size: u64) -> Result<()> {
+    fn fd_filestat_set_size(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd, size: u64) -> Result<()> {
         let file = self.descriptors.file(fd)?;
         if !file.write {
             return Err(Errno::Badf.into());
@@ -145,7 +138,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.tree.set_size(node, size, &mut self.meter)?)
     }
 
-    async fn fd_filestat_set_times(
+    fn fd_filestat_set_times(
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -157,7 +150,7 @@ impl WasiSnapshotPreview1 for Host {
         self.touch(node)
     }
 
-    async fn fd_pread(
+    fn fd_pread(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -192,7 +185,7 @@ impl WasiSnapshotPreview1 for Host {
         }
     }
 
-    async fn fd_pwrite(
+    fn fd_pwrite(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -202,11 +195,11 @@ impl WasiSnapshotPreview1 for Host {
         self.write(memory, fd, ciovs, Some(offset))
     }
 
-    async fn fd_read(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd, iovs: types::IovecArray) -> Result<u32> {
+    fn fd_read(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd, iovs: types::IovecArray) -> Result<u32> {
         self.read(memory, fd, iovs, None)
     }
 
-    async fn fd_readdir(
+    fn fd_readdir(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -226,20 +219,14 @@ impl WasiSnapshotPreview1 for Host {
         Ok(u32::try_from(filled).map_err(|_| Errno::Overflow)?)
     }
 
-    async fn fd_renumber(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd, to: types::Fd) -> Result<()> {
+    fn fd_renumber(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd, to: types::Fd) -> Result<()> {
         match self.descriptors.renumber(fd.into(), to.into())? {
             Some(replaced) => self.release(replaced),
             None => Ok(()),
         }
     }
 
-    async fn fd_seek(
-        &mut self,
-        _: &mut GuestMemory<'_>,
-        fd: types::Fd,
-        offset: i64,
-        whence: types::Whence,
-    ) -> Result<u64> {
+    fn fd_seek(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd, offset: i64, whence: types::Whence) -> Result<u64> {
         let file = self.descriptors.file(fd)?;
         let (node, position) = (file.node, file.position);
         let base = match whence {
@@ -252,7 +239,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(to)
     }
 
-    async fn fd_sync(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
+    fn fd_sync(&mut self, _: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
         self.descriptors.get(fd)?;
         Ok(())
     }
@@ -261,16 +248,11 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.descriptors.file(fd)?.position)
     }
 
-    async fn fd_write(
-        &mut self,
-        memory: &mut GuestMemory<'_>,
-        fd: types::Fd,
-        ciovs: types::CiovecArray,
-    ) -> Result<u32> {
+    fn fd_write(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd, ciovs: types::CiovecArray) -> Result<u32> {
         self.write(memory, fd, ciovs, None)
     }
 
-    async fn path_create_directory(
+    fn path_create_directory(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -281,7 +263,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.tree.make_directory(base, &path, &mut self.meter)?)
     }
 
-    async fn path_filestat_get(
+    fn path_filestat_get(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -292,7 +274,7 @@ impl WasiSnapshotPreview1 for Host {
         self.stat(node)
     }
 
-    async fn path_filestat_set_times(
+    fn path_filestat_set_times(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -306,7 +288,7 @@ impl WasiSnapshotPreview1 for Host {
         self.touch(node)
     }
 
-    async fn path_link(
+    fn path_link(
         &mut self,
         _: &mut GuestMemory<'_>,
         old_fd: types::Fd,
@@ -320,7 +302,7 @@ impl WasiSnapshotPreview1 for Host {
         Err(Errno::Notsup.into())
     }
 
-    async fn path_open(
+    fn path_open(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -357,7 +339,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.descriptors.insert(opened)?.into())
     }
 
-    async fn path_readlink(
+    fn path_readlink(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -370,7 +352,7 @@ impl WasiSnapshotPreview1 for Host {
         Err(Errno::Inval.into())
     }
 
-    async fn path_remove_directory(
+    fn path_remove_directory(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -381,7 +363,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.tree.remove_directory(base, &path, &mut self.meter)?)
     }
 
-    async fn path_rename(
+    fn path_rename(
         &mut self,
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
@@ -394,7 +376,7 @@ impl WasiSnapshotPreview1 for Host {
         Ok(self.tree.rename((from, &old), (to, &new), &mut self.meter)?)
     }
 
-    async fn path_symlink(
+    fn path_symlink(
         &mut self,
         _: &mut GuestMemory<'_>,
         _: GuestPtr<str>,
@@ -405,18 +387,13 @@ impl WasiSnapshotPreview1 for Host {
         Err(Errno::Notsup.into())
     }
 
-    async fn path_unlink_file(
-        &mut self,
-        memory: &mut GuestMemory<'_>,
-        fd: types::Fd,
-        path: GuestPtr<str>,
-    ) -> Result<()> {
+    fn path_unlink_file(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd, path: GuestPtr<str>) -> Result<()> {
         let base = self.descriptors.directory(fd)?;
         let path = self.text(memory, path)?;
         Ok(self.tree.remove_file(base, &path, &mut self.meter)?)
     }
 
-    async fn poll_oneoff(
+    fn poll_oneoff(
         &mut self,
         memory: &mut GuestMemory<'_>,
         subscriptions: GuestPtr<types::Subscription>,

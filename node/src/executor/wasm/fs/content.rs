@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use wasmtime_wasi::p1::types::Errno;
+use crate::executor::wasm::preview1::types::Errno;
 
 use super::store;
 use super::tree::{Body, File, Node, NodeId, Origin, Tree};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use wasmtime_wasi::p1::types::{Dircookie, Errno, Fdflags, Filetype};
+use crate::executor::wasm::preview1::types::{Dircookie, Errno, Fdflags, Filetype};
 
 use super::input::Kind;
 use super::tree::{NodeId, Tree};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime_wasi::p1::types::Errno;
+use crate::executor::wasm::preview1::types::Errno;
 
 use super::input::Kind;
 use super::path::{MADE_BYTES, MADE_DEPTH};

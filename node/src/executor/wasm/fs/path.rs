@@ -1,6 +1,6 @@
 //! Guest paths: what may be a name, and how a path is taken apart.
 
-use wasmtime_wasi::p1::types::Errno;
+use crate::executor::wasm::preview1::types::Errno;
 
 /// Longest name of one file or directory, in bytes.
 pub const NAME_BYTES: usize = 255;

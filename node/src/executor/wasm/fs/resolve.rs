@@ -1,6 +1,6 @@
 //! From a path to a place in the tree.
 
-use wasmtime_wasi::p1::types::Errno;
+use crate::executor::wasm::preview1::types::Errno;
 
 use super::input::Kind;
 use super::path::{self, Step};

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use crate::executor::wasm::preview1::types::Errno;
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use wasmtime_wasi::p1::types::Errno;
 
 use super::*;
 use crate::executor::wasm::fuel::Meter;

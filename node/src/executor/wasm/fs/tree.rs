@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use wasmtime_wasi::p1::types::Errno;
+use crate::executor::wasm::preview1::types::Errno;
 
 use super::input::{InputRoot, Kind};
 use super::quota::Quota;

@@ -1,4 +1,0 @@
-//! Rebuilds when a migration is added: `sqlx::migrate!` embeds them.
-fn main() {
-    println!("cargo:rerun-if-changed=migrations");
-}

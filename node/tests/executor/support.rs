@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -160,55 +158,17 @@ pub(crate) fn digest(outcome: &Outcome) -> String {
     hex::encode(hash.finalize())
 }
 
-/// A Rust program for `wasm32-wasip1`, compiled once; `None` (and a printed reason) without that target.
-fn program(main: &str) -> Option<Vec<u8>> {
-    let main = Path::new(env!("CARGO_MANIFEST_DIR")).join(main);
-    let mut hash = Sha256::new();
-    for (name, bytes) in contents(main.parent().unwrap()) {
-        hash.update(name);
-        hash.update(bytes);
-    }
-    let name = format!("program-{}.wasm", &hex::encode(hash.finalize())[..32]);
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if !target.exists() && !compile(&main, &target) {
-        return None;
-    }
-    Some(fs::read(target).unwrap())
+/// A checked-in module, compiled from Rust by `scripts/compile-guests`.
+fn program(module: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(module)).unwrap()
 }
 
-fn compile(source: &Path, target: &Path) -> bool {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    // Tests run side by side: each compiles into a place of its own, the last rename wins.
-    let directory = tempfile::tempdir_in(target.parent().unwrap()).unwrap();
-    let made: PathBuf = directory.path().join("program.wasm");
-    let output = Command::new(rustc)
-        .args(["--edition", "2024", "--target", "wasm32-wasip1", "-O", "-o"])
-        .arg(&made)
-        .arg(source)
-        .output()
-        .unwrap();
-    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
-    if !output.status.success() && messages.contains("target may not be installed") {
-        // Not with `println!`, which says nothing when a test passes.
-        let text = "skipped: rustc has no target wasm32-wasip1; add it with `rustup target add wasm32-wasip1`";
-        let _ = writeln!(std::io::stderr(), "{text}");
-        return false;
-    }
-    assert!(output.status.success(), "{} does not compile:\n{messages}", source.display());
-    fs::rename(made, target).unwrap();
-    true
-}
-
-/// A run of the program of many behaviours that most tests use; `None` without a compiler for it.
-pub(crate) fn behave<const N: usize>(args: [&str; N]) -> Option<Case> {
-    static PROGRAM: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| program("tests/fixtures/wasm/behaviours/main.rs")).clone()?;
-    Some(Case::new(program).args(args))
+/// A run of the program of many behaviours that most tests use.
+pub(crate) fn behave<const N: usize>(args: [&str; N]) -> Case {
+    Case::new(program("tests/fixtures/wasm/behaviours/behaviours.wasm")).args(args)
 }
 
 /// The word count of `examples/`.
-pub(crate) fn wordcount<const N: usize>(args: [&str; N]) -> Option<Case> {
-    static PROGRAM: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| program("../examples/wordcount/main.rs")).clone()?;
-    Some(Case::new(program).args(args))
+pub(crate) fn wordcount<const N: usize>(args: [&str; N]) -> Case {
+    Case::new(program("../examples/wordcount/wordcount.wasm")).args(args)
 }

@@ -1,0 +1,30 @@
+//! The WebAssembly modules that are checked in are what their sources compile to.
+
+use std::{io::Write as _, path::Path, process::Command};
+
+/// Where modules cannot be compiled: without the target, or with another compiler.
+const CANNOT: i32 = 3;
+
+fn compile_guests(repository: &Path) -> (Option<i32>, String) {
+    let output = Command::new(repository.join("scripts/compile-guests")).arg("--check").output().expect("bash");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn the_modules_are_what_their_sources_compile_to() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (code, said) = compile_guests(&repository);
+    if code == Some(CANNOT) {
+        // Not with `println!`, which says nothing when a test passes.
+        let _ = writeln!(std::io::stderr(), "skipped: {said}");
+        return;
+    }
+    assert_eq!(code, Some(0), "{said}");
+    // Every module of the repository is one that the script knows.
+    let tracked = Command::new("git").args(["ls-files", "*.wasm"]).current_dir(&repository).output();
+    let modules = String::from_utf8(tracked.expect("git").stdout).expect("UTF-8");
+    for module in modules.lines() {
+        assert!(said.contains(module), "scripts/compile-guests does not compile {module}");
+    }
+}

@@ -82,10 +82,25 @@ pub(crate) enum Command {
     Completions(verbs::completions::Completions),
 }
 
+impl Command {
+    /// Whether the verb ends by itself when it is told to, as daemons do; another is stopped.
+    pub(crate) const fn sees_to_signals(&self) -> bool {
+        matches!(self, Self::Demo(_) | Self::Devnet(_) | Self::Node(verbs::node::Node::Run(_)))
+    }
+}
+
 /// Whether the result is for a program.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Format {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How somebody else's bytes come to the terminal.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Raw {
+    /// On a terminal, too, print control characters as they are: they can steer it
+    #[arg(long)]
+    pub(crate) raw: bool,
 }

@@ -1,5 +1,7 @@
 //! What every verb is given.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::{
     api::Api,
     arguments::Global,
@@ -14,6 +16,24 @@ pub(crate) struct Context {
     pub(crate) home: Home,
     /// The layers below the verb's own flags.
     pub(crate) layers: Layers,
+    /// What a person is told when a signal ends the verb.
+    pub(crate) last_words: LastWords,
+}
+
+/// What a person is told when a signal ends a verb before its end: what goes on without it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastWords(Arc<Mutex<Option<String>>>);
+
+impl LastWords {
+    /// From now on it is this.
+    pub(crate) fn set(&self, words: impl Into<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words.into());
+    }
+
+    /// What it is.
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Context {
@@ -27,7 +47,7 @@ impl Context {
             .flag("--log", "log", global.log.as_ref())
             .flag("--api", "api.url", global.api.as_ref());
         log::start(&layers.settings()?.log)?;
-        Ok(Self { home, layers })
+        Ok(Self { home, layers, last_words: LastWords::default() })
     }
 
     /// The settings, without the verb's own flags.

@@ -5,13 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy::signers::{
-    k256::elliptic_curve::rand_core::OsRng,
-    local::{LocalSigner, LocalSignerError, PrivateKeySigner},
+use aes::{
+    Aes128,
+    cipher::{KeyIvInit as _, StreamCipher as _},
+};
+use alloy::{
+    hex,
+    primitives::keccak256,
+    signers::{
+        k256::elliptic_curve::rand_core::{OsRng, RngCore as _},
+        local::{LocalSignerError, PrivateKeySigner},
+    },
 };
 use anyhow::{Context as _, bail};
+use ctr::Ctr128BE;
 use lota_market::Address;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     failure::Usage,
@@ -20,6 +30,27 @@ use crate::{
 
 /// The longest name of a key.
 const MAX_NAME: usize = 64;
+/// The shortest password that a new key may have, in characters. (Keys that have a shorter one open as before.)
+pub(crate) const MIN_PASSWORD: usize = 8;
+
+/// How much work it is to try a password: the parameters of scrypt (RFC 7914).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// Those of geth and of most wallets: 256 MiB, about a second.
+    Standard,
+    /// Those of `geth --lightkdf`: 4 MiB, a moment. For play money.
+    Light,
+}
+
+impl Strength {
+    /// The logarithm of n to the base of 2, r and p.
+    const fn scrypt(self) -> (u8, u32, u32) {
+        match self {
+            Self::Standard => (18, 8, 1),
+            Self::Light => (12, 8, 6),
+        }
+    }
+}
 
 /// A key as the keystore lists it, without opening it.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +64,7 @@ pub(crate) struct Listed {
 }
 
 /// The keys of one home.
+#[derive(Clone, Debug)]
 pub(crate) struct Keystore {
     folder: PathBuf,
 }
@@ -78,6 +110,16 @@ impl Envelope {
     const MAX_SCRYPT: u64 = 1 << 30;
     /// The most rounds of PBKDF2, and of scrypt's parallel part.
     const MAX_ROUNDS: u64 = 10_000_000;
+
+    /// Whether trying a password is less work than with [`Strength::Standard`].
+    fn is_light(&self) -> bool {
+        let (log_n, r, p) = Strength::Standard.scrypt();
+        let standard = (1_u64 << log_n) * u64::from(r) * u64::from(p);
+        let KdfParams { n, r, p, c, .. } = self.crypto.kdfparams;
+        // What PBKDF2 does in a round is no more than what scrypt does for one n.
+        let n = n.or(c).unwrap_or_default();
+        n.saturating_mul(r.unwrap_or(8)).saturating_mul(p.unwrap_or(1)) < standard
+    }
 
     fn problem(&self) -> Option<&'static str> {
         let KdfParams { dklen, n, r, p, c } = self.crypto.kdfparams;
@@ -131,28 +173,12 @@ impl Keystore {
     ///
     /// # Errors
     /// When there is a key of this name, or it cannot be written.
-    pub(crate) fn create(&self, name: &str, password: &str) -> anyhow::Result<Listed> {
-        self.keep(name, &PrivateKeySigner::random(), password)
-    }
-
-    /// Keeps a key encrypted with `password`. Never replaces one.
-    ///
-    /// # Errors
-    /// As [`Keystore::create`].
-    pub(crate) fn keep(&self, name: &str, signer: &PrivateKeySigner, password: &str) -> anyhow::Result<Listed> {
+    pub(crate) fn create(&self, name: &str, password: &str, strength: Strength) -> anyhow::Result<Listed> {
         let file = self.file(name)?;
         self.refuse_existing(name, &file)?;
+        let signer = PrivateKeySigner::random();
+        let document = encrypt(&signer, password, strength)?;
         home::create_private(&self.folder)?;
-        // Encrypted in a folder of its own first: alloy writes the file in place and readable by all.
-        let scratch =
-            tempfile::tempdir_in(&self.folder).with_context(|| format!("cannot write in {}", self.folder.display()))?;
-        LocalSigner::encrypt_keystore(scratch.path(), &mut OsRng, signer.to_bytes(), password, Some("key"))
-            .context("cannot encrypt the key")?;
-        let path = scratch.path().join("key");
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut document: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&text).context("the encrypted key is not JSON")?;
-        document.insert("address".to_owned(), format!("{:x}", signer.address()).into());
         let text = serde_json::to_vec_pretty(&document).context("cannot write JSON")?;
         let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)
             .with_context(|| format!("cannot write in {}", self.folder.display()))?;
@@ -167,6 +193,17 @@ impl Keystore {
             }
             Err(error) => Err(error.error).with_context(|| format!("cannot write {}", file.display())),
         }
+    }
+
+    /// A warning for whoever uses a key for money of worth: that it is encrypted too lightly; none: it is not, or is not there.
+    pub(crate) fn warning(&self, name: &str) -> Option<String> {
+        let text = fs::read(self.file(name).ok()?).ok()?;
+        let envelope: Envelope = serde_json::from_slice(&text).ok()?;
+        envelope.is_light().then(|| {
+            format!(
+                "Key `{name}` is encrypted lightly, so its password can be guessed quickly; for money of worth make a new one with `lota wallet new`"
+            )
+        })
     }
 
     fn refuse_existing(&self, name: &str, file: &Path) -> anyhow::Result<()> {
@@ -237,6 +274,46 @@ impl Keystore {
     }
 }
 
+/// A key as Web3 secret storage, version 3.
+fn encrypt(signer: &PrivateKeySigner, password: &str, strength: Strength) -> anyhow::Result<serde_json::Value> {
+    let (mut salt, mut iv, mut id) = ([0; 32], [0; 16], [0; 16]);
+    OsRng.fill_bytes(&mut salt);
+    OsRng.fill_bytes(&mut iv);
+    OsRng.fill_bytes(&mut id);
+    let (log_n, r, p) = strength.scrypt();
+    let mut derived = [0; 32];
+    let cannot = |problem: String| anyhow::anyhow!("cannot encrypt the key: {problem}");
+    let parameters = scrypt::Params::new(log_n, r, p).map_err(|error| cannot(error.to_string()))?;
+    scrypt::scrypt(password.as_bytes(), &salt, &parameters, &mut derived).map_err(|error| cannot(error.to_string()))?;
+    let (cipher_key, mac_key) = derived.split_at(16);
+    let mut ciphertext = signer.to_bytes().0;
+    let cipher = Ctr128BE::<Aes128>::new_from_slices(cipher_key, &iv);
+    cipher.map_err(|error| cannot(error.to_string()))?.apply_keystream(&mut ciphertext);
+    let mac = keccak256([mac_key, &ciphertext].concat());
+    Ok(json!({
+        "address": format!("{:x}", signer.address()),
+        "crypto": {
+            "cipher": "aes-128-ctr",
+            "cipherparams": { "iv": hex::encode(iv) },
+            "ciphertext": hex::encode(ciphertext),
+            "kdf": "scrypt",
+            "kdfparams": { "dklen": derived.len(), "n": 1_u32 << log_n, "p": p, "r": r, "salt": hex::encode(salt) },
+            "mac": hex::encode(mac),
+        },
+        "id": uuid(id),
+        "version": 3,
+    }))
+}
+
+/// A UUID of version 4 (RFC 9562) from random bytes.
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = hex::encode(bytes);
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
 /// Where a password comes from: `--password-file`, else `LOTA_PASSWORD`, else a prompt on the terminal.
 pub(crate) struct Password {
     file: Option<PathBuf>,
@@ -262,21 +339,21 @@ impl Password {
     /// Asks for the password of a new key, twice.
     ///
     /// # Errors
-    /// When there is none to be had, it is empty, or the two differ.
+    /// When there is none to be had, it is shorter than [`MIN_PASSWORD`], or the two differ.
     pub(crate) fn choose(&self, name: &str) -> anyhow::Result<String> {
         let password = match self.without_asking()? {
             Some(password) => password,
             None => {
-                let password = prompt(&format!("New password for key `{name}`: "))?;
+                let password =
+                    prompt(&format!("New password for key `{name}` ({MIN_PASSWORD} characters or more): "))?;
+                check_length(&password)?;
                 if prompt("The same again: ")? != password {
                     bail!("the two passwords differ; nothing was made");
                 }
                 password
             }
         };
-        if password.is_empty() {
-            bail!("an empty password protects nothing; choose another");
-        }
+        check_length(&password)?;
         Ok(password)
     }
 
@@ -294,6 +371,14 @@ impl Password {
     }
 }
 
+fn check_length(password: &str) -> anyhow::Result<()> {
+    let length = password.chars().count();
+    if length < MIN_PASSWORD {
+        bail!("the password has {length} of at least {MIN_PASSWORD} characters; choose a longer one");
+    }
+    Ok(())
+}
+
 fn prompt(question: &str) -> anyhow::Result<String> {
     rpassword::prompt_password(question)
         .context("there is no terminal to ask for the password; set LOTA_PASSWORD or give --password-file")
@@ -309,16 +394,29 @@ mod tests {
         (folder, Keystore::of(&home))
     }
 
+    /// For tests, which are many.
+    const LIGHT: Strength = Strength::Light;
+
     #[test]
     fn a_key_is_kept_listed_and_opened() {
         let (_folder, keystore) = keystore();
         assert!(keystore.list().expect("empty").is_empty());
-        let made = keystore.create("main", "secret").expect("made");
+        let made = keystore.create("main", "secret", Strength::Standard).expect("made");
         assert_eq!(keystore.open("main", "secret").expect("opens").address(), made.address);
         let listed = keystore.list().expect("listed");
         assert_eq!((listed[0].name.as_str(), listed[0].address), ("main", made.address));
+        assert_eq!(fs::read_dir(&keystore.folder).expect("there").count(), 1, "nothing else is left");
         let text = fs::read_to_string(&made.file).expect("readable");
-        assert!(text.contains("\"version\": 3"), "{text}");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(document["version"], 3);
+        let (n, r, p) = (262_144, 8, 1);
+        let parameters = &document["crypto"]["kdfparams"];
+        assert_eq!(
+            (&parameters["n"], &parameters["r"], &parameters["p"], &parameters["dklen"]),
+            (&json!(n), &json!(r), &json!(p), &json!(32)),
+            "geth's standard"
+        );
+        assert_eq!(document["id"].as_str().map(str::len), Some(36));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -327,9 +425,69 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_others_and_of_older_versions_open() {
+        // The test vectors of "Web3 secret storage definition" (version 3), and a key that Lota made until now (n = 8192).
+        const PBKDF2: &str = r#"{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},
+            "ciphertext":"5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46","kdf":"pbkdf2",
+            "kdfparams":{"c":262144,"dklen":32,"prf":"hmac-sha256","salt":"ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"},
+            "mac":"517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"},"id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
+        const SCRYPT: &str = r#"{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"83dbcc02d8ccb40e466191a123791e0e"},
+            "ciphertext":"d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c","kdf":"scrypt",
+            "kdfparams":{"dklen":32,"n":262144,"r":1,"p":8,"salt":"ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19"},
+            "mac":"2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097"},"id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
+        const KEY: &str = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d";
+        let (_folder, keystore) = keystore();
+        home::create_private(&keystore.folder).expect("made");
+        for (name, text) in [("pbkdf2", PBKDF2), ("scrypt", SCRYPT)] {
+            fs::write(keystore.file(name).expect("a name"), text).expect("written");
+            let signer = keystore.open(name, "testpassword").expect(name);
+            assert_eq!(hex::encode(signer.to_bytes()), KEY, "{name}");
+        }
+        let signer = PrivateKeySigner::random();
+        let password = "x";
+        alloy::signers::local::LocalSigner::encrypt_keystore(
+            &keystore.folder,
+            &mut OsRng,
+            signer.to_bytes(),
+            password,
+            Some("old.json"),
+        )
+        .expect("made");
+        assert_eq!(keystore.open("old", password).expect("opens").address(), signer.address());
+        assert!(keystore.warning("old").expect("n is 8192").contains("`old` is encrypted lightly"));
+    }
+
+    #[test]
+    fn only_light_keys_are_warned_of() {
+        let (_folder, keystore) = keystore();
+        keystore.create("light", "secret", Strength::Light).expect("made");
+        keystore.create("standard", "secret", Strength::Standard).expect("made");
+        assert_eq!(keystore.open("light", "secret").expect("opens").address(), keystore.list().expect("listed")[0].address);
+        assert!(keystore.warning("light").is_some());
+        assert_eq!(keystore.warning("standard"), None);
+        assert_eq!(keystore.warning("none"), None);
+    }
+
+    #[test]
+    fn short_passwords_are_refused_for_new_keys() {
+        for password in ["", "x", "1234567", "schl\u{fc}ss"] {
+            let error = check_length(password).expect_err("too short").to_string();
+            assert!(error.contains("at least 8 characters"), "{error}");
+        }
+        for password in ["12345678", "\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}"] {
+            assert!(check_length(password).is_ok(), "{password}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_says_that_it_is_random() {
+        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+
+    #[test]
     fn a_wrong_password_is_said_so() {
         let (_folder, keystore) = keystore();
-        keystore.create("main", "secret").expect("made");
+        keystore.create("main", "secret", LIGHT).expect("made");
         let error = keystore.open("main", "Secret").expect_err("wrong").to_string();
         assert!(error.contains("password of key `main`") && error.ends_with("is wrong"), "{error}");
     }
@@ -337,8 +495,8 @@ mod tests {
     #[test]
     fn a_key_is_never_replaced() {
         let (_folder, keystore) = keystore();
-        let made = keystore.create("main", "secret").expect("made");
-        assert!(keystore.create("main", "other").expect_err("exists").to_string().contains("already"));
+        let made = keystore.create("main", "secret", LIGHT).expect("made");
+        assert!(keystore.create("main", "other", LIGHT).expect_err("exists").to_string().contains("already"));
         assert_eq!(keystore.open("main", "secret").expect("opens").address(), made.address);
     }
 
@@ -346,13 +504,13 @@ mod tests {
     fn a_missing_or_damaged_key_is_said_so() {
         let (_folder, keystore) = keystore();
         assert!(keystore.open("main", "x").expect_err("none").to_string().contains("lota wallet new main"));
-        keystore.create("other", "secret").expect("made");
+        keystore.create("other", "secret", LIGHT).expect("made");
         assert!(keystore.open("main", "x").expect_err("none").to_string().contains("there are: other"));
         fs::write(keystore.file("bad").expect("a name"), "{}").expect("written");
         assert!(keystore.open("bad", "x").expect_err("damaged").to_string().contains("not a usable key file"));
         let text = fs::read_to_string(keystore.file("other").expect("a name")).expect("readable");
         for (from, to) in
-            [("\"dklen\": 32", "\"dklen\": 8"), ("8192", "1099511627776"), ("\"version\": 3", "\"version\": 4")]
+            [("\"dklen\": 32", "\"dklen\": 8"), ("4096", "1099511627776"), ("\"version\": 3", "\"version\": 4")]
         {
             assert!(text.contains(from), "{text}");
             fs::write(keystore.file("bad").expect("a name"), text.replace(from, to)).expect("written");

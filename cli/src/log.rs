@@ -2,7 +2,7 @@
 
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::failure::Usage;
+use crate::{failure::Usage, terminal::LogLines};
 
 /// What is logged when nobody says: what a person should know. That a websocket broke, the node itself says, once.
 pub(crate) const USUAL: &str = "warn,alloy_pubsub=off,alloy_transport_ws=off";
@@ -18,7 +18,7 @@ pub(crate) fn start(filters: &str) -> anyhow::Result<()> {
         ))
     })?;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| LogLines(std::io::stderr()))
         .with_ansi(console::colors_enabled_stderr())
         .with_target(true);
     tracing_subscriber::registry()

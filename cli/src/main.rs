@@ -12,6 +12,8 @@ mod home;
 mod host;
 mod keystore;
 mod log;
+mod process;
+mod scratch;
 mod settings;
 mod terminal;
 mod units;
@@ -41,9 +43,5 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let context = Context::load(&arguments.global)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(verbs::run(arguments.command, context));
-    // A blocking task (a read from stdin, an import) must not hold up the end.
-    runtime.shutdown_background();
-    result
+    process::run(arguments.command, context)
 }

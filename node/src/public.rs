@@ -33,7 +33,9 @@ async fn show_decision(State(shared): State<Arc<Shared>>, Path(id): Path<B256>) 
 
 /// Asks another party what it decided about a job. `None`: it is no provider, or did not see the job.
 pub(crate) async fn ask_decision(shared: &Shared, who: Address, url: &str, job: JobId) -> Option<Decision> {
-    let silent = |reason: String| Some(Decision { provider: who, name: None, decision: "silent".to_owned(), reason });
+    let silent = |reason: String| {
+        Some(Decision { provider: who, name: None, decision: "silent".to_owned(), reason, ended: None })
+    };
     let address = format!("{}/lota/v1/jobs/{job}/decision", url.trim_end_matches('/'));
     let address = match address.parse() {
         Ok(address) => address,

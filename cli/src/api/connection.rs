@@ -14,6 +14,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(120);
 /// The longest body of an error that is read, in bytes.
 const MAX_ERROR: usize = 1 << 20;
+/// The code of an error that passes.
+const UNAVAILABLE: &str = "unavailable";
 
 /// Why the daemon did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,17 @@ pub(crate) enum ApiFailure {
         /// How.
         source: reqwest::Error,
     },
+}
+
+impl ApiFailure {
+    /// Whether the daemon cannot be spoken to, as when it has ended. What it was told to do may be done all the same.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::NoDaemon(_) | Self::Gone { .. } | Self::Silent { .. } | Self::Broken { .. } => true,
+            Self::Refused(error) => error.code == UNAVAILABLE,
+            Self::Token { .. } | Self::Foreign { .. } => false,
+        }
+    }
 }
 
 fn refusal(error: &ApiError) -> String {
@@ -170,7 +183,7 @@ impl Api {
             }
             Err(_) => {
                 return Err(ApiFailure::Refused(ApiError {
-                    code: "unavailable".to_owned(),
+                    code: UNAVAILABLE.to_owned(),
                     message: format!(
                         "the daemon at {} did not answer within {} s",
                         self.url,
@@ -188,13 +201,14 @@ impl Api {
 
     /// The error for a body that broke off.
     pub(crate) fn broken(&self, source: reqwest::Error) -> ApiFailure {
-        ApiFailure::Broken { url: self.url.to_string(), source }
+        // The error of the HTTP client would name the whole URL again.
+        ApiFailure::Broken { url: self.url.to_string(), source: source.without_url() }
     }
 
     fn unreachable(&self, source: reqwest::Error) -> ApiFailure {
         match &self.from {
             From::File { path, pid } => ApiFailure::Gone { file: path.clone(), url: self.url.to_string(), pid: *pid },
-            From::Settings => ApiFailure::Silent { url: self.url.to_string(), source },
+            From::Settings => ApiFailure::Silent { url: self.url.to_string(), source: source.without_url() },
         }
     }
 

@@ -9,5 +9,5 @@ mod venue;
 pub(crate) use account::{Account, Funds};
 pub(crate) use lock::HomeLock;
 pub(crate) use market::{LocalMarket, Sync};
-pub(crate) use signals::ended_by_user;
+pub(crate) use signals::{Signals, ended_by_user};
 pub(crate) use venue::{Ground, Venue, Wealth};

@@ -2,6 +2,7 @@
 
 use console::style;
 use lota_market::model::Status;
+use lota_node::api::types::JobSummary;
 
 /// Something that stands out.
 pub(crate) fn bold(text: &str) -> String {
@@ -33,4 +34,12 @@ pub(crate) fn status(status: Status) -> String {
         Status::Open | Status::Locked | Status::Submitted => style(name).cyan(),
     }
     .to_string()
+}
+
+/// The state of a job; of one whose program failed, in the colour of failure, whatever the market says.
+pub(crate) fn job_status(job: &JobSummary) -> String {
+    match job.exit_code {
+        None | Some(0) => status(job.status),
+        Some(_) => bad(super::words::status_name(job.status)),
+    }
 }

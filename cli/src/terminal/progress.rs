@@ -24,9 +24,9 @@ impl Progress {
         Self(Arc::new(Line(bar)))
     }
 
-    /// Says what is going on now.
-    pub(crate) fn say(&self, text: impl Into<String>) {
-        self.0.0.set_message(text.into());
+    /// Says what is going on now, in one line.
+    pub(crate) fn say(&self, text: impl AsRef<str>) {
+        self.0.0.set_message(super::printable(text.as_ref()));
     }
 
     /// Does something that writes to the terminal, with the line out of the way.

@@ -2,6 +2,8 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
+use super::foreign::Shown;
+
 /// Which way a column is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
@@ -11,7 +13,7 @@ pub(crate) enum Column {
     Right,
 }
 
-/// Rows of cells under an optional heading; cells may be styled.
+/// Rows of cells under an optional heading; cells may be styled. A cell is one line, and nothing in it steers the terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     columns: Vec<Column>,
@@ -49,7 +51,8 @@ impl Table {
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        self.rows.push(cells.into_iter().map(Into::into).take(self.columns.len()).collect());
+        let cells = cells.into_iter().take(self.columns.len());
+        self.rows.push(cells.map(|cell| Shown::Line.guard(&cell.into()).into_owned()).collect());
     }
 
     /// The table as text, one line for each row, no blanks at the ends of lines.
@@ -91,6 +94,14 @@ mod tests {
         table.row(["Zürich", "1000", ""]);
         table.row(["漢字", "10", "y"]);
         assert_eq!(table.render(), "  a          1  x\n  Zürich  1000\n  漢字      10  y\n");
+    }
+
+    #[test]
+    fn a_cell_cannot_make_lines_or_steer_the_terminal() {
+        let mut table = Table::pairs();
+        table.row(["a\nb", "\x1b[31mred\x1b[0m \x1b]0;title\x07"]);
+        table.row(["c", "d"]);
+        assert_eq!(table.render(), "a\\nb  \x1b[31mred\x1b[0m \\u{1b}]0;title\\u{7}\nc     d\n");
     }
 
     #[test]

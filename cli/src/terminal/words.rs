@@ -64,17 +64,6 @@ pub(crate) fn money(amount: Option<AttoFil>) -> String {
     amount.map_or_else(|| "-".to_owned(), |amount| amount.to_string())
 }
 
-/// Text from somebody else, safe to show on a terminal: control characters are escaped.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if escaped { c.escape_default().collect::<Vec<_>>() } else { vec![c] }
-        })
-        .collect()
-}
-
 /// A span of seconds.
 pub(crate) fn span(seconds: u64) -> String {
     Seconds(seconds).to_string()
@@ -83,12 +72,6 @@ pub(crate) fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_others_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
-        assert_eq!(printable("Zürich"), "Zürich");
-    }
 
     #[test]
     fn an_age_is_told_in_its_largest_unit() {

@@ -8,7 +8,7 @@ const FIL: u128 = 1_000_000_000_000_000_000;
 
 /// A key in the keystore, with money on the chain.
 fn rich_key(home: &Home, anvil: &Anvil) -> String {
-    let made = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "secret").assert().success();
+    let made = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "long secret").assert().success();
     let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
     anvil.give(&address, 10 * FIL);
     address
@@ -16,7 +16,7 @@ fn rich_key(home: &Home, anvil: &Anvil) -> String {
 
 fn deploy(home: &Home, anvil: &Anvil, more: &[&str]) -> serde_json::Value {
     let args = [&["chain", "deploy", "--rpc", &anvil.url, "--key", "trading", "--json"], more].concat();
-    let run = home.lota(&args).env("LOTA_PASSWORD", "secret").assert().success();
+    let run = home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();
     serde_json::from_slice(&run.get_output().stdout).expect("JSON")
 }
 
@@ -86,7 +86,7 @@ fn what_is_wrong_with_a_chain_is_said_in_one_line() {
     anvil.give(&address, 0);
     let poor = home
         .lota(&["chain", "deploy", "--rpc", &anvil.url, "--key", "trading"])
-        .env("LOTA_PASSWORD", "secret")
+        .env("LOTA_PASSWORD", "long secret")
         .assert()
         .code(1);
     let line = String::from_utf8_lossy(&poor.get_output().stderr).into_owned();

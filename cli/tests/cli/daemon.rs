@@ -86,12 +86,12 @@ fn money_moves_in_and_out_and_too_much_is_refused() {
 #[test]
 fn a_node_runs_alone_with_a_key_of_the_keystore() {
     let home = Home::new();
-    let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "secret").assert().success();
+    let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "long secret").assert().success();
     let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_lowercase();
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"))
         .args(["node", "run", "--key", "main", "--name", "laptop"])
         .env("LOTA_HOME", home.path())
-        .env("LOTA_PASSWORD", "secret")
+        .env("LOTA_PASSWORD", "long secret")
         .stdout(Stdio::null())
         .spawn()
         .expect("starts");

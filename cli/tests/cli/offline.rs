@@ -254,7 +254,7 @@ fn a_bad_setting_is_a_usage_error_that_names_its_place() {
 #[test]
 fn a_key_is_made_shown_and_refused_to_a_wrong_password() {
     let home = Home::new();
-    let made = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "secret").assert().success();
+    let made = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "long secret").assert().success();
     let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
     assert!(address.starts_with("0x") && address.len() == 42, "{address}");
     let text = home.stdout(&["wallet", "show"]);
@@ -265,11 +265,11 @@ fn a_key_is_made_shown_and_refused_to_a_wrong_password() {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.contains("password of key `trading`") && stderr.trim_end().ends_with("is wrong"), "{stderr}");
 
-    let again = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "secret").assert().code(1);
+    let again = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "long secret").assert().code(1);
     assert!(String::from_utf8_lossy(&again.get_output().stderr).contains("already"));
     let file = home.file("password", "from a file\n");
     home.stdout(&["wallet", "new", "other", "--password-file", file.to_str().expect("UTF-8")]);
-    home.lota(&["wallet", "new", "../x"]).env("LOTA_PASSWORD", "secret").assert().code(2);
+    home.lota(&["wallet", "new", "../x"]).env("LOTA_PASSWORD", "long secret").assert().code(2);
     home.lota(&["wallet", "new", "x"]).env("LOTA_PASSWORD", "").assert().code(1);
 }
 

@@ -95,11 +95,11 @@ fn a_node_runs_on_an_existing_market() {
     }
 
     let Some(anvil) = Anvil::start(31_337) else { return };
-    let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "secret").assert().success();
+    let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "long secret").assert().success();
     let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
     anvil.give(&address, 10 * FIL);
     let args = ["chain", "deploy", "--rpc", &anvil.url, "--key", "main", "--json"];
-    let run = home.lota(&args).env("LOTA_PASSWORD", "secret").assert().success();
+    let run = home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();
     let deployed: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).expect("JSON");
     let contract = deployed["contract"].as_str().expect("text");
 
@@ -107,7 +107,7 @@ fn a_node_runs_on_an_existing_market() {
         .args(["node", "run", "--key", "main", "--chain", &anvil.url, "--contract", contract])
         .args(["--network", "development", "--from-block", &deployed["block"].to_string()])
         .env("LOTA_HOME", home.path())
-        .env("LOTA_PASSWORD", "secret")
+        .env("LOTA_PASSWORD", "long secret")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -29,7 +29,7 @@ impl Node {
     /// A home with a key that has 20 FIL on the chain.
     fn new(anvil: &Anvil) -> Self {
         let home = Home::new();
-        let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "secret").assert().success();
+        let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "long secret").assert().success();
         let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
         anvil.give(&address, 20 * FIL);
         Self { home, address, process: None }
@@ -37,7 +37,7 @@ impl Node {
 
     fn deploy(&self, url: &str) -> String {
         let args = ["chain", "deploy", "--rpc", url, "--key", "main", "--json"];
-        let run = self.home.lota(&args).env("LOTA_PASSWORD", "secret").assert().success();
+        let run = self.home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();
         let deployed: Value = serde_json::from_slice(&run.get_output().stdout).expect("JSON");
         deployed["contract"].as_str().expect("text").to_owned()
     }
@@ -48,7 +48,7 @@ impl Node {
             .args(["node", "run", "--key", "main", "--chain", url, "--contract", contract])
             .args(more)
             .env("LOTA_HOME", self.home.path())
-            .env("LOTA_PASSWORD", "secret")
+            .env("LOTA_PASSWORD", "long secret")
             .env("NO_COLOR", "1")
             .stdout(Stdio::null())
             .stderr(log)
@@ -290,7 +290,7 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
     mean.be(Mood::Elsewhere(other.url.clone()));
     let args = ["node", "run", "--key", "main", "--chain", &mean.url(), "--contract", &contract];
     let run = |more: &[&str]| {
-        let ended = node.home.lota(&[&args, more].concat()).env("LOTA_PASSWORD", "secret").assert().code(1);
+        let ended = node.home.lota(&[&args, more].concat()).env("LOTA_PASSWORD", "long secret").assert().code(1);
         String::from_utf8(ended.get_output().stderr.clone()).expect("UTF-8")
     };
     let line = run(&["--network", "anvil"]);
@@ -301,7 +301,7 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
     let second = node.deploy(&anvil.url);
     let line = {
         let args = ["node", "run", "--key", "main", "--chain", &anvil.url, "--contract", &second];
-        let ended = node.home.lota(&args).env("LOTA_PASSWORD", "secret").assert().code(1);
+        let ended = node.home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().code(1);
         String::from_utf8(ended.get_output().stderr.clone()).expect("UTF-8")
     };
     assert!(line.lines().count() == 1 && line.contains("holds the records of a node on the market"), "{line}");

@@ -266,6 +266,7 @@ pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
         name: Some(shared.config.name.clone()),
         decision: decision.to_owned(),
         reason,
+        ended: work.report.as_ref().map(|report| report.ended.clone()),
     })
 }
 

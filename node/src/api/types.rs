@@ -278,6 +278,10 @@ pub struct Decision {
     pub decision: String,
     /// Why, in words.
     pub reason: String,
+    /// How the program ended, if this provider ran it: what follows on "the program", as `exited` or `used all its fuel`. An
+    /// exit code alone does not tell: a program may exit with those that stand for other ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 /// A submitted result.

@@ -57,8 +57,11 @@ pub(crate) struct Deploy {
 impl Deploy {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let password = Password::from(self.password_file.clone()).ask(&self.key)?;
-        let (keystore, name) = (Keystore::of(&context.home), self.key.clone());
-        let signer = tokio::task::spawn_blocking(move || keystore.open(&name, &password)).await??;
+        let keystore = Keystore::of(&context.home);
+        let signer = {
+            let (keystore, name) = (keystore.clone(), self.key.clone());
+            tokio::task::spawn_blocking(move || keystore.open(&name, &password)).await??
+        };
         let progress = Progress::start(self.format.json);
         progress.say("deploying the market");
         let sent = |transaction| {
@@ -78,7 +81,18 @@ impl Deploy {
         table.row(["paid by", &deployed.deployer.to_string()]);
         table.row(["gas", &format!("{}, for {}", Count(deployed.gas_used), deployed.fee)]);
         super::status::settings(&mut table, &market.deployment());
-        terminal::print(&table.render())
+        terminal::print(&table.render())?;
+        if let Some(warning) = keystore.warning(&self.key).filter(|_| market.endpoint().network().is_public()) {
+            terminal::tell(&warning);
+        }
+        let key = &self.key;
+        terminal::tell(&format!(
+            "Next, a node on this market, and money in it to pay and to stake:\n  lota node run --key {key} --chain {} --contract {} --from-block {}\n  lota wallet deposit '1 FIL'     # in another terminal",
+            shown_url(&self.rpc),
+            deployed.contract,
+            deployed.block,
+        ));
+        Ok(())
     }
 
     /// What was asked for, and else what is usual there.
@@ -91,6 +105,28 @@ impl Deploy {
             },
             callback_reserve: self.callback_reserve.unwrap_or(usual.callback_reserve),
             signature_gas: self.signature_gas.unwrap_or(usual.signature_gas),
+        }
+    }
+}
+
+/// A URL that may stay on a screen: of one with a path or a query, which may be a key, its place.
+fn shown_url(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let bare = rest.trim_end_matches('/').chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
+    if bare { url } else { "URL" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_url;
+
+    #[test]
+    fn a_url_that_may_hold_a_key_is_not_shown() {
+        for url in ["http://127.0.0.1:8545", "ws://node.example:1/", "http://[::1]:8545"] {
+            assert_eq!(shown_url(url), url);
+        }
+        for url in ["https://node.example/v2/SECRET", "https://a:SECRET@node.example", "https://node.example?key=SECRET"] {
+            assert_eq!(shown_url(url), "URL");
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::{io, path::Path};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _};
 use lota_content::{CarImportOptions, Cid, ExportLimits, Exported, Store, StoreOptions, SyncPolicy};
 use tokio_util::io::StreamReader;
 
-use crate::api::{Api, Part};
+use crate::{
+    api::{Api, Part},
+    scratch::{Purpose, Scratch},
+};
 
 /// Makes sure that something may be saved here.
 ///
@@ -58,9 +61,9 @@ pub(crate) async fn from_car(
     wanted: Option<&Cid>,
     destination: &Path,
 ) -> anyhow::Result<Exported> {
-    let scratch = tempfile::Builder::new().prefix("lota-get-").tempdir().context("cannot make a temporary folder")?;
+    let scratch = Scratch::new(Purpose::Get)?;
     let options = StoreOptions { capacity: u64::MAX, sync: SyncPolicy::Never };
-    let store = Store::open(scratch.path(), options)?;
+    let store = Store::open(scratch.join("store"), options)?;
     let options = CarImportOptions { pin: Some("download".to_owned()), ..CarImportOptions::default() };
     let imported = lota_content::car_import(&store, StreamReader::new(Box::pin(car)), &options).await?;
     let [root] = imported.roots.as_slice() else {

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{name::Name, save};
 use crate::{
     api::Part,
+    arguments::Raw,
     context::Context,
     terminal::{self, file_count, streams::copy_to_stdout},
     units::ByteSize,
@@ -32,6 +33,8 @@ pub(crate) struct Get {
 pub(crate) struct Cat {
     /// The file: CID, or CID/path
     content: Name,
+    #[command(flatten)]
+    raw: Raw,
 }
 
 impl Get {
@@ -49,6 +52,6 @@ impl Cat {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let api = context.api()?;
         let response = api.content(&self.content.cid.to_string(), &self.content.segments(), Part::Bytes).await?;
-        copy_to_stdout(&api, response).await
+        copy_to_stdout(&api, response, self.raw).await
     }
 }

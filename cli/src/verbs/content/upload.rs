@@ -3,15 +3,24 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use futures::TryStreamExt as _;
 use lota_content::{Cid, DagScope, ImportOptions, Imported, Store, StoreOptions, Symlinks, SyncPolicy, car_stream};
 use serde::{Serialize, Serializer};
 
-use crate::{api::Api, terminal::Progress, units::ByteSize};
+use crate::{
+    api::Api,
+    process,
+    scratch::{Purpose, Scratch},
+    terminal::Progress,
+    units::ByteSize,
+};
 
 /// The most blocks of one upload: what a million entries and 1 TiB come to at most.
 const MAX_BLOCKS: usize = 10_000_000;
@@ -62,14 +71,13 @@ impl From<Imported> for Added {
 /// When it cannot be read.
 pub(crate) async fn cid_only(path: &Path, links: Links, progress: &Progress) -> anyhow::Result<Added> {
     let (path, options) = (path.to_owned(), options(&path.display().to_string(), links, progress));
-    let imported = tokio::task::spawn_blocking(move || {
-        if is_stdin(&path) {
-            lota_content::cid_of_reader(io::stdin().lock(), &options)
-        } else {
-            lota_content::cid_of_path(&path, &options)
-        }
-    });
-    Ok(imported.await??.into())
+    let _cancel = CancelOnDrop(options.cancel.clone());
+    let imported = if is_stdin(&path) {
+        process::aside(move || lota_content::cid_of_reader(io::stdin().lock(), &options)).await??
+    } else {
+        tokio::task::spawn_blocking(move || lota_content::cid_of_path(&path, &options)).await??
+    };
+    Ok(imported.into())
 }
 
 /// Adds a file or folder (`-`: stdin). It is read once, into a store of its own beside the system's other temporary files:
@@ -85,11 +93,16 @@ pub(crate) async fn path(
     progress: &Progress,
 ) -> anyhow::Result<Added> {
     let name = path.display().to_string();
-    let scratch = tempfile::Builder::new().prefix("lota-add-").tempdir().context("cannot make a temporary folder")?;
+    let scratch = Scratch::new(Purpose::Add)?;
     let options = options(&name, links, progress);
+    let _cancel = CancelOnDrop(options.cancel.clone());
     let (store, imported) = {
-        let (path, folder) = (path.to_owned(), scratch.path().to_owned());
-        tokio::task::spawn_blocking(move || import(&path, folder, &options)).await??
+        let (path, folder) = (path.to_owned(), scratch.join("store"));
+        if is_stdin(&path) {
+            process::aside(move || import(&path, folder, &options)).await??
+        } else {
+            tokio::task::spawn_blocking(move || import(&path, folder, &options)).await??
+        }
     };
     progress.say(format!("sending {name} ({})", ByteSize(imported.size)));
     let car = car_stream(Arc::new(store), &[], &imported.cid, DagScope::All, MAX_BLOCKS).map_err(io::Error::other);
@@ -111,6 +124,17 @@ fn import(path: &Path, folder: PathBuf, options: &ImportOptions) -> anyhow::Resu
     Ok((store, imported))
 }
 
+/// Whoever is not waited for any more stops at the next piece.
+struct CancelOnDrop(Option<Arc<AtomicBool>>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(cancel) = &self.0 {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
@@ -125,6 +149,7 @@ fn options(name: &str, links: Links, progress: &Progress) -> ImportOptions {
         progress: Some(Arc::new(move |bytes| progress.say(format!("reading {name} ({})", ByteSize(bytes))))),
         // Without a pin the blocks could be collected before they are sent, were the store ever full.
         pin: Some("upload".to_owned()),
+        cancel: Some(Arc::default()),
         ..ImportOptions::default()
     }
 }

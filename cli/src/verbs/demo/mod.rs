@@ -12,7 +12,7 @@ mod story;
 
 use std::{path::PathBuf, time::Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use futures::future::try_join_all;
 
@@ -21,6 +21,7 @@ use crate::{
     context::Context,
     failure::{ExitWith, FAILED},
     host::{Ground, ended_by_user},
+    scratch::{Purpose, Scratch},
     terminal::{self, Progress},
 };
 use cast::Cast;
@@ -85,8 +86,7 @@ impl Demo {
             if self.format.json { Ok(()) } else { progress.aside(|| terminal::print(&text)) }
         };
         progress.say("starting a market, two clients and three providers");
-        let scratch =
-            tempfile::Builder::new().prefix("lota-demo-").tempdir().context("cannot make a temporary folder")?;
+        let scratch = Scratch::new(Purpose::Demo)?;
         let cast = Cast::start(self.chain, scratch.path()).await?;
         let before = cast.wealth().await?;
         tell(story::parties(&cast, &before))?;

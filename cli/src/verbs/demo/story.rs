@@ -117,14 +117,14 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
         let _ = writeln!(text, "\n  {} {}: {outcome}", bold(&short_id(summary.id)), job.client);
         let mut table = Table::new([Column::Left, Column::Left, Column::Left]).indent(4);
         for decision in &job.detail.decisions {
-            table.row([cast.name_of(decision.provider), decision.decision.clone(), printable(&decision.reason)]);
+            table.row([cast.name_of(decision.provider), printable(&decision.decision), printable(&decision.reason)]);
         }
         text.push_str(&table.render());
         let first = job.detail.events.first().map(|event| event.time);
         let mut table = Table::new([Column::Right, Column::Left, Column::Left]).indent(4);
         for event in &job.detail.events {
             let seconds = first.map_or(0, |first| event.time.duration_since(first).as_secs());
-            table.row([format!("+{seconds}s"), event.name.clone(), named(cast, &printable(&event.text))]);
+            table.row([format!("+{seconds}s"), printable(&event.name), named(cast, &printable(&event.text))]);
         }
         text.push_str(&table.render());
     }
@@ -154,9 +154,9 @@ pub(super) fn outputs(jobs: &[Job], outputs: &[Option<Output>], asked: Option<&A
             text,
             "\n  {} {}\n    {} from {}\n    {} words{read}, {verdict}",
             bold(&short_id(job.detail.summary.id)),
-            dim(&output.cid),
+            dim(&printable(&output.cid)),
             ByteSize(output.bytes),
-            output.gateway,
+            printable(&output.gateway),
             Count(job.expected.as_ref().map_or(0, |expected| expected.words)),
         );
         let commonest: Vec<String> =

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::{
     api::Part,
+    arguments::Raw,
     context::Context,
     failure::Usage,
     terminal::streams::{copy_to_stderr, copy_to_stdout},
@@ -20,6 +21,8 @@ pub(crate) struct Cat {
     job: String,
     /// The file's path in the output
     path: String,
+    #[command(flatten)]
+    raw: Raw,
 }
 
 /// Print what a job wrote: its stdout on stdout, its stderr on stderr.
@@ -28,6 +31,8 @@ pub(crate) struct Cat {
 pub(crate) struct Logs {
     /// The job's id, or the first 4 or more of its digits
     job: String,
+    #[command(flatten)]
+    raw: Raw,
 }
 
 impl Cat {
@@ -37,15 +42,15 @@ impl Cat {
             return Err(Usage(format!("`{}` names no file of the output; `stdout` is one", self.path)).into());
         }
         let api = context.api()?;
-        copy_to_stdout(&api, api.output(&self.job, &path, Part::Bytes).await?).await
+        copy_to_stdout(&api, api.output(&self.job, &path, Part::Bytes).await?, self.raw).await
     }
 }
 
 impl Logs {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let api = context.api()?;
-        copy_to_stdout(&api, api.output(&self.job, &["stdout"], Part::Bytes).await?).await?;
-        copy_to_stderr(&api, api.output(&self.job, &["stderr"], Part::Bytes).await?).await
+        copy_to_stdout(&api, api.output(&self.job, &["stdout"], Part::Bytes).await?, self.raw).await?;
+        copy_to_stderr(&api, api.output(&self.job, &["stderr"], Part::Bytes).await?, self.raw).await
     }
 }
 

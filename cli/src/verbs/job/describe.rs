@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lota_market::{AttoFil, model::Reason};
 use lota_node::api::types::{JobDetail, MoneyInfo};
 
+use super::{decisions::grouped, ending};
 use crate::{
     arguments::Format,
     context::Context,
@@ -88,7 +89,7 @@ fn text(job: &JobDetail, now: Timestamp) -> String {
         events.row([
             event.time.to_string(),
             format!("block {}", event.block),
-            event.name.clone(),
+            printable(&event.name),
             printable(&event.text),
         ]);
     }
@@ -101,7 +102,7 @@ fn text(job: &JobDetail, now: Timestamp) -> String {
 fn summary(job: &JobDetail, now: Timestamp) -> Table {
     let summary = &job.summary;
     let mut table = Table::pairs().indent(2);
-    let mut status = terminal::status(summary.status);
+    let mut status = terminal::job_status(summary);
     if summary.reason != Reason::None {
         let _ = write!(status, ": {}", reason(summary.reason));
     }
@@ -121,10 +122,14 @@ fn summary(job: &JobDetail, now: Timestamp) -> Table {
     );
     table.row(["price", &price]);
     if let Some(result) = &job.result {
-        table.row(["exit code", &result.exit_code.to_string()]);
+        let code = match ending::failure(job) {
+            Some(failure) => format!("{}: {}", result.exit_code, terminal::bad(&failure)),
+            None => result.exit_code.to_string(),
+        };
+        table.row(["exit code", &code]);
         table.row(["fuel used", &Count(result.fuel_used).to_string()]);
         let held = if summary.output_verified { "verified, held here" } else { "not verified here" };
-        table.row(["output", &format!("{} ({held})", result.output)]);
+        table.row(["output", &format!("{} ({held})", printable(&result.output))]);
         if let Some(gateway) = &result.gateway {
             table.row(["served at", &printable(gateway)]);
         }
@@ -160,12 +165,8 @@ fn money(money: &MoneyInfo) -> Table {
 
 fn decisions(job: &JobDetail) -> Table {
     let mut table = Table::new([Column::Left, Column::Left, Column::Left]).indent(2);
-    for decision in &job.decisions {
-        let who = match &decision.name {
-            Some(name) => format!("{} {}", printable(name), terminal::dim(&terminal::short_address(decision.provider))),
-            None => decision.provider.to_string(),
-        };
-        table.row([who, decision.decision.clone(), printable(&decision.reason)]);
+    for group in grouped(&job.decisions) {
+        table.row([group.who, group.decision, group.reason]);
     }
     table
 }
@@ -173,7 +174,7 @@ fn decisions(job: &JobDetail) -> Table {
 fn terms(job: &JobDetail) -> Table {
     let terms = &job.terms;
     let mut table = Table::pairs().indent(2);
-    table.row(["spec", &terms.spec]);
+    table.row(["spec", &printable(&terms.spec)]);
     table.row([
         "price",
         &format!(
@@ -197,7 +198,7 @@ fn terms(job: &JobDetail) -> Table {
     if terms.callback_gas > 0 {
         table.row(["callback", &format!("{} gas", terms.callback_gas)]);
     }
-    table.row(["salt", &terms.salt]);
+    table.row(["salt", &printable(&terms.salt)]);
     table
 }
 

@@ -3,19 +3,18 @@
 use std::time::{Duration, Instant};
 
 use lota_market::model::Status;
-use lota_node::api::types::JobDetail;
+use lota_node::api::types::{JobDetail, JobSummary};
 
+use super::decisions::refusals_in_short;
 use crate::{
-    api::Api,
-    terminal::{Progress, plural, printable, short_id},
+    api::{Api, ApiFailure},
+    terminal::{Progress, printable, short_id},
 };
 
 /// How long one call waits.
 const POLL: Duration = Duration::from_secs(25);
 /// How long one call waits while the job is open: what providers decide is no change of the job.
 const POLL_OPEN: Duration = Duration::from_secs(3);
-/// How many different refusals are told.
-const MAX_REFUSALS: usize = 3;
 
 /// A job, and whether it has ended.
 pub(crate) enum Followed {
@@ -25,15 +24,26 @@ pub(crate) enum Followed {
     TimeOver(Box<JobDetail>),
 }
 
-/// Waits until a job has ended, telling a person meanwhile what it is doing.
+/// Waits until a job has ended, telling a person meanwhile what it is doing; `seen` is told, too.
 ///
 /// # Errors
-/// When the daemon cannot be asked.
+/// When the daemon cannot be asked. If it is gone, the error says that the job goes on.
 pub(crate) async fn follow(
     api: &Api,
     id: &str,
     progress: &Progress,
     limit: Option<Duration>,
+    seen: impl FnMut(&JobDetail),
+) -> anyhow::Result<Followed> {
+    follow_while_daemon_answers(api, id, progress, limit, seen).await.map_err(|error| lost(error, id))
+}
+
+async fn follow_while_daemon_answers(
+    api: &Api,
+    id: &str,
+    progress: &Progress,
+    limit: Option<Duration>,
+    mut seen: impl FnMut(&JobDetail),
 ) -> anyhow::Result<Followed> {
     let party = api.node().await?.party;
     let deadline = limit.map(|limit| Instant::now() + limit);
@@ -46,10 +56,11 @@ pub(crate) async fn follow(
             Some(phase) if !left.is_zero() => api.wait(id, phase, left).await?,
             _ => api.job(id).await?,
         };
+        seen(&job);
         let summary = &job.summary;
         let mut doing = format!("job {}: {}", short_id(summary.id), printable(&summary.phase));
         if summary.status == Status::Open
-            && let Some(refusals) = refusals(&job)
+            && let Some(refusals) = refusals_in_short(&job)
         {
             doing.push_str(&format!(" ({refusals})"));
         }
@@ -68,39 +79,29 @@ pub(crate) async fn follow(
     }
 }
 
-/// Why providers refused the job, in a few words; none: nobody did.
-pub(crate) fn refusals(job: &JobDetail) -> Option<String> {
-    let refused: Vec<_> = job.decisions.iter().filter(|decision| decision.decision == "refused").collect();
-    let mut reasons: Vec<&str> = refused.iter().map(|decision| decision.reason.as_str()).collect();
-    reasons.sort_unstable();
-    reasons.dedup();
-    let more = reasons.len().saturating_sub(MAX_REFUSALS);
-    reasons.truncate(MAX_REFUSALS);
-    let mut text = printable(&reasons.join("; "));
-    if more > 0 {
-        text.push_str(&format!("; and for {}", plural(more as u64, "other reason")));
+/// What a person who waits for a job and interrupts it should know.
+pub(crate) fn if_interrupted(job: &JobSummary) -> String {
+    let id = job.id;
+    match job.status {
+        Status::None | Status::Open => {
+            format!("The job goes on; wait for it with `lota job wait {id}`, or withdraw it with `lota job cancel {id}`.")
+        }
+        Status::Locked | Status::Submitted | Status::Disputed => format!(
+            "The job goes on: a provider has it, so it cannot be withdrawn any more; wait for it with `lota job wait {id}`, then get its output with `lota job get {id}`."
+        ),
+        Status::Settled => format!("The job is done; get its output with `lota job get {id}`."),
+        Status::Cancelled | Status::Slashed | Status::Void => {
+            format!("The job ended without a result; `lota job describe {id}` tells more.")
+        }
     }
-    (!refused.is_empty()).then(|| format!("{} refused: {text}", plural(refused.len() as u64, "provider")))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_refusal_is_told_once() {
-        let mut job: JobDetail = serde_json::from_str(include_str!("../../../tests/fixtures/job.json")).expect("a job");
-        let one = job.decisions[1].clone();
-        job.decisions = vec![one.clone(), one.clone()];
-        let text = refusals(&job).expect("refused");
-        assert!(
-            text.starts_with("2 providers refused: the job may use") && text.matches("the job may").count() == 1,
-            "{text}"
-        );
-        job.decisions =
-            (0..5).map(|n| lota_node::api::types::Decision { reason: format!("reason {n}"), ..one.clone() }).collect();
-        assert!(refusals(&job).expect("refused").ends_with("reason 2; and for 2 other reasons"));
-        job.decisions.clear();
-        assert_eq!(refusals(&job), None);
+/// A daemon that is gone while a job goes on is told as such; other errors stay as they are.
+fn lost(error: anyhow::Error, id: &str) -> anyhow::Error {
+    match error.downcast_ref::<ApiFailure>() {
+        Some(failure) if failure.is_gone() => anyhow::anyhow!(
+            "the daemon does not answer any more, but job {id} goes on; start the daemon again, then wait for the job with `lota job wait {id}`"
+        ),
+        _ => error,
     }
 }

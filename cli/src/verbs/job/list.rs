@@ -2,14 +2,15 @@
 
 use clap::{Args, builder::PossibleValuesParser};
 use jiff::Timestamp;
-use lota_market::model::Status;
+use lota_market::model::{Reason, Status};
 use lota_node::api::types::{JobQuery, JobSummary};
 use serde::Deserialize as _;
 
+use super::ending;
 use crate::{
     arguments::Format,
     context::Context,
-    terminal::{self, Column, Table, age, money, printable, short_address, short_id},
+    terminal::{self, Column, Table, age, money, printable, short_address, short_id, span},
 };
 
 /// The largest page that the daemon gives.
@@ -38,7 +39,7 @@ pub(crate) struct List {
     /// Print only ids, one on each line
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
-    /// Print ids and addresses in full
+    /// Print ids and addresses in full, and labels
     #[arg(long)]
     wide: bool,
     #[command(flatten)]
@@ -78,36 +79,102 @@ impl List {
             terminal::tell(&format!("{whose} match; ask for one with `lota wasm run`."));
             return Ok(());
         }
-        terminal::print(&self.table(&jobs, Timestamp::now()))?;
+        terminal::print(&table(&jobs, self.wide, Timestamp::now()))?;
         if more {
             terminal::tell(&format!("There are more than {}; see them with --limit.", self.limit));
         }
         Ok(())
     }
+}
 
-    fn table(&self, jobs: &[JobSummary], now: Timestamp) -> String {
-        let mut table = Table::new([
-            Column::Left,
-            Column::Left,
-            Column::Right,
-            Column::Right,
-            Column::Left,
-            Column::Right,
-            Column::Left,
-        ])
-        .heading(&["JOB", "STATUS", "AGE", "PRICE", "PROVIDER", "EXIT", "DOING"]);
-        for job in jobs {
-            let address = |address| if self.wide { format!("{address}") } else { short_address(address) };
-            table.row([
-                if self.wide { job.id.to_string() } else { short_id(job.id) },
-                terminal::status(job.status),
-                age(job.opened, now),
-                money(job.price),
-                job.provider.map_or_else(|| "-".to_owned(), address),
-                job.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string()),
-                printable(&job.phase),
-            ]);
-        }
-        table.render()
+fn table(jobs: &[JobSummary], wide: bool, now: Timestamp) -> String {
+    let mut names = vec!["JOB", "STATUS", "RESULT", "AGE", "TOOK", "PRICE", "PROVIDER"];
+    let mut columns = vec![
+        Column::Left,
+        Column::Left,
+        Column::Left,
+        Column::Right,
+        Column::Right,
+        Column::Right,
+        Column::Left,
+    ];
+    if wide {
+        names.push("LABELS");
+        columns.push(Column::Left);
+    }
+    let mut table = Table::new(columns).heading(&names);
+    for job in jobs {
+        let address = |address| if wide { format!("{address}") } else { short_address(address) };
+        let labels = job.labels.iter().map(|(name, value)| printable(&format!("{name}={value}")));
+        table.row([
+            if wide { job.id.to_string() } else { short_id(job.id) },
+            terminal::job_status(job),
+            result(job),
+            age(job.opened, now),
+            took(job),
+            money(job.price),
+            job.provider.map_or_else(|| "-".to_owned(), address),
+            labels.collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    table.render()
+}
+
+/// What came of a job so far: how its program ended, else what its state does not say.
+fn result(job: &JobSummary) -> String {
+    if let Some(word) = ending::word(job) {
+        return if job.exit_code == Some(0) { terminal::good(&word) } else { terminal::bad(&word) };
+    }
+    match (job.status, job.reason) {
+        (Status::None | Status::Locked, _) => terminal::dim(&printable(&job.phase)),
+        (_, Reason::NotLocked) => "nobody took it".to_owned(),
+        (_, Reason::Withdrawn) => "withdrawn".to_owned(),
+        (_, Reason::NotSubmitted) => terminal::bad("no result in time"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// How long it took from its opening to its end.
+fn took(job: &JobSummary) -> String {
+    if !job.status.is_final() {
+        return "-".to_owned();
+    }
+    span(u64::try_from(job.updated.duration_since(job.opened).as_secs()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(change: impl FnOnce(&mut JobSummary)) -> JobSummary {
+        let mut job = serde_json::from_str(include_str!("../../../tests/fixtures/job.json")).expect("a job");
+        change(&mut job);
+        job
+    }
+
+    #[test]
+    fn a_list_shows_what_is_worth_knowing() {
+        console::set_colors_enabled(false);
+        let unfinished = |job: &mut JobSummary, status, phase: &str| {
+            (job.status, job.reason, job.phase) = (status, Reason::None, phase.to_owned());
+            job.exit_code = None;
+        };
+        let ended = |job: &mut JobSummary, status, reason| {
+            (job.status, job.reason) = (status, reason);
+            (job.exit_code, job.price, job.provider) = (None, None, None);
+        };
+        let jobs = [
+            job(|_| ()),
+            job(|job| job.exit_code = Some(7)),
+            job(|job| job.exit_code = Some(152)),
+            job(|job| unfinished(job, Status::Locked, "being run\x1b[2J")),
+            job(|job| unfinished(job, Status::Open, "waiting for a provider")),
+            job(|job| ended(job, Status::Cancelled, Reason::NotLocked)),
+            job(|job| ended(job, Status::Cancelled, Reason::Withdrawn)),
+            job(|job| ended(job, Status::Slashed, Reason::NotSubmitted)),
+        ];
+        let now = "2026-01-01T00:05:00Z".parse().expect("a time");
+        insta::assert_snapshot!("list", table(&jobs, false, now));
+        insta::assert_snapshot!("wide_list", table(&jobs[..1], true, now));
     }
 }

@@ -2,8 +2,10 @@
 
 mod cancel;
 mod cat;
+pub(crate) mod decisions;
 pub(crate) mod describe;
 mod document;
+pub(crate) mod ending;
 pub(crate) mod follow;
 mod get;
 mod list;

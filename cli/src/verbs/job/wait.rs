@@ -4,8 +4,8 @@ use clap::Args;
 use lota_market::model::Status;
 
 use super::{
-    describe,
-    follow::{Followed, follow},
+    describe, ending,
+    follow::{Followed, follow, if_interrupted},
 };
 use crate::{
     arguments::Format,
@@ -32,7 +32,10 @@ impl Wait {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let api = context.api()?;
         let progress = Progress::start(self.format.json);
-        let followed = follow(&api, &self.job, &progress, self.timeout.map(Seconds::duration)).await?;
+        let words = context.last_words.clone();
+        words.set(format!("The job goes on; wait for it with `lota job wait {}`.", self.job));
+        let limit = self.timeout.map(Seconds::duration);
+        let followed = follow(&api, &self.job, &progress, limit, |job| words.set(if_interrupted(&job.summary))).await?;
         progress.finish();
         let (job, in_time) = match followed {
             Followed::Ended(job) => (job, true),
@@ -42,8 +45,11 @@ impl Wait {
         if self.format.json {
             terminal::print_json(&job)?;
         } else if in_time {
-            let (state, reason) = (terminal::status(summary.status), describe::reason(summary.reason));
+            let (state, reason) = (terminal::job_status(summary), describe::reason(summary.reason));
             terminal::print(&format!("{} {state}: {reason}\n", summary.id))?;
+            if let Some(failure) = ending::failure(&job) {
+                terminal::tell(&terminal::bad(&failure));
+            }
         } else {
             terminal::print(&format!("{} {}\n", summary.id, terminal::status(summary.status)))?;
             terminal::tell("The time is over; the job goes on.");

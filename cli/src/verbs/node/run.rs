@@ -143,6 +143,10 @@ impl Run {
                 node.gateway()
             ));
         }
+        let warning = settings.node.key.as_deref().and_then(|name| Keystore::of(&context.home).warning(name));
+        if let Some(warning) = warning.filter(|_| public) {
+            terminal::tell(&warning);
+        }
         let api = node.api().clone();
         context.home.write_api_file(&api)?;
         let mut table = Table::pairs();

@@ -34,7 +34,7 @@ impl Show {
         }
         let Shown { node, parties } = shown;
         let mut table = Table::pairs();
-        table.row(["node", &format!("{} (version {})", node.name, node.version)]);
+        table.row(["node", &printable(&format!("{} (version {})", node.name, node.version))]);
         table.row(["account", &node.party.to_string()]);
         table.row(["runs jobs for others", if node.provider { "yes" } else { "no" }]);
         table.row([
@@ -47,7 +47,7 @@ impl Show {
             ),
         ]);
         table.row(["newest block", &node.head.to_string()]);
-        table.row(["gateway", &node.gateway]);
+        table.row(["gateway", &printable(&node.gateway)]);
         table.row(["block store", &format!("{} of {}", ByteSize(node.store_bytes), ByteSize(node.store_capacity))]);
         let mut text = table.render();
         text.push_str(&problems(&node.problems));

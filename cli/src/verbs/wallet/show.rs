@@ -8,6 +8,7 @@ use crate::{
     api::ApiFailure,
     arguments::Format,
     context::Context,
+    failure,
     keystore::{Keystore, Listed},
     terminal::{self, Table},
     verbs::node::show::problems,
@@ -37,7 +38,7 @@ impl Show {
         // Without a daemon there are still keys to show.
         let account = match account {
             Err(error) if !keys.is_empty() && no_daemon(&error) => {
-                terminal::tell(&format!("{error}"));
+                terminal::tell(&failure::line(&error));
                 None
             }
             other => other?,

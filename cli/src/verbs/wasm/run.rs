@@ -20,16 +20,17 @@ use super::{
 };
 use crate::{
     api::{Api, Part},
-    arguments::Format,
+    arguments::{Format, Raw},
     context::Context,
-    failure::{ExitWith, INTERRUPTED, Usage},
+    failure::{ExitWith, Usage},
     settings,
-    terminal::{self, Progress, short_address, streams},
+    terminal::{self, Progress, streams},
     verbs::{
         content::{save, upload},
         job::{
-            describe,
-            follow::{Followed, follow, refusals},
+            decisions::{self, all_refuse, refusals},
+            describe, ending,
+            follow::{Followed, follow, if_interrupted},
             terms::{TermFlags, terms_of},
         },
     },
@@ -82,6 +83,8 @@ pub(crate) struct Run {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    raw: Raw,
+    #[command(flatten)]
     format: Format,
     #[command(flatten)]
     limits: LimitFlags,
@@ -125,6 +128,7 @@ impl Run {
         let progress = Progress::start(self.quiet || self.format.json);
         let request = self.request(&api, prepared, &settings.job, &progress).await?;
         progress.say("asking for the job");
+        context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
         let job = api.open(&request).await?;
         if self.detach {
             progress.finish();
@@ -135,8 +139,13 @@ impl Run {
             };
         }
         let id = job.id.to_string();
+        context.last_words.set(if_interrupted(&job));
+        if !self.quiet {
+            // At once: whoever waits must be able to look at the job from elsewhere.
+            progress.aside(|| terminal::tell(&format!("job {id}")));
+        }
         let followed = tokio::select! {
-            followed = follow(&api, &id, &progress, None) => followed?,
+            followed = follow(&api, &id, &progress, None, |job| context.last_words.set(if_interrupted(&job.summary))) => followed?,
             refused = refused_by_all(&api, &id) => {
                 let reasons = refused?;
                 progress.finish();
@@ -145,12 +154,6 @@ impl Run {
                     Err(error) => format!("it could not be withdrawn ({error:#}); see `lota job describe {id}`"),
                 };
                 anyhow::bail!("every provider refuses job {id}: {reasons}; {withdrawn}");
-            }
-            signal = tokio::signal::ctrl_c() => {
-                progress.finish();
-                signal.context("cannot wait for Ctrl-C")?;
-                terminal::tell(&format!("The job goes on; wait for it with `lota job wait {id}`, or withdraw it with `lota job cancel {id}`."));
-                return Err(ExitWith(INTERRUPTED).into());
             }
         };
         progress.finish();
@@ -226,13 +229,16 @@ impl Run {
             let (stderr, stderr_cut) = text(api, stderr).await?;
             terminal::print_json(&Ran { job, stdout, stderr, truncated: stdout_cut || stderr_cut })?;
         } else {
-            streams::copy_to_stdout(api, stdout).await?;
-            streams::copy_to_stderr(api, stderr).await?;
+            streams::copy_to_stdout(api, stdout, self.raw).await?;
+            streams::copy_to_stderr(api, stderr, self.raw).await?;
         }
         if let Some(folder) = &self.output_dir {
             save::output(api, &id, &["outputs"], folder).await?;
         }
         if !self.quiet && !self.format.json {
+            if let Some(failure) = ending::failure(job) {
+                terminal::tell(&terminal::bad(&failure));
+            }
             terminal::tell(&outcome(job));
         }
         match summary.exit_code {
@@ -249,20 +255,16 @@ async fn refused_by_all(api: &Api, id: &str) -> anyhow::Result<String> {
     let mut seen_before = false;
     loop {
         tokio::time::sleep(ASK_AGAIN).await;
-        let job = api.job(id).await?;
-        if job.summary.status != Status::Open {
-            return std::future::pending().await;
-        }
-        let refused = !job.decisions.is_empty() && job.decisions.iter().all(|decision| decision.decision == "refused");
+        let job = match api.job(id).await {
+            Ok(job) if job.summary.status == Status::Open => job,
+            // Whoever follows the job learns of everything else.
+            _ => return std::future::pending().await,
+        };
         // Seen twice: a provider that has not answered yet gets its time.
-        if refused && seen_before {
-            let reasons = job.decisions.iter().map(|decision| {
-                let name = provider_name(&job, decision.provider);
-                format!("{name}: {}", terminal::printable(&decision.reason))
-            });
-            return Ok(reasons.collect::<Vec<_>>().join("; "));
+        if all_refuse(&job) && seen_before {
+            return Ok(refusals(&job).unwrap_or_default());
         }
-        seen_before = refused;
+        seen_before = all_refuse(&job);
     }
 }
 
@@ -304,29 +306,19 @@ fn check_module(path: &std::path::Path) -> anyhow::Result<()> {
     .into())
 }
 
-/// One or two lines about price, provider and output.
+/// A line about price, provider and output.
 fn outcome(job: &JobDetail) -> String {
     let summary = &job.summary;
-    let mut parts = vec![format!("job {}", summary.id)];
+    let mut parts = Vec::new();
     if let (Some(price), Some(provider)) = (summary.price, summary.provider) {
-        parts.push(format!("{price} to {}", provider_name(job, provider)));
+        let decision = job.decisions.iter().find(|decision| decision.provider == provider);
+        let name = decision.map_or_else(|| provider.to_string(), decisions::name);
+        parts.push(format!("paid {price} to {name}"));
     }
     if let Some(output) = &summary.output {
-        parts.push(format!("output {output}"));
+        parts.push(format!("output {}", terminal::printable(output)));
     }
     terminal::dim(&parts.join(", "))
-}
-
-fn provider_name(job: &JobDetail, provider: lota_market::Address) -> String {
-    let named = job
-        .decisions
-        .iter()
-        .find(|decision| decision.provider == provider)
-        .and_then(|decision| decision.name.as_deref());
-    match named {
-        Some(name) => format!("{} ({})", terminal::printable(name), short_address(provider)),
-        None => provider.to_string(),
-    }
 }
 
 /// A response's text, and whether it is cut off.

@@ -90,29 +90,46 @@ fn a_word_count_runs_as_if_it_were_a_program_here() {
 fn what_a_program_does_wrong_is_its_result() {
     let home = Home::new();
     let _devnet = home.devnet(&["--providers", "1"]);
-    for (name, module, code, stdout) in [
-        ("hello", modules::hello(), 0, "hello\n"),
-        ("fails", modules::fails(), 7, ""),
-        ("traps", modules::traps(), 134, ""),
-        ("loops", modules::loops(), 152, ""),
-        ("eats", modules::eats_memory(), 137, ""),
+    for (name, module, code, stdout, told) in [
+        ("hello", modules::hello(), 0, "hello\n", "paid 0.0"),
+        ("fails", modules::fails(), 7, "", "the program exited with code 7"),
+        ("traps", modules::traps(), 134, "", "the program trapped: wasm `unreachable` instruction executed"),
+        ("loops", modules::loops(), 152, "", "the program used all its fuel (100 M); raise it with --fuel"),
+        ("eats", modules::eats_memory(), 137, "", "more memory than its limit (16 MiB); raise it with --memory"),
+        ("quits", modules::quits(152), 152, "", "the program exited with code 152"),
     ] {
         let module = home.file(&format!("{name}.wasm"), module);
         let run = home
-            .lota(&["wasm", "run", path(&module), "--quiet", "--fuel", "100M", "--memory", "16 MiB"])
+            .lota(&["wasm", "run", path(&module), "--fuel", "100M", "--memory", "16 MiB"])
             .assert()
             .code(code);
         let output = run.get_output();
         assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "{name}");
-        if name == "fails" {
-            assert_eq!(String::from_utf8_lossy(&output.stderr), "oh no\n");
-        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert!(lines[0].starts_with("job 0x"), "the id comes first: {stderr}");
+        assert!(lines.iter().any(|line| line.contains(told)), "{told} is not in\n{stderr}");
+        let id = lines[0].trim_start_matches("job ");
+        let text = home.stdout(&["job", "describe", id]);
+        assert!(code == 0 || text.lines().any(|line| line.contains("exit code") && line.contains(told)), "{text}");
+        let waited = home.lota(&["job", "wait", id]).assert().success();
+        let waited = String::from_utf8_lossy(&waited.get_output().stderr).into_owned();
+        assert!(if code == 0 { waited.is_empty() } else { waited.contains(told) }, "{waited}");
     }
+    let list = home.stdout(&["job", "list"]);
+    for word in ["ok", "exit 7", "trapped (134)", "out of fuel (152)", "out of memory (137)"] {
+        assert!(list.contains(&format!("settled  {word} ")), "{word} is not in\n{list}");
+    }
+    let fails = home.file("fails.wasm", modules::fails());
+    let run = home.lota(&["wasm", "run", path(&fails), "--quiet"]).assert().code(7);
+    assert_eq!(String::from_utf8_lossy(&run.get_output().stderr), "oh no\n");
     let flood = home.file("floods.wasm", modules::floods());
-    home.lota(&["wasm", "run", path(&flood), "--quiet", "--output-size", "1 MiB"]).assert().code(153);
+    let run = home.lota(&["wasm", "run", path(&flood), "--output-size", "1 MiB"]).assert().code(153);
+    let stderr = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(stderr.contains("more than 1048576 bytes of output; raise them with --output-size"), "{}", &stderr[..200]);
     // Bytes with the right beginning and nothing behind it: only the provider can tell.
     let broken = home.file("broken.wasm", b"\0asm\x01\0\0\0garbage");
-    let (_, line) = home.failure(&["wasm", "run", path(&broken)]);
+    let (_, line) = home.failed_job(&["wasm", "run", path(&broken)]);
     for part in ["every provider refuses", "the module is not valid", "the escrow came back"] {
         assert!(line.contains(part), "{line} lacks {part}");
     }
@@ -155,19 +172,19 @@ fn a_job_that_nobody_takes_says_why_and_can_be_cancelled() {
     let short = run(&["--max-price", "1 gwei", "--lock-for", "1s"]);
     home.lota(&["job", "wait", &short]).assert().code(1);
     assert_eq!(home.json(&["job", "describe", &short, "--json"])["reason"], "not_locked");
-    let (code, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "1 gwei", "--lock-for", "1s"]);
+    let (code, line) = home.failed_job(&["wasm", "run", path(&hello), "--max-price", "1 gwei", "--lock-for", "1s"]);
     assert_eq!(code, 1);
     assert!(line.contains("no provider took it in time") || line.contains("every provider refuses"), "{line}");
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 
     // Whoever waits is told at once that nobody will run it.
-    let (code, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "1 gwei"]);
+    let (code, line) = home.failed_job(&["wasm", "run", path(&hello), "--max-price", "1 gwei"]);
     assert_eq!(code, 1);
     assert!(line.contains("every provider refuses") && line.contains("the escrow came back"), "{line}");
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 
     let missing = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
-    let (_, line) = home.failure(&["wasm", "run", path(&hello), "-i", missing]);
+    let (_, line) = home.failed_job(&["wasm", "run", path(&hello), "-i", missing]);
     assert!(line.contains("input 1") && line.contains(missing), "{line}");
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 

@@ -27,6 +27,11 @@ pub fn fails() -> Vec<u8> {
     command("1", "oh no\\n", "(call $write (i32.const 2) (i32.const 64) (i32.const 6)) (call $exit (i32.const 7))")
 }
 
+/// Exits with this code.
+pub fn quits(code: u8) -> Vec<u8> {
+    command("1", "", &format!("(call $exit (i32.const {code}))"))
+}
+
 /// Traps.
 pub fn traps() -> Vec<u8> {
     command("1", "", "unreachable")
@@ -45,4 +50,10 @@ pub fn eats_memory() -> Vec<u8> {
 /// Writes to stdout for ever.
 pub fn floods() -> Vec<u8> {
     command("2", "", "(loop $again (call $write (i32.const 1) (i32.const 64) (i32.const 65536)) (br $again))")
+}
+
+/// Prints these bytes on stdout.
+pub fn prints(bytes: &[u8]) -> Vec<u8> {
+    let data: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    command("1", &data, &format!("(call $write (i32.const 1) (i32.const 64) (i32.const {}))", bytes.len()))
 }

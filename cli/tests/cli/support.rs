@@ -1,9 +1,10 @@
 //! What the tests of the command share: a home of their own, the command in it, and a devnet that ends with the test.
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command as Process, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -105,6 +106,44 @@ impl Home {
         assert_eq!(stderr.lines().count(), 1, "not one line: {stderr}");
         let line = stderr.trim_end().strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {stderr}")).to_owned();
         (output.status.code().expect("no signal"), line)
+    }
+
+    /// What a job that must fail says, after its id.
+    pub fn failed_job(&self, args: &[&str]) -> (i32, String) {
+        let assert = self.lota(args).assert().failure();
+        let output = assert.get_output();
+        let stderr = String::from_utf8(output.stderr.clone()).expect("UTF-8");
+        assert!(output.stdout.is_empty(), "stdout is for results: {}", String::from_utf8_lossy(&output.stdout));
+        let lines: Vec<&str> = stderr.lines().collect();
+        let [id, line] = lines[..] else { panic!("not an id and one line: {stderr}") };
+        assert!(id.strip_prefix("job 0x").is_some_and(|digits| digits.len() == 64), "no id: {stderr}");
+        let line = line.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {stderr}")).to_owned();
+        (output.status.code().expect("no signal"), line)
+    }
+
+    /// The command in this home, on a terminal.
+    pub fn script(&self, args: &[&str]) -> Process {
+        let lota = assert_cmd::cargo::cargo_bin("lota");
+        let quote = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+        let words: Vec<String> = [lota.to_str().expect("UTF-8")].iter().chain(args).map(|word| quote(word)).collect();
+        let mut script = Process::new("script");
+        // Quietly, with the command's exit code; what the terminal is sent goes to stdout.
+        script.args(["--quiet", "--return", "--flush", "--command", &words.join(" "), "/dev/null"]);
+        script.current_dir(self.folder.path());
+        for (name, _) in std::env::vars() {
+            if name.starts_with("LOTA_") {
+                script.env_remove(name);
+            }
+        }
+        script.env_remove("NO_COLOR").env("TERM", "xterm-256color").env("SHELL", "/bin/sh").env("LOTA_HOME", self.path());
+        script
+    }
+
+    /// The exit code of a command on a terminal, and all that the terminal is sent.
+    pub fn on_terminal(&self, args: &[&str]) -> (i32, String) {
+        let output = self.script(args).stdin(Stdio::null()).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code().expect("no signal"), text)
     }
 
     /// Starts a devnet and waits until it is ready.
@@ -215,4 +254,18 @@ impl Drop for Devnet<'_> {
             }
         }
     }
+}
+
+/// Whether commands can be run on a terminal: with script(1) of util-linux. Where it is missing it is said.
+pub fn script_is_there() -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    *THERE.get_or_init(|| {
+        let version = Process::new("script").arg("--version").output();
+        let there = version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"));
+        if !there {
+            // Not with `eprintln!`, which says nothing when a test passes.
+            let _ = writeln!(std::io::stderr(), "skipped: what needs a terminal, for script(1) of util-linux is missing");
+        }
+        there
+    })
 }

@@ -126,7 +126,7 @@ fn what_a_program_does_wrong_is_its_result() {
     let flood = home.file("floods.wasm", modules::floods());
     let run = home.lota(&["wasm", "run", path(&flood), "--output-size", "1 MiB"]).assert().code(153);
     let stderr = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
-    assert!(stderr.contains("more than 1048576 bytes of output; raise them with --output-size"), "{}", &stderr[..200]);
+    assert!(stderr.contains("more than 1048576 bytes of output; raise them with --output-size"), "{stderr}");
     // Bytes with the right beginning and nothing behind it: only the provider can tell.
     let broken = home.file("broken.wasm", b"\0asm\x01\0\0\0garbage");
     let (_, line) = home.failed_job(&["wasm", "run", path(&broken)]);

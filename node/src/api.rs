@@ -4,6 +4,7 @@ mod content;
 mod describe;
 mod error;
 mod jobs;
+mod query;
 mod request;
 pub mod types;
 mod wallet;

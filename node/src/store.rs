@@ -5,6 +5,7 @@
 //! then gives again.
 
 mod batch;
+mod filing;
 mod job_list;
 mod journal;
 mod migrations;
@@ -27,7 +28,7 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use batch::Batch;
-pub use job_list::{ListFilter, ListedJob, StoredEvent};
+pub use job_list::{LabelFilter, ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;
 
 /// Why the store failed.
@@ -115,7 +116,9 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, SqliteSynchronous::Normal, 4).await
+        let store = Self::open_with(path, SqliteSynchronous::Normal, 4).await?;
+        store.complete_jobs().await?;
+        Ok(store)
     }
 
     async fn open_with(path: &Path, synchronous: SqliteSynchronous, connections: u32) -> Result<Self, StoreError> {

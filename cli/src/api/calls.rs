@@ -65,7 +65,7 @@ impl Api {
 
     /// One page of jobs.
     pub(crate) async fn jobs(&self, query: &JobQuery) -> anyhow::Result<JobPage> {
-        self.json(self.request(Method::GET, &["jobs"])?.query(query), Duration::ZERO).await
+        self.json(self.request(Method::GET, &["jobs"])?.query(&query.pairs()), Duration::ZERO).await
     }
 
     /// All about a job.

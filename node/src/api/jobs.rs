@@ -19,7 +19,7 @@ use super::{
     Api,
     describe::{detail, phase, summary},
     error::Failed,
-    types::{JobDetail, JobPage, JobQuery, JobSummary},
+    types::{JobDetail, JobPage, JobQuery, JobSummary, StateFilter},
 };
 use crate::{
     shell::Message,
@@ -35,7 +35,11 @@ const MIN_PREFIX: usize = 4;
 /// How many candidates an ambiguous prefix lists.
 const MAX_CANDIDATES: u32 = 5;
 
-pub(super) async fn list(State(api): State<Api>, Query(query): Query<JobQuery>) -> Result<Json<JobPage>, Failed> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<JobPage>, Failed> {
+    let query = JobQuery::from_pairs(&pairs).map_err(|error| Failed::invalid(error.to_string()))?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if limit == 0 || limit > MAX_LIMIT {
         return Err(Failed::invalid(format!("the limit is {limit}; it must be from 1 to {MAX_LIMIT}")));
@@ -43,7 +47,10 @@ pub(super) async fn list(State(api): State<Api>, Query(query): Query<JobQuery>) 
     let after = query.after.as_deref().map(parse_position).transpose()?;
     let filter = ListFilter {
         mine: !query.all,
-        status: query.status,
+        statuses: statuses(&query.states),
+        failed: query.states.contains(&StateFilter::Failed),
+        labels: query.labels,
+        since: query.since.map(|since| Time(u64::try_from(since.as_second()).unwrap_or(0))),
         oldest_first: query.oldest_first,
         limit: limit + 1,
         after,
@@ -53,6 +60,21 @@ pub(super) async fn list(State(api): State<Api>, Query(query): Query<JobQuery>) 
     jobs.truncate(limit as usize);
     let next = jobs.last().filter(|_| more).map(|last| format!("{}-{}", last.job.view.opened, last.job.id()));
     Ok(Json(JobPage { jobs: jobs.iter().map(summary).collect(), next }))
+}
+
+/// The market's states among these.
+fn statuses(states: &[StateFilter]) -> Vec<Status> {
+    let mut statuses: Vec<Status> = states
+        .iter()
+        .flat_map(|state| match state {
+            StateFilter::Is(status) => vec![*status],
+            StateFilter::Running => vec![Status::Locked, Status::Submitted, Status::Disputed],
+            StateFilter::Failed => Vec::new(),
+        })
+        .collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    statuses
 }
 
 fn parse_position(text: &str) -> Result<(Time, JobId), Failed> {

@@ -41,7 +41,7 @@ pub(super) async fn create(
     if let Some(key) = &body.key {
         if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(|c| c.is_ascii_graphic()) {
             return Err(Failed::invalid(format!(
-                "the key must have 1 to {MAX_KEY} printable characters without spaces"
+                "the idempotency key must have 1 to {MAX_KEY} printable characters without spaces"
             )));
         }
         if let Some(job) = api.shared.store.requested(key).await? {

@@ -10,6 +10,9 @@ use lota_market::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use super::query::{JobQuery, MAX_LABELS, QueryError, StateFilter};
+pub use crate::store::LabelFilter;
+
 /// Unix seconds as the RFC 3339 time that JSON carries.
 #[must_use]
 pub fn rfc3339(time: Time) -> Timestamp {
@@ -72,8 +75,9 @@ pub struct JobRequest {
     /// What the client offers and asks; what is left out is the daemon's default.
     #[serde(default)]
     pub terms: TermsRequest,
-    /// A name that makes the request idempotent: the same name twice opens one job. At most 100 printable characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A name that makes the request idempotent: the same name twice opens one job. At most 100 printable characters. (It was
+    /// called `key` once.)
+    #[serde(default, rename = "idempotency_key", alias = "key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
@@ -99,7 +103,7 @@ pub struct TermsRequest {
     /// How long the result may be reviewed, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_for: Option<u32>,
-    /// What the provider stakes.
+    /// The collateral that the provider puts up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collateral: Option<AttoFil>,
 }
@@ -150,25 +154,6 @@ pub struct JobPage {
     /// Pass it as `after` for the next page; none: this is the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-}
-
-/// Query of `GET /v1/jobs`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JobQuery {
-    /// Everybody's jobs that this daemon has seen, not only its own.
-    pub all: bool,
-    /// Only jobs in this state.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
-    /// Oldest first instead of newest first.
-    pub oldest_first: bool,
-    /// At most this many (default 50, at most 1000).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// Where the page before this one ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
 }
 
 /// `GET /v1/jobs/{id}`: all there is to say about a job. `{id}` may be a unique prefix of at least 4 hex digits.
@@ -222,7 +207,7 @@ pub struct TermsInfo {
     pub review_for: u32,
     /// Ruling window, in seconds.
     pub rule_for: u32,
-    /// The provider's stake.
+    /// The provider's collateral.
     pub collateral: AttoFil,
     /// Who awards it, if not the first to lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,7 +237,7 @@ pub struct JobEvent {
 pub struct MoneyInfo {
     /// Held by the market for the price.
     pub in_escrow: AttoFil,
-    /// Held by the market as the provider's stake.
+    /// Held by the market as the provider's collateral.
     pub collateral_held: AttoFil,
     /// Paid to the provider (without the collateral that came back).
     pub paid_to_provider: AttoFil,

@@ -11,7 +11,7 @@ use lota_market::{
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Store, StoreError, Writing, decode, encode, job_id, signed, unsigned};
+use super::{Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed, unsigned};
 
 pub(super) const CURSOR: &str = "cursor";
 
@@ -221,10 +221,10 @@ impl<'a> Batch<'a> {
     pub async fn save(&mut self, change: &Change, mine: bool, now: Time) -> Result<(), StoreError> {
         let Change { job, live } = change;
         sqlx::query(
-            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record, failed) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, provider = excluded.provider, opened = excluded.opened, \
-             updated = excluded.updated, live = excluded.live, record = excluded.record",
+             updated = excluded.updated, live = excluded.live, record = excluded.record, failed = excluded.failed",
         )
         .bind(job.id().0.as_slice())
         .bind(job.view.status as i64)
@@ -235,10 +235,11 @@ impl<'a> Batch<'a> {
         .bind(mine)
         .bind(live)
         .bind(encode(job)?)
+        .bind(is_failed(&job.view))
         .execute(&mut *self.transaction)
         .await
         .map_err(|source| self.store.failed(source))?;
-        Ok(())
+        self.file_labels(job).await
     }
 
     /// Remembers which job was opened for a request of this name.
@@ -286,7 +287,11 @@ impl<'a> Batch<'a> {
         .map_err(|source| self.store.failed(source))?;
         let jobs = rows.iter().map(|row| job_id(row.get(0))).collect::<Result<Vec<_>, _>>()?;
         for job in &jobs {
-            for statement in ["DELETE FROM events WHERE job = $1", "DELETE FROM requests WHERE job = $1"] {
+            for statement in [
+                "DELETE FROM events WHERE job = $1",
+                "DELETE FROM requests WHERE job = $1",
+                "DELETE FROM labels WHERE job = $1",
+            ] {
                 sqlx::query(statement)
                     .bind(job.0.as_slice())
                     .execute(&mut *self.transaction)

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod filters;
+
 const CLIENT: Address = Address::repeat_byte(1);
 
 async fn store() -> (TempDir, Store) {
@@ -96,7 +98,8 @@ async fn lists_are_paged_in_both_directions_without_gaps() {
         let mut seen = Vec::new();
         let mut after = None;
         loop {
-            let filter = ListFilter { mine, oldest_first, limit: 4, after, status: Some(Status::Open) };
+            let statuses = vec![Status::Open];
+            let filter = ListFilter { mine, oldest_first, limit: 4, after, statuses, ..ListFilter::default() };
             let page = store.list(&filter).await.expect("listed");
             let Some(last) = page.last() else { break };
             after = Some((last.job.view.opened, last.job.id()));
@@ -109,7 +112,7 @@ async fn lists_are_paged_in_both_directions_without_gaps() {
         }
         assert_eq!((seen.len(), &seen), (total, &sorted));
     }
-    let filter = ListFilter { limit: 9, status: Some(Status::Settled), ..ListFilter::default() };
+    let filter = ListFilter { limit: 9, statuses: vec![Status::Settled], ..ListFilter::default() };
     assert!(store.list(&filter).await.expect("listed").is_empty());
 }
 

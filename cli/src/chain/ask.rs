@@ -34,7 +34,7 @@ pub(crate) struct Habits {
     pub(crate) run_for: u32,
     /// How long a result may be looked at before it is paid for; the contract never accepts by itself.
     pub(crate) review_for: u32,
-    /// What a provider stakes.
+    /// The collateral that a provider puts up.
     pub(crate) collateral: AttoFil,
     /// Gas for being called back.
     pub(crate) callback_gas: u32,

@@ -54,7 +54,7 @@ pub(crate) struct Job {
     pub(crate) run_for: Option<Seconds>,
     /// How long the result may be reviewed.
     pub(crate) review_for: Option<Seconds>,
-    /// What the provider stakes.
+    /// The collateral that the provider puts up.
     pub(crate) collateral: Option<Amount>,
     /// Fuel of `lota wasm run`.
     pub(crate) fuel: Count,
@@ -121,13 +121,13 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// The key in the keystore that it acts with; none: a key of its own, made at its first start.
     pub(crate) key: Option<String>,
-    /// The market's chain: URL of a node's JSON-RPC.
-    pub(crate) chain: Option<String>,
+    /// Where the market's chain is read: URL of a chain node's JSON-RPC.
+    pub(crate) rpc: Option<String>,
     /// The market's contract there.
     pub(crate) contract: Option<String>,
-    /// The network that the chain is to be.
+    /// The network that the chain must be.
     pub(crate) network: Option<String>,
-    /// The block with which reading begins.
+    /// The block that reading begins at.
     pub(crate) from_block: Count,
     /// Whether it runs jobs for others.
     pub(crate) provider: bool,
@@ -156,7 +156,7 @@ impl Default for Node {
         Self {
             name: "main".to_owned(),
             key: None,
-            chain: None,
+            rpc: None,
             contract: None,
             network: None,
             from_block: Count(0),
@@ -216,7 +216,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.lock_for", about: "how long providers may lock a job" },
     Key { name: "job.run_for", about: "how long a provider may take" },
     Key { name: "job.review_for", about: "how long a result may be reviewed" },
-    Key { name: "job.collateral", about: "what a provider stakes" },
+    Key { name: "job.collateral", about: "the collateral that a provider puts up" },
     Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
     Key { name: "job.memory", about: "memory of `lota wasm run`" },
     Key { name: "job.output_size", about: "bytes of files that `lota wasm run` may write" },
@@ -224,16 +224,16 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.wall_time", about: "time that `lota wasm run` may take" },
     Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
     Key { name: "node.key", about: "key in the keystore that it acts with" },
-    Key { name: "node.chain", about: "URL of the market's chain (JSON-RPC)" },
+    Key { name: "node.rpc", about: "URL of a node of the market's chain (JSON-RPC)" },
     Key { name: "node.contract", about: "address of the market's contract there" },
-    Key { name: "node.network", about: "the network that the chain is to be" },
-    Key { name: "node.from_block", about: "block with which reading begins: that of the contract's deployment" },
+    Key { name: "node.network", about: "the network that the chain must be" },
+    Key { name: "node.from_block", about: "the block to read the chain from: that of the contract's deployment" },
     Key { name: "node.provider", about: "whether it runs jobs for others" },
     Key { name: "node.listen", about: "where it listens for this command line" },
     Key { name: "node.gateway", about: "where it serves content" },
     Key { name: "node.gateway_url", about: "URL at which others reach what it serves" },
-    Key { name: "node.private_addresses", about: "whether it fetches from private addresses too" },
-    Key { name: "node.look_after", about: "contracts whose jobs it ends when they are overdue and calls back again" },
+    Key { name: "node.private_addresses", about: "whether it fetches from private addresses, too" },
+    Key { name: "node.look_after", about: "contracts whose overdue jobs it ends, and whose failed callbacks it retries" },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },

@@ -28,7 +28,7 @@ fn the_demo_is_told_in_plain_text_in_a_pipe() {
         "alice",
         "erika",
         "was paid",
-        "lost its stake",
+        "lost its collateral",
         "All money is accounted for",
         "checks hold",
     ] {

@@ -291,7 +291,7 @@ fn a_closed_pipe_ends_the_command_quietly() {
 
 #[test]
 fn a_node_on_a_chain_needs_to_know_the_market() {
-    let (code, line) = Home::new().failure(&["node", "run", "--chain", "http://127.0.0.1:8545"]);
+    let (code, line) = Home::new().failure(&["node", "run", "--rpc", "http://127.0.0.1:8545"]);
     assert_eq!(code, 2);
     assert!(line.contains("--contract ADDRESS") && line.contains("lota chain deploy"), "{line}");
 }

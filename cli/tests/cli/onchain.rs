@@ -85,10 +85,10 @@ fn without_anvil_it_is_said_how_to_get_it() {
 fn a_node_runs_on_an_existing_market() {
     let home = Home::new();
     for (args, part) in [
-        (&["--chain", "http://127.0.0.1:1"][..], "--contract ADDRESS"),
-        (&["--chain", "http://127.0.0.1:1", "--contract", "0x12"], "`0x12` is no address"),
+        (&["--rpc", "http://127.0.0.1:1"][..], "--contract ADDRESS"),
+        (&["--rpc", "http://127.0.0.1:1", "--contract", "0x12"], "`0x12` is no address"),
         (&["--contract", "0x00000000000000000000000000000000000000aa"], "without `node.chain`"),
-        (&["--chain", "http://127.0.0.1:1", "--contract", "0x00000000000000000000000000000000000000aa"], "--key NAME"),
+        (&["--rpc", "http://127.0.0.1:1", "--contract", "0x00000000000000000000000000000000000000aa"], "--key NAME"),
     ] {
         let (code, line) = home.failure(&[&["node", "run"], args].concat());
         assert!(code == 2 && line.contains(part), "{args:?}: {line}");
@@ -104,7 +104,7 @@ fn a_node_runs_on_an_existing_market() {
     let contract = deployed["contract"].as_str().expect("text");
 
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"))
-        .args(["node", "run", "--key", "main", "--chain", &anvil.url, "--contract", contract])
+        .args(["node", "run", "--key", "main", "--rpc", &anvil.url, "--contract", contract])
         .args(["--network", "development", "--from-block", &deployed["block"].to_string()])
         .env("LOTA_HOME", home.path())
         .env("LOTA_PASSWORD", "long secret")

@@ -45,7 +45,7 @@ impl Node {
     fn start(&mut self, url: &str, contract: &str, more: &[&str]) {
         let log = std::fs::File::create(self.home.place("stderr.txt")).expect("a file");
         let process = Command::new(assert_cmd::cargo::cargo_bin("lota"))
-            .args(["node", "run", "--key", "main", "--chain", url, "--contract", contract])
+            .args(["node", "run", "--key", "main", "--rpc", url, "--contract", contract])
             .args(more)
             .env("LOTA_HOME", self.home.path())
             .env("LOTA_PASSWORD", "long secret")
@@ -288,7 +288,7 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
     // What is wrong for good is said at once.
     let Some(other) = Anvil::start(314) else { return };
     mean.be(Mood::Elsewhere(other.url.clone()));
-    let args = ["node", "run", "--key", "main", "--chain", &mean.url(), "--contract", &contract];
+    let args = ["node", "run", "--key", "main", "--rpc", &mean.url(), "--contract", &contract];
     let run = |more: &[&str]| {
         let ended = node.home.lota(&[&args, more].concat()).env("LOTA_PASSWORD", "long secret").assert().code(1);
         String::from_utf8(ended.get_output().stderr.clone()).expect("UTF-8")
@@ -300,7 +300,7 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
     mean.be(Mood::Well);
     let second = node.deploy(&anvil.url);
     let line = {
-        let args = ["node", "run", "--key", "main", "--chain", &anvil.url, "--contract", &second];
+        let args = ["node", "run", "--key", "main", "--rpc", &anvil.url, "--contract", &second];
         let ended = node.home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().code(1);
         String::from_utf8(ended.get_output().stderr.clone()).expect("UTF-8")
     };

@@ -2,7 +2,7 @@
 
 mod add;
 mod ls;
-mod name;
+pub(crate) mod name;
 mod rm;
 pub(crate) mod save;
 mod show;
@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use crate::context::Context;
 
-/// Add and fetch content by CID. What the daemon does not hold it fetches from the gateways of the market's parties, and
+/// Add and fetch content by CID. What the daemon does not have, it fetches from the gateways of the market's parties, and
 /// verifies.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Content {
@@ -24,7 +24,7 @@ pub(crate) enum Content {
     Cat(show::Cat),
     /// List a folder
     Ls(ls::Ls),
-    /// Let go of content that was added
+    /// Stop keeping content that was added
     Rm(rm::Rm),
 }
 

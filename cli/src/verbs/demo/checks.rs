@@ -23,11 +23,11 @@ pub(super) fn all(jobs: &[Job], outputs: &[Option<Output>], asked: Option<&Asked
         let name = format!("{}'s job ({})", job.client, job.what);
         let Some(expected) = &job.expected else {
             let slashed = summary.status == Status::Slashed && summary.reason == Reason::NotSubmitted;
-            check(format!("{name} cost the slow provider its stake"), slashed);
+            check(format!("{name} cost the slow provider its collateral"), slashed);
             let money = &job.detail.money;
             let half = job.detail.terms.collateral.half();
             check(
-                format!("{name} cost nothing and brought half the stake as compensation"),
+                format!("{name} cost nothing and brought half the collateral as compensation"),
                 money.returned_to_client == summary.max_price && money.compensation == half,
             );
             continue;

@@ -1,10 +1,6 @@
 //! What the demo works with: a program compiled from examples/wordcount, and texts in the public domain.
 
-use std::{collections::BTreeMap, path::Path};
-
-use anyhow::Context as _;
-
-use crate::verbs::content::save;
+use std::collections::BTreeMap;
 
 /// The word count. A test proves that it is what its source compiles to (tests/tests/modules.rs).
 pub(super) const WORD_COUNT: &[u8] = include_bytes!("../../../../examples/wordcount/wordcount.wasm");
@@ -19,24 +15,6 @@ pub(super) const TEXTS: [(&str, &str); 4] = [
 
 /// The text that one of the jobs is about.
 pub(super) const DECLARATION: &str = "declaration.txt";
-
-/// Writes `wordcount.wasm` and `texts/` into a new folder.
-///
-/// # Errors
-/// When it exists, or cannot be written.
-pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
-    save::check_free(folder)?;
-    let texts = folder.join("texts");
-    std::fs::create_dir_all(&texts).with_context(|| format!("cannot make {}", texts.display()))?;
-    let file = |path: &Path, bytes: &[u8]| {
-        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
-    file(&folder.join("wordcount.wasm"), WORD_COUNT)?;
-    for (name, text) in TEXTS {
-        file(&texts.join(name), text.as_bytes())?;
-    }
-    Ok(())
-}
 
 /// How often each word occurs: the demo's own count, written without a look at the program's. Words are runs of letters and
 /// digits in lower case; an apostrophe inside belongs to the word.

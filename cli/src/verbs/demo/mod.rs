@@ -3,6 +3,7 @@
 mod accounts;
 mod cast;
 mod checks;
+mod files;
 mod material;
 mod output;
 mod plan;
@@ -29,11 +30,11 @@ use report::Report;
 
 /// See jobs go from request to payment: a whole market for half a minute.
 ///
-/// Two people ask for jobs and three providers compete for them, in a temporary folder and on a market in this process, or on
-/// a development chain with the contract, where another contract asks for a job, too, and is called back with the answer. A
-/// word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP from the
-/// providers' gateways, verified and paid for. One provider is slow and loses its stake. The demo counts the words itself,
-/// too, and accounts for all money. It ends with exit code 0 only if everything is as it should be.
+/// Two people ask for jobs and three providers compete for them, in a temporary folder, on a market in this process or (with
+/// --chain anvil) on a development chain with the contract, where another contract asks for a job, too, and is called back with
+/// the answer. A word count, compiled from Rust to WebAssembly, runs on real texts; the outputs are published, fetched over HTTP
+/// from the providers' gateways, verified and paid for. One provider is slow and loses its collateral. The demo also counts the
+/// words itself, and accounts for all money. The exit code is 0 only if everything is as it should be.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +43,7 @@ Examples:
   lota demo --json | jq .money
   lota demo --files lota-demo     # only its program and its texts, to play with on a devnet")]
 pub(crate) struct Demo {
-    /// Write the demo's program and texts to this folder, which must not exist, and run nothing
+    /// Only write the demo's program and texts to this folder; files that are there must be the same
     #[arg(long, value_name = "DIR", conflicts_with = "json")]
     files: Option<PathBuf>,
     /// What the market runs on
@@ -55,7 +56,7 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
         if let Some(folder) = &self.files {
-            material::write(folder)?;
+            files::write(folder)?;
             return terminal::print(&format!("{}\n", folder.display()));
         }
         let report = tokio::select! {

@@ -26,7 +26,7 @@ use crate::{
 /// the first of them is reached.
 const MAX_PRICE: AttoFil = AttoFil::from_gwei(20_000_000);
 const RAMP_PERIOD: u64 = 16;
-/// What a provider stakes.
+/// The collateral that a provider puts up.
 const COLLATERAL: AttoFil = AttoFil::from_gwei(50_000_000);
 /// A job that has not ended by then is told as it is, and the demo fails.
 const PATIENCE: Duration = Duration::from_secs(90);

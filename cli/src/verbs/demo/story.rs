@@ -98,7 +98,7 @@ pub(super) fn requests(orders: &[Order]) -> String {
 pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
     let mut text = format!(
         "\n{}\n\nProviders fetch program and texts and check them before they bind themselves. The first whose price\n\
-         is reached locks the job with a stake of its own.\n",
+         is reached locks the job with collateral of its own.\n",
         bold("3. Who does it")
     );
     for job in jobs {
@@ -108,7 +108,7 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
                 good(&format!("{} was paid {price}", cast.name_of(provider)))
             }
             (Status::Slashed, Some(provider), _) => bad(&format!(
-                "{} was too slow and lost its stake of {}",
+                "{} was too slow and lost its collateral of {}",
                 cast.name_of(provider),
                 job.detail.terms.collateral
             )),

@@ -145,7 +145,7 @@ fn money(money: &MoneyInfo) -> Table {
     let mut any = false;
     for (name, amount) in [
         ("held for the price", money.in_escrow),
-        ("held as the provider's stake", money.collateral_held),
+        ("held as the provider's collateral", money.collateral_held),
         ("paid to the provider", money.paid_to_provider),
         ("returned to the client", money.returned_to_client),
         ("compensation to the client", money.compensation),
@@ -188,7 +188,7 @@ fn terms(job: &JobDetail) -> Table {
     table.row(["to be locked by", &terms.lock_by.to_string()]);
     table.row(["run window", &span(terms.run_for.into())]);
     table.row(["review window", &span(terms.review_for.into())]);
-    table.row(["stake", &terms.collateral.to_string()]);
+    table.row(["collateral", &terms.collateral.to_string()]);
     if let Some(matcher) = terms.matcher {
         table.row(["awarded by", &matcher.to_string()]);
     }

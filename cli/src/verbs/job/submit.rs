@@ -17,14 +17,14 @@ Examples:
   lota job submit job.json --max-price '0.05 FIL'
   lota job describe 0x3f21 --spec | lota job submit -
 
-The file is a spec (docs/spec.md), or a request: { \"spec\": {...}, \"terms\": {...}, \"key\": \"...\" }.
-Flags go before the file's terms, these before the settings, and these before the daemon's defaults.")]
+The file is a spec (docs/spec.md), or a request: { \"spec\": {...}, \"terms\": {...}, \"idempotency_key\": \"...\" }.
+Flags take precedence over the file's terms, those over the settings, and those over the daemon's defaults.")]
 pub(crate) struct Submit {
     /// The description, a JSON file; `-` for stdin
     file: PathBuf,
-    /// A name of yours that makes this idempotent: the same name again opens no second job
+    /// Any name; submitting with the same name again opens no second job, but gives the first one
     #[arg(long, value_name = "NAME")]
-    key: Option<String>,
+    idempotency_key: Option<String>,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -38,8 +38,8 @@ impl Submit {
         let mut request = document.request;
         let below = terms_of(&context.settings()?.job)?;
         request.terms = over(self.terms.terms()?, over(request.terms, below));
-        if self.key.is_some() {
-            request.key.clone_from(&self.key);
+        if self.idempotency_key.is_some() {
+            request.key.clone_from(&self.idempotency_key);
         }
         let job = context.api()?.open(&request).await?;
         if self.format.json {

@@ -14,10 +14,10 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Terms")]
 pub(crate) struct TermFlags {
-    /// The most to be paid: `0.1 FIL`, `20 gwei`; held in escrow
+    /// The most that you pay: `0.1 FIL`, `20 gwei`; held in escrow
     #[arg(long, value_name = "AMOUNT")]
     max_price: Option<Amount>,
-    /// The price at first; it rises to the highest until a provider takes the job
+    /// The price at first; it rises to the highest, until a provider takes the job
     #[arg(long, value_name = "AMOUNT")]
     min_price: Option<Amount>,
     /// How long the price rises
@@ -26,13 +26,13 @@ pub(crate) struct TermFlags {
     /// How long providers may take the job; then the escrow comes back
     #[arg(long, value_name = "TIME")]
     lock_for: Option<Seconds>,
-    /// How long the provider may take from then to the result, else it is slashed
+    /// How long the provider may take from then to the result; if it takes longer, it is slashed
     #[arg(long, value_name = "TIME")]
     run_for: Option<Seconds>,
     /// How long the result may be reviewed
     #[arg(long, value_name = "TIME")]
     review_for: Option<Seconds>,
-    /// What the provider stakes
+    /// The collateral that the provider puts up, and loses if it does not deliver
     #[arg(long, value_name = "AMOUNT")]
     collateral: Option<Amount>,
 }

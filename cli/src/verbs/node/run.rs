@@ -31,18 +31,21 @@ use crate::{
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest name of a node.
 const MAX_NAME: usize = 64;
+/// What a person must know who starts a node without naming a market.
+const ALONE: &str = "This node is alone in a market of its own, so nobody will take its jobs and nobody will send it any: \
+    `lota devnet` runs a market with providers, and --rpc URL --contract ADDRESS joins one on a chain.";
 
 /// Run a node of a provider or client until Ctrl-C.
 ///
-/// Without a chain the node has a market of its own, with play money, kept in its folder. (A node does not run its own jobs:
-/// to see jobs run on one machine, use `lota devnet`.) On a chain it acts with a key of the keystore, whose account pays for
-/// gas, and whose money in the market (`lota wallet deposit`) is what it pays and stakes.
+/// Without --rpc, the node has a market of its own, with play money, kept in its folder, in which nobody else takes part. (A node
+/// does not run its own jobs: to see jobs run on one machine, use `lota devnet`.) On a chain, it acts with a key of the keystore:
+/// its account pays for gas, and its money in the market (`lota wallet deposit`) pays for jobs and serves as collateral.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota node run --name laptop --min-price '0.002 FIL' --slots 2
   LOTA_PASSWORD=... lota node run --key trading --client-only
-  lota node run --key trading --chain ws://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3")]
+  lota node run --key trading --rpc ws://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3")]
 pub(crate) struct Run {
     /// Its name: the folder under `nodes/` of the home [default: main]
     #[arg(long)]
@@ -53,16 +56,16 @@ pub(crate) struct Run {
     /// Take the key's password from the first line of this file instead of LOTA_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// URL of the JSON-RPC of the chain that its market is on: http, https, ws or wss
+    /// The chain that its market is on: URL of the JSON-RPC of one of its nodes, http, https, ws or wss
     #[arg(long, value_name = "URL")]
-    chain: Option<String>,
+    rpc: Option<String>,
     /// Address of the market's contract there
     #[arg(long, value_name = "ADDRESS")]
     contract: Option<String>,
     /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
-    /// Read the chain from this block on: that of the contract's deployment [default: 0]
+    /// Read the chain from this block on, that of the contract's deployment [default: 0]
     #[arg(long, value_name = "BLOCK")]
     from_block: Option<Count>,
     /// Ask for jobs only; run none for others
@@ -83,10 +86,10 @@ pub(crate) struct Run {
     /// URL at which others reach what it serves [default: http:// and where it serves]
     #[arg(long, value_name = "URL")]
     gateway_url: Option<String>,
-    /// Fetch from private addresses too [default: only if the market's chain is on this machine]
+    /// Fetch from private addresses, too [default: only if the market's chain is on this machine]
     #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
     private_addresses: Option<bool>,
-    /// Contracts whose jobs it ends when they are overdue and calls back again, for gas only: addresses with commas
+    /// Contracts whose overdue jobs it ends, and whose failed callbacks it retries; it pays the gas: addresses with commas
     /// between, or `everybody`
     #[arg(long, value_name = "CLIENTS")]
     look_after: Option<Clients>,
@@ -106,7 +109,7 @@ impl Run {
             .clone()
             .flag("--name", "node.name", self.name.as_ref())
             .flag("--key", "node.key", self.key.as_ref())
-            .flag("--chain", "node.chain", self.chain.as_ref())
+            .flag("--rpc", "node.rpc", self.rpc.as_ref())
             .flag("--contract", "node.contract", self.contract.as_ref())
             .flag("--network", "node.network", self.network.as_ref())
             .flag("--from-block", "node.from_block", self.from_block.as_ref())
@@ -154,6 +157,9 @@ impl Run {
         table.row(["account", &account.address().to_string()]);
         table.row(["gateway", node.gateway()]);
         table.row(["market", &market]);
+        if network.is_none() {
+            terminal::tell(ALONE);
+        }
         let ended = match terminal::print(&table.render()) {
             Ok(()) => ended.await,
             Err(error) => Err(error),
@@ -249,11 +255,11 @@ struct Place<'a> {
 
 /// The market on a chain that the settings name; none: the node has one of its own.
 fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
-    let Some(url) = &node.chain else {
+    let Some(url) = &node.rpc else {
         let alone = [("contract", &node.contract), ("network", &node.network)].into_iter().find(|(_, v)| v.is_some());
         return match alone {
             Some((name, _)) => {
-                Err(Usage(format!("setting `node.{name}` says nothing without `node.chain` (--chain URL)")))
+                Err(Usage(format!("setting `node.{name}` says nothing without `node.rpc` (--rpc URL)")))
             }
             None => Ok(None),
         };

@@ -15,7 +15,7 @@ pub(crate) enum Wallet {
     New(new::New),
     /// Show the keys of this home and the money of the running daemon's account
     Show(show::Show),
-    /// Move money of the daemon's account into the market, to pay for jobs or to stake
+    /// Move money of the daemon's account into the market, to pay for jobs or to serve as collateral
     Deposit(r#move::Deposit),
     /// Move money out of the market
     Withdraw(r#move::Withdraw),

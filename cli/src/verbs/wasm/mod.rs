@@ -4,6 +4,7 @@ mod limits;
 mod pairs;
 mod run;
 mod source;
+mod stdin;
 
 use clap::Subcommand;
 

@@ -1,6 +1,11 @@
 //! `lota wasm run`.
 
-use std::{collections::BTreeMap, io::Read as _, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -17,6 +22,7 @@ use super::{
     limits::{LimitFlags, limits},
     pairs::{Pair, by_name},
     source::{Mount, Source},
+    stdin,
 };
 use crate::{
     api::{Api, Part},
@@ -26,7 +32,7 @@ use crate::{
     settings,
     terminal::{self, Progress, streams},
     verbs::{
-        content::{save, upload},
+        content::{name::Name, save, upload},
         job::{
             decisions::{self, all_refuse, refusals},
             describe, ending,
@@ -44,9 +50,10 @@ const MAX_JSON_TEXT: usize = 16 << 20;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lota wasm run hello.wasm -- world
+  lota wasm run hello.wasm world
   lota wasm run wc.wasm -i texts --max-price '0.02 FIL' -- --top 10
   lota wasm run resize.wasm -i cat.png:/cat.png -e WIDTH=64 --output-dir out
+  git log | lota wasm run wc.wasm -i -
   lota wasm run bafybei... --detach
 
 Exit codes: the job's own; 124 it exceeded its wall time, 126 the module cannot be run,
@@ -57,8 +64,11 @@ pub(crate) struct Run {
     module: String,
     /// Give the program a file, folder or CID to read: SOURCE[:GUEST_PATH]
     ///
-    /// Without a guest path a single folder or CID is `/inputs`, a file is `/inputs/NAME`; of several, folders are
-    /// `/inputs/NAME` too, and CIDs `/inputs/0`, `/inputs/1` and so on, by their place.
+    /// A source is a path on this machine, a CID or a path below one (`CID/path`, `ipfs://CID/path`), or `-`: what is piped into
+    /// this command, which the program sees as the file `/inputs/stdin`. (Its own standard input is empty.)
+    ///
+    /// Without a guest path, a single folder or CID is mounted at `/inputs`, and a file at `/inputs/NAME`. If there are several
+    /// inputs, folders are mounted at `/inputs/NAME`, too, and CIDs at `/inputs/0`, `/inputs/1` and so on, by their place.
     #[arg(long = "input", short, value_name = "SOURCE")]
     inputs: Vec<Mount>,
     /// Set an environment variable: NAME=VALUE
@@ -74,7 +84,7 @@ pub(crate) struct Run {
     #[arg(long = "label", short, value_name = "PAIR")]
     labels: Vec<Pair>,
     /// Save the output files in this folder, which must not exist
-    #[arg(long, short = 'o', value_name = "DIR", conflicts_with = "detach")]
+    #[arg(long, short = 'o', value_name = "DIR")]
     output_dir: Option<PathBuf>,
     /// Print the job's id and do not wait for it
     #[arg(long, short)]
@@ -90,8 +100,8 @@ pub(crate) struct Run {
     limits: LimitFlags,
     #[command(flatten)]
     terms: TermFlags,
-    /// The program's arguments, after `--`
-    #[arg(last = true, value_name = "ARGS", help_heading = "Arguments")]
+    /// The program's arguments; put `--` before them if one of them begins with `-`
+    #[arg(value_name = "ARGS", help_heading = "Arguments")]
     args: Vec<String>,
 }
 
@@ -126,7 +136,9 @@ impl Run {
         }
         let api = context.api()?;
         let progress = Progress::start(self.quiet || self.format.json);
+        let reads_stdin = prepared.reads_stdin();
         let request = self.request(&api, prepared, &settings.job, &progress).await?;
+        let told = reads_stdin || self.quiet || self.warn_of_stdin(&progress).await;
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
         let job = api.open(&request).await?;
@@ -156,20 +168,44 @@ impl Run {
                 anyhow::bail!("every provider refuses job {id}: {reasons}; {withdrawn}");
             }
         };
+        // Once more: it may have come later.
+        if !told {
+            self.warn_of_stdin(&progress).await;
+        }
         progress.finish();
         let (Followed::Ended(job) | Followed::TimeOver(job)) = followed;
         self.finish(&api, &job).await
     }
 
+    /// Warns of what is piped into this command and read by nobody; says whether it did.
+    async fn warn_of_stdin(&self, progress: &Progress) -> bool {
+        let given = stdin::is_given().await;
+        if given {
+            progress.aside(|| {
+                terminal::tell(
+                    "What is piped into this command is not read, because a job's standard input is empty; give it as an input with `-i -`, and the program sees it as the file /inputs/stdin.",
+                );
+            });
+        }
+        given
+    }
+
     /// Everything that can be wrong with the command line, before anything is sent.
     fn prepare(&self) -> anyhow::Result<Prepared> {
         let usage = |error: &dyn core::fmt::Display| Usage(error.to_string());
+        if let (Some(folder), true) = (&self.output_dir, self.detach) {
+            return Err(Usage(format!(
+                "with --detach there is no output yet that --output-dir could save; save it later with `lota job get ID --path outputs -o {}`",
+                folder.display()
+            ))
+            .into());
+        }
         let module = Source::find(&self.module).map_err(|error| usage(&error))?;
         if let Source::Path(path) = &module {
             check_module(path)?;
         }
         let alone = self.inputs.len() == 1;
-        let inputs = self
+        let inputs: Vec<(Source, Option<String>)> = self
             .inputs
             .iter()
             .map(|mount| {
@@ -178,6 +214,10 @@ impl Run {
                 Ok((source, guest_path))
             })
             .collect::<anyhow::Result<_>>()?;
+        let sources = inputs.iter().map(|(source, _)| source).chain([&module]);
+        if sources.filter(|source| **source == Source::Stdin).count() > 1 {
+            return Err(Usage("`-` is there more than once, but stdin can be read only once".to_owned()).into());
+        }
         Ok(Prepared { module, inputs, env: by_name("--env", &self.env)?, labels: by_name("--label", &self.labels)? })
     }
 
@@ -276,14 +316,33 @@ struct Prepared {
     labels: BTreeMap<String, String>,
 }
 
+impl Prepared {
+    /// Whether something is read from stdin.
+    fn reads_stdin(&self) -> bool {
+        self.inputs.iter().map(|(source, _)| source).chain([&self.module]).any(|source| *source == Source::Stdin)
+    }
+}
+
 /// The CID of a source, which is uploaded if it is on this machine.
 async fn cid_of(api: &Api, source: &Source, progress: &Progress) -> anyhow::Result<Cid> {
-    match source {
-        Source::Cid(cid) => Ok(*cid),
-        Source::Path(path) => {
-            upload::path(api, path, upload::Links::Refuse, upload::Keep::ForJob, progress).await.map(|added| added.cid)
-        }
-    }
+    let path = match source {
+        Source::Content(name) => return below(api, name).await,
+        Source::Path(path) => path.as_path(),
+        Source::Stdin => Path::new("-"),
+    };
+    upload::path(api, path, upload::Links::Refuse, upload::Keep::ForJob, progress).await.map(|added| added.cid)
+}
+
+/// The CID of what is at a path below a CID.
+async fn below(api: &Api, name: &Name) -> anyhow::Result<Cid> {
+    let segments = name.segments();
+    let Some((last, folder)) = segments.split_last() else { return Ok(name.cid) };
+    let entries = api.content_entries(&name.cid.to_string(), folder).await?;
+    let Some(entry) = entries.iter().find(|entry| entry.name == *last) else {
+        let place = std::iter::once(name.cid.to_string()).chain(folder.iter().map(|part| (*part).to_owned()));
+        anyhow::bail!("there is no `{last}` in {}", place.collect::<Vec<_>>().join("/"));
+    };
+    lota_content::parse_cid(&entry.cid).context("the daemon gives a CID that is none")
 }
 
 /// Refuses what is no module before it costs anything.

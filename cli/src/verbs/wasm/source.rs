@@ -1,36 +1,86 @@
-//! What a module or an input is: something on this machine, or a CID.
+//! What a module or an input is: something on this machine, or content by CID.
 
 use core::str::FromStr;
 use std::path::{Path, PathBuf};
 
-use lota_content::Cid;
+use crate::verbs::content::name::Name;
 
-/// A file or folder of this machine, or content by CID.
+/// Where a program sees what came from stdin.
+const STDIN: &str = "/inputs/stdin";
+
+/// A file or folder of this machine, what is piped into this command, or content by CID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// On this machine.
     Path(PathBuf),
-    /// By CID.
-    Cid(Cid),
+    /// Standard input.
+    Stdin,
+    /// By CID, or below one.
+    Content(Name),
 }
 
 /// Why a text is no source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no file or folder `{0}`, and it is not a CID either")]
-pub(crate) struct NoSource(String);
+pub(crate) enum NoSource {
+    /// Nothing of this name is there.
+    #[error("there is no file or folder `{0}`, and it is not a CID either")]
+    Missing(String),
+    /// It is meant to be a CID.
+    #[error("{0}")]
+    Name(String),
+    /// It is somewhere on the web.
+    #[error(
+        "`{0}` is a URL, and providers fetch by CID only, so that all of them read the same bytes; download it \
+         (`curl -LO URL`) and give the file"
+    )]
+    Web(String),
+    /// It is in somebody's cloud.
+    #[error("`{0}` cannot be read from here; copy it to this machine, and give the file or folder")]
+    Elsewhere(String),
+    /// It is a path, written as a URL.
+    #[error("`{0}` is a URL of a file on this machine; give its path alone")]
+    File(String),
+    /// It is how other programs write inputs.
+    #[error("`{0}` is not how an input is written here; write SOURCE:GUEST_PATH, such as texts:/inputs")]
+    Fields(String),
+}
 
 impl Source {
     /// What exists on this machine is a path; else it must be a CID. (`./` before a name makes it a path in any case.)
     ///
     /// # Errors
-    /// When it is neither.
+    /// When it is neither, with what to do instead.
     pub(crate) fn find(text: &str) -> Result<Self, NoSource> {
+        if text == "-" {
+            return Ok(Self::Stdin);
+        }
         let path = Path::new(text);
         if path.symlink_metadata().is_ok() {
             return Ok(Self::Path(path.to_owned()));
         }
-        lota_content::parse_cid(text).map(Self::Cid).map_err(|_| NoSource(text.to_owned()))
+        let owned = || text.to_owned();
+        match text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+            None | Some("ipfs") => {}
+            Some("http" | "https") => return Err(NoSource::Web(owned())),
+            Some("file") => return Err(NoSource::File(owned())),
+            Some(_) if is_fields(text) => return Err(NoSource::Fields(owned())),
+            Some(_) => return Err(NoSource::Elsewhere(owned())),
+        }
+        text.parse().map(Self::Content).map_err(|problem| {
+            if is_fields(text) {
+                NoSource::Fields(owned())
+            } else if text.starts_with("ipfs://") || text.starts_with("/ipfs/") {
+                NoSource::Name(problem)
+            } else {
+                NoSource::Missing(owned())
+            }
+        })
     }
+}
+
+/// Whether it is written like `src=ipfs://...,dst=/inputs`.
+fn is_fields(text: &str) -> bool {
+    ["src=", "source="].iter().any(|field| text.starts_with(field))
 }
 
 /// An input: a source, and where the program sees it.
@@ -45,7 +95,10 @@ impl FromStr for Mount {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (source, guest_path) = match text.rsplit_once(':') {
-            Some((source, guest)) if guest.starts_with('/') => (source, Some(guest.to_owned())),
+            // `//` belongs to a URL.
+            Some((source, guest)) if guest.starts_with('/') && !guest.starts_with("//") => {
+                (source, Some(guest.to_owned()))
+            }
             _ => (text, None),
         };
         if source.is_empty() {
@@ -69,7 +122,11 @@ impl Mount {
         if self.guest_path.is_some() {
             return self.guest_path.clone();
         }
-        let Source::Path(path) = source else { return None };
+        let path = match source {
+            Source::Path(path) => path,
+            Source::Stdin => return Some(STDIN.to_owned()),
+            Source::Content(_) => return None,
+        };
         if alone && path.is_dir() {
             return None;
         }
@@ -95,6 +152,8 @@ mod tests {
         assert_eq!(mount("a:b/c:/data").source, "a:b/c");
         assert_eq!(mount("a:b/c:/data").guest_path.as_deref(), Some("/data"));
         assert_eq!(mount("a:b").guest_path, None);
+        assert_eq!(mount("ipfs://x").source, "ipfs://x");
+        assert_eq!(mount("ipfs://x/y:/data"), Mount { source: "ipfs://x/y".into(), guest_path: Some("/data".into()) });
         assert!(":/data".parse::<Mount>().is_err());
     }
 
@@ -112,12 +171,35 @@ mod tests {
         assert!(place(&folder, false).expect("a place").starts_with("/inputs/"));
         assert_eq!(place(&mount(CID), false), None);
         assert_eq!(place(&mount(&format!("{CID}:/x")), false).as_deref(), Some("/x"));
+        assert_eq!(place(&mount("-"), true).as_deref(), Some("/inputs/stdin"));
+        assert_eq!(place(&mount("-:/words"), true).as_deref(), Some("/words"));
     }
 
     #[test]
-    fn what_does_not_exist_must_be_a_cid() {
-        assert!(matches!(Source::find(CID), Ok(Source::Cid(_))));
-        let error = Source::find("no/such.wasm").expect_err("neither").to_string();
-        assert!(error.contains("no/such.wasm") && error.contains("not a CID"), "{error}");
+    fn content_is_named_as_elsewhere() {
+        let name: Name = CID.parse().expect("a CID");
+        for text in [CID.to_owned(), format!("ipfs://{CID}"), format!("/ipfs/{CID}")] {
+            assert_eq!(mount(&text).source(), Ok(Source::Content(name.clone())), "{text}");
+        }
+        let below = mount(&format!("ipfs://{CID}/a/b:/x")).source().expect("content");
+        assert!(matches!(below, Source::Content(name) if name.segments() == ["a", "b"]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_to_do() {
+        for (text, part) in [
+            ("no/such.wasm", "there is no file or folder `no/such.wasm`, and it is not a CID"),
+            ("https://example.org:80/a.wasm", "curl -LO"),
+            ("HTTP://example.org", "curl -LO"),
+            ("s3://bucket/key", "copy it to this machine"),
+            ("git://example.org/x", "copy it to this machine"),
+            ("file:///etc/hosts", "give its path alone"),
+            ("ipfs://hello", "does not begin with a CID"),
+            ("src=ipfs://x,dst=/inputs", "SOURCE:GUEST_PATH"),
+            ("src=texts,dst=/inputs", "SOURCE:GUEST_PATH"),
+        ] {
+            let error = mount(text).source().expect_err(text).to_string();
+            assert!(error.contains(part), "{error} lacks {part}");
+        }
     }
 }

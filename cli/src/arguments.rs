@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   lota demo                                   see jobs go from request to payment
   lota devnet                                 a market with three providers, left running
-  lota wasm run hello.wasm -- world           run a module on it, from another terminal
+  lota wasm run hello.wasm world              run a module on it, from another terminal
   lota wasm run wc.wasm -i texts -- --top 10  give it a folder to read
   lota job list                               what became of your jobs
   lota job describe 0x3f21                    who took or refused a job, where its money went
@@ -45,7 +45,7 @@ pub(crate) struct Global {
     /// What to log on stderr, as tracing filters [default: warn]
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
     pub(crate) log: Option<String>,
-    /// URL of the daemon, if it is not the one of this home (with LOTA_API_TOKEN)
+    /// URL of the daemon, the node that verbs talk to, if not this home's (with LOTA_API_TOKEN)
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) api: Option<String>,
 }
@@ -86,6 +86,16 @@ impl Command {
     /// Whether the verb ends by itself when it is told to, as daemons do; another is stopped.
     pub(crate) const fn sees_to_signals(&self) -> bool {
         matches!(self, Self::Demo(_) | Self::Devnet(_) | Self::Node(verbs::node::Node::Run(_)))
+    }
+
+    /// Whether stderr is for what the job writes there.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        matches!(self, Self::Wasm(verbs::wasm::Wasm::Run(run)) if run.is_quiet())
+    }
+
+    /// Whether a shell asks for candidates, and wants nothing else.
+    pub(crate) const fn is_asked_by_a_shell(&self) -> bool {
+        matches!(self, Self::Completions(verb) if verb.is_asked_by_a_shell())
     }
 }
 

@@ -30,11 +30,23 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
+            let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+            let error = verbs::elsewhere::with_tip(error, typed);
             // Nobody is left to tell when this fails.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    if arguments.command.is_asked_by_a_shell() {
+        verbs::completions::offer_ids(&arguments.global);
+        return ExitCode::SUCCESS;
+    }
+    if !arguments.command.is_quiet() {
+        let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+        for line in settings::variables::unknown(names) {
+            terminal::tell(&line);
+        }
+    }
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => ExitCode::from(failure::report(&error)),

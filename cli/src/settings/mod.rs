@@ -2,6 +2,7 @@
 
 mod clients;
 mod layers;
+pub(crate) mod variables;
 
 use lota_market::AttoFil;
 use lota_node::api::types::TermsRequest;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     arguments::Format,
     context::Context,
-    settings::{KEYS, Key, Origin},
+    settings::{KEYS, Origin},
     terminal::{self, Column, Table},
 };
 
@@ -52,9 +52,6 @@ impl Config {
 impl Show {
     fn run(&self, context: &Context) -> anyhow::Result<()> {
         context.settings()?;
-        for name in unknown_variables() {
-            terminal::tell(&format!("{} is set, but there is no such setting", terminal::printable(&name)));
-        }
         if self.format.json {
             let settings: BTreeMap<_, _> = KEYS
                 .iter()
@@ -86,18 +83,6 @@ impl Show {
         }
         terminal::print(&table.render())
     }
-}
-
-/// Variables that look like settings and are none: misspelt, most likely.
-fn unknown_variables() -> Vec<String> {
-    // Not settings, and no mistakes either: the last four are for the tests and scripts of a checkout.
-    const OTHERS: [&str; 6] =
-        ["LOTA_HOME", "LOTA_PASSWORD", "LOTA_TOOLS", "LOTA_TEST_TOOLS", "LOTA_DIFFERENTIAL", "LOTA_SEED"];
-    let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    names
-        .filter(|name| name.starts_with("LOTA_") && !known.contains(name) && !OTHERS.contains(&name.as_str()))
-        .collect()
 }
 
 /// A value as it is shown; the token is not.

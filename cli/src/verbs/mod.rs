@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod content;
 pub(crate) mod demo;
 pub(crate) mod devnet;
+pub(crate) mod elsewhere;
 pub(crate) mod job;
 pub(crate) mod node;
 pub(crate) mod wallet;

@@ -11,6 +11,13 @@ use crate::failure::Usage;
 /// The most bytes that are read: a spec, and its terms.
 const MAX_BYTES: u64 = 2 * spec::MAX_BYTES as u64;
 
+/// What to do with YAML.
+const YAML: &str = "; it looks like YAML, which is not read: a job is described in JSON (docs/spec.md; \
+    `lota job validate --schema`), and docs/bacalhau.md helps with jobs of Bacalhau";
+/// What to do with a job of Bacalhau.
+const BACALHAU: &str = "is a job for Bacalhau, whose format is another: describe it as docs/spec.md says, and see \
+    docs/bacalhau.md for what differs";
+
 /// A description that has been read and found to be without fault.
 pub(crate) struct Document {
     /// The request.
@@ -41,8 +48,13 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// [`Faults`]: everything that is wrong with it.
 pub(crate) fn parse(text: &[u8]) -> Result<Document, Faults> {
-    let whole: serde_json::Value =
-        serde_json::from_slice(text).map_err(|error| Faults::one(format!("is not JSON: {error}")))?;
+    let whole: serde_json::Value = serde_json::from_slice(text).map_err(|error| {
+        let hint = if looks_like_yaml(text) { YAML } else { "" };
+        Faults::one(format!("is not JSON: {error}{hint}"))
+    })?;
+    if is_of_bacalhau(&whole) {
+        return Err(Faults::one(BACALHAU.to_owned()));
+    }
     let is_request = whole.as_object().is_some_and(|fields| fields.contains_key("spec"));
     if !is_request {
         // The text itself: a field that occurs twice is gone from the value.
@@ -54,6 +66,19 @@ pub(crate) fn parse(text: &[u8]) -> Result<Document, Faults> {
     let bytes = serde_json::to_vec(&request.spec).map_err(|error| Faults::one(error.to_string()))?;
     spec::parse_json(&bytes)?;
     Ok(Document { request })
+}
+
+/// Whether a text that is no JSON is most likely YAML: it does not begin as JSON does, and its first line names a field.
+fn looks_like_yaml(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
+    line == "---" || (!line.starts_with(['{', '[', '"']) && (line.ends_with(':') || line.contains(": ")))
+}
+
+/// Whether it has the fields of a job of Bacalhau, and none of Lota's.
+fn is_of_bacalhau(whole: &serde_json::Value) -> bool {
+    let has = |field: &str| whole.get(field).is_some();
+    (has("Tasks") || has("APIVersion") || has("Job") || has("Spec")) && !has("engine") && !has("spec")
 }
 
 fn request_of(spec: &spec::ValidatedSpec) -> Result<JobRequest, Faults> {
@@ -106,6 +131,13 @@ mod tests {
         assert!(faults.len() >= 3, "{faults:?}");
         for part in ["version", "colour", "engine"] {
             assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
+        }
+        for yaml in [&b"name: wordcount\nengine:\n"[..], b"---\nTasks:\n", b"# a job\n\nTasks:\n"] {
+            assert!(parse(yaml).err().expect("no JSON").0[0].contains("looks like YAML"));
+        }
+        assert!(!parse(b"{\"a\": ").err().expect("cut off").0[0].contains("YAML"));
+        for job in [r#"{"Name":"x","Type":"batch","Tasks":[]}"#, r#"{"APIVersion":"V1beta1","Spec":{}}"#] {
+            assert!(parse(job.as_bytes()).err().expect("another format").0[0].contains("docs/bacalhau.md"));
         }
         assert!(parse(b"{").err().expect("no JSON").0[0].contains("not JSON"));
         assert!(parse(b"{\"spec\": {}, \"colour\": 1}").err().expect("unknown").0[0].contains("colour"));

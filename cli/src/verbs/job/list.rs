@@ -1,12 +1,14 @@
 //! `lota job list`.
 
-use clap::{Args, builder::PossibleValuesParser};
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
 use jiff::Timestamp;
 use lota_market::model::{Reason, Status};
-use lota_node::api::types::{JobQuery, JobSummary};
-use serde::Deserialize as _;
+use lota_node::api::types::{JobQuery, JobSummary, LabelFilter, StateFilter};
 
-use super::ending;
+use super::{ending, since::Since};
 use crate::{
     arguments::Format,
     context::Context,
@@ -21,15 +23,28 @@ const PAGE: u32 = 1000;
 #[command(after_help = "\
 Examples:
   lota job list
-  lota job list --all --status settled --limit 100
+  lota job list --status running,failed --since 2h
+  lota job list --all --label kind=thumbnails --status settled --limit 100
   lota job list --json | jq -r '.[].id'")]
 pub(crate) struct List {
     /// Everybody's jobs that the daemon has seen, not only yours
     #[arg(long, short)]
     all: bool,
-    /// Only jobs in this state
-    #[arg(long, short, value_parser = PossibleValuesParser::new(STATES))]
-    status: Option<String>,
+    /// Only jobs in one of these states (`settled,void`); `running`: locked, submitted or disputed; `failed`: slashed, void,
+    /// taken by nobody in time, or with an exit code other than 0
+    #[arg(
+        long,
+        short,
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(STATES).try_map(|state| state.parse::<StateFilter>())
+    )]
+    status: Vec<StateFilter>,
+    /// Only jobs with this label, NAME=VALUE or, whatever its value, NAME; give it again for jobs that have all of them
+    #[arg(long = "label", short, value_name = "LABEL")]
+    labels: Vec<LabelFilter>,
+    /// Only jobs that were opened within this time (`2h`), or since a moment (`2026-01-31T12:00:00Z`)
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
     /// At most this many
     #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
     limit: u32,
@@ -46,23 +61,27 @@ pub(crate) struct List {
     format: Format,
 }
 
-const STATES: [&str; 8] = ["open", "locked", "submitted", "disputed", "settled", "cancelled", "slashed", "void"];
+const STATES: [&str; 10] =
+    ["open", "locked", "submitted", "disputed", "settled", "cancelled", "slashed", "void", "running", "failed"];
 
 impl List {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let api = context.api()?;
-        let status = match &self.status {
-            Some(name) => {
-                Some(Status::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(name))?)
-            }
-            None => None,
-        };
+        let now = Timestamp::now();
         let mut jobs: Vec<JobSummary> = Vec::new();
         let mut after = None;
         let mut more = true;
         while more && jobs.len() < self.limit as usize {
             let limit = (self.limit - u32::try_from(jobs.len()).unwrap_or(u32::MAX)).min(PAGE);
-            let query = JobQuery { all: self.all, status, oldest_first: self.oldest_first, limit: Some(limit), after };
+            let query = JobQuery {
+                all: self.all,
+                states: self.status.clone(),
+                labels: self.labels.clone(),
+                since: self.since.map(|since| since.moment(now)),
+                oldest_first: self.oldest_first,
+                limit: Some(limit),
+                after,
+            };
             let page = api.jobs(&query).await?;
             more = page.next.is_some() && !page.jobs.is_empty();
             after = page.next;
@@ -79,7 +98,7 @@ impl List {
             terminal::tell(&format!("{whose} match; ask for one with `lota wasm run`."));
             return Ok(());
         }
-        terminal::print(&table(&jobs, self.wide, Timestamp::now()))?;
+        terminal::print(&table(&jobs, self.wide, now))?;
         if more {
             terminal::tell(&format!("There are more than {}; see them with --limit.", self.limit));
         }

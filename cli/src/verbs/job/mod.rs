@@ -9,6 +9,7 @@ pub(crate) mod ending;
 pub(crate) mod follow;
 mod get;
 mod list;
+mod since;
 mod submit;
 pub(crate) mod terms;
 mod validate;

@@ -120,6 +120,11 @@ struct Ran<'a> {
 }
 
 impl Run {
+    /// Whether stderr is for what the job writes there.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let settings = self
             .terms

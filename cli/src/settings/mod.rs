@@ -234,7 +234,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.gateway", about: "where it serves content" },
     Key { name: "node.gateway_url", about: "URL at which others reach what it serves" },
     Key { name: "node.private_addresses", about: "whether it fetches from private addresses, too" },
-    Key { name: "node.look_after", about: "contracts whose overdue jobs it ends, and whose failed callbacks it retries" },
+    Key {
+        name: "node.look_after",
+        about: "contracts whose overdue jobs it ends, and whose failed callbacks it retries",
+    },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },

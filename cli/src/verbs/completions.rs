@@ -125,7 +125,10 @@ mod tests {
         let zsh = script(Shell::Zsh);
         assert!(zsh.matches(":_lota_job_ids'").count() >= verbs.len() && zsh.contains("\n_lota_job_ids() {"), "{zsh}");
         let fish = script(Shell::Fish);
-        assert!(fish.contains("__fish_seen_subcommand_from describe get cat logs cancel wait\" -f -a \"(lota"), "{fish}");
+        assert!(
+            fish.contains("__fish_seen_subcommand_from describe get cat logs cancel wait\" -f -a \"(lota"),
+            "{fish}"
+        );
     }
 
     #[test]

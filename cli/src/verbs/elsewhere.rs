@@ -32,12 +32,7 @@ struct Flag {
     tip: &'static str,
 }
 
-const fn command(
-    program: &'static str,
-    words: &'static str,
-    here: &'static str,
-    note: &'static str,
-) -> Command {
+const fn command(program: &'static str, words: &'static str, here: &'static str, note: &'static str) -> Command {
     Command { program, words, here, note }
 }
 
@@ -48,14 +43,34 @@ const BOTH: &str = "bacalhau, lilypad";
 const COMMANDS: &[Command] = &[
     command(BACALHAU, "docker run", "lota wasm run MODULE", "jobs are WebAssembly modules; Docker images come later"),
     command(BACALHAU, "exec", "lota wasm run MODULE", "jobs are WebAssembly modules"),
-    command(BACALHAU, "wasm validate", "lota job validate FILE", "a module is checked by providers before they lock the job"),
-    command(BACALHAU, "job run", "lota job submit FILE", "FILE is JSON in a format of its own (docs/spec.md); YAML is not read"),
+    command(
+        BACALHAU,
+        "wasm validate",
+        "lota job validate FILE",
+        "a module is checked by providers before they lock the job",
+    ),
+    command(
+        BACALHAU,
+        "job run",
+        "lota job submit FILE",
+        "FILE is JSON in a format of its own (docs/spec.md); YAML is not read",
+    ),
     command(BACALHAU, "job stop", "lota job cancel ID", "only until a provider has locked the job"),
     command(BACALHAU, "job executions", "lota job describe ID", "a job runs once, at the provider that locked it"),
     command(BACALHAU, "job history", "lota job describe ID", "it lists the job's events"),
-    command(BACALHAU, "job rerun", "lota job describe ID --spec | lota job submit -", "that is a new job, and is paid for"),
+    command(
+        BACALHAU,
+        "job rerun",
+        "lota job describe ID --spec | lota job submit -",
+        "that is a new job, and is paid for",
+    ),
     command(BACALHAU, "job versions", "lota job describe ID", "a job never changes, so there is one version"),
-    command(BACALHAU, "create", "lota job submit FILE", "FILE is JSON in a format of its own (docs/spec.md); YAML is not read"),
+    command(
+        BACALHAU,
+        "create",
+        "lota job submit FILE",
+        "FILE is JSON in a format of its own (docs/spec.md); YAML is not read",
+    ),
     command(BACALHAU, "validate", "lota job validate FILE", "--schema prints the format as a JSON schema"),
     command(BACALHAU, "list", "lota job list", "your jobs; --all lists everybody's"),
     command(BACALHAU, "describe", "lota job describe ID", ""),
@@ -74,16 +89,36 @@ const COMMANDS: &[Command] = &[
     command(BACALHAU, "agent", "lota node show", ""),
     command(BACALHAU, "config list", "lota config show", ""),
     command(BACALHAU, "config default", "lota config show", ""),
-    command(BACALHAU, "config set", "lota config path", "prints the path of the settings file, which you edit; a LOTA_* variable works, too"),
+    command(
+        BACALHAU,
+        "config set",
+        "lota config path",
+        "prints the path of the settings file, which you edit; a LOTA_* variable works, too",
+    ),
     command(BACALHAU, "auth", "lota wallet new NAME", "there is nothing to log in to: a key is your account"),
     command(BACALHAU, "profile", "lota --home DIR", "each home has its own settings, keys and daemon"),
     command(BACALHAU, "license", "", "there are no licence keys"),
     command(BACALHAU, "completion", "lota completions SHELL", ""),
     command(BOTH, "version", "lota --version", ""),
-    command(LILYPAD, "run", "lota wasm run MODULE", "a module is a WebAssembly file or its CID, not the name of a Docker image"),
+    command(
+        LILYPAD,
+        "run",
+        "lota wasm run MODULE",
+        "a module is a WebAssembly file or its CID, not the name of a Docker image",
+    ),
     command(LILYPAD, "resource-provider", "lota node run", "with --rpc, --contract and --key"),
-    command(LILYPAD, "jobcreator", "lota node run --look-after CONTRACTS", "contracts ask the market themselves; this node ends their overdue jobs"),
-    command(LILYPAD, "solver", "", "there is no solver: the contract is the market, and providers compete for its jobs"),
+    command(
+        LILYPAD,
+        "jobcreator",
+        "lota node run --look-after CONTRACTS",
+        "contracts ask the market themselves; this node ends their overdue jobs",
+    ),
+    command(
+        LILYPAD,
+        "solver",
+        "",
+        "there is no solver: the contract is the market, and providers compete for its jobs",
+    ),
     command(LILYPAD, "mediator", "", "no node of its own: the arbiter that a job's terms name rules on disputes"),
     command(LILYPAD, "pow-signal", "", "providers give no proof of work; they put up collateral for each job"),
 ];
@@ -92,20 +127,40 @@ const WASM_RUN: &str = "wasm run";
 
 const FLAGS: &[Flag] = &[
     Flag { verb: "node run", flag: "--chain", tip: "`--rpc URL` says where the market's chain is" },
-    Flag { verb: "job submit", flag: "--key", tip: "`--idempotency-key NAME` is meant, if the same job must not be opened twice" },
+    Flag {
+        verb: "job submit",
+        flag: "--key",
+        tip: "`--idempotency-key NAME` is meant, if the same job must not be opened twice",
+    },
     Flag { verb: WASM_RUN, flag: "--wait", tip: "it waits anyway, unless you give `--detach`" },
-    Flag { verb: WASM_RUN, flag: "--follow", tip: "it waits and prints the output at the end; a running job cannot be followed" },
-    Flag { verb: WASM_RUN, flag: "--download", tip: "stdout and stderr are printed; `--output-dir DIR` saves the output files" },
+    Flag {
+        verb: WASM_RUN,
+        flag: "--follow",
+        tip: "it waits and prints the output at the end; a running job cannot be followed",
+    },
+    Flag {
+        verb: WASM_RUN,
+        flag: "--download",
+        tip: "stdout and stderr are printed; `--output-dir DIR` saves the output files",
+    },
     Flag { verb: WASM_RUN, flag: "--id-only", tip: "`--detach` prints the job's id and nothing else" },
     Flag { verb: WASM_RUN, flag: "--timeout", tip: "`--wall-time TIME` limits how long the program may run" },
     Flag { verb: WASM_RUN, flag: "--cpu", tip: "`--fuel COUNT` limits the work; a job has one thread" },
     Flag { verb: WASM_RUN, flag: "--gpu", tip: "jobs cannot use GPUs" },
     Flag { verb: WASM_RUN, flag: "--network", tip: "jobs have no network, so that every run gives the same result" },
     Flag { verb: WASM_RUN, flag: "--count", tip: "a job runs once; run the command again for another" },
-    Flag { verb: WASM_RUN, flag: "--publisher", tip: "the provider publishes the output by itself, and your node fetches it" },
+    Flag {
+        verb: WASM_RUN,
+        flag: "--publisher",
+        tip: "the provider publishes the output by itself, and your node fetches it",
+    },
     Flag { verb: WASM_RUN, flag: "--result-path", tip: "`--outputs GUEST_PATH` names the folder that is the output" },
     Flag { verb: WASM_RUN, flag: "--entry", tip: "`--entry-point NAME` names the function to call" },
-    Flag { verb: "job logs", flag: "--follow", tip: "a running job cannot be followed; `lota job wait ID` waits for its end" },
+    Flag {
+        verb: "job logs",
+        flag: "--follow",
+        tip: "a running job cannot be followed; `lota job wait ID` waits for its end",
+    },
 ];
 
 /// The error, with what a person may have meant.
@@ -193,7 +248,13 @@ mod tests {
             .iter()
             .map(|command| {
                 let here = if command.here.is_empty() { String::new() } else { format!("`{}`", command.here) };
-                format!("| {} | `{}` | {} | {} |\n", command.program, command.words, here.replace('|', "\\|"), command.note)
+                format!(
+                    "| {} | `{}` | {} | {} |\n",
+                    command.program,
+                    command.words,
+                    here.replace('|', "\\|"),
+                    command.note
+                )
             })
             .collect();
         let flags: String =

@@ -93,6 +93,7 @@ fn a_node_runs_alone_with_a_key_of_the_keystore() {
         .env("LOTA_HOME", home.path())
         .env("LOTA_PASSWORD", "long secret")
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
     let begun = std::time::Instant::now();
@@ -110,4 +111,9 @@ fn a_node_runs_alone_with_a_key_of_the_keystore() {
     let killed =
         std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(killed.success() && child.wait().expect("ends").success());
+    let mut told = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut told).expect("UTF-8");
+    for part in ["alone in a market of its own", "lota devnet", "--rpc URL"] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
 }

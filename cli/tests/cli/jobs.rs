@@ -14,6 +14,7 @@ fn a_word_count_runs_as_if_it_were_a_program_here() {
     let _devnet = home.devnet(&["--providers", "2"]);
     let folder = home.stdout(&["demo", "--files", "demo"]);
     assert_eq!(folder, "demo\n");
+    assert_eq!(home.stdout(&["demo", "--files", "demo"]), "demo\n", "what is there is the same");
     let texts = home.file("texts/a.txt", "one two two\n");
     home.file("texts/b/c.txt", "two three\n");
     let texts = path(texts.parent().expect("a folder"));

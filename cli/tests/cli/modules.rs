@@ -22,6 +22,21 @@ pub fn hello() -> Vec<u8> {
     command("1", "hello\\n", "(call $write (i32.const 1) (i32.const 64) (i32.const 6))")
 }
 
+/// Prints its arguments, each with a NUL behind it.
+pub fn echo() -> Vec<u8> {
+    let text = r#"(module
+      (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "_start")
+        (drop (call $sizes (i32.const 8) (i32.const 4)))
+        (drop (call $args (i32.const 1024) (i32.const 4096)))
+        (i32.store (i32.const 0) (i32.const 4096))
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))))"#;
+    wat::parse_str(text).expect("the module is valid")
+}
+
 /// Prints `oh no` on stderr and exits with 7.
 pub fn fails() -> Vec<u8> {
     command("1", "oh no\\n", "(call $write (i32.const 2) (i32.const 64) (i32.const 6)) (call $exit (i32.const 7))")

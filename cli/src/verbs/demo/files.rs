@@ -25,7 +25,10 @@ pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
             Held::Same => {}
             Held::Nothing => missing.push((path, bytes)),
             Held::Other => {
-                bail!("{} exists already and is another file; nothing is overwritten, name another folder", path.display())
+                bail!(
+                    "{} exists already and is another file; nothing is overwritten, name another folder",
+                    path.display()
+                )
             }
         }
     }

@@ -17,7 +17,9 @@ pub(crate) enum Since {
 
 /// Why a text is no moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no moment; write how long ago it was, such as `2h`, or when, such as `2026-01-31` or `2026-01-31T12:00:00Z`")]
+#[error(
+    "`{0}` is no moment; write how long ago it was, such as `2h`, or when, such as `2026-01-31` or `2026-01-31T12:00:00Z`"
+)]
 pub(crate) struct ParseSinceError(String);
 
 impl FromStr for Since {

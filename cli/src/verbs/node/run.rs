@@ -258,9 +258,7 @@ fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
     let Some(url) = &node.rpc else {
         let alone = [("contract", &node.contract), ("network", &node.network)].into_iter().find(|(_, v)| v.is_some());
         return match alone {
-            Some((name, _)) => {
-                Err(Usage(format!("setting `node.{name}` says nothing without `node.rpc` (--rpc URL)")))
-            }
+            Some((name, _)) => Err(Usage(format!("setting `node.{name}` says nothing without `node.rpc` (--rpc URL)"))),
             None => Ok(None),
         };
     };

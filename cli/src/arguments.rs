@@ -42,7 +42,7 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) home: Option<PathBuf>,
-    /// What to log on stderr, as tracing filters [default: warn]
+    /// What to log to stderr, as tracing filters [default: warn]
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
     pub(crate) log: Option<String>,
     /// URL of the daemon, the node that verbs talk to, if not this home's (with LOTA_API_TOKEN)
@@ -69,13 +69,13 @@ pub(crate) enum Command {
     /// Keys and money
     #[command(subcommand)]
     Wallet(verbs::wallet::Wallet),
-    /// Run a node of a provider or client, or ask the running one about itself
+    /// Run a provider's or a client's node, or show the running one
     #[command(subcommand)]
     Node(verbs::node::Node),
     /// Deploy the market on a chain, or look at one
     #[command(subcommand)]
     Chain(verbs::chain::Chain),
-    /// The settings and where they come from
+    /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),
     /// Print a script that completes this command in a shell

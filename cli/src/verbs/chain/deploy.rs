@@ -17,8 +17,8 @@ use crate::{
 
 /// Deploy the market's contract with a key of this home's keystore.
 ///
-/// What is deployed is the bytecode that this version was built with; what the chain then holds is compared with it. The
-/// settings are fixed for ever. Their defaults on Filecoin are estimates in FEVM's gas: measure with a deployment on
+/// It deploys the bytecode that this version was built with, and compares what the chain then holds with it. The settings are
+/// fixed for ever. Their defaults on Filecoin are estimates in FEVM's gas: measure with a deployment on
 /// Calibration first (docs/chain.md).
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -44,10 +44,10 @@ pub(crate) struct Deploy {
     /// The most gas that a client's callback may be promised [default: 1 G on Filecoin, 5 M on development chains]
     #[arg(long, value_name = "GAS")]
     max_callback_gas: Option<u32>,
-    /// Gas that must remain beside a callback [default: 20 M on Filecoin, 20,000 on development chains]
+    /// Gas that must be left over besides a callback's [default: 20 M on Filecoin, 20,000 on development chains]
     #[arg(long, value_name = "GAS")]
     callback_reserve: Option<u32>,
-    /// Gas for an ERC-1271 wallet's check of a signature [default: 100 M on Filecoin, 200,000 on development chains]
+    /// Gas that an ERC-1271 wallet may use to check a signature [default: 100 M on Filecoin, 200,000 on development chains]
     #[arg(long, value_name = "GAS")]
     signature_gas: Option<u32>,
     #[command(flatten)]

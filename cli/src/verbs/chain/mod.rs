@@ -12,7 +12,7 @@ use crate::context::Context;
 pub(crate) enum Chain {
     /// Deploy the market's contract with a key of this home's keystore
     Deploy(deploy::Deploy),
-    /// Tell about a chain and the market that is deployed there
+    /// Show a chain and the market that is deployed there
     Status(status::Status),
 }
 

@@ -17,7 +17,7 @@ use crate::{
     units::Count,
 };
 
-/// Tell about a chain and the market that is deployed there.
+/// Show a chain and the market that is deployed there.
 ///
 /// It checks that the node serves the right chain and that the code at the address is the one that this version was built
 /// with, whatever its settings; it ends with exit code 1 when not.

@@ -16,7 +16,7 @@ use crate::{
     verbs::node::show::problems,
 };
 
-/// Tell all there is to say about a job.
+/// Show everything about a job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -25,12 +25,12 @@ pub(crate) enum Job {
     /// Ask for a job that a JSON file describes
     #[command(visible_alias = "create")]
     Submit(submit::Submit),
-    /// Find every problem of a job's description, without asking for it
+    /// Find every problem of a job's description, without asking for the job
     Validate(validate::Validate),
     /// List jobs, newest first: yours, or with --all everybody's
     #[command(visible_alias = "ls")]
     List(list::List),
-    /// Tell all there is to say about a job: who took or refused it and why, what happened, where the money went
+    /// Show everything about a job: who took or refused it and why, what happened, where the money went
     Describe(describe::Describe),
     /// Save a job's output in a folder
     Get(get::Get),

@@ -13,7 +13,7 @@ use crate::{
     terminal,
 };
 
-/// Find every problem of a job's description, without asking for it. Exit code 0: there is none; 1: there are some.
+/// Find every problem of a job's description, without asking for the job. Exit code 0: there is none; 1: there are some.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

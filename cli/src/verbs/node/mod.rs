@@ -7,12 +7,12 @@ use clap::Subcommand;
 
 use crate::context::Context;
 
-/// Run a node of a provider or client, or ask the running one about itself.
+/// Run a provider's or a client's node, or show the running one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
     /// Run a node until Ctrl-C
     Run(Box<run::Run>),
-    /// Tell about the running node and the parties of its market
+    /// Show the running node and the parties of its market
     Show(show::Show),
 }
 

@@ -35,7 +35,7 @@ const MAX_NAME: usize = 64;
 const ALONE: &str = "This node is alone in a market of its own, so nobody will take its jobs and nobody will send it any: \
     `lota devnet` runs a market with providers, and --rpc URL --contract ADDRESS joins one on a chain.";
 
-/// Run a node of a provider or client until Ctrl-C.
+/// Run a provider's or a client's node until Ctrl-C.
 ///
 /// Without --rpc, the node has a market of its own, with play money, kept in its folder, in which nobody else takes part. (A node
 /// does not run its own jobs: to see jobs run on one machine, use `lota devnet`.) On a chain, it acts with a key of the keystore:

@@ -11,7 +11,7 @@ use crate::{
     units::ByteSize,
 };
 
-/// Tell about the running node and the parties of its market.
+/// Show the running node and the parties of its market.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lota node show --json")]
 pub(crate) struct Show {

@@ -12,19 +12,19 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
-    /// Fuel: about one unit for each instruction [default: 50G]
+    /// The most fuel that the program may use: about one unit for each instruction [default: 50G]
     #[arg(long, value_name = "COUNT")]
     pub(crate) fuel: Option<Count>,
-    /// Memory of the program [default: 256 MiB]
+    /// The most memory that the program may use [default: 256 MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
-    /// All that the program writes: files, stdout and stderr [default: 64 MiB]
+    /// The most bytes that the program may write: files, stdout and stderr together [default: 64 MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) output_size: Option<ByteSize>,
-    /// Files and folders that the program makes [default: 10000]
+    /// The most files and folders that the program may make [default: 10000]
     #[arg(long, value_name = "COUNT")]
     pub(crate) entries: Option<Count>,
-    /// Time on the provider's clock [default: 5m]
+    /// The most time that the program may run, on the provider's clock [default: 5m]
     #[arg(long, visible_alias = "wall", value_name = "TIME")]
     pub(crate) wall_time: Option<Seconds>,
 }

@@ -90,7 +90,11 @@ impl Command {
 
     /// Whether stderr is for what the job writes there.
     pub(crate) const fn is_quiet(&self) -> bool {
-        matches!(self, Self::Wasm(verbs::wasm::Wasm::Run(run)) if run.is_quiet())
+        match self {
+            Self::Wasm(verbs::wasm::Wasm::Run(verb)) => verb.is_quiet(),
+            Self::Job(verbs::job::Job::Submit(verb)) => verb.is_quiet(),
+            _ => false,
+        }
     }
 
     /// Whether a shell asks for candidates, and wants nothing else.

@@ -344,8 +344,7 @@ impl Password {
         let password = match self.without_asking()? {
             Some(password) => password,
             None => {
-                let password =
-                    prompt(&format!("New password for key `{name}` ({MIN_PASSWORD} characters or more): "))?;
+                let password = prompt(&format!("New password for key `{name}` ({MIN_PASSWORD} characters or more): "))?;
                 check_length(&password)?;
                 if prompt("The same again: ")? != password {
                     bail!("the two passwords differ; nothing was made");
@@ -462,7 +461,10 @@ mod tests {
         let (_folder, keystore) = keystore();
         keystore.create("light", "secret", Strength::Light).expect("made");
         keystore.create("standard", "secret", Strength::Standard).expect("made");
-        assert_eq!(keystore.open("light", "secret").expect("opens").address(), keystore.list().expect("listed")[0].address);
+        assert_eq!(
+            keystore.open("light", "secret").expect("opens").address(),
+            keystore.list().expect("listed")[0].address
+        );
         assert!(keystore.warning("light").is_some());
         assert_eq!(keystore.warning("standard"), None);
         assert_eq!(keystore.warning("none"), None);

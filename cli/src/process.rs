@@ -6,9 +6,7 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    arguments::Command, context::Context, failure::ExitWith, host::Signals, scratch, terminal, verbs,
-};
+use crate::{arguments::Command, context::Context, failure::ExitWith, host::Signals, scratch, terminal, verbs};
 
 /// The stack of the thread that a verb runs on, in bytes: that of a main thread.
 const STACK: usize = 8 << 20;

@@ -87,7 +87,11 @@ impl Shown {
                     c.len_utf8()
                 }
                 _ => {
-                    if is_hostile(c) { push_escaped(&mut out, c) } else { out.push(c) }
+                    if is_hostile(c) {
+                        push_escaped(&mut out, c)
+                    } else {
+                        out.push(c)
+                    }
                     c.len_utf8()
                 }
             };
@@ -227,8 +231,7 @@ mod tests {
     use super::*;
 
     /// What attackers send: a title, a clipboard, a cleared screen, both forms of CSI, another order, invisible text.
-    const HOSTILE: &str =
-        "\x1b]0;title\x07\x1b]52;c;cHduZWQ=\x07\x1b[2J\u{9b}31m\x1b[8m\u{7f}\u{8}\u{202e}\u{61c}\u{200b}\u{feff}\u{e0041}\r";
+    const HOSTILE: &str = "\x1b]0;title\x07\x1b]52;c;cHduZWQ=\x07\x1b[2J\u{9b}31m\x1b[8m\u{7f}\u{8}\u{202e}\u{61c}\u{200b}\u{feff}\u{e0041}\r";
 
     fn is_readable(text: &str) -> bool {
         text.chars().all(|c| matches!(c, '\n' | '\t') || !is_hostile(c))
@@ -249,7 +252,9 @@ mod tests {
         let ours = "\x1b[1mJob\x1b[0m \x1b[31mbad\x1b[0m\n\tb";
         assert_eq!(Shown::Lines.guard(ours), ours);
         assert_eq!(Shown::Line.guard("\x1b[32ma\nb"), "\x1b[32ma\\nb");
-        for sequence in ["\x1b[2J", "\x1b[8m", "\x1b[38;5;1m", "\x1b[m", "\x1b[1;m", "\x1b[1", "\x1b", "\x1b[31;1H", "\x1b[+1m"] {
+        for sequence in
+            ["\x1b[2J", "\x1b[8m", "\x1b[38;5;1m", "\x1b[m", "\x1b[1;m", "\x1b[1", "\x1b", "\x1b[31;1H", "\x1b[+1m"]
+        {
             let shown = Shown::Lines.guard(sequence);
             assert!(is_readable(&shown) && shown.starts_with("\\u{1b}"), "{sequence:?}: {shown:?}");
         }
@@ -287,7 +292,14 @@ mod tests {
 
     #[test]
     fn a_line_end_is_added_where_one_is_missing() {
-        for (bytes, shown) in [(&b""[..], ""), (b"a", "a\n"), (b"a\n", "a\n"), (b"a\r\n", "a\n"), (b"a\r", "a\\r\n"), (b"\xe2", "\\xe2\n")] {
+        for (bytes, shown) in [
+            (&b""[..], ""),
+            (b"a", "a\n"),
+            (b"a\n", "a\n"),
+            (b"a\r\n", "a\n"),
+            (b"a\r", "a\\r\n"),
+            (b"\xe2", "\\xe2\n"),
+        ] {
             let mut escaper = Escaper::default();
             assert_eq!(escaper.push(bytes) + &escaper.finish(), shown);
         }
@@ -296,7 +308,9 @@ mod tests {
     #[test]
     fn an_event_of_the_log_is_one_line() {
         let mut lines = Vec::new();
-        LogLines(&mut lines).write_all("\x1b[33mWARN\x1b[0m url=a\n2026 ERROR forged\x1b[2J\n".as_bytes()).expect("written");
+        LogLines(&mut lines)
+            .write_all("\x1b[33mWARN\x1b[0m url=a\n2026 ERROR forged\x1b[2J\n".as_bytes())
+            .expect("written");
         let text = String::from_utf8(lines).expect("UTF-8");
         assert_eq!(text, "\x1b[33mWARN\x1b[0m url=a\\n2026 ERROR forged\\u{1b}[2J\n");
     }

@@ -100,10 +100,8 @@ fn what_a_program_does_wrong_is_its_result() {
         ("quits", modules::quits(152), 152, "", "the program exited with code 152"),
     ] {
         let module = home.file(&format!("{name}.wasm"), module);
-        let run = home
-            .lota(&["wasm", "run", path(&module), "--fuel", "100M", "--memory", "16 MiB"])
-            .assert()
-            .code(code);
+        let run =
+            home.lota(&["wasm", "run", path(&module), "--fuel", "100M", "--memory", "16 MiB"]).assert().code(code);
         let output = run.get_output();
         assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "{name}");
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -106,7 +106,10 @@ fn what_is_sent_leaves_nothing_behind_and_a_killed_command_is_tidied_up_after() 
     let home = Home::new();
     let module = home.file("hello.wasm", modules::hello());
     let module = module.to_str().expect("UTF-8");
-    fake::daemon(&home, |request| if request.starts_with("POST") { Answer::Silence } else { Answer::Json(fake::node()) });
+    fake::daemon(
+        &home,
+        |request| if request.starts_with("POST") { Answer::Silence } else { Answer::Json(fake::node()) },
+    );
     let mut run = Running::start(&home, &["wasm", "run", module]);
     run.wait_for_its_store();
     run.signal("-TERM");
@@ -159,9 +162,11 @@ fn busy_daemon(home: &Home, wait: fn() -> Answer) {
 #[test]
 fn who_stops_waiting_is_told_that_the_job_goes_on() {
     let id = fake::job()["id"].as_str().expect("an id").to_owned();
-    for (args, signal, code) in
-        [(&["wasm", "run", CID][..], "-INT", 130), (&["wasm", "run", CID], "-TERM", 143), (&["job", "wait", &id], "-INT", 130)]
-    {
+    for (args, signal, code) in [
+        (&["wasm", "run", CID][..], "-INT", 130),
+        (&["wasm", "run", CID], "-TERM", 143),
+        (&["job", "wait", &id], "-INT", 130),
+    ] {
         let home = Home::new();
         let (asked, waited) = std::sync::mpsc::channel();
         let asked = std::sync::Mutex::new(asked);
@@ -214,7 +219,8 @@ fn a_question_for_a_password_is_ended_by_ctrl_c() {
         return;
     }
     let home = Home::new();
-    let mut child = home.script(&["wallet", "new"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut child =
+        home.script(&["wallet", "new"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
     let mut shown = Vec::new();
     let mut stdout = child.stdout.take().expect("piped");
     while !String::from_utf8_lossy(&shown).contains("New password") {

@@ -135,7 +135,11 @@ impl Home {
                 script.env_remove(name);
             }
         }
-        script.env_remove("NO_COLOR").env("TERM", "xterm-256color").env("SHELL", "/bin/sh").env("LOTA_HOME", self.path());
+        script
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm-256color")
+            .env("SHELL", "/bin/sh")
+            .env("LOTA_HOME", self.path());
         script
     }
 
@@ -264,7 +268,8 @@ pub fn script_is_there() -> bool {
         let there = version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"));
         if !there {
             // Not with `eprintln!`, which says nothing when a test passes.
-            let _ = writeln!(std::io::stderr(), "skipped: what needs a terminal, for script(1) of util-linux is missing");
+            let _ =
+                writeln!(std::io::stderr(), "skipped: what needs a terminal, for script(1) of util-linux is missing");
         }
         there
     })

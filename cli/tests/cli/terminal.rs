@@ -159,12 +159,9 @@ fn what_a_job_wrote_is_raw_in_a_pipe_and_where_it_is_wanted() {
     let home = Home::new();
     hostile_daemon(&home, false);
     let id = fake::job()["id"].as_str().expect("an id").to_owned();
-    for args in [
-        &["job", "logs", &id][..],
-        &["job", "cat", &id, "stdout"],
-        &["wasm", "run", CID],
-        &["content", "cat", CID],
-    ] {
+    for args in
+        [&["job", "logs", &id][..], &["job", "cat", &id, "stdout"], &["wasm", "run", CID], &["content", "cat", CID]]
+    {
         let piped = home.lota(args).assert().success().get_output().stdout.clone();
         assert!(piped.starts_with(HOSTILE.as_bytes()), "{args:?}: {}", String::from_utf8_lossy(&piped));
         let (code, raw) = home.on_terminal(&[args, &["--raw"]].concat());
@@ -189,7 +186,13 @@ fn a_job_cannot_steer_the_terminal_of_who_asked_for_it() {
     let (code, text) = home.on_terminal(&["wasm", "run", module]);
     assert_eq!(code, 0, "{text:?}");
     assert_readable(&text, &"wasm run");
-    for part in ["evil\\u{1b}]0;title\\u{7}", "\\u{9b}8m", "\\u{202e}", "\\rdone\r\nerror: forged\tcolumn\r\n", "\\xff\\xe2\\x82\r\n"] {
+    for part in [
+        "evil\\u{1b}]0;title\\u{7}",
+        "\\u{9b}8m",
+        "\\u{202e}",
+        "\\rdone\r\nerror: forged\tcolumn\r\n",
+        "\\xff\\xe2\\x82\r\n",
+    ] {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
     let piped = home.lota(&["wasm", "run", module]).assert().success().get_output().stdout.clone();

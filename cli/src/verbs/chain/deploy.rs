@@ -87,7 +87,7 @@ impl Deploy {
         }
         let key = &self.key;
         terminal::tell(&format!(
-            "Next, a node on this market, and money in it to pay and to stake:\n  lota node run --key {key} --chain {} --contract {} --from-block {}\n  lota wallet deposit '1 FIL'     # in another terminal",
+            "Next, a node on this market, and money in it for jobs and collateral:\n  lota node run --key {key} --rpc {} --contract {} --from-block {}\n  lota wallet deposit '1 FIL'     # in another terminal",
             shown_url(&self.rpc),
             deployed.contract,
             deployed.block,
@@ -112,7 +112,10 @@ impl Deploy {
 /// A URL that may stay on a screen: of one with a path or a query, which may be a key, its place.
 fn shown_url(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let bare = rest.trim_end_matches('/').chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
+    let bare = rest
+        .trim_end_matches('/')
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
     if bare { url } else { "URL" }
 }
 
@@ -125,7 +128,9 @@ mod tests {
         for url in ["http://127.0.0.1:8545", "ws://node.example:1/", "http://[::1]:8545"] {
             assert_eq!(shown_url(url), url);
         }
-        for url in ["https://node.example/v2/SECRET", "https://a:SECRET@node.example", "https://node.example?key=SECRET"] {
+        for url in
+            ["https://node.example/v2/SECRET", "https://a:SECRET@node.example", "https://node.example?key=SECRET"]
+        {
             assert_eq!(shown_url(url), "URL");
         }
     }

@@ -29,7 +29,11 @@ impl Ls {
         let mut table = Table::new([Column::Left, Column::Right, Column::Left]);
         for entry in entries {
             let slash = if entry.kind == "directory" { "/" } else { "" };
-            table.row([printable(&entry.cid), ByteSize(entry.size).to_string(), format!("{}{slash}", printable(&entry.name))]);
+            table.row([
+                printable(&entry.cid),
+                ByteSize(entry.size).to_string(),
+                format!("{}{slash}", printable(&entry.name)),
+            ]);
         }
         terminal::print(&table.render())
     }

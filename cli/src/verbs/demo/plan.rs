@@ -177,7 +177,8 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
 pub(super) async fn see_through(cast: &Cast, order: &Order, progress: &Progress) -> anyhow::Result<Job> {
     let api = &cast.named(order.seen_by)?.api;
     let id = order.opened.id.to_string();
-    let (Followed::Ended(detail) | Followed::TimeOver(detail)) = follow(api, &id, progress, Some(PATIENCE), |_| ()).await?;
+    let (Followed::Ended(detail) | Followed::TimeOver(detail)) =
+        follow(api, &id, progress, Some(PATIENCE), |_| ()).await?;
     Ok(Job {
         client: order.client,
         what: order.what,

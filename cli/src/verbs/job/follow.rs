@@ -84,7 +84,9 @@ pub(crate) fn if_interrupted(job: &JobSummary) -> String {
     let id = job.id;
     match job.status {
         Status::None | Status::Open => {
-            format!("The job goes on; wait for it with `lota job wait {id}`, or withdraw it with `lota job cancel {id}`.")
+            format!(
+                "The job goes on; wait for it with `lota job wait {id}`, or withdraw it with `lota job cancel {id}`."
+            )
         }
         Status::Locked | Status::Submitted | Status::Disputed => format!(
             "The job goes on: a provider has it, so it cannot be withdrawn any more; wait for it with `lota job wait {id}`, then get its output with `lota job get {id}`."

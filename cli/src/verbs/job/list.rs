@@ -108,15 +108,8 @@ impl List {
 
 fn table(jobs: &[JobSummary], wide: bool, now: Timestamp) -> String {
     let mut names = vec!["JOB", "STATUS", "RESULT", "AGE", "TOOK", "PRICE", "PROVIDER"];
-    let mut columns = vec![
-        Column::Left,
-        Column::Left,
-        Column::Left,
-        Column::Right,
-        Column::Right,
-        Column::Right,
-        Column::Left,
-    ];
+    let mut columns =
+        vec![Column::Left, Column::Left, Column::Left, Column::Right, Column::Right, Column::Right, Column::Left];
     if wide {
         names.push("LABELS");
         columns.push(Column::Left);

@@ -1,5 +1,6 @@
 //! `lota job`.
 
+pub(crate) mod awaited;
 mod cancel;
 mod cat;
 pub(crate) mod decisions;

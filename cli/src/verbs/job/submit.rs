@@ -5,16 +5,23 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
+    awaited::Awaited,
     document,
     terms::{TermFlags, over, terms_of},
 };
-use crate::{arguments::Format, context::Context, terminal};
+use crate::{
+    arguments::{Format, Raw},
+    context::Context,
+    terminal::{self, Progress},
+    verbs::content::save,
+};
 
-/// Ask for a job that a JSON file describes. Prints the job's id.
+/// Ask for a job that a JSON file describes. Prints the job's id, or with --wait what the job writes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota job submit job.json --max-price '0.05 FIL'
+  lota job submit job.json --wait --output-dir results
   lota job describe 0x3f21 --spec | lota job submit -
 
 The file is a spec (docs/spec.md), or a request: { \"spec\": {...}, \"terms\": {...}, \"idempotency_key\": \"...\" }.
@@ -25,6 +32,20 @@ pub(crate) struct Submit {
     /// Any name; submitting with the same name again opens no second job, but gives the first one
     #[arg(long, value_name = "NAME")]
     idempotency_key: Option<String>,
+    /// Wait for the job as `lota wasm run` does: print its stdout and stderr, and end with its exit code
+    #[arg(long, short)]
+    wait: bool,
+    /// Print the job's id and do not wait for it; this is the default
+    #[arg(long, short, conflicts_with = "wait")]
+    detach: bool,
+    /// With --wait: save the output files in this folder, which must not exist
+    #[arg(long, short = 'o', value_name = "DIR", requires = "wait")]
+    output_dir: Option<PathBuf>,
+    /// With --wait: say nothing on stderr but what the job writes there
+    #[arg(long, short, requires = "wait")]
+    quiet: bool,
+    #[command(flatten)]
+    raw: Raw,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -32,6 +53,11 @@ pub(crate) struct Submit {
 }
 
 impl Submit {
+    /// Whether stderr is for what the job writes there.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let text = document::read(&self.file)?;
         let document = document::parse(&text).map_err(|faults| faults.into_usage(&self.file))?;
@@ -41,7 +67,23 @@ impl Submit {
         if self.idempotency_key.is_some() {
             request.key.clone_from(&self.idempotency_key);
         }
-        let job = context.api()?.open(&request).await?;
+        if let Some(folder) = &self.output_dir {
+            save::check_free(folder)?;
+        }
+        let api = context.api()?;
+        let job = api.open(&request).await?;
+        if self.wait {
+            let progress = Progress::start(self.quiet || self.format.json);
+            let shown = Awaited {
+                quiet: self.quiet,
+                format: self.format,
+                raw: self.raw,
+                output_dir: self.output_dir.as_deref(),
+            };
+            let job = shown.until_end(context, &api, &job, &progress).await?;
+            progress.finish();
+            return shown.show(&api, &job).await;
+        }
         if self.format.json {
             return terminal::print_json(&job);
         }

@@ -4,19 +4,13 @@ use std::{
     collections::BTreeMap,
     io::Read as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::Args;
-use futures::StreamExt as _;
 use lota_content::Cid;
-use lota_market::{
-    model::Status,
-    spec::{Engine, Input, JobSpec, Link},
-};
-use lota_node::api::types::{JobDetail, JobRequest};
-use serde::Serialize;
+use lota_market::spec::{Engine, Input, JobSpec, Link};
+use lota_node::api::types::JobRequest;
 
 use super::{
     limits::{LimitFlags, limits},
@@ -25,25 +19,20 @@ use super::{
     stdin,
 };
 use crate::{
-    api::{Api, Part},
+    api::Api,
     arguments::{Format, Raw},
     context::Context,
-    failure::{ExitWith, Usage},
+    failure::Usage,
     settings,
-    terminal::{self, Progress, streams},
+    terminal::{self, Progress},
     verbs::{
         content::{name::Name, save, upload},
         job::{
-            decisions::{self, all_refuse, refusals},
-            describe, ending,
-            follow::{Followed, follow, if_interrupted},
+            awaited::Awaited,
             terms::{TermFlags, terms_of},
         },
     },
 };
-
-/// The most bytes of stdout or stderr that `--json` shows.
-const MAX_JSON_TEXT: usize = 16 << 20;
 
 /// Run a module on the market, as if it were a program on this machine: waits, prints its stdout and stderr, and ends with
 /// its exit code. The price, the provider and the output's CID go to stderr.
@@ -105,20 +94,6 @@ pub(crate) struct Run {
     args: Vec<String>,
 }
 
-/// How often providers are asked whether they all refuse an open job.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// What `--json` prints: the job, and what it wrote.
-#[derive(Serialize)]
-struct Ran<'a> {
-    #[serde(flatten)]
-    job: &'a JobDetail,
-    stdout: String,
-    stderr: String,
-    /// Whether one of the two is cut off.
-    truncated: bool,
-}
-
 impl Run {
     /// Whether stderr is for what the job writes there.
     pub(crate) const fn is_quiet(&self) -> bool {
@@ -155,31 +130,15 @@ impl Run {
                 terminal::print(&format!("{}\n", job.id))
             };
         }
-        let id = job.id.to_string();
-        context.last_words.set(if_interrupted(&job));
-        if !self.quiet {
-            // At once: whoever waits must be able to look at the job from elsewhere.
-            progress.aside(|| terminal::tell(&format!("job {id}")));
-        }
-        let followed = tokio::select! {
-            followed = follow(&api, &id, &progress, None, |job| context.last_words.set(if_interrupted(&job.summary))) => followed?,
-            refused = refused_by_all(&api, &id) => {
-                let reasons = refused?;
-                progress.finish();
-                let withdrawn = match api.cancel(&id).await {
-                    Ok(_) => "it was withdrawn, and the escrow came back".to_owned(),
-                    Err(error) => format!("it could not be withdrawn ({error:#}); see `lota job describe {id}`"),
-                };
-                anyhow::bail!("every provider refuses job {id}: {reasons}; {withdrawn}");
-            }
-        };
+        let shown =
+            Awaited { quiet: self.quiet, format: self.format, raw: self.raw, output_dir: self.output_dir.as_deref() };
+        let job = shown.until_end(context, &api, &job, &progress).await?;
         // Once more: it may have come later.
         if !told {
             self.warn_of_stdin(&progress).await;
         }
         progress.finish();
-        let (Followed::Ended(job) | Followed::TimeOver(job)) = followed;
-        self.finish(&api, &job).await
+        shown.show(&api, &job).await
     }
 
     /// Warns of what is piped into this command and read by nobody; says whether it did.
@@ -250,67 +209,6 @@ impl Run {
         let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
         Ok(JobRequest { spec, terms: terms_of(job)?, key: None })
     }
-
-    /// Shows what came of the job; ends with its exit code.
-    async fn finish(&self, api: &Api, job: &JobDetail) -> anyhow::Result<()> {
-        let summary = &job.summary;
-        let id = summary.id.to_string();
-        if summary.status != Status::Settled {
-            let refusals = refusals(job).map(|refusals| format!(" ({refusals})")).unwrap_or_default();
-            anyhow::bail!(
-                "job {id} came to no result: it was {}, because {}{refusals}; `lota job describe {id}` tells more",
-                terminal::status_name(summary.status),
-                describe::reason(summary.reason)
-            );
-        }
-        if !summary.output_verified {
-            let problem = job.problem.as_deref().unwrap_or("it cannot be fetched yet");
-            anyhow::bail!("job {id} was settled, but its output is not here: {problem}; try `lota job get {id}` later");
-        }
-        let stdout = api.output(&id, &["stdout"], Part::Bytes).await?;
-        let stderr = api.output(&id, &["stderr"], Part::Bytes).await?;
-        if self.format.json {
-            let (stdout, stdout_cut) = text(api, stdout).await?;
-            let (stderr, stderr_cut) = text(api, stderr).await?;
-            terminal::print_json(&Ran { job, stdout, stderr, truncated: stdout_cut || stderr_cut })?;
-        } else {
-            streams::copy_to_stdout(api, stdout, self.raw).await?;
-            streams::copy_to_stderr(api, stderr, self.raw).await?;
-        }
-        if let Some(folder) = &self.output_dir {
-            save::output(api, &id, &["outputs"], folder).await?;
-        }
-        if !self.quiet && !self.format.json {
-            if let Some(failure) = ending::failure(job) {
-                terminal::tell(&terminal::bad(&failure));
-            }
-            terminal::tell(&outcome(job));
-        }
-        match summary.exit_code {
-            None | Some(0) => Ok(()),
-            // What does not fit into a process' exit code must at least not look like success.
-            Some(code) => Err(ExitWith(u8::try_from(code).unwrap_or(u8::MAX)).into()),
-        }
-    }
-}
-
-/// Ends when every provider that is heard of has refused the job, with their reasons; otherwise never. A person who waits
-/// for a program to run need not wait for the deadline to learn that nobody will run it.
-async fn refused_by_all(api: &Api, id: &str) -> anyhow::Result<String> {
-    let mut seen_before = false;
-    loop {
-        tokio::time::sleep(ASK_AGAIN).await;
-        let job = match api.job(id).await {
-            Ok(job) if job.summary.status == Status::Open => job,
-            // Whoever follows the job learns of everything else.
-            _ => return std::future::pending().await,
-        };
-        // Seen twice: a provider that has not answered yet gets its time.
-        if all_refuse(&job) && seen_before {
-            return Ok(refusals(&job).unwrap_or_default());
-        }
-        seen_before = all_refuse(&job);
-    }
 }
 
 /// The command line, understood.
@@ -368,36 +266,4 @@ fn check_module(path: &std::path::Path) -> anyhow::Result<()> {
         path.display()
     ))
     .into())
-}
-
-/// A line about price, provider and output.
-fn outcome(job: &JobDetail) -> String {
-    let summary = &job.summary;
-    let mut parts = Vec::new();
-    if let (Some(price), Some(provider)) = (summary.price, summary.provider) {
-        let decision = job.decisions.iter().find(|decision| decision.provider == provider);
-        let name = decision.map_or_else(|| provider.to_string(), decisions::name);
-        parts.push(format!("paid {price} to {name}"));
-    }
-    if let Some(output) = &summary.output {
-        parts.push(format!("output {}", terminal::printable(output)));
-    }
-    terminal::dim(&parts.join(", "))
-}
-
-/// A response's text, and whether it is cut off.
-async fn text(api: &Api, response: reqwest::Response) -> anyhow::Result<(String, bool)> {
-    let mut bytes = Vec::new();
-    let mut pieces = std::pin::pin!(api.pieces(response));
-    let mut cut = false;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
-        let room = MAX_JSON_TEXT - bytes.len();
-        bytes.extend_from_slice(&piece[..piece.len().min(room)]);
-        if piece.len() > room {
-            cut = true;
-            break;
-        }
-    }
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), cut))
 }

@@ -89,7 +89,7 @@ impl Command {
     }
 
     /// Whether stderr is for what the job writes there.
-    pub(crate) const fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         match self {
             Self::Wasm(verbs::wasm::Wasm::Run(verb)) => verb.is_quiet(),
             Self::Job(verbs::job::Job::Submit(verb)) => verb.is_quiet(),

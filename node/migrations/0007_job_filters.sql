@@ -2,8 +2,8 @@
 -- labels are missing; the store fills that in when it is opened.
 
 ALTER TABLE jobs ADD COLUMN failed BOOLEAN;
-CREATE INDEX failed_jobs ON jobs (opened, id) WHERE failed = TRUE;
-CREATE INDEX my_jobs_by_status ON jobs (status, opened, id) WHERE mine = TRUE;
+CREATE INDEX failed_jobs ON jobs (failed, opened, id) WHERE failed = TRUE;
+CREATE INDEX my_jobs_by_status ON jobs (mine, status, opened, id) WHERE mine = TRUE;
 CREATE INDEX jobs_to_complete ON jobs (id) WHERE failed IS NULL;
 
 -- The labels of jobs, with the place of the job in a list.

@@ -136,7 +136,6 @@ mod tests {
         for shell in Shell::value_variants() {
             let script = script(*shell);
             assert!(!script.contains(IDS), "{shell}");
-            assert!(!script.contains("job-ids ") || matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish), "{shell}");
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct Offer {
     pub max_output: u64,
     /// The longest wall time of a job, in seconds.
     pub max_wall: u64,
-    /// The highest collateral it stakes on a job.
+    /// The highest collateral it puts up for a job.
     pub max_collateral: AttoFil,
     /// The shortest windows it accepts, in seconds: the depth at which it believes the chain, and a margin.
     pub min_window: u32,
@@ -123,11 +123,11 @@ pub enum Refusal {
     #[error("the arbiter {0} is not on this provider's list")]
     Arbiter(Address),
     /// The collateral is too high.
-    #[error("the collateral of {asked} is above the {limit} that this provider stakes at most")]
+    #[error("the collateral of {asked} is above the {limit} that this provider puts up at most")]
     Collateral {
         /** What the terms say. */
         asked: AttoFil,
-        /** What it stakes at most. */
+        /** What it puts up at most. */
         limit: AttoFil,
     },
     /// A window is too short.

@@ -130,6 +130,41 @@ fn what_is_piped_and_not_read_is_said_so() {
 }
 
 #[test]
+fn a_submitted_job_can_be_waited_for_as_if_it_ran_here() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "1"]);
+    let submit = |name: &str, module: Vec<u8>, more: &[&str]| {
+        let module = home.file(&format!("{name}.wasm"), module);
+        let cid = home.stdout(&["content", "add", module.to_str().expect("UTF-8")]).trim().to_owned();
+        let spec = serde_json::json!({
+            "version": 1,
+            "engine": { "type": "wasm", "module": cid },
+            "limits": { "fuel": 10_000_000, "memory": 1_048_576, "output": 1024, "entries": 10, "wall": 10 },
+        });
+        let file = home.file(&format!("{name}.json"), spec.to_string());
+        home.lota(&[&["job", "submit", file.to_str().expect("UTF-8")][..], more].concat()).assert()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let hello = submit("hello", modules::hello(), &["--wait", "--output-dir", "results"]).code(0);
+    assert_eq!(text(&hello.get_output().stdout), "hello\n");
+    assert!(text(&hello.get_output().stderr).contains("paid "), "{}", text(&hello.get_output().stderr));
+    assert!(home.place("results").is_dir());
+    let fails = submit("fails", modules::fails(), &["-w", "-q"]).code(7);
+    assert_eq!((text(&fails.get_output().stdout), text(&fails.get_output().stderr)), (String::new(), "oh no\n".into()));
+    let json = submit("json", modules::hello(), &["--wait", "--json"]).code(0);
+    let json: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).expect("JSON");
+    assert_eq!((json["stdout"].as_str(), json["status"].as_str()), (Some("hello\n"), Some("settled")));
+    // Without --wait it is the id, as it always was.
+    for more in [&[][..], &["--detach"]] {
+        let id = text(&submit("id", modules::hello(), more).code(0).get_output().stdout);
+        assert!(id.starts_with("0x") && id.lines().count() == 1, "{id}");
+    }
+    for more in [&["--wait", "--detach"][..], &["--quiet"], &["--output-dir", "x"]] {
+        submit("refused", modules::hello(), more).code(2);
+    }
+}
+
+#[test]
 fn the_quick_starts_program_does_what_the_page_says() {
     let (_, after) = QUICKSTART.split_once("cat > hello.rs <<'END'\n").expect("the page gives the program");
     let (program, _) = after.split_once("END\n").expect("it ends");

@@ -173,11 +173,18 @@ pub(crate) fn with_tip(mut error: clap::Error, typed: impl IntoIterator<Item = S
     let Some(ContextValue::String(bad)) = error.get(context).cloned() else { return error };
     let (verb, rest) = walk(&bad, typed);
     let tip = if context == ContextKind::InvalidSubcommand { command_tip(&verb, &rest) } else { flag_tip(&verb, &bad) };
-    if let Some(tip) = tip {
-        // What looks alike is not what was meant.
-        error.remove(ContextKind::SuggestedSubcommand);
-        error.remove(ContextKind::SuggestedArg);
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    match tip {
+        Some(tip) => {
+            // What looks alike is not what was meant.
+            error.remove(ContextKind::SuggestedSubcommand);
+            error.remove(ContextKind::SuggestedArg);
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        None if context == ContextKind::InvalidArg && verb.join(" ") == WASM_RUN => {
+            let tip = format!("if {bad} is for the program, put `--` before the program's arguments");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        None => {}
     }
     error
 }

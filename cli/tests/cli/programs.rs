@@ -26,7 +26,7 @@ fn arguments_need_no_dashes_before_them() {
     }
     let refused = home.lota(&["wasm", "run", module, "--top", "10"]).assert().code(2);
     let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(text.contains("'-- --top'"), "{text}");
+    assert!(text.contains("if --top is for the program, put `--` before"), "{text}");
 }
 
 #[test]

@@ -22,7 +22,13 @@ const FINISHING: Duration = Duration::from_secs(10);
 pub(crate) fn run(command: Command, context: Context) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (stop, last_words) = (CancellationToken::new(), context.last_words.clone());
-    let sees_to_signals = command.sees_to_signals();
+    // Before the verb begins: from its first file on, no signal ends it untidily.
+    let mut signals = if command.sees_to_signals() {
+        None
+    } else {
+        let _runtime = runtime.enter();
+        Some(Signals::listen()?)
+    };
     let (done, mut ended) = oneshot::channel::<()>();
     // On a thread of its own, because a verb may block: for a password, for what is typed.
     let verb = {
@@ -39,19 +45,18 @@ pub(crate) fn run(command: Command, context: Context) -> anyhow::Result<()> {
         thread::Builder::new().name("verb".to_owned()).stack_size(STACK).spawn(run).context("cannot start a thread")?
     };
     let signal = runtime.block_on(async {
-        if sees_to_signals {
+        let Some(signals) = &mut signals else {
             let _ = (&mut ended).await;
-            return anyhow::Ok(None);
-        }
-        let mut signals = Signals::listen()?;
+            return None;
+        };
         let signal = tokio::select! {
-            _ = &mut ended => return Ok(None),
+            _ = &mut ended => return None,
             signal = signals.next() => signal,
         };
         stop.cancel();
         let _ = tokio::time::timeout(NOTICING, &mut ended).await;
-        Ok(Some(signal))
-    })?;
+        Some(signal)
+    });
     let result = match signal {
         Some(signal) if !verb.is_finished() => {
             runtime.shutdown_background();

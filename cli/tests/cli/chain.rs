@@ -96,4 +96,24 @@ fn what_is_wrong_with_a_chain_is_said_in_one_line() {
     );
     anvil.give(&address, 10 * FIL);
     assert_eq!(deploy(&home, &anvil, &[])["network"], "calibration");
+
+    // A key for play money is warned of where money has worth; and what comes next is said.
+    let made = home.lota(&["wallet", "new", "play", "--light"]).env("LOTA_PASSWORD", "long secret").assert().success();
+    anvil.give(String::from_utf8_lossy(&made.get_output().stdout).trim(), 10 * FIL);
+    let args = ["chain", "deploy", "--rpc", &anvil.url, "--key", "play"];
+    let run = home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();
+    let output = run.get_output();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(stderr.contains("Key `play` is encrypted lightly"), "{stderr}");
+    let value = |name: &str| {
+        let line = stdout.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}:\n{stdout}"));
+        line.split_whitespace().last().expect("a value").to_owned()
+    };
+    let next = format!(
+        "lota node run --key play --chain {} --contract {} --from-block {}",
+        anvil.url,
+        value("contract"),
+        value("block")
+    );
+    assert!(stderr.contains(&next), "{next} is not in\n{stderr}");
 }

@@ -270,7 +270,12 @@ fn a_key_is_made_shown_and_refused_to_a_wrong_password() {
     let file = home.file("password", "from a file\n");
     home.stdout(&["wallet", "new", "other", "--password-file", file.to_str().expect("UTF-8")]);
     home.lota(&["wallet", "new", "../x"]).env("LOTA_PASSWORD", "long secret").assert().code(2);
-    home.lota(&["wallet", "new", "x"]).env("LOTA_PASSWORD", "").assert().code(1);
+    for password in ["", "x", "1234567"] {
+        let short = home.lota(&["wallet", "new", "x"]).env("LOTA_PASSWORD", password).assert().code(1);
+        let line = String::from_utf8_lossy(&short.get_output().stderr).into_owned();
+        assert!(line.contains("at least 8 characters") && line.lines().count() == 1, "{line}");
+    }
+    assert!(!home.path().join("keystore/x.json").exists());
 }
 
 #[test]

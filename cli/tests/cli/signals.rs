@@ -223,12 +223,11 @@ fn a_question_for_a_password_is_ended_by_ctrl_c() {
         home.script(&["wallet", "new"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
     let mut shown = Vec::new();
     let mut stdout = child.stdout.take().expect("piped");
-    while !String::from_utf8_lossy(&shown).contains("New password") {
+    while !String::from_utf8_lossy(&shown).contains("8 characters or more") {
         let mut byte = [0];
         assert_eq!(stdout.read(&mut byte).expect("readable"), 1, "{}", String::from_utf8_lossy(&shown));
         shown.push(byte[0]);
     }
-    assert!(String::from_utf8_lossy(&shown).contains("(8 characters or more)") || stdout.read(&mut [0; 64]).is_ok());
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"\x03").expect("typed");
     assert_eq!(child.wait().expect("ends").code(), Some(130));

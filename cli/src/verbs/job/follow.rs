@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lota_market::model::Status;
+use lota_market::{Address, model::Status};
 use lota_node::api::types::{JobDetail, JobSummary};
 
 use super::decisions::refusals_in_short;
@@ -27,7 +27,7 @@ pub(crate) enum Followed {
 /// Waits until a job has ended, telling a person meanwhile what it is doing; `seen` is told, too.
 ///
 /// # Errors
-/// When the daemon cannot be asked. If it is gone, the error says that the job goes on.
+/// When the daemon cannot be asked. If it is gone after it answered once, the error says that the job goes on.
 pub(crate) async fn follow(
     api: &Api,
     id: &str,
@@ -35,17 +35,18 @@ pub(crate) async fn follow(
     limit: Option<Duration>,
     seen: impl FnMut(&JobDetail),
 ) -> anyhow::Result<Followed> {
-    follow_while_daemon_answers(api, id, progress, limit, seen).await.map_err(|error| lost(error, id))
+    let party = api.node().await?.party;
+    until_ended(api, id, party, progress, limit, seen).await.map_err(|error| lost(error, id))
 }
 
-async fn follow_while_daemon_answers(
+async fn until_ended(
     api: &Api,
     id: &str,
+    party: Address,
     progress: &Progress,
     limit: Option<Duration>,
     mut seen: impl FnMut(&JobDetail),
 ) -> anyhow::Result<Followed> {
-    let party = api.node().await?.party;
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut phase: Option<String> = None;
     let mut poll = POLL_OPEN;

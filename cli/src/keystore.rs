@@ -31,7 +31,7 @@ use crate::{
 /// The longest name of a key.
 const MAX_NAME: usize = 64;
 /// The shortest password that a new key may have, in characters. (Keys that have a shorter one open as before.)
-pub(crate) const MIN_PASSWORD: usize = 8;
+const MIN_PASSWORD: usize = 8;
 
 /// How much work it is to try a password: the parameters of scrypt (RFC 7914).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,8 +307,8 @@ fn encrypt(signer: &PrivateKeySigner, password: &str, strength: Strength) -> any
 
 /// A UUID of version 4 (RFC 9562) from random bytes.
 fn uuid(mut bytes: [u8; 16]) -> String {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let digits = hex::encode(bytes);
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")

@@ -28,15 +28,16 @@ impl Signals {
 
     /// The number of the next one.
     pub(crate) async fn next(&mut self) -> u8 {
+        let Self { interrupt, terminate, hangup } = self;
         let hangup = async {
-            match &mut self.hangup {
+            match hangup {
                 Some(hangup) => hangup.recv().await,
                 None => std::future::pending().await,
             }
         };
         let kind = tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
             _ = hangup => SignalKind::hangup(),
         };
         u8::try_from(kind.as_raw_value()).unwrap_or_default()

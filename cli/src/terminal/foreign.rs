@@ -87,11 +87,7 @@ impl Shown {
                     c.len_utf8()
                 }
                 _ => {
-                    if is_hostile(c) {
-                        push_escaped(&mut out, c)
-                    } else {
-                        out.push(c)
-                    }
+                    out.push_str(&printable(c.encode_utf8(&mut [0; 4])));
                     c.len_utf8()
                 }
             };

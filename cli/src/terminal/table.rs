@@ -51,8 +51,9 @@ impl Table {
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        let cells = cells.into_iter().take(self.columns.len());
-        self.rows.push(cells.map(|cell| Shown::Line.guard(&cell.into()).into_owned()).collect());
+        let guarded = |cell: String| Shown::Line.guard(&cell).into_owned();
+        let cells = cells.into_iter().map(Into::into).take(self.columns.len());
+        self.rows.push(cells.map(guarded).collect());
     }
 
     /// The table as text, one line for each row, no blanks at the ends of lines.

@@ -198,7 +198,9 @@ fn who_stops_waiting_is_told_that_the_job_goes_on() {
 #[test]
 fn a_daemon_that_ends_is_no_end_of_the_job() {
     let id = fake::job()["id"].as_str().expect("an id").to_owned();
-    for wait in [|| Answer::End, || Answer::Error(503, json!({ "code": "unavailable", "message": "ending" }))] {
+    let ends: [fn() -> Answer; 2] =
+        [|| Answer::End, || Answer::Error(503, json!({ "code": "unavailable", "message": "ending" }))];
+    for wait in ends {
         for args in [&["wasm", "run", CID][..], &["job", "wait", &id]] {
             let home = Home::new();
             busy_daemon(&home, wait);

@@ -118,7 +118,7 @@ impl Run {
         let progress = Progress::start(self.quiet || self.format.json);
         let reads_stdin = prepared.reads_stdin();
         let request = self.request(&api, prepared, &settings.job, &progress).await?;
-        let told = reads_stdin || self.quiet || self.warn_of_stdin(&progress).await;
+        let told = reads_stdin || self.quiet || self.warn_of_stdin(&progress);
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
         let job = api.open(&request).await?;
@@ -135,15 +135,15 @@ impl Run {
         let job = shown.until_end(context, &api, &job, &progress).await?;
         // Once more: it may have come later.
         if !told {
-            self.warn_of_stdin(&progress).await;
+            self.warn_of_stdin(&progress);
         }
         progress.finish();
         shown.show(&api, &job).await
     }
 
     /// Warns of what is piped into this command and read by nobody; says whether it did.
-    async fn warn_of_stdin(&self, progress: &Progress) -> bool {
-        let given = stdin::is_given().await;
+    fn warn_of_stdin(&self, progress: &Progress) -> bool {
+        let given = stdin::is_given();
         if given {
             progress.aside(|| {
                 terminal::tell(

@@ -45,7 +45,7 @@ pub(crate) struct Global {
     /// What to log to stderr, as tracing filters [default: warn]
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
     pub(crate) log: Option<String>,
-    /// URL of the daemon, the node that verbs talk to, if not this home's (with LOTA_API_TOKEN)
+    /// URL of a daemon (a running node) other than this home's, with LOTA_API_TOKEN
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) api: Option<String>,
 }

@@ -183,7 +183,7 @@ fn a_job_that_nobody_takes_says_why_and_can_be_cancelled() {
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 
     let missing = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
-    let (_, line) = home.failed_job(&["wasm", "run", path(&hello), "-i", missing]);
+    let (_, line) = home.failure(&["wasm", "run", path(&hello), "-i", missing]);
     assert!(line.contains("input 1") && line.contains(missing), "{line}");
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 

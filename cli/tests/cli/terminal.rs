@@ -41,7 +41,7 @@ fn poison(value: &mut Value) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 // The reason that a job ended for is one of a few words.
-                let fixed = name == "reason" && field == "accepted";
+                let fixed = name == "reason" && (field == "accepted" || field == "none");
                 match field {
                     Value::String(text) if FREE.contains(&name.as_str()) && !fixed => *text = HOSTILE.to_owned(),
                     field => poison(field),

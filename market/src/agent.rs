@@ -13,6 +13,7 @@ mod offer;
 mod provider;
 mod step;
 mod view;
+mod wakes;
 mod ward;
 
 pub use brain::{Agent, Change, Commitments, Input, MAX_CONSIDERED, Request};

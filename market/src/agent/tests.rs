@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod faults;
+mod price;
 mod wards;
 
 const CLIENT: Address = Address::repeat_byte(0xC1);

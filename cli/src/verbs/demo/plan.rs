@@ -12,6 +12,7 @@ use lota_node::api::types::{JobDetail, JobRequest, JobSummary, TermsRequest};
 
 use super::{
     cast::{CLIENTS, Cast, LARGE_MEMORY},
+    files,
     material::{self, DECLARATION, TEXTS},
 };
 use crate::{
@@ -135,7 +136,7 @@ fn wishes() -> [Wish; 3] {
 /// Sends the material to the clients' nodes and asks for the jobs.
 pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> anyhow::Result<Vec<Order>> {
     let folder = scratch.join("material");
-    material::write(&folder)?;
+    files::write(&folder)?;
     let mut orders = Vec::new();
     for wish in wishes() {
         let api = &cast.named(wish.client)?.api;

@@ -3,7 +3,9 @@
 mod content;
 mod describe;
 mod error;
+mod hearing;
 mod jobs;
+mod price;
 mod query;
 mod request;
 pub mod types;

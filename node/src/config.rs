@@ -91,19 +91,21 @@ impl Default for NodeConfig {
 }
 
 /// What a request's terms are when neither it nor the node's settings say.
-pub(crate) mod defaults {
+pub mod defaults {
     use super::AttoFil;
 
-    /// Highest price: 0.1 FIL.
-    pub(crate) const MAX_PRICE: AttoFil = AttoFil(100_000_000_000_000_000);
-    /// How long the price rises, in seconds: slowly, since whoever asks for less than a second's rise gets that rise on top.
-    pub(crate) const RAMP_PERIOD: u64 = 60;
+    /// The most to be paid: 0.1 FIL.
+    pub const MAX_PRICE: AttoFil = AttoFil(100_000_000_000_000_000);
     /// How long the job may be locked, in seconds.
-    pub(crate) const LOCK_FOR: u64 = 120;
+    pub const LOCK_FOR: u64 = 120;
+    /// The same in multiples of the market's shortest window, which is longer where blocks are.
+    pub const LOCK_WINDOWS: u64 = 10;
     /// Time to run beyond the job's own wall limit, in seconds: fetching, publication, the chain.
-    pub(crate) const RUN_MARGIN: u64 = 60;
+    pub const RUN_MARGIN: u64 = 60;
     /// Review window, in seconds.
-    pub(crate) const REVIEW_FOR: u32 = 60;
+    pub const REVIEW_FOR: u32 = 60;
     /// Collateral: 0.05 FIL.
-    pub(crate) const COLLATERAL: AttoFil = AttoFil(50_000_000_000_000_000);
+    pub const COLLATERAL: AttoFil = AttoFil(50_000_000_000_000_000);
+    /// How long a provider may say nothing about a job, in seconds, before it no longer counts when all others refuse.
+    pub const SILENCE: u64 = 10;
 }

@@ -10,6 +10,7 @@ pub mod executor;
 mod fetch;
 mod node;
 mod observe;
+mod offers;
 mod perform;
 mod public;
 pub mod publisher;

@@ -34,6 +34,7 @@ use crate::{
         wasm::{DiskCache, WasmExecutor, WasmSettings},
     },
     observe,
+    offers::Offers,
     perform::Performer,
     public,
     publisher::LocalPublisher,
@@ -129,6 +130,8 @@ pub(crate) struct Shared {
     pub(crate) fetches: Semaphore,
     /// One request at a time takes a salt.
     pub(crate) salts: Mutex<()>,
+    /// What providers offer.
+    pub(crate) offers: Offers,
 }
 
 impl Node {
@@ -185,6 +188,7 @@ impl Node {
             stop: stop.clone(),
             fetches: Semaphore::new(FETCHES),
             salts: Mutex::new(()),
+            offers: Offers::default(),
             config,
         });
 

@@ -1,4 +1,4 @@
-//! What a node serves to everybody: its blocks, and what it decided about jobs.
+//! What a node serves to everybody: its blocks, what it offers, and what it decided about jobs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ use lota_market::{Address, B256, model::JobId};
 use crate::{
     api::{decision, types::Decision},
     node::Shared,
+    offers,
 };
 
 /// The largest answer about a decision that is read, in bytes.
@@ -23,7 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let blocks = gateway::router(shared.content.clone(), GatewayOptions::default());
-    Router::new().route("/lota/v1/jobs/{id}/decision", get(show_decision)).with_state(shared).merge(blocks)
+    Router::new()
+        .route("/lota/v1/jobs/{id}/decision", get(show_decision))
+        .route("/lota/v1/offer", get(offers::show))
+        .with_state(shared)
+        .merge(blocks)
 }
 
 async fn show_decision(State(shared): State<Arc<Shared>>, Path(id): Path<B256>) -> Result<Json<Decision>, StatusCode> {

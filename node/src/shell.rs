@@ -11,7 +11,7 @@ use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
     agent::{Agent, Effect, Failure, Input, Job, Outcome, Request, Step, Wards},
-    model::{Event, JobId},
+    model::{Event, JobId, Reason, Status},
 };
 use tokio::{
     sync::{
@@ -424,7 +424,11 @@ impl Shell {
         let mut changed = Vec::new();
         for change in self.agent.take_changes() {
             batch.save(&change, change.job.view.terms.client == party, self.now).await?;
-            changed.push(change.job.id());
+            let view = &change.job.view;
+            if (view.status, view.reason) == (Status::Cancelled, Reason::NotLocked) {
+                self.shared.offers.nobody_took(view.id);
+            }
+            changed.push(view.id);
         }
         batch.commit().await?;
         for job in changed {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use lota_bridge::{
     MarketRef, PrivateKeySigner, Transport,
-    memory::{Chain, FileLedger, Genesis, Ledger, MemoryLedger, Options, SyncPolicy},
+    memory::{Chain, FileLedger, Genesis, Ledger, ManualClock, MemoryLedger, Options, SyncPolicy},
 };
 use lota_content::{Cid, ImportOptions, Store, StoreOptions};
 use lota_market::{
@@ -23,6 +23,9 @@ use tempfile::TempDir;
 /// What everybody has outside the market at first.
 pub const FUNDS: AttoFil = AttoFil(100 * FIL);
 
+/// When the market begins.
+pub const BEGINNING: Time = Time(1_700_000_000);
+
 /// The key of a party, always the same for the same number.
 #[must_use]
 pub fn key(number: u8) -> PrivateKeySigner {
@@ -36,26 +39,34 @@ pub fn chain(ledger: Option<&Path>) -> Chain {
     match ledger {
         Some(path) => {
             let ledger = FileLedger::open(path, SyncPolicy::default()).expect("the log opens");
-            open(genesis, ledger)
+            open(genesis, ledger, Options::default())
         }
-        None => open(genesis, MemoryLedger::default()),
+        None => open(genesis, MemoryLedger::default(), Options::default()),
     }
 }
 
 /// The same in memory, of a market with settings of the test's own.
 #[must_use]
 pub fn chain_with(settings: Settings) -> Chain {
-    open(genesis(settings), MemoryLedger::default())
+    open(genesis(settings), MemoryLedger::default(), Options::default())
+}
+
+/// The same in memory, where time passes when the test says so.
+#[must_use]
+pub fn chain_at(clock: &ManualClock) -> Chain {
+    let settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
+    open(genesis(settings), MemoryLedger::default(), options)
 }
 
 fn genesis(settings: Settings) -> Genesis {
     let market = MarketRef { chain_id: 31_337, contract: Address::repeat_byte(0x10), settings };
     let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
-    Genesis { market, time: Time(1_700_000_000), funds }
+    Genesis { market, time: BEGINNING, funds }
 }
 
-fn open(genesis: Genesis, ledger: impl Ledger) -> Chain {
-    Chain::open(genesis, ledger, Options::default()).expect("the chain opens")
+fn open(genesis: Genesis, ledger: impl Ledger, options: Options) -> Chain {
+    Chain::open(genesis, ledger, options).expect("the chain opens")
 }
 
 /// An offer that asks this much for every job.
@@ -165,6 +176,19 @@ impl Party {
     /// The status and the body of an answer that is not a success.
     pub async fn request(&self, spec: Value, terms: Value) -> Result<JobSummary, (u16, Value)> {
         self.post("/v1/jobs", &json!({ "spec": spec, "terms": terms })).await
+    }
+
+    /// Waits until it has read so many announcements of gateways.
+    pub async fn knows(&self, parties: usize) {
+        let patience = tokio::time::Instant::now() + Duration::from_secs(300);
+        loop {
+            let known: Vec<Value> = self.get("/v1/parties").await.expect("the parties");
+            if known.len() >= parties {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < patience, "{} of {parties} parties are known", known.len());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until the job is over.

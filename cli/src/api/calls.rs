@@ -5,7 +5,8 @@ use std::{io, time::Duration};
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lota_node::api::types::{
-    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, Party, Stored, WalletInfo,
+    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, OpenedJob, Party, Stored,
+    WalletInfo,
 };
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -59,7 +60,7 @@ impl Api {
     }
 
     /// Opens a job.
-    pub(crate) async fn open(&self, job: &JobRequest) -> anyhow::Result<JobSummary> {
+    pub(crate) async fn open(&self, job: &JobRequest) -> anyhow::Result<OpenedJob> {
         self.json(self.request(Method::POST, &["jobs"])?.json(job), Duration::ZERO).await
     }
 
@@ -82,6 +83,19 @@ impl Api {
     pub(crate) async fn wait(&self, id: &str, phase: &str, patience: Duration) -> anyhow::Result<JobDetail> {
         let seconds = patience.as_secs().to_string();
         let query = [("timeout", seconds.as_str()), ("changes", "true"), ("phase", phase)];
+        self.json(self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&query), patience).await
+    }
+
+    /// Answers when the job has ended, `patience` is over, or nobody is left who may take the open job: all who answer have
+    /// refused, and the others have said nothing for as long as `silence`.
+    pub(crate) async fn wait_for_refusals(
+        &self,
+        id: &str,
+        silence: Duration,
+        patience: Duration,
+    ) -> anyhow::Result<JobDetail> {
+        let (timeout, silence) = (patience.as_secs().to_string(), silence.as_secs().to_string());
+        let query = [("timeout", timeout.as_str()), ("refusals", "true"), ("silence", silence.as_str())];
         self.json(self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&query), patience).await
     }
 

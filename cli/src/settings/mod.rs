@@ -5,7 +5,7 @@ mod layers;
 pub(crate) mod variables;
 
 use lota_market::AttoFil;
-use lota_node::api::types::TermsRequest;
+use lota_node::{api::types::TermsRequest, config::defaults};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::Clients;
@@ -57,6 +57,8 @@ pub(crate) struct Job {
     pub(crate) review_for: Option<Seconds>,
     /// The collateral that the provider puts up.
     pub(crate) collateral: Option<Amount>,
+    /// How long a provider may say nothing about a job before the refusals of all others count.
+    pub(crate) silence: Seconds,
     /// Fuel of `lota wasm run`.
     pub(crate) fuel: Count,
     /// Memory of `lota wasm run`.
@@ -79,6 +81,7 @@ impl Default for Job {
             run_for: None,
             review_for: None,
             collateral: None,
+            silence: Seconds(defaults::SILENCE),
             fuel: Count(50_000_000_000),
             memory: ByteSize(256 << 20),
             output_size: ByteSize(64 << 20),
@@ -206,18 +209,33 @@ impl Key {
     }
 }
 
+/// What the daemon does about a key that is left to it, unless its own settings say otherwise.
+pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
+    Some(match key {
+        "job.min_price" => "the lowest ask".to_owned(),
+        "job.max_price" => defaults::MAX_PRICE.to_string(),
+        "job.ramp_period" => "3/4 of job.lock_for".to_owned(),
+        "job.lock_for" => Seconds(defaults::LOCK_FOR).to_string(),
+        "job.run_for" => format!("job.wall_time + {}", Seconds(defaults::RUN_MARGIN)),
+        "job.review_for" => Seconds(defaults::REVIEW_FOR.into()).to_string(),
+        "job.collateral" => defaults::COLLATERAL.to_string(),
+        _ => return None,
+    })
+}
+
 /// All that can be set.
 pub(crate) const KEYS: &[Key] = &[
     Key { name: "log", about: "what is logged on stderr (tracing filters, e.g. lota_node=debug)" },
     Key { name: "api.url", about: "the daemon's URL, if not the one in api.json" },
     Key { name: "api.token", about: "the daemon's token, with api.url" },
-    Key { name: "job.min_price", about: "price at the start of the ramp" },
-    Key { name: "job.max_price", about: "price at its end; held in escrow" },
-    Key { name: "job.ramp_period", about: "how long the price rises" },
+    Key { name: "job.min_price", about: "price at first" },
+    Key { name: "job.max_price", about: "the most to be paid; a limit, no bid" },
+    Key { name: "job.ramp_period", about: "how long the price rises; if it is set, up to job.max_price" },
     Key { name: "job.lock_for", about: "how long providers may lock a job" },
     Key { name: "job.run_for", about: "how long a provider may take" },
     Key { name: "job.review_for", about: "how long a result may be reviewed" },
     Key { name: "job.collateral", about: "the collateral that a provider puts up" },
+    Key { name: "job.silence", about: "how long a provider may be silent before the refusals of all others count" },
     Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
     Key { name: "job.memory", about: "memory of `lota wasm run`" },
     Key { name: "job.output_size", about: "bytes of files that `lota wasm run` may write" },

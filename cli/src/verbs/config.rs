@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     arguments::Format,
     context::Context,
-    settings::{KEYS, Origin},
+    settings::{KEYS, Origin, left_to_daemon},
     terminal::{self, Column, Table},
 };
 
@@ -34,6 +34,9 @@ pub(crate) struct Show {
 #[derive(Serialize)]
 struct Setting {
     value: Option<String>,
+    /// What the daemon does if nothing is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon: Option<String>,
     origin: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<String>,
@@ -62,7 +65,9 @@ impl Show {
                         Origin::Variable(name) => ("variable", Some(name)),
                         Origin::Flag(name) => ("flag", Some(name)),
                     };
-                    (key.name, Setting { value: shown(context, key.name), origin, place, variable: key.variable() })
+                    let (value, variable) = (shown(context, key.name), key.variable());
+                    let daemon = if value.is_none() { left_to_daemon(key.name) } else { None };
+                    (key.name, Setting { value, daemon, origin, place, variable })
                 })
                 .collect();
             return terminal::print_json(&settings);
@@ -74,12 +79,12 @@ impl Show {
             "WHAT IT IS",
         ]);
         for key in KEYS {
-            table.row([
-                key.name.to_owned(),
-                shown(context, key.name).unwrap_or_else(|| "-".to_owned()),
-                context.layers.origin(key.name).to_string(),
-                terminal::dim(key.about),
-            ]);
+            let (value, origin) = match (shown(context, key.name), left_to_daemon(key.name)) {
+                (Some(value), _) => (value, context.layers.origin(key.name).to_string()),
+                (None, Some(value)) => (value, "daemon".to_owned()),
+                (None, None) => ("-".to_owned(), context.layers.origin(key.name).to_string()),
+            };
+            table.row([key.name.to_owned(), value, origin, terminal::dim(key.about)]);
         }
         terminal::print(&table.render())
     }

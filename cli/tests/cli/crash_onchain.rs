@@ -53,7 +53,9 @@ fn amount(value: &Value) -> u128 {
 }
 
 fn ask(home: &Home, hello: &str) -> String {
-    home.stdout(&["wasm", "run", hello, "--detach", "--min-price", "0.01 FIL"]).trim().to_owned()
+    // Taken at once, and with time for however slow a machine.
+    let terms = ["--min-price", "0.01 FIL", "--lock-for", "10h", "--run-for", "10h"];
+    home.stdout(&[&["wasm", "run", hello, "--detach"], &terms[..]].concat()).trim().to_owned()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -187,10 +187,42 @@ fn a_job_that_nobody_takes_says_why_and_can_be_cancelled() {
     assert!(line.contains("input 1") && line.contains(missing), "{line}");
     assert_eq!(home.json(&["wallet", "show", "--json"]), before);
 
-    let (_, line) = home.failure(&["wasm", "run", path(&hello), "--max-price", "100000 FIL"]);
+    let rich = ["wasm", "run", path(&hello), "--max-price", "100000 FIL"];
+    let (_, line) = home.failure(&[&rich[..], &["--ramp-period", "1m"]].concat());
     assert!(line.contains("900 FIL") && line.contains("99900 FIL"), "{line}");
     let (_, line) = home.failure(&["wasm", "run", path(&hello), "--min-price", "2 FIL", "--max-price", "1 FIL"]);
     assert!(line.contains("2 FIL") && line.contains("1 FIL"), "{line}");
+}
+
+#[test]
+fn the_most_that_one_pays_is_a_limit_and_no_bid() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "2"]);
+    let hello = home.file("hello.wasm", modules::hello());
+    let atto = |value: &serde_json::Value| value.as_str().expect("an amount").parse::<u128>().expect("a number");
+    let run = |more: &[&str]| {
+        let args = [&["wasm", "run", path(&hello), "--detach", "--json"][..], more].concat();
+        let run = home.lota(&args).assert().success();
+        let opened: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).expect("one JSON document");
+        let stderr = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        let id = opened["id"].as_str().expect("an id").to_owned();
+        home.lota(&["job", "wait", &id, "--timeout", "5m"]).assert().success();
+        let price = atto(&home.json(&["job", "describe", &id, "--json"])["price"]);
+        (opened, price, stderr)
+    };
+    // More than there is.
+    let (opened, price, stderr) = run(&["--max-price", "100000 FIL"]);
+    let (ask, end) = (atto(&opened["offer"]["lowest_ask"]), atto(&opened["offer"]["max_price"]));
+    assert_eq!(opened["offer"]["providers"], 2);
+    assert!(ask <= price && price <= end && end == 8 * ask, "{price} of {end}");
+    assert!(stderr.contains("warning: the highest price, 100000 FIL, is far above"), "{stderr}");
+    assert!(!stderr.contains("moved from the account"), "{stderr}");
+    // What the free balance does not cover comes from outside, and that is said.
+    home.stdout(&["wallet", "withdraw", "99.98 FIL"]);
+    let (opened, _, stderr) = run(&["--min-price", "0.02 FIL", "--max-price", "0.02 FIL"]);
+    let moved = atto(&opened["offer"]["from_wallet"]);
+    assert!(moved > 0 && moved < 20_000_000_000_000_000, "{opened:#}");
+    assert!(stderr.contains("moved from the account into the market, which holds 0.02 FIL for the job"), "{stderr}");
 }
 
 #[test]

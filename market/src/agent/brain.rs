@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, Bytes};
 
-use super::{Effect, EffectKey, Failure, Job, JobView, Offer, Order, Outcome, Refusal, Step, StepState, Wards, Work};
+use super::{
+    Effect, EffectKey, Failure, Job, JobView, Offer, Order, Outcome, Refusal, Step, StepState, Wards, Work,
+    wakes::Wakes,
+};
 use crate::{
     AttoFil, Time,
     model::{Command, Event, JobId, MAX_SPEC, Settings, Status, Terms},
@@ -99,7 +102,7 @@ pub struct Agent {
     pub(super) free: AttoFil,
     jobs: BTreeMap<JobId, Job>,
     /// When to look at which job again.
-    wakes: BTreeSet<(Time, JobId)>,
+    pub(super) wakes: Wakes,
     /// Jobs that hold one of this provider's slots.
     pub(super) running: BTreeSet<JobId>,
     /// Jobs that wait for a slot, oldest first.
@@ -119,7 +122,7 @@ impl Agent {
             now: Time::default(),
             free: AttoFil::ZERO,
             jobs: BTreeMap::new(),
-            wakes: BTreeSet::new(),
+            wakes: Wakes::default(),
             running: BTreeSet::new(),
             queue: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -188,10 +191,7 @@ impl Agent {
             Input::Balance(free) => self.free = free,
             Input::Tick => {}
         }
-        while let Some(&(time, job)) = self.wakes.first()
-            && time <= self.now
-        {
-            self.wakes.pop_first();
+        while let Some(job) = self.wakes.due(self.now) {
             self.advance(job, &mut effects);
         }
         self.fill_slots(&mut effects);
@@ -205,11 +205,14 @@ impl Agent {
             .into_iter()
             .filter_map(|id| {
                 let job = self.jobs.get(&id)?;
-                if is_quiet(job, self.looks_after(job)) {
-                    self.jobs.remove(&id).map(|job| Change { job, live: false })
-                } else {
-                    Some(Change { job: job.clone(), live: true })
+                if !is_quiet(job, self.looks_after(job)) {
+                    return Some(Change { job: job.clone(), live: true });
                 }
+                let job = self.jobs.remove(&id)?;
+                self.wakes.remove(id);
+                self.running.remove(&id);
+                self.queue.remove(&(job.view.opened, id));
+                Some(Change { job, live: false })
             })
             .collect()
     }
@@ -274,6 +277,8 @@ impl Agent {
 
     fn on_refold(&mut self, id: JobId, view: Option<JobView>, effects: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        // Its place in the queue goes by the time of its opening, which may be another now.
+        self.queue.remove(&(job.view.opened, id));
         match view {
             Some(view) => job.view = view,
             None => {
@@ -357,6 +362,8 @@ impl Agent {
     /// Looks at one job and begins whatever its state calls for.
     pub(super) fn advance(&mut self, id: JobId, effects: &mut Vec<Effect>) {
         let Some(mut job) = self.jobs.remove(&id) else { return };
+        // Whatever the job still waits for says so again below.
+        self.wakes.remove(id);
         self.advance_work(&mut job, effects);
         self.advance_order(&mut job, effects);
         self.advance_ward(&mut job, effects);
@@ -380,7 +387,7 @@ impl Agent {
                 attempts.saturating_add(1)
             }
             Some(StepState::Waiting { until, .. } | StepState::Landed { until, .. }) => {
-                self.wakes.insert((*until, job.id()));
+                self.wakes.add(job.id(), *until);
                 return;
             }
             Some(_) => return,
@@ -392,7 +399,7 @@ impl Agent {
     /// Looks at the job again at `time`; says whether that time has come.
     pub(super) fn reached(&mut self, job: &Job, time: Time) -> bool {
         if time > self.now {
-            self.wakes.insert((time, job.id()));
+            self.wakes.add(job.id(), time);
         }
         time <= self.now
     }

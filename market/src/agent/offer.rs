@@ -196,6 +196,21 @@ pub enum Refusal {
 }
 
 impl Offer {
+    /// What the provider `me` asks for a job of these terms and this spec: for a client that wants to know before it opens one.
+    ///
+    /// # Errors
+    /// Why the provider would not want the job; [`Refusal::Price`] if it asks more than the terms offer.
+    pub fn quote(
+        &self,
+        me: Address,
+        settings: Settings,
+        terms: &Terms,
+        spec: &ValidatedSpec,
+    ) -> Result<AttoFil, Refusal> {
+        self.match_terms(me, settings, terms)?;
+        self.match_spec(terms, spec)
+    }
+
     /// Checks what the terms alone say.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     node::Shared,
+    offers::MOST_ASKED,
     perform::output_cid,
     public,
     shell::MAX_PARTIES,
@@ -132,12 +133,22 @@ fn event_text(event: &Event) -> String {
 
 /// All there is to say about a job.
 pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDetail, Failed> {
+    let parties = shared.store.announcements(MAX_PARTIES).await?;
+    let decisions = decisions(shared, &listed.job, &parties).await;
+    detail_with(shared, listed, decisions).await
+}
+
+/// The same, with what providers are known to have decided.
+pub(super) async fn detail_with(
+    shared: &Shared,
+    listed: &ListedJob,
+    decisions: Vec<Decision>,
+) -> Result<JobDetail, Failed> {
     let job = &listed.job;
     let view = &job.view;
     let terms = &view.terms;
     let events = shared.store.events_of(job.id()).await?;
     let parties = shared.store.announcements(MAX_PARTIES).await?;
-    let decisions = decisions(shared, job, &parties).await;
     let some = |address: Address| (address != Address::ZERO).then_some(address);
     Ok(JobDetail {
         summary: summary(listed),
@@ -160,6 +171,7 @@ pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDet
         spec: parsed_spec(job).and_then(|spec| serde_json::to_value(spec).ok()),
         money: money(job),
         decisions,
+        refused_by_all: false,
         result: view.result.as_ref().map(|result| ResultInfo {
             output: output_cid(result).to_string(),
             exit_code: result.exit_code,
@@ -270,12 +282,13 @@ pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
     })
 }
 
-/// Asks everybody who announced a gateway what they decided; those who are no providers say so by silence.
-async fn decisions(shared: &Shared, job: &Job, parties: &[(Address, String)]) -> Vec<Decision> {
-    const MOST: usize = 32;
+/// Asks those who announced a gateway what they decided, known providers first; those who are no providers say that they know
+/// of nothing.
+pub(super) async fn decisions(shared: &Shared, job: &Job, parties: &[(Address, String)]) -> Vec<Decision> {
     let me = shared.transport.party();
-    let others = parties.iter().filter(|(who, _)| *who != me && *who != job.view.terms.client).take(MOST);
-    let asked = others.map(|(who, url)| public::ask_decision(shared, *who, url, job.id()));
+    let mut others: Vec<_> = parties.iter().filter(|(who, _)| *who != me && *who != job.view.terms.client).collect();
+    others.sort_by_key(|(who, _)| !shared.offers.is_provider(who));
+    let asked = others.into_iter().take(MOST_ASKED).map(|(who, url)| public::ask_decision(shared, *who, url, job.id()));
     let mut decisions: Vec<Decision> =
         decision(shared, job).into_iter().filter(|_| job.view.terms.client != me).collect();
     decisions.extend(futures::future::join_all(asked).await.into_iter().flatten());

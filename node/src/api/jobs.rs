@@ -17,11 +17,13 @@ use tokio::sync::{broadcast::error::RecvError, oneshot};
 
 use super::{
     Api,
-    describe::{detail, phase, summary},
+    describe::{detail, detail_with, phase, summary},
     error::Failed,
+    hearing::refused_by_all,
     types::{JobDetail, JobPage, JobQuery, JobSummary, StateFilter},
 };
 use crate::{
+    config::defaults,
     shell::Message,
     store::{ListFilter, ListedJob},
 };
@@ -99,6 +101,10 @@ pub(super) struct WaitQuery {
     changes: bool,
     /// Answer with the summary alone: nobody is asked what they decided.
     brief: bool,
+    /// Answer also when nobody is left who may take the open job.
+    refusals: bool,
+    /// How long a provider may then say nothing, in seconds.
+    silence: Option<u64>,
 }
 
 pub(super) async fn wait(
@@ -113,8 +119,24 @@ pub(super) async fn wait(
     let id = job.job.id();
     let answers =
         |job: &ListedJob| is_over(job) || (query.changes && query.phase.as_deref() != Some(phase(&job.job).as_str()));
+    let silence = Duration::from_secs(query.silence.unwrap_or(defaults::SILENCE).min(MAX_WAIT));
+    let refused = async {
+        if query.refusals && !query.brief {
+            refused_by_all(&api.shared, id, silence).await
+        } else {
+            std::future::pending().await
+        }
+    };
+    let mut refused = std::pin::pin!(refused);
     while !answers(&job) {
-        match tokio::time::timeout_at(deadline, changes.recv()).await {
+        let changed = tokio::select! {
+            changed = tokio::time::timeout_at(deadline, changes.recv()) => changed,
+            decisions = &mut refused => {
+                let detail = detail_with(&api.shared, &job, decisions?).await?;
+                return Ok(Json(JobDetail { refused_by_all: true, ..detail }).into_response());
+            }
+        };
+        match changed {
             Ok(Ok(changed)) if changed != id => continue,
             Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
             Ok(Err(RecvError::Closed)) => return Err(Failed::unavailable("the daemon is ending")),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::{Json, extract::State, http::StatusCode};
 use lota_content::{codec, sha2_256};
 use lota_market::{
-    Address, AttoFil, B256, Bytes, U256,
-    agent::Request,
+    Address, B256, Bytes, Time, U256,
+    agent::{Pricing, Ramp, Request, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::{self, ValidatedSpec},
 };
@@ -16,7 +16,8 @@ use super::{
     Api,
     describe::summary,
     error::Failed,
-    types::{JobRequest, JobSummary, TermsRequest},
+    price,
+    types::{JobOffer, JobRequest, JobSummary, OpenedJob, TermsRequest},
 };
 use crate::{
     config::defaults,
@@ -33,7 +34,7 @@ const MAX_KEY: usize = 100;
 pub(super) async fn create(
     State(api): State<Api>,
     Json(body): Json<JobRequest>,
-) -> Result<(StatusCode, Json<JobSummary>), Failed> {
+) -> Result<(StatusCode, Json<OpenedJob>), Failed> {
     let json = serde_json::to_vec(&body.spec).map_err(|error| Failed::internal(&error))?;
     let spec = spec::parse_json(&json).map_err(|problems| {
         Failed::invalid_all("the job's spec is not valid", problems.iter().map(ToString::to_string).collect())
@@ -45,10 +46,10 @@ pub(super) async fn create(
             )));
         }
         if let Some(job) = api.shared.store.requested(key).await? {
-            return opened(&api, job).await;
+            return opened(&api, job).await.map(|job| created(job, None));
         }
     }
-    let request = make(&api, &spec, &body.terms).await?;
+    let (request, offer) = make(&api, &spec, &body.terms).await?;
     let id = request.id;
     hold(&api, &request, &spec).await?;
     let (reply, answer) = oneshot::channel();
@@ -57,7 +58,7 @@ pub(super) async fn create(
         return Err(Failed::unavailable("the daemon is ending"));
     }
     match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(Ok(()))) => opened(&api, id).await,
+        Ok(Ok(Ok(()))) => opened(&api, id).await.map(|job| created(job, Some(offer))),
         Ok(Ok(Err(problem))) => {
             release(&api.shared, id);
             Err(Failed::refused(format!("the job was not opened: {problem}")))
@@ -92,15 +93,19 @@ async fn hold(api: &Api, request: &Request, spec: &ValidatedSpec) -> Result<(), 
     Ok(())
 }
 
+fn created(job: JobSummary, offer: Option<JobOffer>) -> (StatusCode, Json<OpenedJob>) {
+    (StatusCode::CREATED, Json(OpenedJob { job, offer }))
+}
+
 /// The opened job, as soon as its event was taken in.
-async fn opened(api: &Api, id: JobId) -> Result<(StatusCode, Json<JobSummary>), Failed> {
+async fn opened(api: &Api, id: JobId) -> Result<JobSummary, Failed> {
     let mut changes = api.inbox.watch();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         if let Some(job) = api.shared.store.listed(id).await?
             && job.job.view.status != Status::None
         {
-            return Ok((StatusCode::CREATED, Json(summary(&job))));
+            return Ok(summary(&job));
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
             return Err(Failed::unavailable(format!("job {id} is opened, but its event has not been seen yet")));
@@ -108,18 +113,23 @@ async fn opened(api: &Api, id: JobId) -> Result<(StatusCode, Json<JobSummary>), 
     }
 }
 
-/// Terms and id of a new job.
-async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<Request, Failed> {
+/// Terms and id of a new job, and how its price was chosen.
+async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<(Request, JobOffer), Failed> {
     let transport = &api.shared.transport;
     let set = &api.shared.config.terms;
     let settings = transport.market().settings;
-    let head = transport.head().await.map_err(Failed::market)?;
     let party = transport.party();
     let bytes = Bytes::from(spec.to_dag_cbor());
-    let max_price = wanted.max_price.or(set.max_price).unwrap_or(defaults::MAX_PRICE);
-    let min_price = wanted.min_price.or(set.min_price).unwrap_or(AttoFil::ZERO);
-    if min_price > max_price {
-        return Err(Failed::invalid(format!("the lowest price, {min_price}, is above the highest, {max_price}")));
+    let named = wanted.max_price.or(set.max_price);
+    let lock_windows = u64::from(settings.min_window).saturating_mul(defaults::LOCK_WINDOWS);
+    let wish = Wish {
+        limit: named.unwrap_or(defaults::MAX_PRICE),
+        min_price: wanted.min_price.or(set.min_price),
+        ramp_period: wanted.ramp_period.or(set.ramp_period),
+        lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| defaults::LOCK_FOR.max(lock_windows)),
+    };
+    if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
+        return Err(Failed::invalid(format!("the lowest price, {lowest}, is above the highest, {}", wish.limit)));
     }
     let run_for = match wanted.run_for.or(set.run_for) {
         Some(run_for) => run_for,
@@ -127,17 +137,17 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
             .map_err(|_| Failed::invalid("the job's wall limit is longer than any run window"))?
             .max(settings.min_window),
     };
-    let salt = next_salt(api, party).await?;
-    let terms = Terms {
+    // The terms as far as they are known before the price is.
+    let draft = Terms {
         client: party,
-        salt,
+        salt: U256::ZERO,
         spec: B256::from(sha2_256(&bytes)),
         spec_codec: SpecCodec::DagCbor.code(),
-        min_price,
-        max_price,
-        ramp_start: head.time,
-        ramp_period: wanted.ramp_period.or(set.ramp_period).unwrap_or(defaults::RAMP_PERIOD),
-        lock_by: head.time.after(wanted.lock_for.or(set.lock_for).unwrap_or(defaults::LOCK_FOR)),
+        min_price: wish.limit,
+        max_price: wish.limit,
+        ramp_start: Time(0),
+        ramp_period: 1,
+        lock_by: Time(wish.lock_for),
         run_for,
         review_for: wanted
             .review_for
@@ -149,9 +159,24 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
         arbiter: Address::ZERO,
         callback_gas: 0,
     };
+    let quotes = api.shared.quotes(&draft, spec).await?;
+    let ramp = Ramp::choose(&wish, quotes.lowest(), Pricing::default().asking(spec));
+    let head = transport.head().await.map_err(Failed::market)?;
+    let terms = Terms {
+        salt: next_salt(api, party).await?,
+        min_price: ramp.min_price,
+        max_price: ramp.max_price,
+        ramp_start: head.time,
+        ramp_period: ramp.period,
+        lock_by: head.time.after(wish.lock_for),
+        ..draft
+    };
     let free = transport.balance(party).await.map_err(Failed::market)?;
     let id = transport.job_id(&terms);
-    Ok(Request { id, terms, spec: bytes, value: max_price.saturating_sub(free) })
+    api.shared.offers.expect(id, &quotes, ramp.max_price);
+    let value = ramp.max_price.saturating_sub(free);
+    let offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
+    Ok((Request { id, terms, spec: bytes, value }, offer))
 }
 
 /// Counts up, so that salts share storage words; one that another process spent is passed over.

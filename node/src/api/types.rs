@@ -85,13 +85,13 @@ pub struct JobRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TermsRequest {
-    /// Price at the start of the ramp.
+    /// Price at the start of the ramp; default: the lowest ask that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_price: Option<AttoFil>,
-    /// Price at its end; this much is put in escrow.
+    /// The most to be paid. How much of it is offered, and put in escrow, follows from what providers ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_price: Option<AttoFil>,
-    /// How long the price rises, in seconds.
+    /// How long the price rises, in seconds. Whoever names it gets a ramp from `min_price` (or nothing) up to `max_price`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp_period: Option<u64>,
     /// How long providers may lock the job, in seconds from now.
@@ -106,6 +106,43 @@ pub struct TermsRequest {
     /// The collateral that the provider puts up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collateral: Option<AttoFil>,
+}
+
+/// The answer to `POST /v1/jobs`: the opened job, and what is offered for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenedJob {
+    /// The job as in a list.
+    #[serde(flatten)]
+    pub job: JobSummary,
+    /// How its price was chosen; left out if the job was opened by an earlier request with the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<JobOffer>,
+}
+
+/// How the price of a job was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOffer {
+    /// The most that was to be paid: `max_price` of the request.
+    pub limit: AttoFil,
+    /// The price at first.
+    pub min_price: AttoFil,
+    /// The price at last; this much is in escrow.
+    pub max_price: AttoFil,
+    /// How long it rises, in seconds.
+    pub ramp_period: u64,
+    /// How many providers are known that would take the job within the limit.
+    pub providers: u32,
+    /// The lowest that they ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowest_ask: Option<AttoFil>,
+    /// The highest that they ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest_ask: Option<AttoFil>,
+    /// What the account paid into the market for the escrow, beyond its free balance there.
+    pub from_wallet: AttoFil,
+    /// What the client may have meant otherwise, such as prices far above what providers ask; in words for a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A job in a list.
@@ -173,6 +210,10 @@ pub struct JobDetail {
     pub money: MoneyInfo,
     /// Who took or refused it, and why.
     pub decisions: Vec<Decision>,
+    /// Nobody is left who may take it: all who answer have refused, and the others were silent too long. Only an answer to
+    /// `wait` with `refusals` says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused_by_all: bool,
     /// The result, once one was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultInfo>,

@@ -153,7 +153,7 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
             terms: wish.terms,
             key: None,
         };
-        let opened = api.open(&request).await.with_context(|| format!("{}'s job was not opened", wish.client))?;
+        let opened = api.open(&request).await.with_context(|| format!("{}'s job was not opened", wish.client))?.job;
         let texts = TEXTS.iter().filter(|(name, _)| wish.text.is_none_or(|wanted| wanted == *name));
         let counts = material::count(texts.map(|(_, text)| *text));
         let expected = Expected {

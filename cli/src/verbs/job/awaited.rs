@@ -4,13 +4,14 @@ use std::{path::Path, time::Duration};
 
 use futures::StreamExt as _;
 use lota_market::model::Status;
-use lota_node::api::types::{JobDetail, JobSummary};
+use lota_node::api::types::{JobDetail, OpenedJob};
 use serde::Serialize;
 
 use super::{
-    decisions::{self, all_refuse, refusals},
+    decisions::{self, refusals},
     describe, ending,
     follow::{Followed, follow, if_interrupted},
+    offer,
 };
 use crate::{
     api::{Api, Part},
@@ -24,8 +25,12 @@ use crate::{
 /// The most bytes of stdout or stderr that `--json` shows.
 const MAX_JSON_TEXT: usize = 16 << 20;
 
-/// How often providers are asked whether they all refuse an open job.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How much longer than a provider may be silent one call waits for refusals.
+const ASK_FOR: Duration = Duration::from_secs(60);
+/// What is said of a provider that says nothing.
+const SILENT: &str = "silent";
+/// The longest that one call waits.
+const MOST: Duration = Duration::from_secs(600);
 
 /// What `--json` prints: the job, and what it wrote.
 #[derive(Serialize)]
@@ -49,6 +54,8 @@ pub(crate) struct Awaited<'a> {
     pub(crate) raw: Raw,
     /// Where its output files are saved.
     pub(crate) output_dir: Option<&'a Path>,
+    /// How long a provider may say nothing before the refusals of all others count.
+    pub(crate) silence: Duration,
 }
 
 impl Awaited<'_> {
@@ -60,25 +67,34 @@ impl Awaited<'_> {
         &self,
         context: &Context,
         api: &Api,
-        opened: &JobSummary,
+        opened: &OpenedJob,
         progress: &Progress,
     ) -> anyhow::Result<Box<JobDetail>> {
-        let id = opened.id.to_string();
-        context.last_words.set(if_interrupted(opened));
+        let id = opened.job.id.to_string();
+        context.last_words.set(if_interrupted(&opened.job));
         if !self.quiet {
             // At once: whoever waits must be able to look at the job from elsewhere.
-            progress.aside(|| terminal::tell(&format!("job {id}")));
+            progress.aside(|| {
+                terminal::tell(&format!("job {id}"));
+                offer::tell(opened);
+            });
         }
+        let seen = |job: &JobDetail| context.last_words.set(if_interrupted(&job.summary));
         let followed = tokio::select! {
-            followed = follow(api, &id, progress, None, |job| context.last_words.set(if_interrupted(&job.summary))) => followed?,
-            refused = refused_by_all(api, &id) => {
-                let reasons = refused?;
-                progress.finish();
-                let withdrawn = match api.cancel(&id).await {
-                    Ok(_) => "it was withdrawn, and the escrow came back".to_owned(),
-                    Err(error) => format!("it could not be withdrawn ({error:#}); see `lota job describe {id}`"),
-                };
-                anyhow::bail!("every provider refuses job {id}: {reasons}; {withdrawn}");
+            followed = follow(api, &id, progress, None, seen) => followed?,
+            reasons = refused_by_all(api, &id, self.silence) => {
+                let cancelled = api.cancel(&id).await;
+                if cancelled.is_err() && api.job(&id).await.is_ok_and(|job| job.summary.status != Status::Open) {
+                    // One that had said nothing took it at the last moment.
+                    follow(api, &id, progress, None, seen).await?
+                } else {
+                    progress.finish();
+                    let withdrawn = match cancelled {
+                        Ok(_) => "it was withdrawn, and the escrow came back".to_owned(),
+                        Err(error) => format!("it could not be withdrawn ({error:#}); see `lota job describe {id}`"),
+                    };
+                    anyhow::bail!("every provider refuses job {id}: {reasons}; {withdrawn}");
+                }
             }
         };
         let (Followed::Ended(job) | Followed::TimeOver(job)) = followed;
@@ -131,22 +147,25 @@ impl Awaited<'_> {
     }
 }
 
-/// Ends when every provider that is heard of has refused the job, with their reasons; otherwise never. A person who waits
-/// for a program to run need not wait for the deadline to learn that nobody will run it.
-async fn refused_by_all(api: &Api, id: &str) -> anyhow::Result<String> {
-    let mut seen_before = false;
+/// Ends when nobody is left who may take the job, with everybody's reasons; otherwise never. A person who waits for a program
+/// to run need not wait for the deadline to learn that nobody will run it.
+async fn refused_by_all(api: &Api, id: &str, silence: Duration) -> String {
     loop {
-        tokio::time::sleep(ASK_AGAIN).await;
-        let job = match api.job(id).await {
-            Ok(job) if job.summary.status == Status::Open => job,
+        // With each call the providers' time to say something begins anew.
+        match api.wait_for_refusals(id, silence, silence.saturating_add(ASK_FOR).min(MOST)).await {
+            Ok(job) if job.refused_by_all => {
+                let silent = job.decisions.iter().filter(|decision| decision.decision == SILENT).count();
+                let others = if silent == 0 {
+                    String::new()
+                } else {
+                    format!("; {} said nothing", terminal::plural(silent as u64, "other"))
+                };
+                return refusals(&job).unwrap_or_default() + &others;
+            }
+            Ok(job) if !job.summary.status.is_final() => {}
             // Whoever follows the job learns of everything else.
             _ => return std::future::pending().await,
-        };
-        // Seen twice: a provider that has not answered yet gets its time.
-        if all_refuse(&job) && seen_before {
-            return Ok(refusals(&job).unwrap_or_default());
         }
-        seen_before = all_refuse(&job);
     }
 }
 

@@ -73,11 +73,6 @@ pub(crate) fn name(decision: &Decision) -> String {
     }
 }
 
-/// Whether somebody has decided, and all of them against the job.
-pub(crate) fn all_refuse(job: &JobDetail) -> bool {
-    !job.decisions.is_empty() && job.decisions.iter().all(|decision| decision.decision == REFUSED)
-}
-
 /// Who refused the job and why, one reason after another; none: nobody did.
 pub(crate) fn refusals(job: &JobDetail) -> Option<String> {
     let groups = grouped(job.decisions.iter().filter(|decision| decision.decision == REFUSED));
@@ -121,7 +116,6 @@ mod tests {
     #[test]
     fn one_reason_is_told_once_with_all_who_have_it() {
         let job = job(&[("ann", "too large"), ("bob", "too slow"), ("carl", "too large"), ("", "too large")]);
-        assert!(all_refuse(&job));
         let told = refusals(&job).expect("refused");
         assert_eq!(told, "ann, carl and 0xde70…fb77: too large; bob (0xde70…fb77): too slow");
         let short = refusals_in_short(&job).expect("refused");
@@ -145,10 +139,9 @@ mod tests {
     #[test]
     fn nobody_refuses_an_empty_market_or_for_others() {
         let mut job = job(&[]);
-        assert!(!all_refuse(&job) && refusals(&job).is_none() && refusals_in_short(&job).is_none());
+        assert!(refusals(&job).is_none() && refusals_in_short(&job).is_none());
         job = self::job(&[("ann", "no"), ("bob", "asks more")]);
         job.decisions[1].decision = "waiting".to_owned();
-        assert!(!all_refuse(&job));
         assert_eq!(refusals(&job).expect("one did"), "ann (0xde70…fb77): no");
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod ending;
 pub(crate) mod follow;
 mod get;
 mod list;
+pub(crate) mod offer;
 mod since;
 mod submit;
 pub(crate) mod terms;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     awaited::Awaited,
-    document,
+    document, offer,
     terms::{TermFlags, over, terms_of},
 };
 use crate::{
@@ -62,7 +62,8 @@ impl Submit {
         let text = document::read(&self.file)?;
         let document = document::parse(&text).map_err(|faults| faults.into_usage(&self.file))?;
         let mut request = document.request;
-        let below = terms_of(&context.settings()?.job)?;
+        let settings = context.settings()?.job;
+        let below = terms_of(&settings)?;
         request.terms = over(self.terms.terms()?, over(request.terms, below));
         if self.idempotency_key.is_some() {
             request.key.clone_from(&self.idempotency_key);
@@ -71,7 +72,7 @@ impl Submit {
             save::check_free(folder)?;
         }
         let api = context.api()?;
-        let job = api.open(&request).await?;
+        let opened = api.open(&request).await?;
         if self.wait {
             let progress = Progress::start(self.quiet || self.format.json);
             let shown = Awaited {
@@ -79,14 +80,18 @@ impl Submit {
                 format: self.format,
                 raw: self.raw,
                 output_dir: self.output_dir.as_deref(),
+                silence: settings.silence.duration(),
             };
-            let job = shown.until_end(context, &api, &job, &progress).await?;
+            let job = shown.until_end(context, &api, &opened, &progress).await?;
             progress.finish();
             return shown.show(&api, &job).await;
         }
-        if self.format.json {
-            return terminal::print_json(&job);
+        if !self.quiet {
+            offer::tell(&opened);
         }
-        terminal::print(&format!("{}\n", job.id))
+        if self.format.json {
+            return terminal::print_json(&opened);
+        }
+        terminal::print(&format!("{}\n", opened.job.id))
     }
 }

@@ -14,25 +14,25 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Terms")]
 pub(crate) struct TermFlags {
-    /// The most that you pay: `0.1 FIL`, `20 gwei`; held in escrow
+    /// The most that you pay: `0.1 FIL`, `20 gwei`; a limit and no bid, so that naming more costs no more [default: 0.1 FIL]
     #[arg(long, value_name = "AMOUNT")]
     max_price: Option<Amount>,
-    /// The price at first; it rises to the highest, until a provider takes the job
+    /// The price at first; it rises slowly, until a provider takes the job [default: the lowest ask]
     #[arg(long, value_name = "AMOUNT")]
     min_price: Option<Amount>,
-    /// How long the price rises
+    /// How long the price rises; if you name it, it rises up to the highest price [default: 3/4 of the time to take the job]
     #[arg(long, value_name = "TIME")]
     ramp_period: Option<Seconds>,
-    /// How long providers may take the job; then the escrow comes back
+    /// How long providers may take the job; then the escrow comes back [default: 2m, more where blocks are slow]
     #[arg(long, value_name = "TIME")]
     lock_for: Option<Seconds>,
-    /// How long the provider may take from then to the result; if it takes longer, it is slashed
+    /// How long the provider may take from then to the result; if it takes longer, it is slashed [default: the job's wall time + 1m]
     #[arg(long, value_name = "TIME")]
     run_for: Option<Seconds>,
-    /// How long the result may be reviewed
+    /// How long the result may be reviewed [default: 1m]
     #[arg(long, value_name = "TIME")]
     review_for: Option<Seconds>,
-    /// The collateral that the provider puts up, and loses if it does not deliver
+    /// The collateral that the provider puts up, and loses if it does not deliver [default: 0.05 FIL]
     #[arg(long, value_name = "AMOUNT")]
     collateral: Option<Amount>,
 }
@@ -89,5 +89,36 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
         run_for: above.run_for.or(below.run_for),
         review_for: above.review_for.or(below.review_for),
         collateral: above.collateral.or(below.collateral),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    use super::TermFlags;
+    use crate::settings::left_to_daemon;
+
+    #[test]
+    fn the_help_names_the_defaults() {
+        let command = TermFlags::augment_args(Command::new("lota"));
+        for flag in ["max_price", "min_price", "ramp_period", "lock_for", "run_for", "review_for", "collateral"] {
+            let key = format!("job.{flag}");
+            let default = left_to_daemon(&key).expect("it has a default");
+            // What a default follows from has a name for people there.
+            let value = match default.split_once(" of job.").or_else(|| default.split_once("job.wall_time")) {
+                Some(("", margin)) => margin,
+                Some((share, _)) => share,
+                None => &default,
+            };
+            let help = command
+                .get_arguments()
+                .find(|argument| argument.get_id() == flag)
+                .and_then(|argument| argument.get_help())
+                .expect("it has a help text")
+                .to_string();
+            let (_, told) = help.split_once("[default: ").expect("its help names the default");
+            assert!(told.contains(value), "{flag}: {told} instead of {value}");
+        }
     }
 }

@@ -25,10 +25,12 @@ use crate::{
     failure::Usage,
     settings,
     terminal::{self, Progress},
+    units::Seconds,
     verbs::{
         content::{name::Name, save, upload},
         job::{
             awaited::Awaited,
+            offer,
             terms::{TermFlags, terms_of},
         },
     },
@@ -81,6 +83,9 @@ pub(crate) struct Run {
     /// Say nothing on stderr but what the job writes there
     #[arg(long, short)]
     quiet: bool,
+    /// How long a provider may say nothing before the job is withdrawn because all others refuse it [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    silence: Option<Seconds>,
     #[command(flatten)]
     raw: Raw,
     #[command(flatten)]
@@ -109,6 +114,7 @@ impl Run {
             .flag("--output-size", "job.output_size", self.limits.output_size.as_ref())
             .flag("--entries", "job.entries", self.limits.entries.as_ref())
             .flag("--wall-time", "job.wall_time", self.limits.wall_time.as_ref())
+            .flag("--silence", "job.silence", self.silence.as_ref())
             .settings()?;
         let prepared = self.prepare()?;
         if let Some(folder) = &self.output_dir {
@@ -121,18 +127,26 @@ impl Run {
         let told = reads_stdin || self.quiet || self.warn_of_stdin(&progress);
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
-        let job = api.open(&request).await?;
+        let opened = api.open(&request).await?;
+        if self.detach && !self.quiet {
+            progress.aside(|| offer::tell(&opened));
+        }
         if self.detach {
             progress.finish();
             return if self.format.json {
-                terminal::print_json(&job)
+                terminal::print_json(&opened)
             } else {
-                terminal::print(&format!("{}\n", job.id))
+                terminal::print(&format!("{}\n", opened.job.id))
             };
         }
-        let shown =
-            Awaited { quiet: self.quiet, format: self.format, raw: self.raw, output_dir: self.output_dir.as_deref() };
-        let job = shown.until_end(context, &api, &job, &progress).await?;
+        let shown = Awaited {
+            quiet: self.quiet,
+            format: self.format,
+            raw: self.raw,
+            output_dir: self.output_dir.as_deref(),
+            silence: settings.job.silence.duration(),
+        };
+        let job = shown.until_end(context, &api, &opened, &progress).await?;
         // Once more: it may have come later.
         if !told {
             self.warn_of_stdin(&progress);

@@ -1,0 +1,59 @@
+//! What a person is told about the price of a job, when it is opened.
+
+use lota_market::AttoFil;
+use lota_node::api::types::OpenedJob;
+
+use crate::terminal::{self, printable};
+
+/// Tells what the price may have been meant otherwise for, and what money moved.
+pub(crate) fn tell(opened: &OpenedJob) {
+    for line in lines(opened) {
+        terminal::tell(&line);
+    }
+}
+
+fn lines(opened: &OpenedJob) -> Vec<String> {
+    let Some(offer) = &opened.offer else { return Vec::new() };
+    let mut lines: Vec<String> =
+        offer.warnings.iter().map(|warning| format!("{} {}", terminal::bad("warning:"), printable(warning))).collect();
+    if offer.from_wallet != AttoFil::ZERO {
+        lines.push(format!(
+            "{} moved from the account into the market, which holds {} for the job; what is not paid stays in the market as free balance.",
+            offer.from_wallet, offer.max_price
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_node::api::types::JobOffer;
+
+    use super::*;
+
+    #[test]
+    fn money_that_moves_and_odd_prices_are_told() {
+        console::set_colors_enabled(false);
+        let job = serde_json::from_str(include_str!("../../../tests/fixtures/job.json")).expect("the fixture is a job");
+        let offer = JobOffer {
+            limit: AttoFil(20),
+            min_price: AttoFil(1),
+            max_price: AttoFil(8),
+            ramp_period: 90,
+            providers: 1,
+            lowest_ask: Some(AttoFil(1)),
+            highest_ask: Some(AttoFil(1)),
+            from_wallet: AttoFil::ZERO,
+            warnings: Vec::new(),
+        };
+        let mut opened = OpenedJob { job, offer: None };
+        assert_eq!(lines(&opened), [""; 0]);
+        opened.offer = Some(offer.clone());
+        assert_eq!(lines(&opened), [""; 0]);
+        opened.offer =
+            Some(JobOffer { from_wallet: AttoFil(7), warnings: vec!["far\u{1b}[31m above".to_owned()], ..offer });
+        let told = lines(&opened);
+        assert!(told[0].starts_with("warning: far") && !told[0].contains('\u{1b}'), "{told:?}");
+        assert!(told[1].starts_with("0.000000000000000007 FIL moved") && told[1].contains("0.000000000000000008 FIL"));
+    }
+}

@@ -1,0 +1,456 @@
+//! What providers offer, as far as this node has heard: a client asks them before it says what it pays.
+//!
+//! What they say is a stranger's word. An offer can make a client's price begin lower or higher, never above what the client
+//! is ready to pay; and whoever does not take a job at the price that it says it asks is not believed for a while.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{Json, extract::State, http::StatusCode};
+use lota_market::{
+    Address, AttoFil,
+    agent::{Offer, Pricing},
+    model::{JobId, Settings, Terms},
+    spec::ValidatedSpec,
+};
+use serde::{Deserialize, Serialize};
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::{node::Shared, shell::MAX_PARTIES, store::StoreError};
+
+/// How many parties are asked what they offer: those that have answered before, then those that announced themselves last.
+pub(crate) const MOST_ASKED: usize = 32;
+/// After how long a party is asked again.
+const FRESH: Duration = Duration::from_secs(30);
+/// After how long it is looked again who there is.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a request for a job waits for answers. Those who did not answer the last time are not waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 16 << 10;
+/// How long a provider is not believed that did not take a job at its own price.
+const DISTRUST: Duration = Duration::from_secs(600);
+/// Of how many jobs it is remembered who was to take them.
+const MAX_EXPECTED: usize = 256;
+
+/// An offer as providers publish it. Fields that are not known yet are passed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Published {
+    engines: Vec<String>,
+    base: AttoFil,
+    per_gigafuel: AttoFil,
+    per_gib_memory: AttoFil,
+    per_gib_output: AttoFil,
+    max_fuel: u64,
+    max_memory: u64,
+    max_output: u64,
+    max_wall: u64,
+    max_collateral: AttoFil,
+    min_window: u32,
+    max_callback_gas: u32,
+    matchers: Vec<Address>,
+    arbiters: Vec<Address>,
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self::from(&Offer::default())
+    }
+}
+
+impl From<&Offer> for Published {
+    fn from(offer: &Offer) -> Self {
+        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output } = offer.pricing;
+        Self {
+            engines: offer.engines.clone(),
+            base,
+            per_gigafuel,
+            per_gib_memory,
+            per_gib_output,
+            max_fuel: offer.max_fuel,
+            max_memory: offer.max_memory,
+            max_output: offer.max_output,
+            max_wall: offer.max_wall,
+            max_collateral: offer.max_collateral,
+            min_window: offer.min_window,
+            max_callback_gas: offer.max_callback_gas,
+            matchers: offer.matchers.clone(),
+            arbiters: offer.arbiters.clone(),
+        }
+    }
+}
+
+impl From<Published> for Offer {
+    fn from(published: Published) -> Self {
+        let Published { base, per_gigafuel, per_gib_memory, per_gib_output, .. } = published;
+        Self {
+            engines: published.engines,
+            pricing: Pricing { base, per_gigafuel, per_gib_memory, per_gib_output },
+            slots: 1,
+            max_fuel: published.max_fuel,
+            max_memory: published.max_memory,
+            max_output: published.max_output,
+            max_wall: published.max_wall,
+            max_collateral: published.max_collateral,
+            min_window: published.min_window,
+            max_callback_gas: published.max_callback_gas,
+            matchers: published.matchers,
+            arbiters: published.arbiters,
+        }
+    }
+}
+
+/// `GET /lota/v1/offer`: what this node offers; 404 if it runs no jobs for others.
+pub(crate) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Published>, StatusCode> {
+    let provider = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(Published::from(&provider.offer)))
+}
+
+/// What a party says about what it offers.
+#[derive(Debug)]
+enum Answer {
+    /// This.
+    Offer(Box<Offer>),
+    /// It runs no jobs.
+    NoProvider,
+    /// Nothing, or nothing that makes sense.
+    Silence,
+}
+
+/// What is known of a party.
+#[derive(Clone, Debug)]
+struct Entry {
+    url: String,
+    asked: Instant,
+    /// Whether it answered the last time.
+    answered: bool,
+    offer: Option<Offer>,
+    /// Until when it is not believed.
+    distrusted: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// At most [`MOST_ASKED`].
+    parties: HashMap<Address, Entry>,
+    looked: Option<Instant>,
+    /// Who was to take a job, with the newest at the end.
+    expected: VecDeque<(JobId, Vec<Address>)>,
+}
+
+impl Known {
+    /// The parties to keep in mind, of all that announced a gateway (newest first), and those to be asked now. Says of each
+    /// whether it is worth waiting for.
+    fn turn_to(&mut self, announced: Vec<(Address, String)>, now: Instant) -> Vec<(Address, String, bool)> {
+        let offers = |known: &Self, who: &Address| known.parties.get(who).is_some_and(|entry| entry.offer.is_some());
+        let mut candidates = announced;
+        // Stable: among the others the newest stay first.
+        candidates.sort_by_key(|(who, _)| !offers(self, who));
+        candidates.truncate(MOST_ASKED);
+        self.parties.retain(|who, entry| candidates.iter().any(|(party, url)| party == who && *url == entry.url));
+        let mut ask = Vec::new();
+        for (who, url) in candidates {
+            let worth_waiting = match self.parties.get_mut(&who) {
+                Some(entry) if now.duration_since(entry.asked) < FRESH => continue,
+                Some(entry) => {
+                    entry.asked = now;
+                    entry.answered
+                }
+                None => {
+                    let entry = Entry { url: url.clone(), asked: now, answered: false, offer: None, distrusted: None };
+                    self.parties.insert(who, entry);
+                    true
+                }
+            };
+            ask.push((who, url, worth_waiting));
+        }
+        ask
+    }
+
+    /// Takes an answer in.
+    fn heard(&mut self, who: Address, url: &str, answer: Answer) {
+        if let Some(entry) = self.parties.get_mut(&who)
+            && entry.url == url
+        {
+            (entry.answered, entry.offer) = match answer {
+                Answer::Offer(offer) => (true, Some(*offer)),
+                Answer::NoProvider => (true, None),
+                Answer::Silence => (false, None),
+            };
+        }
+    }
+
+    fn quotes(&self, settings: Settings, draft: &Terms, spec: &ValidatedSpec, now: Instant) -> Quotes {
+        let mut quotes = Quotes::default();
+        for (who, entry) in &self.parties {
+            let Some(offer) = &entry.offer else { continue };
+            if let Ok(asking) = offer.quote(*who, settings, draft, spec) {
+                let believed = entry.distrusted.is_none_or(|until| until <= now);
+                quotes.asks.push(Ask { provider: *who, asking, believed });
+            }
+        }
+        quotes.asks.sort_by_key(|ask| (ask.asking, ask.provider));
+        quotes
+    }
+}
+
+/// The offers that this node has heard of.
+#[derive(Debug, Default)]
+pub(crate) struct Offers {
+    known: Mutex<Known>,
+    /// One at a time asks.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What a provider asks for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    provider: Address,
+    pub(crate) asking: AttoFil,
+    believed: bool,
+}
+
+#[cfg(test)]
+impl Ask {
+    pub(crate) const fn of(provider: Address, asking: AttoFil) -> Self {
+        Self { provider, asking, believed: true }
+    }
+}
+
+/// What providers ask for a job, as far as is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quotes {
+    /// Of those who would take it, the cheapest first.
+    pub(crate) asks: Vec<Ask>,
+}
+
+impl Quotes {
+    /// The ask at which the price begins: the lowest that is believed. If none is, the highest: those below had their chance.
+    pub(crate) fn lowest(&self) -> Option<AttoFil> {
+        let believed = self.asks.iter().find(|ask| ask.believed);
+        believed.or(self.asks.last()).map(|ask| ask.asking)
+    }
+
+    /// The highest ask of those who would take it.
+    pub(crate) fn highest(&self) -> Option<AttoFil> {
+        self.asks.last().map(|ask| ask.asking)
+    }
+}
+
+impl Offers {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this party said that it runs jobs.
+    pub(crate) fn is_provider(&self, who: &Address) -> bool {
+        self.known().parties.get(who).is_some_and(|entry| entry.offer.is_some())
+    }
+
+    /// Remembers who was to take a job that rises to `highest`.
+    pub(crate) fn expect(&self, job: JobId, quotes: &Quotes, highest: AttoFil) {
+        let providers: Vec<_> =
+            quotes.asks.iter().filter(|ask| ask.asking <= highest).map(|ask| ask.provider).collect();
+        let mut known = self.known();
+        if known.expected.len() >= MAX_EXPECTED {
+            known.expected.pop_front();
+        }
+        known.expected.push_back((job, providers));
+    }
+
+    /// Nobody took a job in time: who was to take it is busy, gone or lying, and is not believed for a while.
+    pub(crate) fn nobody_took(&self, job: JobId) {
+        let mut known = self.known();
+        let Some(place) = known.expected.iter().position(|(expected, _)| *expected == job) else { return };
+        let until = Instant::now() + DISTRUST;
+        for who in known.expected.remove(place).map(|(_, providers)| providers).unwrap_or_default() {
+            if let Some(entry) = known.parties.get_mut(&who) {
+                entry.distrusted = Some(until);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// What providers ask for a job of these terms; the draft's prices are the most that is to be paid.
+    pub(crate) async fn quotes(self: &Arc<Self>, draft: &Terms, spec: &ValidatedSpec) -> Result<Quotes, StoreError> {
+        self.ask_for_offers().await?;
+        let settings = self.transport.market().settings;
+        Ok(self.offers.known().quotes(settings, draft, spec, Instant::now()))
+    }
+
+    /// Asks who has not been asked lately, and waits a little for the answers.
+    async fn ask_for_offers(self: &Arc<Self>) -> Result<(), StoreError> {
+        let _turn = self.offers.turn.lock().await;
+        let now = Instant::now();
+        if self.offers.known().looked.is_some_and(|looked| now.duration_since(looked) < LOOK_AGAIN) {
+            return Ok(());
+        }
+        let me = self.transport.party();
+        let mut announced = self.store.announcements(MAX_PARTIES).await?;
+        announced.retain(|(who, _)| *who != me);
+        let to_ask = {
+            let mut known = self.offers.known();
+            known.looked = Some(now);
+            known.turn_to(announced, now)
+        };
+        let mut waited_for = JoinSet::new();
+        for (who, url, worth_waiting) in to_ask {
+            let shared = Arc::clone(self);
+            // What comes later than it is waited for counts the next time.
+            let asking = tokio::spawn(async move {
+                let answer = tokio::time::timeout(ANSWER, ask(&shared, &url)).await;
+                shared.offers.known().heard(who, &url, answer.unwrap_or(Answer::Silence));
+            });
+            if worth_waiting {
+                waited_for.spawn(asking);
+            }
+        }
+        // The rest is not waited for.
+        let _ = tokio::time::timeout(PATIENCE, waited_for.join_all()).await;
+        Ok(())
+    }
+}
+
+/// Asks a party what it offers.
+async fn ask(shared: &Shared, url: &str) -> Answer {
+    let Ok(address) = format!("{}/lota/v1/offer", url.trim_end_matches('/')).parse() else { return Answer::Silence };
+    match shared.fetcher.document(&address, MAX_ANSWER).await {
+        Ok(Some(body)) => serde_json::from_slice::<Published>(&body)
+            .map_or(Answer::Silence, |published| Answer::Offer(Box::new(published.into()))),
+        Ok(None) => Answer::NoProvider,
+        Err(_) => Answer::Silence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_market::{
+        B256, Time, U256,
+        model::SpecCodec,
+        money::FIL,
+        spec::{JobSpec, Limits},
+    };
+
+    use super::*;
+
+    const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 0 };
+
+    fn party(number: u8) -> (Address, String) {
+        (Address::repeat_byte(number), format!("http://{number}.example"))
+    }
+
+    fn offer(base: u128) -> Offer {
+        let none = AttoFil::ZERO;
+        let pricing = Pricing { base: AttoFil(base), per_gigafuel: none, per_gib_memory: none, per_gib_output: none };
+        Offer { pricing, ..Offer::default() }
+    }
+
+    fn spec() -> ValidatedSpec {
+        let module = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
+        let limits = Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5 };
+        JobSpec::wasm(module, limits).validate().expect("a valid spec")
+    }
+
+    fn draft(limit: u128) -> Terms {
+        Terms {
+            client: Address::repeat_byte(0xc1),
+            salt: U256::ZERO,
+            spec: B256::ZERO,
+            spec_codec: SpecCodec::DagCbor.code(),
+            min_price: AttoFil(limit),
+            max_price: AttoFil(limit),
+            ramp_start: Time(0),
+            ramp_period: 1,
+            lock_by: Time(100),
+            run_for: 60,
+            review_for: 60,
+            rule_for: 0,
+            collateral: AttoFil::ZERO,
+            matcher: Address::ZERO,
+            arbiter: Address::ZERO,
+            callback_gas: 0,
+        }
+    }
+
+    fn heard(known: &mut Known, number: u8, answer: Answer) {
+        let (who, url) = party(number);
+        known.heard(who, &url, answer);
+    }
+
+    #[test]
+    fn providers_that_answer_keep_their_place_and_the_silent_are_not_waited_for() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let asked = known.turn_to((1..=3).map(party).collect(), now);
+        assert_eq!(asked.iter().map(|(_, _, waited)| *waited).collect::<Vec<_>>(), [true; 3]);
+        heard(&mut known, 1, Answer::Offer(Box::new(offer(FIL))));
+        heard(&mut known, 2, Answer::NoProvider);
+        heard(&mut known, 3, Answer::Silence);
+        assert!(known.turn_to((1..=3).map(party).collect(), now + FRESH / 2).is_empty(), "they were just asked");
+        // A crowd announces itself after them.
+        let crowd: Vec<_> = (10..250).rev().chain([3, 2, 1]).map(party).collect();
+        let later = now + FRESH;
+        let asked = known.turn_to(crowd, later);
+        assert_eq!((asked.len(), known.parties.len()), (MOST_ASKED, MOST_ASKED));
+        let (who, url) = party(1);
+        assert_eq!(asked[0], (who, url, true), "a provider is not crowded out");
+        let again = known.turn_to((1..=3).map(party).collect(), later + FRESH);
+        let waited: Vec<_> = again.iter().map(|(who, _, waited)| (*who, *waited)).collect();
+        assert!(waited.contains(&(party(1).0, true)) && known.parties.len() == 3, "{waited:?}");
+        // Silent once more: not waited for.
+        heard(&mut known, 3, Answer::Silence);
+        let again = known.turn_to(vec![party(3)], later + FRESH * 3);
+        assert_eq!(again.iter().map(|(_, _, waited)| *waited).collect::<Vec<_>>(), [false]);
+        // Another gateway is another party, as far as this goes.
+        let moved = (party(3).0, "http://elsewhere.example".to_owned());
+        assert!(known.turn_to(vec![moved], later + FRESH * 3)[0].2);
+    }
+
+    #[test]
+    fn who_does_not_take_a_job_at_its_own_price_is_not_believed() {
+        let (offers, now) = (Offers::default(), Instant::now());
+        let quotes = |limit, now| offers.known().quotes(SETTINGS, &draft(limit), &spec(), now);
+        offers.known().turn_to((1..=3).map(party).collect(), now);
+        assert_eq!(quotes(FIL, now), Quotes::default());
+        for (number, base) in [(1, 1), (2, FIL / 1000), (3, FIL / 100)] {
+            heard(&mut offers.known(), number, Answer::Offer(Box::new(offer(base))));
+        }
+        let found = quotes(FIL, now);
+        assert_eq!((found.lowest(), found.highest()), (Some(AttoFil::from_gwei(1)), Some(AttoFil(FIL / 100))));
+        let job = JobId(B256::repeat_byte(7));
+        offers.expect(job, &found, AttoFil(8_000_000_000));
+        offers.nobody_took(JobId(B256::repeat_byte(8)));
+        assert_eq!(quotes(FIL, now).lowest(), Some(AttoFil::from_gwei(1)));
+        offers.nobody_took(job);
+        assert_eq!(quotes(FIL, now).lowest(), Some(AttoFil(FIL / 1000)), "it was lying");
+        assert_eq!(quotes(FIL, now + DISTRUST * 2).lowest(), Some(AttoFil::from_gwei(1)), "that is forgotten");
+        offers.expect(job, &found, AttoFil(FIL));
+        offers.nobody_took(job);
+        assert_eq!(quotes(FIL, now).lowest(), Some(AttoFil(FIL / 100)), "the dearest, if nobody is believed");
+        assert_eq!(
+            quotes(FIL / 1000, now).highest(),
+            Some(AttoFil(FIL / 1000)),
+            "the other asks more than is to be paid"
+        );
+        for number in 0..=u8::MAX {
+            offers.expect(JobId(B256::repeat_byte(number)), &found, AttoFil(FIL));
+            offers.expect(JobId(B256::repeat_byte(number)), &found, AttoFil(FIL));
+        }
+        assert_eq!(offers.known().expected.len(), MAX_EXPECTED);
+    }
+
+    #[test]
+    fn an_offer_is_published_and_read_back_and_new_fields_are_passed_over() {
+        let offer = Offer { slots: 1, matchers: vec![Address::repeat_byte(3)], ..offer(FIL) };
+        let mut json = serde_json::to_value(Published::from(&offer)).expect("JSON");
+        json["from_the_future"] = 1.into();
+        let back: Published = serde_json::from_value(json).expect("reads back");
+        assert_eq!(Offer::from(back), offer);
+    }
+}

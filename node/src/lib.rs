@@ -13,6 +13,7 @@ mod observe;
 mod perform;
 mod public;
 pub mod publisher;
+mod serving;
 mod shell;
 mod standing;
 pub mod store;

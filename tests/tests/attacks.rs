@@ -113,8 +113,7 @@ async fn a_key_is_for_one_request_and_free_again_when_that_failed() {
     assert_eq!((status, body["code"].as_str()), (422, Some("key_reused")), "{body}");
     assert!(body["message"].as_str().expect("a message").contains(&job.id.to_string()), "{body}");
     // Two requests of one moment that differ: one of them has the key.
-    let body =
-        |price: u128| json!({ "spec": spec(&module), "terms": { "max_price": price.to_string() }, "idempotency_key": "other" });
+    let body = |price: u128| json!({ "spec": spec(&module), "terms": { "max_price": price.to_string() }, "idempotency_key": "other" });
     let (one, other) = (body(GWEI), body(2 * GWEI));
     let (one, other) =
         tokio::join!(client.post::<JobSummary>("/v1/jobs", &one), client.post::<JobSummary>("/v1/jobs", &other));

@@ -9,7 +9,7 @@
 //! | look into it | [`resolve`], [`list`], [`read`](fn@read), [`walk`](fn@walk), [`dag_stat`] |
 //! | put it on disk | [`export_to`] |
 //! | move it in one file | [`car_export`], [`car_import`] |
-//! | serve it | [`gateway::router`] |
+//! | serve it | [`gateway::router`], under the limits of [`serve::serve`] |
 //! | fetch it from those who serve it | [`fetch::Fetcher`]; piece by piece, [`fetch::FetchingSource`] |
 //! | put it on chain, and find it again | [`sha2_256_digest`], [`cid_from_digest`] |
 //!
@@ -59,6 +59,7 @@ mod list;
 mod node;
 mod read;
 mod resolve;
+pub mod serve;
 mod source;
 mod store;
 #[cfg(test)]

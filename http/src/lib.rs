@@ -12,7 +12,6 @@ pub fn use_ring() {
 }
 
 /// What a client is built from, with reqwest's defaults.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn builder() -> reqwest::ClientBuilder {
     use_ring();

@@ -25,7 +25,7 @@ use axum::{
 use lota_bridge::TransportError;
 
 pub(crate) use describe::{decision, event_name};
-use error::Failed;
+pub(crate) use error::{Failed, in_json};
 
 use crate::{
     node::Shared,
@@ -65,6 +65,7 @@ pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
         .layer(DefaultBodyLimit::max(MAX_JSON))
         .fallback(|| async { Failed::not_found("there is no such path in the API; see docs/api.md") })
         .layer(middleware::from_fn(move |request: Request, next: Next| authorize(Arc::clone(&expected), request, next)))
+        .layer(middleware::map_response(in_json))
         .with_state(api)
 }
 

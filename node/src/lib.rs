@@ -14,6 +14,7 @@ mod offers;
 mod perform;
 mod public;
 pub mod publisher;
+mod serving;
 mod shell;
 mod standing;
 pub mod store;

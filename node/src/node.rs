@@ -13,6 +13,7 @@ use lota_bridge::{MarketRef, Transport, TransportError};
 use lota_content::{
     StoreOptions,
     fetch::{FetchOptions, Fetcher},
+    serve::serve,
 };
 use lota_market::{
     Address, AttoFil,
@@ -38,6 +39,7 @@ use crate::{
     perform::Performer,
     public,
     publisher::LocalPublisher,
+    serving,
     shell::{Inbox, Shell},
     standing::Standing,
     store::{Store, StoreError},
@@ -203,9 +205,9 @@ impl Node {
         let mut tasks = JoinSet::new();
         let end = stop.clone();
         let router = public::router(Arc::clone(&shared));
-        tasks.spawn(serve(gateway_listener, router, end.clone()));
+        tasks.spawn(serve(gateway_listener, router, serving::public(), end.clone()));
         let router = api::router(Arc::clone(&shared), inbox, &api.token);
-        tasks.spawn(serve(api_listener, router, end));
+        tasks.spawn(serve(api_listener, router, serving::private(), end));
         tasks.spawn(shell.run());
         tasks.spawn(announce(shared));
         Ok(Self { api, gateway, stop, tasks, store, _lock: lock })
@@ -324,22 +326,6 @@ async fn listen_again(store: &Store, mut address: SocketAddr) -> Result<TcpListe
 
 fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Listen { address, source })
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    let served = axum::serve(listener, router).with_graceful_shutdown({
-        let stop = stop.clone();
-        async move { stop.cancelled().await }
-    });
-    // Connections that stay open must not keep the node from ending.
-    tokio::select! {
-        result = async { served.await } => {
-            if let Err(error) = result {
-                tracing::error!(%error, "an HTTP server ended");
-            }
-        }
-        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(2)).await } => {}
-    }
 }
 
 /// Tells the market where this node serves content whenever it does not know: at first, and after a reorganisation.

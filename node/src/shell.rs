@@ -28,7 +28,7 @@ use crate::{
     observe,
     perform::Performer,
     standing::Money,
-    store::{Batch, StoreError},
+    store::{Batch, Claim, RequestKey, StoreError},
 };
 
 /// How many messages wait for the loop at most.
@@ -55,10 +55,19 @@ const REOPEN: Duration = Duration::from_secs(10);
 pub(crate) enum Message {
     /// An effect came to an end.
     Done { job: JobId, step: Step, outcome: Outcome },
-    /// A person wants a job done; the answer says whether it was opened.
-    Request { request: Box<Request>, key: Option<String>, reply: oneshot::Sender<Result<(), String>> },
+    /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
+    Request { request: Box<Request>, key: Option<RequestKey>, reply: oneshot::Sender<Result<JobId, Refusal>> },
     /// A person wants a job cancelled; the answer says whether this node could ask for it.
     Cancel { job: JobId, reply: oneshot::Sender<Result<(), String>> },
+}
+
+/// Why a job that a person wants is not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The market, or the party's money, does not allow it.
+    Failed(String),
+    /// The key belongs to another request, which opened this job.
+    KeyReused(JobId),
 }
 
 /// The way to the loop.
@@ -99,7 +108,7 @@ pub(crate) struct Shell {
     cursor: Option<Cursor>,
     /// Records of jobs that this round's events are about; `None` of those that are not stored.
     stored: HashMap<JobId, Option<Job>>,
-    opening: HashMap<JobId, Vec<oneshot::Sender<Result<(), String>>>>,
+    opening: HashMap<JobId, Vec<oneshot::Sender<Result<JobId, Refusal>>>>,
     pruned: Time,
 }
 
@@ -333,14 +342,34 @@ impl Shell {
                 self.know(job, batch, effects).await?;
                 if step == Step::Open {
                     outcome = self.opened(job, outcome);
+                    let exists = self.agent.job(job).is_some_and(|job| job.view.status != Status::None);
+                    if matches!(outcome, Outcome::Err(Failure::Permanent(_))) && !exists {
+                        batch.give_back(job).await?;
+                    }
                 }
                 observe::step(&self.shared.config.name, job, step, &outcome);
                 effects.extend(self.agent.handle(Input::Done { job, step, outcome }, self.now));
             }
             Message::Request { request, key, reply } => {
                 let id = request.id;
-                if let Some(key) = key {
-                    batch.add_request(&key, id).await?;
+                let claim = match &key {
+                    Some(key) => batch.claim(key, id).await?,
+                    None => Claim::New,
+                };
+                match claim {
+                    Claim::New => {}
+                    Claim::Same(before) => {
+                        match self.opening.get_mut(&before) {
+                            Some(waiting) => waiting.push(reply),
+                            // Nobody waits any more: that is no concern of the loop.
+                            None => drop(reply.send(Ok(before))),
+                        }
+                        return Ok(());
+                    }
+                    Claim::Other(before) => {
+                        drop(reply.send(Err(Refusal::KeyReused(before))));
+                        return Ok(());
+                    }
                 }
                 self.opening.entry(id).or_default().push(reply);
                 effects.extend(self.agent.handle(Input::Request(*request), self.now));
@@ -372,9 +401,9 @@ impl Shell {
                     Outcome::Err(failure) => {
                         let problem = failure.to_string();
                         let problem = problem.strip_prefix(crate::perform::UNAFFORDABLE).unwrap_or(&problem).to_owned();
-                        (Err(problem.clone()), Outcome::Err(Failure::Permanent(problem)))
+                        (Err(Refusal::Failed(problem.clone())), Outcome::Err(Failure::Permanent(problem)))
                     }
-                    outcome => (Ok(()), outcome),
+                    outcome => (Ok(job), outcome),
                 };
                 for waiting in self.opening.remove(&job).unwrap_or_default() {
                     let _ = waiting.send(answer.clone());

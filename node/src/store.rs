@@ -225,13 +225,40 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn requested(&self, key: &str) -> Result<Option<JobId>, StoreError> {
-        let row = sqlx::query("SELECT job FROM requests WHERE key = $1")
-            .bind(key)
+    pub async fn requested(&self, key: &RequestKey) -> Result<Option<Claim>, StoreError> {
+        let row = sqlx::query("SELECT job, body FROM requests WHERE key = $1")
+            .bind(&key.name)
             .fetch_optional(&self.pool)
             .await
             .map_err(|source| self.failed(source))?;
-        row.map(|row| job_id(row.get(0))).transpose()
+        row.map(|row| Ok(key.claimed(job_id(row.get(0))?, row.get(1)))).transpose()
+    }
+}
+
+/// What makes a request idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The name that the client gave it.
+    pub name: String,
+    /// Digest of what is requested.
+    pub body: [u8; 32],
+}
+
+/// Whose a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The job's that was asked for now.
+    New,
+    /// An earlier job's, which was asked for in the same words.
+    Same(JobId),
+    /// An earlier job's, which was asked for in other words.
+    Other(JobId),
+}
+
+impl RequestKey {
+    /// Whose the key is if this job was opened for it, for a request with this digest.
+    fn claimed(&self, job: JobId, body: Option<&[u8]>) -> Claim {
+        if body.is_none_or(|body| body == self.body) { Claim::Same(job) } else { Claim::Other(job) }
     }
 }
 

@@ -160,6 +160,21 @@ impl Home {
         self.ready(self.devnet_command(args).env("PATH", anvil::path_with(tools)).spawn().expect("the command starts"))
     }
 
+    /// Starts a devnet that may have so many descriptors, and waits until it is ready.
+    pub fn devnet_within(&self, descriptors: u32, args: &[&str]) -> Devnet<'_> {
+        let whole = self.devnet_command(args);
+        let mut limited = Process::new("bash");
+        limited
+            .args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")])
+            .arg(whole.get_program())
+            .args(whole.get_args())
+            .envs(whole.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(self.place(SAID)).expect("a file"))
+            .stderr(Stdio::piped());
+        self.ready(limited.spawn().expect("bash starts"))
+    }
+
     fn ready(&self, mut child: Child) -> Devnet<'_> {
         let begun = Instant::now();
         while !self.path().join("api.json").exists() {

@@ -159,7 +159,18 @@ fn a_dag_moves_from_store_to_store() {
                 error => panic!("{error:?}"),
             }
         }
+        let elsewhere = cid_of_block(codec::RAW, b"elsewhere");
+        let headless = encode(&[elsewhere], &[b"one".to_vec()]);
+        match car_import(&other, Cursor::new(&headless), &options).await {
+            Err(CarImportError::MissingRoot { root }) => assert_eq!(*root, elsewhere),
+            result => panic!("{result:?}"),
+        }
         assert_eq!(other.pins(), []);
+        // what is there already need not come again
+        let present = encode(&[elsewhere], &[b"elsewhere".to_vec()]);
+        car_import(&other, Cursor::new(&present), &CarImportOptions::default()).await.unwrap();
+        let imported = car_import(&other, Cursor::new(&headless), &CarImportOptions::default()).await.unwrap();
+        assert_eq!((imported.roots, imported.blocks), (vec![elsewhere], 1));
         let rootless = encode(&[], &[]);
         assert!(matches!(
             car_import(&other, Cursor::new(&rootless), &options).await,

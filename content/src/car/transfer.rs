@@ -44,7 +44,7 @@ impl Default for CarImportOptions {
 /// What was imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CarImported {
-    /// The roots that the header names. Nothing says that all their blocks are there.
+    /// The roots that the header names. They are there; nothing says that all below them is.
     pub roots: Vec<Cid>,
     /// Blocks in the CAR.
     pub blocks: u64,
@@ -81,13 +81,19 @@ pub enum CarImportError {
         /// How many there are.
         roots: usize,
     },
+    /// A root that the header names is neither in the CAR nor in the store.
+    #[error("the CAR names the root {root}, and does not have its block")]
+    MissingRoot {
+        /// The root.
+        root: Box<Cid>,
+    },
     /// The task that was storing ended early, because the runtime is shutting down.
     #[error("the import was interrupted by the shutdown of the program")]
     Interrupted,
 }
 
 /// Reads a CAR into the store. Every block is checked; checking and storing happen on other threads
-/// while the next bytes are read.
+/// while the next bytes are read. The roots must be there in the end.
 ///
 /// # Errors
 /// [`CarImportError`].
@@ -149,6 +155,18 @@ pub async fn car_import<R: AsyncRead + Unpin>(
     running.push(store_batch(&guard, batch));
     while let Some(stored) = running.next().await {
         stored.map_err(|_| CarImportError::Interrupted)??;
+    }
+    let (roots, store) = (imported.roots.clone(), store.clone());
+    let missing = spawn_blocking(move || -> Result<Option<Cid>, StoreError> {
+        for root in roots {
+            if !store.has(&root)? {
+                return Ok(Some(root));
+            }
+        }
+        Ok(None)
+    });
+    if let Some(root) = missing.await.map_err(|_| CarImportError::Interrupted)?? {
+        return Err(CarImportError::MissingRoot { root: Box::new(root) });
     }
     if let (Some(name), [root]) = (options.pin.clone(), &imported.roots[..]) {
         let root = *root;

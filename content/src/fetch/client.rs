@@ -15,6 +15,9 @@ use crate::car::CarError;
 use crate::digest::{CidError, MAX_BLOCK_SIZE};
 use crate::gateway::{CAR_TYPE, RAW_TYPE};
 
+/// A connection that was not used for so long is not used again: gateways end those that they do not
+/// need, ours after a minute.
+const REUSE: Duration = Duration::from_secs(20);
 /// How often a gateway that says that it is busy is asked.
 const ATTEMPTS: u32 = 4;
 /// Longest time that a busy gateway may ask us to wait between attempts.
@@ -136,6 +139,7 @@ impl Client {
             .referer(false)
             .dns_resolver(CheckedResolver(allowed))
             .connect_timeout(options.connect_timeout)
+            .pool_idle_timeout(REUSE)
             .user_agent(concat!("lota/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self {
@@ -195,6 +199,7 @@ impl Client {
         let url = content_url(gateway, cid, query).map_err(Failure::Url)?;
         address::check(&url, self.allowed).map_err(Failure::Url)?;
         let mut attempt = 1;
+        let mut again = false;
         let response = loop {
             let request = self.http.get(url.clone()).header(header::ACCEPT, accept);
             // connecting has a limit of its own
@@ -202,6 +207,11 @@ impl Client {
             let until = (Instant::now() + patience).min(deadline);
             let response = match timeout_at(until.into(), request.send()).await {
                 Ok(Ok(response)) => response,
+                // The gateway ended a connection that was kept, or had no place for it.
+                Ok(Err(error)) if error.is_request() && !error.is_connect() && !again => {
+                    again = true;
+                    continue;
+                }
                 Ok(Err(error)) => return Err(failure(&error)),
                 Err(_) => return Err(self.out_of_time(deadline)),
             };

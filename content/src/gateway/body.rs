@@ -5,17 +5,19 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
+
+use super::slots::Slot;
 
 /// Pieces of a response that wait for the client; each is at most one block.
 const QUEUE: usize = 2;
 
-/// A body that is made while it is sent. The permit is held until it is made, the client is gone,
-/// or the client has taken nothing for `idle`. A body that ends early ends in an error, so that the
+/// A body that is made while it is sent. The slot is held until it is made, the client is gone or
+/// cut off for others, or the client has taken nothing for `idle`. A body that ends early ends in an error, so that the
 /// client sees a broken response, never a short one.
 pub(super) fn streaming<E>(
     pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
-    permit: OwnedSemaphorePermit,
+    slot: Slot,
     idle: Duration,
 ) -> Body
 where
@@ -24,21 +26,27 @@ where
     // None says that the body is complete
     let (sender, receiver) = mpsc::channel::<Option<Bytes>>(QUEUE);
     tokio::spawn(async move {
-        let _permit = permit;
-        let mut pieces = std::pin::pin!(pieces);
-        loop {
-            let piece = match pieces.next().await.transpose() {
-                Ok(piece) => piece,
-                Err(error) => {
-                    tracing::warn!(%error, "a response was cut off");
-                    return;
+        let make = async {
+            let mut pieces = std::pin::pin!(pieces);
+            loop {
+                let piece = match pieces.next().await.transpose() {
+                    Ok(piece) => piece,
+                    Err(error) => {
+                        tracing::warn!(%error, "a response was cut off");
+                        return;
+                    }
+                };
+                let last = piece.is_none();
+                match tokio::time::timeout(idle, sender.send(piece)).await {
+                    Ok(Ok(())) if !last => {}
+                    Ok(_) => return,
+                    Err(_) => return slot.give_up(),
                 }
-            };
-            let last = piece.is_none();
-            match tokio::time::timeout(idle, sender.send(piece)).await {
-                Ok(Ok(())) if !last => {}
-                _ => return,
             }
+        };
+        tokio::select! {
+            () = make => {}
+            () = slot.cancelled() => {}
         }
     });
     let body = futures::stream::unfold(Some(receiver), |receiver| async move {

@@ -10,26 +10,32 @@ mod body;
 mod listing;
 mod request;
 mod respond;
+mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use tokio::sync::Semaphore;
 
+use crate::serve::Connection;
 use crate::store::Store;
+use slots::Slots;
 
 pub(crate) use request::{CAR_TYPE, RAW_TYPE};
 
 /// How a gateway serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayOptions {
-    /// Most responses at once; further requests are answered with 503.
+    /// Most responses at once; further requests wait.
     pub max_requests: usize,
+    /// Most of them for one address, where the server says who asks ([`crate::serve`]).
+    pub max_requests_per_address: usize,
+    /// A request that has waited for so long is answered with 503.
+    pub queue_timeout: Duration,
     /// Most segments of a path behind the CID.
     pub max_path_segments: usize,
     /// Most blocks in one CAR; a longer one is cut off.
@@ -41,11 +47,13 @@ pub struct GatewayOptions {
 }
 
 impl Default for GatewayOptions {
-    /// 64 responses, 64 segments, a million blocks (256 GiB in chunks of 256 KiB), pages of 1000
-    /// entries, one minute.
+    /// 64 responses, 48 of them for one address, 15 s in the queue, 64 segments, a million blocks (256
+    /// GiB in chunks of 256 KiB), pages of 1000 entries, one minute.
     fn default() -> Self {
         Self {
             max_requests: 64,
+            max_requests_per_address: 48,
+            queue_timeout: Duration::from_secs(15),
             max_path_segments: 64,
             max_car_blocks: 1 << 20,
             listing_page: 1000,
@@ -56,30 +64,41 @@ impl Default for GatewayOptions {
 
 /// Routes `GET` and `HEAD` of `/ipfs/{cid}[/path]` to the blocks of `store`.
 pub fn router(store: Store, options: GatewayOptions) -> Router {
-    let gateway = Arc::new(Gateway { permits: Arc::new(Semaphore::new(options.max_requests)), store, options });
-    Router::new().route("/ipfs/{*path}", get(answer)).with_state(gateway)
+    let gateway = Arc::new(Gateway { slots: Slots::new(&options), store, options });
+    Router::new().route("/ipfs/{*path}", get(answer).fallback(refuse_method)).with_state(gateway)
 }
 
 struct Gateway {
     store: Store,
     options: GatewayOptions,
-    permits: Arc<Semaphore>,
+    slots: Arc<Slots>,
 }
 
-async fn answer(State(gateway): State<Arc<Gateway>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let Ok(permit) = gateway.permits.clone().try_acquire_owned() else {
-        let busy =
-            format!("all {} responses of this gateway are in use; try again soon\n", gateway.options.max_requests);
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], busy).into_response();
-    };
-    let response = match request::parse(&uri, &headers, &gateway.options) {
-        Ok(request) => respond::respond(&gateway, &request, method == Method::HEAD, permit)
-            .await
-            .unwrap_or_else(respond::Refusal::into_response),
+async fn answer(State(gateway): State<Arc<Gateway>>, asked: Request) -> Response {
+    let (method, uri) = (asked.method(), asked.uri());
+    let connection = asked.extensions().get::<Arc<Connection>>().cloned();
+    let response = match request::parse(uri, asked.headers(), &gateway.options) {
+        Ok(request) => match gateway.slots.take(connection).await {
+            Some(slot) => respond::respond(&gateway, &request, *method == Method::HEAD, slot)
+                .await
+                .unwrap_or_else(respond::Refusal::into_response),
+            None => busy(&gateway.options),
+        },
         Err(refusal) => refusal.into_response(),
     };
     tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "gateway");
     response
+}
+
+fn busy(options: &GatewayOptions) -> Response {
+    let reason = format!("all {} responses of this gateway are in use; try again soon", options.max_requests);
+    let refusal = respond::Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason);
+    ([(header::RETRY_AFTER, "1")], refusal).into_response()
+}
+
+async fn refuse_method() -> Response {
+    let refusal = respond::Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "content can only be read, with GET or HEAD");
+    ([(header::ALLOW, "GET, HEAD")], refusal).into_response()
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use cid::Cid;
 use futures::StreamExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Gateway;
 use super::body::streaming;
 use super::listing::{self, encode_segment};
 use super::request::{CAR_TYPE, Format, RAW_TYPE, Request, range};
+use super::slots::Slot;
 use crate::digest::{codec, sha2_256};
 use crate::list::{ListError, list_after};
 use crate::node::DagError;
@@ -106,13 +106,8 @@ impl From<ReadError> for Refusal {
     }
 }
 
-/// Answers a request. The permit goes into the body.
-pub(super) async fn respond(
-    gateway: &Gateway,
-    request: &Request,
-    head: bool,
-    permit: OwnedSemaphorePermit,
-) -> Result<Response, Refusal> {
+/// Answers a request. The slot goes into the body.
+pub(super) async fn respond(gateway: &Gateway, request: &Request, head: bool, slot: Slot) -> Result<Response, Refusal> {
     let found = resolve(&gateway.store, &request.root, &request.path).await;
     let entry = match found {
         Err(ResolveError::Dag(DagError::Missing { cid })) if request.only_if_cached => {
@@ -131,7 +126,7 @@ pub(super) async fn respond(
         }
         found => found?,
     };
-    let answer = Answer { gateway, request, entry, head, permit };
+    let answer = Answer { gateway, request, entry, head, slot };
     match request.format {
         Format::Raw => answer.raw().await,
         Format::Car(scope) => answer.car(scope),
@@ -144,7 +139,7 @@ struct Answer<'a> {
     request: &'a Request,
     entry: Entry,
     head: bool,
-    permit: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 impl Answer<'_> {
@@ -189,7 +184,7 @@ impl Answer<'_> {
         }
         let options = &self.gateway.options;
         let pieces = crate::car::car_stream(self.gateway.store.clone(), prefix, &cid, scope, options.max_car_blocks);
-        finish(builder, streaming(pieces, self.permit, options.idle_timeout))
+        finish(builder, streaming(pieces, self.slot, options.idle_timeout))
     }
 
     async fn content(self) -> Result<Response, Refusal> {
@@ -249,8 +244,8 @@ impl Answer<'_> {
         if answer.known {
             return self.not_modified(&tag, IMMUTABLE);
         }
-        let permit = self.permit;
-        answer.send(builder, size, |range| streaming(read(store, &cid, range), permit, idle))
+        let slot = self.slot;
+        answer.send(builder, size, |range| streaming(read(store, &cid, range), slot, idle))
     }
 
     /// Sends what is in memory, or the part of it that was asked for.

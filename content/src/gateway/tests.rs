@@ -3,18 +3,35 @@
 use futures::StreamExt as _;
 use reqwest::Response as Answer;
 use reqwest::redirect::Policy;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::car::{CarImportOptions, car_import};
 use crate::digest::codec;
 use crate::import::{DirBuilder, ImportOptions, Imported, import_bytes, import_path};
+use crate::serve::{ServeLimits, serve};
 use crate::store::StoreOptions;
 use crate::testing::{block_on, noise};
 use crate::unixfs::CHUNK_SIZE;
 
+const HOURS: Duration = Duration::from_secs(36_000);
+
 /// With so much patience that a busy machine does not matter.
 fn patient() -> GatewayOptions {
-    GatewayOptions { idle_timeout: Duration::from_secs(36_000), ..GatewayOptions::default() }
+    GatewayOptions { idle_timeout: HOURS, queue_timeout: HOURS, ..GatewayOptions::default() }
+}
+
+/// Of a server that cuts nobody off.
+fn generous() -> ServeLimits {
+    ServeLimits {
+        header_timeout: HOURS,
+        idle_timeout: HOURS,
+        rate_window: HOURS,
+        crowded_window: HOURS,
+        ..ServeLimits::default()
+    }
 }
 
 struct Site {
@@ -26,12 +43,16 @@ struct Site {
 
 impl Site {
     async fn start(options: GatewayOptions) -> Self {
+        Self::start_with(options, generous()).await
+    }
+
+    async fn start_with(options: GatewayOptions, limits: ServeLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let routes = router(store.clone(), options);
-        tokio::spawn(async move { axum::serve(listener, routes).await });
+        tokio::spawn(serve(listener, routes, limits, CancellationToken::new()));
         let client = lota_http::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self { _dir: dir, store, base, client }
     }
@@ -345,7 +366,8 @@ fn a_dag_with_a_hole_ends_in_an_error_and_not_in_a_short_answer() {
 #[test]
 fn places_are_limited_and_come_back_when_a_client_leaves() {
     block_on(async {
-        let site = Site::start(GatewayOptions { max_requests: 2, ..patient() }).await;
+        let short = Duration::from_millis(50);
+        let site = Site::start(GatewayOptions { max_requests: 2, queue_timeout: short, ..patient() }).await;
         let content = noise(CHUNK_SIZE * 400);
         let file = site.import(&content);
         let path = format!("/ipfs/{}?download=true", file.cid);
@@ -385,5 +407,105 @@ fn a_client_that_sleeps_is_cut_off_and_sees_it() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(sleeper.bytes().await.is_err());
+    });
+}
+
+/// A client that asks and never reads.
+async fn sleeper(site: &Site, path: &str, address: [u8; 4]) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    let gateway = site.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut stream = socket.connect(gateway).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+}
+
+/// Limits under which who does not read is found out soon.
+fn strict() -> ServeLimits {
+    ServeLimits { crowded_window: Duration::from_millis(200), ..generous() }
+}
+
+#[test]
+fn clients_that_do_not_read_make_room_for_those_that_do() {
+    block_on(async {
+        let site = Site::start_with(GatewayOptions { max_requests: 8, ..patient() }, strict()).await;
+        let content = noise(CHUNK_SIZE * 100);
+        let file = site.import(&content);
+        let path = format!("/ipfs/{}?download=true", file.cid);
+        // as many as there are slots, from the same address, and more that wait for them
+        let mut sleepers = Vec::new();
+        for query in ["?download=true", "?format=car", "?format=raw"] {
+            for _ in 0..8 {
+                sleepers.push(sleeper(&site, &format!("/ipfs/{}{query}", file.cid), [127, 0, 0, 1]).await);
+            }
+        }
+        for _ in 0..5 {
+            let answer = site.get(&path).await;
+            assert_eq!(answer.status(), 200);
+            assert!(answer.bytes().await.unwrap() == content);
+            sleepers.push(sleeper(&site, &path, [127, 0, 0, 1]).await);
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_address_has_only_a_part_of_the_slots() {
+    block_on(async {
+        let options = GatewayOptions { max_requests: 4, max_requests_per_address: 3, ..patient() };
+        let site = Site::start(options).await;
+        let content = noise(CHUNK_SIZE * 100);
+        let file = site.import(&content);
+        let path = format!("/ipfs/{}?download=true", file.cid);
+        let mut sleepers = Vec::new();
+        for _ in 0..20 {
+            sleepers.push(sleeper(&site, &path, [127, 0, 0, 2]).await);
+        }
+        // nobody is cut off here, and the others wait
+        for _ in 0..5 {
+            let answer = site.get(&path).await;
+            assert_eq!(answer.status(), 200);
+            assert!(answer.bytes().await.unwrap() == content);
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_has_more_than_a_share_gives_of_it_to_who_has_none() {
+    block_on(async {
+        // who waits takes a share after a third of the time that it may wait
+        let queue_timeout = Duration::from_secs(6);
+        let options = GatewayOptions { max_requests: 4, max_requests_per_address: 4, queue_timeout, ..patient() };
+        let site = Site::start(options).await;
+        let content = noise(CHUNK_SIZE * 100);
+        let file = site.import(&content);
+        let path = format!("/ipfs/{}?download=true", file.cid);
+        let mut sleepers = Vec::new();
+        for _ in 0..4 {
+            sleepers.push(sleeper(&site, &path, [127, 0, 0, 2]).await);
+        }
+        let answer = site.get(&path).await;
+        assert_eq!(answer.status(), 200);
+        assert!(answer.bytes().await.unwrap() == content);
+    });
+}
+
+#[test]
+fn requests_that_give_up_waiting_leave_nothing_behind() {
+    block_on(async {
+        let options = GatewayOptions { max_requests: 1, queue_timeout: HOURS, ..patient() };
+        let slots = Slots::new(&options);
+        let only = slots.take(None).await.unwrap();
+        for _ in 0..3 {
+            let waiting = slots.take(None);
+            assert!(tokio::time::timeout(Duration::from_millis(20), waiting).await.is_err());
+        }
+        let mut waiting = std::pin::pin!(slots.take(None));
+        assert!(tokio::time::timeout(Duration::from_millis(20), waiting.as_mut()).await.is_err());
+        drop(only);
+        assert!(waiting.await.is_some());
+        assert!(slots.take(None).await.is_some(), "the slot came back");
     });
 }

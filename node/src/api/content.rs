@@ -78,10 +78,15 @@ pub(super) async fn store(
     // Until they are pinned, the blocks are guarded from collection.
     let guard = store.guard();
     let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    let refused = |error: &dyn std::fmt::Display| Failed::invalid(format!("the CAR cannot be taken: {error}"));
     let imported = car_import(store, reader, &CarImportOptions::default()).await.map_err(|error| match error {
+        CarImportError::Store(StoreError::Cid(error)) => refused(&error),
         CarImportError::Store(error) => Failed::from(error),
-        error => Failed::invalid(format!("the CAR cannot be taken: {error}")),
+        error => refused(&error),
     })?;
+    if query.pin && imported.roots.is_empty() {
+        return Err(refused(&"it names no root that could be pinned; name one, or say `pin=false`"));
+    }
     if query.pin {
         let (store, roots) = (store.clone(), imported.roots.clone());
         blocking(move || roots.iter().try_for_each(|root| store.pin(root, &added_pin(root)).map(drop))).await?;

@@ -2,14 +2,21 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    body::to_bytes,
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use lota_bridge::{SubmitError, TransportError};
-use lota_market::model::Rejection;
+use lota_market::model::{JobId, Rejection};
 
 use super::types::ApiError;
 use crate::store::StoreError;
+
+/// The longest text of the HTTP library's that an answer repeats, in bytes.
+const MAX_TEXT: usize = 4 << 10;
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -28,6 +35,14 @@ impl Failed {
             StatusCode::UNAUTHORIZED,
             "unauthorized",
             "the token is missing or not this daemon's; read it from api.json",
+        )
+    }
+
+    pub(crate) fn key_reused(key: &str, job: JobId) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key_reused",
+            format!("the key `{key}` was used for another request, which opened job {job}; use another key"),
         )
     }
 
@@ -94,7 +109,10 @@ impl From<StoreError> for Failed {
 impl From<lota_content::StoreError> for Failed {
     fn from(error: lota_content::StoreError) -> Self {
         match error {
-            lota_content::StoreError::StoreFull { .. } => Self::full(error.to_string()),
+            lota_content::StoreError::StoreFull { .. } | lota_content::StoreError::TooManyPins => {
+                Self::full(error.to_string())
+            }
+            lota_content::StoreError::Cid(error) => Self::invalid(error.to_string()),
             error => Self::internal(&error),
         }
     }
@@ -119,4 +137,36 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         (self.status, Json(self.body)).into_response()
     }
+}
+
+/// Gives what the HTTP library refuses by itself (a method, a body, a query) the form of all other answers.
+pub(crate) async fn in_json(response: Response) -> Response {
+    let status = response.status();
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = to_bytes(body, MAX_TEXT).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).trim().replace(['\n', '\r'], " ");
+    let allowed = parts.headers.get(ALLOW).and_then(|methods| methods.to_str().ok());
+    let (code, otherwise) = match status {
+        StatusCode::NOT_FOUND => ("not_found", "there is nothing at this path".to_owned()),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("method_not_allowed", format!("this path takes only {}", allowed.unwrap_or("other methods")))
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is too large".to_owned()),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            ("unsupported_media_type", "the body must be `Content-Type: application/json`".to_owned())
+        }
+        status if status.is_client_error() => ("invalid", "the request makes no sense".to_owned()),
+        _ => ("internal", "the daemon failed".to_owned()),
+    };
+    let message = if text.is_empty() { otherwise } else { text };
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.remove(CONTENT_TYPE);
+    let mut answer = Failed::new(status, code, message).into_response();
+    answer.headers_mut().extend(parts.headers);
+    answer
 }

@@ -6,7 +6,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use lota_content::{codec, sha2_256};
 use lota_market::{
     Address, B256, Bytes, Time, U256,
-    agent::{Pricing, Ramp, Request, Wish},
+    agent::{Pricing, Ramp, Request, Step, StepState, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::{self, ValidatedSpec},
 };
@@ -22,7 +22,8 @@ use super::{
 use crate::{
     config::defaults,
     perform::{order_pin, release},
-    shell::Message,
+    shell::{Message, Refusal},
+    store::{Claim, RequestKey},
 };
 
 /// How long the answer waits for the market, at most.
@@ -39,35 +40,58 @@ pub(super) async fn create(
     let spec = spec::parse_json(&json).map_err(|problems| {
         Failed::invalid_all("the job's spec is not valid", problems.iter().map(ToString::to_string).collect())
     })?;
-    if let Some(key) = &body.key {
-        if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(Failed::invalid(format!(
-                "the idempotency key must have 1 to {MAX_KEY} printable characters without spaces"
-            )));
-        }
-        if let Some(job) = api.shared.store.requested(key).await? {
-            return opened(&api, job).await.map(|job| created(job, None));
+    let key = body.key.map(|name| key(name, &spec, &body.terms)).transpose()?;
+    if let Some(key) = &key {
+        match api.shared.store.requested(key).await? {
+            Some(Claim::Same(job)) => return opened(&api, job).await.map(|job| created(job, None)),
+            Some(Claim::Other(job)) => return Err(Failed::key_reused(&key.name, job)),
+            Some(Claim::New) | None => {}
         }
     }
     let (request, offer) = make(&api, &spec, &body.terms).await?;
     let id = request.id;
     hold(&api, &request, &spec).await?;
     let (reply, answer) = oneshot::channel();
-    let message = Message::Request { request: Box::new(request), key: body.key, reply };
+    let message = Message::Request { request: Box::new(request), key: key.clone(), reply };
     if !api.inbox.send(message).await {
         return Err(Failed::unavailable("the daemon is ending"));
     }
     match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(Ok(()))) => opened(&api, id).await.map(|job| created(job, Some(offer))),
-        Ok(Ok(Err(problem))) => {
+        Ok(Ok(Ok(job))) => {
+            if job != id {
+                // Another request with this key was there at the same moment.
+                release(&api.shared, id);
+            }
+            let offer = (job == id).then_some(offer);
+            opened(&api, job).await.map(|job| created(job, offer))
+        }
+        Ok(Ok(Err(Refusal::Failed(problem)))) => {
             release(&api.shared, id);
-            Err(Failed::refused(format!("the job was not opened: {problem}")))
+            Err(not_opened(&problem))
+        }
+        Ok(Ok(Err(Refusal::KeyReused(job)))) => {
+            release(&api.shared, id);
+            Err(Failed::key_reused(&key.map(|key| key.name).unwrap_or_default(), job))
         }
         Ok(Err(_)) => Err(Failed::unavailable("the daemon is ending")),
         Err(_) => Err(Failed::unavailable(format!(
             "the market has not answered yet; the request stands: see `lota job describe {id}`"
         ))),
     }
+}
+
+fn not_opened(problem: &str) -> Failed {
+    Failed::refused(format!("the job was not opened: {problem}"))
+}
+
+/// The request's key, with the digest of what is asked for: the spec in its canonical form, and the terms that are named.
+fn key(name: String, spec: &ValidatedSpec, terms: &TermsRequest) -> Result<RequestKey, Failed> {
+    if name.is_empty() || name.len() > MAX_KEY || !name.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(Failed::invalid(format!("the key must have 1 to {MAX_KEY} printable characters without spaces")));
+    }
+    let terms = serde_json::to_vec(terms).map_err(|error| Failed::internal(&error))?;
+    let digests = [sha2_256(&spec.to_dag_cbor()), sha2_256(&terms)].concat();
+    Ok(RequestKey { name, body: sha2_256(&digests) })
 }
 
 /// Makes sure that this node holds what the job needs, since this is where providers fetch it from, and pins it until the
@@ -102,10 +126,13 @@ async fn opened(api: &Api, id: JobId) -> Result<JobSummary, Failed> {
     let mut changes = api.inbox.watch();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        if let Some(job) = api.shared.store.listed(id).await?
-            && job.job.view.status != Status::None
-        {
-            return Ok(summary(&job));
+        if let Some(job) = api.shared.store.listed(id).await? {
+            if job.job.view.status != Status::None {
+                return Ok(summary(&job));
+            }
+            if let Some(StepState::Failed { problem }) = job.job.steps.get(&Step::Open) {
+                return Err(not_opened(problem));
+            }
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
             return Err(Failed::unavailable(format!("job {id} is opened, but its event has not been seen yet")));

@@ -11,7 +11,9 @@ use lota_market::{
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed, unsigned};
+use super::{
+    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed, unsigned,
+};
 
 pub(super) const CURSOR: &str = "cursor";
 
@@ -242,13 +244,37 @@ impl<'a> Batch<'a> {
         self.file_labels(job).await
     }
 
-    /// Remembers which job was opened for a request of this name.
+    /// Remembers which job is opened for a request of this name, unless one was opened before: the answer says which of them
+    /// it is.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn add_request(&mut self, key: &str, job: JobId) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO requests (key, job) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
-            .bind(key)
+    pub async fn claim(&mut self, key: &RequestKey, job: JobId) -> Result<Claim, StoreError> {
+        let inserted =
+            sqlx::query("INSERT INTO requests (key, job, body) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING")
+                .bind(&key.name)
+                .bind(job.0.as_slice())
+                .bind(key.body.as_slice())
+                .execute(&mut *self.transaction)
+                .await
+                .map_err(|source| self.store.failed(source))?;
+        if inserted.rows_affected() > 0 {
+            return Ok(Claim::New);
+        }
+        let row = sqlx::query("SELECT job, body FROM requests WHERE key = $1")
+            .bind(&key.name)
+            .fetch_one(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        Ok(key.claimed(job_id(row.get(0))?, row.get(1)))
+    }
+
+    /// Gives the key of a job's request back: the job was never opened.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn give_back(&mut self, job: JobId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM requests WHERE job = $1")
             .bind(job.0.as_slice())
             .execute(&mut *self.transaction)
             .await

@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
     (3, "published specs", include_str!("../../migrations/0003_published_specs.sql")),
     (4, "events in order", include_str!("../../migrations/0004_events_in_order.sql")),
+    (5, "request bodies", include_str!("../../migrations/0005_request_bodies.sql")),
     (7, "job filters", include_str!("../../migrations/0007_job_filters.sql")),
 ];
 

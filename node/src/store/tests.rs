@@ -238,3 +238,21 @@ async fn many_events_of_one_round_are_kept_in_order_and_can_be_undone_within_it(
         (1..=140).rev().map(|number| (Address::with_last_byte(number), format!("https://{number}.example"))).collect();
     assert_eq!(known, expected);
 }
+
+#[tokio::test]
+async fn a_key_is_the_first_jobs_until_it_is_given_back() {
+    let (_folder, store) = store().await;
+    let key = |body| RequestKey { name: "invoice-7".to_owned(), body: [body; 32] };
+    let mut batch = store.begin().await.expect("a batch");
+    assert_eq!(batch.claim(&key(1), id(1)).await.expect("claimed"), Claim::New);
+    assert_eq!(batch.claim(&key(1), id(2)).await.expect("claimed before"), Claim::Same(id(1)));
+    assert_eq!(batch.claim(&key(2), id(2)).await.expect("claimed before"), Claim::Other(id(1)));
+    batch.commit().await.expect("committed");
+    assert_eq!(store.requested(&key(1)).await.expect("read"), Some(Claim::Same(id(1))));
+    assert_eq!(store.requested(&key(2)).await.expect("read"), Some(Claim::Other(id(1))));
+    let mut batch = store.begin().await.expect("a batch");
+    batch.give_back(id(1)).await.expect("given back");
+    assert_eq!(batch.claim(&key(2), id(2)).await.expect("claimed"), Claim::New);
+    batch.commit().await.expect("committed");
+    assert_eq!(store.requested(&key(2)).await.expect("read"), Some(Claim::Same(id(2))));
+}

@@ -113,7 +113,10 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
     let transport = &api.shared.transport;
     let set = &api.shared.config.terms;
     let settings = transport.market().settings;
-    let head = transport.head().await.map_err(Failed::market)?;
+    let head = match api.shared.standing.recent_head() {
+        Some(head) => head,
+        None => transport.head().await.map_err(Failed::market)?,
+    };
     let party = transport.party();
     let bytes = Bytes::from(spec.to_dag_cbor());
     let max_price = wanted.max_price.or(set.max_price).unwrap_or(defaults::MAX_PRICE);

@@ -77,7 +77,7 @@ impl Sender {
         let is_alike = self.seen.replace(latest.hash) == Some(latest.hash);
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         // Without a new block nothing can have landed, but the node may not have said all of the last one.
-        let is_short = self.alike % LOOKS_ALIKE != 0 && self.watched.range(..self.used).next().is_none();
+        let is_short = !self.alike.is_multiple_of(LOOKS_ALIKE) && self.watched.range(..self.used).next().is_none();
         if !is_short {
             self.used = self.shared.rpc.count(self.account.address, None).await?;
         }

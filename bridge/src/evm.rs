@@ -10,11 +10,13 @@
 
 pub mod bindings;
 mod fees;
+mod headers;
 mod network;
 mod reader;
 mod rpc;
 mod sender;
 mod shared;
+mod sightings;
 mod trail;
 mod transport;
 

@@ -334,12 +334,12 @@ async fn announce(shared: Arc<Shared>) {
     let mut failures = 0u32;
     loop {
         let told = async {
-            let head = shared.transport.head().await.map_err(|error| error.to_string())?;
             let known =
                 shared.store.announcements(crate::shell::MAX_PARTIES).await.map_err(|error| error.to_string())?;
             if known.iter().any(|(who, url)| *who == party && *url == shared.gateway) {
                 return Ok(());
             }
+            let head = shared.transport.head().await.map_err(|error| error.to_string())?;
             let key = EffectKey::named(&format!("announce/{}/{}", head.block, shared.gateway));
             let command = Command::Announce { url: shared.gateway.clone() };
             shared.transport.submit(&key, &command, AttoFil::ZERO).await.map(|_| ()).map_err(|error| error.to_string())

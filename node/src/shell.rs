@@ -43,6 +43,8 @@ pub(crate) const MAX_PARTIES: u32 = 10_000;
 const CHANGES: usize = 4_096;
 /// Finished jobs are cleared away this often, in seconds of the market's time.
 const PRUNE_EVERY: u64 = 600;
+/// The free balance is asked for at least this often, in seconds of the market's time.
+const WEIGH_EVERY: u64 = 600;
 /// How many finished jobs are cleared away at once.
 const PRUNE_MOST: i64 = 1_000;
 /// How many jobs that were none of its affair are looked through at the start for those that are now.
@@ -110,6 +112,10 @@ pub(crate) struct Shell {
     stored: HashMap<JobId, Option<Job>>,
     opening: HashMap<JobId, Vec<oneshot::Sender<Result<JobId, Refusal>>>>,
     pruned: Time,
+    /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
+    money_moved: bool,
+    /// When it was asked for.
+    weighed: Time,
 }
 
 enum Incoming {
@@ -157,6 +163,8 @@ impl Shell {
             stored: HashMap::new(),
             opening: HashMap::new(),
             pruned: Time::default(),
+            money_moved: true,
+            weighed: Time::default(),
         }
     }
 
@@ -262,7 +270,9 @@ impl Shell {
         let time_passed = round
             .iter()
             .any(|incoming| matches!(incoming, Incoming::Update(update) if matches!(**update, Update::Head { .. })));
-        let mut effects = if time_passed { self.refresh_balance().await } else { Vec::new() };
+        self.money_moved |= round.iter().any(|incoming| self.moves_money(incoming));
+        let is_due = self.money_moved || self.now.since(self.weighed) > WEIGH_EVERY;
+        let mut effects = if time_passed && is_due { self.refresh_balance().await } else { Vec::new() };
         if time_passed
             && self.shared.standing.is_short_of_gas()
             && let Ok(wallet) = self.shared.transport.wallet(self.shared.transport.party()).await
@@ -478,10 +488,35 @@ impl Shell {
         Ok(())
     }
 
+    /// Whether an update may change the party's free balance, but for collateral: the agent counts what it stakes itself.
+    fn moves_money(&self, incoming: &Incoming) -> bool {
+        let Incoming::Update(update) = incoming else { return false };
+        let event = match &**update {
+            Update::Event { event, .. } => event,
+            Update::Rewind { .. } => return true,
+            Update::Head { .. } => return false,
+        };
+        let me = self.shared.transport.party();
+        let terms = |job: &JobId| self.agent.job(*job).map(|job| &job.view.terms);
+        let is_partys =
+            |job: &JobId| terms(job).is_some_and(|terms| [terms.client, terms.arbiter, terms.matcher].contains(&me));
+        match event {
+            Event::Deposited { account, .. } | Event::Withdrawn { account, .. } => *account == me,
+            Event::JobOpened { terms, .. } => terms.client == me,
+            Event::JobSettled { job, provider, .. }
+            | Event::JobSlashed { job, provider, .. }
+            | Event::JobVoided { job, provider, .. } => *provider == me || is_partys(job),
+            Event::JobCancelled { job, .. } => is_partys(job),
+            Event::BatchSettled { client, provider, .. } => [*client, *provider].contains(&me),
+            _ => false,
+        }
+    }
+
     async fn refresh_balance(&mut self) -> Vec<Effect> {
         if self.shared.config.provider.is_some()
             && let Ok(free) = self.shared.transport.balance(self.shared.transport.party()).await
         {
+            (self.money_moved, self.weighed) = (false, self.now);
             return self.agent.handle(Input::Balance(free), self.now);
         }
         Vec::new()

@@ -3,6 +3,7 @@
 use std::{
     mem::discriminant,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use lota_bridge::{Head, TransportError};
@@ -12,6 +13,9 @@ use crate::{
     api::types::{Problem, rfc3339},
     observe,
 };
+
+/// For so long a block counts as the newest one without asking.
+const HEAD_AGE: Duration = Duration::from_secs(2);
 
 /// What an account has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub(crate) struct Shortage {
 
 #[derive(Debug, Default)]
 struct State {
-    head: Option<Head>,
+    head: Option<(Head, Instant)>,
     money: Option<Money>,
     unreachable: Option<TransportError>,
     shortage: Option<Shortage>,
@@ -75,11 +79,18 @@ impl Standing {
 
     /// The newest block that is known.
     pub(crate) fn head(&self) -> Option<Head> {
-        self.state().head
+        self.state().head.map(|(head, _)| head)
+    }
+
+    /// The newest block, if the market told of it so recently that it need not be asked.
+    pub(crate) fn recent_head(&self) -> Option<Head> {
+        let state = self.state();
+        let recent = state.head.filter(|(_, at)| at.elapsed() < HEAD_AGE && state.unreachable.is_none());
+        recent.map(|(head, _)| head)
     }
 
     pub(crate) fn set_head(&self, head: Head) {
-        self.state().head = Some(head);
+        self.state().head = Some((head, Instant::now()));
     }
 
     /// What the account had when it was last asked for.
@@ -119,7 +130,8 @@ impl Standing {
     /// What keeps the node from its work now. `met` is what the asker met with, should nobody else have met it yet.
     pub(crate) fn problems(&self, met: Option<&TransportError>) -> Vec<Problem> {
         let state = self.state();
-        let known = state.head.map_or_else(String::new, |head| format!("; what is known is of {}", rfc3339(head.time)));
+        let known =
+            state.head.map_or_else(String::new, |(head, _)| format!("; what is known is of {}", rfc3339(head.time)));
         let unreachable = state.unreachable.as_ref().or(met);
         let unreachable =
             unreachable.map(|error| Problem { code: "unreachable".to_owned(), message: format!("{error}{known}") });

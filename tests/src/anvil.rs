@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -36,11 +37,20 @@ pub struct Anvil {
 }
 
 /// Where the pinned anvil is; the script installs it into a cache the first time.
-fn program() -> String {
+///
+/// # Errors
+/// What the script says when it cannot.
+fn program(may_fetch: bool) -> Result<String, String> {
     let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts/scripts/install");
-    let output = std::process::Command::new(install).stderr(Stdio::inherit()).output().expect("the script runs");
-    assert!(output.status.success(), "anvil cannot be installed; contracts/scripts/install says why");
-    format!("{}/anvil", String::from_utf8_lossy(&output.stdout).trim())
+    let mut command = std::process::Command::new(install);
+    if !may_fetch {
+        command.env("npm_config_offline", "true");
+    }
+    let output = command.output().expect("the script runs");
+    if !output.status.success() {
+        return Err(format!("anvil cannot be installed: {}", String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(format!("{}/anvil", String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 /// Reads a quantity of JSON-RPC.
@@ -53,8 +63,27 @@ pub fn number(value: &Value) -> u64 {
 impl Anvil {
     /// Starts a chain and deploys a market with windows of a second and more.
     pub async fn spawn() -> Self {
+        Self::run(&program(true).unwrap_or_else(|problem| panic!("{problem}"))).await
+    }
+
+    /// The same for a test; where anvil is missing it is skipped, and that is said. `scripts/test` installs it.
+    pub async fn spawn_or_skip() -> Option<Self> {
+        let required = std::env::var_os("LOTA_TEST_TOOLS").is_some();
+        match program(required) {
+            Ok(program) => Some(Self::run(&program).await),
+            Err(problem) => {
+                assert!(!required, "{problem}");
+                // Not with `eprintln!`, which says nothing when a test passes.
+                let _ =
+                    writeln!(std::io::stderr(), "skipped: what needs a chain (scripts/test installs it): {problem}");
+                None
+            }
+        }
+    }
+
+    async fn run(program: &str) -> Self {
         let chain_id = Network::DEVELOPMENT.chain_id.to_string();
-        let mut process = Command::new(program())
+        let mut process = Command::new(program)
             .args(["--host", "127.0.0.1", "--port", "0", "--chain-id", &chain_id, "--hardfork", "cancun"])
             .args(["--accounts", "2", &format!("--prune-history={KEPT_STATES}")])
             .stdout(Stdio::piped())
@@ -108,6 +137,12 @@ impl Anvil {
         format!("http://{}", self.address)
     }
 
+    /// Its host and port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The market.
     #[must_use]
     pub const fn contract(&self) -> Address {
@@ -123,10 +158,21 @@ impl Anvil {
 
     /// A party's transport, with its journal in the database of the node in `dir`. The account gets money for gas.
     pub async fn connect(&self, key: PrivateKeySigner, dir: &Path, money: AttoFil) -> Arc<EvmTransport> {
+        self.connect_with(self.config(), key, dir, money).await
+    }
+
+    /// The same with settings of the test's own.
+    pub async fn connect_with(
+        &self,
+        config: Config,
+        key: PrivateKeySigner,
+        dir: &Path,
+        money: AttoFil,
+    ) -> Arc<EvmTransport> {
         std::fs::create_dir_all(dir).expect("the folder is made");
         let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await.expect("the journal opens"));
         self.set_balance(key.address(), money).await;
-        Arc::new(EvmTransport::connect(self.config(), key, journal).await.expect("the market is there"))
+        Arc::new(EvmTransport::connect(config, key, journal).await.expect("the market is there"))
     }
 
     /// Gives an account this much money.

@@ -9,5 +9,6 @@
 )]
 
 pub mod anvil;
+pub mod counting;
 pub mod programs;
 pub mod world;

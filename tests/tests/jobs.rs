@@ -2,9 +2,9 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use lota_bridge::{Transport as _, memory::Chain};
+use lota_bridge::{Transport as _, Update, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
     agent::{EffectKey, Wards},
@@ -17,7 +17,7 @@ use lota_node::{
 };
 use lota_tests::{
     programs,
-    world::{self, FUNDS, Party, asking, chain, spec},
+    world::{self, FUNDS, Party, asking, chain, key, spec},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -310,21 +310,84 @@ async fn nodes_take_up_where_they_left_off() {
     assert_eq!(client.bytes(&format!("/v1/jobs/{}/output/stdout", job.id)).await, b"again");
 }
 
+/// The blocks with events, by their numbers.
+fn blocks(chain: &Chain) -> BTreeMap<u64, B256> {
+    let updates = chain.read(None, usize::MAX).into_iter();
+    updates
+        .filter_map(|update| match update {
+            Update::Event { cursor, .. } => Some((cursor.block, cursor.block_hash)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Drops so many blocks. Something else takes the place of the lowest, so that none can come back as it was; those that had
+/// events.
+fn reorganise(chain: &Chain, dropped: u64) -> BTreeMap<u64, B256> {
+    let height = chain.head().block;
+    let gone = blocks(chain).split_off(&(height + 1 - dropped));
+    chain.rewind(dropped).expect("the chain is reorganised");
+    chain.fund(key(9).address(), AttoFil(1)).expect("another block takes their place");
+    assert!(!gone.is_empty(), "nothing was undone");
+    gone
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorganisation_in_the_middle_of_a_job_loses_nothing() {
     let (home, chain) = (home(), chain(None));
-    let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;
     let module = client.add(&programs::says("x", 0)).await;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut gone) = (Vec::new(), Vec::new());
     for blocks in 1..=3 {
         jobs.push(client.request(spec(&module), json!({})).await.expect("the job is opened"));
-        chain.rewind(blocks).expect("the chain is reorganised");
+        gone.extend(reorganise(&chain, blocks));
     }
     for job in &jobs {
         let detail = client.wait(job).await;
         assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+        assert_eq!(chain.deal(job.id).status, Status::Settled);
+    }
+    let now = blocks(&chain);
+    assert!(gone.iter().all(|(number, hash)| now.get(number) != Some(hash)), "what was undone is not on the chain");
+    let market = chain.snapshot();
+    assert_eq!(market.escrowed().0 + market.collateral().0 + market.burned().0, 0);
+    assert!(provider.money().await > FUNDS, "it was paid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorganisation_that_undoes_whole_jobs_has_them_done_again() {
+    let (home, chain) = (home(), chain(None));
+    let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let before = chain.head().block;
+    let mut jobs = Vec::new();
+    for _ in 0..4 {
+        let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+        let detail = client.wait(&job).await;
+        assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+        jobs.push(job);
+    }
+    let gone = reorganise(&chain, chain.head().block - before);
+    assert!(gone.len() >= 4 * jobs.len(), "{gone:?}");
+    assert_eq!(chain.deal(jobs[3].id).status, Status::None, "the chain knows nothing of it");
+    let patience = tokio::time::Instant::now() + Duration::from_secs(120);
+    while jobs.iter().any(|job| chain.deal(job.id).status != Status::Settled) {
+        assert!(tokio::time::Instant::now() < patience, "not all are settled again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let now = blocks(&chain);
+    assert!(gone.iter().all(|(number, hash)| now.get(number) != Some(hash)), "what was undone is not on the chain");
+    for job in &jobs {
+        let detail = client.wait(job).await;
+        assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+        assert!(detail.events.iter().all(|event| now.contains_key(&event.block)), "{detail:#?}");
     }
     let market = chain.snapshot();
     assert_eq!(market.escrowed().0 + market.collateral().0 + market.burned().0, 0);
+    assert!(provider.money().await > FUNDS, "it was paid");
+    // And the market goes on.
+    let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+    assert_eq!(client.wait(&job).await.summary.status, Status::Settled);
 }

@@ -11,10 +11,14 @@ use lota_market::{
 
 use super::{
     bindings::Deployment,
-    rpc::{Rpc, Trouble},
+    rpc::{Header, Trouble},
     shared::Shared,
 };
-use crate::{PrivateKeySigner, journal::Attempt, transport::Reserve};
+use crate::{
+    PrivateKeySigner,
+    journal::Attempt,
+    transport::{Reserve, TransportError},
+};
 
 /// The most clients of a batch that are looked up; of more, some are taken to be wallets.
 const MAX_CLIENTS: usize = 16;
@@ -28,11 +32,16 @@ pub(super) struct Price {
 
 impl Price {
     /// What the chain asks now, with room for the base fee to double.
-    pub(super) async fn now(rpc: &Rpc) -> Result<Self, Trouble> {
-        let (latest, tip) = tokio::try_join!(rpc.named_block("latest"), rpc.tip())?;
+    pub(super) async fn now(shared: &Shared) -> Result<Self, TransportError> {
+        Ok(Self::after(shared, &shared.latest().await?).await?)
+    }
+
+    /// What the chain asks after a block, with room for the base fee to double.
+    pub(super) async fn after(shared: &Shared, latest: &Header) -> Result<Self, Trouble> {
+        let tip = shared.tip().await?;
         let fee = match latest.base_fee_per_gas {
             Some(base) => base.saturating_mul(U256::from(2)).saturating_add(tip),
-            None => rpc.gas_price().await?,
+            None => shared.rpc.gas_price().await?,
         };
         let max_fee = fee.saturating_to::<u128>();
         Ok(Self { max_fee, max_tip: tip.saturating_to::<u128>().min(max_fee) })

@@ -29,6 +29,8 @@ pub struct Network {
     pub finality: Finality,
     /// How often to look for news.
     pub poll: Duration,
+    /// How long after a block the next one comes; zero where that may be at once.
+    pub block_time: Duration,
     /// How long a transaction may wait before it is replaced by one with a higher fee.
     pub patience: Duration,
 }
@@ -40,6 +42,7 @@ impl Network {
         chain_id: 314,
         finality: Finality::Depth(10),
         poll: Duration::from_secs(10),
+        block_time: Duration::from_secs(30),
         patience: Duration::from_secs(300),
     };
     /// Filecoin's test network.
@@ -50,6 +53,7 @@ impl Network {
         chain_id: 31_415_926,
         finality: Finality::Depth(2),
         poll: Duration::from_secs(1),
+        block_time: Duration::ZERO,
         patience: Duration::from_secs(60),
     };
     /// Anvil or Hardhat on this computer.
@@ -58,6 +62,7 @@ impl Network {
         chain_id: 31_337,
         finality: Finality::Depth(0),
         poll: Duration::from_millis(250),
+        block_time: Duration::ZERO,
         patience: Duration::from_secs(10),
     };
     /// All of them.
@@ -116,6 +121,8 @@ pub struct Config {
     pub look_back: u64,
     /// How often to look for news.
     pub poll: Duration,
+    /// How long after a block the next one comes: sooner, nobody looks for it. Zero where that may be at once.
+    pub block_time: Duration,
     /// How long to wait for one answer.
     pub timeout: Duration,
     /// What gas may cost.
@@ -134,6 +141,7 @@ impl fmt::Debug for Config {
             .field("max_range", &self.max_range)
             .field("look_back", &self.look_back)
             .field("poll", &self.poll)
+            .field("block_time", &self.block_time)
             .field("timeout", &self.timeout)
             .field("fees", &self.fees)
             .finish()
@@ -157,6 +165,7 @@ impl Config {
             max_range: MAX_RANGE,
             look_back: 10,
             poll: network.poll,
+            block_time: network.block_time,
             timeout: Duration::from_secs(30),
             fees: Fees { max_fee: None, patience: network.patience, repeat: Duration::from_secs(30) },
         }

@@ -1,7 +1,7 @@
 //! One reader of the market's log on a chain.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -12,13 +12,13 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
     bindings::{self, Unreadable},
-    rpc::{Header, Log, MAX_RESULTS, Refusal, Trouble},
-    shared::Shared,
+    rpc::{Header, Log, MAX_RESULTS, ROUND_RESULTS, Refusal, Trouble},
+    shared::{Live, Shared},
     trail::Trail,
 };
 use crate::{
     journal::Checkpoint,
-    transport::{Cursor, Head, TransportError, Update, UpdateStream},
+    transport::{Cursor, Head, Landed, TransportError, Update, UpdateStream},
 };
 
 /// The most events that are taken into memory at once, roughly: ranges that hold more are made smaller.
@@ -27,6 +27,9 @@ const HALF_PAGE: usize = PAGE / 2;
 
 /// The first range, in blocks: the log may be dense, and an answer that is too long costs the connection.
 const FIRST_RANGE: u64 = 64;
+
+/// How often to look for news where a subscription tells of them: it may break without a word.
+const HINTED_POLL: Duration = Duration::from_secs(10);
 
 /// After so many answers a range is tried again that was refused before.
 const TRUST: u32 = 32;
@@ -49,7 +52,7 @@ impl From<Log> for Found {
             block_hash: log.block_hash,
             time: log.timestamp(),
             transaction: log.transaction_hash,
-            event: bindings::event(&log.content()),
+            event: bindings::event(&log.into_content()),
         }
     }
 }
@@ -106,6 +109,11 @@ pub(super) struct Reader {
     announced: Option<Update>,
     /// Since when the chain ends below what was read.
     shorter_since: Option<Instant>,
+    /// The newest block that was seen, and how often in a row it was found again.
+    seen: Option<B256>,
+    unchanged: u32,
+    /// Held while it is as far as the chain is.
+    live: Option<Live>,
     failures: u32,
     pause: Option<Duration>,
     ended: bool,
@@ -132,6 +140,11 @@ impl From<TransportError> for Stop {
 pub(super) fn updates(shared: Arc<Shared>, from: Option<Cursor>) -> UpdateStream {
     let reader = Reader::new(shared, from);
     stream::unfold(reader, |mut reader| async move { reader.next().await.map(|update| (update, reader)) }).boxed()
+}
+
+/// Whether an answer of so many logs may lack some: nodes that give no more than so many say a round number.
+const fn may_be_cut_off(logs: usize) -> bool {
+    logs >= MAX_RESULTS && logs.is_multiple_of(ROUND_RESULTS)
 }
 
 /// Whether a refusal may mean that a smaller range would do.
@@ -167,6 +180,9 @@ impl Reader {
             queue: VecDeque::new(),
             announced: None,
             shorter_since: None,
+            seen: None,
+            unchanged: 0,
+            live: None,
             failures: 0,
             pause: None,
             ended: false,
@@ -195,6 +211,8 @@ impl Reader {
                     // Whoever is told of the trouble is to be told of its end.
                     self.announced = None;
                     self.ahead = None;
+                    (self.live, self.seen) = (None, None);
+                    self.shared.doubt();
                     let asked = if let Trouble::Down(_, asked) = &trouble { *asked } else { None };
                     self.failures = self.failures.saturating_add(1);
                     self.pause = Some(self.shared.pause_after(self.failures, asked));
@@ -210,16 +228,47 @@ impl Reader {
     /// Reads some more into the queue, or finds that there is nothing and sets a pause.
     async fn step(&mut self) -> Result<(), Stop> {
         self.load().await?;
-        let latest = self.shared.latest().await?;
+        let news = self.shared.headers().news(self.seen, self.shared.config.poll / 2);
+        let (latest, is_told) = match news {
+            Some(news) => news,
+            None => (self.shared.latest().await?, false),
+        };
+        let is_new = self.seen.replace(latest.hash) != Some(latest.hash);
+        self.unchanged = if is_new { 0 } else { self.unchanged.saturating_add(1) };
         let settled = self.shared.settled(&latest).await?;
         if let Some(anchor) = self.anchor().filter(|anchor| anchor.block > latest.number()) {
             return self.shorter(&latest, anchor).await;
         }
         self.shorter_since = None;
+        if self.is_stale() && self.next > settled.number() {
+            self.announce(&settled, &latest);
+            return Ok(());
+        }
         let Some((page, from, to)) = self.read(settled.number()).await? else { return Ok(()) };
+        if is_told && page.get(&latest.number()).is_none_or(|logs| logs.hash != latest.hash) {
+            // It was a subscription that told of the block, and nothing of it is in the logs: the node may not be as far, or
+            // serve another chain by now.
+            let asked = self.shared.latest().await?;
+            if asked.number() < latest.number() {
+                self.pause = Some(self.shared.config.poll);
+                return Ok(());
+            }
+        }
         // After the logs: if the chain changed under them, this or the next step sees it.
         let anchor = self.anchor();
-        let is_fresh = page.keys().any(|block| *block >= self.next);
+        let (mut are_known, mut are_elsewhere) = (true, false);
+        for (block, logs) in page.range(self.next..) {
+            let holds = self.shared.headers().holds(*block, logs.hash);
+            are_known &= holds.is_some();
+            are_elsewhere |= holds == Some(false);
+        }
+        if are_elsewhere {
+            // The logs are of another fork than the newest block: one of them is older.
+            self.seen = None;
+            self.pause = Some(self.shared.config.poll);
+            self.shared.headers().outdate();
+            return Ok(());
+        }
         let (holds, chain, reached) = tokio::join!(
             async {
                 match anchor {
@@ -227,8 +276,8 @@ impl Reader {
                     None => Ok(true),
                 }
             },
-            // Before anything is believed: the logs may be another chain's.
-            async { if is_fresh { self.shared.check_chain().await } else { Ok(()) } },
+            // Before anything is believed: the logs may be another chain's. Those of known blocks are not.
+            async { if are_known { Ok(()) } else { self.shared.check_chain().await } },
             async { if to == settled.number() { Ok(Some(settled)) } else { self.shared.rpc.block_at(to).await } },
         );
         if let Some(anchor) = anchor
@@ -251,6 +300,25 @@ impl Reader {
             self.announce(&settled, &latest);
         }
         self.keep().await
+    }
+
+    /// Whether the newest block was read a while ago. Logs that came late are looked for again now and then, ever more seldom,
+    /// until there is a new block, with which they are.
+    const fn is_stale(&self) -> bool {
+        self.unchanged == 1 || self.unchanged > 1 && !self.unchanged.is_power_of_two()
+    }
+
+    /// How long to wait after everything was read.
+    fn pause(&self) -> Duration {
+        let poll = self.shared.config.poll;
+        if self.shared.is_hinted() {
+            poll.max(HINTED_POLL)
+        } else if self.unchanged == 0 {
+            // There will hardly be another one before its time.
+            self.shared.config.block_time.saturating_sub(poll).max(poll)
+        } else {
+            poll
+        }
     }
 
     /// The newest block that what was read rests on.
@@ -303,7 +371,9 @@ impl Reader {
 
     /// The next range, and some blocks before it.
     fn range_from(&self, next: u64, settled: u64) -> (u64, u64) {
-        let look_back = self.shared.config.look_back.min(self.range / 2);
+        // Only nodes that are not as far as the chain leave something out, and only there.
+        let is_near = next.saturating_add(self.range) > settled;
+        let look_back = if is_near { self.shared.config.look_back.min(self.range / 2) } else { 0 };
         let from = next.saturating_sub(look_back).max(self.dense_from.min(next));
         (from, settled.min(next.saturating_add(self.range - look_back - 1)))
     }
@@ -336,12 +406,12 @@ impl Reader {
             return Ok(Some((BTreeMap::new(), from, to)));
         }
         let refused = match self.fetched(from, to).await {
-            Ok(logs) if logs.len() < MAX_RESULTS || from == to => {
-                self.accepted(logs.len());
+            Ok(logs) if !may_be_cut_off(logs.len()) || from == to => {
+                self.accepted(to - from + 1, logs.len());
                 self.look_ahead(to, settled);
                 return Ok(Some((group(logs)?, from, to)));
             }
-            Ok(_) => Refusal { code: 0, message: format!("{MAX_RESULTS} results or more"), data: None },
+            Ok(logs) => Refusal { code: 0, message: format!("{} results, and perhaps more", logs.len()), data: None },
             Err(Trouble::Refused(refusal)) if is_ahead(&refusal) => {
                 return Err(Trouble::down(format!("the node is behind: {}", refusal.message)).into());
             }
@@ -365,8 +435,8 @@ impl Reader {
         Ok(None)
     }
 
-    /// Chooses the next range after one that was answered.
-    fn accepted(&mut self, logs: usize) {
+    /// Chooses the next range after one of so many blocks that was answered with so many logs.
+    fn accepted(&mut self, blocks: u64, logs: usize) {
         self.answered += 1;
         if self.answered >= TRUST {
             self.answered = 0;
@@ -375,7 +445,8 @@ impl Reader {
         let range = match logs {
             0..=HALF_PAGE => self.range.saturating_mul(2),
             _ if logs <= PAGE => self.range,
-            _ => self.range / 2,
+            // As many blocks as may fill a page.
+            _ => blocks.saturating_mul(PAGE as u64) / logs as u64,
         };
         self.range = range.clamp(1, self.ceiling);
     }
@@ -421,6 +492,7 @@ impl Reader {
                     None => return Err(Trouble::down(format!("the node does not know block {hash} any more")).into()),
                 },
             };
+            self.sight(block, hash, time, &logs);
             let skip = self.position.filter(|position| position.block == block).map_or(0, |position| position.index);
             let events = logs.len() as u32;
             for (index, log) in logs.into_iter().enumerate().skip(skip as usize) {
@@ -439,6 +511,18 @@ impl Reader {
         Ok(())
     }
 
+    /// Tells the sender of what it waits for.
+    fn sight(&self, block: u64, block_hash: B256, time: u64, logs: &[Found]) {
+        let wanted = self.shared.sightings.wanted_of(logs.iter().map(|log| log.transaction));
+        let landed = wanted.into_iter().collect::<BTreeSet<_>>().into_iter().filter_map(|transaction| {
+            let last = logs.iter().rposition(|log| log.transaction == transaction)?;
+            let events = logs.iter().filter(|log| log.transaction == transaction).map(|log| log.event.clone());
+            let cursor = Cursor { block, block_hash, index: last as u32 + 1 };
+            Some(Landed { transaction, cursor, time: Time(time), events: events.collect::<Result<_, _>>().ok()? })
+        });
+        self.shared.sightings.found(landed.collect());
+    }
+
     /// Queues the head if it says anything new, and a pause before the next step.
     fn announce(&mut self, settled: &Header, latest: &Header) {
         let events = self.trail.find(settled.number()).map_or(0, |point| point.events);
@@ -452,7 +536,10 @@ impl Reader {
             self.announced = Some(head.clone());
             self.queue.push_back(head);
         }
-        self.pause = Some(self.shared.config.poll);
+        if self.live.is_none() {
+            self.live = self.shared.read_live();
+        }
+        self.pause = Some(self.pause());
     }
 
     /// Goes back to the highest block below `bad` that is still on the chain.

@@ -24,8 +24,11 @@ use tokio::{
 use super::bindings::{self, Revert, View};
 use crate::transport::TransportError;
 
-/// The most logs that are taken of one answer; Filecoin nodes give no more, and an answer as full as that may be cut off.
+/// Filecoin nodes give no more logs in one answer; other nodes may give no more than some other round number of at least that
+/// many.
 pub const MAX_RESULTS: usize = 10_000;
+/// Numbers of logs that nodes may end an answer at are multiples of this.
+pub(super) const ROUND_RESULTS: usize = 1_000;
 /// The longest answer that is taken by websocket, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
 /// The longest text of a node that is passed on.
@@ -177,12 +180,21 @@ fn chain_of(error: &dyn std::error::Error) -> String {
 pub(super) struct Header {
     number: U64,
     pub hash: B256,
+    /// Zeros where the node does not say.
+    #[serde(default)]
+    pub parent_hash: B256,
     timestamp: U64,
     #[serde(default)]
     pub base_fee_per_gas: Option<U256>,
 }
 
 impl Header {
+    #[cfg(test)]
+    pub(super) fn of(number: u64, hash: B256, parent_hash: B256) -> Self {
+        let (number, timestamp) = (U64::from(number), U64::from(number));
+        Self { number, hash, parent_hash, timestamp, base_fee_per_gas: None }
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number.to()
     }
@@ -235,6 +247,10 @@ impl Log {
 
     pub(super) fn content(&self) -> LogData {
         LogData::new_unchecked(self.topics.clone(), self.data.clone())
+    }
+
+    pub(super) fn into_content(self) -> LogData {
+        LogData::new_unchecked(self.topics, self.data)
     }
 }
 
@@ -541,10 +557,14 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Ready when there is a new block; false when there will be no more news.
-    pub(super) async fn next(&mut self) -> bool {
-        // Hints that were missed are as good as the next one.
-        !matches!(self.subscription.recv().await, Err(broadcast::error::RecvError::Closed))
+    /// Ready when there is a new block, which is said as far as it is understood; `None` when there will be no more news.
+    pub(super) async fn next(&mut self) -> Option<Option<Header>> {
+        match self.subscription.recv().await {
+            Ok(told) => Some(serde_json::from_str(told.get()).ok()),
+            // Hints that were missed are as good as the next one.
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(None),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The one task that sends for an account: nonces in order, everything written down before it is broadcast.
 
 mod findings;
+mod lane;
 mod pending;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use alloy::primitives::keccak256;
@@ -14,10 +15,11 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use lota_market::{AttoFil, B256, U256, agent::EffectKey, model::Command};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::lane::Lane;
 use super::{
     bindings::{self, Revert},
     fees::{self, Draft, Price},
-    rpc::{Call, Refusal, Trouble},
+    rpc::{Call, Header, Refusal, Trouble},
     shared::{self, Shared},
 };
 use crate::{
@@ -34,13 +36,16 @@ const MAX_WATCHED: usize = MAX_PAGE;
 const MAX_ROUND: usize = 64;
 /// The most calls to the node that wait for their answers at once.
 const MAX_CALLS: usize = 16;
-/// The most broadcasts that wait for their answers at once; the nonces of those that overtake another are ahead of the account's
-/// by less, and nodes take no transaction that is far ahead (Lotus: more than 4).
-const MAX_AHEAD: usize = 4;
+/// For so long the node is not asked again how many transactions the account has sent: nobody else sends with its key.
+const COUNT_AGE: Duration = Duration::from_secs(30);
 /// How often a nonce must be seen used, with none of our receipts, before it counts as used by something else.
 const MIN_MISSING: u32 = 3;
 /// After so many polls without a block that holds it, the node is asked whether it still has a transaction.
 const LOOKS_BEFORE_LOST: u32 = 4;
+/// Looks at a chain that has no new block are as short as can be, but for every so many.
+const LOOKS_ALIKE: u32 = 4;
+/// After so many polls a transaction is replaced that the node has and does not count as the account's next.
+const LOOKS_BEFORE_HELD_BACK: u32 = 6;
 /// How often a node may refuse a transaction before its nonce is given to nothing.
 const MAX_REFUSALS: u32 = 8;
 /// After so many failures in a row those who wait are told.
@@ -70,6 +75,8 @@ struct Watched {
     made: Instant,
     /// When it was last broadcast, unless it must be broadcast at once.
     sent: Option<Instant>,
+    /// It is being broadcast.
+    is_leaving: bool,
     /// How often it was missing although its nonce is used.
     missing: u32,
     /// Since when it is missing that often.
@@ -91,6 +98,7 @@ impl Watched {
             waiting: Vec::new(),
             made,
             sent: None,
+            is_leaving: false,
             missing: 0,
             missing_since: None,
             unseen_since: None,
@@ -119,6 +127,19 @@ struct Sender {
     /// Since when everything waits for a nonce that nothing uses.
     gap: Option<Instant>,
     failures: u32,
+    lane: Lane,
+    /// Broadcasts in a row that came to nothing.
+    unsent: u32,
+    /// When to look after what is on its way.
+    next_look: Instant,
+    /// The newest block at the last look, how many nonces were used, and how often in a row it was found again.
+    seen: Option<B256>,
+    used: u64,
+    alike: u32,
+    /// What the account has at least, as long as nobody else spends it.
+    purse: Option<u128>,
+    /// When the node was asked how many transactions the account has sent.
+    counted: Option<Instant>,
 }
 
 /// Starts the task; it ends when the returned sender is dropped.
@@ -126,9 +147,28 @@ pub(super) fn spawn(shared: Arc<Shared>, signer: PrivateKeySigner) -> mpsc::Send
     let (sender, requests) = mpsc::channel(MAX_QUEUE);
     let account = shared::account(&shared, signer.address());
     let wakes = shared.wakes();
-    let (watched, again) = (BTreeMap::new(), Vec::new());
-    let task =
-        Sender { shared, signer, account, requests, wakes, watched, again, adopted: false, gap: None, failures: 0 };
+    let lane = Lane::open(shared.clone());
+    let next_look = Instant::now() + shared.config.poll;
+    let task = Sender {
+        shared,
+        signer,
+        account,
+        requests,
+        wakes,
+        watched: BTreeMap::new(),
+        again: Vec::new(),
+        adopted: false,
+        gap: None,
+        failures: 0,
+        lane,
+        unsent: 0,
+        next_look,
+        seen: None,
+        used: 0,
+        alike: 0,
+        purse: None,
+        counted: None,
+    };
     tokio::spawn(task.run());
     sender
 }
@@ -184,34 +224,48 @@ fn objection(refusal: &Refusal) -> Objection {
 impl Sender {
     async fn run(mut self) {
         let mut round = Vec::new();
+        let mut sighted = self.shared.sightings.news();
         loop {
             if !self.again.is_empty() {
                 let again = std::mem::take(&mut self.again);
                 self.take(again).await;
             }
             let busy = !self.watched.is_empty() || !self.adopted;
-            let pause = self.shared.pause_after(self.failures, None);
-            let pause = if self.failures == 0 { self.shared.config.poll } else { pause };
+            // A reader says sooner what a new block holds.
+            let is_hint = busy && self.failures == 0 && !self.shared.is_read_live();
             tokio::select! {
                 count = self.requests.recv_many(&mut round, MAX_ROUND) => {
                     if count == 0 {
                         return;
                     }
+                    if !busy {
+                        self.next_look = Instant::now() + self.shared.config.poll;
+                        self.wakes.mark_unchanged();
+                    }
                     self.take(std::mem::take(&mut round)).await;
                 }
-                () = self.shared.pause(&mut self.wakes, pause), if busy => {
-                    self.wakes.mark_unchanged();
-                    match self.look().await {
-                        Ok(()) if self.failures > 0 => {
-                            self.failures = 0;
-                            tracing::info!(account = %self.account.address, "transactions are watched again");
-                        }
-                        Ok(()) => {}
-                        Err(error) => self.failed(&error),
-                    }
-                }
+                Some((nonce, sent)) = self.lane.answers.recv() => self.was_sent(nonce, sent).await,
+                Ok(()) = sighted.changed(), if busy => self.take_sighted().await,
+                Ok(()) = self.wakes.changed(), if is_hint => self.look_after().await,
+                () = tokio::time::sleep_until(self.next_look.into()), if busy => self.look_after().await,
             }
         }
+    }
+
+    /// Looks after what is on its way, and says when to look next.
+    async fn look_after(&mut self) {
+        self.wakes.mark_unchanged();
+        match self.look().await {
+            Ok(()) if self.failures > 0 => {
+                self.failures = 0;
+                tracing::info!(account = %self.account.address, "transactions are watched again");
+            }
+            Ok(()) => {}
+            Err(error) => self.failed(&error),
+        }
+        let failures = self.failures.max(self.unsent);
+        let pause = if failures == 0 { self.shared.config.poll } else { self.shared.pause_after(failures, None) };
+        self.next_look = Instant::now() + pause;
     }
 
     // Submissions -----------------------------------------------------------------------------------------------------
@@ -282,12 +336,7 @@ impl Sender {
         if fresh.is_empty() {
             return;
         }
-        let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh).boxed()).collect();
-        let estimates = stream::iter(estimates).buffered(MAX_CALLS).collect::<Vec<_>>();
-        let (means, estimates) = tokio::join!(self.means(), estimates);
-        // After them: what another chain said of them would not do on this one.
-        let chain = self.shared.check_chain().await;
-        let means = match chain.map_err(SubmitError::from).and(means) {
+        let means = match self.means(&fresh).await {
             Ok(means) => means,
             Err(error) => return fresh.into_iter().for_each(|fresh| fresh.request.answer(Err(error.clone()))),
         };
@@ -299,8 +348,8 @@ impl Sender {
         }
         let (mut begun, mut sendings) = (Vec::new(), Vec::new());
         let (mut nonce, mut committed) = (means.nonce, self.committed());
-        for (fresh, gas) in fresh.into_iter().zip(estimates) {
-            match self.sending(&fresh, gas, nonce, &mut committed, &means) {
+        for (fresh, gas) in fresh.into_iter().zip(&means.gas) {
+            match self.sending(&fresh, gas.clone(), nonce, &mut committed, &means) {
                 Ok(sending) => {
                     nonce += 1;
                     begun.push(fresh.request);
@@ -318,24 +367,50 @@ impl Sender {
             self.watched.entry(nonce).or_insert_with(|| Watched::new(sending)).waiting.push(request);
         }
         // They are written down: what goes wrong from here on is made good by watching them.
-        if let Err(error) = self.broadcast_all(&nonces).await {
-            tracing::info!(%error, "transactions could not be broadcast; it will be tried again");
-        }
+        nonces.into_iter().for_each(|nonce| self.broadcast(nonce));
     }
 
-    /// What the account has, and what the chain asks.
-    async fn means(&self) -> Result<Means, SubmitError> {
-        let (rpc, account) = (&self.shared.rpc, self.account.address);
-        let price = async { Ok(self.affordable_price().await) };
-        let (balance, price, used, queued) = tokio::try_join!(
-            rpc.balance(account),
-            price,
-            // The nonce comes after ours, and after those that others sent with this key.
-            rpc.count(account, None),
-            rpc.pending_count(account),
-        )?;
-        let ours = self.shared.journal.next_nonce(self.account).await.map_err(storage)?.unwrap_or_default();
-        Ok(Means { wallet: AttoFil(balance.saturating_to()), price, used, ours, nonce: ours.max(used).max(queued) })
+    /// What the commands need, what the account has, and what the chain asks. What was asked not long ago is not asked again.
+    async fn means(&mut self, fresh: &[Fresh]) -> Result<Means, SubmitError> {
+        let shared = self.shared.clone();
+        let (rpc, account) = (&shared.rpc, self.account.address);
+        let ours = shared.journal.next_nonce(self.account).await.map_err(storage)?;
+        let is_counted = ours.is_some() && self.counted.is_some_and(|counted| counted.elapsed() < COUNT_AGE);
+        // What is reserved must be there, also when somebody else spends with this key.
+        let is_known = fresh.iter().all(|fresh| fresh.request.reserve == Reserve::default());
+        let purse = self.purse.filter(|_| is_known);
+        let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh).boxed()).collect();
+        let estimates = stream::iter(estimates).buffered(MAX_CALLS).collect::<Vec<_>>();
+        let asked = async {
+            tokio::try_join!(
+                async { if is_counted { Ok(None) } else { rpc.count(account, None).await.map(Some) } },
+                async { if is_counted { Ok(None) } else { rpc.pending_count(account).await.map(Some) } },
+                async { if purse.is_some() { Ok(None) } else { rpc.balance(account).await.map(Some) } },
+            )
+        };
+        let (gas, asked) = tokio::join!(estimates, asked);
+        // After them: what another chain said of them would not do on this one.
+        let latest = shared.latest().await?;
+        let (used, queued, balance) = asked?;
+        let price = self.affordable_price(&latest).await;
+        if !is_counted {
+            self.counted = Some(Instant::now());
+        }
+        let mut wallet: u128 = purse.unwrap_or_else(|| balance.unwrap_or_default().saturating_to());
+        let max_fee = price.as_ref().map_or(0, |price| price.max_fee);
+        let costs = fresh.iter().zip(&gas).map(|(fresh, gas)| {
+            let gas = gas.as_ref().map_or(0, |gas| u128::from(*gas).saturating_mul(max_fee));
+            gas.saturating_add(fresh.request.value.0)
+        });
+        if purse.is_some() && wallet < costs.fold(self.committed(), u128::saturating_add) {
+            wallet = rpc.balance(account).await?.saturating_to();
+        }
+        self.purse = Some(wallet);
+        let ours = ours.unwrap_or_default();
+        let used = used.unwrap_or(ours);
+        // The nonce comes after ours, and after those that others sent with this key.
+        let nonce = ours.max(used).max(queued.unwrap_or_default());
+        Ok(Means { gas, wallet: AttoFil(wallet), price, used, ours, nonce })
     }
 
     /// The gas limit for a command, as the node sees it now.
@@ -399,8 +474,8 @@ impl Sender {
     }
 
     /// What the chain asks now, within the limit that was set.
-    async fn affordable_price(&self) -> Result<Price, SubmitError> {
-        let price = Price::now(&self.shared.rpc).await?;
+    async fn affordable_price(&self, latest: &Header) -> Result<Price, SubmitError> {
+        let price = Price::after(&self.shared, latest).await?;
         match self.shared.config.fees.max_fee {
             Some(limit) if price.max_fee > limit => Err(Trouble::down(format!(
                 "gas costs up to {} attoFIL a unit, and the limit is {limit}; nothing is sent until it is cheaper",
@@ -438,6 +513,8 @@ struct Fresh {
 
 /// What transactions are made from.
 struct Means {
+    /// The gas limit of each, or why there is none.
+    gas: Vec<Result<u64, Trouble>>,
     wallet: AttoFil,
     price: Result<Price, SubmitError>,
     /// How many of the account's transactions are in blocks.

@@ -1,14 +1,23 @@
 //! What readers and senders of one market share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use lota_market::{Address, B256};
+use lota_market::{Address, B256, U256};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     Config, Finality,
     bindings::{self, Deployment},
+    headers::Headers,
     rpc::{Header, Height, LONGEST_ASKED, Rpc, Trouble},
+    sightings::Sightings,
 };
 use crate::{
     Journal,
@@ -18,6 +27,8 @@ use crate::{
 
 /// The most epochs without blocks in a row that are stepped over to find a settled block.
 const MAX_NULL_ROUNDS: u64 = 64;
+/// For so long the node is not asked again what it advises as a tip: a replacement offers more in any case.
+const TIP_AGE: Duration = Duration::from_secs(60);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -29,6 +40,27 @@ pub(super) struct Shared {
     pub journal: Arc<dyn Journal>,
     pub deployment: Deployment,
     wakes: watch::Sender<u64>,
+    /// Whether a subscription tells of new blocks.
+    hinted: AtomicBool,
+    headers: Mutex<Headers>,
+    /// Whether something went wrong since the chain's id was asked for.
+    doubted: AtomicBool,
+    /// What the node last advised as a tip, and when.
+    tip: Mutex<Option<(U256, Instant)>>,
+    /// Transactions that the reader is to tell the sender of.
+    pub sightings: Sightings,
+    /// Readers that are as far as the chain is, and read each block at once.
+    live: AtomicUsize,
+}
+
+/// A reader that is as far as the chain is; as long as there is one, transactions that land are sighted.
+#[derive(Debug)]
+pub(super) struct Live(Arc<Shared>);
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -57,7 +89,38 @@ impl Shared {
             Err(trouble) => return Err(trouble.into()),
         };
         let hints = config.hints.clone().map(|url| Rpc::new(url, config.timeout));
-        Ok(Self { config, rpc, hints, journal, deployment, wakes: watch::Sender::new(0) })
+        Ok(Self {
+            config,
+            rpc,
+            hints,
+            journal,
+            deployment,
+            wakes: watch::Sender::new(0),
+            hinted: AtomicBool::new(false),
+            headers: Mutex::default(),
+            doubted: AtomicBool::new(true),
+            tip: Mutex::default(),
+            sightings: Sightings::default(),
+            live: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn headers(&self) -> MutexGuard<'_, Headers> {
+        self.headers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a reader is as far as the chain is, until the value is dropped; `None` where it lags behind by design.
+    pub(super) fn read_live(self: &Arc<Self>) -> Option<Live> {
+        if self.config.finality != Finality::Depth(0) {
+            return None;
+        }
+        self.live.fetch_add(1, Ordering::Relaxed);
+        Some(Live(Arc::clone(self)))
+    }
+
+    /// Whether a reader sights what lands.
+    pub(super) fn is_read_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn market(&self) -> MarketRef {
@@ -75,11 +138,33 @@ impl Shared {
     }
 
     /// The newest block, of a node that serves the right chain. A balancer may send every call somewhere else, so this is
-    /// asked whenever something new is begun.
+    /// asked whenever something new is begun. A block whose parent is known is of the same chain; of any other the id is asked.
     pub(super) async fn latest(&self) -> Result<Header, TransportError> {
-        let (chain, latest) = tokio::join!(self.check_chain(), self.rpc.named_block("latest"));
-        chain?;
-        Ok(latest?)
+        let latest = self.rpc.named_block("latest").await?;
+        let is_doubted = self.doubted.load(Ordering::Relaxed);
+        if is_doubted || !self.headers().accept(latest) {
+            self.check_chain().await?;
+            self.doubted.store(false, Ordering::Relaxed);
+            if !self.headers().accept(latest) {
+                self.headers().restart(latest);
+            }
+        }
+        Ok(latest)
+    }
+
+    /// Something went wrong: the next time the chain's id is asked for again.
+    pub(super) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+        self.headers().outdate();
+    }
+
+    /// The newest block as it was known not long ago.
+    pub(super) async fn recent(&self) -> Result<Header, TransportError> {
+        let known = self.headers().within(self.config.poll / 2);
+        match known {
+            Some(known) => Ok(known),
+            None => self.latest().await,
+        }
     }
 
     /// The newest block that counts as settled.
@@ -91,6 +176,10 @@ impl Shared {
             Finality::Depth(depth) => depth,
         };
         let goal = latest.number().saturating_sub(depth);
+        let known = self.headers().at_or_below(goal);
+        if let Some(known) = known {
+            return Ok(known);
+        }
         for number in (goal.saturating_sub(MAX_NULL_ROUNDS)..=goal).rev() {
             if let Some(header) = self.rpc.block_at(number).await? {
                 return Ok(header);
@@ -99,13 +188,32 @@ impl Shared {
         Err(Trouble::down(format!("the node knows no block from {MAX_NULL_ROUNDS} below {goal} on")))
     }
 
-    /// Whether a block is on the node's chain.
-    pub(super) async fn is_canonical(&self, block: u64, hash: B256) -> Result<bool, Trouble> {
-        Ok(self.rpc.block_at(block).await?.is_some_and(|header| header.hash == hash))
+    /// The tip that the node advises, as of not long ago.
+    pub(super) async fn tip(&self) -> Result<U256, Trouble> {
+        let known = *self.tip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((tip, _)) = known.filter(|(_, at)| at.elapsed() < TIP_AGE) {
+            return Ok(tip);
+        }
+        let tip = self.rpc.tip().await?;
+        *self.tip.lock().unwrap_or_else(PoisonError::into_inner) = Some((tip, Instant::now()));
+        Ok(tip)
     }
 
-    /// The same, for those who know that the chain reaches that far: a node that does not is behind, and says nothing about it.
+    /// Whether a block is on the node's chain.
+    pub(super) async fn is_canonical(&self, block: u64, hash: B256) -> Result<bool, Trouble> {
+        let known = self.headers().holds(block, hash);
+        match known {
+            Some(holds) => Ok(holds),
+            None => Ok(self.rpc.block_at(block).await?.is_some_and(|header| header.hash == hash)),
+        }
+    }
+
+    /// Whether a block is on the node's chain, for those who know that the chain reaches that far: a node that does not is behind, and says nothing about it.
     pub(super) async fn still_holds(&self, block: u64, hash: B256) -> Result<bool, Trouble> {
+        let known = self.headers().holds(block, hash);
+        if let Some(holds) = known {
+            return Ok(holds);
+        }
         match self.rpc.height(block).await? {
             Height::Block(header) => Ok(header.hash == hash),
             Height::Empty => Ok(false),
@@ -133,6 +241,11 @@ impl Shared {
         self.wakes.subscribe()
     }
 
+    /// Whether a subscription tells of new blocks.
+    pub(super) fn is_hinted(&self) -> bool {
+        self.hinted.load(Ordering::Relaxed)
+    }
+
     fn hints(&self) -> &Rpc {
         self.hints.as_ref().unwrap_or(&self.rpc)
     }
@@ -148,13 +261,21 @@ impl Shared {
                 let Some(shared) = weak.upgrade() else { return };
                 let pause = shared.config.poll;
                 let heads = shared.hints().new_heads().await;
+                shared.hinted.store(matches!(heads, Ok(Some(_))), Ordering::Relaxed);
                 drop(shared);
                 if let Ok(Some(mut heads)) = heads {
-                    while heads.next().await {
+                    while let Some(told) = heads.next().await {
                         let Some(shared) = weak.upgrade() else { return };
+                        match told {
+                            Some(told) => shared.headers().extend(told),
+                            None => shared.headers().outdate(),
+                        }
                         shared.wakes.send_modify(|wakes| *wakes += 1);
                     }
                 }
+                let Some(shared) = weak.upgrade() else { return };
+                shared.hinted.store(false, Ordering::Relaxed);
+                drop(shared);
                 tokio::time::sleep(pause).await;
             }
         }))

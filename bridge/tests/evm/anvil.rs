@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Stdio, sync::OnceLock};
 
-use lota_market::Address;
+use lota_market::{Address, B256};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -81,6 +81,12 @@ impl Anvil {
         number(&self.call("eth_blockNumber", json!([])).await)
     }
 
+    /// Hash of the block at a height.
+    pub(crate) async fn hash_at(&self, height: u64) -> B256 {
+        let block = self.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await;
+        serde_json::from_value(block["hash"].clone()).expect("there is a block")
+    }
+
     pub(crate) async fn mine(&self, blocks: u64) {
         self.call("anvil_mine", json!([format!("{blocks:#x}")])).await;
     }
@@ -107,11 +113,24 @@ impl Anvil {
         }
     }
 
-    /// Drops the blocks above `block` and puts more empty ones in their place.
+    /// Drops the blocks above `block`, of which there must be some, and puts more, empty ones in their place.
     pub(crate) async fn fork_above(&self, block: u64) {
-        let dropped = self.height().await - block;
-        self.call("anvil_rollback", json!([dropped])).await;
-        self.mine(dropped + 2).await;
+        let before = self.height().await;
+        let (kept, dropped) = (self.hash_at(block).await, self.hash_at(block + 1).await);
+        self.call("anvil_rollback", json!([before - block])).await;
+        self.mine(before - block + 2).await;
+        assert_eq!(self.hash_at(block).await, kept);
+        assert_ne!(self.hash_at(block + 1).await, dropped, "the chain was reorganised");
+    }
+
+    /// Puts other, empty blocks in the place of the newest ones.
+    pub(crate) async fn reorganise(&self, blocks: u64) {
+        let height = self.height().await;
+        let (kept, dropped) = (self.hash_at(height - blocks).await, self.hash_at(height - blocks + 1).await);
+        self.call("anvil_reorg", json!([blocks, []])).await;
+        assert_eq!(self.height().await, height);
+        assert_eq!(self.hash_at(height - blocks).await, kept);
+        assert_ne!(self.hash_at(height - blocks + 1).await, dropped, "the chain was reorganised");
     }
 }
 

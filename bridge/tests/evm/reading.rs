@@ -222,11 +222,50 @@ async fn a_reorganisation_above_the_settled_blocks_is_not_seen() {
     chain.anvil.mine(10).await;
     let mut updates = party.transport.updates(None);
     read_events(&mut updates, 1).await;
-    chain.anvil.call("anvil_reorg", json!([4, []])).await;
+    chain.anvil.reorganise(4).await;
     party.send(announcements(1)).await;
     chain.confirm().await;
     chain.anvil.mine(10).await;
     read_events(&mut updates, 1).await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_below_the_settled_blocks_is_followed_and_the_work_is_done_again() {
+    let chain = OnChain::begin(Via::Lotus, 6).await;
+    let party = Party::connect(&chain, "party").await;
+    let kept = party.send(announcements(1)).await;
+    let mut undone = Vec::new();
+    for _ in 0..5 {
+        chain.anvil.mine(20).await;
+        undone.push(party.send(announcements(2)).await.cursor);
+    }
+    chain.confirm().await;
+    let mut updates = party.transport.updates(None);
+    let mut events = Vec::new();
+    replay(&mut updates, &mut events).await;
+    assert_eq!(events.len(), 11);
+    // More than a hundred blocks, of which but six count as settled.
+    chain.fork_after(kept.cursor).await;
+    let rewound = loop {
+        match next(&mut updates).await.0 {
+            Update::Rewind { to } => break to,
+            Update::Head { .. } => {}
+            Update::Event { event, .. } => panic!("{event:?} came before the rewind"),
+        }
+    };
+    assert!(rewound.is_some_and(|to| to.position() >= kept.cursor.position()), "{rewound:?}");
+    assert!(undone.iter().all(|cursor| cursor.is_above(rewound.as_ref())));
+    events.retain(|(cursor, _)| !cursor.is_above(rewound.as_ref()));
+    assert_eq!(events.len(), 1);
+    let again = party.send(announcements(3)).await;
+    chain.confirm().await;
+    while events.last().is_none_or(|(cursor, _)| *cursor != again.cursor) {
+        replay(&mut updates, &mut events).await;
+    }
+    let mut afresh = Vec::new();
+    replay(&mut chain.connect_with("reader", chain.config()).await.updates(None), &mut afresh).await;
+    assert_eq!(events, afresh);
+    assert!(events.len() >= 4, "{}", events.len());
 }
 
 #[tokio::test]
@@ -319,9 +358,7 @@ async fn a_reorganisation_that_keeps_the_height_is_seen() {
     next(&mut updates).await;
     party.send(announcements(2)).await;
     read_events(&mut updates, 2).await;
-    let before = chain.anvil.height().await;
-    chain.anvil.call("anvil_reorg", json!([1, []])).await;
-    assert_eq!(chain.anvil.height().await, before);
+    chain.anvil.reorganise(1).await;
     loop {
         if let (Update::Rewind { to }, _) = next(&mut updates).await {
             assert!(to.is_some());

@@ -128,6 +128,57 @@ async fn what_the_node_dropped_is_missed_before_it_is_time_to_repeat() {
 }
 
 #[tokio::test]
+async fn what_the_node_holds_back_for_ever_is_replaced() {
+    let chain = chain().await;
+    let sets_nonce = async |nonce: &str| {
+        chain.anvil.call("anvil_setNonce", json!([signer(NAME).address(), nonce])).await;
+    };
+    sets_nonce("0x1").await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.lotus.always("eth_sendRawTransaction", Some(Fault::Down));
+    let landing = submit(&transport, "once", &announce(URL));
+    until(async || written(&chain, "once").await).await;
+    // It comes to the node while another one comes first, which then happens without the node's noticing: so Anvil does when it
+    // mines the one while it takes in the other.
+    sets_nonce("0x0").await;
+    chain.lotus.always("eth_sendRawTransaction", None);
+    let held_back = first_version(&chain, "once").await;
+    sets_nonce("0x1").await;
+    chain.anvil.mine(1).await;
+    assert_eq!(on_chain(&chain, URL).await, 0, "it is held back");
+    let landed = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("it lands");
+    // Whoever asked first may have been told that the node is away.
+    drop(landing);
+    assert_ne!(landed.transaction, held_back);
+    let attempts = written(&chain, "once").await.map(|sending| sending.attempts.len());
+    assert_eq!(attempts, Some(2), "replaced once");
+    assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+#[tokio::test]
+async fn many_reach_the_node_in_the_order_of_their_nonces() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.anvil.automine(false).await;
+    // The answer to the first one is late, and the second one's is lost.
+    chain.lotus.next("eth_sendRawTransaction", [Fault::Slow(Duration::from_millis(300)), Fault::LoseAnswer]);
+    let urls: Vec<_> = (0..12).map(|number| format!("https://{number}.example")).collect();
+    let landings: Vec<_> = urls.iter().map(|url| submit(&transport, url, &announce(url))).collect();
+    let mut highest = 0;
+    while highest < urls.len() {
+        let status = chain.anvil.call("txpool_status", json!([])).await;
+        assert_eq!(number(&status["queued"]), 0, "none came before the one that it waits for");
+        highest = number(&status["pending"]) as usize;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    chain.anvil.automine(true).await;
+    chain.anvil.mine(1).await;
+    for landing in landings {
+        landing.await.expect("no panic").expect("it lands");
+    }
+}
+
+#[tokio::test]
 async fn a_stuck_transaction_is_replaced_by_one_with_a_higher_fee() {
     let chain = chain().await;
     let transport = connect(&chain, Duration::from_millis(200), NEVER).await;

@@ -120,16 +120,46 @@ async fn another_chain_behind_the_same_url_is_neither_read_nor_signed_for() {
     assert_eq!(journal_length(&chain).await, 1);
 }
 
+/// A chain with the same market at the same address, where the same account has money.
+async fn another_chain(chain: &OnChain) -> Anvil {
+    let other = Anvil::spawn_with(314).await;
+    assert_eq!(other.deploy(&bindings::deployment(&DEPLOYMENT)).await, chain.market);
+    other.set_balance(signer(NAME).address(), 1_000 * FIL).await;
+    other
+}
+
 #[tokio::test]
 async fn what_another_chain_says_of_gas_is_not_signed() {
     let chain = OnChain::begin(Via::Lotus, 0).await;
     chain.fund(NAME).await;
+    let other = another_chain(&chain).await;
     let transport = chain.connect_with(NAME, chain.config()).await;
     deposit(&transport, "first").await.expect("it lands");
-    // Asked after nonce, fees and gas, and before anything is signed. The first one landed for good: nobody else asks.
-    chain.lotus.next("eth_chainId", [Fault::Instead(json!("0x13a"))]);
-    let second = deposit(&transport, "second").await;
-    assert_eq!(second, Err(SubmitError::Transport(TransportError::WrongChain { wanted: CHAIN_ID, found: 314 })));
+    // Everything about the account was asked for just now, and on the other chain the command would do as well. Nobody else asks
+    // which chain it is: the first one landed for good.
+    let wrong = Err(SubmitError::Transport(TransportError::WrongChain { wanted: CHAIN_ID, found: 314 }));
+    chain.lotus.redirect(other.http_url());
+    assert_eq!(deposit(&transport, "second").await, wrong);
+    // A block that is as high as those that are known does not help.
+    other.mine(chain.anvil.height().await + 1 - other.height().await).await;
+    assert_eq!(deposit(&transport, "second").await, wrong);
+    assert_eq!(journal_length(&chain).await, 1, "nothing was signed");
+    chain.lotus.redirect(chain.anvil.http_url());
+    deposit(&transport, "second").await.expect("it lands");
+    assert_eq!(journal_length(&chain).await, 2);
+}
+
+#[tokio::test]
+async fn another_chain_whose_id_is_asked_for_in_vain_is_not_signed_for() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    chain.fund(NAME).await;
+    let other = another_chain(&chain).await;
+    let transport = chain.connect_with(NAME, chain.config()).await;
+    deposit(&transport, "first").await.expect("it lands");
+    chain.lotus.redirect(other.http_url());
+    chain.lotus.always("eth_chainId", Some(Fault::Down));
+    let error = deposit(&transport, "second").await.expect_err("nobody knows which chain it is");
+    assert!(error.is_temporary(), "{error}");
     assert_eq!(journal_length(&chain).await, 1, "nothing was signed");
 }
 

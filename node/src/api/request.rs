@@ -188,7 +188,10 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
     };
     let quotes = api.shared.quotes(&draft, spec).await?;
     let ramp = Ramp::choose(&wish, quotes.lowest(), Pricing::default().asking(spec));
-    let head = transport.head().await.map_err(Failed::market)?;
+    let head = match api.shared.standing.recent_head() {
+        Some(head) => head,
+        None => transport.head().await.map_err(Failed::market)?,
+    };
     let terms = Terms {
         salt: next_salt(api, party).await?,
         min_price: ramp.min_price,

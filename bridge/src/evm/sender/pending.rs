@@ -2,23 +2,32 @@
 
 use std::time::Instant;
 
-use futures::{FutureExt as _, StreamExt as _, stream};
 use lota_market::{Address, AttoFil, B256, U256, agent::EffectKey};
 
 use super::{
-    LOOKS_BEFORE_LOST, MAX_AHEAD, MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender, Watched,
-    findings::Findings, objection, storage,
+    LOOKS_ALIKE, LOOKS_BEFORE_HELD_BACK, LOOKS_BEFORE_LOST, MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender,
+    Watched, findings::Findings, objection, storage,
 };
 use crate::{
     JournalError,
     evm::{
-        Fees,
+        Config, Fees,
         fees::{Draft, Price},
         rpc::{Call, Header, Receipt, Trouble},
     },
     journal::{MAX_ATTEMPTS, Outcome, Sending},
-    transport::{Landed, SubmitError},
+    transport::{Cursor, Landed, SubmitError},
 };
+
+/// Where the node has the account's next transaction.
+enum Whereabouts {
+    /// In its pool.
+    Pool,
+    /// Nowhere.
+    Lost,
+    /// Among those that wait for an earlier one, which there is not.
+    HeldBack,
+}
 
 /// What was found to have become of a transaction, and what those who wait for it are told.
 type Finding = (u64, Outcome, Result<Landed, SubmitError>);
@@ -26,6 +35,7 @@ type Finding = (u64, Outcome, Result<Landed, SubmitError>);
 impl Sender {
     /// Counts a failure; those who wait are told when there were some.
     pub(super) fn failed(&mut self, error: &SubmitError) {
+        self.shared.doubt();
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
             tracing::info!(account = %self.account.address, %error, "transactions cannot be watched; trying again");
@@ -59,9 +69,19 @@ impl Sender {
         if !self.adopted {
             self.adopt().await?;
         }
-        let used = async { Ok(self.shared.rpc.count(self.account.address, None).await?) };
-        let (latest, used) = tokio::try_join!(self.shared.latest(), used)?;
+        if self.rests().await? {
+            return Ok(());
+        }
+        let latest = self.shared.recent().await?;
         let settled = self.shared.settled(&latest).await?;
+        let is_alike = self.seen.replace(latest.hash) == Some(latest.hash);
+        self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
+        // Without a new block nothing can have landed, but the node may not have said all of the last one.
+        let is_short = !self.alike.is_multiple_of(LOOKS_ALIKE) && self.watched.range(..self.used).next().is_none();
+        if !is_short {
+            self.used = self.shared.rpc.count(self.account.address, None).await?;
+        }
+        let used = self.used;
         if self.is_gap(used) {
             // A reorganisation gave nonces back that were settled: without them nothing later can land.
             self.adopt_from(used).await?;
@@ -72,19 +92,63 @@ impl Sender {
         for nonce in self.watched.range(..used).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
             found.extend(self.look_at_used(nonce, &settled, &findings).await?);
         }
-        self.conclude(found, &settled).await?;
+        self.conclude(found, settled.number()).await?;
         for nonce in self.watched.range(used..).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
-            self.look_at_unused(nonce, used, &latest).await?;
+            self.look_at_unused(nonce, used, &latest, is_short).await?;
         }
         Ok(())
     }
 
+    /// Whether everything landed in blocks of which it is known that they are on the chain; what is settled is watched no more.
+    async fn rests(&mut self) -> Result<bool, SubmitError> {
+        let Config { poll, block_time, .. } = self.shared.config;
+        let known = self.shared.headers().within(block_time + 2 * poll);
+        let Some(known) = known else { return Ok(false) };
+        let mut landed = Vec::new();
+        for (nonce, Watched { sending, waiting, .. }) in &self.watched {
+            match sending.outcome {
+                Outcome::Landed { block, block_hash, .. }
+                    if waiting.is_empty() && self.shared.headers().holds(block, block_hash) == Some(true) =>
+                {
+                    landed.push((*nonce, block));
+                }
+                _ => return Ok(false),
+            }
+        }
+        let settled = self.shared.settled(&known).await?.number();
+        for (nonce, _) in landed.into_iter().filter(|(_, block)| *block <= settled) {
+            self.let_go(nonce);
+        }
+        Ok(true)
+    }
+
+    /// Takes up what the reader came across.
+    pub(super) async fn take_sighted(&mut self) {
+        let (mut found, mut newest) = (Vec::new(), 0);
+        for (nonce, watched) in &self.watched {
+            let landed = watched.sending.attempts.iter().rev().find_map(|version| {
+                let landed = self.shared.sightings.take(version.hash)?;
+                Some((version, landed))
+            });
+            if let Some((version, landed)) = landed {
+                let (transaction, Cursor { block, block_hash, .. }) = (version.hash, landed.cursor);
+                newest = newest.max(block);
+                found.push((*nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
+            }
+        }
+        // Whatever a reader comes across is settled.
+        if let Err(error) = self.conclude(found, newest).await {
+            self.failed(&error);
+        }
+    }
+
     /// Writes down what was found, and tells those who wait.
-    async fn conclude(&mut self, found: Vec<Finding>, settled: &Header) -> Result<(), SubmitError> {
+    async fn conclude(&mut self, found: Vec<Finding>, settled: u64) -> Result<(), SubmitError> {
         if found.is_empty() {
             return Ok(());
         }
         let outcomes: Vec<_> = found.iter().map(|(nonce, outcome, _)| (*nonce, *outcome)).collect();
+        outcomes.iter().for_each(|(nonce, _)| self.pay(*nonce));
         match self.shared.journal.settle_all(self.account, &outcomes).await {
             Ok(()) => outcomes.iter().for_each(|(nonce, outcome)| self.remember(*nonce, *outcome)),
             // One of them cannot be: the others can.
@@ -100,12 +164,29 @@ impl Sender {
             watched.answer(&answer);
             if let Outcome::Landed { block, .. } = outcome {
                 (watched.missing, watched.missing_since) = (0, None);
-                if watched.sending.outcome == outcome && block <= settled.number() {
-                    self.watched.remove(&nonce);
+                if watched.sending.outcome == outcome && block <= settled {
+                    self.let_go(nonce);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes what a transaction cost at most out of what the account has at least.
+    fn pay(&mut self, nonce: u64) {
+        let newest = self.watched.get(&nonce).filter(|watched| watched.sending.outcome == Outcome::Pending);
+        let cost = newest.and_then(|watched| watched.sending.attempts.last()).and_then(|newest| {
+            let draft = Draft::of(newest)?;
+            Some(draft.cost(newest.max_fee).0)
+        });
+        self.purse = self.purse.map(|purse| purse.saturating_sub(cost.unwrap_or_default()));
+    }
+
+    /// Watches a transaction no more.
+    fn let_go(&mut self, nonce: u64) -> Option<Watched> {
+        let watched = self.watched.remove(&nonce)?;
+        watched.sending.attempts.iter().for_each(|version| self.shared.sightings.forget(version.hash));
+        Some(watched)
     }
 
     fn remember(&mut self, nonce: u64, outcome: Outcome) {
@@ -167,7 +248,7 @@ impl Sender {
             && findings.is_canonical(block, block_hash)
         {
             if block <= settled.number() {
-                self.watched.remove(&nonce);
+                self.let_go(nonce);
             }
             return Ok(None);
         }
@@ -183,7 +264,7 @@ impl Sender {
 
     async fn forget_if_settled(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
         if self.shared.rpc.count(self.account.address, Some(settled.number())).await? > nonce {
-            self.watched.remove(&nonce);
+            self.let_go(nonce);
         }
         Ok(())
     }
@@ -244,14 +325,22 @@ impl Sender {
         self.shared.check_chain().await?;
         tracing::warn!(nonce, account = %self.account.address, "a nonce was used by a transaction from elsewhere");
         self.settle(nonce, Outcome::Failed).await?;
-        if let Some(watched) = self.watched.remove(&nonce) {
+        // Nobody knows what it cost, and what it did besides.
+        (self.purse, self.counted) = (None, None);
+        if let Some(watched) = self.let_go(nonce) {
             self.again.extend(watched.waiting);
         }
         Ok(())
     }
 
     /// A nonce that is in no block: broadcast, again or with a higher fee.
-    async fn look_at_unused(&mut self, nonce: u64, used: u64, latest: &Header) -> Result<(), SubmitError> {
+    async fn look_at_unused(
+        &mut self,
+        nonce: u64,
+        used: u64,
+        latest: &Header,
+        is_short: bool,
+    ) -> Result<(), SubmitError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         (watched.missing, watched.missing_since) = (0, None);
         if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome {
@@ -274,21 +363,43 @@ impl Sender {
         if is_stuck && watched.sending.outcome == Outcome::Pending && watched.sending.attempts.len() < MAX_ATTEMPTS {
             return self.raise(nonce).await;
         }
+        if watched.is_leaving {
+            return Ok(());
+        }
         let is_due = watched.sent.is_none_or(|sent| sent.elapsed() >= repeat);
-        if is_due || is_next && self.is_lost(watched).await? {
-            return self.broadcast(nonce).await;
+        if is_due {
+            self.broadcast(nonce);
+        } else if is_next && !is_short {
+            match self.whereabouts(watched, used).await? {
+                Whereabouts::Pool => {}
+                Whereabouts::Lost => self.broadcast(nonce),
+                Whereabouts::HeldBack => return self.raise(nonce).await,
+            }
         }
         Ok(())
     }
 
-    /// Whether the node took the newest version a while ago and has dropped it since, for which all later ones wait. Anvil does so
-    /// with a transaction that it comes to before the one with the nonce below.
-    async fn is_lost(&self, watched: &Watched) -> Result<bool, SubmitError> {
-        let is_new = watched.sent.is_none_or(|sent| sent.elapsed() < self.shared.config.poll * LOOKS_BEFORE_LOST);
-        match watched.sending.attempts.last() {
-            Some(attempt) if !is_new => Ok(!self.shared.rpc.knows(attempt.hash).await?),
-            _ => Ok(false),
+    /// What the node made of the newest version of the account's next transaction, if it took it a while ago. All later ones wait
+    /// for it, and Anvil does both.
+    async fn whereabouts(&self, watched: &Watched, used: u64) -> Result<Whereabouts, Trouble> {
+        let Some(newest) = watched.sending.attempts.last() else { return Ok(Whereabouts::Pool) };
+        let has_been = watched.sent.map_or_else(Default::default, |sent| sent.elapsed());
+        let poll = self.shared.config.poll;
+        if has_been < poll * LOOKS_BEFORE_LOST {
+            return Ok(Whereabouts::Pool);
         }
+        if !self.shared.rpc.knows(newest.hash).await? {
+            return Ok(Whereabouts::Lost);
+        }
+        // Once only: a node that counts nothing that waits must not make the fees rise.
+        let is_first = watched.sending.attempts.len() == 1;
+        if is_first
+            && has_been >= poll * LOOKS_BEFORE_HELD_BACK
+            && self.shared.rpc.pending_count(self.account.address).await? <= used
+        {
+            return Ok(Whereabouts::HeldBack);
+        }
+        Ok(Whereabouts::Pool)
     }
 
     /// Makes a version with higher fees, writes it down and broadcasts it.
@@ -296,9 +407,10 @@ impl Sender {
         let Some(before) = self.watched.get(&nonce).and_then(|watched| watched.sending.attempts.last()) else {
             return Ok(());
         };
-        let price = Price::now(&self.shared.rpc).await?.replacing(before);
+        let price = Price::now(&self.shared).await?.replacing(before);
         if self.shared.config.fees.max_fee.is_some_and(|limit| price.max_fee > limit) {
-            return self.broadcast(nonce).await;
+            self.broadcast(nonce);
+            return Ok(());
         }
         let Some(draft) = Draft::of(before) else { return Ok(()) };
         tracing::info!(
@@ -314,7 +426,7 @@ impl Sender {
         let me: Address = self.account.address;
         let call = Call { from: me, to: me, value: U256::ZERO, data: Default::default() };
         let gas = self.shared.rpc.estimate(&call).await?;
-        let price = Price::now(&self.shared.rpc).await?;
+        let price = Price::now(&self.shared).await?;
         let (chain_id, gas) = (self.shared.config.chain_id, gas.saturating_add(gas / 4));
         Ok((Draft { chain_id, nonce, gas, to: me, value: U256::ZERO, data: call.data }, price))
     }
@@ -332,31 +444,40 @@ impl Sender {
             watched.sending.attempts.push(attempt);
             (watched.made, watched.cheap, watched.refusals) = (Instant::now(), false, 0);
         }
-        self.broadcast(nonce).await
+        self.broadcast(nonce);
+        Ok(())
     }
 
-    /// Broadcasts the newest version.
-    async fn broadcast(&mut self, nonce: u64) -> Result<(), SubmitError> {
-        self.broadcast_all(&[nonce]).await
-    }
-
-    /// Broadcasts the newest versions, in the order of their nonces. All are tried; the first error is returned.
-    pub(super) async fn broadcast_all(&mut self, nonces: &[u64]) -> Result<(), SubmitError> {
-        let newest = nonces.iter().filter_map(|nonce| {
-            let raw = self.watched.get(nonce)?.sending.attempts.last()?.raw.clone();
-            let (nonce, shared) = (*nonce, self.shared.clone());
-            Some(async move { (nonce, shared.rpc.send_raw(&raw).await) }.boxed())
-        });
-        let sent: Vec<_> = stream::iter(newest.collect::<Vec<_>>()).buffered(MAX_AHEAD).collect().await;
-        let mut result = Ok(());
-        for (nonce, sent) in sent {
-            result = result.and(self.was_sent(nonce, sent).await);
-        }
-        result
+    /// Broadcasts the newest version, after those that were handed over before.
+    pub(super) fn broadcast(&mut self, nonce: u64) {
+        let Some(watched) = self.watched.get_mut(&nonce) else { return };
+        let Some(newest) = watched.sending.attempts.last() else { return };
+        watched.is_leaving = true;
+        self.shared.sightings.want(newest.hash);
+        self.lane.send(nonce, newest.raw.clone());
     }
 
     /// Takes the node's answer to a broadcast.
-    async fn was_sent(&mut self, nonce: u64, sent: Result<B256, Trouble>) -> Result<(), SubmitError> {
+    pub(super) async fn was_sent(&mut self, nonce: u64, sent: Option<Result<B256, Trouble>>) {
+        let Some(watched) = self.watched.get_mut(&nonce) else { return };
+        watched.is_leaving = false;
+        let Some(sent) = sent else {
+            watched.sent = None;
+            return;
+        };
+        let Err(error) = self.weigh(nonce, sent).await else {
+            self.unsent = 0;
+            return;
+        };
+        self.unsent = self.unsent.saturating_add(1);
+        tracing::info!(%error, "a transaction could not be broadcast; it will be tried again");
+        if self.unsent >= MAX_FAILURES || !error.is_temporary() {
+            self.watched.values_mut().for_each(|watched| watched.answer(&Err(error.clone())));
+        }
+    }
+
+    /// What the node's answer to a broadcast means.
+    async fn weigh(&mut self, nonce: u64, sent: Result<B256, Trouble>) -> Result<(), SubmitError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         let Some(attempt) = watched.sending.attempts.last() else { return Ok(()) };
         let refusal = match sent {
@@ -365,16 +486,22 @@ impl Sender {
                 return Ok(());
             }
             Err(Trouble::Refused(refusal)) => refusal,
-            Err(trouble) => return Err(trouble.into()),
+            Err(trouble) => {
+                watched.sent = None;
+                return Err(trouble.into());
+            }
         };
         watched.sent = Some(Instant::now());
         match objection(&refusal) {
-            Objection::Known | Objection::NonceUsed => {}
+            Objection::Known => {}
+            // By something else, if ours never came there.
+            Objection::NonceUsed => self.counted = None,
             Objection::Cheap => watched.cheap = true,
             Objection::Funds => {
                 let needed = Draft::of(attempt).map_or(AttoFil::ZERO, |draft| draft.cost(attempt.max_fee));
                 let account = self.account.address;
                 let wallet = AttoFil(self.shared.rpc.balance(account).await?.saturating_to());
+                self.purse = Some(wallet.0);
                 if !std::mem::replace(&mut watched.poor, true) {
                     tracing::info!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
                 }
@@ -387,7 +514,7 @@ impl Sender {
                 if watched.refusals >= MAX_REFUSALS {
                     let error = SubmitError::Failed(format!("the node will not take it: {}", refusal.message));
                     watched.answer(&Err(error));
-                    return Box::pin(self.fill(nonce)).await;
+                    return self.fill(nonce).await;
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 mod anvil;
 mod chain;
+mod compiler;
 mod content;
 mod crash;
 mod crash_onchain;

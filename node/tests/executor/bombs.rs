@@ -157,7 +157,6 @@ fn everything_else_that_costs_memory_is_counted() {
         (6, "globals", bounds::GLOBALS),
         (7, "exports", bounds::EXPORTS),
         (9, "element segments", bounds::ELEMENT_SEGMENTS),
-        (10, "functions", bounds::FUNCTIONS),
         (11, "data segments", bounds::DATA_SEGMENTS),
     ] {
         let claim = section(id, limit + 1, &[0; 64]);

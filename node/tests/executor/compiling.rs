@@ -25,11 +25,11 @@ fn exits(code: u32) -> Case {
         .edit(|run| run.entry_point = "main".to_owned())
 }
 
-/// A module that takes some seconds and some hundred megabytes to compile.
+/// A module that takes seconds and a hundred megabytes to compile.
 fn costly() -> Case {
     let add = [0x41, 0x07, 0x20, 0x00, 0x6a, 0x21, 0x00];
     let body = [&[1, 1, 0x7f][..], &add.repeat(60)].concat();
-    Case::new(module(&[(0, 0)], &vec![(0, body); 20_000]))
+    Case::new(module(&[(0, 0)], &vec![(0, body); 6_000]))
 }
 
 fn lines(file: &Path) -> usize {
@@ -67,11 +67,11 @@ fn results_are_those_of_the_compiler_in_this_process() {
 
 #[tokio::test]
 async fn memory_is_limited() {
-    let settings = WasmSettings { compile_memory: 96 << 20, ..settings_in_child() };
+    let settings = WasmSettings { compile_memory: 64 << 20, ..settings_in_child() };
     let executor = WasmExecutor::new(&settings).unwrap();
     let error = executor.check(&costly().run).await.unwrap_err();
     assert!(matches!(error, CheckError::Executor(ExecutorError::CompileMemory { .. })), "{error}");
-    assert!(error.to_string().contains("96 MiB"), "{error}");
+    assert!(error.to_string().contains("64 MiB"), "{error}");
     executor.check(&exits(1).run).await.unwrap();
 }
 

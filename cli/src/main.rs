@@ -22,11 +22,16 @@ mod verbs;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use lota_node::executor::wasm::compile_command;
 
 use arguments::Arguments;
 use context::Context;
 
 fn main() -> ExitCode {
+    // Before anything else: this process is the compiler of a node's, and reads no settings.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == host::COMPILE) {
+        return compile_command();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -7,7 +7,7 @@
 //! | keep it | [`Store`], [`import_path`], [`import_reader`], [`import_bytes`], [`DirBuilder`] |
 //! | protect it from garbage collection | [`Store::pin`]; while it is being made, [`Store::guard`] |
 //! | look into it | [`resolve`], [`list`], [`read`](fn@read), [`walk`](fn@walk), [`dag_stat`] |
-//! | put it on disk | [`export_to`] |
+//! | put it on disk | [`export_to`]; see what that would write, [`measure`](fn@measure) |
 //! | move it in one file | [`car_export`], [`car_import`] |
 //! | serve it | [`gateway::router`], under the limits of [`serve::serve`] |
 //! | fetch it from those who serve it | [`fetch::Fetcher`]; piece by piece, [`fetch::FetchingSource`] |
@@ -78,7 +78,7 @@ pub use digest::{
     Block, CidError, IDENTITY, MAX_BLOCK_SIZE, SHA2_256, cid_from_digest, cid_of_block, codec, parse_cid, sha2_256,
     sha2_256_digest, verify,
 };
-pub use export::{ExportError, ExportLimits, ExportSymlinks, Exported, export_to};
+pub use export::{ExportError, ExportLimits, ExportSymlinks, Exported, Measure, export_to, measure};
 pub use import::{
     DirBuilder, DirError, ImportError, ImportOptions, Imported, MAX_NAME, Progress, Symlinks, cid_of_bytes,
     cid_of_path, cid_of_reader, import_async_reader, import_bytes, import_bytes_into, import_path, import_path_into,

@@ -40,17 +40,31 @@ pub enum SourceError {
 pub trait BlockSource: Send + Sync {
     /// The block, checked; `None` if this source does not have it.
     fn block<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>>;
+
+    /// The block's length in bytes; `None` if this source does not have it. Reads the block, unless the source knows
+    /// better.
+    fn length<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<u64>, SourceError>> {
+        Box::pin(async move { Ok(self.block(cid).await?.map(|data| data.len() as u64)) })
+    }
 }
 
 impl<S: BlockSource + ?Sized> BlockSource for &S {
     fn block<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
         (**self).block(cid)
     }
+
+    fn length<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<u64>, SourceError>> {
+        (**self).length(cid)
+    }
 }
 
 impl<S: BlockSource + ?Sized> BlockSource for Arc<S> {
     fn block<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
         (**self).block(cid)
+    }
+
+    fn length<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<u64>, SourceError>> {
+        (**self).length(cid)
     }
 }
 
@@ -63,6 +77,16 @@ impl BlockSource for Store {
             let store = self.clone();
             let wanted = *cid;
             match tokio::task::spawn_blocking(move || store.get(&wanted)).await {
+                Ok(found) => Ok(found?),
+                Err(_) => Err(SourceError::Interrupted { cid: Box::new(*cid) }),
+            }
+        })
+    }
+
+    fn length<'a>(&'a self, cid: &'a Cid) -> BoxFuture<'a, Result<Option<u64>, SourceError>> {
+        Box::pin(async move {
+            let (store, wanted) = (self.clone(), *cid);
+            match tokio::task::spawn_blocking(move || store.size(&wanted)).await {
                 Ok(found) => Ok(found?),
                 Err(_) => Err(SourceError::Interrupted { cid: Box::new(*cid) }),
             }

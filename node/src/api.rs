@@ -97,6 +97,7 @@ async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
             None => return Err(Failed::market(error)),
         },
     };
+    let usage = shared.content.usage();
     Ok(Json(types::NodeInfo {
         name: shared.config.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -109,7 +110,8 @@ async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
         },
         gateway: shared.gateway.clone(),
         head: types::rfc3339(head.time),
-        store_bytes: shared.content.usage().bytes,
+        store_bytes: usage.charged,
+        store_blocks: usage.blocks,
         store_capacity: shared.content.capacity(),
         problems,
     }))

@@ -8,7 +8,7 @@ use lota_market::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::api::types::TermsRequest;
+use crate::{api::types::TermsRequest, executor::wasm::Compiler};
 
 /// How a node is set up. Everything but its name and folder has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct NodeConfig {
     pub max_fetch_bytes: u64,
     /// How long one fetch may take, in seconds.
     pub fetch_timeout: u64,
+    /// Where it compiles modules; whoever runs jobs of strangers sets a process of its own.
+    #[serde(skip)]
+    pub compiler: Compiler,
     /// Finished jobs and their content are kept this long after they ended, in seconds.
     pub keep_for: u64,
 }
@@ -85,6 +88,7 @@ impl Default for NodeConfig {
             gateways: Vec::new(),
             max_fetch_bytes: 4 << 30,
             fetch_timeout: 600,
+            compiler: Compiler::default(),
             keep_for: 30 * 86_400,
         }
     }

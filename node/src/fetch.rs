@@ -12,9 +12,12 @@ use crate::{node::Shared, perform::temporary, shell::MAX_PARTIES};
 /// Gateways that are asked for content of which nobody in particular is known to hold it.
 const MOST_SOURCES: usize = 32;
 
+/// The most blocks of one fetch: each takes a file of the store, however small it is.
+const MOST_BLOCKS: usize = 1 << 18;
+
 impl Shared {
-    /// Makes sure that a whole DAG is in the store, checked block by block, and pins it if a name is given; returns its
-    /// bytes.
+    /// Makes sure that a whole DAG is in the store, and pins it if a name is given; returns its bytes. What has to be
+    /// fetched is checked block by block.
     /// `holder` is asked first, then the configured gateways. Without a holder, and for one who announced no gateway (a
     /// contract has none, as a rule), everybody who announced one.
     pub(crate) async fn fetch(
@@ -24,6 +27,25 @@ impl Shared {
         limit: u64,
         pin: Option<&str>,
     ) -> Result<u64, Failure> {
+        let limits = FetchLimits { max_bytes: limit, pin: pin.map(str::to_owned), ..FetchLimits::default() };
+        self.fetch_within(cid, holder, limits).await
+    }
+
+    /// As [`Shared::fetch`], after a block turned out to be corrupt or gone: what is there is checked as well, and whatever
+    /// is wrong fetched again.
+    pub(crate) async fn fetch_again(
+        &self,
+        cid: &Cid,
+        holder: Option<Address>,
+        pin: Option<&str>,
+    ) -> Result<u64, Failure> {
+        crate::observe::healing(&self.config.name, cid);
+        let max_bytes = self.config.max_fetch_bytes;
+        let pin = pin.map(str::to_owned);
+        self.fetch_within(cid, holder, FetchLimits { max_bytes, verify: true, pin, ..FetchLimits::default() }).await
+    }
+
+    async fn fetch_within(&self, cid: &Cid, holder: Option<Address>, limits: FetchLimits) -> Result<u64, Failure> {
         let _place = self.fetches.acquire().await.map_err(temporary)?;
         let parties = self.store.announcements(MAX_PARTIES).await.map_err(temporary)?;
         let me = self.transport.party();
@@ -34,7 +56,7 @@ impl Shared {
             .filter_map(|(_, url)| url.parse().ok())
             .take(MOST_SOURCES)
             .collect();
-        let limits = FetchLimits { max_bytes: limit, pin: pin.map(str::to_owned), ..FetchLimits::default() };
+        let limits = FetchLimits { max_blocks: MOST_BLOCKS, ..limits };
         match self.fetcher.fetch_dag(&self.content, cid, &sources, &limits).await {
             Ok(fetched) => Ok(fetched.bytes),
             Err(error) if is_final(&error) => Err(Failure::Permanent(error.to_string())),

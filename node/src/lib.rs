@@ -8,6 +8,7 @@ pub mod api;
 pub mod config;
 pub mod executor;
 mod fetch;
+mod inputs;
 mod node;
 mod observe;
 mod offers;

@@ -161,6 +161,7 @@ impl Node {
         let directory = std::path::absolute(config.dir.join("modules")).map_err(folder(&config.dir))?;
         let executor = WasmExecutor::new(&WasmSettings {
             jobs,
+            compiler: config.compiler.clone(),
             disk_cache: Some(DiskCache { directory, bytes: MODULE_CACHE }),
             ..WasmSettings::default()
         })

@@ -1,8 +1,9 @@
 //! What a node says about itself: one function for each thing worth saying.
 
 use lota_bridge::{Cursor, TransportError};
+use lota_content::Cid;
 use lota_market::{
-    agent::{Outcome, Step},
+    agent::{Failure, Outcome, Step},
     model::{Event, JobId},
 };
 
@@ -67,4 +68,14 @@ pub(crate) fn step(node: &str, job: JobId, step: Step, outcome: &Outcome) {
         Outcome::Err(failure) => tracing::info!(node, %job, %step, %failure, "step failed"),
         _ => tracing::debug!(node, %job, %step, "step done"),
     }
+}
+
+/// A step failed over what only the operator may know.
+pub(crate) fn concealed(node: &str, job: JobId, step: Step, failure: &Failure) {
+    tracing::warn!(node, %job, %step, %failure, "step failed; others are not told which file it was");
+}
+
+/// A block of some content turned out to be corrupt or gone.
+pub(crate) fn healing(node: &str, cid: &Cid) {
+    tracing::warn!(node, %cid, "content is damaged here: its blocks are checked, and fetched again");
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use lota_bridge::{Reserve, SubmitError};
-use lota_content::{Cid, ExportLimits, codec};
+use lota_content::{Cid, ReadError, codec};
 use lota_market::{
     AttoFil, B256, Bytes,
     agent::{Commitments, Effect, EffectKey, Failure, Job, Outcome, RunReport, Step},
@@ -19,8 +19,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    executor::{self, CheckError, ExecutorError, ModuleSource, Run},
+    executor::{self, CheckError, ExecutorError, Run},
+    inputs::{content_pin, is_damage},
     node::Shared,
+    observe,
     publisher::Publisher as _,
     shell::{Inbox, Message},
     standing::Shortage,
@@ -28,12 +30,8 @@ use crate::{
 
 /// Commands on their way at once; further ones wait.
 const SUBMISSIONS: usize = 64;
-/// The largest module, in bytes.
-const MAX_MODULE: u64 = 64 << 20;
 /// The largest spec that is fetched, in bytes.
 const MAX_FETCHED_SPEC: u64 = 64 << 10;
-/// The deepest directory of an input or output.
-const MAX_DEPTH: usize = 64;
 /// What a temporary failure begins with when the party's money is what is missing.
 pub(crate) const UNAFFORDABLE: &str = "too little money: ";
 
@@ -84,6 +82,10 @@ impl Performer {
                 return;
             }
         };
+        let outcome = match outcome {
+            Outcome::Err(failure) => Outcome::Err(self.public(job, step, failure)),
+            outcome => outcome,
+        };
         self.inbox.send(Message::Done { job, step, outcome }).await;
     }
 
@@ -116,6 +118,19 @@ impl Performer {
         }
     }
 
+    /// A failure as everybody may read it: with no path of this machine.
+    fn public(&self, job: JobId, step: Step, failure: Failure) -> Failure {
+        let public = match &failure {
+            Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.shared.config.dir)),
+            Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.shared.config.dir)),
+            Failure::Rejected(_) => return failure,
+        };
+        if public != failure {
+            observe::concealed(&self.shared.config.name, job, step, &failure);
+        }
+        public
+    }
+
     async fn do_step(&self, job: &Job, step: Step) -> Result<Outcome, Failure> {
         match step {
             Step::FetchSpec => self.fetch_spec(job).await,
@@ -142,18 +157,14 @@ impl Performer {
 
     async fn fetch_inputs(&self, job: &Job) -> Result<Outcome, Failure> {
         let spec = spec_of(job)?;
-        let mut left = self.shared.config.max_fetch_bytes;
-        for (number, cid) in spec.cids().enumerate() {
-            let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
-            let fetched =
-                self.shared.fetch(&cid, Some(job.view.terms.client), left, Some(&content_pin(job.id(), number))).await;
-            let bytes = fetched.map_err(|failure| name(&what, failure))?;
-            left = left.saturating_sub(bytes);
-        }
-        let run = self.prepare(job, &spec, self.work_dir(job.id()), Vec::new()).await?;
-        match self.shared.executor.check(&run).await {
+        self.shared.fetch_inputs(job, &spec).await?;
+        match self.shared.executor.check(&self.prepare(job, &spec, Vec::new())).await {
             Ok(()) => Ok(Outcome::Ok),
             Err(CheckError::Fault(fault)) => Err(Failure::Permanent(fault.to_string())),
+            // Nor would it be otherwise the next time.
+            Err(CheckError::Executor(error)) if error.of_compiling().is_some() => {
+                Err(Failure::Permanent(error.to_string()))
+            }
             Err(CheckError::Executor(error)) => Err(temporary(error)),
         }
     }
@@ -168,20 +179,12 @@ impl Performer {
         create_dirs(&work_dir).await?;
         let inputs_dir = work_dir.join("inputs");
         create_dirs(&inputs_dir).await?;
-        let mut inputs = Vec::new();
-        for (number, mount) in spec.inputs().iter().enumerate() {
-            let host_path = inputs_dir.join(number.to_string());
-            let limits = ExportLimits {
-                max_bytes: self.shared.config.max_fetch_bytes,
-                max_depth: MAX_DEPTH,
-                ..ExportLimits::default()
-            };
-            lota_content::export_to(&self.shared.content, &mount.cid.0, &host_path, &limits)
-                .await
-                .map_err(|error| Failure::Temporary(format!("input {} could not be laid out: {error}", number + 1)))?;
-            inputs.push(executor::Input { guest_path: mount.path.as_str().to_owned(), host_path });
-        }
-        let run = self.prepare(job, &spec, work_dir, inputs).await?;
+        let paths = self.shared.lay_out(job, &spec, &inputs_dir).await?;
+        let mounts = spec.inputs().iter().zip(paths);
+        let inputs = mounts
+            .map(|(mount, host_path)| executor::Input { guest_path: mount.path.as_str().to_owned(), host_path })
+            .collect();
+        let run = self.prepare(job, &spec, inputs);
         let begun = Instant::now();
         let outcome = self.shared.executor.run(run, None).await.map_err(|error| match error {
             ExecutorError::Cancelled => Failure::Temporary(error.to_string()),
@@ -225,9 +228,12 @@ impl Performer {
         self.shared.fetch(&cid, Some(job.view.provider), limit, Some(&output_pin(job.id()))).await?;
         let stated = lota_content::resolve(&self.shared.content, &cid, "exitCode").await;
         let stated = stated.map_err(|error| Failure::Permanent(format!("the output {cid} is no result: {error}")))?;
-        let text = lota_content::read_to_vec(&self.shared.content, &stated.cid, 16)
-            .await
-            .map_err(|error| Failure::Permanent(format!("the output {cid} is no result: {error}")))?;
+        let text =
+            lota_content::read_to_vec(&self.shared.content, &stated.cid, 16).await.map_err(|error| match error {
+                // The next attempt fetches it again.
+                ReadError::Dag(error) if is_damage(&error) => temporary(error),
+                error => Failure::Permanent(format!("the output {cid} is no result: {error}")),
+            })?;
         if text != result.exit_code.to_string().as_bytes() {
             return Err(Failure::Permanent(format!(
                 "the output {cid} says exit code {}, the result says {}",
@@ -238,22 +244,13 @@ impl Performer {
         Ok(Outcome::Ok)
     }
 
-    /// The run of a job, with the module read from the store.
-    async fn prepare(
-        &self,
-        job: &Job,
-        spec: &ValidatedSpec,
-        work_dir: PathBuf,
-        inputs: Vec<executor::Input>,
-    ) -> Result<Run, Failure> {
-        let Engine::Wasm { module, entry } = spec.engine();
-        let bytes = lota_content::read_to_vec(&self.shared.content, &module.0, MAX_MODULE)
-            .await
-            .map_err(|error| Failure::Permanent(format!("the module {} cannot be read: {error}", module.0)))?;
+    /// The run of a job.
+    fn prepare(&self, job: &Job, spec: &ValidatedSpec, inputs: Vec<executor::Input>) -> Run {
+        let Engine::Wasm { entry, .. } = spec.engine();
         let limits = spec.limits();
-        Ok(Run {
+        Run {
             seed: job.id().0.0,
-            module: ModuleSource::Bytes(bytes.into()),
+            module: self.shared.module(job, spec),
             entry_point: entry.clone(),
             args: spec.args().to_vec(),
             env: spec.env().iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
@@ -269,11 +266,12 @@ impl Performer {
                 output_entries: limits.entries,
                 wall: Duration::from_secs(limits.wall),
             },
-            work_dir,
+            work_dir: self.work_dir(job.id()),
             epoch_seconds: job.view.opened.0,
             stop_at_fuel: None,
+            asked_by: Some(job.view.terms.client.into_array()),
             cancel: CancellationToken::new(),
-        })
+        }
     }
 
     fn work_dir(&self, job: JobId) -> PathBuf {
@@ -351,10 +349,6 @@ fn spec_pin(job: JobId) -> String {
     format!("spec/{job}")
 }
 
-fn content_pin(job: JobId, number: usize) -> String {
-    format!("job/{job}/{number}")
-}
-
 /// Standard output, if it is small enough to travel on chain. Depends on the result alone, so that all who run the job
 /// come to the same.
 async fn inline_data(result_dir: &Path) -> Result<Bytes, Failure> {
@@ -393,10 +387,40 @@ pub(crate) fn temporary(error: impl std::error::Error) -> Failure {
     Failure::Temporary(text)
 }
 
-fn name(what: &str, failure: Failure) -> Failure {
-    match failure {
-        Failure::Temporary(problem) => Failure::Temporary(format!("{what}: {problem}")),
-        Failure::Permanent(problem) => Failure::Permanent(format!("{what}: {problem}")),
-        rejected @ Failure::Rejected(_) => rejected,
+/// Takes the paths below a directory out of a text.
+fn conceal(text: &str, dir: &Path) -> String {
+    let mut text = text.to_owned();
+    let absolute = std::path::absolute(dir).unwrap_or_default();
+    for dir in [absolute.as_path(), dir] {
+        let prefix = format!("{}/", dir.display());
+        while let Some(start) = text.find(&prefix) {
+            let rest = &text[start + prefix.len()..];
+            let ends = |c: char| c.is_whitespace() || matches!(c, ':' | ';' | ',' | '"' | '\'' | '`' | ')');
+            let end = start + prefix.len() + rest.find(ends).unwrap_or(rest.len());
+            text.replace_range(start..end, "a file of this provider");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_of_the_node_is_told() {
+        let dir = Path::new("/home/carla/.lota/nodes/main");
+        for (text, told) in [
+            ("nothing to hide of the node main", "nothing to hide of the node main"),
+            (
+                "cannot read /home/carla/.lota/nodes/main/blocks/VM/CIQ.data: no, /home/carla/.lota/nodes/main/work",
+                "cannot read a file of this provider: no, a file of this provider",
+            ),
+            ("(`/home/carla/.lota/nodes/main/work/inputs/0` exists)", "(`a file of this provider` exists)"),
+        ] {
+            assert_eq!(conceal(text, dir), told);
+        }
+        assert_eq!(conceal("node/work/1: full", Path::new("node")), "a file of this provider: full");
+        assert_eq!(conceal("the node is full", Path::new("node")), "the node is full");
     }
 }

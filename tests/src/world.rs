@@ -164,10 +164,15 @@ impl Party {
         let cid = lota_content::import_bytes(&store, content, &ImportOptions::default()).expect("an import").cid;
         let mut car = Vec::new();
         lota_content::car_export(store, &cid, lota_content::DagScope::All, 1_000_000, &mut car).await.expect("a CAR");
+        self.add_car(&cid, car).await;
+        cid
+    }
+
+    /// Gives the node a CAR with this root.
+    pub async fn add_car(&self, cid: &Cid, car: Vec<u8>) {
         let request = self.http.post(format!("{}/v1/content", self.node.api().url)).body(car);
         let stored: Result<Value, _> = answer(request.bearer_auth(&self.node.api().token)).await;
         assert_eq!(stored.expect("the CAR is taken")["roots"][0], cid.to_string());
-        cid
     }
 
     /// Requests a job that runs a module.

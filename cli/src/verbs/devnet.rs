@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     failure::Usage,
     home::Home,
-    host::{Account, Funds, Ground, HomeLock, Venue, ended_by_user},
+    host::{Account, Funds, Ground, HomeLock, Venue, compiler, ended_by_user},
     settings,
     terminal::{self, Column, Progress, Table, bold, plural},
 };
@@ -155,6 +155,7 @@ async fn start_node(
         look_after,
         allow_private_addresses: true,
         store_capacity: settings.store_capacity.0,
+        compiler: compiler()?,
         ..NodeConfig::new(name.clone(), dir)
     };
     let node = Node::start(config, account.transport()).await.with_context(|| format!("node {name} did not start"))?;

@@ -5,6 +5,7 @@
 mod anvil;
 mod attacks;
 mod chain;
+mod compiler;
 mod content;
 mod crash;
 mod crash_onchain;

@@ -1,6 +1,7 @@
 //! Writing DAGs to disk as files and directories.
 
 mod disk;
+mod measure;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ use crate::node::{DagError, Node, load};
 use crate::read::{ReadError, read};
 use crate::source::BlockSource;
 use disk::Command;
+
+pub use measure::{Measure, measure};
 
 /// Commands that may wait for the writing thread; each carries at most one block.
 const QUEUE: usize = 8;
@@ -36,16 +39,30 @@ pub struct ExportLimits {
     pub max_bytes: u64,
     /// Most files, directories and links together, the root included.
     pub max_entries: u64,
+    /// Most entries for each different one: a directory that occurs a thousand times in others makes a thousand times its
+    /// entries. The first [`ExportLimits::FREE_ENTRIES`] are free.
+    pub max_repetition: u64,
     /// Most directories between the root and an entry.
     pub max_depth: usize,
     /// What becomes of symlinks.
     pub symlinks: ExportSymlinks,
 }
 
+impl ExportLimits {
+    /// Entries that are written however often the content repeats itself.
+    pub const FREE_ENTRIES: u64 = 1_000;
+}
+
 impl Default for ExportLimits {
-    /// 1 TiB, a million entries, 128 levels; links refused.
+    /// 1 TiB, a million entries, 16 for each different one, 128 levels; links refused.
     fn default() -> Self {
-        Self { max_bytes: 1 << 40, max_entries: 1_000_000, max_depth: 128, symlinks: ExportSymlinks::Refuse }
+        Self {
+            max_bytes: 1 << 40,
+            max_entries: 1_000_000,
+            max_repetition: 16,
+            max_depth: 128,
+            symlinks: ExportSymlinks::Refuse,
+        }
     }
 }
 
@@ -85,16 +102,30 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// There are more entries than allowed.
-    #[error("the content has more than {limit} entries")]
+    #[error("the content has {entries} entries or more; at most {limit} files and directories are written")]
     TooManyEntries {
+        /// The entries that were counted.
+        entries: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A few directories, over and over.
+    #[error(
+        "the content repeats itself: {distinct} different entries make {entries}; at most {limit} are written for so few"
+    )]
+    Repetitive {
+        /// The entries that there would be.
+        entries: u64,
+        /// Entries of the different directories.
+        distinct: u64,
         /// The limit.
         limit: u64,
     },
     /// There are more bytes than allowed.
-    #[error("the content exceeds {limit} bytes (at {})", path.display())]
+    #[error("the content has {bytes} bytes or more; at most {limit} are written")]
     TooManyBytes {
-        /// The file that passes the limit.
-        path: PathBuf,
+        /// The bytes that were counted.
+        bytes: u64,
         /// The limit.
         limit: u64,
     },
@@ -136,9 +167,9 @@ impl From<ReadError> for ExportError {
 /// Writes what `cid` names to `dest`, which must not exist: a file becomes a file, a directory a
 /// directory. `source` is read while a thread writes.
 ///
-/// Names are checked, nothing is overwritten, and nothing is written through a link. Every limit is
-/// counted before the write that would pass it, so a small DAG that repeats itself without end is
-/// stopped. If anything fails, or the future is dropped, what was written is removed.
+/// Names are checked, nothing is overwritten, and nothing is written through a link. The directories
+/// are counted first ([`measure`]): content that exceeds a limit, such as a small DAG that repeats itself
+/// without end, is refused before anything is written. If anything fails, or the future is dropped, what was written is removed.
 ///
 /// # Errors
 /// [`ExportError`].
@@ -149,6 +180,7 @@ pub async fn export_to<S: BlockSource + Clone>(
     limits: &ExportLimits,
 ) -> Result<Exported, ExportError> {
     let dest = dest.as_ref().to_owned();
+    measure(&source, cid, limits).await?;
     let (commands, queue) = mpsc::channel(QUEUE);
     let writer = tokio::task::spawn_blocking({
         let dest = dest.clone();
@@ -238,7 +270,8 @@ impl<S: BlockSource + Clone> Export<'_, S> {
     /// Writes an entry; `true` if it is a directory, which is then open.
     async fn entry(&mut self, cid: Cid, name: String, depth: usize) -> Result<bool, Stopped> {
         if self.written.entries >= self.limits.max_entries {
-            return Err(Stopped::Because(ExportError::TooManyEntries { limit: self.limits.max_entries }));
+            let limit = self.limits.max_entries;
+            return Err(Stopped::Because(ExportError::TooManyEntries { entries: limit.saturating_add(1), limit }));
         }
         self.written.entries += 1;
         let size = match load(&self.source, &cid).await? {
@@ -283,7 +316,7 @@ impl<S: BlockSource + Clone> Export<'_, S> {
     fn count_bytes(&mut self, size: u64) -> Result<(), ExportError> {
         let sum = self.written.bytes.saturating_add(size);
         if sum > self.limits.max_bytes {
-            return Err(ExportError::TooManyBytes { path: self.path.clone(), limit: self.limits.max_bytes });
+            return Err(ExportError::TooManyBytes { bytes: sum, limit: self.limits.max_bytes });
         }
         self.written.bytes = sum;
         Ok(())

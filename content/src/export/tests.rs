@@ -111,7 +111,7 @@ fn small_dags_that_repeat_themselves_are_stopped_by_the_limits() {
         bomb = blocks.directory(&entries);
     }
     let limits = ExportLimits { max_entries: 500, ..ExportLimits::default() };
-    assert!(matches!(export(&blocks, &bomb, &limits), Err(ExportError::TooManyEntries { limit: 500 })));
+    assert!(matches!(export(&blocks, &bomb, &limits), Err(ExportError::TooManyEntries { limit: 500, .. })));
     let limits = ExportLimits { max_depth: 10, ..ExportLimits::default() };
     assert!(matches!(export(&blocks, &bomb, &limits), Err(ExportError::TooDeep { limit: 10, .. })));
     // 10^20 bytes in 20 blocks
@@ -123,6 +123,52 @@ fn small_dags_that_repeat_themselves_are_stopped_by_the_limits() {
     blocks.asked();
     assert!(matches!(export(&blocks, &cid, &ExportLimits::default()), Err(ExportError::TooManyBytes { .. })));
     assert_eq!(blocks.asked(), 1, "the limit counts before anything is read");
+}
+
+#[test]
+fn what_repeats_itself_is_counted_without_writing_and_refused_with_the_numbers() {
+    let blocks = blocks();
+    let mut bomb = blocks.put(codec::RAW, b"x");
+    for _ in 0..12 {
+        bomb = blocks.directory(&[("a", bomb), ("b", bomb), ("c", bomb)]);
+    }
+    assert_eq!(blocks.len(), 13);
+    blocks.asked();
+    let refused = export(&blocks, &bomb, &ExportLimits::default()).unwrap_err();
+    assert!(matches!(refused, ExportError::Repetitive { entries: 797_161, distinct: 37, limit: 1_000 }), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        "the content repeats itself: 37 different entries make 797161; at most 1000 are written for so few"
+    );
+    assert!(blocks.asked() < 100, "each block is read a few times at most");
+    let patient = ExportLimits { max_repetition: u64::MAX, ..ExportLimits::default() };
+    let measured = block_on(measure(&*blocks, &bomb, &patient)).unwrap();
+    assert_eq!(measured, Measure { bytes: 531_441, entries: 797_161, distinct: 37 });
+    let stingy = ExportLimits { max_bytes: 531_440, ..patient.clone() };
+    let refused = block_on(measure(&*blocks, &bomb, &stingy)).unwrap_err();
+    assert!(matches!(refused, ExportError::TooManyBytes { bytes: 531_441, limit: 531_440 }), "{refused:?}");
+    let flat = ExportLimits { max_depth: 11, ..patient.clone() };
+    assert!(block_on(measure(&*blocks, &bomb, &flat)).is_ok());
+    let flat = ExportLimits { max_depth: 10, ..patient };
+    assert!(matches!(block_on(measure(&*blocks, &bomb, &flat)), Err(ExportError::TooDeep { limit: 10, .. })));
+}
+
+#[test]
+fn a_measure_is_what_an_export_writes() {
+    let blocks = blocks();
+    let small = blocks.put(codec::RAW, b"small");
+    let large = blocks.file(b"own", &[(small, 5), (small, 5)], Some(13));
+    let shared = blocks.directory(&[("large", large), ("small", small)]);
+    // many names of one file are no repetition: each stands in the directory
+    let names: Vec<String> = (0..3000).map(|index| index.to_string()).collect();
+    let entries: Vec<_> = names.iter().map(|name| (name.as_str(), small)).collect();
+    let many = blocks.directory(&entries);
+    let root = blocks.directory(&[("one", shared), ("two", shared), ("many", many), ("file", large)]);
+    for cid in [small, large, shared, many, root] {
+        let measured = block_on(measure(&*blocks, &cid, &ExportLimits::default())).unwrap();
+        let exported = export(&blocks, &cid, &ExportLimits::default()).unwrap();
+        assert_eq!((measured.bytes, measured.entries), (exported.bytes, exported.entries));
+    }
 }
 
 #[test]

@@ -76,6 +76,9 @@ pub struct FetchLimits {
     pub max_bytes: u64,
     /// Most blocks of the whole DAG, what the store has already included. Memory: some 200 bytes each.
     pub max_blocks: usize,
+    /// Whether the store's own blocks are read and checked too, so that corrupt ones are fetched again. Otherwise only
+    /// those that link to others are.
+    pub verify: bool,
     /// Pins the DAG under this name once it is whole.
     pub pin: Option<String>,
     /// Called with the number of bytes fetched so far.
@@ -83,9 +86,9 @@ pub struct FetchLimits {
 }
 
 impl Default for FetchLimits {
-    /// 1 TiB in four million blocks; no pin.
+    /// 1 TiB in four million blocks; what the store has is taken as it is, no pin.
     fn default() -> Self {
-        Self { max_bytes: 1 << 40, max_blocks: 1 << 22, pin: None, progress: None }
+        Self { max_bytes: 1 << 40, max_blocks: 1 << 22, verify: false, pin: None, progress: None }
     }
 }
 
@@ -94,6 +97,7 @@ impl std::fmt::Debug for FetchLimits {
         f.debug_struct("FetchLimits")
             .field("max_bytes", &self.max_bytes)
             .field("max_blocks", &self.max_blocks)
+            .field("verify", &self.verify)
             .field("pin", &self.pin)
             .finish_non_exhaustive()
     }

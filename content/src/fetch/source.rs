@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{FetchError, Fetcher};
 use crate::source::{BlockSource, SourceError};
-use crate::store::{Guard, Store};
+use crate::store::{Guard, Store, StoreError};
 
 /// Gives blocks from a store, and fetches those that are missing into it: to read one file of a
 /// large DAG, or to list a directory, without fetching the rest. What it gives is protected from
@@ -37,7 +37,11 @@ impl BlockSource for FetchingSource {
             let (guard, wanted) = (self.guard.clone(), *cid);
             let found = spawn_blocking(move || {
                 guard.keep(&wanted)?;
-                guard.store().get(&wanted)
+                match guard.store().get(&wanted) {
+                    // what is corrupt is fetched anew
+                    Err(StoreError::Corrupt { .. }) => Ok(None),
+                    found => found,
+                }
             });
             if let Some(data) = found.await.map_err(|_| interrupted())?? {
                 return Ok(Some(data));

@@ -557,6 +557,35 @@ fn a_corrupt_block_in_the_store_is_fetched_anew() {
     });
 }
 
+#[test]
+fn corrupt_leaves_are_fetched_anew_by_a_fetch_that_verifies() {
+    block_on(async {
+        let (here, there) = (Place::new(), Place::new());
+        let (tree, _) = there.import_tree();
+        let sources = [honest(&there.store).await];
+        let blocks = fetch(&here, &tree.cid, &sources).await.unwrap().blocks;
+        let mut damaged = 0;
+        for file in files(&here.store.dir().join("blocks")) {
+            let mut data = std::fs::read(&file).unwrap();
+            if file.extension().is_some_and(|extension| extension == "data") && damaged < 5 {
+                data[0] ^= 1;
+                std::fs::write(&file, data).unwrap();
+                damaged += 1;
+            }
+        }
+        let limits = FetchLimits { verify: true, ..FetchLimits::default() };
+        let fetched = fetcher().fetch_dag(&here.store, &tree.cid, &sources, &limits).await.unwrap();
+        assert_eq!((fetched.blocks, fetched.fetched_blocks), (blocks, damaged));
+        assert_eq!(here.store.check(false).unwrap().corrupt_blocks, 0);
+        // without a gateway it says so
+        let file = files(&here.store.dir().join("blocks")).into_iter().find(|file| file.extension().is_some()).unwrap();
+        let length = std::fs::metadata(&file).unwrap().len();
+        std::fs::write(&file, vec![0; length as usize + 1]).unwrap();
+        let refused = fetcher().fetch_dag(&here.store, &tree.cid, &[], &limits).await.unwrap_err();
+        assert!(matches!(refused, FetchError::NoSources { .. }), "{refused}");
+    });
+}
+
 fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {

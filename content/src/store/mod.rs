@@ -11,7 +11,8 @@
 //!
 //! A block is written beside its place and renamed, so a process that dies leaves whole blocks or none.
 //! Every read hashes what it read: a block that a power failure tore, or a disk changed, is an
-//! error that names the file, never data. Blocks are found by digest, so one block serves all
+//! error, never data, and from then on counts as missing: whoever looks what has to be fetched fetches
+//! it again, and the next put takes its place. Blocks are found by digest, so one block serves all
 //! codecs that name it.
 
 mod disk;
@@ -113,10 +114,9 @@ pub enum StoreError {
         found: String,
     },
     /// A block's bytes no longer hash to its CID.
-    #[error(
-        "block {cid} in {} is corrupt: its {length} bytes hash to something else; put the block again, or remove the file",
-        path.display()
-    )]
+    ///
+    /// The message may reach strangers, so it does not name the file.
+    #[error("block {cid} is corrupt here: its {length} bytes hash to something else; fetch it or add it again")]
     Corrupt {
         /// The CID that was asked for.
         cid: Box<Cid>,
@@ -289,8 +289,8 @@ impl Store {
     /// CID is always there.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if the file's bytes are not the block; putting the block again
-    /// replaces them. [`StoreError::Cid`] for a CID of another hash, [`StoreError::Io`] if reading fails.
+    /// [`StoreError::Corrupt`] if the file's bytes are not the block: it counts as missing from now on, and putting it
+    /// again replaces them. [`StoreError::Cid`] for a CID of another hash, [`StoreError::Io`] if reading fails.
     pub fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         let digest = match hash_of(cid)? {
             Hash::Identity(data) => return Ok(Some(Bytes::copy_from_slice(data))),
@@ -302,15 +302,15 @@ impl Store {
         match data {
             Some(data) if verify(cid, &data).is_ok() => Ok(Some(data.into())),
             _ => {
-                let error = StoreError::Corrupt { cid: Box::new(*cid), path: self.inner.disk.path(&digest), length };
+                let path = self.inner.disk.path(&digest);
                 self.distrust(digest);
-                tracing::error!(%error, "corrupt block");
-                Err(error)
+                tracing::error!(%cid, path = %path.display(), length, "corrupt block");
+                Err(StoreError::Corrupt { cid: Box::new(*cid), path, length })
             }
         }
     }
 
-    /// Whether a block is there. Its bytes are not checked.
+    /// Whether a block is there. Its bytes are not checked; if a read found them corrupt, it is not.
     ///
     /// # Errors
     /// [`StoreError::Cid`] for a CID of another hash, [`StoreError::Io`] if the disk does not answer.
@@ -325,6 +325,7 @@ impl Store {
     pub fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
         match hash_of(cid)? {
             Hash::Identity(data) => Ok(Some(data.len() as u64)),
+            Hash::Sha2(digest) if lock(&self.inner.protected).suspects.contains(&digest) => Ok(None),
             Hash::Sha2(digest) => self.inner.disk.length(&digest),
         }
     }
@@ -445,6 +446,9 @@ impl Store {
             Ok(Written::New) => {
                 inner.usage.blocks.fetch_add(1, Ordering::Relaxed);
                 inner.usage.bytes.fetch_add(length, Ordering::Relaxed);
+                if suspect {
+                    lock(&inner.protected).suspects.remove(&digest);
+                }
                 Ok(true)
             }
             Ok(Written::Existed) => {

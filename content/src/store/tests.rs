@@ -80,6 +80,28 @@ fn a_corrupt_block_is_named_never_returned_and_healed_by_a_put() {
 }
 
 #[test]
+fn a_block_that_was_found_corrupt_counts_as_missing_until_it_is_put_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 1 << 20);
+    let cid = put(&store, b"precious");
+    let file = store.inner.disk.path(&crate::digest::sha2_256_digest(&cid).unwrap());
+    std::fs::write(&file, b"preciouS").unwrap();
+    assert!(store.has(&cid).unwrap(), "nobody has looked");
+    let error = store.get(&cid).unwrap_err();
+    assert!(!error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
+    assert!(!store.has(&cid).unwrap() && !store.guard().keep(&cid).unwrap());
+    assert_eq!(store.size(&cid).unwrap(), None);
+    store.put(&cid, b"precious").unwrap();
+    assert!(store.has(&cid).unwrap());
+    // somebody removed the damaged file
+    std::fs::write(&file, b"preciouS").unwrap();
+    store.get(&cid).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    store.put(&cid, b"precious").unwrap();
+    assert_eq!((store.has(&cid).unwrap(), store.size(&cid).unwrap()), (true, Some(8)));
+}
+
+#[test]
 fn what_a_killed_process_left_is_removed_and_recounted() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 1 << 20);

@@ -36,8 +36,11 @@ pub struct NodeInfo {
     pub gateway: String,
     /// Timestamp of the newest block it has seen.
     pub head: Timestamp,
-    /// Bytes of blocks in its store.
+    /// Bytes that the blocks in its store take on the disk, as the limit counts them: each a whole number of pages.
     pub store_bytes: u64,
+    /// Blocks in its store.
+    #[serde(default)]
+    pub store_blocks: u64,
     /// The limit of its store, in bytes.
     pub store_capacity: u64,
     /// What keeps it from its work now.

@@ -25,6 +25,22 @@ pub enum RunFault {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The module holds more of something than this executor compiles.
+    #[error("the module has {found} {what}; at most {limit} are accepted")]
+    ModuleOverLimit {
+        /// Of what.
+        what: String,
+        /// How much it has, as far as it was counted.
+        found: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// What names the module is no file.
+    #[error("the module cannot be read: {message}")]
+    Unreadable {
+        /// What it is.
+        message: String,
+    },
     /// The module is damaged or uses features that are off.
     #[error("the module is not valid: {message}")]
     Invalid {
@@ -134,11 +150,61 @@ pub enum ExecutorError {
         /// The cause.
         source: io::Error,
     },
-    /// The module took too long to compile here.
-    #[error("compiling the module took longer than {} s; raise the executor's compile time-out or refuse the job", .limit.as_secs())]
-    CompileTimeout {
+    /// Where the module was to come from failed.
+    #[error("{message}")]
+    ModuleSource {
+        /// What it says.
+        message: String,
+    },
+    /// The module takes too long to compile here.
+    #[error("compiling the module takes longer than the {} s that this provider gives to it", .limit.as_secs())]
+    CompileTime {
         /// The time allowed.
         limit: Duration,
+    },
+    /// The module takes too much memory to compile here.
+    #[error("compiling the module takes more than the {} MiB of memory that this provider gives to it", .limit >> 20)]
+    CompileMemory {
+        /// The memory allowed, in bytes.
+        limit: u64,
+    },
+    /// The module's machine code is too large.
+    #[error("the module compiles to more than the {} MiB of machine code that this provider accepts", .limit >> 20)]
+    CompileOutput {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The compiler failed on the module.
+    #[error("the compiler failed on the module: {how}")]
+    CompileCrash {
+        /// How its process ended.
+        how: String,
+    },
+    /// Compiling for this client has taken its share.
+    #[error(
+        "compiling this client's modules took {} s within the last hour, and no job came of it; ask again in {} s",
+        .allowance.as_secs(),
+        .retry.as_secs()
+    )]
+    CompileAllowance {
+        /// The time that a client gets.
+        allowance: Duration,
+        /// When there is some again.
+        retry: Duration,
+    },
+    /// Too much waits already.
+    #[error("this provider is busy: {waiting} modules wait to be compiled")]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The compiler's process does not work.
+    #[error("the compiler cannot {doing}")]
+    Compiler {
+        /// What was tried.
+        doing: &'static str,
+        /// The cause.
+        source: io::Error,
     },
     /// The host could not give memory that the job's limit grants.
     #[error("the host is out of memory: {message}")]
@@ -152,4 +218,18 @@ pub enum ExecutorError {
         /// What the engine says.
         message: String,
     },
+}
+
+impl ExecutorError {
+    /// The same error once more, if it says that this module cannot be compiled here: asking again soon gives the same.
+    #[must_use]
+    pub fn of_compiling(&self) -> Option<Self> {
+        Some(match self {
+            Self::CompileTime { limit } => Self::CompileTime { limit: *limit },
+            Self::CompileMemory { limit } => Self::CompileMemory { limit: *limit },
+            Self::CompileOutput { limit } => Self::CompileOutput { limit: *limit },
+            Self::CompileCrash { how } => Self::CompileCrash { how: how.clone() },
+            _ => return None,
+        })
+    }
 }

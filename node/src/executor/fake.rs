@@ -54,10 +54,11 @@ impl FakeExecutor {
         self
     }
 
-    fn find(&self, run: &Run) -> Result<&Script, CheckError> {
+    async fn find(&self, run: &Run) -> Result<&Script, CheckError> {
         run.validate()?;
         let bytes = match &run.module {
             ModuleSource::Bytes(bytes) => bytes.clone(),
+            ModuleSource::Deferred { read, .. } => read().await?,
             ModuleSource::Path(path) => {
                 fs::read(path).map_err(|source| ExecutorError::Module { path: path.clone(), source })?.into()
             }
@@ -90,12 +91,12 @@ impl Executor for FakeExecutor {
     }
 
     async fn check(&self, run: &Run) -> Result<(), CheckError> {
-        self.find(run).map(drop)
+        self.find(run).await.map(drop)
     }
 
     async fn run(&self, run: Run, progress: Option<ProgressSink>) -> Result<Outcome, ExecutorError> {
         let nothing = Script::default();
-        let (script, (ended, fuel_used)) = match self.find(&run) {
+        let (script, (ended, fuel_used)) = match self.find(&run).await {
             Ok(script) => (script, judge(&run, script)),
             Err(CheckError::Fault(fault)) => (&nothing, (Ended::NotRunnable { reason: fault.to_string() }, 0)),
             Err(CheckError::Executor(error)) => return Err(error),

@@ -22,7 +22,7 @@ pub mod wasm;
 
 pub use error::{CheckError, ExecutorError, RunFault};
 pub use outcome::{Ended, Outcome, TrapKind, exit};
-pub use run::{Input, Limits, ModuleSource, Output, Phase, Progress, ProgressSink, Run};
+pub use run::{Input, Limits, ModuleSource, Output, Phase, Progress, ProgressSink, ReadModule, Run};
 pub use validate::SCRATCH;
 
 use async_trait::async_trait;

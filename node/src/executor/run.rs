@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use super::CheckError;
 
 /// One execution of one program.
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ pub struct Run {
     /// Stop as soon as this much fuel is used and report [`Outcome::memory_digest`](super::Outcome::memory_digest); a
     /// run that ends earlier reports the digest of its memory at its end. `None` runs to the end without a digest.
     pub stop_at_fuel: Option<u64>,
+    /// Whose job it is: work that nobody pays for is shared out among them. `None`: the node's own.
+    pub asked_by: Option<[u8; 20]>,
     /// Cancels the run from outside; the run then fails with
     /// [`ExecutorError::Cancelled`](super::ExecutorError::Cancelled).
     pub cancel: CancellationToken,
@@ -65,6 +71,7 @@ impl Run {
             work_dir: work_dir.into(),
             epoch_seconds: 0,
             stop_at_fuel: None,
+            asked_by: None,
             cancel: CancellationToken::new(),
         }
     }
@@ -77,13 +84,25 @@ pub enum ModuleSource {
     Path(PathBuf),
     /// In memory.
     Bytes(Bytes),
+    /// Wherever it is, read when it is needed: a module that was compiled before is not read again, and those that wait to
+    /// be compiled take no memory.
+    Deferred {
+        /// Names these very bytes: no other module has it.
+        id: [u8; 32],
+        /// Reads them.
+        read: ReadModule,
+    },
 }
+
+/// Reads a module.
+pub type ReadModule = Arc<dyn Fn() -> BoxFuture<'static, Result<Bytes, CheckError>> + Send + Sync>;
 
 impl fmt::Debug for ModuleSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Deferred { id, .. } => write!(f, "Deferred({})", hex::encode(id)),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 mod support;
 
+mod bombs;
+mod compiling;
 mod determinism;
 mod files;
 mod inputs;

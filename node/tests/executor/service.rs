@@ -108,5 +108,5 @@ fn compiling_is_limited_in_time() {
     let settings = WasmSettings { compile_timeout: Duration::from_nanos(1), ..WasmSettings::default() };
     let executor = WasmExecutor::new(&settings).unwrap();
     let error = Case::wat(&text).try_execute_on(&executor).unwrap_err();
-    assert!(matches!(error, ExecutorError::CompileTimeout { .. }), "{error}");
+    assert!(matches!(error, ExecutorError::CompileTime { .. }), "{error}");
 }

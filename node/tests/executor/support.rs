@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lota_node::executor::wasm::{WasmExecutor, WasmSettings};
+use lota_node::executor::wasm::{Compiler, WasmExecutor, WasmSettings};
 use lota_node::executor::{Executor, ExecutorError, Input, Limits, ModuleSource, Outcome, Run};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -15,6 +15,21 @@ use tempfile::TempDir;
 pub(crate) fn executor() -> Arc<WasmExecutor> {
     static EXECUTOR: OnceLock<Arc<WasmExecutor>> = OnceLock::new();
     Arc::clone(EXECUTOR.get_or_init(|| Arc::new(WasmExecutor::new(&WasmSettings::default()).unwrap())))
+}
+
+/// The program that compiles.
+pub(crate) const COMPILER: &str = env!("CARGO_BIN_EXE_lota-test-compiler");
+
+/// Settings of an executor that compiles in a process of its own, as providers do.
+pub(crate) fn settings_in_child() -> WasmSettings {
+    let compiler = Compiler::Child { program: COMPILER.into(), arguments: Vec::new() };
+    WasmSettings { compiler, ..WasmSettings::default() }
+}
+
+/// An executor that compiles in a process of its own, of the whole binary.
+pub(crate) fn in_child() -> Arc<WasmExecutor> {
+    static EXECUTOR: OnceLock<Arc<WasmExecutor>> = OnceLock::new();
+    Arc::clone(EXECUTOR.get_or_init(|| Arc::new(WasmExecutor::new(&settings_in_child()).unwrap())))
 }
 
 pub(crate) fn limits() -> Limits {

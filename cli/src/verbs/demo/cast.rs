@@ -14,7 +14,7 @@ use lota_node::{Node, NodeConfig, ProviderConfig};
 use crate::{
     api::Api,
     chain::Asker,
-    host::{Account, Funds, Ground, Venue, Wealth},
+    host::{Account, Funds, Ground, Venue, Wealth, compiler},
 };
 
 /// What everybody has in the market to begin with.
@@ -141,7 +141,8 @@ impl Person {
         let dir = folder.join("nodes").join(name);
         let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
         let offer = provider.as_ref().map(|provider| provider.offer.clone());
-        let config = NodeConfig { provider, allow_private_addresses: true, ..NodeConfig::new(name, dir) };
+        let config =
+            NodeConfig { provider, allow_private_addresses: true, compiler: compiler()?, ..NodeConfig::new(name, dir) };
         let node =
             Node::start(config, account.transport()).await.with_context(|| format!("{name}'s node did not start"))?;
         let api = Api::at(&node.api().url, node.api().token.clone())?;

@@ -19,7 +19,7 @@ use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
     failure::{self, Usage},
-    host::{Account, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
+    host::{Account, Funds, HomeLock, LocalMarket, Sync, compiler, ended_by_user},
     keystore::{Keystore, Password},
     settings::{self, Clients, Settings},
     terminal::{self, Table},
@@ -313,6 +313,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,
         store_capacity: node.store_capacity.0,
+        compiler: compiler()?,
         gateway_url: node.gateway_url.clone(),
         look_after: node.look_after.0.clone(),
         ..NodeConfig::new(node.name.clone(), context.home.node(&node.name))

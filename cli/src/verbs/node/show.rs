@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     arguments::Format,
     context::Context,
-    terminal::{self, Column, Table, bold, printable, span},
+    terminal::{self, Column, Table, bold, plural, printable, span},
     units::ByteSize,
 };
 
@@ -48,7 +48,9 @@ impl Show {
         ]);
         table.row(["newest block", &node.head.to_string()]);
         table.row(["gateway", &printable(&node.gateway)]);
-        table.row(["block store", &format!("{} of {}", ByteSize(node.store_bytes), ByteSize(node.store_capacity))]);
+        let blocks = plural(node.store_blocks, "block");
+        let store = format!("{} of {} ({blocks})", ByteSize(node.store_bytes), ByteSize(node.store_capacity));
+        table.row(["block store", &store]);
         let mut text = table.render();
         text.push_str(&problems(&node.problems));
         if !parties.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, Inlining, OptLevel, RegallocAlgorithm, WasmFeatures};
+use wasmtime::{Config, Engine, EngineWeak, Inlining, OptLevel, RegallocAlgorithm, WasmFeatures};
 
 /// How often a running program is asked whether it should stop.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -63,7 +63,7 @@ fn fix_processor(config: &mut Config) -> wasmtime::Result<()> {
 }
 
 /// Makes the engine. Everything that could make two machines differ is fixed here.
-pub(crate) fn engine(optimize: Optimize, cache: Option<Cache>) -> wasmtime::Result<Engine> {
+pub(crate) fn engine(optimize: Optimize) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     fix_processor(&mut config)?;
     config
@@ -89,16 +89,8 @@ pub(crate) fn engine(optimize: Optimize, cache: Option<Cache>) -> wasmtime::Resu
         // Unused, but the engine insists that it is the larger one.
         .async_stack_size(WASM_STACK + HOST_STACK)
         .memory_reservation(4 << 30)
-        .memory_may_move(false)
-        .cache(cache);
+        .memory_may_move(false);
     Engine::new(&config)
-}
-
-/// Opens the cache on disk.
-pub(crate) fn disk_cache(settings: &DiskCache) -> wasmtime::Result<Cache> {
-    let mut config = CacheConfig::new();
-    config.with_directory(&settings.directory).with_files_total_size_soft_limit(settings.bytes);
-    Cache::new(config)
 }
 
 /// Ticks an engine's epoch while at least one program runs.

@@ -2,11 +2,13 @@
 
 mod calls;
 mod clock;
+mod compile;
 mod directories;
 mod engine;
 mod fs;
 mod fuel;
 mod host;
+mod inspect;
 mod job;
 mod limiter;
 mod linker;
@@ -18,10 +20,6 @@ mod stream;
 mod verdict;
 mod wasi;
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -31,6 +29,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 
+pub use compile::{Compiler, compile_command};
 pub use engine::{DiskCache, Optimize};
 /// What host calls cost, in fuel.
 pub mod costs {
@@ -38,14 +37,31 @@ pub mod costs {
 }
 /// Limits that no run can change.
 pub mod bounds {
+    pub use super::compile::{PERIOD as UNPAID_PERIOD, UNPAID as UNPAID_COMPILING};
     pub use super::fs::{DESCRIPTORS, MADE_BYTES, MADE_DEPTH, NAME_BYTES, PATH_BYTES};
     pub use super::limiter::TABLE_ELEMENTS;
+    /// What a module may hold.
+    pub mod module {
+        pub use super::super::inspect::{
+            CODE_BYTES, DATA_SEGMENTS, ELEMENT_SEGMENTS, ELEMENTS, EXPORTS, FUNCTION_BYTES, FUNCTION_OPERATIONS,
+            FUNCTIONS, GLOBALS, IMPORTS, LOCALS, NESTING, OPERATIONS, TABLES, TYPES,
+        };
+    }
 }
 
 use crate::executor::{CheckError, Executor, ExecutorError, Outcome, Phase, ProgressSink, Run};
+use compile::{Artifacts, Effort};
 use engine::Ticker;
 use job::Job;
-use modules::{Entry, ModuleLimits, Modules, Prepared, engine_failed};
+use modules::{Entry, ModuleLimits, Modules, Prepared, Purpose, engine_failed};
+
+/// How much more compiling may take when a collateral depends on it: what passed the check then passes again on a machine
+/// that has become busy.
+const PAID: u32 = 4;
+/// Processes of the compiler use at most so many threads.
+const THREADS: usize = 4;
+/// How much the compiler lets the node and its jobs go first, as `nice` counts.
+const NICENESS: i32 = 10;
 
 /// Settings of a [`WasmExecutor`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +70,17 @@ pub struct WasmSettings {
     pub jobs: usize,
     /// Largest module, in bytes, that is compiled.
     pub module_bytes: u64,
-    /// How long compiling may take. It cannot be interrupted: a module that takes longer is given up, but keeps the one
-    /// place for compiling until it is done.
+    /// Where modules are compiled.
+    pub compiler: Compiler,
+    /// How long compiling may take on the clock: long enough for a machine that has other things to do.
     pub compile_timeout: Duration,
+    /// How much processor time it may take, of all threads together; in whole seconds. Of a compiler in a process of its
+    /// own only, as are the next two.
+    pub compile_time: Duration,
+    /// How much memory it may take, in bytes.
+    pub compile_memory: u64,
+    /// The most machine code of one module, in bytes.
+    pub compile_output: u64,
     /// Compiled modules that are kept in memory.
     pub cached_modules: usize,
     /// Bytes that compiled modules may take in memory, about.
@@ -72,7 +96,11 @@ impl Default for WasmSettings {
         Self {
             jobs: thread::available_parallelism().map_or(1, usize::from),
             module_bytes: 64 << 20,
-            compile_timeout: Duration::from_secs(120),
+            compiler: Compiler::default(),
+            compile_timeout: Duration::from_secs(300),
+            compile_time: Duration::from_secs(120),
+            compile_memory: 2 << 30,
+            compile_output: 512 << 20,
             cached_modules: 64,
             cached_bytes: 512 << 20,
             disk_cache: None,
@@ -102,34 +130,55 @@ impl WasmExecutor {
     ///
     /// When the cache directory is not the node's own, or the engine does not work on this machine.
     pub fn new(settings: &WasmSettings) -> Result<Self, ExecutorError> {
-        let cache = match &settings.disk_cache {
+        let engine = engine::engine(settings.optimize).map_err(|error| engine_failed(&error))?;
+        let disk = match &settings.disk_cache {
             None => None,
-            Some(cache) => {
-                let failed = |source| {
-                    let path = cache.directory.clone();
-                    ExecutorError::WorkDir { path, doing: "keeping compiled modules in it", source }
-                };
-                private_directory(&cache.directory).map_err(failed)?;
-                Some(engine::disk_cache(cache).map_err(|error| engine_failed(&error))?)
-            }
+            Some(cache) => Some(Artifacts::open(cache, &engine).map_err(|source| {
+                let path = cache.directory.clone();
+                ExecutorError::WorkDir { path, doing: "keeping compiled modules in it", source }
+            })?),
         };
-        let engine = engine::engine(settings.optimize, cache).map_err(|error| engine_failed(&error))?;
+        let unpaid = Effort {
+            memory: settings.compile_memory,
+            processor: settings.compile_time,
+            wall: settings.compile_timeout,
+            output: settings.compile_output,
+            threads: thread::available_parallelism().map_or(1, usize::from).min(THREADS),
+            niceness: NICENESS,
+        };
+        let paid = Effort {
+            memory: settings.compile_memory.saturating_add(settings.compile_memory / 4),
+            processor: settings.compile_time * PAID,
+            wall: settings.compile_timeout * PAID,
+            niceness: 0,
+            ..unpaid
+        };
         let limits = ModuleLimits {
             module_bytes: settings.module_bytes,
             cached_modules: settings.cached_modules,
             cached_bytes: settings.cached_bytes,
-            compile_timeout: settings.compile_timeout,
+            unpaid,
+            paid,
         };
-        let modules = Modules::new(engine.clone(), limits).map_err(|error| engine_failed(&error))?;
+        let modules = Modules::new(engine.clone(), settings.optimize, limits, settings.compiler.clone(), disk)
+            .map_err(|error| engine_failed(&error))?;
         let ticker = Ticker::start(&engine)
             .map_err(|error| ExecutorError::Engine { message: format!("a thread could not be started: {error}") })?;
         let places = Arc::new(Semaphore::new(settings.jobs.max(1)));
         Ok(Self { engine, modules: Arc::new(modules), ticker, places })
     }
 
-    async fn prepare(&self, run: &Run, stop: &CancellationToken) -> Result<(Arc<Prepared>, Entry), CheckError> {
+    async fn prepare(
+        &self,
+        run: &Run,
+        purpose: Purpose,
+        stop: &CancellationToken,
+    ) -> Result<(Arc<Prepared>, Entry), CheckError> {
         run.validate()?;
-        let module = self.modules.prepare(&run.module, stop).await?;
+        let module = tokio::select! {
+            module = self.modules.prepare(&run.module, run.asked_by, purpose) => module?,
+            () = stop.cancelled() => return Err(ExecutorError::Cancelled.into()),
+        };
         let entry = module.entry(&run.entry_point, &run.limits)?;
         Ok((module, entry))
     }
@@ -142,7 +191,7 @@ impl Executor for WasmExecutor {
     }
 
     async fn check(&self, run: &Run) -> Result<(), CheckError> {
-        self.prepare(run, &run.cancel).await.map(drop)
+        self.prepare(run, Purpose::Check, &run.cancel).await.map(drop)
     }
 
     async fn run(&self, run: Run, progress: Option<ProgressSink>) -> Result<Outcome, ExecutorError> {
@@ -156,7 +205,7 @@ impl Executor for WasmExecutor {
         if let Some(progress) = &progress {
             progress.send_modify(|sample| sample.phase = Phase::Preparing);
         }
-        let module = match self.prepare(&run, &stop).await {
+        let module = match self.prepare(&run, Purpose::Run, &stop).await {
             Ok(prepared) => Ok(prepared),
             Err(CheckError::Fault(fault)) => Err(fault),
             Err(CheckError::Executor(error)) => return Err(error),
@@ -177,18 +226,4 @@ impl Executor for WasmExecutor {
             .map_err(|error| ExecutorError::Engine { message: format!("a thread could not be started: {error}") })?;
         outcome.await.map_err(|_| ExecutorError::Engine { message: "the job's thread panicked".to_owned() })?
     }
-}
-
-/// Makes a directory for this user alone, or checks that it is one.
-fn private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    let found = std::fs::symlink_metadata(path)?;
-    if !found.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a directory"));
-    }
-    if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o077 != 0 {
-        let message = "it must belong to the node's user and be closed to others (mode 0700)";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
-    }
-    Ok(())
 }

@@ -1,20 +1,22 @@
-//! From a module's bytes to code that can run: validation, compilation, and a cache of what was compiled.
+//! From a module's bytes to code that can run: inspection, compilation, and a cache of what was compiled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use wasmtime::{Engine, ExternType, FuncType, ImportType, InstancePre, Linker, Module};
+use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module};
 
+use super::compile::{Artifacts, Compiler, Effort, Queue};
+use super::engine::Optimize;
 use super::host::Host;
+use super::inspect::{Anatomy, inspect};
 use super::linker;
 use crate::executor::{CheckError, ExecutorError, Limits, ModuleSource, RunFault};
 
@@ -25,6 +27,10 @@ type ModuleKey = [u8; 32];
 const PAGE: u64 = 1 << 16;
 /// Names listed in a message.
 const LISTED: usize = 20;
+/// Unfit modules that are remembered.
+const REFUSALS: usize = 4_096;
+/// How long a module is refused again unseen that took too much to compile here: the machine may have been busy.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 /// How to call a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,22 +86,39 @@ impl Prepared {
     }
 }
 
-/// Bounds on modules and on the cache in memory.
-#[derive(Debug, Clone, Copy)]
+/// Bounds on modules, on compiling them, and on the cache in memory.
+#[derive(Debug, Clone)]
 pub(crate) struct ModuleLimits {
     pub(crate) module_bytes: u64,
     pub(crate) cached_modules: usize,
     pub(crate) cached_bytes: usize,
-    pub(crate) compile_timeout: Duration,
+    /// What compiling a module may take whose job is not this provider's yet.
+    pub(crate) unpaid: Effort,
+    /// What it may take when a collateral depends on it: more, so that what passed before passes again.
+    pub(crate) paid: Effort,
 }
 
-/// Compiles modules, one at a time (the compiler itself uses all processors), and keeps what was used last.
+/// For what a module is prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To see whether it can be run.
+    Check,
+    /// To run it.
+    Run,
+}
+
+/// Compiles modules, one at a time of those that nobody pays for and one of the others, and keeps what was used last.
 pub(crate) struct Modules {
     engine: Engine,
+    optimize: Optimize,
     linker: Linker<Host>,
     limits: ModuleLimits,
+    compiler: Compiler,
+    disk: Option<Artifacts>,
     cache: Mutex<Cache>,
-    compiling: Arc<Semaphore>,
+    refusals: Mutex<Refusals>,
+    unpaid: Arc<Queue>,
+    paid: Semaphore,
 }
 
 #[derive(Default)]
@@ -112,63 +135,142 @@ struct Cached {
 }
 
 impl Modules {
-    pub(crate) fn new(engine: Engine, limits: ModuleLimits) -> wasmtime::Result<Self> {
+    pub(crate) fn new(
+        engine: Engine,
+        optimize: Optimize,
+        limits: ModuleLimits,
+        compiler: Compiler,
+        disk: Option<Artifacts>,
+    ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(&engine);
         linker::add_to_linker(&mut linker)?;
-        Ok(Self { engine, linker, limits, cache: Mutex::default(), compiling: Arc::new(Semaphore::new(1)) })
+        Ok(Self {
+            engine,
+            optimize,
+            linker,
+            limits,
+            compiler,
+            disk,
+            cache: Mutex::default(),
+            refusals: Mutex::default(),
+            unpaid: Arc::default(),
+            paid: Semaphore::new(1),
+        })
     }
 
-    /// Reads, validates and compiles a module, or finds it in the cache.
+    /// Reads, inspects and compiles a module, or finds it in a cache. Dropping the future ends it.
     pub(crate) async fn prepare(
         self: &Arc<Self>,
         source: &ModuleSource,
-        cancel: &CancellationToken,
+        asked_by: Option<[u8; 20]>,
+        purpose: Purpose,
     ) -> Result<Arc<Prepared>, CheckError> {
-        let (source, limit) = (source.clone(), self.limits.module_bytes);
-        let read = blocking(move || read(&source, limit).map(|bytes| (Sha256::digest(&bytes).into(), bytes)));
-        let (key, bytes): (ModuleKey, Bytes) = tokio::select! {
-            read = read => read?,
-            () = cancel.cancelled() => return Err(ExecutorError::Cancelled.into()),
+        let (key, bytes) = match source {
+            ModuleSource::Deferred { id, .. } => (*id, None),
+            _ => {
+                let (key, bytes) = self.read(source).await?;
+                (key, Some(bytes))
+            }
         };
-        if let Some(module) = self.cached(&key) {
-            return Ok(module);
+        if purpose == Purpose::Run {
+            self.unpaid.paid(asked_by);
         }
-        let place = tokio::select! {
-            place = Arc::clone(&self.compiling).acquire_owned() => place.map_err(|_| closed())?,
-            () = cancel.cancelled() => return Err(ExecutorError::Cancelled.into()),
+        if let Some(known) = self.known(&key, purpose) {
+            return known;
+        }
+        let _place = match purpose {
+            Purpose::Check => (Some(self.unpaid.turn(asked_by).await?), None),
+            Purpose::Run => (None, Some(self.paid.acquire().await.map_err(|_| closed())?)),
         };
-        if let Some(module) = self.cached(&key) {
-            return Ok(module);
+        // Whoever had the place before may have prepared this very module.
+        if let Some(known) = self.known(&key, purpose) {
+            return known;
         }
-        let this = Arc::clone(self);
-        // Cannot be interrupted. It holds its place until it is done, so that no second one runs beside it, and a later
-        // attempt finds its work in the cache.
-        let compile = blocking(move || {
-            let _place = place;
-            let module = Arc::new(this.compile(&bytes)?);
-            this.keep(key, &module);
-            Ok(module)
+        // Not before: of those who wait none holds a module.
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None => self.read(source).await?.1,
+        };
+        let prepared = self.make(key, bytes, purpose).await;
+        if let Err(error) = &prepared {
+            lock(&self.refusals).note(key, error, Instant::now());
+        }
+        prepared
+    }
+
+    /// What is known of a module already.
+    fn known(&self, key: &ModuleKey, purpose: Purpose) -> Option<Result<Arc<Prepared>, CheckError>> {
+        if let Some(module) = self.cached(key) {
+            return Some(Ok(module));
+        }
+        lock(&self.refusals).find(key, purpose, Instant::now()).map(Err)
+    }
+
+    /// Makes of bytes what can be run.
+    async fn make(
+        self: &Arc<Self>,
+        key: ModuleKey,
+        bytes: Bytes,
+        purpose: Purpose,
+    ) -> Result<Arc<Prepared>, CheckError> {
+        let (this, module) = (Arc::clone(self), bytes.clone());
+        let stored = blocking(move || {
+            check_imports(&inspect(&module)?)?;
+            let code = this.disk.as_ref().and_then(|disk| disk.get(&key));
+            match code.map(|code| this.load(&code, module.len())) {
+                Some(Ok(prepared)) => Ok(Some(this.keep(key, prepared))),
+                Some(Err(CheckError::Fault(fault))) => Err(fault.into()),
+                // Another version's, as it seems.
+                Some(Err(CheckError::Executor(_))) => {
+                    this.disk.iter().for_each(|disk| disk.remove(&key));
+                    Ok(None)
+                }
+                None => Ok::<_, CheckError>(None),
+            }
         });
-        tokio::select! {
-            module = tokio::time::timeout(self.limits.compile_timeout, compile) => match module {
-                Ok(module) => module,
-                Err(_) => Err(ExecutorError::CompileTimeout { limit: self.limits.compile_timeout }.into()),
-            },
-            () = cancel.cancelled() => Err(ExecutorError::Cancelled.into()),
+        if let Some(prepared) = stored.await? {
+            return Ok(prepared);
+        }
+        let effort = match purpose {
+            Purpose::Check => self.limits.unpaid,
+            Purpose::Run => self.limits.paid,
+        };
+        let length = bytes.len();
+        let code = self.compiler.compile(&self.engine, self.optimize, bytes, effort).await?;
+        let this = Arc::clone(self);
+        blocking(move || {
+            let prepared = this.load(&code, length)?;
+            if let Some(disk) = &this.disk {
+                disk.put(&key, &code);
+            }
+            Ok(this.keep(key, prepared))
+        })
+        .await
+    }
+
+    /// Reads a module and finds out its key.
+    async fn read(&self, source: &ModuleSource) -> Result<(ModuleKey, Bytes), CheckError> {
+        let limit = self.limits.module_bytes;
+        match source {
+            ModuleSource::Deferred { id, read } => {
+                let bytes = read().await?;
+                within(&bytes, limit)?;
+                Ok((*id, bytes))
+            }
+            source => {
+                let source = source.clone();
+                blocking(move || read(&source, limit).map(|bytes| (Sha256::digest(&bytes).into(), bytes))).await
+            }
         }
     }
 
     /// Modules in the cache.
     pub(crate) fn count(&self) -> usize {
-        self.lock().modules.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.cache).modules.len()
     }
 
     fn cached(&self, key: &ModuleKey) -> Option<Arc<Prepared>> {
-        let mut cache = self.lock();
+        let mut cache = lock(&self.cache);
         cache.clock += 1;
         let now = cache.clock;
         let cached = cache.modules.get_mut(key)?;
@@ -176,12 +278,13 @@ impl Modules {
         Some(Arc::clone(&cached.module))
     }
 
-    fn keep(&self, key: ModuleKey, module: &Arc<Prepared>) {
-        let mut cache = self.lock();
+    fn keep(&self, key: ModuleKey, module: Prepared) -> Arc<Prepared> {
+        let module = Arc::new(module);
+        let mut cache = lock(&self.cache);
         cache.clock += 1;
         let used = cache.clock;
         cache.bytes += module.size;
-        if let Some(old) = cache.modules.insert(key, Cached { used, module: Arc::clone(module) }) {
+        if let Some(old) = cache.modules.insert(key, Cached { used, module: Arc::clone(&module) }) {
             cache.bytes -= old.module.size;
         }
         while cache.modules.len() > self.limits.cached_modules || cache.bytes > self.limits.cached_bytes {
@@ -192,31 +295,86 @@ impl Modules {
                 cache.bytes -= old.module.size;
             }
         }
+        module
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Prepared, CheckError> {
-        recognise(bytes)?;
-        let module = Module::from_binary(&self.engine, bytes).map_err(|error| invalid(&error))?;
-        check_imports(&module)?;
+    /// Loads machine code. `length`: bytes of the module that it was made of.
+    fn load(&self, code: &[u8], length: usize) -> Result<Prepared, CheckError> {
+        // SAFETY: unsafe because the code is run as it is. It comes from this engine's compiler, in this process or in one
+        // that this node started for it, directly or by way of a directory that is closed to others and under a digest.
+        #[expect(unsafe_code, reason = "machine code cannot be checked")]
+        let module = unsafe { Module::deserialize(&self.engine, code) }.map_err(|error| engine_failed(&error))?;
         let memory = memory(&module)?;
         let size = module.image_range();
-        let size = (size.end as usize).saturating_sub(size.start as usize) + bytes.len();
+        let size = (size.end as usize).saturating_sub(size.start as usize) + length;
         // All names are known, so this fails only for an import of another type.
         let instance = self.linker.instantiate_pre(&module).map_err(|error| invalid(&error))?;
         Ok(Prepared { instance, memory, size })
     }
 }
 
+/// Modules that were found unfit, so that the same one does not cost the same again for each job.
+#[derive(Default)]
+struct Refusals {
+    of: HashMap<ModuleKey, (Instant, Refused)>,
+    /// The oldest first.
+    order: VecDeque<ModuleKey>,
+}
+
+enum Refused {
+    /// By every provider, for ever.
+    Fault(RunFault),
+    /// By this one, for the time being.
+    Here(ExecutorError),
+}
+
+impl Refusals {
+    fn note(&mut self, key: ModuleKey, error: &CheckError, now: Instant) {
+        let refused = match error {
+            CheckError::Fault(fault) => Refused::Fault(fault.clone()),
+            CheckError::Executor(error) => match error.of_compiling() {
+                Some(error) => Refused::Here(error),
+                None => return,
+            },
+        };
+        if self.of.insert(key, (now, refused)).is_none() {
+            self.order.push_back(key);
+        }
+        while self.of.len() > REFUSALS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.of.remove(&oldest);
+        }
+    }
+
+    fn find(&self, key: &ModuleKey, purpose: Purpose, now: Instant) -> Option<CheckError> {
+        let (since, refused) = self.of.get(key)?;
+        match refused {
+            Refused::Fault(fault) => Some(fault.clone().into()),
+            // A collateral depends on it: it is tried again, harder.
+            Refused::Here(_) if purpose == Purpose::Run => None,
+            Refused::Here(error) if now.saturating_duration_since(*since) < REMEMBERED => {
+                error.of_compiling().map(CheckError::Executor)
+            }
+            Refused::Here(_) => None,
+        }
+    }
+}
+
+/// Locks what is consistent between any two statements, so that a panic elsewhere does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Every import must be a function of WASI preview 1; answers all that are not.
-fn check_imports(module: &Module) -> Result<(), RunFault> {
-    let provided =
-        |import: &ImportType<'_>| import.module() == linker::MODULE && linker::NAMES.contains(&import.name());
-    let unknown: Vec<_> = module.imports().filter(|import| !provided(import)).collect();
+fn check_imports(anatomy: &Anatomy<'_>) -> Result<(), RunFault> {
+    let provided = |(module, name): &(&str, &str)| *module == linker::MODULE && linker::NAMES.contains(name);
+    let unknown: Vec<_> = anatomy.imports.iter().filter(|import| !provided(import)).collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    let name = |import: &ImportType<'_>| format!("{}.{}", printable(import.module()), printable(import.name()));
-    let mut imports: Vec<String> = unknown.iter().take(LISTED).map(name).collect();
+    let shown = |(module, name): &&(&str, &str)| format!("{}.{}", printable(module), printable(name));
+    let mut imports: Vec<String> = unknown.iter().take(LISTED).map(shown).collect();
     if unknown.len() > LISTED {
         imports.push(format!("and {} more", unknown.len() - LISTED));
     }
@@ -233,15 +391,6 @@ fn memory(module: &Module) -> Result<u64, RunFault> {
     }
 }
 
-/// Tells what is plainly not a module from its first bytes.
-fn recognise(bytes: &[u8]) -> Result<(), RunFault> {
-    match bytes {
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(RunFault::Component),
-        _ => Err(RunFault::NotWasm { start: format!("0x{}", hex::encode(&bytes[..bytes.len().min(8)])) }),
-    }
-}
-
 fn read(source: &ModuleSource, limit: u64) -> Result<Bytes, CheckError> {
     let bytes = match source {
         ModuleSource::Bytes(bytes) => bytes.clone(),
@@ -249,11 +398,15 @@ fn read(source: &ModuleSource, limit: u64) -> Result<Bytes, CheckError> {
             let failed = |source| ExecutorError::Module { path: path.clone(), source };
             read_file(path, limit).map_err(failed)?
         }
+        ModuleSource::Deferred { .. } => return Err(closed().into()),
     };
-    if bytes.len() as u64 > limit {
-        return Err(RunFault::ModuleTooLarge { bytes: bytes.len() as u64, limit }.into());
-    }
+    within(&bytes, limit)?;
     Ok(bytes)
+}
+
+fn within(bytes: &Bytes, limit: u64) -> Result<(), RunFault> {
+    let bytes = bytes.len() as u64;
+    if bytes > limit { Err(RunFault::ModuleTooLarge { bytes, limit }) } else { Ok(()) }
 }
 
 /// Reads a regular file, one byte past the limit at most.
@@ -273,7 +426,7 @@ pub(crate) fn printable(name: &str) -> String {
     name.chars().take(64).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-fn invalid(error: &wasmtime::Error) -> RunFault {
+pub(crate) fn invalid(error: &wasmtime::Error) -> RunFault {
     RunFault::Invalid { message: printable_message(error) }
 }
 

@@ -1,0 +1,69 @@
+//! The compiler's side: a process that compiles one module and ends.
+
+use std::io::{Read as _, Write as _};
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use wasmtime::OutOfMemory;
+
+use super::super::engine::{self, Optimize};
+use super::super::modules::printable_message;
+use super::Task;
+
+/// What the answer begins with: machine code follows, or why the module is not valid, or that there was too little memory.
+pub(super) const COMPILED: u8 = 0;
+pub(super) const INVALID: u8 = 1;
+pub(super) const NO_MEMORY: u8 = 2;
+
+/// Bytes of address space beyond the memory that it may use: the program itself, stacks, what is reserved and never used.
+const ADDRESSES: u64 = 4 << 30;
+/// Seconds of processor time between the signal that ends it and the one that cannot be caught.
+const GRACE: u64 = 2;
+
+/// Compiles the module on standard input to standard output, as the last argument says, and ends: what a program does that
+/// is a [`Compiler::Child`](super::Compiler::Child).
+///
+/// Limits itself before it reads anything: memory, processor time, no files.
+#[must_use]
+pub fn compile_command() -> ExitCode {
+    match compile() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            // Nobody is left to tell when this fails.
+            let _ = writeln!(std::io::stderr(), "{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile() -> Result<(), String> {
+    let argument = std::env::args().next_back().unwrap_or_default();
+    let task: Task = serde_json::from_str(&argument).map_err(|error| format!("`{argument}` is no task: {error}"))?;
+    confine(&task).map_err(|error| format!("it cannot limit itself: {error}"))?;
+    let optimize = if task.optimize { Optimize::Speed } else { Optimize::None };
+    let engine = engine::engine(optimize).map_err(|error| printable_message(&error))?;
+    let mut module = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut module).map_err(|error| format!("it cannot read: {error}"))?;
+    let (kind, answer) = match engine.precompile_module(&module) {
+        Ok(code) => (COMPILED, code),
+        Err(error) if error.is::<OutOfMemory>() => (NO_MEMORY, Vec::new()),
+        Err(error) => (INVALID, printable_message(&error).into_bytes()),
+    };
+    let mut output = std::io::stdout().lock();
+    output
+        .write_all(&[kind])
+        .and_then(|()| output.write_all(&answer))
+        .and_then(|()| output.flush())
+        .map_err(|error| format!("it cannot write: {error}"))
+}
+
+fn confine(task: &Task) -> rustix::io::Result<()> {
+    let limit = |resource, soft, hard| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
+    limit(Resource::Core, 0, 0)?;
+    limit(Resource::Fsize, 0, 0)?;
+    limit(Resource::Cpu, task.processor_seconds, task.processor_seconds.saturating_add(GRACE))?;
+    limit(Resource::Data, task.memory, task.memory)?;
+    let addresses = task.memory.saturating_add(ADDRESSES);
+    limit(Resource::As, addresses, addresses)?;
+    nice(task.niceness).map(drop)
+}

@@ -103,15 +103,15 @@ mod tests {
     fn refusals_count_when_they_are_heard_twice() {
         assert_eq!(heard(&[&["refused", "refused"], &["refused", "refused"]]), Some(1));
         assert_eq!(heard(&[&["refused"], &["refused", "considering"], &["refused", "refused"]]), None);
-        assert_eq!(heard(&[&["refused", "waiting"]; 60]), None, "one still may");
-        assert_eq!(heard(&[&["refused", "a word of the future"]; 60]), None);
-        assert_eq!(heard(&[&[]; 60]), None, "nobody is known: somebody may come");
+        assert_eq!(heard(&[&["refused", "waiting"][..]; 60]), None, "one still may");
+        assert_eq!(heard(&[&["refused", "a word of the future"][..]; 60]), None);
+        assert_eq!(heard(&[&[][..]; 60]), None, "nobody is known: somebody may come");
     }
 
     #[test]
     fn silence_has_a_limit() {
-        assert_eq!(heard(&[&["refused", "silent"]; 60]), Some(10));
-        assert_eq!(heard(&[&["silent", "silent"]; 60]), None, "nobody refused");
+        assert_eq!(heard(&[&["refused", "silent"][..]; 60]), Some(10));
+        assert_eq!(heard(&[&["silent", "silent"][..]; 60]), None, "nobody refused");
         // Whoever speaks once in a while may still take it.
         let mut times = vec![&["refused", "silent"][..]; 60];
         for second in [8, 16, 24] {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    failure::Usage,
+    failure::{ExitWith, Usage},
     home::{self, Home},
 };
 
@@ -32,6 +32,8 @@ use crate::{
 const MAX_NAME: usize = 64;
 /// The shortest password that a new key may have, in characters. (Keys that have a shorter one open as before.)
 const MIN_PASSWORD: usize = 8;
+/// The exit code of a program that SIGINT ended, as shells say it.
+const INTERRUPTED: u8 = 130;
 
 /// How much work it is to try a password: the parameters of scrypt (RFC 7914).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -379,8 +381,12 @@ fn check_length(password: &str) -> anyhow::Result<()> {
 }
 
 fn prompt(question: &str) -> anyhow::Result<String> {
-    rpassword::prompt_password(question)
-        .context("there is no terminal to ask for the password; set LOTA_PASSWORD or give --password-file")
+    rpassword::prompt_password(question).map_err(|error| match error.kind() {
+        // Ctrl-C: while a password is typed the terminal sends no signal.
+        std::io::ErrorKind::Interrupted => ExitWith(INTERRUPTED).into(),
+        _ => anyhow::Error::from(error)
+            .context("there is no terminal to ask for the password; set LOTA_PASSWORD or give --password-file"),
+    })
 }
 
 #[cfg(test)]

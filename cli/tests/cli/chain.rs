@@ -110,7 +110,7 @@ fn what_is_wrong_with_a_chain_is_said_in_one_line() {
         line.split_whitespace().last().expect("a value").to_owned()
     };
     let next = format!(
-        "lota node run --key play --chain {} --contract {} --from-block {}",
+        "lota node run --key play --rpc {} --contract {} --from-block {}",
         anvil.url,
         value("contract"),
         value("block")

@@ -24,7 +24,7 @@ fn jobs_are_found_by_label_state_and_time() {
         home.lota(&["job", "wait", job]).assert().success();
     }
     // Nobody takes it: it stays open.
-    let open = run(&hello, &["kind=a"], &["--max-price", "1 attoFIL", "--lock-for", "1h"]);
+    let open = run(&hello, &["kind=a"], &["--max-price", "0.000000001 FIL", "--lock-for", "1h"]);
 
     let listed = |args: &[&str]| -> BTreeSet<String> {
         home.stdout(&[&["job", "list", "-q"][..], args].concat()).lines().map(str::to_owned).collect()

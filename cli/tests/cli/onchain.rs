@@ -87,7 +87,7 @@ fn a_node_runs_on_an_existing_market() {
     for (args, part) in [
         (&["--rpc", "http://127.0.0.1:1"][..], "--contract ADDRESS"),
         (&["--rpc", "http://127.0.0.1:1", "--contract", "0x12"], "`0x12` is no address"),
-        (&["--contract", "0x00000000000000000000000000000000000000aa"], "without `node.chain`"),
+        (&["--contract", "0x00000000000000000000000000000000000000aa"], "without `node.rpc`"),
         (&["--rpc", "http://127.0.0.1:1", "--contract", "0x00000000000000000000000000000000000000aa"], "--key NAME"),
     ] {
         let (code, line) = home.failure(&[&["node", "run"], args].concat());

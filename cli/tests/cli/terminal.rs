@@ -20,7 +20,7 @@ fn assert_readable(text: &str, what: &dyn std::fmt::Debug) {
     while let Some(at) = rest.find('\x1b') {
         let sequence: String = rest[at..].chars().take(12).collect();
         // Colours; and what the line of progress does to itself.
-        let own = ["[0m", "[1m", "[2m", "[31m", "[32m", "[36m", "[2K", "[1A", "[0K", "[K"];
+        let own = ["[0m", "[1m", "[2m", "[31m", "[32m", "[36m", "[2K", "[1A", "[1B", "[0K", "[K"];
         assert!(own.iter().any(|own| sequence[1..].starts_with(own)), "{what:?} sends {sequence:?}:\n{text:?}");
         rest = &rest[at + 1..];
     }

@@ -60,7 +60,7 @@ pub(crate) struct Run {
     ///
     /// Without a guest path, a single folder or CID is mounted at `/inputs`, and a file at `/inputs/NAME`. If there are several
     /// inputs, folders are mounted at `/inputs/NAME`, too, and CIDs at `/inputs/0`, `/inputs/1` and so on, by their place.
-    #[arg(long = "input", short, value_name = "SOURCE")]
+    #[arg(long = "input", short, value_name = "SOURCE", allow_hyphen_values = true)]
     inputs: Vec<Mount>,
     /// Set an environment variable: NAME=VALUE
     #[arg(long = "env", short, value_name = "PAIR")]

@@ -27,7 +27,7 @@ fn job(number: u64, status: Status, reason: Reason, exit_code: Option<u32>, labe
     (view.status, view.reason) = (status, reason);
     view.result = exit_code.map(|exit_code| JobResult { exit_code, ..JobResult::default() });
     // Those of contracts are in JSON.
-    (view.terms.spec_codec, view.spec) = if number % 2 == 0 { (0x71, cbor) } else { (0x55, json) };
+    (view.terms.spec_codec, view.spec) = if number.is_multiple_of(2) { (0x71, cbor) } else { (0x55, json) };
     change.job.work = None;
     change.job.order = None;
     change

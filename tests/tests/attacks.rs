@@ -153,7 +153,7 @@ async fn every_refusal_is_json() {
         (json(api("POST", "/v1/jobs")).body("{"), 400, "invalid"),
         (json(api("POST", "/v1/jobs")).body("{}"), 422, "invalid"),
         (api("POST", "/v1/jobs").body("{}"), 415, "unsupported_media_type"),
-        (api("GET", "/v1/jobs?limit=many"), 400, "invalid"),
+        (api("GET", "/v1/jobs?limit=many"), 422, "invalid"),
         (api("GET", "/v1/jobs/%ff"), 400, "invalid"),
         (http.get(format!("{url}/v1/node")), 401, "unauthorized"),
         (http.get(format!("{url}/nothing")), 401, "unauthorized"),

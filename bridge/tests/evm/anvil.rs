@@ -113,10 +113,16 @@ impl Anvil {
         }
     }
 
+    /// Makes the next blocks other ones: an empty block in the place of an empty one, in the same second, would be the same.
+    async fn pay_another_miner(&self, dropped: B256) {
+        self.call("anvil_setCoinbase", json!([Address::from_word(dropped)])).await;
+    }
+
     /// Drops the blocks above `block`, of which there must be some, and puts more, empty ones in their place.
     pub(crate) async fn fork_above(&self, block: u64) {
         let before = self.height().await;
         let (kept, dropped) = (self.hash_at(block).await, self.hash_at(block + 1).await);
+        self.pay_another_miner(dropped).await;
         self.call("anvil_rollback", json!([before - block])).await;
         self.mine(before - block + 2).await;
         assert_eq!(self.hash_at(block).await, kept);
@@ -127,6 +133,7 @@ impl Anvil {
     pub(crate) async fn reorganise(&self, blocks: u64) {
         let height = self.height().await;
         let (kept, dropped) = (self.hash_at(height - blocks).await, self.hash_at(height - blocks + 1).await);
+        self.pay_another_miner(dropped).await;
         self.call("anvil_reorg", json!([blocks, []])).await;
         assert_eq!(self.height().await, height);
         assert_eq!(self.hash_at(height - blocks).await, kept);

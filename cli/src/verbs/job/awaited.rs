@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     decisions::{self, refusals},
     describe, ending,
-    follow::{Followed, follow, if_interrupted},
+    follow::{Followed, follow, if_interrupted, lost},
     offer,
 };
 use crate::{
@@ -81,7 +81,8 @@ impl Awaited<'_> {
         }
         let seen = |job: &JobDetail| context.last_words.set(if_interrupted(&job.summary));
         let followed = tokio::select! {
-            followed = follow(api, &id, progress, None, seen) => followed?,
+            // It is open, whether or not the daemon has answered since.
+            followed = follow(api, &id, progress, None, seen) => followed.map_err(|error| lost(error, &id))?,
             reasons = refused_by_all(api, &id, self.silence) => {
                 let cancelled = api.cancel(&id).await;
                 if cancelled.is_err() && api.job(&id).await.is_ok_and(|job| job.summary.status != Status::Open) {

@@ -100,7 +100,7 @@ pub(crate) fn if_interrupted(job: &JobSummary) -> String {
 }
 
 /// A daemon that is gone while a job goes on is told as such; other errors stay as they are.
-fn lost(error: anyhow::Error, id: &str) -> anyhow::Error {
+pub(super) fn lost(error: anyhow::Error, id: &str) -> anyhow::Error {
     match error.downcast_ref::<ApiFailure>() {
         Some(failure) if failure.is_gone() => anyhow::anyhow!(
             "the daemon does not answer any more, but job {id} goes on; start the daemon again, then wait for the job with `lota job wait {id}`"

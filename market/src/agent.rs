@@ -21,7 +21,7 @@ pub use brain::{Agent, Change, Commitments, Input, MAX_CONSIDERED, Request};
 pub use effect::{Effect, EffectKey};
 pub use job::{Decision, Job, Order, Work};
 pub use offer::{Offer, Pricing, Refusal};
-pub use ramp::{Ramp, Wish};
+pub use ramp::{Asks, Ramp, Wish};
 pub use step::{Failure, Outcome, RunReport, Step, StepState};
 pub use view::JobView;
 pub use ward::Wards;

@@ -12,7 +12,7 @@ use std::{
 use axum::{Json, extract::State, http::StatusCode};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pricing},
+    agent::{Asks, Offer, Pricing},
     model::{JobId, Settings, Terms},
     spec::ValidatedSpec,
 };
@@ -140,8 +140,8 @@ struct Known {
     /// At most [`MOST_ASKED`].
     parties: HashMap<Address, Entry>,
     looked: Option<Instant>,
-    /// Who was to take a job, with the newest at the end.
-    expected: VecDeque<(JobId, Vec<Address>)>,
+    /// Who was to take a job, and at what price; the newest is at the end.
+    expected: VecDeque<(JobId, Vec<(Address, AttoFil)>)>,
 }
 
 impl Known {
@@ -231,10 +231,13 @@ pub(crate) struct Quotes {
 }
 
 impl Quotes {
-    /// The ask at which the price begins: the lowest that is believed. If none is, the highest: those below had their chance.
-    pub(crate) fn lowest(&self) -> Option<AttoFil> {
-        let believed = self.asks.iter().find(|ask| ask.believed);
-        believed.or(self.asks.last()).map(|ask| ask.asking)
+    /// The asks that are believed. If none is, the highest counts alone: those below had their chance.
+    pub(crate) fn believed(&self) -> Option<Asks> {
+        let believed: Vec<AttoFil> = self.asks.iter().filter(|ask| ask.believed).map(|ask| ask.asking).collect();
+        match (believed.first(), believed.get(believed.len() / 2)) {
+            (Some(&lowest), Some(&median)) => Some(Asks { lowest, median }),
+            _ => self.highest().map(|highest| Asks { lowest: highest, median: highest }),
+        }
     }
 
     /// The highest ask of those who would take it.
@@ -255,8 +258,8 @@ impl Offers {
 
     /// Remembers who was to take a job that rises to `highest`.
     pub(crate) fn expect(&self, job: JobId, quotes: &Quotes, highest: AttoFil) {
-        let providers: Vec<_> =
-            quotes.asks.iter().filter(|ask| ask.asking <= highest).map(|ask| ask.provider).collect();
+        let asks = quotes.asks.iter().filter(|ask| ask.asking <= highest);
+        let providers = asks.map(|ask| (ask.provider, ask.asking)).collect();
         let mut known = self.known();
         if known.expected.len() >= MAX_EXPECTED {
             known.expected.pop_front();
@@ -266,11 +269,22 @@ impl Offers {
 
     /// Nobody took a job in time: who was to take it is busy, gone or lying, and is not believed for a while.
     pub(crate) fn nobody_took(&self, job: JobId) {
+        self.distrust(job, |_, _| true);
+    }
+
+    /// A job was taken: who was to take it at half the price or less did not, and is not believed for a while.
+    pub(crate) fn was_taken(&self, job: JobId, provider: Address, price: AttoFil) {
+        self.distrust(job, |who, asking| who != provider && asking.0.saturating_mul(2) <= price.0);
+    }
+
+    fn distrust(&self, job: JobId, whom: impl Fn(Address, AttoFil) -> bool) {
         let mut known = self.known();
         let Some(place) = known.expected.iter().position(|(expected, _)| *expected == job) else { return };
         let until = Instant::now() + DISTRUST;
-        for who in known.expected.remove(place).map(|(_, providers)| providers).unwrap_or_default() {
-            if let Some(entry) = known.parties.get_mut(&who) {
+        for (who, asking) in known.expected.remove(place).map(|(_, providers)| providers).unwrap_or_default() {
+            if whom(who, asking)
+                && let Some(entry) = known.parties.get_mut(&who)
+            {
                 entry.distrusted = Some(until);
             }
         }
@@ -421,18 +435,21 @@ mod tests {
         for (number, base) in [(1, 1), (2, FIL / 1000), (3, FIL / 100)] {
             heard(&mut offers.known(), number, Answer::Offer(Box::new(offer(base))));
         }
+        let lowest = |now| quotes(FIL, now).believed().map(|asks| asks.lowest);
+        let (tiny, cheap, dear) = (AttoFil::from_gwei(1), AttoFil(FIL / 1000), AttoFil(FIL / 100));
         let found = quotes(FIL, now);
-        assert_eq!((found.lowest(), found.highest()), (Some(AttoFil::from_gwei(1)), Some(AttoFil(FIL / 100))));
+        assert_eq!((lowest(now), found.highest()), (Some(tiny), Some(dear)));
         let job = JobId(B256::repeat_byte(7));
         offers.expect(job, &found, AttoFil(8_000_000_000));
         offers.nobody_took(JobId(B256::repeat_byte(8)));
-        assert_eq!(quotes(FIL, now).lowest(), Some(AttoFil::from_gwei(1)));
+        assert_eq!(lowest(now), Some(tiny));
         offers.nobody_took(job);
-        assert_eq!(quotes(FIL, now).lowest(), Some(AttoFil(FIL / 1000)), "it was lying");
-        assert_eq!(quotes(FIL, now + DISTRUST * 2).lowest(), Some(AttoFil::from_gwei(1)), "that is forgotten");
+        assert_eq!(lowest(now), Some(cheap), "it was lying");
+        let later = now + DISTRUST * 2;
+        assert_eq!(lowest(later), Some(tiny), "that is forgotten");
         offers.expect(job, &found, AttoFil(FIL));
         offers.nobody_took(job);
-        assert_eq!(quotes(FIL, now).lowest(), Some(AttoFil(FIL / 100)), "the dearest, if nobody is believed");
+        assert_eq!(lowest(now), Some(dear), "the dearest, if nobody is believed");
         assert_eq!(
             quotes(FIL / 1000, now).highest(),
             Some(AttoFil(FIL / 1000)),
@@ -443,6 +460,21 @@ mod tests {
             offers.expect(JobId(B256::repeat_byte(number)), &found, AttoFil(FIL));
         }
         assert_eq!(offers.known().expected.len(), MAX_EXPECTED);
+    }
+
+    #[test]
+    fn whose_job_somebody_else_takes_at_twice_its_price_is_not_believed() {
+        let (offers, now) = (Offers::default(), Instant::now());
+        let quotes = |now| offers.known().quotes(SETTINGS, &draft(FIL), &spec(), now);
+        offers.known().turn_to((1..=3).map(party).collect(), now);
+        for (number, base) in [(1, 1), (2, FIL / 1000), (3, FIL / 600)] {
+            heard(&mut offers.known(), number, Answer::Offer(Box::new(offer(base))));
+        }
+        let job = JobId(B256::repeat_byte(7));
+        offers.expect(job, &quotes(now), AttoFil(FIL));
+        offers.was_taken(job, party(3).0, AttoFil(FIL / 600));
+        let believed: Vec<_> = quotes(now).asks.iter().map(|ask| (ask.provider, ask.believed)).collect();
+        assert_eq!(believed, [(party(1).0, false), (party(2).0, true), (party(3).0, true)]);
     }
 
     #[test]

@@ -464,8 +464,10 @@ impl Shell {
         for change in self.agent.take_changes() {
             batch.save(&change, change.job.view.terms.client == party, self.now).await?;
             let view = &change.job.view;
-            if (view.status, view.reason) == (Status::Cancelled, Reason::NotLocked) {
-                self.shared.offers.nobody_took(view.id);
+            match (view.status, view.reason) {
+                (Status::Cancelled, Reason::NotLocked) => self.shared.offers.nobody_took(view.id),
+                (Status::Locked, _) => self.shared.offers.was_taken(view.id, view.provider, view.price),
+                _ => {}
             }
             changed.push(view.id);
         }

@@ -27,6 +27,15 @@ pub struct Wish {
     pub lock_for: u64,
 }
 
+/// What providers are known to ask for a job, all of it at most the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asks {
+    /// The lowest.
+    pub lowest: AttoFil,
+    /// As many ask more as ask less.
+    pub median: AttoFil,
+}
+
 /// A ramp for [`Terms`](crate::model::Terms).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ramp {
@@ -39,10 +48,13 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// The ramp for a wish. `lowest`: the lowest known ask that is not above the limit; `usual`: what a provider with usual
-    /// prices asks for this job, which counts where no ask is known.
+    /// The ramp for a wish. `asks`: what is known; `usual`: what a provider with usual prices asks for this job, which counts
+    /// where no ask is known.
+    ///
+    /// A stranger who publishes next to nothing, to take no job, delays jobs by that and does not spoil them: where the rise
+    /// from the lowest ask ends below the median, the price rises to twice the median.
     #[must_use]
-    pub fn choose(wish: &Wish, lowest: Option<AttoFil>, usual: AttoFil) -> Self {
+    pub fn choose(wish: &Wish, asks: Option<Asks>, usual: AttoFil) -> Self {
         let Wish { limit, min_price, ramp_period, lock_for } = *wish;
         if let Some(period) = ramp_period {
             return Self { min_price: min_price.unwrap_or_default(), max_price: limit, period };
@@ -54,10 +66,11 @@ impl Ramp {
             let rise = base.saturating_mul(RISE).min(base.saturating_mul(period.into()) / SECONDS_PER_ASK);
             AttoFil(base.saturating_add(rise))
         };
-        let (start, end) = match lowest {
-            Some(ask) => {
-                let start = min_price.unwrap_or(ask);
-                (start, rises_from(start.max(ask)))
+        let (start, end) = match asks {
+            Some(Asks { lowest, median }) => {
+                let start = min_price.unwrap_or(lowest);
+                let end = rises_from(start.max(lowest));
+                (start, if end < median { AttoFil(median.0.saturating_mul(2)) } else { end })
             }
             None => {
                 let start = min_price.unwrap_or_default();
@@ -88,23 +101,40 @@ mod tests {
         Wish { limit: AttoFil(limit), min_price: None, ramp_period: None, lock_for: 120 }
     }
 
+    const fn alike(ask: AttoFil) -> Asks {
+        Asks { lowest: ask, median: ask }
+    }
+
+    #[test]
+    fn an_ask_that_nobody_means_delays_a_job_and_does_not_spoil_it() {
+        let lie = Asks { lowest: AttoFil(GWEI), median: ASK };
+        let ramp = Ramp::choose(&wish(FIL), Some(lie), USUAL);
+        assert_eq!(ramp, Ramp { min_price: AttoFil(GWEI), max_price: AttoFil(2 * ASK.0), period: 90 });
+        assert_eq!(Ramp::choose(&wish(ASK.0), Some(lie), USUAL).max_price, ASK, "the limit holds");
+        // A provider that is merely cheap is paid what it asks.
+        let cheap = Asks { lowest: AttoFil(ASK.0 / 4), median: ASK };
+        assert_eq!(Ramp::choose(&wish(FIL), Some(cheap), USUAL).max_price, AttoFil(2 * ASK.0));
+        let dear = Asks { lowest: ASK, median: AttoFil(8 * ASK.0) };
+        assert_eq!(Ramp::choose(&wish(FIL), Some(dear), USUAL), Ramp::choose(&wish(FIL), Some(alike(ASK)), USUAL));
+    }
+
     #[test]
     fn it_begins_at_the_lowest_ask_and_a_higher_limit_changes_nothing() {
-        let ramp = Ramp::choose(&wish(FIL), Some(ASK), USUAL);
+        let ramp = Ramp::choose(&wish(FIL), Some(alike(ASK)), USUAL);
         assert_eq!(ramp, Ramp { min_price: ASK, max_price: AttoFil(8 * ASK.0), period: 90 });
         assert!(ramp.step().0 * 8 <= ASK.0);
         for limit in [200 * FIL, 1_000_000 * FIL, u128::MAX] {
-            assert_eq!(Ramp::choose(&wish(limit), Some(ASK), USUAL), ramp);
+            assert_eq!(Ramp::choose(&wish(limit), Some(alike(ASK)), USUAL), ramp);
         }
-        let low = Ramp::choose(&wish(2 * ASK.0), Some(ASK), USUAL);
+        let low = Ramp::choose(&wish(2 * ASK.0), Some(alike(ASK)), USUAL);
         assert_eq!(low, Ramp { max_price: AttoFil(2 * ASK.0), ..ramp });
-        assert_eq!(Ramp::choose(&wish(ASK.0), Some(ASK), USUAL).max_price, ASK);
+        assert_eq!(Ramp::choose(&wish(ASK.0), Some(alike(ASK)), USUAL).max_price, ASK);
     }
 
     #[test]
     fn it_rises_slowly_however_short_the_time_is() {
         for lock_for in [0, 1, 2, 4, 30, 600, u64::MAX] {
-            let ramp = Ramp::choose(&Wish { lock_for, ..wish(200 * FIL) }, Some(ASK), USUAL);
+            let ramp = Ramp::choose(&Wish { lock_for, ..wish(200 * FIL) }, Some(alike(ASK)), USUAL);
             assert!(ramp.step().0 <= ASK.0 / 8 + 1, "{lock_for}: {ramp:?}");
             assert!(ramp.period >= 1 && (ramp.period <= lock_for || lock_for == 0), "{lock_for}: {ramp:?}");
             assert!(ramp.min_price == ASK && ramp.max_price.is_whole_gwei(), "{lock_for}: {ramp:?}");
@@ -115,15 +145,15 @@ mod tests {
     fn what_the_client_names_is_kept() {
         let named = Wish { min_price: Some(AttoFil(GWEI)), ramp_period: Some(7), ..wish(FIL) };
         let whole = Ramp { min_price: AttoFil(GWEI), max_price: AttoFil(FIL), period: 7 };
-        assert_eq!(Ramp::choose(&named, Some(ASK), USUAL), whole);
+        assert_eq!(Ramp::choose(&named, Some(alike(ASK)), USUAL), whole);
         let flat = Wish { min_price: Some(AttoFil(FIL)), ..wish(FIL) };
-        let ramp = Ramp::choose(&flat, Some(ASK), USUAL);
+        let ramp = Ramp::choose(&flat, Some(alike(ASK)), USUAL);
         assert_eq!((ramp.min_price, ramp.max_price), (AttoFil(FIL), AttoFil(FIL)));
-        let low = Ramp::choose(&Wish { min_price: Some(AttoFil::ZERO), ..wish(FIL) }, Some(ASK), USUAL);
+        let low = Ramp::choose(&Wish { min_price: Some(AttoFil::ZERO), ..wish(FIL) }, Some(alike(ASK)), USUAL);
         assert_eq!((low.min_price, low.max_price), (AttoFil::ZERO, AttoFil(8 * ASK.0)));
         // An amount that the market refuses is not mended in silence.
         assert_eq!(Ramp::choose(&wish(1), None, USUAL).max_price, AttoFil(1));
-        let odd = Ramp::choose(&Wish { min_price: Some(AttoFil(1)), ..wish(FIL) }, Some(ASK), USUAL);
+        let odd = Ramp::choose(&Wish { min_price: Some(AttoFil(1)), ..wish(FIL) }, Some(alike(ASK)), USUAL);
         assert_eq!(odd.min_price, AttoFil(1));
     }
 
@@ -138,7 +168,7 @@ mod tests {
 
     #[test]
     fn providers_that_ask_for_nothing_get_next_to_nothing() {
-        let ramp = Ramp::choose(&wish(FIL), Some(AttoFil::ZERO), USUAL);
+        let ramp = Ramp::choose(&wish(FIL), Some(alike(AttoFil::ZERO)), USUAL);
         assert_eq!((ramp.min_price, ramp.max_price), (AttoFil::ZERO, AttoFil(8 * GWEI)));
     }
 }

@@ -187,7 +187,7 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
         callback_gas: 0,
     };
     let quotes = api.shared.quotes(&draft, spec).await?;
-    let ramp = Ramp::choose(&wish, quotes.lowest(), Pricing::default().asking(spec));
+    let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
     let head = match api.shared.standing.recent_head() {
         Some(head) => head,
         None => transport.head().await.map_err(Failed::market)?,

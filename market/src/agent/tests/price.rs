@@ -26,7 +26,8 @@ fn price(limit: u128, base: u128, delay: u64, known: bool) -> AttoFil {
     let draft = Terms { min_price: limit, max_price: limit, ..terms(0, &spec) };
     let lowest = asks(&offers, &draft, &spec).into_iter().flatten().min().filter(|_| known);
     let wish = Wish { limit, min_price: None, ramp_period: None, lock_for: 120 };
-    let ramp = Ramp::choose(&wish, lowest, AttoFil(base));
+    let asks = lowest.map(|lowest| Asks { lowest, median: lowest });
+    let ramp = Ramp::choose(&wish, asks, AttoFil(base));
     let terms = Terms { min_price: ramp.min_price, max_price: ramp.max_price, ramp_period: ramp.period, ..draft };
     let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
     world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);

@@ -134,6 +134,8 @@ pub enum Update {
         cursor: Cursor,
         /// The newest block, however deep: its time is *now* for deadlines.
         latest: Head,
+        /// Number of the newest block that the chain will not undo: what happened up to it is final.
+        finalized: u64,
     },
     /// The chain was reorganised: every event above `to` that was yielded before is undone (all of them when it is `None`).
     /// What follows continues from `to`.

@@ -315,7 +315,7 @@ impl Shell {
                 observe::event(&self.shared.config.name, &event);
                 effects.extend(self.agent.handle(Input::Event { time, event }, self.now));
             }
-            Update::Head { cursor, latest } => {
+            Update::Head { cursor, latest, .. } => {
                 self.now = self.now.max(latest.time);
                 self.shared.standing.set_head(latest);
                 self.cursor = Some(cursor);

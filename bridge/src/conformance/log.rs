@@ -70,7 +70,7 @@ impl Log {
                 self.position = Some(*cursor);
                 self.lines.push(Line { cursor: *cursor, time: *time, transaction: *transaction, event: event.clone() });
             }
-            Update::Head { cursor, latest } => {
+            Update::Head { cursor, latest, .. } => {
                 assert!(
                     !self.position.is_some_and(|position| position.is_above(Some(cursor))),
                     "the head is above all"

@@ -530,7 +530,7 @@ impl Reader {
         let at = Head { block: latest.number(), hash: latest.hash, time: Time(latest.timestamp()) };
         // A node's notion of what is settled may go back a little; what was told stays told.
         let cursor = self.position.filter(|position| position.is_above(Some(&cursor))).unwrap_or(cursor);
-        let head = Update::Head { cursor, latest: at };
+        let head = Update::Head { cursor, latest: at, finalized: settled.number() };
         if self.announced.as_ref() != Some(&head) {
             self.position = Some(cursor);
             self.announced = Some(head.clone());

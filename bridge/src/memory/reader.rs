@@ -47,7 +47,7 @@ impl Reader {
             match &update {
                 Update::Event { cursor, .. } => self.position = Some(*cursor),
                 Update::Rewind { to } => self.position = *to,
-                Update::Head { cursor, latest } => {
+                Update::Head { cursor, latest, .. } => {
                     if self.announced.as_ref() == Some(&update) {
                         tokio::select! {
                             _ = self.changes.changed() => {}

@@ -341,7 +341,8 @@ impl State {
             (number, skip) = (number + 1, 0);
         }
         if updates.is_empty() {
-            updates.push(Update::Head { cursor: end_of(self.height(), self.tip()), latest: self.head(now) });
+            let cursor = end_of(self.height(), self.tip());
+            updates.push(Update::Head { cursor, latest: self.head(now), finalized: self.height() });
         }
         updates
     }

@@ -343,7 +343,7 @@ async fn heads_tick_with_the_wall_clock() {
     let mut times = Vec::new();
     while times.len() < 3 {
         match updates.next().await.expect("goes on").expect("no error") {
-            Update::Head { cursor, latest } => {
+            Update::Head { cursor, latest, .. } => {
                 assert_eq!(cursor.block, 0, "time passes without blocks");
                 times.push(latest.time);
             }

@@ -280,7 +280,7 @@ async fn the_nodes_own_notions_of_finality_are_followed() {
         let mut updates = reader.updates(None);
         read_events(&mut updates, 2 * settled - 1).await;
         let (update, _) = next(&mut updates).await;
-        let Update::Head { cursor, latest } = update else { panic!("{update:?} is not settled yet") };
+        let Update::Head { cursor, latest, .. } = update else { panic!("{update:?} is not settled yet") };
         assert!(cursor.block < last.cursor.block && latest.block >= last.cursor.block, "{finality:?}");
         chain.anvil.mine(100).await;
         read_events(&mut updates, 1).await;

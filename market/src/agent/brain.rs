@@ -18,7 +18,7 @@ pub const MAX_CONSIDERED: usize = 4_096;
 /// The longest pause between two attempts, in seconds.
 const MAX_BACKOFF: u64 = 60;
 /// How long the event of a command that landed may stay away before the command is submitted again, in seconds.
-const RECHECK: u64 = 30;
+pub(super) const RECHECK: u64 = 30;
 
 /// What an agent is told. Most inputs are events; boxing them would cost each an allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -200,8 +200,12 @@ impl World {
     }
 
     fn request(&mut self, salt: u64) -> JobId {
+        self.request_to_run_for(salt, 30)
+    }
+
+    fn request_to_run_for(&mut self, salt: u64, run_for: u32) -> JobId {
         let spec = spec(1_000_000);
-        let terms = terms(salt, &spec);
+        let terms = Terms { run_for, ..terms(salt, &spec) };
         let id = id_of(&terms);
         let value = terms.max_price;
         let now = self.now;

@@ -7,7 +7,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-use super::*;
+use super::{brain::RECHECK, *};
 
 /// What goes wrong between steps.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +35,11 @@ struct Ends {
     otherwise: Cell<u64>,
 }
 
-/// Every job ends once, everybody is paid once, and all the money is there. While nobody loses as much time as a run may take,
-/// every job is settled.
-fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, ends: &Ends) -> Result<(), TestCaseError> {
+/// Every job ends once, everybody is paid once, and all the money is there. While the time that was lost, and that in which a
+/// command may have been undone unnoticed, is less than a run may take, every job is settled.
+fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &Ends) -> Result<(), TestCaseError> {
     let mut world = world();
-    let ids: Vec<JobId> = (0..jobs).map(|salt| world.request(salt)).collect();
-    let run_for = u64::from(terms(0, &spec(1)).run_for);
+    let ids: Vec<JobId> = (0..jobs).map(|salt| world.request_to_run_for(salt, run_for)).collect();
     for (fault, steps) in faults {
         for index in 0..*steps {
             world.step(index % 3);
@@ -55,7 +54,8 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, ends: &Ends) -> Result<
             Fault::None => {}
         }
     }
-    let in_time = world.now.since(Time(START)) < run_for;
+    let lost = world.now.since(Time(START));
+    let in_time = lost + RECHECK < u64::from(run_for);
     world.run(400);
     for id in &ids {
         let status = world.status(*id);
@@ -82,7 +82,9 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, ends: &Ends) -> Result<
 fn crashes_and_reorganisations_lose_nothing() {
     let ends = Ends::default();
     let mut runner = TestRunner::new(Config { source_file: Some(file!()), ..Config::default() });
-    let outcome = runner.run(&(faults(), 1u64..4), |(faults, jobs)| nothing_is_lost(&faults, jobs, &ends));
+    let outcome = runner.run(&(faults(), 1u64..4, prop_oneof![Just(30u32), Just(90)]), |(faults, jobs, run_for)| {
+        nothing_is_lost(&faults, jobs, run_for, &ends)
+    });
     if let Err(failure) = outcome {
         panic!("{failure}");
     }

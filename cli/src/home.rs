@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lota_node::api::types::ApiFile;
+use lota_api::ApiFile;
 
 use crate::failure::Usage;
 

@@ -6,9 +6,7 @@ mod error;
 mod hearing;
 mod jobs;
 mod price;
-mod query;
 mod request;
-pub mod types;
 mod wallet;
 
 use std::{sync::Arc, time::Duration};
@@ -22,6 +20,7 @@ use axum::{
     routing::{get, post},
 };
 
+use lota_api::{MarketInfo, NodeInfo, Party, rfc3339};
 use lota_bridge::TransportError;
 
 pub(crate) use describe::{decision, event_name};
@@ -87,7 +86,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, TransportError>>) -> 
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
-async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
+async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, Failed> {
     let shared = &api.shared;
     let market = shared.transport.market();
     let (head, problems) = match in_time(shared.transport.head()).await {
@@ -98,18 +97,18 @@ async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
         },
     };
     let usage = shared.content.usage();
-    Ok(Json(types::NodeInfo {
+    Ok(Json(NodeInfo {
         name: shared.config.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         party: shared.transport.party(),
         provider: shared.config.provider.is_some(),
-        market: types::MarketInfo {
+        market: MarketInfo {
             chain_id: market.chain_id,
             contract: market.contract,
             min_window: market.settings.min_window,
         },
         gateway: shared.gateway.clone(),
-        head: types::rfc3339(head.time),
+        head: rfc3339(head.time),
         store_bytes: usage.charged,
         store_blocks: usage.blocks,
         store_capacity: shared.content.capacity(),
@@ -117,7 +116,7 @@ async fn node(State(api): State<Api>) -> Result<Json<types::NodeInfo>, Failed> {
     }))
 }
 
-async fn parties(State(api): State<Api>) -> Result<Json<Vec<types::Party>>, Failed> {
+async fn parties(State(api): State<Api>) -> Result<Json<Vec<Party>>, Failed> {
     let parties = api.shared.store.announcements(MAX_PARTIES).await?;
-    Ok(Json(parties.into_iter().map(|(address, url)| types::Party { address, url }).collect()))
+    Ok(Json(parties.into_iter().map(|(address, url)| Party { address, url }).collect()))
 }

@@ -2,13 +2,14 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use lota_api::TermsRequest;
 use lota_market::{
     AttoFil,
     agent::{Offer, Wards},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{api::types::TermsRequest, executor::wasm::Compiler};
+use crate::executor::wasm::Compiler;
 
 /// How a node is set up. Everything but its name and folder has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use lota_api::ApiFile;
 use lota_bridge::{MarketRef, Transport, TransportError};
 use lota_content::{
     StoreOptions,
@@ -28,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{self, types::ApiFile},
+    api,
     config::NodeConfig,
     executor::{
         Executor,

@@ -8,12 +8,13 @@ use axum::{
     middleware,
     routing::get,
 };
+use lota_api::{Decision, Verdict};
 use lota_content::gateway::{self, GatewayOptions};
 use lota_market::{Address, B256, model::JobId};
 use tokio::sync::Semaphore;
 
 use crate::{
-    api::{Failed, decision, in_json, types::Decision},
+    api::{Failed, decision, in_json},
     node::Shared,
     offers,
 };
@@ -58,9 +59,8 @@ async fn show_decision(State(public): State<Arc<Public>>, Path(id): Path<B256>) 
 
 /// Asks another party what it decided about a job. `None`: it is no provider, or did not see the job.
 pub(crate) async fn ask_decision(shared: &Shared, who: Address, url: &str, job: JobId) -> Option<Decision> {
-    let silent = |reason: String| {
-        Some(Decision { provider: who, name: None, decision: "silent".to_owned(), reason, ended: None })
-    };
+    let silent =
+        |reason: String| Some(Decision { provider: who, name: None, decision: Verdict::Silent, reason, ended: None });
     let address = format!("{}/lota/v1/jobs/{job}/decision", url.trim_end_matches('/'));
     let address = match address.parse() {
         Ok(address) => address,

@@ -6,13 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lota_api::{Problem, ProblemCode, rfc3339};
 use lota_bridge::{Head, TransportError};
 use lota_market::{Address, AttoFil};
 
-use crate::{
-    api::types::{Problem, rfc3339},
-    observe,
-};
+use crate::observe;
 
 /// For so long a block counts as the newest one without asking.
 const HEAD_AGE: Duration = Duration::from_secs(2);
@@ -134,9 +132,9 @@ impl Standing {
             state.head.map_or_else(String::new, |(head, _)| format!("; what is known is of {}", rfc3339(head.time)));
         let unreachable = state.unreachable.as_ref().or(met);
         let unreachable =
-            unreachable.map(|error| Problem { code: "unreachable".to_owned(), message: format!("{error}{known}") });
+            unreachable.map(|error| Problem { code: ProblemCode::Unreachable, message: format!("{error}{known}") });
         let shortage = state.shortage.map(|Shortage { account, wallet, needed }| Problem {
-            code: "gas".to_owned(),
+            code: ProblemCode::Gas,
             message: format!(
                 "{account} holds {wallet} outside the market and needs {needed} for gas; nothing is sent and no job taken until it has that: send it more"
             ),
@@ -157,7 +155,7 @@ mod tests {
         assert!(standing.problems(Some(&late))[0].message.contains("late"));
         standing.failed(&early);
         let problems = standing.problems(Some(&late));
-        assert_eq!((problems.len(), problems[0].code.as_str()), (1, "unreachable"));
+        assert_eq!((problems.len(), problems[0].code), (1, ProblemCode::Unreachable));
         assert!(problems[0].message.contains("early"), "{problems:?}");
         standing.reached();
         assert!(standing.problems(None).is_empty());
@@ -170,7 +168,7 @@ mod tests {
         standing.short_of_gas(shortage);
         standing.has_outside(AttoFil(8));
         let problems = standing.problems(None);
-        assert_eq!(problems[0].code, "gas");
+        assert_eq!(problems[0].code, ProblemCode::Gas);
         for part in
             ["0x0707070707070707070707070707070707070707", "0.000000000000000005 FIL", "0.000000000000000009 FIL"]
         {

@@ -28,7 +28,7 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use batch::Batch;
-pub use job_list::{LabelFilter, ListFilter, ListedJob, StoredEvent};
+pub use job_list::{ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;
 
 /// Why the store failed.

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use lota_api::{JobDetail, JobSummary, TermsRequest, WalletInfo};
 use lota_bridge::{
     MarketRef, PrivateKeySigner, Transport,
     memory::{Chain, FileLedger, Genesis, Ledger, ManualClock, MemoryLedger, Options, SyncPolicy},
@@ -13,10 +14,7 @@ use lota_market::{
     model::{JobId, Settings},
     money::FIL,
 };
-use lota_node::{
-    Node, NodeConfig, ProviderConfig,
-    api::types::{JobDetail, JobSummary, TermsRequest, WalletInfo},
-};
+use lota_node::{Node, NodeConfig, ProviderConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

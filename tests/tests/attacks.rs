@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 
 use futures::future::join_all;
+use lota_api::{JobPage, JobSummary};
 use lota_content::{Cid, ImportOptions, Store, StoreOptions};
 use lota_market::{AttoFil, model::Status, money::FIL};
-use lota_node::api::types::{JobPage, JobSummary};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, spec},

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lota_api::{JobDetail, NodeInfo, Verdict};
 use lota_bridge::memory::Chain;
 use lota_content::{Cid, DagScope, DirBuilder, ImportOptions, Store, StoreOptions};
 use lota_market::{
@@ -11,7 +12,6 @@ use lota_market::{
     model::{Reason, Status},
     money::FIL,
 };
-use lota_node::api::types::{JobDetail, NodeInfo};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, spec},
@@ -51,7 +51,7 @@ impl Place {
         assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
         assert_eq!(self.client.money().await, before);
         // Who took the provider's place while it was away says nothing any more.
-        let refusal = detail.decisions.iter().find(|decision| decision.decision != "silent");
+        let refusal = detail.decisions.iter().find(|decision| decision.decision != Verdict::Silent);
         refusal.unwrap_or_else(|| panic!("nobody refused it: {:#?}", detail.decisions)).reason.clone()
     }
 

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use lota_api::{JobDetail, JobPage, Verdict};
 use lota_bridge::{Transport as _, Update, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
@@ -11,10 +12,7 @@ use lota_market::{
     model::{Command, JobId, Reason, Status, Terms},
     money::FIL,
 };
-use lota_node::{
-    NodeConfig, ProviderConfig,
-    api::types::{JobDetail, JobPage},
-};
+use lota_node::{NodeConfig, ProviderConfig};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, key, spec},
@@ -46,7 +44,7 @@ async fn a_job_goes_from_request_to_payment_and_its_output_comes_back() {
     let names: Vec<&str> = detail.events.iter().map(|event| event.name.as_str()).collect();
     assert_eq!(names, ["JobOpened", "JobLocked", "ResultSubmitted", "JobSettled"]);
     assert_eq!(detail.decisions.len(), 1);
-    assert_eq!(detail.decisions[0].decision, "won");
+    assert_eq!(detail.decisions[0].decision, Verdict::Won);
     assert_eq!(chain.snapshot().escrowed().0 + chain.snapshot().collateral().0, 0);
 }
 
@@ -162,7 +160,7 @@ async fn a_module_that_is_not_wasm_is_refused_with_the_reason_and_the_money_come
     let job = client.request(spec(&text), json!({ "lock_for": 4 })).await.expect("the job is opened");
     let detail = client.wait(&job).await;
     assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
-    assert_eq!(detail.decisions[0].decision, "refused", "{detail:#?}");
+    assert_eq!(detail.decisions[0].decision, Verdict::Refused, "{detail:#?}");
     assert!(detail.decisions[0].reason.contains("not WebAssembly"), "{detail:#?}");
     assert_eq!(client.money().await, FUNDS);
 }

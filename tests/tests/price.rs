@@ -4,16 +4,14 @@
 
 use std::path::Path;
 
+use lota_api::{JobDetail, OpenedJob, TermsRequest};
 use lota_bridge::memory::{Chain, ManualClock};
 use lota_market::{
     AttoFil,
     model::{Reason, Status},
     money::FIL,
 };
-use lota_node::{
-    NodeConfig,
-    api::types::{JobDetail, OpenedJob, TermsRequest},
-};
+use lota_node::NodeConfig;
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain_at, spec},

@@ -4,6 +4,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
+use lota_api::{JobDetail, JobSummary};
 use lota_bridge::{Transport as _, memory::Chain};
 use lota_market::{
     AttoFil,
@@ -11,10 +12,7 @@ use lota_market::{
     model::{Command, Status},
     money::FIL,
 };
-use lota_node::{
-    NodeConfig, ProviderConfig,
-    api::types::{JobDetail, JobSummary},
-};
+use lota_node::{NodeConfig, ProviderConfig};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, spec},
@@ -66,7 +64,7 @@ async fn a_provider_that_is_gone_does_not_hold_a_refusal_up() {
     let detail = wait(&client, &job, 4).await;
     assert!(begun.elapsed() >= Duration::from_secs(4), "they got their time");
     assert!(detail.refused_by_all && detail.summary.status == Status::Open, "{detail:#?}");
-    let mut said: Vec<_> = detail.decisions.iter().map(|decision| decision.decision.as_str()).collect();
+    let mut said: Vec<_> = detail.decisions.iter().map(|decision| decision.decision.to_string()).collect();
     said.sort_unstable();
     assert_eq!(said, ["refused", "silent", "silent"], "{detail:#?}");
     let path = format!("/v1/jobs/{}/cancel", job.id);

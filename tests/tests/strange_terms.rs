@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
+use lota_api::{JobDetail, Verdict};
 use lota_bridge::{SubmitError, Transport as _};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
@@ -9,7 +10,6 @@ use lota_market::{
     model::{Command, Rejection, Settings, SpecCodec, Status, Terms, TermsFault},
     money::FIL,
 };
-use lota_node::api::types::JobDetail;
 use lota_tests::{
     programs,
     world::{self, Party, asking, chain, spec},
@@ -81,12 +81,12 @@ async fn strange_jobs_of_contracts_are_refused_with_a_reason_and_nothing_is_lock
         (
             Terms { callback_gas: 200_001, ..called_back },
             spec,
-            "refused",
+            Verdict::Refused,
             "the callback may use 200001 gas; this provider, who may have to pay for it, accepts 200000",
         ),
-        (invalid, nonsense, "refused", "the spec is not valid: "),
-        (garbage, noise, "refused", "the spec is not valid: "),
-        (unheard, Bytes::new(), "lost", "the job ended before it was ready (fetch-spec: "),
+        (invalid, nonsense, Verdict::Refused, "the spec is not valid: "),
+        (garbage, noise, Verdict::Refused, "the spec is not valid: "),
+        (unheard, Bytes::new(), Verdict::Lost, "the job ended before it was ready (fetch-spec: "),
     ] {
         open(&terms, &spec).await.expect("the market takes it");
         let job = contract.job_id(&terms);

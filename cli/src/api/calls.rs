@@ -4,9 +4,9 @@ use std::{io, time::Duration};
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use lota_node::api::types::{
-    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, OpenedJob, Party, Stored,
-    WalletInfo,
+use lota_api::{
+    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, OpenedJob, Party, Phase,
+    Stored, WalletInfo,
 };
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -80,9 +80,9 @@ impl Api {
     }
 
     /// Answers when the job has ended or is in another phase than `phase`, or `patience` is over.
-    pub(crate) async fn wait(&self, id: &str, phase: &str, patience: Duration) -> anyhow::Result<JobDetail> {
+    pub(crate) async fn wait(&self, id: &str, phase: Phase, patience: Duration) -> anyhow::Result<JobDetail> {
         let seconds = patience.as_secs().to_string();
-        let query = [("timeout", seconds.as_str()), ("changes", "true"), ("phase", phase)];
+        let query = [("timeout", seconds.as_str()), ("changes", "true"), ("phase", phase.word())];
         self.json(self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&query), patience).await
     }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use lota_node::api::types::ApiError;
+use lota_api::{ApiError, ErrorCode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::{failure::Usage, home::Home, settings};
@@ -14,8 +14,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(120);
 /// The longest body of an error that is read, in bytes.
 const MAX_ERROR: usize = 1 << 20;
-/// The code of an error that passes.
-const UNAVAILABLE: &str = "unavailable";
 
 /// Why the daemon did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +76,7 @@ impl ApiFailure {
     pub(crate) fn is_gone(&self) -> bool {
         match self {
             Self::NoDaemon(_) | Self::Gone { .. } | Self::Silent { .. } | Self::Broken { .. } => true,
-            Self::Refused(error) => error.code == UNAVAILABLE,
+            Self::Refused(error) => error.code == ErrorCode::Unavailable,
             Self::Token { .. } | Self::Foreign { .. } => false,
         }
     }
@@ -183,7 +181,7 @@ impl Api {
             }
             Err(_) => {
                 return Err(ApiFailure::Refused(ApiError {
-                    code: UNAVAILABLE.to_owned(),
+                    code: ErrorCode::Unavailable,
                     message: format!(
                         "the daemon at {} did not answer within {} s",
                         self.url,

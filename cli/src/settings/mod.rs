@@ -4,8 +4,9 @@ mod clients;
 mod layers;
 pub(crate) mod variables;
 
+use lota_api::TermsRequest;
 use lota_market::AttoFil;
-use lota_node::{api::types::TermsRequest, config::defaults};
+use lota_node::config::defaults;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::Clients;

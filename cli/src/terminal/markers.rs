@@ -1,8 +1,8 @@
 //! Colours, on terminals only (and never under `NO_COLOR`).
 
 use console::style;
+use lota_api::JobSummary;
 use lota_market::model::Status;
-use lota_node::api::types::JobSummary;
 
 /// Something that stands out.
 pub(crate) fn bold(text: &str) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, CommandFactory as _};
 use clap_complete::Shell;
-use lota_node::api::types::{JobQuery, JobSummary};
+use lota_api::{JobQuery, JobSummary};
 
 use crate::{
     api::Api,

@@ -114,7 +114,7 @@ pub fn job() -> Value {
 /// The same while a provider has it.
 pub fn running_job() -> Value {
     let mut job = job();
-    for (name, value) in [("status", "locked"), ("reason", "none"), ("phase", "being run")] {
+    for (name, value) in [("status", "locked"), ("reason", "none"), ("phase", "running")] {
         job[name] = json!(value);
     }
     let fields = job.as_object_mut().expect("an object");

@@ -162,7 +162,7 @@ fn busy_daemon(home: &Home, wait: fn() -> Answer) {
         "GET /v1/node" => Answer::Json(fake::node()),
         "POST /v1/jobs" => {
             let mut job = fake::running_job();
-            (job["status"], job["phase"]) = (json!("open"), json!("waiting for a provider"));
+            (job["status"], job["phase"]) = (json!("open"), json!("open"));
             Answer::Json(job)
         }
         path if path.ends_with("/wait") => wait(),

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
+use lota_api::{ContentEntry, Stored};
 use lota_content::{
     CarImportError, CarImportOptions, Cid, DagScope, DirEntry, Entry, EntryKind, ReadError, StoreError, car_import,
     car_stream,
@@ -16,12 +17,7 @@ use lota_market::{Address, agent::Step};
 use serde::Deserialize;
 use tokio_util::io::StreamReader;
 
-use super::{
-    Api,
-    error::Failed,
-    jobs::find,
-    types::{ContentEntry, Stored},
-};
+use super::{Api, error::Failed, jobs::find};
 
 /// The most blocks of a CAR.
 const MAX_CAR_BLOCKS: usize = 10_000_000;

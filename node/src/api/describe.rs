@@ -1,5 +1,6 @@
 //! Jobs as people and programs want to see them.
 
+use lota_api::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, Verdict, rfc3339};
 use lota_content::{Cid, cid_from_digest, codec};
 use lota_market::{
     Address, AttoFil,
@@ -8,10 +9,7 @@ use lota_market::{
     spec,
 };
 
-use super::{
-    error::Failed,
-    types::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, ResultInfo, TermsInfo, rfc3339},
-};
+use super::error::Failed;
 use crate::{
     node::Shared,
     offers::MOST_ASKED,
@@ -49,27 +47,26 @@ fn parsed_spec(job: &Job) -> Option<spec::ValidatedSpec> {
     spec::parse(codec, job.spec_bytes()?).ok()
 }
 
-/// What a job is doing, in a few words.
-pub(crate) fn phase(job: &Job) -> String {
+/// What a job is doing.
+pub(crate) fn phase(job: &Job) -> Phase {
     let in_flight = |step| matches!(job.steps.get(&step), Some(StepState::InFlight { .. }));
     match job.view.status {
         Status::None => match job.steps.get(&Step::Open) {
-            Some(StepState::Failed { .. }) => "could not be opened",
-            _ => "being opened",
+            Some(StepState::Failed { .. }) => Phase::NotOpened,
+            _ => Phase::Opening,
         },
-        Status::Open => "waiting for a provider",
-        Status::Locked if in_flight(Step::Publish) => "being published",
-        Status::Locked => "being run",
-        Status::Submitted if in_flight(Step::Verify) => "output being fetched and verified",
-        Status::Submitted => "result under review",
-        Status::Disputed => "disputed",
-        Status::Settled => "settled",
-        Status::Cancelled if job.view.reason == Reason::NotLocked => "expired: no provider took it",
-        Status::Cancelled => "cancelled",
-        Status::Slashed => "slashed",
-        Status::Void => "void",
+        Status::Open => Phase::Open,
+        Status::Locked if in_flight(Step::Publish) => Phase::Publishing,
+        Status::Locked => Phase::Running,
+        Status::Submitted if in_flight(Step::Verify) => Phase::Verifying,
+        Status::Submitted => Phase::Review,
+        Status::Disputed => Phase::Disputed,
+        Status::Settled => Phase::Settled,
+        Status::Cancelled if job.view.reason == Reason::NotLocked => Phase::Expired,
+        Status::Cancelled => Phase::Cancelled,
+        Status::Slashed => Phase::Slashed,
+        Status::Void => Phase::Void,
     }
-    .to_owned()
 }
 
 /// The name of an event, as in the contract.
@@ -243,14 +240,14 @@ pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
                 || "fetching and checking spec, module and inputs".to_owned(),
                 |(step, problem)| format!("{step}: {problem}"),
             );
-            ("considering", reason)
+            (Verdict::Considering, reason)
         }
         Decided::Wanted => {
             let reason =
                 lock_problem.unwrap_or_else(|| format!("asks {}; waits for that price and a free slot", work.asking));
-            ("waiting", reason)
+            (Verdict::Waiting, reason)
         }
-        Decided::Refused(refusal) => ("refused", refusal.to_string()),
+        Decided::Refused(refusal) => (Verdict::Refused, refusal.to_string()),
         Decided::Won => {
             let reason = work.report.as_ref().map_or_else(
                 || format!("asked {} and locked it at {}", work.asking, job.view.price),
@@ -261,22 +258,24 @@ pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
                     )
                 },
             );
-            ("won", reason)
+            (Verdict::Won, reason)
         }
         Decided::Lost if job.view.provider == Address::ZERO => {
             let reason = job.problem().map_or_else(
                 || format!("asked {}; the job ended before", work.asking),
                 |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
             );
-            ("lost", reason)
+            (Verdict::Lost, reason)
         }
-        Decided::Lost if work.asking == AttoFil::ZERO => ("lost", "another provider was first".to_owned()),
-        Decided::Lost => ("lost", format!("asked {}; another provider took it at {}", work.asking, job.view.price)),
+        Decided::Lost if work.asking == AttoFil::ZERO => (Verdict::Lost, "another provider was first".to_owned()),
+        Decided::Lost => {
+            (Verdict::Lost, format!("asked {}; another provider took it at {}", work.asking, job.view.price))
+        }
     };
     Some(Decision {
         provider: shared.transport.party(),
         name: Some(shared.config.name.clone()),
-        decision: decision.to_owned(),
+        decision,
         reason,
         ended: work.report.as_ref().map(|report| report.ended.clone()),
     })

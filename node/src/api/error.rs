@@ -9,10 +9,10 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use lota_api::{ApiError, ErrorCode};
 use lota_bridge::{SubmitError, TransportError};
 use lota_market::model::{JobId, Rejection};
 
-use super::types::ApiError;
 use crate::store::StoreError;
 
 /// The longest text of the HTTP library's that an answer repeats, in bytes.
@@ -26,14 +26,14 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, body: ApiError { code: code.to_owned(), message: message.into(), problems: Vec::new() } }
+    fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { status, body: ApiError { code, message: message.into(), problems: Vec::new() } }
     }
 
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
-            "unauthorized",
+            ErrorCode::Unauthorized,
             "the token is missing or not this daemon's; read it from api.json",
         )
     }
@@ -41,23 +41,23 @@ impl Failed {
     pub(crate) fn key_reused(key: &str, job: JobId) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "key_reused",
+            ErrorCode::KeyReused,
             format!("the key `{key}` was used for another request, which opened job {job}; use another key"),
         )
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
     }
 
     pub(crate) fn ambiguous(message: impl Into<String>, candidates: Vec<String>) -> Self {
-        let mut failed = Self::new(StatusCode::CONFLICT, "ambiguous", message);
+        let mut failed = Self::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, message);
         failed.body.problems = candidates;
         failed
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::Invalid, message)
     }
 
     pub(crate) fn invalid_all(message: impl Into<String>, problems: Vec<String>) -> Self {
@@ -67,19 +67,19 @@ impl Failed {
     }
 
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", message)
+        Self::new(StatusCode::CONFLICT, ErrorCode::Conflict, message)
     }
 
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::Refused, message)
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
     }
 
     pub(crate) fn full(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", message)
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Full, message)
     }
 
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
@@ -91,7 +91,7 @@ impl Failed {
             source = cause.source();
         }
         tracing::error!(message, "the API failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, message)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
@@ -122,10 +122,10 @@ impl From<SubmitError> for Failed {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Rejected(rejection @ Rejection::InsufficientBalance { .. }) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "insufficient_balance", rejection.to_string())
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, rejection.to_string())
             }
             SubmitError::Unaffordable { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "insufficient_balance", error.to_string())
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, error.to_string())
             }
             SubmitError::Transport(error) => Self::market(error),
             error => Self::refused(error.to_string()),
@@ -152,16 +152,16 @@ pub(crate) async fn in_json(response: Response) -> Response {
     let text = String::from_utf8_lossy(&text).trim().replace(['\n', '\r'], " ");
     let allowed = parts.headers.get(ALLOW).and_then(|methods| methods.to_str().ok());
     let (code, otherwise) = match status {
-        StatusCode::NOT_FOUND => ("not_found", "there is nothing at this path".to_owned()),
+        StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is nothing at this path".to_owned()),
         StatusCode::METHOD_NOT_ALLOWED => {
-            ("method_not_allowed", format!("this path takes only {}", allowed.unwrap_or("other methods")))
+            (ErrorCode::MethodNotAllowed, format!("this path takes only {}", allowed.unwrap_or("other methods")))
         }
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is too large".to_owned()),
+        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large".to_owned()),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            ("unsupported_media_type", "the body must be `Content-Type: application/json`".to_owned())
+            (ErrorCode::UnsupportedMediaType, "the body must be `Content-Type: application/json`".to_owned())
         }
-        status if status.is_client_error() => ("invalid", "the request makes no sense".to_owned()),
-        _ => ("internal", "the daemon failed".to_owned()),
+        status if status.is_client_error() => (ErrorCode::Invalid, "the request makes no sense".to_owned()),
+        _ => (ErrorCode::Internal, "the daemon failed".to_owned()),
     };
     let message = if text.is_empty() { otherwise } else { text };
     parts.headers.remove(CONTENT_LENGTH);

@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
+use lota_api::{Decision, Verdict};
 use lota_market::{
     Address,
     model::{JobId, Status},
 };
 use tokio::time::Instant;
 
-use super::{describe::decisions, error::Failed, types::Decision};
+use super::{describe::decisions, error::Failed};
 use crate::{node::Shared, shell::MAX_PARTIES};
 
 /// How often providers are asked again.
@@ -43,14 +44,14 @@ impl Hearing {
             self.silent.entry(who).or_insert(asked);
         }
         let mut answers = decisions.iter().filter(|decision| !is_silent(decision)).peekable();
-        let refused = answers.peek().is_some() && answers.all(|decision| decision.decision == "refused");
+        let refused = answers.peek().is_some() && answers.all(|decision| decision.decision == Verdict::Refused);
         let before = std::mem::replace(&mut self.refused, refused);
         refused && before && self.silent.values().all(|since| now.duration_since(*since) >= self.silence)
     }
 }
 
 fn is_silent(decision: &Decision) -> bool {
-    decision.decision == "silent"
+    decision.decision == Verdict::Silent
 }
 
 /// Ends when nobody is left who may take the job, with what everybody said; does not end if it is not open any more.

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
+use lota_api::{JobDetail, JobPage, JobQuery, JobSummary, Phase, StateFilter};
 use lota_market::{
     B256, Time,
     agent::{Step, StepState},
@@ -20,7 +21,6 @@ use super::{
     describe::{detail, detail_with, phase, summary},
     error::Failed,
     hearing::refused_by_all,
-    types::{JobDetail, JobPage, JobQuery, JobSummary, StateFilter},
 };
 use crate::{
     config::defaults,
@@ -96,7 +96,7 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Resu
 pub(super) struct WaitQuery {
     timeout: Option<u64>,
     /// Answer as soon as the phase is another than this one.
-    phase: Option<String>,
+    phase: Option<Phase>,
     /// Whether to answer on a change of phase at all.
     changes: bool,
     /// Answer with the summary alone: nobody is asked what they decided.
@@ -112,13 +112,15 @@ pub(super) async fn wait(
     Path(id): Path<String>,
     Query(query): Query<WaitQuery>,
 ) -> Result<Response, Failed> {
+    if query.phase == Some(Phase::Unknown) {
+        return Err(Failed::invalid("`phase` is a word that no job is in; docs/api.md has them all"));
+    }
     let timeout = Duration::from_secs(query.timeout.unwrap_or(60).min(MAX_WAIT));
     let deadline = tokio::time::Instant::now() + timeout;
     let mut changes = api.inbox.watch();
     let mut job = find(&api, &id).await?;
     let id = job.job.id();
-    let answers =
-        |job: &ListedJob| is_over(job) || (query.changes && query.phase.as_deref() != Some(phase(&job.job).as_str()));
+    let answers = |job: &ListedJob| is_over(job) || (query.changes && query.phase != Some(phase(&job.job)));
     let silence = Duration::from_secs(query.silence.unwrap_or(defaults::SILENCE).min(MAX_WAIT));
     let refused = async {
         if query.refusals && !query.brief {

@@ -1,11 +1,11 @@
 //! How the price of a job is chosen.
 
+use lota_api::JobOffer;
 use lota_market::{
     AttoFil,
     agent::{Ramp, Wish},
 };
 
-use super::types::JobOffer;
 use crate::offers::Quotes;
 
 /// From how many times what providers ask an amount is far above it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State, http::StatusCode};
+use lota_api::{JobOffer, JobRequest, JobSummary, OpenedJob, TermsRequest};
 use lota_content::{codec, sha2_256};
 use lota_market::{
     Address, B256, Bytes, Time, U256,
@@ -12,13 +13,7 @@ use lota_market::{
 };
 use tokio::sync::oneshot;
 
-use super::{
-    Api,
-    describe::summary,
-    error::Failed,
-    price,
-    types::{JobOffer, JobRequest, JobSummary, OpenedJob, TermsRequest},
-};
+use super::{Api, describe::summary, error::Failed, price};
 use crate::{
     config::defaults,
     perform::{order_pin, release},

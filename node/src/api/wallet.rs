@@ -1,14 +1,10 @@
 //! Routes about money.
 
 use axum::{Json, extract::State};
+use lota_api::{MoveMoney, WalletInfo};
 use lota_market::{AttoFil, agent::EffectKey, model::Command};
 
-use super::{
-    Api,
-    error::Failed,
-    in_time,
-    types::{MoveMoney, WalletInfo},
-};
+use super::{Api, error::Failed, in_time};
 use crate::standing::Money;
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, Failed> {

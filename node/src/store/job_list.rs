@@ -1,5 +1,6 @@
 //! Reading jobs for people.
 
+use lota_api::LabelFilter;
 use lota_market::{
     Address, Time,
     agent::Job,
@@ -28,15 +29,6 @@ pub struct ListFilter {
     pub limit: u32,
     /// Only those after this job in the order.
     pub after: Option<(Time, JobId)>,
-}
-
-/// A label that jobs must have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelFilter {
-    /// Its name.
-    pub name: String,
-    /// Its value; none: any.
-    pub value: Option<String>,
 }
 
 /// A job in a list.

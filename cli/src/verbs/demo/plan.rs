@@ -3,12 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
+use lota_api::{JobDetail, JobRequest, JobSummary, TermsRequest};
 use lota_content::Cid;
 use lota_market::{
     AttoFil,
     spec::{Input, JobSpec, Limits, Link},
 };
-use lota_node::api::types::{JobDetail, JobRequest, JobSummary, TermsRequest};
 
 use super::{
     cast::{CLIENTS, Cast, LARGE_MEMORY},

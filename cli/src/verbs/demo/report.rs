@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use lota_api::JobDetail;
 use lota_market::{Address, AttoFil};
-use lota_node::api::types::JobDetail;
 use serde::Serialize;
 
 use super::{accounts::Money, cast::Cast, checks::Check, output::Output, plan::Job, question::Asked};

@@ -117,7 +117,7 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
         let _ = writeln!(text, "\n  {} {}: {outcome}", bold(&short_id(summary.id)), job.client);
         let mut table = Table::new([Column::Left, Column::Left, Column::Left]).indent(4);
         for decision in &job.detail.decisions {
-            table.row([cast.name_of(decision.provider), printable(&decision.decision), printable(&decision.reason)]);
+            table.row([cast.name_of(decision.provider), decision.decision.to_string(), printable(&decision.reason)]);
         }
         text.push_str(&table.render());
         let first = job.detail.events.first().map(|event| event.time);

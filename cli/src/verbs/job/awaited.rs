@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use futures::StreamExt as _;
+use lota_api::{JobDetail, OpenedJob, Verdict};
 use lota_market::model::Status;
-use lota_node::api::types::{JobDetail, OpenedJob};
 use serde::Serialize;
 
 use super::{
@@ -27,8 +27,6 @@ const MAX_JSON_TEXT: usize = 16 << 20;
 
 /// How much longer than a provider may be silent one call waits for refusals.
 const ASK_FOR: Duration = Duration::from_secs(60);
-/// What is said of a provider that says nothing.
-const SILENT: &str = "silent";
 /// The longest that one call waits.
 const MOST: Duration = Duration::from_secs(600);
 
@@ -155,7 +153,7 @@ async fn refused_by_all(api: &Api, id: &str, silence: Duration) -> String {
         // With each call the providers' time to say something begins anew.
         match api.wait_for_refusals(id, silence, silence.saturating_add(ASK_FOR).min(MOST)).await {
             Ok(job) if job.refused_by_all => {
-                let silent = job.decisions.iter().filter(|decision| decision.decision == SILENT).count();
+                let silent = job.decisions.iter().filter(|decision| decision.decision == Verdict::Silent).count();
                 let others = if silent == 0 {
                     String::new()
                 } else {

@@ -1,6 +1,6 @@
 //! What providers decided, those who said the same together.
 
-use lota_node::api::types::{Decision, JobDetail};
+use lota_api::{Decision, JobDetail, Verdict};
 
 use crate::terminal::{brief, plural, short_address};
 
@@ -12,8 +12,6 @@ const MAX_REASON: usize = 1_000;
 const MAX_NAMES: usize = 4;
 /// How many different reasons are told in one line.
 const MAX_REASONS: usize = 3;
-/// What a provider says that will not run the job.
-const REFUSED: &str = "refused";
 
 /// Providers who decided the same for the same reason. All of it can be shown.
 pub(super) struct Group {
@@ -22,7 +20,7 @@ pub(super) struct Group {
     /// How many.
     pub(super) count: usize,
     /// What.
-    pub(super) decision: String,
+    pub(super) decision: Verdict,
     /// Why.
     pub(super) reason: String,
 }
@@ -44,7 +42,7 @@ pub(super) fn grouped<'a>(decisions: impl IntoIterator<Item = &'a Decision>) -> 
         Some(Group {
             who: who(&members),
             count: members.len(),
-            decision: brief(&one.decision, MAX_NAME),
+            decision: one.decision,
             reason: brief(&one.reason, MAX_REASON),
         })
     };
@@ -75,7 +73,7 @@ pub(crate) fn name(decision: &Decision) -> String {
 
 /// Who refused the job and why, one reason after another; none: nobody did.
 pub(crate) fn refusals(job: &JobDetail) -> Option<String> {
-    let groups = grouped(job.decisions.iter().filter(|decision| decision.decision == REFUSED));
+    let groups = grouped(job.decisions.iter().filter(|decision| decision.decision == Verdict::Refused));
     let told = groups.iter().take(MAX_REASONS).map(|group| format!("{}: {}", group.who, group.reason));
     let mut text = told.collect::<Vec<_>>().join("; ");
     let more: usize = groups.iter().skip(MAX_REASONS).map(|group| group.count).sum();
@@ -87,7 +85,7 @@ pub(crate) fn refusals(job: &JobDetail) -> Option<String> {
 
 /// How many providers refused the job, and why, in a few words; none: nobody did.
 pub(crate) fn refusals_in_short(job: &JobDetail) -> Option<String> {
-    let groups = grouped(job.decisions.iter().filter(|decision| decision.decision == REFUSED));
+    let groups = grouped(job.decisions.iter().filter(|decision| decision.decision == Verdict::Refused));
     let count: usize = groups.iter().map(|group| group.count).sum();
     let mut text = groups.iter().take(MAX_REASONS).map(|group| group.reason.as_str()).collect::<Vec<_>>().join("; ");
     let more = groups.len().saturating_sub(MAX_REASONS);
@@ -141,7 +139,7 @@ mod tests {
         let mut job = job(&[]);
         assert!(refusals(&job).is_none() && refusals_in_short(&job).is_none());
         job = self::job(&[("ann", "no"), ("bob", "asks more")]);
-        job.decisions[1].decision = "waiting".to_owned();
+        job.decisions[1].decision = Verdict::Waiting;
         assert_eq!(refusals(&job).expect("one did"), "ann (0xde70…fb77): no");
     }
 

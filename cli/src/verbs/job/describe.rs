@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
+use lota_api::{JobDetail, MoneyInfo};
 use lota_market::{AttoFil, model::Reason};
-use lota_node::api::types::{JobDetail, MoneyInfo};
 
 use super::{decisions::grouped, ending};
 use crate::{
@@ -108,7 +108,7 @@ fn summary(job: &JobDetail, now: Timestamp) -> Table {
     }
     table.row(["status", &status]);
     if !summary.status.is_final() {
-        table.row(["doing", &printable(&summary.phase)]);
+        table.row(["doing", &summary.phase.to_string()]);
     }
     table.row(["client", &summary.client.to_string()]);
     if let Some(provider) = summary.provider {
@@ -166,7 +166,7 @@ fn money(money: &MoneyInfo) -> Table {
 fn decisions(job: &JobDetail) -> Table {
     let mut table = Table::new([Column::Left, Column::Left, Column::Left]).indent(2);
     for group in grouped(&job.decisions) {
-        table.row([group.who, group.decision, group.reason]);
+        table.row([group.who, group.decision.to_string(), group.reason]);
     }
     table
 }

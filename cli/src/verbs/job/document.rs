@@ -3,8 +3,8 @@
 use std::{io::Read as _, path::Path};
 
 use anyhow::Context as _;
+use lota_api::{JobRequest, TermsRequest};
 use lota_market::spec::{self, SpecProblems};
-use lota_node::api::types::{JobRequest, TermsRequest};
 
 use crate::failure::Usage;
 

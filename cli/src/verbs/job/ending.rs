@@ -1,9 +1,7 @@
 //! How a program ended, in words.
 
-use lota_node::{
-    api::types::{Decision, JobDetail, JobSummary},
-    executor::exit,
-};
+use lota_api::{Decision, JobDetail, JobSummary};
+use lota_node::executor::exit;
 
 use crate::{
     terminal::brief,

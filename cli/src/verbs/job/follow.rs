@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use lota_api::{JobDetail, JobSummary, Phase};
 use lota_market::{Address, model::Status};
-use lota_node::api::types::{JobDetail, JobSummary};
 
 use super::decisions::refusals_in_short;
 use crate::{
     api::{Api, ApiFailure},
-    terminal::{Progress, printable, short_id},
+    terminal::{Progress, short_id},
 };
 
 /// How long one call waits.
@@ -48,18 +48,18 @@ async fn until_ended(
     mut seen: impl FnMut(&JobDetail),
 ) -> anyhow::Result<Followed> {
     let deadline = limit.map(|limit| Instant::now() + limit);
-    let mut phase: Option<String> = None;
+    let mut phase: Option<Phase> = None;
     let mut poll = POLL_OPEN;
     loop {
         let left = deadline.map_or(poll, |deadline| deadline.saturating_duration_since(Instant::now()).min(poll));
         let asked = Instant::now();
-        let job = match &phase {
+        let job = match phase {
             Some(phase) if !left.is_zero() => api.wait(id, phase, left).await?,
             _ => api.job(id).await?,
         };
         seen(&job);
         let summary = &job.summary;
-        let mut doing = format!("job {}: {}", short_id(summary.id), printable(&summary.phase));
+        let mut doing = format!("job {}: {}", short_id(summary.id), summary.phase);
         if summary.status == Status::Open
             && let Some(refusals) = refusals_in_short(&job)
         {
@@ -69,14 +69,14 @@ async fn until_ended(
         poll = if summary.status == Status::Open { POLL_OPEN } else { POLL };
         let unverified = summary.status == Status::Settled && summary.client == party && !summary.output_verified;
         // An early answer without a change means that the daemon expects nothing more either.
-        let over = phase.as_ref() == Some(&summary.phase) && asked.elapsed() < left / 2;
+        let over = phase == Some(summary.phase) && asked.elapsed() < left / 2;
         if summary.status.is_final() && (!unverified || job.problem.is_some() || over) {
             return Ok(Followed::Ended(Box::new(job)));
         }
         if phase.is_some() && left.is_zero() {
             return Ok(Followed::TimeOver(Box::new(job)));
         }
-        phase = Some(summary.phase.clone());
+        phase = Some(summary.phase);
     }
 }
 

@@ -5,8 +5,8 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
 use jiff::Timestamp;
+use lota_api::{JobQuery, JobSummary, LabelFilter, StateFilter};
 use lota_market::model::{Reason, Status};
-use lota_node::api::types::{JobQuery, JobSummary, LabelFilter, StateFilter};
 
 use super::{ending, since::Since};
 use crate::{
@@ -138,7 +138,7 @@ fn result(job: &JobSummary) -> String {
         return if job.exit_code == Some(0) { terminal::good(&word) } else { terminal::bad(&word) };
     }
     match (job.status, job.reason) {
-        (Status::None | Status::Locked, _) => terminal::dim(&printable(&job.phase)),
+        (Status::None | Status::Locked, _) => terminal::dim(&job.phase.to_string()),
         (_, Reason::NotLocked) => "nobody took it".to_owned(),
         (_, Reason::Withdrawn) => "withdrawn".to_owned(),
         (_, Reason::NotSubmitted) => terminal::bad("no result in time"),
@@ -156,6 +156,8 @@ fn took(job: &JobSummary) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lota_api::Phase;
+
     use super::*;
 
     fn job(change: impl FnOnce(&mut JobSummary)) -> JobSummary {
@@ -167,8 +169,8 @@ mod tests {
     #[test]
     fn a_list_shows_what_is_worth_knowing() {
         console::set_colors_enabled(false);
-        let unfinished = |job: &mut JobSummary, status, phase: &str| {
-            (job.status, job.reason, job.phase) = (status, Reason::None, phase.to_owned());
+        let unfinished = |job: &mut JobSummary, status, phase| {
+            (job.status, job.reason, job.phase) = (status, Reason::None, phase);
             job.exit_code = None;
         };
         let ended = |job: &mut JobSummary, status, reason| {
@@ -179,8 +181,8 @@ mod tests {
             job(|_| ()),
             job(|job| job.exit_code = Some(7)),
             job(|job| job.exit_code = Some(152)),
-            job(|job| unfinished(job, Status::Locked, "being run\x1b[2J")),
-            job(|job| unfinished(job, Status::Open, "waiting for a provider")),
+            job(|job| unfinished(job, Status::Locked, Phase::Running)),
+            job(|job| unfinished(job, Status::Open, Phase::Open)),
             job(|job| ended(job, Status::Cancelled, Reason::NotLocked)),
             job(|job| ended(job, Status::Cancelled, Reason::Withdrawn)),
             job(|job| ended(job, Status::Slashed, Reason::NotSubmitted)),

@@ -1,7 +1,7 @@
 //! What a person is told about the price of a job, when it is opened.
 
+use lota_api::OpenedJob;
 use lota_market::AttoFil;
-use lota_node::api::types::OpenedJob;
 
 use crate::terminal::{self, printable};
 
@@ -27,7 +27,7 @@ fn lines(opened: &OpenedJob) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use lota_node::api::types::JobOffer;
+    use lota_api::JobOffer;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The terms of a job as flags.
 
 use clap::Args;
-use lota_node::api::types::TermsRequest;
+use lota_api::TermsRequest;
 
 use crate::{
     context::Context,

@@ -1,7 +1,7 @@
 //! `lota node show`.
 
 use clap::Args;
-use lota_node::api::types::{NodeInfo, Party, Problem};
+use lota_api::{NodeInfo, Party, Problem};
 use serde::Serialize;
 
 use crate::{

@@ -1,8 +1,8 @@
 //! `lota wallet deposit` and `lota wallet withdraw`.
 
 use clap::Args;
+use lota_api::MoveMoney;
 use lota_market::{Address, AttoFil};
-use lota_node::api::types::MoveMoney;
 
 use super::show::balances;
 use crate::{arguments::Format, context::Context, terminal};

@@ -1,7 +1,7 @@
 //! `lota wallet show`.
 
 use clap::Args;
-use lota_node::api::types::WalletInfo;
+use lota_api::WalletInfo;
 use serde::Serialize;
 
 use crate::{

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
+use lota_api::JobRequest;
 use lota_content::Cid;
 use lota_market::spec::{Engine, Input, JobSpec, Link};
-use lota_node::api::types::JobRequest;
 
 use super::{
     limits::{LimitFlags, limits},

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lota_api::LabelFilter;
 use lota_market::{
     model::{JobResult, Reason},
     spec::{JobSpec, Limits, Link},

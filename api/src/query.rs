@@ -6,8 +6,6 @@ use jiff::Timestamp;
 use lota_market::model::Status;
 use serde::{Deserialize as _, de::value::StrDeserializer};
 
-use crate::store::LabelFilter;
-
 /// The most labels that one query may name.
 pub const MAX_LABELS: usize = 16;
 /// The most states that one query may name: each is looked up by itself.
@@ -24,6 +22,15 @@ pub enum StateFilter {
     Running,
     /// Slashed, void, taken by nobody in time, or with an exit code other than 0.
     Failed,
+}
+
+/// A label that jobs must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelFilter {
+    /// Its name.
+    pub name: String,
+    /// Its value; none: any.
+    pub value: Option<String>,
 }
 
 /// Query of `GET /v1/jobs`.

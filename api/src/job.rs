@@ -1,73 +1,15 @@
-//! What travels over the daemon's HTTP API, as JSON: times are RFC 3339, amounts are attoFIL as decimal strings, ids are `0x`
-//! and 64 hex digits.
+//! Jobs: requested, listed, described.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lota_market::{
-    Address, AttoFil, Time,
+    Address, AttoFil,
     model::{JobId, Reason, Status},
 };
 use serde::{Deserialize, Serialize};
 
-pub use super::query::{JobQuery, MAX_LABELS, QueryError, StateFilter};
-pub use crate::store::LabelFilter;
-
-/// Unix seconds as the RFC 3339 time that JSON carries.
-#[must_use]
-pub fn rfc3339(time: Time) -> Timestamp {
-    i64::try_from(time.0).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(Timestamp::MAX)
-}
-
-/// `GET /v1/node`: who this daemon is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NodeInfo {
-    /// Its name: the folder under `$LOTA_HOME/nodes/`.
-    pub name: String,
-    /// Version of the software.
-    pub version: String,
-    /// The account it acts as.
-    pub party: Address,
-    /// Whether it runs jobs for others.
-    pub provider: bool,
-    /// The market it is connected to.
-    pub market: MarketInfo,
-    /// Where it serves content.
-    pub gateway: String,
-    /// Timestamp of the newest block it has seen.
-    pub head: Timestamp,
-    /// Bytes that the blocks in its store take on the disk, as the limit counts them: each a whole number of pages.
-    pub store_bytes: u64,
-    /// Blocks in its store.
-    #[serde(default)]
-    pub store_blocks: u64,
-    /// The limit of its store, in bytes.
-    pub store_capacity: u64,
-    /// What keeps it from its work now.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<Problem>,
-}
-
-/// What keeps a daemon from its work, until it passes or somebody mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// `unreachable`: the market cannot be read; what is told of it is what was last known. `gas`: the account cannot pay for
-    /// gas.
-    pub code: String,
-    /// In words for a person.
-    pub message: String,
-}
-
-/// The market a daemon is connected to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MarketInfo {
-    /// EVM chain id.
-    pub chain_id: u64,
-    /// Address of the market's contract.
-    pub contract: Address,
-    /// The shortest window that terms may name, in seconds.
-    pub min_window: u32,
-}
+use crate::{Decision, Phase, Problem};
 
 /// `POST /v1/jobs`: a job to be opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,8 +99,8 @@ pub struct JobSummary {
     pub status: Status,
     /// Why it ended; `none` while it runs.
     pub reason: Reason,
-    /// What it is doing, in a few words for a person.
-    pub phase: String,
+    /// What it is doing.
+    pub phase: Phase,
     /// Who pays.
     pub client: Address,
     /// Who runs it, once it is locked.
@@ -295,24 +237,6 @@ pub struct MoneyInfo {
     pub burned: AttoFil,
 }
 
-/// What a provider decided about a job.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Decision {
-    /// Who.
-    pub provider: Address,
-    /// A name for it, if it gives one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// `considering`, `waiting`, `refused`, `locking`, `lost`, `won`, `silent`.
-    pub decision: String,
-    /// Why, in words.
-    pub reason: String,
-    /// How the program ended, if this provider ran it: what follows on "the program", as `exited` or `used all its fuel`. An
-    /// exit code alone does not tell: a program may exit with those that stand for other ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<String>,
-}
-
 /// A submitted result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ResultInfo {
@@ -329,87 +253,4 @@ pub struct ResultInfo {
     /// Where the provider serves it, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
-}
-
-/// `GET /v1/wallet`: the account's money.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WalletInfo {
-    /// The account.
-    pub address: Address,
-    /// Money outside the market.
-    pub wallet: AttoFil,
-    /// Free balance in the market.
-    pub market: AttoFil,
-    /// What keeps the daemon from its work now. When the market is unreachable, the amounts are the last known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<Problem>,
-}
-
-/// `POST /v1/wallet/deposit` and `/v1/wallet/withdraw`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MoveMoney {
-    /// How much.
-    pub amount: AttoFil,
-    /// Withdrawals: to whom; the account itself when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<Address>,
-}
-
-/// `POST /v1/content` (body: a CAR): what was stored and pinned.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Stored {
-    /// The CAR's roots; all are pinned.
-    pub roots: Vec<String>,
-    /// Blocks in it.
-    pub blocks: u64,
-    /// Bytes of these blocks.
-    pub bytes: u64,
-}
-
-/// `GET /v1/content/{cid}[/path]?list=true`: one entry of a directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ContentEntry {
-    /// Its name.
-    pub name: String,
-    /// Its CID.
-    pub cid: String,
-    /// `file`, `directory`, `raw` or another codec's name.
-    pub kind: String,
-    /// Bytes of the file, or of all below the directory's root block as its links say.
-    pub size: u64,
-}
-
-/// `GET /v1/parties`: someone who announced where content is served.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Party {
-    /// Who.
-    pub address: Address,
-    /// Where.
-    pub url: String,
-}
-
-/// The body of every answer that is not a success.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ApiError {
-    /// A stable name: `not_found`, `ambiguous`, `invalid`, `insufficient_balance`, `conflict`, `unauthorized`, `unavailable`, `internal`.
-    pub code: String,
-    /// What was wrong, with which value, and what to do.
-    pub message: String,
-    /// Every problem, where there are several (invalid specs).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<String>,
-}
-
-/// `$LOTA_HOME/api.json` (mode 0600): where the daemon is and what proves that one may speak to it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ApiFile {
-    /// `http://127.0.0.1:PORT`.
-    pub url: String,
-    /// Sent as `Authorization: Bearer TOKEN`.
-    pub token: String,
-    /// Process id of the daemon, for messages.
-    pub pid: u32,
-    /// Name of the node.
-    pub node: String,
 }

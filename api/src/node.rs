@@ -1,0 +1,78 @@
+//! The daemon itself, and the other parties that it knows.
+
+use jiff::Timestamp;
+use lota_market::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::ProblemCode;
+
+/// `GET /v1/node`: who this daemon is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its name: the folder under `$LOTA_HOME/nodes/`.
+    pub name: String,
+    /// Version of the software.
+    pub version: String,
+    /// The account it acts as.
+    pub party: Address,
+    /// Whether it runs jobs for others.
+    pub provider: bool,
+    /// The market it is connected to.
+    pub market: MarketInfo,
+    /// Where it serves content.
+    pub gateway: String,
+    /// Timestamp of the newest block it has seen.
+    pub head: Timestamp,
+    /// Bytes that the blocks in its store take on the disk, as the limit counts them: each a whole number of pages.
+    pub store_bytes: u64,
+    /// Blocks in its store.
+    #[serde(default)]
+    pub store_blocks: u64,
+    /// The limit of its store, in bytes.
+    pub store_capacity: u64,
+    /// What keeps it from its work now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// What keeps a daemon from its work, until it passes or somebody mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What.
+    pub code: ProblemCode,
+    /// In words for a person.
+    pub message: String,
+}
+
+/// The market a daemon is connected to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MarketInfo {
+    /// EVM chain id.
+    pub chain_id: u64,
+    /// Address of the market's contract.
+    pub contract: Address,
+    /// The shortest window that terms may name, in seconds.
+    pub min_window: u32,
+}
+
+/// `GET /v1/parties`: someone who announced where content is served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Party {
+    /// Who.
+    pub address: Address,
+    /// Where.
+    pub url: String,
+}
+
+/// `$LOTA_HOME/api.json` (mode 0600): where the daemon is and what proves that one may speak to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApiFile {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// Sent as `Authorization: Bearer TOKEN`.
+    pub token: String,
+    /// Process id of the daemon, for messages.
+    pub pid: u32,
+    /// Name of the node.
+    pub node: String,
+}

@@ -1,0 +1,31 @@
+//! The account's money.
+
+use lota_market::{Address, AttoFil};
+use serde::{Deserialize, Serialize};
+
+use crate::Problem;
+
+/// `GET /v1/wallet`: the account's money.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WalletInfo {
+    /// The account.
+    pub address: Address,
+    /// Money outside the market.
+    pub wallet: AttoFil,
+    /// Free balance in the market.
+    pub market: AttoFil,
+    /// What keeps the daemon from its work now. When the market is unreachable, the amounts are the last known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// `POST /v1/wallet/deposit` and `/v1/wallet/withdraw`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveMoney {
+    /// How much.
+    pub amount: AttoFil,
+    /// Withdrawals: to whom; the account itself when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Address>,
+}

@@ -7,18 +7,11 @@ use lota_market::{
     model::{Event, JobId},
 };
 
-use crate::{standing::Shortage, store::StoreError};
+use crate::{failure::with_causes, standing::Shortage, store::StoreError};
 
 /// The loop's database failed, and with it the node.
 pub(crate) fn loop_failed(node: &str, error: &StoreError) {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(node, error = text, "the node stops");
+    tracing::error!(node, error = with_causes(error), "the node stops");
 }
 
 /// The market cannot be read any more.

@@ -108,8 +108,8 @@ impl From<Published> for Offer {
 
 /// `GET /lota/v1/offer`: what this node offers; 404 if it runs no jobs for others.
 pub(crate) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Published>, StatusCode> {
-    let provider = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(Published::from(&provider.offer)))
+    let offer = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(Published::from(offer)))
 }
 
 /// What a party says about what it offers.

@@ -13,9 +13,9 @@ use super::{
     types::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, ResultInfo, TermsInfo, rfc3339},
 };
 use crate::{
+    local_steps::output_cid,
     node::Shared,
     offers::MOST_ASKED,
-    perform::output_cid,
     public,
     shell::MAX_PARTIES,
     store::{ListedJob, StoredEvent},

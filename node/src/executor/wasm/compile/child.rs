@@ -39,6 +39,7 @@ pub(super) async fn compile(
     effort: Effort,
 ) -> Result<Vec<u8>, CheckError> {
     let task = Task {
+        module_bytes: module.len() as u64,
         memory: effort.memory,
         // In whole seconds, as the system counts.
         processor_seconds: effort.processor.as_secs().max(1),
@@ -67,7 +68,6 @@ pub(super) async fn compile(
         let write = async {
             // When it ends early, its status says why.
             let _ = stdin.write_all(&module).await;
-            drop(stdin);
             drop(module);
         };
         let ((), complaint, output) = tokio::join!(write, drain(stderr), take(stdout, effort.output));

@@ -2,7 +2,8 @@
 //!
 //! A compiler's memory and time depend on what strangers wrote, and nothing inside a process can take either back from
 //! it. So it has a process of its own: it is given a module on standard input, writes the machine code to standard
-//! output, and is killed when it is not wanted any more or exceeds a limit. Its memory goes back to the system with it.
+//! output, and is killed when it is not wanted any more or exceeds a limit. Its memory goes back to the system with it. Standard
+//! input stays open meanwhile: when the node dies, it ends, and the compiler ends itself.
 
 mod child;
 mod command;
@@ -76,6 +77,8 @@ pub(crate) struct Effort {
 /// What the compiler's process is told, as its last argument.
 #[derive(Debug, Serialize, Deserialize)]
 struct Task {
+    /// How much of standard input is the module. The end of standard input says that the node has ended.
+    module_bytes: u64,
     memory: u64,
     processor_seconds: u64,
     niceness: i32,

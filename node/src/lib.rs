@@ -18,6 +18,7 @@ mod perform;
 mod pins;
 mod public;
 pub mod publisher;
+mod resources;
 mod serving;
 mod shell;
 mod standing;

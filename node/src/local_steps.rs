@@ -12,7 +12,7 @@ use std::{
 use lota_content::{Cid, ReadError, codec};
 use lota_market::{
     Address, B256, Bytes,
-    agent::{Failure, Job, Outcome, RunReport, Step, StepState},
+    agent::{Failure, Job, Outcome, Resources, RunReport, Step, StepState},
     model::{JobId, JobResult, MAX_INLINE_DATA, SpecCodec, Status},
     spec::{self, Engine, ValidatedSpec},
 };
@@ -24,6 +24,7 @@ use crate::{
     inputs::{Inputs, is_damage},
     pins::{self, output_pin, spec_pin},
     publisher::Publisher,
+    resources::Ledger,
     store::Store,
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) downloader: Arc<Downloader>,
     pub(crate) executors: Executors,
     pub(crate) publisher: Arc<dyn Publisher>,
+    /// What jobs that run keep for themselves.
+    pub(crate) ledger: Ledger,
     /// Where each job's work has a folder of its own.
     pub(crate) work_dir: PathBuf,
     /// The most bytes of a job's module and inputs together, and of an output beyond what its spec allows.
@@ -99,6 +102,7 @@ impl LocalSteps {
         let spec = spec_of(job)?;
         let mut run = self.describe(job, &spec);
         let executor = Arc::clone(self.executor(&run)?);
+        let _reserved = self.0.ledger.reserve(Resources::of(&spec)).await;
         let begun = Instant::now();
         let inputs_dir = run.work_dir.join("inputs");
         let outcome = match executor.attach(&run).await.map_err(temporary)? {

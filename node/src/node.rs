@@ -17,7 +17,7 @@ use lota_content::{
 };
 use lota_market::{
     Address, AttoFil,
-    agent::{Agent, EffectKey},
+    agent::{Agent, EffectKey, Resources},
     model::Command,
 };
 use tokio::{
@@ -38,6 +38,7 @@ use crate::{
     perform::Performer,
     public,
     publisher::{LocalPublisher, Publisher},
+    resources::{self, Ledger},
     serving,
     shell::{Inbox, Shell},
     standing::Standing,
@@ -181,6 +182,12 @@ impl Node {
         let fetcher = fetcher(&config)?;
         if let Some(offer) = &mut config.provider {
             offer.engines.retain(|engine| executors.get(engine).is_some());
+            let room = config.store_capacity.saturating_sub(content.usage().charged);
+            offer.resources = offer.resources.or(resources::measure(&config.dir, room, offer.slots));
+            // What can never fit is not offered either.
+            offer.max_memory = offer.max_memory.min(offer.resources.memory_bytes);
+            offer.max_output = offer.max_output.min(offer.resources.disk_bytes);
+            observe::offers(&config.name, &offer.engines, &offer.resources);
         }
         let downloader = Arc::new(Downloader::new(
             config.name.clone(),
@@ -197,6 +204,7 @@ impl Node {
             downloader: Arc::clone(&downloader),
             executors,
             publisher,
+            ledger: Ledger::new(&config.provider.as_ref().map_or(Resources::UNLIMITED, |offer| offer.resources)),
             work_dir: config.dir.join("work"),
             max_fetch_bytes: config.max_fetch_bytes,
         });

@@ -12,7 +12,7 @@ use std::{
 use axum::{Json, extract::State, http::StatusCode};
 use lota_market::{
     Address, AttoFil,
-    agent::{Asks, Offer, Pricing},
+    agent::{Asks, Offer, Pricing, Resources},
     model::{JobId, Settings, Terms},
     spec::ValidatedSpec,
 };
@@ -93,6 +93,7 @@ impl From<Published> for Offer {
             engines: published.engines,
             pricing: Pricing { base, per_gigafuel, per_gib_memory, per_gib_output },
             slots: 1,
+            resources: Resources::UNLIMITED,
             max_fuel: published.max_fuel,
             max_memory: published.max_memory,
             max_output: published.max_output,

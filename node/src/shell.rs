@@ -307,12 +307,12 @@ impl Shell {
                 self.cursor = Some(cursor);
                 batch.add_event(&cursor, time, &event).await?;
                 if let Some(job) = event.job() {
+                    observe::event(&self.shared.config.name, job, crate::api::event_name(&event));
                     self.know(job, batch, effects).await?;
                 }
                 if let Event::SpecPublished { data, .. } = &event {
                     batch.add_spec(&cursor, data).await?;
                 }
-                observe::event(&self.shared.config.name, &event);
                 effects.extend(self.agent.handle(Input::Event { time, event }, self.now));
             }
             Update::Head { cursor, latest, .. } => {

@@ -231,6 +231,32 @@ async fn a_module_that_is_compiled_already_is_not_read_again() {
     assert!(matches!(error, CheckError::Fault(RunFault::ModuleTooLarge { .. })), "{error}");
 }
 
+#[tokio::test]
+async fn what_an_earlier_process_compiled_needs_neither_its_bytes_nor_a_turn() {
+    let home = tempfile::tempdir().unwrap();
+    let cache = DiskCache { directory: home.path().join("code"), bytes: 1 << 20 };
+    let settings = WasmSettings { disk_cache: Some(cache), ..settings_in_child() };
+    let count = Arc::default();
+    let known = exits(9).wasm(|run| run.module = deferred(1, exits(9).module().to_vec(), &count));
+    WasmExecutor::new(&settings).unwrap().check(&known.run).await.unwrap();
+    let first = home.path().join("first");
+    let script = format!(r#"touch {}; exec sleep 1000"#, first.display());
+    let executor = Arc::new(scripted(&script, settings));
+    let bomb = exits(1);
+    let check = {
+        let (executor, run) = (Arc::clone(&executor), bomb.run.clone());
+        tokio::spawn(async move { executor.check(&run).await })
+    };
+    while !first.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    executor.check(&known.run).await.unwrap();
+    assert!(!check.is_finished(), "the one place for compiling is taken");
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 1);
+    executor.abort(bomb.run.job).await;
+    check.await.unwrap().unwrap_err();
+}
+
 #[test]
 fn a_restart_compiles_nothing_again_and_damaged_machine_code_is_not_run() {
     let home = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use lota_bridge::PrivateKeySigner;
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pricing},
+    agent::{Offer, Pricing, Resources},
     money::FIL,
 };
 use lota_node::{
@@ -85,7 +85,9 @@ impl Cast {
                 per_gib_memory: AttoFil::ZERO,
                 per_gib_output: AttoFil::ZERO,
             };
-            let offer = Offer { pricing, max_memory, ..Offer::default() };
+            // The jobs use far less than they may: the demo does not depend on the machine's memory.
+            let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
+            let offer = Offer { pricing, max_memory, resources, ..Offer::default() };
             let executors = delayed(engines.executors(offer.slots), delay);
             people.push(Person::start(name, Some((executors, offer)), folder, &venue, funds).await?);
         }

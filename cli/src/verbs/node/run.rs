@@ -10,7 +10,7 @@ use clap::Args;
 use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pricing},
+    agent::{Offer, Pricing, Resources},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, Parts};
@@ -308,6 +308,14 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
     let pricing = Pricing::default();
     let mut offer =
         Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
+    // What is left out is measured by the node.
+    let most = Resources::UNLIMITED;
+    offer.resources = Resources {
+        cpu_millis: node.cpus.map_or(most.cpu_millis, |cpus| cpus.0.saturating_mul(1_000)),
+        memory_bytes: node.memory.map_or(most.memory_bytes, |memory| memory.0),
+        disk_bytes: node.disk.map_or(most.disk_bytes, |disk| disk.0),
+        ..most
+    };
     if let Some(Count(gas)) = node.max_callback_gas {
         offer.max_callback_gas = gas.try_into().map_err(|_| {
             Usage(format!("setting `node.max_callback_gas`: {gas} is more than any callback may use ({})", u32::MAX))

@@ -9,7 +9,8 @@ use wasmtime::{Instance, Store, UpdateDeadline};
 use super::directories::Directories;
 use super::fs::{InputRoot, NodeId, Store as FileStore, Tree};
 use super::host::Host;
-use super::modules::{Entry, Prepared, engine_failed};
+use super::messages::engine_failed;
+use super::modules::{Entry, Prepared};
 use super::stop::{Fail, Stop};
 use super::verdict::{self, Verdict};
 use crate::executor::{

@@ -1,5 +1,6 @@
 //! The WASM executor: WASI preview-1 modules on wasmtime, deterministic, with a file system of its own.
 
+mod blocking;
 mod calls;
 mod clock;
 mod compile;
@@ -12,6 +13,7 @@ mod inspect;
 mod job;
 mod limiter;
 mod linker;
+mod messages;
 mod modules;
 mod preview1;
 mod random;
@@ -57,7 +59,8 @@ use crate::executor::{
 use compile::{Artifacts, Effort};
 use engine::Ticker;
 use job::Job;
-use modules::{Entry, ModuleLimits, Modules, Prepared, Purpose, engine_failed};
+use messages::engine_failed;
+use modules::{Entry, ModuleLimits, Modules, Prepared, Purpose};
 
 /// How much more compiling may take when a collateral depends on it: what passed the check then passes again on a machine
 /// that has become busy.

@@ -11,9 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::super::engine::Optimize;
-use super::super::modules::printable;
-use super::command::{COMPILED, INVALID, NO_MEMORY};
-use super::{Effort, Task};
+use super::super::messages::printable;
+use super::task::{COMPILED, Effort, INVALID, NO_MEMORY, Task};
 use crate::executor::{CheckError, ExecutorError, RunFault};
 
 /// Bytes of what the process complains that are kept.

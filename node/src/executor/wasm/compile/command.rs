@@ -8,13 +8,8 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use wasmtime::OutOfMemory;
 
 use super::super::engine::{self, Optimize};
-use super::super::modules::printable_message;
-use super::Task;
-
-/// What the answer begins with: machine code follows, or why the module is not valid, or that there was too little memory.
-pub(super) const COMPILED: u8 = 0;
-pub(super) const INVALID: u8 = 1;
-pub(super) const NO_MEMORY: u8 = 2;
+use super::super::messages::printable_message;
+use super::task::{COMPILED, INVALID, NO_MEMORY, Task};
 
 /// Bytes of address space beyond the memory that it may use: the program itself, stacks, what is reserved and never used.
 const ADDRESSES: u64 = 4 << 30;

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use lota_node::executor::wasm::{WasmExecutor, WasmSettings};
-use lota_node::executor::{Executor, Input, Limits, ModuleSource, Outcome, Run};
+use lota_node::executor::{EngineRun, Executor, Input, Limits, ModuleSource, Outcome, Run, RunId, WasmRun};
 use wasmtime::{Config, Engine, Linker, Module, Store};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -117,15 +117,15 @@ impl Bench {
             wall: Duration::from_secs(600),
         };
         let module = ModuleSource::Bytes(wat::parse_str(text)?.into());
-        let mut run = Run::new(module, limits, self.directory.path().join("work"));
-        run.entry_point = "main".to_owned();
+        let engine = EngineRun::Wasm(WasmRun { entry_point: "main".to_owned(), ..WasmRun::new(module) });
+        let mut run = Run::new(RunId([0; 32]), engine, limits, self.directory.path().join("work"));
         run.inputs = inputs;
         Ok(run)
     }
 
     fn execute(&self, run: &Run) -> Result<(Outcome, Duration)> {
         let started = Instant::now();
-        let outcome = self.runtime.block_on(self.executor.run(run.clone(), None))?;
+        let outcome = self.runtime.block_on(self.executor.run(run.clone()))?;
         Ok((outcome, started.elapsed()))
     }
 

@@ -1,6 +1,6 @@
 //! How a node is set up.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use lota_api::TermsRequest;
 use lota_market::{
@@ -8,8 +8,6 @@ use lota_market::{
     agent::{Offer, Wards},
 };
 use serde::{Deserialize, Serialize};
-
-use crate::executor::wasm::Compiler;
 
 /// How a node is set up. Everything but its name and folder has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,8 +17,8 @@ pub struct NodeConfig {
     pub name: String,
     /// Its folder: database, blocks, keys, work. Used by one process at a time.
     pub dir: PathBuf,
-    /// What it offers as a provider; `None`: it runs no jobs for others.
-    pub provider: Option<ProviderConfig>,
+    /// What it offers and asks as a provider; `None`: it runs no jobs for others.
+    pub provider: Option<Offer>,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
     /// Contracts whose jobs it looks after: it ends them when they are overdue and calls back again, for gas only.
@@ -41,28 +39,8 @@ pub struct NodeConfig {
     pub max_fetch_bytes: u64,
     /// How long one fetch may take, in seconds.
     pub fetch_timeout: u64,
-    /// Where it compiles modules; whoever runs jobs of strangers sets a process of its own.
-    #[serde(skip)]
-    pub compiler: Compiler,
     /// Finished jobs and their content are kept this long after they ended, in seconds.
     pub keep_for: u64,
-}
-
-/// How a provider is set up.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// What it offers and asks.
-    #[serde(flatten)]
-    pub offer: Offer,
-    /// How long it dawdles before it runs a job, in milliseconds: for demos and experiments.
-    pub dawdle_ms: u64,
-}
-
-impl ProviderConfig {
-    pub(crate) const fn dawdle(&self) -> Duration {
-        Duration::from_millis(self.dawdle_ms)
-    }
 }
 
 impl NodeConfig {
@@ -89,7 +67,6 @@ impl Default for NodeConfig {
             gateways: Vec::new(),
             max_fetch_bytes: 4 << 30,
             fetch_timeout: 600,
-            compiler: Compiler::default(),
             keep_for: 30 * 86_400,
         }
     }

@@ -2,12 +2,20 @@
 
 use lota_content::{
     Cid,
-    fetch::{FetchError, FetchLimits},
+    fetch::{FetchError, FetchLimits, Fetcher},
 };
 use lota_market::{Address, agent::Failure};
 use reqwest::Url;
+use tokio::sync::Semaphore;
 
-use crate::{node::Shared, perform::temporary, shell::MAX_PARTIES};
+use crate::{
+    failure::temporary,
+    observe,
+    store::{MAX_PARTIES, Store},
+};
+
+/// Fetches at once; further ones wait.
+const FETCHES: usize = 16;
 
 /// Gateways that are asked for content of which nobody in particular is known to hold it.
 const MOST_SOURCES: usize = 32;
@@ -15,7 +23,32 @@ const MOST_SOURCES: usize = 32;
 /// The most blocks of one fetch: each takes a file of the store, however small it is.
 const MOST_BLOCKS: usize = 1 << 18;
 
-impl Shared {
+/// Fetches content from other parties' gateways into the node's block store.
+pub(crate) struct Downloader {
+    /// The node's name, for its log.
+    node: String,
+    party: Address,
+    /// Where the parties' announcements are.
+    store: Store,
+    content: lota_content::Store,
+    fetcher: Fetcher,
+    /// The most bytes of a DAG that is fetched again.
+    max_bytes: u64,
+    places: Semaphore,
+}
+
+impl Downloader {
+    pub(crate) fn new(
+        node: String,
+        party: Address,
+        store: Store,
+        content: lota_content::Store,
+        fetcher: Fetcher,
+        max_bytes: u64,
+    ) -> Self {
+        Self { node, party, store, content, fetcher, max_bytes, places: Semaphore::new(FETCHES) }
+    }
+
     /// Makes sure that a whole DAG is in the store, and pins it if a name is given; returns its bytes. What has to be
     /// fetched is checked block by block.
     /// `holder` is asked first, then the configured gateways. Without a holder, and for one who announced no gateway (a
@@ -31,7 +64,7 @@ impl Shared {
         self.fetch_within(cid, holder, limits).await
     }
 
-    /// As [`Shared::fetch`], after a block turned out to be corrupt or gone: what is there is checked as well, and whatever
+    /// As [`Downloader::fetch`], after a block turned out to be corrupt or gone: what is there is checked as well, and whatever
     /// is wrong fetched again.
     pub(crate) async fn fetch_again(
         &self,
@@ -39,20 +72,19 @@ impl Shared {
         holder: Option<Address>,
         pin: Option<&str>,
     ) -> Result<u64, Failure> {
-        crate::observe::healing(&self.config.name, cid);
-        let max_bytes = self.config.max_fetch_bytes;
+        observe::healing(&self.node, cid);
+        let max_bytes = self.max_bytes;
         let pin = pin.map(str::to_owned);
         self.fetch_within(cid, holder, FetchLimits { max_bytes, verify: true, pin, ..FetchLimits::default() }).await
     }
 
     async fn fetch_within(&self, cid: &Cid, holder: Option<Address>, limits: FetchLimits) -> Result<u64, Failure> {
-        let _place = self.fetches.acquire().await.map_err(temporary)?;
+        let _place = self.places.acquire().await.map_err(temporary)?;
         let parties = self.store.announcements(MAX_PARTIES).await.map_err(temporary)?;
-        let me = self.transport.party();
         let holder = holder.filter(|holder| parties.iter().any(|(who, _)| who == holder));
         let sources: Vec<Url> = parties
             .into_iter()
-            .filter(|(who, _)| holder.map_or(*who != me, |holder| *who == holder))
+            .filter(|(who, _)| holder.map_or(*who != self.party, |holder| *who == holder))
             .filter_map(|(_, url)| url.parse().ok())
             .take(MOST_SOURCES)
             .collect();

@@ -6,18 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use lota_content::{Cid, DagError, ExportError, ExportLimits, ReadError, SourceError, StoreError};
+use lota_content::{Cid, DagError, ExportError, ExportLimits, ReadError, SourceError, Store, StoreError};
 use lota_market::{
     Address,
     agent::{Failure, Job},
-    model::JobId,
     spec::{Engine, ValidatedSpec},
 };
 
 use crate::{
     executor::{CheckError, ExecutorError, ModuleSource, RunFault},
-    node::Shared,
-    perform::temporary,
+    failure::temporary,
+    fetch::Downloader,
+    pins::content_pin,
 };
 
 /// The largest module, in bytes.
@@ -27,23 +27,27 @@ const MAX_DEPTH: usize = 64;
 /// The most files and directories of all inputs of a job together.
 const MAX_ENTRIES: u64 = 100_000;
 
-/// The pin of a job's module (number 0) or input.
-pub(crate) fn content_pin(job: JobId, number: usize) -> String {
-    format!("job/{job}/{number}")
+/// Where modules and inputs come from.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    pub(crate) content: Store,
+    pub(crate) downloader: Arc<Downloader>,
+    /// The most bytes of a job's module and inputs together.
+    pub(crate) max_bytes: u64,
 }
 
-impl Shared {
+impl Inputs {
     /// Fetches a job's module and inputs, and makes sure that the inputs can be laid out: what is found out later costs the
     /// collateral.
-    pub(crate) async fn fetch_inputs(&self, job: &Job, spec: &ValidatedSpec) -> Result<(), Failure> {
+    pub(crate) async fn fetch(&self, job: &Job, spec: &ValidatedSpec) -> Result<(), Failure> {
         let client = job.view.terms.client;
-        let mut left = self.config.max_fetch_bytes;
+        let mut left = self.max_bytes;
         for (number, cid) in spec.cids().enumerate() {
             let pin = content_pin(job.id(), number);
-            let fetched = self.fetch(&cid, Some(client), left, Some(&pin)).await;
+            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&pin)).await;
             left = left.saturating_sub(fetched.map_err(|failure| name(number, failure))?);
         }
-        let mut limits = self.input_limits();
+        let mut limits = self.limits();
         for (number, cid) in spec.cids().enumerate().skip(1) {
             let measured = self.measure(&cid, client, &content_pin(job.id(), number), &limits).await;
             let measured = measured.map_err(|failure| name(number, failure))?;
@@ -53,9 +57,9 @@ impl Shared {
         Ok(())
     }
 
-    fn input_limits(&self) -> ExportLimits {
+    fn limits(&self) -> ExportLimits {
         ExportLimits {
-            max_bytes: self.config.max_fetch_bytes,
+            max_bytes: self.max_bytes,
             max_entries: MAX_ENTRIES,
             max_depth: MAX_DEPTH,
             ..ExportLimits::default()
@@ -71,7 +75,7 @@ impl Shared {
     ) -> Result<lota_content::Measure, Failure> {
         let measured = match lota_content::measure(&self.content, cid, limits).await {
             Err(ExportError::Dag(error)) if is_damage(&error) => {
-                self.fetch_again(cid, Some(client), Some(pin)).await?;
+                self.downloader.fetch_again(cid, Some(client), Some(pin)).await?;
                 lota_content::measure(&self.content, cid, limits).await
             }
             measured => measured,
@@ -84,14 +88,14 @@ impl Shared {
 
     /// Lays a job's inputs out in a directory; returns where each is, in the order of the spec.
     pub(crate) async fn lay_out(&self, job: &Job, spec: &ValidatedSpec, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-        let limits = self.input_limits();
+        let limits = self.limits();
         let mut paths = Vec::new();
         for (number, mount) in spec.inputs().iter().enumerate() {
             let (cid, path) = (mount.cid.0, dir.join(number.to_string()));
             let exported = match lota_content::export_to(&self.content, &cid, &path, &limits).await {
                 Err(ExportError::Dag(error)) if is_damage(&error) => {
                     let pin = content_pin(job.id(), number + 1);
-                    let again = self.fetch_again(&cid, Some(job.view.terms.client), Some(&pin)).await;
+                    let again = self.downloader.fetch_again(&cid, Some(job.view.terms.client), Some(&pin)).await;
                     again.map_err(|failure| name(number + 1, failure))?;
                     lota_content::export_to(&self.content, &cid, &path, &limits).await
                 }
@@ -105,12 +109,12 @@ impl Shared {
     }
 
     /// A job's module, read when it is needed.
-    pub(crate) fn module(self: &Arc<Self>, job: &Job, spec: &ValidatedSpec) -> ModuleSource {
+    pub(crate) fn module(&self, job: &Job, spec: &ValidatedSpec) -> ModuleSource {
         let Engine::Wasm { module, .. } = spec.engine();
-        let (shared, cid, client, pin) = (Arc::clone(self), module.0, job.view.terms.client, content_pin(job.id(), 0));
+        let (this, cid, client, pin) = (self.clone(), module.0, job.view.terms.client, content_pin(job.id(), 0));
         let read = move || {
-            let (shared, pin) = (Arc::clone(&shared), pin.clone());
-            Box::pin(async move { shared.read_module(&cid, client, &pin).await })
+            let (this, pin) = (this.clone(), pin.clone());
+            Box::pin(async move { this.read_module(&cid, client, &pin).await })
                 as futures::future::BoxFuture<'static, _>
         };
         ModuleSource::Deferred { id: lota_content::sha2_256(&cid.to_bytes()), read: Arc::new(read) }
@@ -119,7 +123,7 @@ impl Shared {
     async fn read_module(&self, cid: &Cid, client: Address, pin: &str) -> Result<bytes::Bytes, CheckError> {
         let read = match lota_content::read_to_vec(&self.content, cid, MAX_MODULE).await {
             Err(ReadError::Dag(error)) if is_damage(&error) => {
-                let again = self.fetch_again(cid, Some(client), Some(pin)).await;
+                let again = self.downloader.fetch_again(cid, Some(client), Some(pin)).await;
                 again.map_err(|failure| ExecutorError::ModuleSource { message: name(0, failure).to_string() })?;
                 lota_content::read_to_vec(&self.content, cid, MAX_MODULE).await
             }

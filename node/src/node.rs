@@ -18,12 +18,12 @@ use lota_content::{
 };
 use lota_market::{
     Address, AttoFil,
-    agent::{Agent, EffectKey},
+    agent::{Agent, EffectKey, Resources},
     model::Command,
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, Semaphore, mpsc},
+    sync::{Mutex, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,15 +31,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api,
     config::NodeConfig,
-    executor::{
-        Executor,
-        wasm::{DiskCache, WasmExecutor, WasmSettings},
-    },
+    executor::Executors,
+    fetch::Downloader,
+    local_steps::{self, LocalSteps},
     observe,
     offers::Offers,
     perform::Performer,
     public,
-    publisher::LocalPublisher,
+    publisher::{LocalPublisher, Publisher},
+    resources::{self, Ledger},
     serving,
     shell::{Inbox, Shell},
     standing::Standing,
@@ -117,6 +117,31 @@ pub struct Node {
     _lock: File,
 }
 
+/// What a node is made of that whoever starts it chooses.
+#[derive(Clone)]
+pub struct Parts {
+    /// Its way to the market.
+    pub transport: Arc<dyn Transport>,
+    /// What it runs jobs with. A provider offers those engines only that are among them.
+    pub executors: Executors,
+    /// What makes its results available.
+    pub publisher: Arc<dyn Publisher>,
+}
+
+impl Parts {
+    /// A node on this market that runs no jobs, and that publishes by its own gateway.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, executors: Executors::none(), publisher: Arc::new(LocalPublisher) }
+    }
+
+    /// The same with executors.
+    #[must_use]
+    pub fn with_executors(self, executors: Executors) -> Self {
+        Self { executors, ..self }
+    }
+}
+
 /// What the parts of a node share.
 pub(crate) struct Shared {
     pub(crate) config: NodeConfig,
@@ -126,11 +151,8 @@ pub(crate) struct Shared {
     pub(crate) fetcher: Fetcher,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) standing: Standing,
-    pub(crate) executor: Arc<dyn Executor>,
-    pub(crate) publisher: LocalPublisher,
+    pub(crate) downloader: Arc<Downloader>,
     pub(crate) stop: CancellationToken,
-    /// Fetches at once; further ones wait.
-    pub(crate) fetches: Semaphore,
     /// One request at a time takes a salt.
     pub(crate) salts: Mutex<()>,
     /// What providers offer.
@@ -138,11 +160,12 @@ pub(crate) struct Shared {
 }
 
 impl Node {
-    /// Starts a node on a market. It runs until [`shutdown`](Self::shutdown); dropping it stops it too, less gently.
+    /// Starts a node. It runs until [`shutdown`](Self::shutdown); dropping it stops it too, less gently.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(config: NodeConfig, transport: Arc<dyn Transport>) -> Result<Self, StartError> {
+    pub async fn start(mut config: NodeConfig, parts: Parts) -> Result<Self, StartError> {
+        let Parts { transport, executors, publisher } = parts;
         if !config.api.ip().is_loopback() {
             return Err(StartError::NotLoopback(config.api));
         }
@@ -158,15 +181,35 @@ impl Node {
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
         let fetcher = fetcher(&config)?;
-        let jobs = config.provider.as_ref().map_or(1, |provider| provider.offer.slots as usize);
-        let directory = std::path::absolute(config.dir.join("modules")).map_err(folder(&config.dir))?;
-        let executor = WasmExecutor::new(&WasmSettings {
-            jobs,
-            compiler: config.compiler.clone(),
-            disk_cache: Some(DiskCache { directory, bytes: MODULE_CACHE }),
-            ..WasmSettings::default()
-        })
-        .map_err(|error| StartError::Part(error.to_string()))?;
+        if let Some(offer) = &mut config.provider {
+            offer.engines.retain(|engine| executors.get(engine).is_some());
+            let room = config.store_capacity.saturating_sub(content.usage().charged);
+            offer.resources = offer.resources.or(resources::measure(&config.dir, room, offer.slots));
+            // What can never fit is not offered either.
+            offer.max_memory = offer.max_memory.min(offer.resources.memory_bytes);
+            offer.max_output = offer.max_output.min(offer.resources.disk_bytes);
+            observe::offers(&config.name, &offer.engines, &offer.resources);
+        }
+        let downloader = Arc::new(Downloader::new(
+            config.name.clone(),
+            transport.party(),
+            store.clone(),
+            content.clone(),
+            fetcher.clone(),
+            config.max_fetch_bytes,
+        ));
+        let steps = LocalSteps::new(local_steps::Parts {
+            party: transport.party(),
+            store: store.clone(),
+            content: content.clone(),
+            downloader: Arc::clone(&downloader),
+            executors,
+            publisher,
+            ledger: Ledger::new(&config.provider.as_ref().map_or(Resources::UNLIMITED, |offer| offer.resources)),
+            work_dir: config.dir.join("work"),
+            max_fetch_bytes: config.max_fetch_bytes,
+        });
+        steps.reap(store.live_jobs().await?.iter().map(lota_market::agent::Job::id)).await;
 
         let gateway_listener = listen_again(&store, config.gateway).await?;
         let api_listener = listen(config.api).await?;
@@ -179,7 +222,6 @@ impl Node {
             ApiFile { url: format!("http://{api_address}"), token, pid: std::process::id(), node: config.name.clone() };
 
         let stop = CancellationToken::new();
-        let publisher = LocalPublisher::new(content.clone());
         let shared = Arc::new(Shared {
             gateway: gateway.clone(),
             store: store.clone(),
@@ -187,21 +229,19 @@ impl Node {
             fetcher,
             transport: Arc::clone(&transport),
             standing: Standing::new(&config.name),
-            executor: Arc::new(executor),
-            publisher,
+            downloader,
             stop: stop.clone(),
-            fetches: Semaphore::new(FETCHES),
             salts: Mutex::new(()),
             offers: Offers::default(),
             config,
         });
 
-        let offer = shared.config.provider.as_ref().map(|provider| provider.offer.clone());
+        let offer = shared.config.provider.clone();
         let agent = Agent::new(transport.party(), transport.market().settings, offer)
             .looking_after(shared.config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::shell::INBOX);
         let inbox = Inbox::new(sender);
-        let performer = Performer::new(Arc::clone(&shared), inbox.clone());
+        let performer = Performer::new(Arc::clone(&shared), steps, inbox.clone());
         let shell = Shell::new(Arc::clone(&shared), agent, receiver, performer, inbox.changes());
 
         let mut tasks = JoinSet::new();
@@ -260,10 +300,6 @@ const MARKET: &str = "market";
 const GATEWAY_PORT: &str = "gateway_port";
 /// How often it is looked whether the market still knows the gateway's URL.
 const CHECK_ANNOUNCEMENT: Duration = Duration::from_secs(15);
-/// Fetches at once; further ones wait.
-const FETCHES: usize = 16;
-/// Bytes of compiled modules that are kept on disk.
-const MODULE_CACHE: u64 = 1 << 30;
 
 /// Only the owner may look into a node's folder: it holds keys.
 fn restrict(dir: &Path) -> std::io::Result<()> {
@@ -337,7 +373,7 @@ async fn announce(shared: Arc<Shared>) {
     loop {
         let told = async {
             let known =
-                shared.store.announcements(crate::shell::MAX_PARTIES).await.map_err(|error| error.to_string())?;
+                shared.store.announcements(crate::store::MAX_PARTIES).await.map_err(|error| error.to_string())?;
             if known.iter().any(|(who, url)| *who == party && *url == shared.gateway) {
                 return Ok(());
             }

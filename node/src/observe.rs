@@ -3,22 +3,16 @@
 use lota_bridge::{Cursor, TransportError};
 use lota_content::Cid;
 use lota_market::{
-    agent::{Failure, Outcome, Step},
-    model::{Event, JobId},
+    Address, AttoFil,
+    agent::{Failure, Outcome, Resources, Step},
+    model::JobId,
 };
 
-use crate::{standing::Shortage, store::StoreError};
+use crate::{failure::with_causes, store::StoreError};
 
 /// The loop's database failed, and with it the node.
 pub(crate) fn loop_failed(node: &str, error: &StoreError) {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(node, error = text, "the node stops");
+    tracing::error!(node, error = with_causes(error), "the node stops");
 }
 
 /// The market cannot be read any more.
@@ -32,8 +26,7 @@ pub(crate) fn market_reached(node: &str) {
 }
 
 /// There is too little money for gas.
-pub(crate) fn short_of_gas(node: &str, shortage: &Shortage) {
-    let Shortage { account, wallet, needed } = shortage;
+pub(crate) fn short_of_gas(node: &str, account: Address, wallet: AttoFil, needed: AttoFil) {
     tracing::warn!(node, %account, has = %wallet, %needed, "too little money for gas: nothing is sent until there is more");
 }
 
@@ -56,10 +49,14 @@ pub(crate) fn rewound(node: &str, to: Option<&Cursor>) {
 }
 
 /// An event was taken in.
-pub(crate) fn event(node: &str, event: &Event) {
-    if let Some(job) = event.job() {
-        tracing::debug!(node, %job, event = crate::api::event_name(event), "event");
-    }
+pub(crate) fn event(node: &str, job: JobId, event: &str) {
+    tracing::debug!(node, %job, event, "event");
+}
+
+/// What a provider has to offer.
+pub(crate) fn offers(node: &str, engines: &[String], resources: &Resources) {
+    let Resources { cpu_millis, memory_bytes, disk_bytes, gpus } = resources;
+    tracing::info!(node, ?engines, cpu_millis, memory_bytes, disk_bytes, gpus, "what it offers at once");
 }
 
 /// A step came to an end.

@@ -12,7 +12,7 @@ use std::{
 use axum::{Json, extract::State, http::StatusCode};
 use lota_market::{
     Address, AttoFil,
-    agent::{Asks, Offer, Pricing},
+    agent::{Asks, Offer, Pricing, Resources},
     model::{JobId, Settings, Terms},
     spec::ValidatedSpec,
 };
@@ -93,6 +93,7 @@ impl From<Published> for Offer {
             engines: published.engines,
             pricing: Pricing { base, per_gigafuel, per_gib_memory, per_gib_output },
             slots: 1,
+            resources: Resources::UNLIMITED,
             max_fuel: published.max_fuel,
             max_memory: published.max_memory,
             max_output: published.max_output,
@@ -108,8 +109,8 @@ impl From<Published> for Offer {
 
 /// `GET /lota/v1/offer`: what this node offers; 404 if it runs no jobs for others.
 pub(crate) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Published>, StatusCode> {
-    let provider = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(Published::from(&provider.offer)))
+    let offer = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(Published::from(offer)))
 }
 
 /// What a party says about what it offers.

@@ -3,26 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use lota_content::{Cid, ImportError, ImportOptions};
+use lota_content::{Cid, ImportError, ImportOptions, Store};
 
 /// Makes results available.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Its name in settings and logs.
-    fn name(&self) -> &'static str;
-
-    /// Imports the directory and keeps it available under this name until [`retract`](Self::retract); returns its CID.
-    /// Publishing the same again is harmless.
+    /// Imports the directory into the node's block store and makes it available from there, for as long as the pin of this
+    /// name stays; returns its CID. Publishing the same again is harmless.
     ///
     /// # Errors
     /// See [`PublishError`].
-    async fn publish(&self, name: &str, dir: &Path) -> Result<Cid, PublishError>;
-
-    /// The result of this name no longer needs to be available.
-    ///
-    /// # Errors
-    /// See [`PublishError`].
-    async fn retract(&self, name: &str) -> Result<(), PublishError>;
+    async fn publish(&self, store: &Store, pin: &str, dir: &Path) -> Result<Cid, PublishError>;
 }
 
 /// Why a result was not published.
@@ -44,28 +35,14 @@ pub enum PublishError {
     Ending,
 }
 
-/// Keeps results in the node's own block store, which its gateway serves.
-#[derive(Clone, Debug)]
-pub struct LocalPublisher {
-    store: lota_content::Store,
-}
-
-impl LocalPublisher {
-    /// A publisher into this store.
-    #[must_use]
-    pub const fn new(store: lota_content::Store) -> Self {
-        Self { store }
-    }
-}
+/// Leaves it to the node's own gateway, which serves what is in its block store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalPublisher;
 
 #[async_trait]
 impl Publisher for LocalPublisher {
-    fn name(&self) -> &'static str {
-        "local"
-    }
-
-    async fn publish(&self, name: &str, dir: &Path) -> Result<Cid, PublishError> {
-        let (store, dir, pin) = (self.store.clone(), dir.to_owned(), name.to_owned());
+    async fn publish(&self, store: &Store, pin: &str, dir: &Path) -> Result<Cid, PublishError> {
+        let (store, dir, pin) = (store.clone(), dir.to_owned(), pin.to_owned());
         tokio::task::spawn_blocking(move || {
             let options = ImportOptions { pin: Some(pin), ..ImportOptions::default() };
             lota_content::import_path(&store, &dir, &options)
@@ -74,10 +51,5 @@ impl Publisher for LocalPublisher {
         })
         .await
         .map_err(|_| PublishError::Ending)?
-    }
-
-    async fn retract(&self, name: &str) -> Result<(), PublishError> {
-        self.store.unpin(name)?;
-        Ok(())
     }
 }

@@ -31,14 +31,14 @@ use crate::{
     store::{Batch, Claim, RequestKey, StoreError},
 };
 
+pub(crate) use crate::store::MAX_PARTIES;
+
 /// How many messages wait for the loop at most.
 pub(crate) const INBOX: usize = 1_024;
 /// How many inputs one transaction takes at most.
 const ROUND: usize = 1_024;
 /// How many updates are read before the loop takes them, at most: reading goes on while it stores.
 const READ_AHEAD: usize = 1_024;
-/// How many announcements are looked through for parties.
-pub(crate) const MAX_PARTIES: u32 = 10_000;
 /// How many changes of jobs a slow watcher may be behind before it has to look for itself.
 const CHANGES: usize = 4_096;
 /// Finished jobs are cleared away this often, in seconds of the market's time.
@@ -307,12 +307,12 @@ impl Shell {
                 self.cursor = Some(cursor);
                 batch.add_event(&cursor, time, &event).await?;
                 if let Some(job) = event.job() {
+                    observe::event(&self.shared.config.name, job, crate::api::event_name(&event));
                     self.know(job, batch, effects).await?;
                 }
                 if let Event::SpecPublished { data, .. } = &event {
                     batch.add_spec(&cursor, data).await?;
                 }
-                observe::event(&self.shared.config.name, &event);
                 effects.extend(self.agent.handle(Input::Event { time, event }, self.now));
             }
             Update::Head { cursor, latest, .. } => {
@@ -463,6 +463,7 @@ impl Shell {
         let mut changed = Vec::new();
         for change in self.agent.take_changes() {
             batch.save(&change, change.job.view.terms.client == party, self.now).await?;
+            self.performer.changed(&change.job);
             let view = &change.job.view;
             match (view.status, view.reason) {
                 (Status::Cancelled, Reason::NotLocked) => self.shared.offers.nobody_took(view.id),

@@ -102,8 +102,9 @@ impl Standing {
 
     /// A command waits because the account cannot pay for its gas.
     pub(crate) fn short_of_gas(&self, shortage: Shortage) {
+        let Shortage { account, wallet, needed } = shortage;
         if self.state().shortage.replace(shortage).is_none() {
-            observe::short_of_gas(&self.node, &shortage);
+            observe::short_of_gas(&self.node, account, wallet, needed);
         }
     }
 

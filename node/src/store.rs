@@ -75,6 +75,8 @@ pub enum StoreError {
 
 /// The database's file in a node's folder.
 pub(crate) const FILE: &str = "node.db";
+/// How many parties' announcements are kept and looked through.
+pub(crate) const MAX_PARTIES: u32 = 10_000;
 /// How long to wait for others who write.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,10 @@
 //! A world of real nodes: a memory chain, a client, providers; everything over HTTP.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use lota_api::{JobDetail, JobSummary, TermsRequest, WalletInfo};
 use lota_bridge::{
@@ -14,7 +18,13 @@ use lota_market::{
     model::{JobId, Settings},
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, ProviderConfig};
+use lota_node::{
+    Node, NodeConfig, Parts,
+    executor::{
+        Executors, WasmRun,
+        wasm::{WasmExecutor, WasmSettings},
+    },
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -86,6 +96,15 @@ pub fn config(name: &str, home: &Path) -> NodeConfig {
     }
 }
 
+/// A provider's executors, for so many jobs at once. All that are asked for in one process share compiled modules, and modules are
+/// compiled in this process: tests trust theirs.
+#[must_use]
+pub fn executors(slots: u32) -> Executors {
+    static WASM: OnceLock<WasmExecutor> = OnceLock::new();
+    let wasm = WASM.get_or_init(|| WasmExecutor::new(&WasmSettings::default()).expect("the engine works here"));
+    Executors::none().with(WasmRun::ENGINE, Arc::new(wasm.sharing_modules(slots as usize)))
+}
+
 /// A running node and the way to its API.
 #[derive(Debug)]
 pub struct Party {
@@ -102,18 +121,24 @@ impl Party {
         Self::with(Arc::new(chain.connect(key(number))), config).await
     }
 
-    /// Starts a node on a transport.
+    /// Starts a node on a transport; a provider with the executors that such a one has in tests.
     pub async fn with(transport: Arc<dyn Transport>, config: NodeConfig) -> Self {
+        let executors = config.provider.as_ref().map_or_else(Executors::none, |offer| executors(offer.slots));
+        Self::with_executors(transport, config, executors).await
+    }
+
+    /// Starts a node on a transport that runs jobs with these executors.
+    pub async fn with_executors(transport: Arc<dyn Transport>, config: NodeConfig, executors: Executors) -> Self {
         let address = transport.party();
-        let node = Node::start(config, transport).await.expect("the node starts");
+        let parts = Parts::new(transport).with_executors(executors);
+        let node = Node::start(config, parts).await.expect("the node starts");
         Self { node, address, http: lota_http::client() }
     }
 
     /// Starts a provider that asks `asking` and deposits 10 FIL.
     pub async fn provider(chain: &Chain, number: u8, home: &Path, offer: Offer) -> Self {
-        let provider = Some(ProviderConfig { offer, dawdle_ms: 0 });
-        let party =
-            Self::start(chain, number, NodeConfig { provider, ..config(&format!("provider-{number}"), home) }).await;
+        let config = NodeConfig { provider: Some(offer), ..config(&format!("provider-{number}"), home) };
+        let party = Self::start(chain, number, config).await;
         party.deposit(AttoFil(10 * FIL)).await;
         party
     }

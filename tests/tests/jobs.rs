@@ -2,8 +2,13 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use lota_api::{JobDetail, JobPage, Verdict};
 use lota_bridge::{Transport as _, Update, memory::Chain};
 use lota_market::{
@@ -12,13 +17,24 @@ use lota_market::{
     model::{Command, JobId, Reason, Status, Terms},
     money::FIL,
 };
-use lota_node::{NodeConfig, ProviderConfig};
+use lota_node::{
+    NodeConfig, Parts,
+    executor::{Attached, CheckError, Delayed, Executor, ExecutorError, Executors, Outcome, Run, RunId, WasmRun},
+};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, key, spec},
 };
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// Executors that begin so many seconds later.
+fn delayed(seconds: u64) -> Executors {
+    let executors = world::executors(1);
+    let wasm = Arc::clone(executors.get(WasmRun::ENGINE).expect("there is one"));
+    executors.with(WasmRun::ENGINE, Arc::new(Delayed::new(wasm, Duration::from_secs(seconds))))
+}
 
 fn home() -> TempDir {
     TempDir::new().expect("a temporary folder")
@@ -200,8 +216,9 @@ async fn what_one_party_holds_another_can_request_a_job_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_provider_is_slashed_and_the_client_compensated() {
     let (home, chain) = (home(), chain(None));
-    let provider = Some(ProviderConfig { offer: asking(AttoFil(FIL / 1000)), dawdle_ms: 60_000 });
-    let slow = Party::start(&chain, 2, NodeConfig { provider, ..world::config("slow", home.path()) }).await;
+    let provider = Some(asking(AttoFil(FIL / 1000)));
+    let config = NodeConfig { provider, ..world::config("slow", home.path()) };
+    let slow = Party::with_executors(Arc::new(chain.connect(key(2))), config, delayed(60)).await;
     slow.deposit(AttoFil(FIL)).await;
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;
     let module = client.add(&programs::says("late", 0)).await;
@@ -215,6 +232,57 @@ async fn a_slow_provider_is_slashed_and_the_client_compensated() {
     assert_eq!(detail.money.burned, AttoFil(FIL / 4));
     assert_eq!(client.money().await, AttoFil(FUNDS.0 + FIL / 4));
     assert_eq!(slow.money().await, AttoFil(FUNDS.0 - FIL / 2));
+}
+
+/// Tells of each run that ends whether it was aborted.
+struct Told {
+    executor: Arc<dyn Executor>,
+    ends: mpsc::UnboundedSender<bool>,
+}
+
+#[async_trait]
+impl Executor for Told {
+    async fn check(&self, run: &Run) -> Result<(), CheckError> {
+        self.executor.check(run).await
+    }
+
+    async fn run(&self, run: Run) -> Result<Outcome, ExecutorError> {
+        let end = self.executor.run(run).await;
+        self.ends.send(matches!(end, Err(ExecutorError::Aborted))).expect("the test listens");
+        end
+    }
+
+    async fn attach(&self, run: &Run) -> Result<Attached, ExecutorError> {
+        self.executor.attach(run).await
+    }
+
+    async fn abort(&self, job: RunId) {
+        self.executor.abort(job).await;
+    }
+
+    async fn reap(&self, live: &HashSet<RunId>) -> Result<(), ExecutorError> {
+        self.executor.reap(live).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_of_a_job_that_is_lost_is_aborted() {
+    let (home, chain) = (home(), chain(None));
+    let (ends, mut ended) = mpsc::unbounded_channel();
+    let executors = delayed(3_600);
+    let executor = Arc::clone(executors.get(WasmRun::ENGINE).expect("there is one"));
+    let executors = executors.with(WasmRun::ENGINE, Arc::new(Told { executor, ends }));
+    let config = NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("slow", home.path()) };
+    let slow = Party::with_executors(Arc::new(chain.connect(key(2))), config, executors).await;
+    slow.deposit(AttoFil(FIL)).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("late", 0)).await;
+    let mut spec = spec(&module);
+    spec["limits"]["wall"] = json!(1);
+    let job = client.request(spec, json!({ "run_for": 2 })).await.expect("the job is opened");
+    assert_eq!(client.wait(&job).await.summary.status, Status::Slashed);
+    let aborted = tokio::time::timeout(Duration::from_secs(60), ended.recv()).await.expect("it ends within a minute");
+    assert_eq!(aborted, Some(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,8 +349,9 @@ async fn a_second_daemon_in_the_same_folder_is_refused() {
     let (home, chain) = (home(), chain(None));
     let first = Party::start(&chain, 1, world::config("client", home.path())).await;
     let transport = std::sync::Arc::new(chain.connect(world::key(1)));
-    let error =
-        lota_node::Node::start(world::config("client", home.path()), transport).await.expect_err("it is in use");
+    let error = lota_node::Node::start(world::config("client", home.path()), Parts::new(transport))
+        .await
+        .expect_err("it is in use");
     assert!(error.to_string().contains("in use by another lota process (pid "), "{error}");
     first.node.shutdown().await;
     Party::start(&chain, 1, world::config("client", home.path())).await;

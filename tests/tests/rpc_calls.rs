@@ -9,7 +9,7 @@ use std::{
 
 use lota_bridge::evm::{Config, Finality};
 use lota_market::{AttoFil, agent::Offer, model::Status, money::FIL};
-use lota_node::{NodeConfig, ProviderConfig};
+use lota_node::NodeConfig;
 use lota_tests::{
     anvil::Anvil,
     counting::Counting,
@@ -33,7 +33,7 @@ fn sum(calls: &BTreeMap<String, u64>) -> u64 {
 }
 
 async fn provider(anvil: &Anvil, config: Config, home: &TempDir) -> Party {
-    let provider = Some(ProviderConfig { offer: Offer { slots: 8, ..asking(AttoFil(PRICE)) }, dawdle_ms: 0 });
+    let provider = Some(Offer { slots: 8, ..asking(AttoFil(PRICE)) });
     let node = NodeConfig { provider, ..world::config("provider", home.path()) };
     let transport = anvil.connect_with(config, key(2), &node.dir, MONEY).await;
     Party::with(transport, node).await

@@ -12,7 +12,7 @@ use lota_market::{
     model::{Command, Status},
     money::FIL,
 };
-use lota_node::{NodeConfig, ProviderConfig};
+use lota_node::NodeConfig;
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, spec},
@@ -88,7 +88,7 @@ async fn a_provider_that_comes_late_still_gets_the_job() {
     let late = async {
         tokio::time::sleep(Duration::from_secs(8)).await;
         drop(mute);
-        let provider = Some(ProviderConfig { offer: asking(AttoFil(FIL / 1000)), dawdle_ms: 0 });
+        let provider = Some(asking(AttoFil(FIL / 1000)));
         let config = NodeConfig { provider, gateway: place, ..world::config("late", home.path()) };
         let late = Party::start(&chain, 3, config).await;
         late.deposit(AttoFil(10 * FIL)).await;

@@ -1,14 +1,14 @@
 //! A market and its nodes in this process: what `lota demo`, `lota devnet` and `lota node run` have in common.
 
 mod account;
-mod compiler;
+mod engines;
 mod lock;
 mod market;
 mod signals;
 mod venue;
 
 pub(crate) use account::{Account, Funds};
-pub(crate) use compiler::{COMPILE, compiler};
+pub(crate) use engines::{COMPILE, Engines};
 pub(crate) use lock::HomeLock;
 pub(crate) use market::{LocalMarket, Sync};
 pub(crate) use signals::{Signals, ended_by_user};

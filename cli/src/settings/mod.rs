@@ -146,6 +146,12 @@ pub(crate) struct Node {
     pub(crate) min_price: Amount,
     /// How many jobs it runs at once.
     pub(crate) slots: u32,
+    /// The processors that its jobs may take together; none: all, and no fewer than one for each slot.
+    pub(crate) cpus: Option<Count>,
+    /// The memory that they may take together; none: three quarters of what there is.
+    pub(crate) memory: Option<ByteSize>,
+    /// The disk space that they may fill together; none: what is free beside the block store.
+    pub(crate) disk: Option<ByteSize>,
     /// The most gas of a client's callback that it accepts; none: what its network's default is.
     pub(crate) max_callback_gas: Option<Count>,
     /// The URL at which others reach what it serves; none: where it listens.
@@ -171,6 +177,9 @@ impl Default for Node {
             store_capacity: ByteSize(10 << 30),
             min_price: Amount(AttoFil::from_gwei(1_000_000)),
             slots: 4,
+            cpus: None,
+            memory: None,
+            disk: None,
             max_callback_gas: None,
             gateway_url: None,
             private_addresses: None,
@@ -220,6 +229,9 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "job.run_for" => format!("job.wall_time + {}", Seconds(defaults::RUN_MARGIN)),
         "job.review_for" => Seconds(defaults::REVIEW_FOR.into()).to_string(),
         "job.collateral" => defaults::COLLATERAL.to_string(),
+        "node.cpus" => "all, and one for each slot".to_owned(),
+        "node.memory" => "3/4 of the machine's".to_owned(),
+        "node.disk" => "what is free beside the block store".to_owned(),
         _ => return None,
     })
 }
@@ -260,6 +272,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },
+    Key { name: "node.cpus", about: "processors that its jobs may take together" },
+    Key { name: "node.memory", about: "memory that its jobs may take together" },
+    Key { name: "node.disk", about: "disk space that its jobs may fill together" },
     Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },

@@ -9,14 +9,14 @@ use lota_market::{
     agent::{Offer, Pricing, Wards},
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, ProviderConfig};
+use lota_node::{Node, NodeConfig, Parts, executor::Executors};
 
 use crate::{
     chain::USUAL_PORT,
     context::Context,
     failure::Usage,
     home::Home,
-    host::{Account, Funds, Ground, HomeLock, Venue, compiler, ended_by_user},
+    host::{Account, Engines, Funds, Ground, HomeLock, Venue, ended_by_user},
     settings,
     terminal::{self, Column, Progress, Table, bold, plural},
 };
@@ -130,10 +130,12 @@ async fn serve(
 
 /// Starts all nodes, the client's first.
 async fn start(venue: &Venue, folder: &Path, settings: &settings::Devnet) -> anyhow::Result<Vec<Running>> {
+    let engines = Engines::start(&folder.join("modules"))?;
     let mut nodes = vec![start_node(venue, folder, CLIENT.to_owned(), None, settings).await?];
     for number in 1..=settings.providers {
-        let provider = ProviderConfig { offer: offer(number), ..ProviderConfig::default() };
-        nodes.push(start_node(venue, folder, format!("provider-{number}"), Some(provider), settings).await?);
+        let offer = offer(number);
+        let provider = Some((engines.executors(offer.slots), offer));
+        nodes.push(start_node(venue, folder, format!("provider-{number}"), provider, settings).await?);
     }
     Ok(nodes)
 }
@@ -142,7 +144,7 @@ async fn start_node(
     venue: &Venue,
     folder: &Path,
     name: String,
-    provider: Option<ProviderConfig>,
+    provider: Option<(Executors, Offer)>,
     settings: &settings::Devnet,
 ) -> anyhow::Result<Running> {
     let dir = folder.join("nodes").join(&name);
@@ -150,15 +152,16 @@ async fn start_node(
     let account = venue.join(Account::play_key(&dir.join("key"))?, &dir, funds).await?;
     // Contracts are asleep until somebody calls them: on a devnet the client's node does.
     let look_after = if provider.is_none() { Wards::Everybody } else { Wards::Nobody };
+    let (executors, offer) = provider.unzip();
+    let parts = Parts::new(account.transport()).with_executors(executors.unwrap_or_default());
     let config = NodeConfig {
-        provider,
+        provider: offer,
         look_after,
         allow_private_addresses: true,
         store_capacity: settings.store_capacity.0,
-        compiler: compiler()?,
         ..NodeConfig::new(name.clone(), dir)
     };
-    let node = Node::start(config, account.transport()).await.with_context(|| format!("node {name} did not start"))?;
+    let node = Node::start(config, parts).await.with_context(|| format!("node {name} did not start"))?;
     Ok(Running { name, account, node })
 }
 

@@ -1,21 +1,38 @@
 //! The command as the compiler of its own nodes.
 
-use assert_cmd::{Command, cargo::cargo_bin};
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use assert_cmd::cargo::cargo_bin;
 
 /// A module that does nothing.
 const MODULE: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
 
+/// What comes of a module while its node lives, which keeps standard input open.
+fn compile(module: &[u8]) -> Output {
+    let task = format!(
+        r#"{{"module_bytes":{},"memory":1073741824,"processor_seconds":60,"niceness":0,"optimize":true}}"#,
+        module.len()
+    );
+    let mut command = Command::new(cargo_bin("lota"));
+    command.env_clear().args(["compile-module", &task]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(module).expect("it reads");
+    let output = child.wait_with_output().expect("it runs");
+    drop(stdin);
+    output
+}
+
 #[test]
 fn a_process_of_its_own_compiles_a_module_and_reads_no_settings() {
-    let task = r#"{"memory":1073741824,"processor_seconds":60,"niceness":0,"optimize":true}"#;
-    let mut command = Command::new(cargo_bin("lota"));
-    command.env_clear().args(["compile-module", task]);
-    let output = command.write_stdin(wat::parse_str(MODULE).expect("a module")).output().expect("it runs");
+    let output = compile(&wat::parse_str(MODULE).expect("a module"));
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stdout[..5], *b"\0\x7fELF", "machine code");
-    let mut command = Command::new(cargo_bin("lota"));
-    let output = command.args(["compile-module", task]).write_stdin("no module").output().expect("it runs");
+    let output = compile(b"no module");
     assert_eq!((output.status.success(), output.stdout[0]), (true, 1), "{output:?}");
-    let mut command = Command::new(cargo_bin("lota"));
-    command.arg("compile-module").assert().failure();
+    assert_cmd::Command::new(cargo_bin("lota")).arg("compile-module").assert().failure();
 }

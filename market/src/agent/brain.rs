@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, Bytes};
 
 use super::{
-    Effect, EffectKey, Failure, Job, JobView, Offer, Order, Outcome, Refusal, Step, StepState, Wards, Work,
-    wakes::Wakes,
+    Effect, EffectKey, Failure, Job, JobView, Offer, Order, Outcome, Refusal, Resources, Step, StepState, Wards, Work,
+    resources::Reservations, wakes::Wakes,
 };
 use crate::{
     AttoFil, Time,
@@ -103,8 +103,8 @@ pub struct Agent {
     jobs: BTreeMap<JobId, Job>,
     /// When to look at which job again.
     pub(super) wakes: Wakes,
-    /// Jobs that hold one of this provider's slots.
-    pub(super) running: BTreeSet<JobId>,
+    /// Jobs that hold one of this provider's slots, and what they need.
+    pub(super) running: Reservations,
     /// Jobs that wait for a slot, oldest first.
     pub(super) queue: BTreeSet<(Time, JobId)>,
     dirty: BTreeSet<JobId>,
@@ -123,7 +123,7 @@ impl Agent {
             free: AttoFil::ZERO,
             jobs: BTreeMap::new(),
             wakes: Wakes::default(),
-            running: BTreeSet::new(),
+            running: Reservations::default(),
             queue: BTreeSet::new(),
             dirty: BTreeSet::new(),
         }
@@ -165,7 +165,7 @@ impl Agent {
             }
         }
         if self.holds_slot(&job) {
-            self.running.insert(id);
+            self.running.insert(id, needs(&job));
         }
         self.jobs.insert(id, job);
         self.advance(id, &mut effects);
@@ -295,7 +295,7 @@ impl Agent {
         self.running.remove(&id);
         let job = &self.jobs[&id];
         if self.holds_slot(job) {
-            self.running.insert(id);
+            self.running.insert(id, needs(job));
         }
         self.advance(id, effects);
     }
@@ -404,15 +404,20 @@ impl Agent {
         time <= self.now
     }
 
-    /// Gives free slots to the jobs that wait longest.
+    /// Gives what was given back to the jobs that wait longest; one that needs more than there is lets others go first.
     fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
-        let slots = self.offer.as_ref().map_or(0, |offer| offer.slots as usize);
-        let mut tries = slots.saturating_sub(self.running.len());
-        while tries > 0
-            && let Some((_, job)) = self.queue.pop_first()
-        {
-            tries -= 1;
-            self.advance(job, effects);
+        if self.queue.is_empty() || !self.running.were_given_back() {
+            return;
+        }
+        let waiting: Vec<_> = self.queue.iter().copied().collect();
+        for place in waiting {
+            if !self.has_room(Resources::default()) {
+                return;
+            }
+            let needs = self.jobs.get(&place.1).map(needs).unwrap_or_default();
+            if self.has_room(needs) && self.queue.remove(&place) {
+                self.advance(place.1, effects);
+            }
         }
     }
 
@@ -425,6 +430,10 @@ impl Agent {
             _ => false,
         }
     }
+}
+
+fn needs(job: &Job) -> Resources {
+    job.work.as_ref().map(|work| work.needs).unwrap_or_default()
 }
 
 /// Seconds until the next attempt.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{JobView, Refusal, RunReport, Step, StepState};
+use super::{JobView, Refusal, Resources, RunReport, Step, StepState};
 use crate::{
     AttoFil,
     model::{JobId, JobResult},
@@ -83,6 +83,9 @@ pub struct Work {
     pub decision: Decision,
     /// What this provider asks for running it, once that is known.
     pub asking: AttoFil,
+    /// What it keeps free for the job while that runs, once that is known.
+    #[serde(default)]
+    pub needs: Resources,
     /// What the run came to.
     pub report: Option<RunReport>,
     /// What was published.

@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
+use super::Resources;
 use crate::{
     AttoFil, Time,
     model::{Settings, SpecCodec, Terms},
@@ -69,6 +70,8 @@ pub struct Offer {
     pub pricing: Pricing,
     /// How many jobs it runs at once.
     pub slots: u32,
+    /// What its jobs may take together at any time.
+    pub resources: Resources,
     /// The most fuel of a job.
     pub max_fuel: u64,
     /// The most memory of a job, in bytes.
@@ -96,6 +99,7 @@ impl Default for Offer {
             engines: vec![WASM.to_owned()],
             pricing: Pricing::default(),
             slots: 4,
+            resources: Resources::UNLIMITED,
             max_fuel: 1_000_000_000_000,
             max_memory: 1 << 30,
             max_output: 1 << 30,
@@ -265,6 +269,9 @@ impl Offer {
             if asked > limit {
                 return Err(Refusal::Limit { what: what.to_owned(), asked, limit });
             }
+        }
+        if let Some((what, asked, limit)) = self.resources.lacks(&Resources::of(spec)) {
+            return Err(Refusal::Limit { what: what.to_owned(), asked, limit });
         }
         if u64::from(terms.run_for) <= limits.wall {
             return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall });

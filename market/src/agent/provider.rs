@@ -1,6 +1,6 @@
 //! What a provider does about a job.
 
-use super::{Agent, Decision, Effect, Job, Refusal, Step, StepState, Work, offer::price_reached};
+use super::{Agent, Decision, Effect, Job, Refusal, Resources, Step, StepState, Work, offer::price_reached};
 use crate::{
     Address, AttoFil,
     model::{SpecCodec, Status, Terms},
@@ -73,7 +73,7 @@ impl Agent {
             }
             if work.asking.0 == 0 {
                 match self.asking(&job.view.terms, bytes) {
-                    Ok(asking) => work.asking = asking,
+                    Ok((asking, needs)) => (work.asking, work.needs) = (asking, needs),
                     Err(refusal) => {
                         work.decision = Decision::Refused(refusal);
                         return;
@@ -96,12 +96,12 @@ impl Agent {
         self.try_to_lock(job, work, effects);
     }
 
-    /// What this provider asks for a job with this spec.
-    fn asking(&self, terms: &Terms, spec: &[u8]) -> Result<AttoFil, Refusal> {
+    /// What this provider asks for a job with this spec, and what the job takes.
+    fn asking(&self, terms: &Terms, spec: &[u8]) -> Result<(AttoFil, Resources), Refusal> {
         let offer = self.offer.as_ref().ok_or(Refusal::OwnJob)?;
         let codec = SpecCodec::from_code(terms.spec_codec).ok_or(Refusal::Codec(terms.spec_codec))?;
         let spec = spec::parse(codec, spec).map_err(|problems| Refusal::Spec(problems.to_string()))?;
-        offer.match_spec(terms, &spec)
+        Ok((offer.match_spec(terms, &spec)?, Resources::of(&spec)))
     }
 
     fn try_to_lock(&mut self, job: &mut Job, work: &Work, effects: &mut Vec<Effect>) {
@@ -132,8 +132,7 @@ impl Agent {
                 return;
             }
         }
-        let slots = self.offer.as_ref().map_or(0, |offer| offer.slots as usize);
-        if self.running.len() >= slots {
+        if !self.has_room(work.needs) {
             self.queue.insert((job.view.opened, job.id()));
             self.reached(job, lock_by.after(1));
             return;
@@ -147,13 +146,20 @@ impl Agent {
             return;
         }
         self.free = self.free.saturating_sub(collateral);
-        self.running.insert(job.id());
+        self.running.insert(job.id(), work.needs);
         self.begin(job, Step::Lock, effects);
+    }
+
+    /// Whether there is a free slot, and enough of everything, for a job that needs this.
+    pub(super) fn has_room(&self, needs: Resources) -> bool {
+        self.offer.as_ref().is_some_and(|offer| {
+            self.running.len() < offer.slots as usize && self.running.has_room(&offer.resources, needs)
+        })
     }
 
     fn take_on(&mut self, job: &mut Job, work: &mut Work, effects: &mut Vec<Effect>) {
         work.decision = Decision::Won;
-        self.running.insert(job.id());
+        self.running.insert(job.id(), work.needs);
         let Some(deadline) = job.view.deadline() else { return };
         if self.now > deadline {
             self.release(job);

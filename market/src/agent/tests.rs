@@ -16,6 +16,7 @@ use crate::{
 
 mod faults;
 mod price;
+mod resources;
 mod wards;
 
 const CLIENT: Address = Address::repeat_byte(0xC1);
@@ -58,8 +59,12 @@ fn id_of(terms: &Terms) -> JobId {
 }
 
 fn spec(fuel: u64) -> Bytes {
+    spec_with_memory(fuel, 1 << 20)
+}
+
+fn spec_with_memory(fuel: u64, memory: u64) -> Bytes {
     let module: Link = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
-    let limits = Limits { fuel, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5 };
+    let limits = Limits { fuel, memory, output: 1 << 20, entries: 10, wall: 5 };
     JobSpec::wasm(module, limits).validate().expect("a valid spec").to_dag_cbor().into()
 }
 

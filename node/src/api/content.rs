@@ -107,6 +107,7 @@ impl Api {
     async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), Failed> {
         let limit = self.shared.config.max_fetch_bytes;
         self.shared
+            .downloader
             .fetch(cid, holder, limit, None)
             .await
             .map(drop)
@@ -155,7 +156,7 @@ pub(super) async fn output(
     let Some(result) = &job.view.result else {
         return Err(Failed::conflict(format!("job {} has no output: it is {}", job.id(), super::describe::phase(job))));
     };
-    let cid = crate::perform::output_cid(result);
+    let cid = crate::local_steps::output_cid(result);
     let _guard = api.shared.content.guard();
     if !job.is_done(Step::Verify) {
         api.fetch_if_missing(&cid, Some(job.view.provider)).await?;

@@ -11,9 +11,9 @@ use lota_market::{
 
 use super::error::Failed;
 use crate::{
+    local_steps::output_cid,
     node::Shared,
     offers::MOST_ASKED,
-    perform::output_cid,
     public,
     shell::MAX_PARTIES,
     store::{ListedJob, StoredEvent},

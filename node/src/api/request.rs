@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{Api, describe::summary, error::Failed, price};
 use crate::{
     config::defaults,
-    perform::{order_pin, release},
+    pins::{order_pin, release},
     shell::{Message, Refusal},
     store::{Claim, RequestKey},
 };
@@ -55,17 +55,17 @@ pub(super) async fn create(
         Ok(Ok(Ok(job))) => {
             if job != id {
                 // Another request with this key was there at the same moment.
-                release(&api.shared, id);
+                release(&api.shared.content, id);
             }
             let offer = (job == id).then_some(offer);
             opened(&api, job).await.map(|job| created(job, offer))
         }
         Ok(Ok(Err(Refusal::Failed(problem)))) => {
-            release(&api.shared, id);
+            release(&api.shared.content, id);
             Err(not_opened(&problem))
         }
         Ok(Ok(Err(Refusal::KeyReused(job)))) => {
-            release(&api.shared, id);
+            release(&api.shared.content, id);
             Err(Failed::key_reused(&key.map(|key| key.name).unwrap_or_default(), job))
         }
         Ok(Err(_)) => Err(Failed::unavailable("the daemon is ending")),
@@ -94,9 +94,10 @@ fn key(name: String, spec: &ValidatedSpec, terms: &TermsRequest) -> Result<Reque
 async fn hold(api: &Api, request: &Request, spec: &ValidatedSpec) -> Result<(), Failed> {
     let (shared, id) = (&api.shared, request.id);
     for (number, cid) in spec.cids().enumerate() {
-        let held = shared.fetch(&cid, None, shared.config.max_fetch_bytes, Some(&order_pin(id, number))).await;
+        let held =
+            shared.downloader.fetch(&cid, None, shared.config.max_fetch_bytes, Some(&order_pin(id, number))).await;
         if let Err(failure) = held {
-            release(shared, id);
+            release(&shared.content, id);
             let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
             return Err(Failed::invalid(format!(
                 "{what}, {cid}, cannot be had, so no provider could run the job: {failure}; add it with `lota content add`"

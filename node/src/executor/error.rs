@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::RunId;
+
 /// A fault of the job itself: no provider could run it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -119,9 +121,15 @@ pub enum CheckError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecutorError {
-    /// The run was cancelled.
-    #[error("the run was cancelled")]
-    Cancelled,
+    /// The run was aborted.
+    #[error("the run was aborted")]
+    Aborted,
+    /// The job is being run.
+    #[error("the job {job} is being run already")]
+    AlreadyRunning {
+        /// Which one.
+        job: RunId,
+    },
     /// The module could not be read.
     #[error("the module {} cannot be read", .path.display())]
     Module {

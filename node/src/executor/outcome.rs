@@ -55,7 +55,7 @@ pub enum Ended {
     /// stderr, all fuel used. Even so a faster machine may well finish the job, so a re-execution may contradict it: a
     /// provider should rather choose jobs whose fuel fits their wall time, and never rely on this result.
     WallTime,
-    /// The run reached [`Run::stop_at_fuel`](super::Run::stop_at_fuel).
+    /// The run reached [`WasmRun::stop_at_fuel`](super::WasmRun::stop_at_fuel).
     StoppedAtFuel,
 }
 
@@ -129,7 +129,7 @@ pub struct Outcome {
     pub ended: Ended,
     /// Fuel used; at most the limit.
     pub fuel_used: u64,
-    /// sha2-256 over the linear memory, if [`Run::stop_at_fuel`](super::Run::stop_at_fuel) asked for it: over the text
+    /// sha2-256 over the linear memory, if [`WasmRun::stop_at_fuel`](super::WasmRun::stop_at_fuel) asked for it: over the text
     /// `lota/memory/v1`, the number of 64 KiB pages as 8 little-endian bytes, then the memory.
     pub memory_digest: Option<[u8; 32]>,
     /// The result directory, inside the run's `work_dir`.

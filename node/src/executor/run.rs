@@ -7,20 +7,33 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
 
 use super::CheckError;
 
-/// One execution of one program.
+/// Which run is meant: the id of the job that it is for. One executor runs a job once at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub [u8; 32]);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One execution of one program: what is the same for all engines, and in `engine` what is not.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Seed of everything random that the program sees; the job id. The same seed gives the same run.
-    pub seed: [u8; 32],
-    /// The program.
-    pub module: ModuleSource,
-    /// Name of the exported function to call; [`Run::COMMAND`] for a WASI command.
-    pub entry_point: String,
+    /// The job that it is for.
+    pub job: RunId,
+    /// What the job's engine needs beyond the rest.
+    pub engine: EngineRun,
     /// Arguments after the program's name (the program sees [`Run::PROGRAM_NAME`] as `argv[0]`). May be empty strings,
     /// must not hold NUL.
     pub args: Vec<String>,
@@ -36,43 +49,81 @@ pub struct Run {
     /// A directory of this run's own, made if missing. The result directory is made inside it, and scratch space that is
     /// removed at the end. Nothing outside of it is ever written.
     pub work_dir: PathBuf,
-    /// What the program's wall clock shows at its start, in seconds since the Unix epoch. Part of what makes a run
-    /// repeatable: take it from what all parties know, never from the host's clock.
-    pub epoch_seconds: u64,
+    /// When the job was opened, in seconds since the Unix epoch. An engine with a clock of its own starts it here: all parties
+    /// know this time, so it makes the run repeatable, which the host's clock would not.
+    pub opened_at: u64,
+    /// Whose job it is: work that nobody pays for is shared out among them. `None`: the node's own.
+    pub asked_by: Option<[u8; 20]>,
+    /// Where it is told how far the run has come.
+    pub progress: Option<ProgressSink>,
+    /// Where what the program prints is told while it runs.
+    pub logs: Option<LogSink>,
+}
+
+/// What only one engine needs to know about a run.
+#[derive(Debug, Clone)]
+pub enum EngineRun {
+    /// A WebAssembly module.
+    Wasm(WasmRun),
+}
+
+impl EngineRun {
+    /// The engine's name, as job specifications and [`Executors`](super::Executors) call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Wasm(_) => WasmRun::ENGINE,
+        }
+    }
+}
+
+/// A WebAssembly module that is to be run.
+#[derive(Debug, Clone)]
+pub struct WasmRun {
+    /// The program.
+    pub module: ModuleSource,
+    /// Name of the exported function to call; [`WasmRun::COMMAND`] for a WASI command.
+    pub entry_point: String,
+    /// Seed of everything random that the program sees. The same seed gives the same run.
+    pub seed: [u8; 32],
     /// Stop as soon as this much fuel is used and report [`Outcome::memory_digest`](super::Outcome::memory_digest); a
     /// run that ends earlier reports the digest of its memory at its end. `None` runs to the end without a digest.
     pub stop_at_fuel: Option<u64>,
-    /// Whose job it is: work that nobody pays for is shared out among them. `None`: the node's own.
-    pub asked_by: Option<[u8; 20]>,
-    /// Cancels the run from outside; the run then fails with
-    /// [`ExecutorError::Cancelled`](super::ExecutorError::Cancelled).
-    pub cancel: CancellationToken,
+}
+
+impl WasmRun {
+    /// The engine's name.
+    pub const ENGINE: &'static str = "wasm";
+    /// Entry point of a WASI command module.
+    pub const COMMAND: &'static str = "_start";
+
+    /// A command module with seed zero that runs to its end.
+    #[must_use]
+    pub fn new(module: ModuleSource) -> Self {
+        Self { module, entry_point: Self::COMMAND.to_owned(), seed: [0; 32], stop_at_fuel: None }
+    }
 }
 
 impl Run {
-    /// Entry point of a WASI command module.
-    pub const COMMAND: &'static str = "_start";
     /// What the program sees as `argv[0]`.
     pub const PROGRAM_NAME: &'static str = "job";
 
-    /// A run of `module` in `work_dir` with nothing else set: command entry point, no arguments, environment or inputs,
-    /// the default output, seed and clock zero.
+    /// A run in `work_dir` with nothing else set: no arguments, environment or inputs, the default output, clock zero.
     #[must_use]
-    pub fn new(module: ModuleSource, limits: Limits, work_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(job: RunId, engine: EngineRun, limits: Limits, work_dir: impl Into<PathBuf>) -> Self {
         Self {
-            seed: [0; 32],
-            module,
-            entry_point: Self::COMMAND.to_owned(),
+            job,
+            engine,
             args: Vec::new(),
             env: Vec::new(),
             inputs: Vec::new(),
             outputs: vec![Output::default()],
             limits,
             work_dir: work_dir.into(),
-            epoch_seconds: 0,
-            stop_at_fuel: None,
+            opened_at: 0,
             asked_by: None,
-            cancel: CancellationToken::new(),
+            progress: None,
+            logs: None,
         }
     }
 }
@@ -197,3 +248,24 @@ pub struct Progress {
 
 /// Where progress goes: the latest sample replaces the one before, so a slow reader costs nothing.
 pub type ProgressSink = watch::Sender<Progress>;
+
+/// One of the program's standard streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandardStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A piece of what a program printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPiece {
+    /// Where.
+    pub stream: StandardStream,
+    /// What.
+    pub bytes: Bytes,
+}
+
+/// Where a program's output goes while it runs. Pieces that the reader is too slow for are left out here, never in the result.
+pub type LogSink = mpsc::Sender<LogPiece>;

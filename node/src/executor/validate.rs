@@ -135,12 +135,13 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::executor::{Limits, ModuleSource};
+    use crate::executor::{EngineRun, Limits, ModuleSource, RunId, WasmRun};
 
     fn run() -> Run {
         let limits =
             Limits { fuel: 1, memory_bytes: 0, output_bytes: 0, output_entries: 0, wall: Duration::from_secs(1) };
-        Run::new(ModuleSource::Bytes(Bytes::new()), limits, "/nowhere")
+        let engine = EngineRun::Wasm(WasmRun::new(ModuleSource::Bytes(Bytes::new())));
+        Run::new(RunId([0; 32]), engine, limits, "/nowhere")
     }
 
     fn input(guest_path: &str) -> Input {

@@ -297,7 +297,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Forgets final jobs that have not changed since `before`, with their events, and says which; also events of that age
-    /// that are about no job, and all announcements but the latest [`MAX_PARTIES`](crate::shell::MAX_PARTIES).
+    /// that are about no job, and all announcements but the latest [`MAX_PARTIES`](crate::store::MAX_PARTIES).
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -334,7 +334,7 @@ impl<'a> Batch<'a> {
             "DELETE FROM events WHERE announcement AND (block, idx) <= \
              (SELECT block, idx FROM events WHERE announcement ORDER BY block DESC, idx DESC LIMIT 1 OFFSET $1)",
         )
-        .bind(i64::from(crate::shell::MAX_PARTIES))
+        .bind(i64::from(crate::store::MAX_PARTIES))
         .execute(&mut *self.transaction)
         .await
         .map_err(|source| self.store.failed(source))?;

@@ -142,7 +142,7 @@ async fn events_about_no_job_go_with_their_age_and_announcements_when_there_are_
         let event = Event::Deposited { account: CLIENT, amount: AttoFil(1) };
         batch.add_event(&cursor(block, 1), Time(block * 10), &event).await.expect("added");
     }
-    for index in 0..crate::shell::MAX_PARTIES + 2 {
+    for index in 0..crate::store::MAX_PARTIES + 2 {
         let party = Address::from_word(U256::from(index).into());
         let event = Event::Announced { party, url: String::new() };
         batch.add_event(&cursor(3, index), Time(1), &event).await.expect("added");
@@ -155,7 +155,7 @@ async fn events_about_no_job_go_with_their_age_and_announcements_when_there_are_
         .expect("read");
     assert_eq!(blocks, [2]);
     let parties = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM events WHERE announcement");
-    assert_eq!(parties.fetch_one(&store.pool).await.expect("read"), i64::from(crate::shell::MAX_PARTIES));
+    assert_eq!(parties.fetch_one(&store.pool).await.expect("read"), i64::from(crate::store::MAX_PARTIES));
 }
 
 #[tokio::test]

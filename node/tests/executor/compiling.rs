@@ -1,13 +1,15 @@
 //! The compiler in a process of its own: what it may take, that it can be stopped, and who waits for whom.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use lota_node::executor::wasm::{Compiler, DiskCache, WasmExecutor, WasmSettings};
-use lota_node::executor::{CheckError, Ended, Executor as _, ExecutorError, ModuleSource, Run, RunFault};
+use lota_node::executor::{CheckError, Ended, Executor as _, ExecutorError, ModuleSource, RunFault};
 
 use crate::bombs::module;
 use crate::support::{COMPILER, Case, contents, in_child, settings_in_child};
@@ -22,7 +24,7 @@ fn scripted(script: &str, settings: WasmSettings) -> WasmExecutor {
 /// A module that exits with this code.
 fn exits(code: u32) -> Case {
     Case::wat(&format!(r#"(module (func (export "main") (result i32) (i32.const {code})))"#))
-        .edit(|run| run.entry_point = "main".to_owned())
+        .wasm(|run| run.entry_point = "main".to_owned())
 }
 
 /// A module that takes seconds and a hundred megabytes to compile.
@@ -121,11 +123,31 @@ async fn a_compiler_that_is_not_wanted_any_more_is_killed() {
     let check = executor.check(&case.run);
     let stop = async {
         started.await;
-        case.run.cancel.cancel();
+        executor.abort(case.run.job).await;
     };
     let (checked, ()) = tokio::join!(check, stop);
-    assert!(matches!(checked, Err(CheckError::Executor(ExecutorError::Cancelled))), "{checked:?}");
+    assert!(matches!(checked, Err(CheckError::Executor(ExecutorError::Aborted))), "{checked:?}");
     assert_gone(&pid).await;
+}
+
+#[test]
+fn a_compiler_whose_node_was_killed_ends() {
+    let module = costly().module();
+    let task = format!(
+        r#"{{"module_bytes":{},"memory":2147483648,"processor_seconds":600,"niceness":0,"optimize":true}}"#,
+        module.len()
+    );
+    let mut compiler = std::process::Command::new(COMPILER)
+        .arg(task)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Dropped as soon as it has written: a killed node's pipes are closed.
+    compiler.stdin.take().unwrap().write_all(&module).unwrap();
+    let output = compiler.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "it did not finish its work");
 }
 
 #[tokio::test]
@@ -153,7 +175,7 @@ async fn a_module_that_was_refused_is_not_compiled_again_for_the_next_job() {
     assert_eq!(lines(&count), 1);
     executor.check(&exits(2).run).await.unwrap_err();
     assert_eq!(lines(&count), 2, "another module is another matter");
-    let run = executor.run(exits(1).run.clone(), None).await;
+    let run = executor.run(exits(1).run.clone()).await;
     assert!(run.is_err());
     assert_eq!(lines(&count), 3, "for a job that it has, the provider tries again");
 }
@@ -173,9 +195,9 @@ async fn a_job_that_is_paid_for_does_not_wait_for_strangers() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let job = exits(5);
-    assert_eq!(executor.run(job.run.clone(), None).await.unwrap().exit_code, 5);
+    assert_eq!(executor.run(job.run.clone()).await.unwrap().exit_code, 5);
     assert!(!check.is_finished());
-    bomb.run.cancel.cancel();
+    executor.abort(bomb.run.job).await;
     check.await.unwrap().unwrap_err();
     // and the place is free again
     executor.check(&exits(6).run).await.unwrap();
@@ -197,16 +219,42 @@ async fn a_module_that_is_compiled_already_is_not_read_again() {
     let executor = in_child();
     let count = Arc::default();
     let case = exits(9);
-    let ModuleSource::Bytes(bytes) = case.run.module.clone() else { panic!() };
-    let run = Run { module: deferred(1, bytes.to_vec(), &count), ..case.run.clone() };
+    let with = |module| exits(9).wasm(|run| run.module = module);
+    let small = with(deferred(1, case.module().to_vec(), &count));
     for _ in 0..3 {
-        executor.check(&run).await.unwrap();
-        assert_eq!(executor.run(run.clone(), None).await.unwrap().exit_code, 9);
+        executor.check(&small.run).await.unwrap();
+        assert_eq!(executor.run(small.run.clone()).await.unwrap().exit_code, 9);
     }
     assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 1);
-    let large = Run { module: deferred(2, vec![0; 65 << 20], &count), ..case.run.clone() };
-    let error = executor.check(&large).await.unwrap_err();
+    let large = with(deferred(2, vec![0; 65 << 20], &count));
+    let error = executor.check(&large.run).await.unwrap_err();
     assert!(matches!(error, CheckError::Fault(RunFault::ModuleTooLarge { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn what_an_earlier_process_compiled_needs_neither_its_bytes_nor_a_turn() {
+    let home = tempfile::tempdir().unwrap();
+    let cache = DiskCache { directory: home.path().join("code"), bytes: 1 << 20 };
+    let settings = WasmSettings { disk_cache: Some(cache), ..settings_in_child() };
+    let count = Arc::default();
+    let known = exits(9).wasm(|run| run.module = deferred(1, exits(9).module().to_vec(), &count));
+    WasmExecutor::new(&settings).unwrap().check(&known.run).await.unwrap();
+    let first = home.path().join("first");
+    let script = format!(r#"touch {}; exec sleep 1000"#, first.display());
+    let executor = Arc::new(scripted(&script, settings));
+    let bomb = exits(1);
+    let check = {
+        let (executor, run) = (Arc::clone(&executor), bomb.run.clone());
+        tokio::spawn(async move { executor.check(&run).await })
+    };
+    while !first.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    executor.check(&known.run).await.unwrap();
+    assert!(!check.is_finished(), "the one place for compiling is taken");
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 1);
+    executor.abort(bomb.run.job).await;
+    check.await.unwrap().unwrap_err();
 }
 
 #[test]

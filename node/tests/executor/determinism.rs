@@ -71,8 +71,9 @@ fn memory_at_a_fuel_count_is_the_same_at_every_optimisation() {
         // An odd step, so that stops fall anywhere in loops and calls.
         for at in (0..total).step_by(usize::try_from(total / 17).unwrap() + 1) {
             let mut run = Case::new(Vec::new());
-            run.run = lota_node::executor::Run { stop_at_fuel: Some(at), ..case.run.clone() };
-            run.run.work_dir = run.directory.path().join("work");
+            let work_dir = run.run.work_dir.clone();
+            run.run = lota_node::executor::Run { job: run.run.job, work_dir, ..case.run.clone() };
+            let run = run.wasm(|run| run.stop_at_fuel = Some(at));
             let (fast, slow) = (run.execute(), run.execute_on(&unoptimised));
             assert_eq!(essence(&fast), essence(&slow), "stopped at {at} of {total}");
             assert_eq!((fast.ended.clone(), fast.fuel_used), (Ended::StoppedAtFuel, at));
@@ -87,7 +88,7 @@ fn memory_at_a_fuel_count_is_the_same_at_every_optimisation() {
 #[test]
 fn a_run_that_ends_before_the_stop_reports_its_last_memory() {
     let case = behave(["compute", "1000"]);
-    let outcome = case.edit(|run| run.stop_at_fuel = Some(1_900_000_000)).execute();
+    let outcome = case.wasm(|run| run.stop_at_fuel = Some(1_900_000_000)).execute();
     assert_eq!((outcome.exit_code, outcome.ended.clone()), (0, Ended::Exit));
     assert!(outcome.memory_digest.is_some());
     let case = behave(["compute", "1000"]);
@@ -99,7 +100,7 @@ fn the_memory_digest_is_the_documented_hash() {
     use sha2::{Digest, Sha256};
     let case =
         Case::wat(r#"(module (memory (export "memory") 2) (data (i32.const 70000) "lota") (func (export "_start")))"#);
-    let outcome = case.edit(|run| run.stop_at_fuel = Some(1000)).execute();
+    let outcome = case.wasm(|run| run.stop_at_fuel = Some(1000)).execute();
     let mut text = b"lota/memory/v1".to_vec();
     text.extend(2_u64.to_le_bytes());
     let memory = text.len();
@@ -112,7 +113,7 @@ fn the_memory_digest_is_the_documented_hash() {
 fn seeds_change_nothing_but_what_is_random() {
     let case = behave(["compute", "1000"]);
     let one = essence(&case.execute());
-    let case = case.edit(|run| run.seed = [9; 32]);
+    let case = case.wasm(|run| run.seed = [9; 32]);
     assert_eq!(one, essence(&case.execute()));
 }
 
@@ -124,7 +125,7 @@ fn jobs_side_by_side_do_not_disturb_one_another() {
     let cases: Vec<Case> = (0..8).map(|_| behave(["everything"]).input("/inputs", &[("a", b"a")])).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let executor = executor();
-    let runs = cases.iter().map(|case| executor.run(case.run.clone(), None));
+    let runs = cases.iter().map(|case| executor.run(case.run.clone()));
     for outcome in runtime.block_on(futures::future::join_all(runs)) {
         assert_eq!(essence(&outcome.unwrap()), expected);
     }

@@ -74,12 +74,12 @@ fn an_input_that_is_a_link_or_missing_is_the_providers_failure() {
 #[test]
 fn a_module_that_is_a_link_is_not_followed() {
     let case = Case::wat(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
-    let ModuleSource::Bytes(bytes) = case.run.module.clone() else { panic!("bytes") };
+    let bytes = case.module();
     let (file, link) = (case.directory.path().join("m.wasm"), case.directory.path().join("link.wasm"));
     fs::write(&file, bytes).unwrap();
     symlink(&file, &link).unwrap();
-    let case = case.edit(|run| run.module = ModuleSource::Path(link));
+    let case = case.wasm(|run| run.module = ModuleSource::Path(link));
     assert!(matches!(case.try_execute_on(&executor()), Err(ExecutorError::Module { .. })));
-    let case = case.edit(|run| run.module = ModuleSource::Path(file));
+    let case = case.wasm(|run| run.module = ModuleSource::Path(file));
     assert_eq!(case.execute().exit_code, 0);
 }

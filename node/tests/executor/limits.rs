@@ -103,7 +103,7 @@ fn recursion_of_a_hundred_thousand_calls_is_fine() {
                     (else (call $f (i32.sub (local.get 0) (i32.const 1))))))
             (func (export "main") (result i32) (call $f (i32.const 100000))))"#,
     );
-    assert_eq!(case.edit(|run| run.entry_point = "main".to_owned()).execute().exit_code, 7);
+    assert_eq!(case.wasm(|run| run.entry_point = "main".to_owned()).execute().exit_code, 7);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn memory_grows_to_the_limit_and_not_beyond() {
                 (memory.size)))"#,
     );
     let case =
-        case.edit(|run| run.entry_point = "main".to_owned()).limit(|limits| limits.memory_bytes = 10 * 65_536 + 1);
+        case.wasm(|run| run.entry_point = "main".to_owned()).limit(|limits| limits.memory_bytes = 10 * 65_536 + 1);
     assert_eq!(case.execute().exit_code, 10);
 }
 
@@ -185,7 +185,7 @@ fn tables_cannot_eat_the_hosts_memory() {
                 (drop (table.grow (ref.null func) (i32.const 1000)))
                 (table.size)))"#,
     );
-    assert_eq!(grow.edit(|run| run.entry_point = "main".to_owned()).execute().exit_code, 1001);
+    assert_eq!(grow.wasm(|run| run.entry_point = "main".to_owned()).execute().exit_code, 1001);
     let start = Case::wat(r#"(module (memory (export "memory") 1) (table 10000000 funcref) (func (export "_start")))"#);
     assert_eq!(start.execute().ended, Ended::OutOfMemory);
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod bombs;
 mod compiling;
+mod conformance;
 mod determinism;
 mod files;
 mod inputs;

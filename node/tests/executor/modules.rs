@@ -101,11 +101,11 @@ fn entry_points_are_checked() {
         (func (export "long") (result i64) (i64.const 1)) (global (export "global") i32 (i32.const 1)))"#;
     let exports = ["main", "params", "long"].map(str::to_owned).to_vec();
     for name in ["_start", "missing", "global", "memory", ""] {
-        let case = Case::wat(module).edit(|run| run.entry_point = name.to_owned());
+        let case = Case::wat(module).wasm(|run| run.entry_point = name.to_owned());
         assert_eq!(fault_of(&case), RunFault::NoEntryPoint { entry_point: name.to_owned(), exports: exports.clone() });
     }
     for name in ["params", "long"] {
-        let case = Case::wat(module).edit(|run| run.entry_point = name.to_owned());
+        let case = Case::wat(module).wasm(|run| run.entry_point = name.to_owned());
         assert!(matches!(fault_of(&case), RunFault::EntryPointType { .. }), "{name}");
     }
 }
@@ -134,7 +134,7 @@ fn reactors_are_initialised_before_their_entry_point() {
         (func (export "_initialize") (global.set $g (i32.add (global.get $g) (i32.const 40))))
         (func (export "answer") (result i32) (i32.add (global.get $g) (i32.const 1)))
         (func (export "quiet")))"#;
-    let call = |name: &str| Case::wat(module).edit(|run| run.entry_point = name.to_owned()).execute();
+    let call = |name: &str| Case::wat(module).wasm(|run| run.entry_point = name.to_owned()).execute();
     assert_eq!((call("answer").exit_code, call("answer").ended.clone()), (42, Ended::Exit));
     assert_eq!(call("quiet").exit_code, 0);
     assert_eq!(call("_initialize").exit_code, 0);
@@ -158,7 +158,7 @@ fn modules_are_limited_in_size() {
     assert_eq!(outcome.ended, Ended::NotRunnable { reason });
     let file = case.directory.path().join("large");
     std::fs::write(&file, vec![0; 1000]).unwrap();
-    let outcome = case.edit(|run| run.module = ModuleSource::Path(file)).execute_on(&executor);
+    let outcome = case.wasm(|run| run.module = ModuleSource::Path(file)).execute_on(&executor);
     assert_eq!(outcome.exit_code, exit::NOT_RUNNABLE);
 }
 
@@ -167,7 +167,7 @@ fn the_cache_in_memory_is_bounded() {
     let executor = WasmExecutor::new(&WasmSettings { cached_modules: 2, ..WasmSettings::default() }).unwrap();
     for i in 0..4 {
         let text = format!(r#"(module (func (export "main") (result i32) (i32.const {i})))"#);
-        let case = Case::wat(&text).edit(|run| run.entry_point = "main".to_owned());
+        let case = Case::wat(&text).wasm(|run| run.entry_point = "main".to_owned());
         assert_eq!(case.execute_on(&executor).exit_code, i);
     }
     assert_eq!(format!("{executor:?}"), "WasmExecutor { cached_modules: 2, .. }");
@@ -180,7 +180,7 @@ fn compiled_modules_survive_on_disk_in_a_private_directory() {
     let cache = DiskCache { directory: home.path().join("compiled"), bytes: 1 << 20 };
     let settings = WasmSettings { disk_cache: Some(cache.clone()), ..WasmSettings::default() };
     let case = Case::wat(r#"(module (func (export "main") (result i32) (i32.const 5)))"#)
-        .edit(|run| run.entry_point = "main".to_owned());
+        .wasm(|run| run.entry_point = "main".to_owned());
     for _ in 0..2 {
         assert_eq!(case.execute_on(&WasmExecutor::new(&settings).unwrap()).exit_code, 5);
     }

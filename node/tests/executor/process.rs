@@ -63,7 +63,7 @@ fn a_program_chooses_its_exit_code() {
 #[test]
 fn the_clock_starts_where_the_run_says() {
     let case = behave(["time"]);
-    assert_eq!(case.edit(|run| run.epoch_seconds = 1_800_000_000).succeed(), "1800000000\n");
+    assert_eq!(case.edit(|run| run.opened_at = 1_800_000_000).succeed(), "1800000000\n");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn polling_moves_to_the_earliest_clock() {
 #[test]
 fn random_numbers_follow_from_the_seed() {
     let (one, two) = (behave(["random"]), behave(["random"]));
-    let (one, two) = (one.edit(|run| run.seed = [1; 32]), two.edit(|run| run.seed = [2; 32]));
+    let (one, two) = (one.wasm(|run| run.seed = [1; 32]), two.wasm(|run| run.seed = [2; 32]));
     assert_eq!(one.succeed(), one.succeed());
     assert_ne!(one.succeed(), two.succeed());
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use lota_node::executor::wasm::{WasmExecutor, WasmSettings};
-use lota_node::executor::{CheckError, Executor, ExecutorError, ModuleSource, Phase, Progress};
+use lota_node::executor::{CheckError, Executor, ExecutorError, ModuleSource, Phase, Progress, ProgressSink, Run};
 use tokio::sync::watch;
 
 use crate::support::{Case, behave, contents, executor};
@@ -15,17 +15,20 @@ fn endless() -> Case {
     Case::wat(LOOP).limit(|limits| limits.fuel = 1 << 60)
 }
 
+fn watched(case: &Case, progress: ProgressSink) -> Run {
+    Run { progress: Some(progress), ..case.run.clone() }
+}
+
 #[tokio::test]
-async fn a_cancelled_run_stops() {
+async fn an_aborted_run_stops() {
     let case = endless();
-    let cancel = case.run.cancel.clone();
     let (progress, mut seen) = watch::channel(Progress::default());
-    let (executor, run) = (executor(), case.run.clone());
-    let running = tokio::spawn(async move { executor.run(run, Some(progress)).await });
+    let (service, run) = (executor(), watched(&case, progress));
+    let running = tokio::spawn(async move { service.run(run).await });
     seen.wait_for(|progress| progress.phase == Phase::Running).await.unwrap();
-    cancel.cancel();
-    assert!(matches!(running.await.unwrap(), Err(ExecutorError::Cancelled)));
-    assert_eq!(contents(&case.run.work_dir).len(), 0, "nothing stays of a cancelled run");
+    executor().abort(case.run.job).await;
+    assert!(matches!(running.await.unwrap(), Err(ExecutorError::Aborted)));
+    assert_eq!(contents(&case.run.work_dir).len(), 0, "nothing stays of an aborted run");
 }
 
 #[tokio::test]
@@ -34,36 +37,35 @@ async fn dropping_the_future_stops_the_run_and_frees_its_place() {
     let case = endless();
     let (progress, mut seen) = watch::channel(Progress::default());
     tokio::select! {
-        outcome = executor.run(case.run.clone(), Some(progress)) => panic!("{outcome:?}"),
+        outcome = executor.run(watched(&case, progress)) => panic!("{outcome:?}"),
         _ = seen.wait_for(|progress| progress.phase == Phase::Running) => {}
     }
     let next = Case::wat(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
-    assert_eq!(executor.run(next.run.clone(), None).await.unwrap().exit_code, 0);
+    assert_eq!(executor.run(next.run.clone()).await.unwrap().exit_code, 0);
 }
 
 #[tokio::test]
-async fn a_run_that_waits_for_a_place_can_be_cancelled() {
+async fn a_run_that_waits_for_a_place_can_be_aborted() {
     let executor = WasmExecutor::new(&WasmSettings { jobs: 1, ..WasmSettings::default() }).unwrap();
     let (first, second) = (endless(), endless());
     let (progress, mut seen) = watch::channel(Progress::default());
-    let one = executor.run(first.run.clone(), Some(progress));
+    let one = executor.run(watched(&first, progress));
     let two = async {
         seen.wait_for(|progress| progress.phase == Phase::Running).await.unwrap();
-        second.run.cancel.cancel();
-        let waited = executor.run(second.run.clone(), None).await;
-        first.run.cancel.cancel();
+        let (waited, ()) = tokio::join!(executor.run(second.run.clone()), executor.abort(second.run.job));
+        executor.abort(first.run.job).await;
         waited
     };
     let (one, two) = tokio::join!(one, two);
-    assert!(matches!(one, Err(ExecutorError::Cancelled)));
-    assert!(matches!(two, Err(ExecutorError::Cancelled)));
+    assert!(matches!(one, Err(ExecutorError::Aborted)));
+    assert!(matches!(two, Err(ExecutorError::Aborted)));
 }
 
 #[tokio::test]
 async fn progress_ends_with_the_final_figures() {
     let case = behave(["fill", "/outputs/f", "5000"]);
     let (progress, seen) = watch::channel(Progress::default());
-    let outcome = executor().run(case.run.clone(), Some(progress)).await.unwrap();
+    let outcome = executor().run(watched(&case, progress)).await.unwrap();
     let last = *seen.borrow();
     assert_eq!(last.phase, Phase::Done);
     assert_eq!((last.fuel_used, last.output_bytes, last.output_entries), (outcome.fuel_used, 5000, 1));
@@ -93,7 +95,7 @@ fn a_work_directory_that_cannot_be_made_is_the_providers_failure() {
 
 #[test]
 fn a_module_that_cannot_be_read_is_the_providers_failure() {
-    let case = endless().edit(|run| run.module = ModuleSource::Path("/nowhere/module.wasm".into()));
+    let case = endless().wasm(|run| run.module = ModuleSource::Path("/nowhere/module.wasm".into()));
     let error = case.try_execute_on(&executor()).unwrap_err();
     assert_eq!(error.to_string(), "the module /nowhere/module.wasm cannot be read");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

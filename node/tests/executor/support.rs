@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lota_node::executor::wasm::{Compiler, WasmExecutor, WasmSettings};
-use lota_node::executor::{Executor, ExecutorError, Input, Limits, ModuleSource, Outcome, Run};
+use lota_node::executor::{
+    EngineRun, Executor, ExecutorError, Input, Limits, ModuleSource, Outcome, Run, RunId, WasmRun,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -64,9 +67,12 @@ impl std::ops::Deref for Done {
 
 impl Case {
     pub(crate) fn new(module: impl Into<Vec<u8>>) -> Self {
+        static JOBS: AtomicU64 = AtomicU64::new(0);
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let module = ModuleSource::Bytes(module.into().into());
-        let run = Run::new(module, limits(), directory.path().join("work"));
+        let engine = EngineRun::Wasm(WasmRun::new(ModuleSource::Bytes(module.into().into())));
+        let mut job = [0; 32];
+        job[..8].copy_from_slice(&JOBS.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        let run = Run::new(RunId(job), engine, limits(), directory.path().join("work"));
         Self { run, directory }
     }
 
@@ -83,6 +89,21 @@ impl Case {
     pub(crate) fn limit(mut self, set: impl FnOnce(&mut Limits)) -> Self {
         set(&mut self.run.limits);
         self
+    }
+
+    /// Changes what is the WASM engine's own.
+    pub(crate) fn wasm(mut self, set: impl FnOnce(&mut WasmRun)) -> Self {
+        let EngineRun::Wasm(wasm) = &mut self.run.engine;
+        set(wasm);
+        self
+    }
+
+    /// Its module, of which it has the bytes.
+    pub(crate) fn module(&self) -> bytes::Bytes {
+        let EngineRun::Wasm(WasmRun { module: ModuleSource::Bytes(bytes), .. }) = &self.run.engine else {
+            panic!("the module is elsewhere")
+        };
+        bytes.clone()
     }
 
     pub(crate) fn edit(mut self, set: impl FnOnce(&mut Run)) -> Self {
@@ -109,7 +130,7 @@ impl Case {
 
     pub(crate) fn try_execute_on(&self, executor: &WasmExecutor) -> Result<Outcome, ExecutorError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(executor.run(self.run.clone(), None))
+        runtime.block_on(executor.run(self.run.clone()))
     }
 
     pub(crate) fn execute_on(&self, executor: &WasmExecutor) -> Done {
@@ -174,7 +195,7 @@ pub(crate) fn digest(outcome: &Outcome) -> String {
 }
 
 /// A checked-in module, compiled from Rust by `scripts/compile-guests`.
-fn program(module: &str) -> Vec<u8> {
+pub(crate) fn program(module: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(module)).unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use lota_market::{Address, AttoFil, Bytes, agent::Offer, model::Status, money::FIL};
-use lota_node::{NodeConfig, ProviderConfig};
+use lota_node::NodeConfig;
 use lota_tests::{
     anvil::Anvil,
     programs,
@@ -35,7 +35,7 @@ pub(crate) async fn measure() {
         let transport = anvil.connect(key(number), &config.dir, MONEY).await;
         Party::with(transport, config).await
     };
-    let provider = Some(ProviderConfig { offer: Offer { slots: 64, ..asking(AttoFil(PRICE)) }, dawdle_ms: 0 });
+    let provider = Some(Offer { slots: 64, ..asking(AttoFil(PRICE)) });
     let provider = start(2, NodeConfig { provider, ..world::config("provider", home.path()) }).await;
     provider.deposit(AttoFil(10 * FIL)).await;
     let client = start(1, world::config("client", home.path())).await;

@@ -1,20 +1,23 @@
 //! Who takes part: two clients, three providers, each a node of its own.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use lota_bridge::PrivateKeySigner;
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pricing},
+    agent::{Offer, Pricing, Resources},
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, ProviderConfig};
+use lota_node::{
+    Node, NodeConfig, Parts,
+    executor::{Delayed, Executors, WasmRun},
+};
 
 use crate::{
     api::Api,
     chain::Asker,
-    host::{Account, Funds, Ground, Venue, Wealth, compiler},
+    host::{Account, Engines, Funds, Ground, Venue, Wealth},
 };
 
 /// What everybody has in the market to begin with.
@@ -23,8 +26,8 @@ const MONEY: AttoFil = AttoFil(10 * FIL);
 const GAS_MONEY: AttoFil = AttoFil(FIL);
 /// The memory that only the slow provider offers, in bytes.
 pub(super) const LARGE_MEMORY: u64 = 2 << 30;
-/// How long the slow provider does nothing, in milliseconds.
-const DAWDLE: u64 = 8_000;
+/// How long the slow provider does nothing before it runs a job.
+const DELAY: Duration = Duration::from_secs(8);
 
 /// Everybody, and the market they meet on.
 pub(super) struct Cast {
@@ -57,11 +60,11 @@ pub(super) const CLIENTS: [&str; 2] = ["alice", "bob"];
 /// Who asks through a contract.
 pub(super) const ASKER: &str = "frida";
 
-/// The providers: name, price of a job, price of 10^9 units of fuel, most memory, dawdling.
-const PROVIDERS: [(&str, u64, u64, u64, u64); 3] = [
-    ("carla", 4_000_000, 100_000, 1 << 30, 0),
-    ("dario", 2_000_000, 400_000, 1 << 30, 0),
-    ("erika", 12_000_000, 100_000, LARGE_MEMORY, DAWDLE),
+/// The providers: name, price of a job, price of 10^9 units of fuel, most memory, how much later they begin.
+const PROVIDERS: [(&str, u64, u64, u64, Duration); 3] = [
+    ("carla", 4_000_000, 100_000, 1 << 30, Duration::ZERO),
+    ("dario", 2_000_000, 400_000, 1 << 30, Duration::ZERO),
+    ("erika", 12_000_000, 100_000, LARGE_MEMORY, DELAY),
 ];
 
 impl Cast {
@@ -70,20 +73,23 @@ impl Cast {
         let venue = Venue::open(ground, &folder.join("market"), 0).await?;
         let wallet = if ground == Ground::Memory { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
+        let engines = Engines::start(&folder.join("modules"))?;
         let mut people = Vec::new();
         for name in CLIENTS {
             people.push(Person::start(name, None, folder, &venue, funds).await?);
         }
-        for (name, base, per_gigafuel, max_memory, dawdle_ms) in PROVIDERS {
+        for (name, base, per_gigafuel, max_memory, delay) in PROVIDERS {
             let pricing = Pricing {
                 base: AttoFil::from_gwei(base),
                 per_gigafuel: AttoFil::from_gwei(per_gigafuel),
                 per_gib_memory: AttoFil::ZERO,
                 per_gib_output: AttoFil::ZERO,
             };
-            let offer = Offer { pricing, max_memory, ..Offer::default() };
-            let provider = ProviderConfig { offer, dawdle_ms };
-            people.push(Person::start(name, Some(provider), folder, &venue, funds).await?);
+            // The jobs use far less than they may: the demo does not depend on the machine's memory.
+            let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
+            let offer = Offer { pricing, max_memory, resources, ..Offer::default() };
+            let executors = delayed(engines.executors(offer.slots), delay);
+            people.push(Person::start(name, Some((executors, offer)), folder, &venue, funds).await?);
         }
         let asker = venue.asker(PrivateKeySigner::random(), GAS_MONEY).await?;
         Ok(Self { venue, people, asker })
@@ -130,21 +136,32 @@ impl Cast {
     }
 }
 
+/// The same executors, which begin so much later.
+fn delayed(executors: Executors, delay: Duration) -> Executors {
+    match executors.get(WasmRun::ENGINE) {
+        Some(wasm) if delay > Duration::ZERO => {
+            let slow = Delayed::new(Arc::clone(wasm), delay);
+            executors.with(WasmRun::ENGINE, Arc::new(slow))
+        }
+        _ => executors,
+    }
+}
+
 impl Person {
     async fn start(
         name: &'static str,
-        provider: Option<ProviderConfig>,
+        provider: Option<(Executors, Offer)>,
         folder: &Path,
         venue: &Venue,
         funds: Funds,
     ) -> anyhow::Result<Self> {
         let dir = folder.join("nodes").join(name);
         let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
-        let offer = provider.as_ref().map(|provider| provider.offer.clone());
+        let (executors, offer) = provider.unzip();
         let config =
-            NodeConfig { provider, allow_private_addresses: true, compiler: compiler()?, ..NodeConfig::new(name, dir) };
-        let node =
-            Node::start(config, account.transport()).await.with_context(|| format!("{name}'s node did not start"))?;
+            NodeConfig { provider: offer.clone(), allow_private_addresses: true, ..NodeConfig::new(name, dir) };
+        let parts = Parts::new(account.transport()).with_executors(executors.unwrap_or_default());
+        let node = Node::start(config, parts).await.with_context(|| format!("{name}'s node did not start"))?;
         let api = Api::at(&node.api().url, node.api().token.clone())?;
         let gateway = node.gateway().to_owned();
         Ok(Self { name, offer, account, api, gateway, node })

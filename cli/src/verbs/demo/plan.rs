@@ -126,7 +126,7 @@ fn wishes() -> [Wish; 3] {
             fuel: 1_000_000_000,
             memory: LARGE_MEMORY,
             wall: 1,
-            // Nobody can do it within 3 s who dawdles for 8.
+            // Nobody can do it within 3 s who begins after 8.
             terms: TermsRequest { min_price: Some(LARGE_PRICE), run_for: Some(3), ..terms },
             fails: true,
         },

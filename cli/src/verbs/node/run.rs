@@ -10,16 +10,16 @@ use clap::Args;
 use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pricing},
+    agent::{Offer, Pricing, Resources},
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, ProviderConfig};
+use lota_node::{Node, NodeConfig, Parts};
 
 use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
     failure::{self, Usage},
-    host::{Account, Funds, HomeLock, LocalMarket, Sync, compiler, ended_by_user},
+    host::{Account, Engines, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
     keystore::{Keystore, Password},
     settings::{self, Clients, Settings},
     terminal::{self, Table},
@@ -29,6 +29,8 @@ use crate::{
 
 /// The longest pause before a chain's node that does not answer is asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Where in its folder a node keeps compiled modules.
+const MODULES: &str = "modules";
 /// The longest name of a node.
 const MAX_NAME: usize = 64;
 /// What a person must know who starts a node without naming a market.
@@ -133,13 +135,17 @@ impl Run {
             joined = Joined::patiently(signer, &settings.node, place, &config.dir) => joined?,
             signal = &mut ended => return signal,
         };
-        if let (Some(provider), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
-            provider.offer.max_callback_gas = default_callback_gas(&network);
+        if let (Some(offer), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
+            offer.max_callback_gas = default_callback_gas(&network);
         }
         let public = network.is_some_and(|network| network.is_public());
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
         let reachable = settings.node.gateway_url.is_some() || !config.gateway.ip().is_loopback();
-        let node = Node::start(config, account.transport()).await?;
+        let mut parts = Parts::new(account.transport());
+        if let Some(offer) = &config.provider {
+            parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);
+        }
+        let node = Node::start(config, parts).await?;
         if public && !reachable {
             terminal::tell(&format!(
                 "Nobody else can reach {}, so what this node adds and computes cannot be fetched; name an address with --gateway, and its URL with --gateway-url",
@@ -302,18 +308,25 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
     let pricing = Pricing::default();
     let mut offer =
         Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
+    // What is left out is measured by the node.
+    let most = Resources::UNLIMITED;
+    offer.resources = Resources {
+        cpu_millis: node.cpus.map_or(most.cpu_millis, |cpus| cpus.0.saturating_mul(1_000)),
+        memory_bytes: node.memory.map_or(most.memory_bytes, |memory| memory.0),
+        disk_bytes: node.disk.map_or(most.disk_bytes, |disk| disk.0),
+        ..most
+    };
     if let Some(Count(gas)) = node.max_callback_gas {
         offer.max_callback_gas = gas.try_into().map_err(|_| {
             Usage(format!("setting `node.max_callback_gas`: {gas} is more than any callback may use ({})", u32::MAX))
         })?;
     }
     Ok(NodeConfig {
-        provider: node.provider.then(|| ProviderConfig { offer, ..ProviderConfig::default() }),
+        provider: node.provider.then_some(offer),
         terms: terms_of(&settings.job)?,
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,
         store_capacity: node.store_capacity.0,
-        compiler: compiler()?,
         gateway_url: node.gateway_url.clone(),
         look_after: node.look_after.0.clone(),
         ..NodeConfig::new(node.name.clone(), context.home.node(&node.name))

@@ -13,7 +13,7 @@ use super::limiter::MemoryLimiter;
 use super::random::Random;
 use super::stop::{Fail, Stop};
 use super::stream::Stream;
-use crate::executor::{Progress, Run};
+use crate::executor::{Progress, Run, StandardStream};
 
 /// Most buffers in one scatter or gather call (`IOV_MAX` of the usual systems).
 const BUFFERS: u32 = 1024;
@@ -38,18 +38,18 @@ pub(crate) struct Host {
 
 impl Host {
     /// `fuel` may be less than the run's limit.
-    pub(crate) fn new(run: &Run, fuel: u64, tree: Tree, stdout: File, stderr: File) -> Self {
+    pub(crate) fn new(run: &Run, seed: [u8; 32], fuel: u64, tree: Tree, stdout: File, stderr: File) -> Self {
         let args = std::iter::once(Run::PROGRAM_NAME).chain(run.args.iter().map(String::as_str));
         Self {
             meter: Meter::new(fuel),
-            clock: Clock::new(run.epoch_seconds),
-            random: Random::new(run.seed),
+            clock: Clock::new(run.opened_at),
+            random: Random::new(seed),
             args: args.map(|arg| format!("{arg}\0").into_bytes()).collect(),
             env: run.env.iter().map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect(),
             tree,
             descriptors: Descriptors::new(ROOT),
-            stdout: Stream::new(stdout),
-            stderr: Stream::new(stderr),
+            stdout: Stream::new(stdout, StandardStream::Stdout, run.logs.clone()),
+            stderr: Stream::new(stderr, StandardStream::Stderr, run.logs.clone()),
             limiter: MemoryLimiter::new(run.limits.memory_bytes),
             memory: None,
         }

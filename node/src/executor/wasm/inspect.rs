@@ -7,7 +7,7 @@
 
 use wasmtime::wasmparser::{BlockType, ElementItems, Error, FunctionBody, Operator, Parser, Payload, TypeRef};
 
-use super::modules::printable;
+use super::messages::printable;
 use crate::executor::RunFault;
 
 /// Functions of a module, imported ones included.

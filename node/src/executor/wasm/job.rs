@@ -9,11 +9,12 @@ use wasmtime::{Instance, Store, UpdateDeadline};
 use super::directories::Directories;
 use super::fs::{InputRoot, NodeId, Store as FileStore, Tree};
 use super::host::Host;
-use super::modules::{Entry, Prepared, engine_failed};
+use super::messages::engine_failed;
+use super::modules::{Entry, Prepared};
 use super::stop::{Fail, Stop};
 use super::verdict::{self, Verdict};
 use crate::executor::{
-    Ended, ExecutorError, Input, Outcome, Output, Phase, Progress, ProgressSink, Run, RunFault, SCRATCH,
+    Ended, EngineRun, ExecutorError, Input, Outcome, Output, Phase, Progress, Run, RunFault, SCRATCH, WasmRun,
 };
 
 /// What the memory digest begins with.
@@ -27,7 +28,6 @@ pub(crate) struct Job {
     /// The module and how to call it, or why it cannot be run.
     pub(crate) module: Result<(std::sync::Arc<Prepared>, Entry), RunFault>,
     pub(crate) stop: CancellationToken,
-    pub(crate) progress: Option<ProgressSink>,
 }
 
 /// What a program came to while it ran.
@@ -64,14 +64,19 @@ impl Job {
             Err(Mounting::Executor(error)) => return Err(error),
         };
         let (stdout, stderr) = (directories.file("stdout")?, directories.file("stderr")?);
-        let host = Host::new(&self.run, self.budget(), tree, stdout, stderr);
+        let host = Host::new(&self.run, self.wasm().seed, self.budget(), tree, stdout, stderr);
         let execution = self.call(engine, host, module, entry)?;
         self.collect(directories, execution, &outputs)
     }
 
+    const fn wasm(&self) -> &WasmRun {
+        let EngineRun::Wasm(wasm) = &self.run.engine;
+        wasm
+    }
+
     /// Fuel that the program may use in this run.
     fn budget(&self) -> u64 {
-        self.run.stop_at_fuel.map_or(self.run.limits.fuel(), |stop| stop.min(self.run.limits.fuel()))
+        self.wasm().stop_at_fuel.map_or(self.run.limits.fuel(), |stop| stop.min(self.run.limits.fuel()))
     }
 
     fn tree(&self, directories: &Directories) -> Tree {
@@ -120,7 +125,7 @@ impl Job {
                 }
             }
             Stop::HostMemory(message) => ExecutorError::HostMemory { message },
-            Stop::Cancelled => ExecutorError::Cancelled,
+            Stop::Cancelled => ExecutorError::Aborted,
             other => ExecutorError::Engine { message: other.to_string() },
         }
     }
@@ -143,7 +148,7 @@ impl Job {
         let wall = started.elapsed();
         let verdict = verdict::of(result, store.data().limiter.refused()).map_err(|stop| self.host_failure(stop))?;
         let left = store.get_fuel().map_err(|error| engine_failed(&error))?;
-        let stopped = self.run.stop_at_fuel.is_some_and(|stop| stop <= self.run.limits.fuel());
+        let stopped = self.wasm().stop_at_fuel.is_some_and(|stop| stop <= self.run.limits.fuel());
         let (verdict, fuel_used) = match verdict {
             Verdict { ended: Ended::OutOfFuel, .. } if stopped => (Verdict::fixed(Ended::StoppedAtFuel), self.budget()),
             Verdict { ended: Ended::OutOfFuel, .. } => (verdict, self.budget()),
@@ -151,13 +156,13 @@ impl Job {
             verdict if !verdict.ended.is_reproducible() => (verdict, self.run.limits.fuel()),
             verdict => (verdict, self.budget() - left.min(self.budget())),
         };
-        let memory_digest = self.run.stop_at_fuel.map(|_| digest(&mut store, instance));
+        let memory_digest = self.wasm().stop_at_fuel.map(|_| digest(&mut store, instance));
         Ok(Execution { verdict, fuel_used, memory_digest, wall, host: store.into_data() })
     }
 
     /// Has the program interrupted when it is cancelled or its wall time is over, and sampled for progress.
     fn watch(&self, store: &mut Store<Host>, started: Instant) {
-        let (stop, wall, progress) = (self.stop.clone(), self.run.limits.wall, self.progress.clone());
+        let (stop, wall, progress) = (self.stop.clone(), self.run.limits.wall, self.run.progress.clone());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |store| {
             if stop.is_cancelled() {
@@ -189,7 +194,7 @@ impl Job {
         if entry.initialize {
             made.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call(&mut *store, ())?;
         }
-        let name = &self.run.entry_point;
+        let name = &self.wasm().entry_point;
         if entry.returns_code {
             let code = made.get_typed_func::<(), i32>(&mut *store, name)?.call(&mut *store, ())?;
             return Ok(code.cast_unsigned());
@@ -206,7 +211,7 @@ impl Job {
     ) -> Result<Outcome, ExecutorError> {
         let Execution { verdict: Verdict { ended, exit_code }, fuel_used, memory_digest, wall, host } = execution;
         if self.stop.is_cancelled() {
-            return Err(ExecutorError::Cancelled);
+            return Err(ExecutorError::Aborted);
         }
         let mut last = Progress { phase: Phase::Collecting, ..Progress::default() };
         host.sample(&mut last);
@@ -268,7 +273,7 @@ impl Job {
     }
 
     fn report(&self, sample: Progress) {
-        if let Some(progress) = &self.progress {
+        if let Some(progress) = &self.run.progress {
             progress.send_replace(sample);
         }
     }

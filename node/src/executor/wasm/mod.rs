@@ -1,5 +1,6 @@
 //! The WASM executor: WASI preview-1 modules on wasmtime, deterministic, with a file system of its own.
 
+mod blocking;
 mod calls;
 mod clock;
 mod compile;
@@ -12,6 +13,7 @@ mod inspect;
 mod job;
 mod limiter;
 mod linker;
+mod messages;
 mod modules;
 mod preview1;
 mod random;
@@ -20,6 +22,7 @@ mod stream;
 mod verdict;
 mod wasi;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -49,11 +52,15 @@ pub mod bounds {
     }
 }
 
-use crate::executor::{CheckError, Executor, ExecutorError, Outcome, Phase, ProgressSink, Run};
+use crate::executor::runs::{Activity, Runs};
+use crate::executor::{
+    Attached, CheckError, EngineRun, Executor, ExecutorError, Outcome, Phase, Run, RunFault, RunId, WasmRun,
+};
 use compile::{Artifacts, Effort};
 use engine::Ticker;
 use job::Job;
-use modules::{Entry, ModuleLimits, Modules, Prepared, Purpose, engine_failed};
+use messages::engine_failed;
+use modules::{Entry, ModuleLimits, Modules, Prepared, Purpose};
 
 /// How much more compiling may take when a collateral depends on it: what passed the check then passes again on a machine
 /// that has become busy.
@@ -113,9 +120,13 @@ impl Default for WasmSettings {
 pub struct WasmExecutor {
     engine: Engine,
     modules: Arc<Modules>,
-    ticker: Ticker,
+    ticker: Arc<Ticker>,
     places: Arc<Semaphore>,
+    runs: Runs,
 }
+
+/// What a run needs to begin, or why its job cannot be run.
+type Startable = Result<(Arc<Prepared>, Entry), RunFault>;
 
 impl std::fmt::Debug for WasmExecutor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -165,7 +176,20 @@ impl WasmExecutor {
         let ticker = Ticker::start(&engine)
             .map_err(|error| ExecutorError::Engine { message: format!("a thread could not be started: {error}") })?;
         let places = Arc::new(Semaphore::new(settings.jobs.max(1)));
-        Ok(Self { engine, modules: Arc::new(modules), ticker, places })
+        Ok(Self { engine, modules: Arc::new(modules), ticker: Arc::new(ticker), places, runs: Runs::default() })
+    }
+
+    /// An executor with runs of its own, `jobs` of them at once, that shares the compiler and the compiled modules with this
+    /// one: for several nodes in one process.
+    #[must_use]
+    pub fn sharing_modules(&self, jobs: usize) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            modules: Arc::clone(&self.modules),
+            ticker: Arc::clone(&self.ticker),
+            places: Arc::new(Semaphore::new(jobs.max(1))),
+            runs: Runs::default(),
+        }
     }
 
     async fn prepare(
@@ -175,48 +199,69 @@ impl WasmExecutor {
         stop: &CancellationToken,
     ) -> Result<(Arc<Prepared>, Entry), CheckError> {
         run.validate()?;
+        let EngineRun::Wasm(WasmRun { module, entry_point, .. }) = &run.engine;
         let module = tokio::select! {
-            module = self.modules.prepare(&run.module, run.asked_by, purpose) => module?,
-            () = stop.cancelled() => return Err(ExecutorError::Cancelled.into()),
+            module = self.modules.prepare(module, run.asked_by, purpose) => module?,
+            () = stop.cancelled() => return Err(ExecutorError::Aborted.into()),
         };
-        let entry = module.entry(&run.entry_point, &run.limits)?;
+        let entry = module.entry(entry_point, &run.limits)?;
         Ok((module, entry))
     }
+
+    /// Waits until the run can begin.
+    async fn start(
+        &self,
+        run: &Run,
+        stop: &CancellationToken,
+    ) -> Result<(tokio::sync::OwnedSemaphorePermit, Startable), ExecutorError> {
+        let place = tokio::select! {
+            place = Arc::clone(&self.places).acquire_owned() => place,
+            () = stop.cancelled() => return Err(ExecutorError::Aborted),
+        };
+        let place = place.map_err(|_| ExecutorError::Engine { message: "it is shutting down".to_owned() })?;
+        if let Some(progress) = &run.progress {
+            progress.send_modify(|sample| sample.phase = Phase::Preparing);
+        }
+        match self.prepare(run, Purpose::Run, stop).await {
+            Ok(prepared) => Ok((place, Ok(prepared))),
+            Err(CheckError::Fault(fault)) => Ok((place, Err(fault))),
+            Err(CheckError::Executor(error)) => Err(error),
+        }
+    }
+}
+
+/// Ends a run that did not begin.
+fn fail(activity: Activity, error: ExecutorError) -> Result<Outcome, ExecutorError> {
+    let result = Err(error);
+    activity.finish(&result);
+    result
 }
 
 #[async_trait]
 impl Executor for WasmExecutor {
-    fn engine(&self) -> &'static str {
-        "wasm"
-    }
-
     async fn check(&self, run: &Run) -> Result<(), CheckError> {
-        self.prepare(run, Purpose::Check, &run.cancel).await.map(drop)
+        let activity = self.runs.begin_check(run.job);
+        self.prepare(run, Purpose::Check, activity.stop()).await.map(drop)
     }
 
-    async fn run(&self, run: Run, progress: Option<ProgressSink>) -> Result<Outcome, ExecutorError> {
+    async fn run(&self, run: Run) -> Result<Outcome, ExecutorError> {
+        let activity = self.runs.begin_run(run.job).await?;
         // Cancelled when this future is dropped, too; the job's thread looks at it.
-        let stop = run.cancel.child_token();
+        let stop = activity.stop().clone();
         let _stop_on_drop = stop.clone().drop_guard();
-        let place = tokio::select! {
-            place = Arc::clone(&self.places).acquire_owned() => place,
-            () = stop.cancelled() => return Err(ExecutorError::Cancelled),
-        };
-        if let Some(progress) = &progress {
-            progress.send_modify(|sample| sample.phase = Phase::Preparing);
-        }
-        let module = match self.prepare(&run, Purpose::Run, &stop).await {
-            Ok(prepared) => Ok(prepared),
-            Err(CheckError::Fault(fault)) => Err(fault),
-            Err(CheckError::Executor(error)) => return Err(error),
+        let (place, module) = match self.start(&run, &stop).await {
+            Ok(started) => started,
+            Err(error) => return fail(activity, error),
         };
         let (engine, ticking) = (self.engine.clone(), self.ticker.running());
-        let job = Job { run, module, stop, progress };
+        let job = Job { run, module, stop };
         let (done, outcome) = oneshot::channel();
         let work = move || {
-            let _kept = (place, ticking);
-            // Nobody listens any more if the run was cancelled.
-            let _ = done.send(job.execute(&engine));
+            let result = job.execute(&engine);
+            drop((place, ticking));
+            activity.finish(&result);
+            // Nobody listens any more if the run was aborted.
+            let _ = done.send(result);
         };
         // A thread of its own: the program needs a stack of a known size.
         thread::Builder::new()
@@ -225,5 +270,22 @@ impl Executor for WasmExecutor {
             .spawn(work)
             .map_err(|error| ExecutorError::Engine { message: format!("a thread could not be started: {error}") })?;
         outcome.await.map_err(|_| ExecutorError::Engine { message: "the job's thread panicked".to_owned() })?
+    }
+
+    /// A run ends with its process and leaves nothing: repeated, it comes to the same.
+    async fn attach(&self, run: &Run) -> Result<Attached, ExecutorError> {
+        Ok(self.runs.attach(run.job))
+    }
+
+    async fn abort(&self, job: RunId) {
+        self.runs.abort(job).await;
+    }
+
+    /// Runs have ended with the process that began them, and so have its compilers.
+    async fn reap(&self, live: &HashSet<RunId>) -> Result<(), ExecutorError> {
+        for job in self.runs.jobs().into_iter().filter(|job| !live.contains(job)) {
+            self.runs.abort(job).await;
+        }
+        Ok(())
     }
 }

@@ -13,11 +13,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module};
 
+use super::blocking::blocking;
 use super::compile::{Artifacts, Compiler, Effort, Queue};
 use super::engine::Optimize;
 use super::host::Host;
 use super::inspect::{Anatomy, inspect};
 use super::linker;
+use super::messages::{engine_failed, invalid, printable};
 use crate::executor::{CheckError, ExecutorError, Limits, ModuleSource, RunFault};
 
 /// sha2-256 of a module's bytes.
@@ -29,6 +31,8 @@ const PAGE: u64 = 1 << 16;
 const LISTED: usize = 20;
 /// Unfit modules that are remembered.
 const REFUSALS: usize = 4_096;
+/// Modules of jobs that this provider has which are compiled at once.
+const PAID_AT_ONCE: usize = 2;
 /// How long a module is refused again unseen that took too much to compile here: the machine may have been busy.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
@@ -107,7 +111,7 @@ pub(crate) enum Purpose {
     Run,
 }
 
-/// Compiles modules, one at a time of those that nobody pays for and one of the others, and keeps what was used last.
+/// Compiles modules, one at a time of those that nobody pays for and a few of the others, and keeps what was used last.
 pub(crate) struct Modules {
     engine: Engine,
     optimize: Optimize,
@@ -119,6 +123,8 @@ pub(crate) struct Modules {
     refusals: Mutex<Refusals>,
     unpaid: Arc<Queue>,
     paid: Semaphore,
+    /// Held while machine code is loaded from the disk, since it may be large.
+    loading: Semaphore,
 }
 
 #[derive(Default)]
@@ -154,7 +160,8 @@ impl Modules {
             cache: Mutex::default(),
             refusals: Mutex::default(),
             unpaid: Arc::default(),
-            paid: Semaphore::new(1),
+            paid: Semaphore::new(PAID_AT_ONCE),
+            loading: Semaphore::new(1),
         })
     }
 
@@ -177,6 +184,9 @@ impl Modules {
         }
         if let Some(known) = self.known(&key, purpose) {
             return known;
+        }
+        if let Some(stored) = self.stored(key).await? {
+            return Ok(stored);
         }
         let _place = match purpose {
             Purpose::Check => (Some(self.unpaid.turn(asked_by).await?), None),
@@ -206,6 +216,32 @@ impl Modules {
         lock(&self.refusals).find(key, purpose, Instant::now()).map(Err)
     }
 
+    /// Loads what an earlier process compiled: that needs neither the module's bytes nor a place among those who compile.
+    async fn stored(self: &Arc<Self>, key: ModuleKey) -> Result<Option<Arc<Prepared>>, CheckError> {
+        if self.disk.is_none() {
+            return Ok(None);
+        }
+        let _place = self.loading.acquire().await.map_err(|_| closed())?;
+        if let Some(module) = self.cached(&key) {
+            return Ok(Some(module));
+        }
+        let this = Arc::clone(self);
+        blocking(move || {
+            let Some(disk) = &this.disk else { return Ok(None) };
+            let Some(code) = disk.get(&key) else { return Ok(None) };
+            match this.load(&code) {
+                Ok(prepared) => Ok(Some(this.keep(key, prepared))),
+                Err(CheckError::Fault(fault)) => Err(fault.into()),
+                // Another version's, as it seems.
+                Err(CheckError::Executor(_)) => {
+                    disk.remove(&key);
+                    Ok(None)
+                }
+            }
+        })
+        .await
+    }
+
     /// Makes of bytes what can be run.
     async fn make(
         self: &Arc<Self>,
@@ -213,33 +249,16 @@ impl Modules {
         bytes: Bytes,
         purpose: Purpose,
     ) -> Result<Arc<Prepared>, CheckError> {
-        let (this, module) = (Arc::clone(self), bytes.clone());
-        let stored = blocking(move || {
-            check_imports(&inspect(&module)?)?;
-            let code = this.disk.as_ref().and_then(|disk| disk.get(&key));
-            match code.map(|code| this.load(&code, module.len())) {
-                Some(Ok(prepared)) => Ok(Some(this.keep(key, prepared))),
-                Some(Err(CheckError::Fault(fault))) => Err(fault.into()),
-                // Another version's, as it seems.
-                Some(Err(CheckError::Executor(_))) => {
-                    this.disk.iter().for_each(|disk| disk.remove(&key));
-                    Ok(None)
-                }
-                None => Ok::<_, CheckError>(None),
-            }
-        });
-        if let Some(prepared) = stored.await? {
-            return Ok(prepared);
-        }
+        let module = bytes.clone();
+        blocking(move || check_imports(&inspect(&module)?).map_err(CheckError::Fault)).await?;
         let effort = match purpose {
             Purpose::Check => self.limits.unpaid,
             Purpose::Run => self.limits.paid,
         };
-        let length = bytes.len();
         let code = self.compiler.compile(&self.engine, self.optimize, bytes, effort).await?;
         let this = Arc::clone(self);
         blocking(move || {
-            let prepared = this.load(&code, length)?;
+            let prepared = this.load(&code)?;
             if let Some(disk) = &this.disk {
                 disk.put(&key, &code);
             }
@@ -298,15 +317,14 @@ impl Modules {
         module
     }
 
-    /// Loads machine code. `length`: bytes of the module that it was made of.
-    fn load(&self, code: &[u8], length: usize) -> Result<Prepared, CheckError> {
+    fn load(&self, code: &[u8]) -> Result<Prepared, CheckError> {
         // SAFETY: unsafe because the code is run as it is. It comes from this engine's compiler, in this process or in one
         // that this node started for it, directly or by way of a directory that is closed to others and under a digest.
         #[expect(unsafe_code, reason = "machine code cannot be checked")]
         let module = unsafe { Module::deserialize(&self.engine, code) }.map_err(|error| engine_failed(&error))?;
         let memory = memory(&module)?;
         let size = module.image_range();
-        let size = (size.end as usize).saturating_sub(size.start as usize) + length;
+        let size = (size.end as usize).saturating_sub(size.start as usize).max(code.len());
         // All names are known, so this fails only for an import of another type.
         let instance = self.linker.instantiate_pre(&module).map_err(|error| invalid(&error))?;
         Ok(Prepared { instance, memory, size })
@@ -421,35 +439,6 @@ fn read_file(path: &Path, limit: u64) -> std::io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// Names come from strangers: short, and without control characters.
-pub(crate) fn printable(name: &str) -> String {
-    name.chars().take(64).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-pub(crate) fn invalid(error: &wasmtime::Error) -> RunFault {
-    RunFault::Invalid { message: printable_message(error) }
-}
-
-/// An engine's message, in one line of bounded length.
-pub(crate) fn printable_message(error: &wasmtime::Error) -> String {
-    let text = format!("{error:#}");
-    text.chars().take(512).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-pub(crate) fn engine_failed(error: &wasmtime::Error) -> ExecutorError {
-    ExecutorError::Engine { message: printable_message(error) }
-}
-
 fn closed() -> ExecutorError {
     ExecutorError::Engine { message: "the executor is shutting down".to_owned() }
-}
-
-/// Runs what blocks on a thread for such work.
-pub(crate) async fn blocking<T: Send + 'static, E: From<ExecutorError> + Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(ExecutorError::Engine { message: format!("a thread failed: {error}") }.into()),
-    }
 }

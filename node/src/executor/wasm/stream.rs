@@ -3,8 +3,11 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
+use bytes::Bytes;
+
 use super::fs::Quota;
 use super::stop::Stop;
+use crate::executor::{LogPiece, LogSink, StandardStream};
 
 /// Bytes held back before they are written to the host.
 const BUFFER: usize = 64 * 1024;
@@ -14,11 +17,14 @@ const BUFFER: usize = 64 * 1024;
 pub(crate) struct Stream {
     file: BufWriter<File>,
     written: u64,
+    which: StandardStream,
+    /// Where it is told at once.
+    logs: Option<LogSink>,
 }
 
 impl Stream {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file: BufWriter::with_capacity(BUFFER, file), written: 0 }
+    pub(crate) fn new(file: File, which: StandardStream, logs: Option<LogSink>) -> Self {
+        Self { file: BufWriter::with_capacity(BUFFER, file), written: 0, which, logs }
     }
 
     /// Bytes written so far.
@@ -32,6 +38,10 @@ impl Stream {
         quota.take_bytes(fits as u64)?;
         self.file.write_all(&bytes[..fits]).map_err(Stop::work("writing a standard stream"))?;
         self.written += fits as u64;
+        if let Some(logs) = &self.logs {
+            // A reader that is slow or gone misses it.
+            let _ = logs.try_send(LogPiece { stream: self.which, bytes: Bytes::copy_from_slice(&bytes[..fits]) });
+        }
         quota.take_bytes((bytes.len() - fits) as u64)
     }
 

@@ -2,7 +2,7 @@
 
 use wasmtime::{Trap, WasmBacktrace};
 
-use super::modules::{printable, printable_message};
+use super::messages::{printable, printable_message};
 use super::stop::Stop;
 use crate::executor::{Ended, TrapKind};
 

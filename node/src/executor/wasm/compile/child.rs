@@ -11,9 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::super::engine::Optimize;
-use super::super::modules::printable;
-use super::command::{COMPILED, INVALID, NO_MEMORY};
-use super::{Effort, Task};
+use super::super::messages::printable;
+use super::task::{COMPILED, Effort, INVALID, NO_MEMORY, Task};
 use crate::executor::{CheckError, ExecutorError, RunFault};
 
 /// Bytes of what the process complains that are kept.
@@ -39,6 +38,7 @@ pub(super) async fn compile(
     effort: Effort,
 ) -> Result<Vec<u8>, CheckError> {
     let task = Task {
+        module_bytes: module.len() as u64,
         memory: effort.memory,
         // In whole seconds, as the system counts.
         processor_seconds: effort.processor.as_secs().max(1),
@@ -67,7 +67,6 @@ pub(super) async fn compile(
         let write = async {
             // When it ends early, its status says why.
             let _ = stdin.write_all(&module).await;
-            drop(stdin);
             drop(module);
         };
         let ((), complaint, output) = tokio::join!(write, drain(stderr), take(stdout, effort.output));

@@ -2,18 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
+use std::thread;
 
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use wasmtime::OutOfMemory;
 
 use super::super::engine::{self, Optimize};
-use super::super::modules::printable_message;
-use super::Task;
-
-/// What the answer begins with: machine code follows, or why the module is not valid, or that there was too little memory.
-pub(super) const COMPILED: u8 = 0;
-pub(super) const INVALID: u8 = 1;
-pub(super) const NO_MEMORY: u8 = 2;
+use super::super::messages::printable_message;
+use super::task::{COMPILED, INVALID, NO_MEMORY, Task};
 
 /// Bytes of address space beyond the memory that it may use: the program itself, stacks, what is reserved and never used.
 const ADDRESSES: u64 = 4 << 30;
@@ -42,8 +38,8 @@ fn compile() -> Result<(), String> {
     confine(&task).map_err(|error| format!("it cannot limit itself: {error}"))?;
     let optimize = if task.optimize { Optimize::Speed } else { Optimize::None };
     let engine = engine::engine(optimize).map_err(|error| printable_message(&error))?;
-    let mut module = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut module).map_err(|error| format!("it cannot read: {error}"))?;
+    let module = read(task.module_bytes).map_err(|error| format!("it cannot read: {error}"))?;
+    thread::spawn(end_with_node);
     let (kind, answer) = match engine.precompile_module(&module) {
         Ok(code) => (COMPILED, code),
         Err(error) if error.is::<OutOfMemory>() => (NO_MEMORY, Vec::new()),
@@ -55,6 +51,19 @@ fn compile() -> Result<(), String> {
         .and_then(|()| output.write_all(&answer))
         .and_then(|()| output.flush())
         .map_err(|error| format!("it cannot write: {error}"))
+}
+
+fn read(bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut module = Vec::new();
+    std::io::stdin().lock().take(bytes).read_to_end(&mut module)?;
+    if module.len() as u64 == bytes { Ok(module) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Ends this process when standard input does: the node was killed, and nobody is there to take the answer.
+fn end_with_node() {
+    let mut rest = [0];
+    while matches!(std::io::stdin().lock().read(&mut rest), Ok(1)) {}
+    std::process::exit(1);
 }
 
 fn confine(task: &Task) -> rustix::io::Result<()> {

@@ -2,29 +2,31 @@
 //!
 //! A compiler's memory and time depend on what strangers wrote, and nothing inside a process can take either back from
 //! it. So it has a process of its own: it is given a module on standard input, writes the machine code to standard
-//! output, and is killed when it is not wanted any more or exceeds a limit. Its memory goes back to the system with it.
+//! output, and is killed when it is not wanted any more or exceeds a limit. Its memory goes back to the system with it. Standard
+//! input stays open meanwhile: when the node dies, it ends, and the compiler ends itself.
 
 mod child;
 mod command;
 mod queue;
 mod store;
+mod task;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
+use super::blocking::blocking;
 use super::engine::Optimize;
-use super::modules::{blocking, invalid};
+use super::messages::invalid;
 use crate::executor::{CheckError, ExecutorError};
 
 pub use command::compile_command;
 pub(crate) use queue::Queue;
 pub use queue::{PERIOD, UNPAID};
 pub(crate) use store::Artifacts;
+pub(crate) use task::Effort;
 
 /// Where modules are compiled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,31 +57,6 @@ impl Compiler {
         let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
         Ok(Self::Child { program, arguments: vec![argument.into()] })
     }
-}
-
-/// What compiling one module may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Effort {
-    /// Bytes of memory.
-    pub(crate) memory: u64,
-    /// Processor time, of all threads together.
-    pub(crate) processor: Duration,
-    /// Time on the clock: for a machine that has other things to do.
-    pub(crate) wall: Duration,
-    /// Bytes of machine code.
-    pub(crate) output: u64,
-    pub(crate) threads: usize,
-    /// How much it lets others go first, as `nice` counts.
-    pub(crate) niceness: i32,
-}
-
-/// What the compiler's process is told, as its last argument.
-#[derive(Debug, Serialize, Deserialize)]
-struct Task {
-    memory: u64,
-    processor_seconds: u64,
-    niceness: i32,
-    optimize: bool,
 }
 
 impl Compiler {

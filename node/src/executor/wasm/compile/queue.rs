@@ -72,7 +72,7 @@ impl Queue {
             state.waiting += 1;
             receiver
         };
-        let turn = wait.await.map_err(|_| ExecutorError::Cancelled)?;
+        let turn = wait.await.map_err(|_| ExecutorError::Aborted)?;
         self.lock().accounts.check(client, Instant::now())?;
         Ok(turn)
     }

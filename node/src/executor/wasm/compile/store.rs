@@ -29,7 +29,7 @@ const PAGE: u64 = 4_096;
 pub(crate) struct Artifacts {
     directory: PathBuf,
     bytes: u64,
-    /// Differs for engines whose machine code is not the same.
+    /// Differs for engines whose machine code is not the same, and for versions of the node, which may accept other modules.
     engine: u64,
     number: AtomicU64,
 }
@@ -46,6 +46,7 @@ impl Artifacts {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
         let (directory, bytes) = (settings.directory.clone(), settings.bytes);
         Ok(Self { directory, bytes, engine: hasher.finish(), number: AtomicU64::new(0) })
     }

@@ -94,7 +94,7 @@ impl Generator {
         self.forget_unopened(both);
         let at = self.advance(both);
         let Draft { sender, value, command } = self.draft(both, at);
-        let script = if self.chance(30) { self.script(both, at) } else { Script::default() };
+        let script = if self.chance(40) { self.script(both, at) } else { Script::default() };
         let mut step = Step { at, foreign_chain: None, sender, value, command, script };
         let faults = match self.rng.random_range(0..100) {
             0..24 => 1,
@@ -352,7 +352,7 @@ impl Generator {
     // Opening ---------------------------------------------------------------------------------------------------------
 
     fn opening(&mut self, both: &Comparison<'_>, at: Time) -> Draft {
-        let client = if self.chance(12) { both.cast.scripted() } else { self.party(both) };
+        let client = if self.chance(15) { both.cast.scripted() } else { self.party(both) };
         let mut terms = self.terms(both, at, client);
         let spec = if self.chance(40) { Bytes::from_static(self.spec_bytes()) } else { Bytes::new() };
         let how = self.rng.random_range(0..10);

@@ -1,26 +1,28 @@
-//! A market in this process: the protocol's model behind the [`Transport`](crate::Transport) trait, with native wallets, a
-//! log that can be kept in a file, and faults on demand.
+//! A market in this process: a [world](lota_market::world) behind the [`Transport`](crate::Transport) trait, with a log that
+//! can be kept in a file, and faults on demand.
 //!
 //! One [`Chain`] serves many parties: `chain.connect(signer)` is a party's transport. Commands are signed as everywhere, each
 //! accepted one is a block of its own with its own hash, and a refused one leaves nothing behind. A restart replays the
 //! [`Ledger`] through the model and compares every block's hash.
 
+mod answer;
 mod chain;
 mod clock;
+mod contracts;
 mod fault;
 mod file;
 mod ledger;
 mod reader;
-mod script;
 mod state;
 #[cfg(test)]
 mod tests;
 mod transport;
 
+pub use answer::Answer;
 pub use chain::{Chain, ChainError, Options};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use contracts::{Accounts, Contracts, Scripted};
 pub use fault::{Fault, Link, MAX_FAULTS};
 pub use file::{FORMAT_VERSION, FileLedger, MAX_ENTRY, SyncPolicy};
 pub use ledger::{Entry, Genesis, Ledger, LedgerError, MemoryLedger};
-pub use script::{Accounts, CallbackScript, Scripted};
 pub use transport::MemoryTransport;

@@ -4,7 +4,7 @@ use core::{fmt, str::FromStr};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, SpanRound, Unit, fmt::friendly};
-use lota_market::AttoFil;
+use lota_market::{AttoFil, money};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a text is not a quantity.
@@ -17,26 +17,15 @@ pub(crate) struct ParseQuantityError {
     example: &'static str,
 }
 
-/// Splits `1.5 GiB` into its number, scaled by the unit that `scale` knows, rounded down to a whole number.
+/// The number of a text, times the unit that `scale` knows, rounded down to a whole number.
 fn scaled(text: &str, scale: impl Fn(&str) -> Option<u64>) -> Result<u64, &'static str> {
-    let trimmed = text.trim();
-    let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(split);
-    let scale = scale(unit.trim()).ok_or("its unit is not known")?;
-    let number = number.replace('_', "");
-    let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return Err("it does not start with digits");
-    }
-    if fraction.contains('.') {
-        return Err("it has two decimal points");
-    }
-    if fraction.len() > 9 {
+    let (number, unit) = money::split_unit(text);
+    let scale = scale(unit).ok_or("its unit is not known")?;
+    let (digits, decimals) = money::decimal(number)?;
+    if decimals > 9 {
         return Err("it has more than nine decimals");
     }
-    let digits: u128 = format!("{whole}{fraction}").parse().map_err(|_| "it is too large")?;
-    let divisor = 10u128.pow(u32::try_from(fraction.len()).unwrap_or(9));
-    let value = digits.checked_mul(u128::from(scale)).ok_or("it is too large")? / divisor;
+    let value = digits.checked_mul(u128::from(scale)).ok_or("it is too large")? / 10u128.pow(decimals);
     u64::try_from(value).map_err(|_| "it is too large")
 }
 

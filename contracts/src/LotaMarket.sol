@@ -23,8 +23,9 @@ import {TermsPtr} from "./types/TermsPtr.sol";
 ///   deal and its terms. What is forced into the contract counts nowhere, and there is no receive().
 /// - A deal is one storage slot ({DealSlot}); the salts of a client are bits ({AccountSlot}). Neither is ever freed.
 /// - Every function checks, then changes storage, then emits; only then may it call out: the client's callback, or the
-///   payout of {withdraw}. While it does, no function of this contract that is not a view can be entered. Wallets are
-///   asked about signatures by static calls, before anything changes.
+///   payout of {withdraw}. While it does, no function of this contract that is not a view can be entered, but for
+///   {deposit} and {open} from within a callback ({Guard} says why). Wallets are asked about signatures by static calls,
+///   before anything changes.
 /// - Callees get a fixed amount of gas, or the transaction reverts for want of it; what they return is not copied, except
 ///   for one word from ERC-1271 wallets. Payouts get all gas: their sender chose the recipient.
 /// - All gas amounts are settings of the deployment: FEVM's gas is another unit than Ethereum's.
@@ -54,7 +55,7 @@ contract LotaMarket is Accounts, Deals {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ILotaMarket
-    function open(Terms calldata given, bytes calldata spec) external payable notWhileCalling returns (bytes32 jobId) {
+    function open(Terms calldata given, bytes calldata spec) external payable notWhilePaying returns (bytes32 jobId) {
         TermsPtr terms;
         (jobId, terms) = _load(given);
         (StoredAccount storage stored, AccountSlot account) = _requireOpenable(terms);

@@ -1,17 +1,16 @@
-//! How many commands a second the model executes on one core.
+//! How many commands a second the world executes on one core, with one market in it.
 //!
 //! `cargo run --release -p lota-market --example bench_model` prints JSON lines `{"name", "value", "unit"}`. The whole lives of
 //! 500 deals at a time are interleaved, in books that already hold as many deals as the name says; identities are cheap (no hashing),
-//! so that only the model is measured.
+//! so that only the world and the model are measured.
 
 use std::hint::black_box;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use lota_market::{
     AttoFil, Time,
-    model::{
-        BatchEntry, Command, Env, Event, JobId, JobResult, Market, Reason, Receipt, Settings, Signed, Terms, Verdict,
-    },
+    model::{BatchEntry, Command, JobId, JobResult, Receipt, Settings, Signed, Terms, Verdict},
+    world::{Env, ExternalCall, Script, World},
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -19,9 +18,11 @@ const START: Time = Time(1_800_000_000);
 const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
 const PARTIES: u64 = 1_000;
 
+/// Where the market is.
+const MARKET: Address = Address::repeat_byte(0x4d);
+
 struct Cheap {
     now: Time,
-    value: AttoFil,
 }
 
 /// SplitMix64: spreads neighbouring numbers over the whole range, as hashes do.
@@ -43,10 +44,7 @@ impl Env for Cheap {
     fn now(&self) -> Time {
         self.now
     }
-    fn value(&self) -> AttoFil {
-        self.value
-    }
-    fn job_id(&self, terms: &Terms) -> JobId {
+    fn job_id(&self, _: Address, terms: &Terms) -> JobId {
         // The specs of these terms are their numbers.
         let mut id = terms.spec;
         let number = u64::from_be_bytes([id[24], id[25], id[26], id[27], id[28], id[29], id[30], id[31]]);
@@ -56,14 +54,11 @@ impl Env for Cheap {
     fn spec_digest(&self, _: &Bytes) -> B256 {
         B256::ZERO
     }
-    fn signature_valid(&self, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
+    fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
         true
     }
-    fn payout_accepted(&mut self, _: Address, _: AttoFil) -> bool {
-        true
-    }
-    fn callback_succeeds(&mut self, _: Address, _: JobId, _: u32, _: Result<&JobResult, Reason>) -> bool {
-        true
+    fn script(&mut self, _: &ExternalCall<'_>) -> Script {
+        Script::default()
     }
 }
 
@@ -140,26 +135,29 @@ fn lives(from: u64, to: u64) -> Vec<Step> {
     steps
 }
 
-fn market() -> (Market, Cheap) {
-    let (mut market, mut env) =
-        (Market::new(SETTINGS), Cheap { now: START, value: AttoFil::from_fil(1_000).unwrap_or_default() });
-    for (role, number) in (1..=2).flat_map(|role| (0..PARTIES).map(move |number| (role, number))) {
-        run(&mut market, &mut env, &[(address(4, 0), Command::Deposit { account: address(role, number) })]);
+fn world() -> (World, Cheap) {
+    let (mut world, mut env) = (World::with_market(MARKET, SETTINGS), Cheap { now: START });
+    let (payer, value) = (address(4, 0), AttoFil::from_fil(1_000).unwrap_or_default());
+    let parties = (1..=2).flat_map(|role| (0..PARTIES).map(move |number| address(role, number)));
+    for account in parties {
+        let deposit = Command::Deposit { account };
+        let minted = world.mint(payer, value);
+        let paid = world.execute_on_market(payer, MARKET, value, &deposit, &mut env, &mut Vec::new());
+        assert!(minted.is_ok() && paid.is_ok(), "{minted:?}, {paid:?}");
     }
     env.now = START.after(50);
-    env.value = AttoFil::ZERO;
-    (market, env)
+    (world, env)
 }
 
 /// Executes steps, all of which must be accepted; returns how many events there were.
-fn run(market: &mut Market, env: &mut Cheap, steps: &[Step]) -> usize {
+fn run(world: &mut World, env: &mut Cheap, steps: &[Step]) -> usize {
     let mut events = 0;
+    let mut log = Vec::new();
     for (sender, command) in steps {
-        let outcome = market.apply(*sender, command, env, &mut |event: Event| {
-            black_box(&event);
-            events += 1;
-        });
+        let outcome = world.execute_on_market(*sender, MARKET, AttoFil::ZERO, command, env, &mut log);
         assert!(outcome.is_ok(), "{command:?}: {outcome:?}");
+        events += black_box(&log).len();
+        log.clear();
     }
     events
 }
@@ -169,12 +167,12 @@ fn report(name: &str, value: f64, unit: &str) {
 }
 
 /// The best of several runs, in commands per second.
-fn measure(name: &str, prepared: &Market, env: &mut Cheap, steps: &[Step]) {
+fn measure(name: &str, prepared: &World, env: &mut Cheap, steps: &[Step]) {
     let mut best = f64::INFINITY;
     for _ in 0..5 {
-        let mut market = prepared.clone();
+        let mut world = prepared.clone();
         let start = cpu_seconds();
-        black_box(run(&mut market, env, steps));
+        black_box(run(&mut world, env, steps));
         best = best.min(cpu_seconds() - start);
     }
     report(name, steps.len() as f64 / best, "commands/s");
@@ -182,21 +180,21 @@ fn measure(name: &str, prepared: &Market, env: &mut Cheap, steps: &[Step]) {
 
 fn main() {
     for (name, deals) in [("1k", 1_000), ("100k", 100_000), ("1M", 1_000_000)] {
-        let (mut market, mut env) = market();
+        let (mut world, mut env) = world();
         for first in (0..deals).step_by(10_000) {
-            run(&mut market, &mut env, &lives(first, (first + 10_000).min(deals)));
+            run(&mut world, &mut env, &lives(first, (first + 10_000).min(deals)));
         }
         let steps: Vec<Step> =
             (0..50).flat_map(|round| lives(2_000_000 + round * 500, 2_000_500 + round * 500)).collect();
-        measure(&format!("model_mixed_{name}_deals"), &market, &mut env, &steps);
+        measure(&format!("model_mixed_{name}_deals"), &world, &mut env, &steps);
         if deals == 100_000 {
             for (kind, pick) in kinds() {
                 // Each kind needs the steps before it: time only the slices of its kind.
-                let mut market = market.clone();
+                let mut world = world.clone();
                 let (mut count, mut spent) = (0, 0.0);
                 for chunk in steps.chunk_by(|a, b| pick(&a.1) == pick(&b.1)) {
                     let start = cpu_seconds();
-                    run(&mut market, &mut env, chunk);
+                    run(&mut world, &mut env, chunk);
                     if pick(&chunk[0].1) {
                         spent += cpu_seconds() - start;
                         count += chunk.len();
@@ -206,7 +204,7 @@ fn main() {
             }
         }
     }
-    let (market, mut env) = market();
+    let (world, mut env) = world();
     let entry = |n: u64| {
         let terms = Terms { callback_gas: 0, ..terms(n, Address::ZERO) };
         BatchEntry { terms, receipt: receipt(n, address(2, spread(n) % PARTIES)), signature: Bytes::new() }
@@ -218,9 +216,9 @@ fn main() {
         .collect();
     let mut best = f64::INFINITY;
     for _ in 0..5 {
-        let mut market = market.clone();
+        let mut world = world.clone();
         let start = cpu_seconds();
-        run(&mut market, &mut env, &batches);
+        run(&mut world, &mut env, &batches);
         best = best.min(cpu_seconds() - start);
     }
     report("model_batched_deals", 200.0 * 256.0 / best, "deals/s");

@@ -1,14 +1,18 @@
 //! The Lota market as a pure function.
 //!
-//! Three rooms: [`spec`] says what a job is, [`model`] is the protocol (who may do what, when, and where the money goes),
-//! [`agent`] is what a party does about it. Deliberately absent: tokio, I/O, clocks, randomness and hashing. Ids, recovered
-//! signers, callback outcomes and the time come in from outside, through [`model::Env`] and as arguments.
+//! [`spec`] says what a job is, [`model`] is the protocol (who may do what, when, and where the money goes), [`world`] executes
+//! it, with everybody's wallets and all contracts, and [`agent`] is what a party does about it. Deliberately absent: tokio, I/O,
+//! clocks, randomness and hashing. Ids, recovered signers, what callbacks do and the time come in from outside, through
+//! [`world::Env`] and as arguments.
 
 pub mod agent;
+mod map_as_pairs;
 pub mod model;
 pub mod money;
 pub mod spec;
 pub mod time;
+mod undo;
+pub mod world;
 
 pub use alloy_primitives::{Address, B256, Bytes, U256};
 pub use money::AttoFil;

@@ -1,34 +1,36 @@
-//! The protocol: a function of (state, sender, command, environment).
+//! The protocol: what the market's contract checks, changes and says, as a function of (state, sender, command, surroundings).
 //!
 //! It is the same protocol as `contracts/src/interfaces/ILotaMarket.sol`, whose header is the specification; names, order of
-//! checks, errors and events are the same. Simulator wallets, the websocket mock and the memory transport wrap this model.
+//! checks, errors and events are the same. A [world](crate::world) executes it.
 
 mod batch;
 mod callback;
 mod command;
 mod deal;
-mod discriminant;
+mod enum_numbers;
 mod env;
 mod escrow;
 mod event;
-mod ledger;
 mod life;
 mod market;
 mod opening;
-mod pairs;
 mod rejection;
 mod selector;
-mod stage;
+mod state;
+mod storage;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub(crate) use callback::Callback;
 pub use command::{BatchEntry, Command};
 pub use deal::{Deal, JobResult, Reason, Receipt, Status, Verdict};
-pub use discriminant::UnknownDiscriminant;
-pub use env::{Env, Signed};
+pub use enum_numbers::UnknownNumber;
+pub(crate) use env::Env;
+pub use env::Signed;
 pub use event::Event;
 pub use market::Market;
+pub(crate) use market::{Callee, Next, Payout};
 pub use rejection::Rejection;
 pub use selector::INSUFFICIENT_GAS;
 pub use terms::{JobId, Settings, SpecCodec, Terms, TermsFault};

@@ -134,10 +134,8 @@ impl FromStr for AttoFil {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = |problem| ParseAmountError { text: text.to_owned(), problem };
-        let trimmed = text.trim();
-        let split = trimmed.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(trimmed.len());
-        let (number, unit) = trimmed.split_at(split);
-        let decimals: u32 = match unit.trim().to_ascii_lowercase().as_str() {
+        let (number, unit) = split_unit(text);
+        let unit_decimals: u32 = match unit.to_ascii_lowercase().as_str() {
             "" | "fil" => 18,
             "millifil" => 15,
             "microfil" => 12,
@@ -147,26 +145,42 @@ impl FromStr for AttoFil {
                 return Err(fail("the unit is none of FIL, milliFIL, microFIL, nanoFIL (gwei), attoFIL"));
             }
         };
-        let number = number.replace('_', "");
-        let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
-        if whole.is_empty() && fraction.is_empty() {
-            return Err(fail("it has no digits"));
-        }
-        if fraction.contains('.') {
-            return Err(fail("it has two decimal points"));
-        }
-        let fraction = fraction.trim_end_matches('0');
-        let Some(missing) = decimals.checked_sub(u32::try_from(fraction.len()).unwrap_or(u32::MAX)) else {
-            return Err(fail("it is finer than one attoFIL"));
-        };
-        let digits = format!("{whole}{fraction}");
-        let value: u128 = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| fail("it is too large"))? };
+        let (digits, decimals) = decimal(number).map_err(fail)?;
+        let missing = unit_decimals.checked_sub(decimals).ok_or_else(|| fail("it is finer than one attoFIL"))?;
         10u128
             .checked_pow(missing)
-            .and_then(|scale| value.checked_mul(scale))
+            .and_then(|scale| digits.checked_mul(scale))
             .map(Self)
             .ok_or_else(|| fail("it is too large"))
     }
+}
+
+/// Splits a quantity such as `1.5 GiB` into the number and its unit, without the space between them.
+#[must_use]
+pub fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    (number, unit.trim())
+}
+
+/// Reads a decimal number, in which `_` may group digits: its digits, and how many of them are decimals. Zeros at the end of
+/// the decimals do not count.
+///
+/// # Errors
+/// What is wrong with it, to follow the number in a sentence.
+pub fn decimal(number: &str) -> Result<(u128, u32), &'static str> {
+    let number = number.replace('_', "");
+    let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return Err("it has no digits");
+    }
+    if fraction.contains('.') {
+        return Err("it has two decimal points");
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let digits = format!("0{whole}{fraction}").parse().map_err(|_| "it is too large")?;
+    Ok((digits, u32::try_from(fraction.len()).unwrap_or(u32::MAX)))
 }
 
 impl Serialize for AttoFil {

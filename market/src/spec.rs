@@ -12,6 +12,8 @@
 //! # Ok::<(), lota_market::spec::SpecProblems>(())
 //! ```
 
+mod canonical;
+mod fields;
 mod job;
 mod link;
 mod node;
@@ -87,8 +89,8 @@ pub fn parse_json(bytes: &[u8]) -> Result<ValidatedSpec, SpecProblems> {
     read::read(&node, read::Form::Free)
 }
 
-/// Reads a spec from canonical DAG-CBOR (IPLD's DAG-CBOR specification, strictly): every field is there, CIDs are links,
-/// and encoding it again gives the same bytes.
+/// Reads a spec from canonical DAG-CBOR (IPLD's DAG-CBOR specification, strictly): every field is there, but for those that
+/// joined this version later and hold their default, CIDs are links, and encoding it again gives the same bytes.
 ///
 /// # Errors
 /// Everything that is wrong with it.

@@ -122,6 +122,13 @@ impl Chain {
         outcome
     }
 
+    /// Gives an account other code; it keeps what it owns.
+    pub(crate) fn set_code(&mut self, account: Address, code: Vec<u8>) {
+        let balance = self.wallet(account);
+        let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into())).with_balance(balance).with_nonce(1);
+        self.evm.ctx.journaled_state.database.insert_account_info(account, info);
+    }
+
     /// What a view says.
     pub(crate) fn view<T>(&mut self, view: &View<T>) -> Result<T, String> {
         view.read(&self.call(view.data.clone())?).map_err(|error| error.to_string())

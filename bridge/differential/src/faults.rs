@@ -9,9 +9,9 @@ use rand::Rng;
 
 use crate::{
     chain::{CHAIN_ID, SETTINGS},
+    comparison::Comparison,
     generator::{Generator, parse_signature},
-    step::{Step, is_payable, receipt_of, signature_of, spec_of, terms_of},
-    world::World,
+    step::{Step, receipt_of, signature_of, spec_of, terms_of},
 };
 
 /// Half the order of secp256k1 and the order itself: of a signature (r, s), (r, order - s) is the other one (EIP-2).
@@ -19,23 +19,23 @@ const ORDER: U256 = U256::from_limbs([0xbfd2_5e8c_d036_4141, 0xbaae_dce6_af48_a0
 
 impl Generator {
     /// Makes something about a step wrong. A few of the mistakes happen to be none.
-    pub(crate) fn spoil(&mut self, step: &mut Step, world: &World<'_>) {
+    pub(crate) fn spoil(&mut self, step: &mut Step, both: &Comparison<'_>) {
         // Not every mistake fits every command.
         for _ in 0..20 {
             let done = match self.rng.random_range(0..18) {
                 0..3 => {
-                    step.sender = self.party(world).address;
+                    step.sender = self.party(both).address;
                     true
                 }
                 3..5 => terms_of(&mut step.command).is_some_and(|terms| {
-                    self.spoil_terms(terms, world);
+                    self.spoil_terms(terms, both);
                     true
                 }),
                 5..7 => self.spoil_receipt(&mut step.command),
                 7 => self.spoil_spec(&mut step.command),
                 8 => self.spoil_signature(&mut step.command),
-                9..11 => self.spoil_amount(step, world),
-                11..13 => self.spoil_time(step, world),
+                9..11 => self.spoil_amount(step, both),
+                11..13 => self.spoil_time(step, both),
                 13 => {
                     let others = [1, 0, u64::MAX, CHAIN_ID + 1];
                     self.chance(30) && {
@@ -45,9 +45,9 @@ impl Generator {
                 }
                 14 => self.spoil_party(&mut step.command),
                 15 => self.spoil_size(&mut step.command),
-                16 => self.swap_job(&mut step.command, world),
+                16 => self.swap_job(&mut step.command, both),
                 _ => {
-                    let other = !is_payable(&step.command) && self.chance(20);
+                    let other = !step.command.is_payable() && self.chance(20);
                     if other {
                         step.value = AttoFil(self.rng.random_range(1..1_000));
                     }
@@ -60,11 +60,11 @@ impl Generator {
         }
     }
 
-    fn spoil_terms(&mut self, terms: &mut Terms, world: &World<'_>) {
+    fn spoil_terms(&mut self, terms: &mut Terms, both: &Comparison<'_>) {
         let huge = AttoFil((1 << 48) * GWEI);
         match self.rng.random_range(0..27) {
             0 => terms.client = Address::ZERO,
-            1 => terms.client = self.party(world).address,
+            1 => terms.client = self.party(both).address,
             2 => terms.salt = terms.salt.wrapping_add(U256::ONE),
             3 => terms.salt = U256::ZERO,
             4 => terms.spec = B256::repeat_byte(9),
@@ -77,15 +77,15 @@ impl Generator {
             11 => terms.collateral = self.pick(&[huge, AttoFil(huge.0 - GWEI), AttoFil(u128::MAX)]),
             12 => terms.min_price = AttoFil(terms.max_price.0.saturating_add(GWEI)),
             13 => terms.ramp_period = 0,
-            14 => terms.ramp_start = self.pick(&[Time(0), Time(u64::MAX), world.now.after(1)]),
+            14 => terms.ramp_start = self.pick(&[Time(0), Time(u64::MAX), both.now.after(1)]),
             15 => terms.run_for = self.window(),
             16 => terms.review_for = self.window(),
             17 => terms.rule_for = self.window(),
             18 => terms.callback_gas = self.pick(&[SETTINGS.max_callback_gas + 1, u32::MAX]),
-            19 => terms.lock_by = self.pick(&[Time(0), Time(world.now.0 - 1), Time(u64::MAX)]),
-            20 => terms.lock_by = world.now.after(lota_market::model::MAX_LOCK_AHEAD + self.rng.random_range(0..3)),
-            21 => terms.matcher = self.party(world).address,
-            22 => terms.arbiter = self.party(world).address,
+            19 => terms.lock_by = self.pick(&[Time(0), Time(both.now.0 - 1), Time(u64::MAX)]),
+            20 => terms.lock_by = both.now.after(lota_market::model::MAX_LOCK_AHEAD + self.rng.random_range(0..3)),
+            21 => terms.matcher = self.party(both).address,
+            22 => terms.arbiter = self.party(both).address,
             23 => terms.arbiter = Address::ZERO,
             24 => terms.matcher = Address::ZERO,
             _ => {
@@ -156,8 +156,8 @@ impl Generator {
         true
     }
 
-    fn spoil_amount(&mut self, step: &mut Step, world: &World<'_>) -> bool {
-        let balance = world.market.balance(step.sender);
+    fn spoil_amount(&mut self, step: &mut Step, both: &Comparison<'_>) -> bool {
+        let balance = both.market().balance(step.sender);
         match &mut step.command {
             Command::Withdraw { amount, .. } => {
                 *amount = self.pick(&[AttoFil(balance.0.saturating_add(1)), AttoFil(u128::MAX), balance]);
@@ -187,9 +187,9 @@ impl Generator {
     }
 
     /// Later than it may be, or just at the end.
-    fn spoil_time(&mut self, step: &mut Step, world: &World<'_>) -> bool {
+    fn spoil_time(&mut self, step: &mut Step, both: &Comparison<'_>) -> bool {
         let Some(terms) = terms_of(&mut step.command) else { return false };
-        let deal = world.market.deal(world.ids.of(terms));
+        let deal = both.market().deal(both.ids.of(terms));
         let moment = match deal.status {
             Status::Locked => terms.run_by(deal.since),
             Status::Submitted => terms.review_by(deal.since),
@@ -251,11 +251,11 @@ impl Generator {
     }
 
     /// The same command on another job, in another state.
-    fn swap_job(&mut self, command: &mut Command, world: &World<'_>) -> bool {
+    fn swap_job(&mut self, command: &mut Command, both: &Comparison<'_>) -> bool {
         if matches!(command, Command::SettleBatch { .. }) {
             return false;
         }
-        let Some(other) = self.job(world) else { return false };
+        let Some(other) = self.job(both) else { return false };
         terms_of(command).is_some_and(|terms| {
             *terms = other;
             true

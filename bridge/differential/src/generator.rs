@@ -7,16 +7,17 @@ use lota_bridge::eip712;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     model::{BatchEntry, Command, Deal, JobResult, MAX_LOCK_AHEAD, MAX_WINDOW, Receipt, Status, Terms, Verdict},
+    world::{Call, End, Script, ScriptedCall},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sha2::{Digest, Sha256};
 
 use crate::{
     chain::SETTINGS,
+    comparison::Comparison,
     oracle::REFERENCE,
     party::{Behaviour, GAUGE_GAS, MARKET, Party, REENTRANT_GAS, REENTRANT_MIN, VERBOSE_GAS},
     step::Step,
-    world::World,
 };
 
 /// Amounts of callback gas about which it is known what every client does with them, the bounds of each among them. Those of
@@ -80,8 +81,8 @@ impl Generator {
     }
 
     /// Anybody; mostly somebody with a key.
-    pub(crate) fn party<'w>(&mut self, world: &World<'w>) -> &'w Party {
-        let parties = &world.cast.parties;
+    pub(crate) fn party<'w>(&mut self, both: &Comparison<'w>) -> &'w Party {
+        let parties = &both.cast.parties;
         let keyed = parties.iter().filter(|party| party.signer.is_some()).count();
         let index =
             if self.chance(65) { self.rng.random_range(0..keyed) } else { self.rng.random_range(0..parties.len()) };
@@ -89,30 +90,70 @@ impl Generator {
     }
 
     /// The next step.
-    pub(crate) fn next(&mut self, world: &World<'_>) -> Step {
-        self.forget_unopened(world);
-        let at = self.advance(world);
-        let Draft { sender, value, command } = self.draft(world, at);
-        let mut step = Step { at, foreign_chain: None, sender, value, command };
+    pub(crate) fn next(&mut self, both: &Comparison<'_>) -> Step {
+        self.forget_unopened(both);
+        let at = self.advance(both);
+        let Draft { sender, value, command } = self.draft(both, at);
+        let script = if self.chance(40) { self.script(both, at) } else { Script::default() };
+        let mut step = Step { at, foreign_chain: None, sender, value, command, script };
         let faults = match self.rng.random_range(0..100) {
             0..24 => 1,
             24..34 => 2,
             _ => 0,
         };
         for _ in 0..faults {
-            self.spoil(&mut step, world);
+            self.spoil(&mut step, both);
         }
         // These two send no transactions on any chain.
         if step.sender.is_zero() || step.sender == MARKET {
-            step.sender = world.cast.parties[0].address;
+            step.sender = both.cast.parties[0].address;
         }
         step
     }
 
+    /// What the scripted client does if it is called: mostly what is allowed in a callback.
+    fn script(&mut self, both: &Comparison<'_>, at: Time) -> Script {
+        let scripted = both.cast.scripted();
+        let calls = (0..self.rng.random_range(0..4)).map(|_| self.scripted_call(both, at, scripted)).collect();
+        let end = match self.rng.random_range(0..8) {
+            0 => End::Revert,
+            1 => End::OutOfGas,
+            _ => End::Return,
+        };
+        Script { calls, end }
+    }
+
+    fn scripted_call(&mut self, both: &Comparison<'_>, at: Time, scripted: &Party) -> ScriptedCall {
+        let (value, command) = match self.rng.random_range(0..10) {
+            0..5 => {
+                let terms = self.terms(both, at, scripted);
+                let value = if self.chance(70) { terms.max_price } else { AttoFil::ZERO };
+                self.known.push(terms.clone());
+                let spec = if self.chance(30) { Bytes::from_static(self.spec_bytes()) } else { Bytes::new() };
+                (value, Command::Open { terms, spec })
+            }
+            5..8 => {
+                let value = gwei(self.rng.random_range(0..2_000));
+                (value, Command::Deposit { account: self.party(both).address })
+            }
+            _ => {
+                let Draft { value, command, .. } = self.draft(both, at);
+                (value, command)
+            }
+        };
+        let sender = scripted.address;
+        let mut step = Step { at, foreign_chain: None, sender, value, command, script: Script::default() };
+        if self.chance(15) {
+            self.spoil(&mut step, both);
+        }
+        let call = Call { sender, contract: MARKET, value: step.value, command: step.command.into() };
+        ScriptedCall { call, may_fail: self.chance(40) }
+    }
+
     /// Terms that came to no deal are of little further use.
-    fn forget_unopened(&mut self, world: &World<'_>) {
+    fn forget_unopened(&mut self, both: &Comparison<'_>) {
         for terms in self.known.split_off(self.seen) {
-            if world.market.deal(world.ids.of(&terms)).status != Status::None || self.chance(5) {
+            if both.market().deal(both.ids.of(&terms)).status != Status::None || self.chance(5) {
                 self.known.push(terms);
             }
         }
@@ -120,20 +161,20 @@ impl Generator {
     }
 
     /// The time passes, often to a moment at which something changes.
-    fn advance(&mut self, world: &World<'_>) -> Time {
-        let now = world.now;
+    fn advance(&mut self, both: &Comparison<'_>) -> Time {
+        let now = both.now;
         match self.rng.random_range(0..100) {
             0..55 => now,
             55..80 => now.after(self.rng.random_range(1..6)),
-            80..96 => self.deadline(world).filter(|deadline| *deadline >= now).unwrap_or(now),
+            80..96 => self.deadline(both).filter(|deadline| *deadline >= now).unwrap_or(now),
             _ => now.after(self.rng.random_range(10..400)),
         }
     }
 
     /// A moment at which some deal changes, or one second beside it.
-    fn deadline(&mut self, world: &World<'_>) -> Option<Time> {
-        let terms = self.job(world)?;
-        let deal = world.market.deal(world.ids.of(&terms));
+    fn deadline(&mut self, both: &Comparison<'_>) -> Option<Time> {
+        let terms = self.job(both)?;
+        let deal = both.market().deal(both.ids.of(&terms));
         let moment = match deal.status {
             Status::Locked => terms.run_by(deal.since),
             Status::Submitted => terms.review_by(deal.since),
@@ -142,7 +183,7 @@ impl Generator {
             _ => terms.lock_by,
         };
         // Years away: that would end everything else.
-        if moment.since(world.now) > 100_000 && !self.chance(2) {
+        if moment.since(both.now) > 100_000 && !self.chance(2) {
             return None;
         }
         Some(match self.rng.random_range(0..3) {
@@ -153,13 +194,13 @@ impl Generator {
     }
 
     /// Terms of a job, mostly of one that runs.
-    pub(crate) fn job(&mut self, world: &World<'_>) -> Option<Terms> {
+    pub(crate) fn job(&mut self, both: &Comparison<'_>) -> Option<Terms> {
         if self.known.is_empty() {
             return None;
         }
         let mut index = self.rng.random_range(0..self.known.len());
         for _ in 0..12 {
-            let status = world.market.deal(world.ids.of(&self.known[index])).status;
+            let status = both.market().deal(both.ids.of(&self.known[index])).status;
             if !status.is_final() && status != Status::None {
                 break;
             }
@@ -169,38 +210,38 @@ impl Generator {
         Some(self.known[index].clone())
     }
 
-    pub(crate) fn draft(&mut self, world: &World<'_>, at: Time) -> Draft {
-        let keyed = world.cast.parties.len();
+    pub(crate) fn draft(&mut self, both: &Comparison<'_>, at: Time) -> Draft {
+        let keyed = both.cast.parties.len();
         if self.begun < keyed {
-            let account = world.cast.parties[self.begun].address;
+            let account = both.cast.parties[self.begun].address;
             self.begun += 1;
             let value = gwei(self.rng.random_range(0..100_000));
-            return Draft { sender: self.party(world).address, value, command: Command::Deposit { account } };
+            return Draft { sender: self.party(both).address, value, command: Command::Deposit { account } };
         }
         match self.rng.random_range(0..100) {
-            0..10 => self.money(world),
-            10..13 => self.announcement(world),
-            13..19 => self.batch(world),
-            19..25 => self.multicall(world, at),
-            25..47 => self.opening(world, at),
-            _ => self.life(world, at),
+            0..10 => self.money(both),
+            10..13 => self.announcement(both),
+            13..19 => self.batch(both),
+            19..25 => self.multicall(both, at),
+            25..47 => self.opening(both, at),
+            _ => self.life(both, at),
         }
     }
 
-    fn money(&mut self, world: &World<'_>) -> Draft {
-        let sender = self.party(world).address;
+    fn money(&mut self, both: &Comparison<'_>) -> Draft {
+        let sender = self.party(both).address;
         let value = gwei(self.rng.random_range(0..20_000));
         let (value, command) = match self.rng.random_range(0..10) {
-            0..4 => (value, Command::Deposit { account: self.party(world).address }),
+            0..4 => (value, Command::Deposit { account: self.party(both).address }),
             4..8 => {
-                let balance = world.market.balance(sender);
+                let balance = both.market().balance(sender);
                 let amount = match self.rng.random_range(0..4) {
                     0 => balance,
                     1 => AttoFil::ZERO,
                     2 => AttoFil(1),
                     _ => AttoFil(self.rng.random_range(0..=balance.0) / 4),
                 };
-                (AttoFil::ZERO, Command::Withdraw { to: self.party(world).address, amount })
+                (AttoFil::ZERO, Command::Withdraw { to: self.party(both).address, amount })
             }
             _ => {
                 let count = self.rng.random_range(0..5);
@@ -211,8 +252,8 @@ impl Generator {
         Draft { sender, value, command }
     }
 
-    fn announcement(&mut self, world: &World<'_>) -> Draft {
-        let sender = self.party(world).address;
+    fn announcement(&mut self, both: &Comparison<'_>) -> Draft {
+        let sender = self.party(both).address;
         let size = self.pick(&[0, 1, 31, 32, 33, 255, 256]);
         let command = if self.chance(50) {
             Command::Announce { url: "u".repeat(size) }
@@ -244,10 +285,10 @@ impl Generator {
         }
     }
 
-    fn terms(&mut self, world: &World<'_>, at: Time, client: &Party) -> Terms {
+    fn terms(&mut self, both: &Comparison<'_>, at: Time, client: &Party) -> Terms {
         let salt = if self.chance(90) { self.next_salt(client.address) } else { self.odd_salt(client.address) };
         let max = self.rng.random_range(0..2_000);
-        let arbiter = if self.chance(35) { Address::ZERO } else { self.party(world).address };
+        let arbiter = if self.chance(35) { Address::ZERO } else { self.party(both).address };
         let min_window = SETTINGS.min_window;
         let longest = u32::try_from(MAX_WINDOW).unwrap_or(u32::MAX);
         let window = |generator: &mut Self| match generator.rng.random_range(0..20) {
@@ -280,7 +321,7 @@ impl Generator {
             review_for: if unreviewed { 0 } else { window(self) },
             rule_for: if unreviewed { 0 } else { window(self) },
             collateral: if self.chance(20) { AttoFil::ZERO } else { gwei(self.rng.random_range(0..500)) },
-            matcher: if self.chance(65) { Address::ZERO } else { self.party(world).address },
+            matcher: if self.chance(65) { Address::ZERO } else { self.party(both).address },
             arbiter,
             callback_gas: self.callback_gas(client),
         }
@@ -296,6 +337,9 @@ impl Generator {
         if client.behaviour == Some(Behaviour::Recorder) && self.chance(40) {
             return self.pick(&RECORDER_GAS);
         }
+        if client.behaviour == Some(Behaviour::Scripted) && self.chance(85) {
+            return SETTINGS.max_callback_gas;
+        }
         let gas = self.pick(&CALLBACK_GAS);
         if dear { gas.min(100_000) } else { gas }
     }
@@ -307,9 +351,9 @@ impl Generator {
 
     // Opening ---------------------------------------------------------------------------------------------------------
 
-    fn opening(&mut self, world: &World<'_>, at: Time) -> Draft {
-        let client = self.party(world);
-        let mut terms = self.terms(world, at, client);
+    fn opening(&mut self, both: &Comparison<'_>, at: Time) -> Draft {
+        let client = if self.chance(15) { both.cast.scripted() } else { self.party(both) };
+        let mut terms = self.terms(both, at, client);
         let spec = if self.chance(40) { Bytes::from_static(self.spec_bytes()) } else { Bytes::new() };
         let how = self.rng.random_range(0..10);
         let zero = AttoFil::ZERO;
@@ -323,16 +367,16 @@ impl Generator {
                 Draft { sender: client.address, value, command: Command::Open { terms: terms.clone(), spec } }
             }
             4..7 => {
-                let sender = self.party(world).address;
-                let signature = self.signature(world, &terms);
+                let sender = self.party(both).address;
+                let signature = self.signature(both, &terms);
                 Draft { sender, value: zero, command: Command::OpenSigned { terms: terms.clone(), spec, signature } }
             }
             _ => {
-                let sender = self.party(world).address;
+                let sender = self.party(both).address;
                 if self.chance(90) {
                     terms.matcher = Address::ZERO;
                 }
-                let signature = self.signature(world, &terms);
+                let signature = self.signature(both, &terms);
                 let command = Command::OpenSignedAndLock { terms: terms.clone(), spec, signature };
                 Draft { sender, value: zero, command }
             }
@@ -342,8 +386,8 @@ impl Generator {
     }
 
     /// The client's signature over terms; sometimes in the short form (EIP-2098).
-    fn signature(&mut self, world: &World<'_>, terms: &Terms) -> Bytes {
-        let signature = world.cast.sign(terms.client, &world.ids.of(terms).0);
+    fn signature(&mut self, both: &Comparison<'_>, terms: &Terms) -> Bytes {
+        let signature = both.cast.sign(terms.client, &both.ids.of(terms).0);
         self.encode(signature)
     }
 
@@ -356,19 +400,19 @@ impl Generator {
 
     // Life ------------------------------------------------------------------------------------------------------------
 
-    pub(crate) fn life(&mut self, world: &World<'_>, at: Time) -> Draft {
-        let Some(terms) = self.job(world) else { return self.opening(world, at) };
-        let deal = world.market.deal(world.ids.of(&terms));
+    pub(crate) fn life(&mut self, both: &Comparison<'_>, at: Time) -> Draft {
+        let Some(terms) = self.job(both) else { return self.opening(both, at) };
+        let deal = both.market().deal(both.ids.of(&terms));
         if deal.status.is_final() && !deal.callback_pending && self.chance(85) {
-            return self.opening(world, at);
+            return self.opening(both, at);
         }
-        self.life_of(world, at, terms)
+        self.life_of(both, at, terms)
     }
 
     /// What may be done with a deal now.
-    fn life_of(&mut self, world: &World<'_>, at: Time, terms: Terms) -> Draft {
-        let deal = world.market.deal(world.ids.of(&terms));
-        let anybody = self.party(world).address;
+    fn life_of(&mut self, both: &Comparison<'_>, at: Time, terms: Terms) -> Draft {
+        let deal = both.market().deal(both.ids.of(&terms));
+        let anybody = self.party(both).address;
         let receipt = deal.receipt.cloned().unwrap_or_default();
         let (client, matcher, arbiter) = (terms.client, terms.matcher, terms.arbiter);
         let (sender, command) = match deal.status {
@@ -436,22 +480,22 @@ impl Generator {
 
     // Many at once ----------------------------------------------------------------------------------------------------
 
-    fn batch(&mut self, world: &World<'_>) -> Draft {
+    fn batch(&mut self, both: &Comparison<'_>) -> Draft {
         let count = self.rng.random_range(1..5);
-        let mut entries: Vec<BatchEntry> = (0..count).map(|_| self.entry(world)).collect();
+        let mut entries: Vec<BatchEntry> = (0..count).map(|_| self.entry(both)).collect();
         if self.chance(10) {
             entries.extend(entries.first().cloned());
         }
         if self.chance(5) {
             entries.clear();
         }
-        let sender = self.party(world).address;
+        let sender = self.party(both).address;
         Draft { sender, value: AttoFil::ZERO, command: Command::SettleBatch { entries } }
     }
 
-    fn entry(&mut self, world: &World<'_>) -> BatchEntry {
-        let client = self.party(world);
-        let mut terms = self.terms(world, world.now, client);
+    fn entry(&mut self, both: &Comparison<'_>) -> BatchEntry {
+        let client = self.party(both);
+        let mut terms = self.terms(both, both.now, client);
         terms.callback_gas = 0;
         if self.chance(20) {
             // No other bound is checked.
@@ -462,9 +506,9 @@ impl Generator {
         }
         let range = terms.min_price.to_gwei().unwrap_or(0)..=terms.max_price.to_gwei().unwrap_or(0);
         let price = gwei(self.rng.random_range(range));
-        let receipt = Receipt { provider: self.party(world).address, price, result: self.result() };
-        let digest = eip712::acceptance_digest(&REFERENCE, world.ids.of(&terms), &receipt);
-        let signature = world.cast.sign(client.address, &digest);
+        let receipt = Receipt { provider: self.party(both).address, price, result: self.result() };
+        let digest = eip712::acceptance_digest(&REFERENCE, both.ids.of(&terms), &receipt);
+        let signature = both.cast.sign(client.address, &digest);
         let signature = self.encode(signature);
         if self.chance(10) {
             self.known.push(terms.clone());
@@ -473,20 +517,20 @@ impl Generator {
     }
 
     /// Several commands of one sender, on different jobs; sometimes in multicalls of their own.
-    fn multicall(&mut self, world: &World<'_>, at: Time) -> Draft {
-        let sender = self.party(world).address;
+    fn multicall(&mut self, both: &Comparison<'_>, at: Time) -> Draft {
+        let sender = self.party(both).address;
         let mut calls = Vec::new();
         let mut jobs = Vec::new();
         for _ in 0..self.rng.random_range(1..14) {
             let mut draft = match self.rng.random_range(0..8) {
-                0 => self.money(world),
-                1 => self.announcement(world),
-                2 => self.opening(world, at),
-                3 if self.chance(30) => self.batch(world),
-                _ => self.life(world, at),
+                0 => self.money(both),
+                1 => self.announcement(both),
+                2 => self.opening(both, at),
+                3 if self.chance(30) => self.batch(both),
+                _ => self.life(both, at),
             };
             if let Some(terms) = crate::step::terms_of(&mut draft.command) {
-                let job = world.ids.of(terms);
+                let job = both.ids.of(terms);
                 if jobs.contains(&job) && self.chance(90) {
                     continue;
                 }

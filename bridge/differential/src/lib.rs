@@ -7,8 +7,9 @@
 //! called with, all that the market holds, and the deals, balances and salts that the command may have touched; every 64
 //! commands and at the end, everything that is stored.
 //!
-//! The model's environment does not look at the EVM: hashes and signatures are computed, and what clients, wallets and payees
-//! do follows from the code that they have been given.
+//! The model is executed in a world, which also knows everybody's wallet. Its environment does not look at the EVM: hashes and
+//! signatures are computed, and what clients, wallets and payees do follows from the code that they have been given. One client
+//! is given other code before each step: it opens jobs, deposits and tries everything else from within its callbacks.
 //!
 //! A difference is shrunk to a short sequence. What it prints is enough to see it again:
 //! `LOTA_SEED=<seed> LOTA_DIFFERENTIAL=1 cargo test -p lota-differential --test agreement`.
@@ -16,14 +17,15 @@
 //! It is a package of its own because it is optimised in every profile, and because nobody else should have to build an EVM.
 
 mod chain;
+mod comparison;
 mod faults;
 mod generator;
 mod mutant;
 mod oracle;
 mod party;
+mod scripted;
 mod shrink;
 mod step;
-mod world;
 
 use std::{
     collections::BTreeMap,
@@ -33,10 +35,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use comparison::{Comparison, Difference, REFUSALS};
 use generator::Generator;
 pub use mutant::Mutant;
 use party::Cast;
-use world::{Difference, REFUSALS, World};
 
 /// Commands of one sequence; each begins with a market in which nothing has happened.
 pub const SEQUENCE: u64 = 500;
@@ -167,11 +169,11 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Counterexample>> {
 /// One sequence, in a world of its own.
 fn sequence(cast: &Cast, seed: u64, mutant: Option<Mutant>, report: &mut Report) -> Result<(), Box<Counterexample>> {
     let mut generator = Generator::new(seed);
-    let mut world = World::new(cast, mutant);
+    let mut both = Comparison::new(cast, mutant);
     let mut steps = Vec::new();
     for _ in 0..SEQUENCE {
-        let step = generator.next(&world);
-        let outcome = world.perform(&step);
+        let step = generator.next(&both);
+        let outcome = both.perform(&step);
         steps.push(step);
         match outcome {
             Ok(None) => {}
@@ -180,7 +182,7 @@ fn sequence(cast: &Cast, seed: u64, mutant: Option<Mutant>, report: &mut Report)
         }
         report.commands += 1;
     }
-    world.compare_everything().map_err(|difference| counterexample(cast, seed, mutant, steps, difference))
+    both.compare_everything().map_err(|difference| counterexample(cast, seed, mutant, steps, difference))
 }
 
 fn counterexample(

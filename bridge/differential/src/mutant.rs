@@ -3,6 +3,7 @@
 use lota_market::{
     AttoFil,
     model::{Command, Event, MAX_INLINE_DATA, Market, Rejection, Status},
+    world::{End, Script},
 };
 
 use crate::{oracle::Ids, step::Step};
@@ -44,11 +45,17 @@ pub enum Mutant {
     AwardOrder,
     /// The model checks a receipt before whether it may be settled already.
     SettleOrder,
+    /// The world keeps what a script did that reverted.
+    KeptScript,
+    /// The world goes on after a call that must not fail.
+    LenientScript,
+    /// The world lets nobody in during a callback.
+    ClosedGuard,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::LockAhead,
         Self::Window,
         Self::HighS,
@@ -60,6 +67,9 @@ impl Mutant {
         Self::InlineOrder,
         Self::AwardOrder,
         Self::SettleOrder,
+        Self::KeptScript,
+        Self::LenientScript,
+        Self::ClosedGuard,
     ];
 
     /// Changes a constant of the contract.
@@ -114,6 +124,20 @@ impl Mutant {
             }
             _ => None,
         }
+    }
+
+    /// Makes of a script what the world would if it had the mistake.
+    pub(crate) fn alter_script(self, mut script: Script) -> Script {
+        match self {
+            Self::KeptScript if script.end == End::Revert => script.end = End::Return,
+            Self::LenientScript => script.calls.iter_mut().for_each(|scripted| scripted.may_fail = true),
+            Self::ClosedGuard if script.calls.iter().any(|scripted| !scripted.may_fail) => {
+                script = Script::ending(End::Revert);
+            }
+            Self::ClosedGuard => script.calls.clear(),
+            _ => {}
+        }
+        script
     }
 
     /// Says something else happened.

@@ -6,14 +6,17 @@ use std::collections::HashMap;
 use alloy::primitives::keccak256;
 use lota_bridge::{MarketRef, eip712};
 use lota_market::{
-    Address, AttoFil, B256, Bytes, Time,
-    model::{Env, JobId, JobResult, Reason, Signed, Terms},
+    Address, B256, Bytes, Time,
+    model::{JobId, JobResult, Reason, Signed, Terms},
+    world::{Env, ExternalCall, Occasion, Script},
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
     chain::{CHAIN_ID, SETTINGS},
+    mutant::Mutant,
     party::{Behaviour, Cast, MARKET},
+    scripted,
 };
 
 /// The market as parties refer to it.
@@ -46,12 +49,11 @@ pub(crate) struct Oracle<'a> {
     pub(crate) cast: &'a Cast,
     pub(crate) ids: &'a Ids,
     pub(crate) now: Time,
-    pub(crate) value: AttoFil,
     pub(crate) foreign_chain: Option<u64>,
+    pub(crate) script: &'a Script,
+    pub(crate) mutant: Option<Mutant>,
     /// What [`Behaviour::Recorder`] logs, in order.
     pub(crate) recorded: Vec<(Address, Bytes)>,
-    /// What is paid out, to whom.
-    pub(crate) paid: Vec<(Address, AttoFil)>,
 }
 
 impl Env for Oracle<'_> {
@@ -59,11 +61,7 @@ impl Env for Oracle<'_> {
         self.now
     }
 
-    fn value(&self) -> AttoFil {
-        self.value
-    }
-
-    fn job_id(&self, terms: &Terms) -> JobId {
+    fn job_id(&self, _: Address, terms: &Terms) -> JobId {
         self.ids.of(terms)
     }
 
@@ -75,37 +73,29 @@ impl Env for Oracle<'_> {
         self.foreign_chain
     }
 
-    fn signature_valid(&self, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+    fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
         eip712::recover(&eip712::signed_digest(&REFERENCE, what), signature) == Some(client)
             || self.cast.behaviour(client).is_some_and(Behaviour::takes_signature)
     }
 
-    fn payout_accepted(&mut self, to: Address, amount: AttoFil) -> bool {
-        let behaviour = self.cast.behaviour(to);
-        let accepted = behaviour.is_none_or(Behaviour::takes_money);
-        if accepted {
-            self.paid.push((to, amount));
-            if behaviour == Some(Behaviour::Recorder) {
-                self.recorded.push((to, Bytes::new()));
+    fn script(&mut self, call: &ExternalCall<'_>) -> Script {
+        let Some(behaviour) = self.cast.behaviour(call.callee) else { return Script::default() };
+        if behaviour == Behaviour::Scripted {
+            let script = scripted::run(self.script, &call.occasion);
+            return self.mutant.map_or_else(|| script.clone(), |mutant| mutant.alter_script(script.clone()));
+        }
+        let (data, accepts) = match call.occasion {
+            Occasion::Payout { .. } => (Bytes::new(), behaviour.takes_money()),
+            Occasion::Callback { job, gas, outcome } => {
+                let data = callback_data(job, outcome);
+                let accepts = behaviour.takes_callback(gas, data.len());
+                (data, accepts)
             }
+        };
+        if accepts && behaviour == Behaviour::Recorder {
+            self.recorded.push((call.callee, data));
         }
-        accepted
-    }
-
-    fn callback_succeeds(
-        &mut self,
-        client: Address,
-        job: JobId,
-        gas: u32,
-        outcome: Result<&JobResult, Reason>,
-    ) -> bool {
-        let Some(behaviour) = self.cast.behaviour(client) else { return true };
-        let data = callback_data(job, outcome);
-        let succeeds = behaviour.takes_callback(gas, data.len());
-        if succeeds && behaviour == Behaviour::Recorder {
-            self.recorded.push((client, data));
-        }
-        succeeds
+        Script::accepting(accepts)
     }
 }
 

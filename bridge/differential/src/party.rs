@@ -51,6 +51,8 @@ pub(crate) enum Behaviour {
     Reentrant,
     /// Calls the market, and passes its refusal on.
     Indignant,
+    /// Does what the step's script says; see [`crate::scripted`].
+    Scripted,
     /// The market itself as a party.
     Market,
 }
@@ -59,7 +61,7 @@ impl Behaviour {
     /// Its code; the market has its own.
     pub(crate) fn code(self) -> Vec<u8> {
         match self {
-            Self::Silent => vec![0x00],
+            Self::Silent | Self::Scripted => vec![0x00],
             Self::Agreeable => magic(&[0x60, 0xe0, 0x1b, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]),
             Self::Talkative => magic(&[0x60, 0xe0, 0x1b, 0x5f, 0x52, 0x60, 0x40, 0x5f, 0xf3]),
             Self::Short => magic(&[0x60, 0xe0, 0x1b, 0x5f, 0x52, 0x60, 0x1f, 0x5f, 0xf3]),
@@ -117,6 +119,7 @@ impl Behaviour {
             | Self::Bomb
             | Self::Gauge
             | Self::Indignant
+            | Self::Scripted
             | Self::Market => None,
         }
     }
@@ -145,13 +148,13 @@ fn magic(rest: &[u8]) -> Vec<u8> {
     [&[0x63, 0x16, 0x26, 0xba, 0x7e], rest].concat()
 }
 
-/// Calls `deposit(address(this))`; leaves success on the stack, and the first four bytes of the answer at 0.
+/// Calls `withdraw(address(this), 0)`; leaves success on the stack, and the first four bytes of the answer at 0.
 fn call_market() -> Vec<u8> {
     let mut code = vec![0x63];
-    code.extend(&keccak256("deposit(address)")[..4]);
+    code.extend(&keccak256("withdraw(address,uint256)")[..4]);
     code.extend([0x60, 0xe0, 0x1b, 0x5f, 0x52, 0x30, 0x60, 0x04, 0x52]);
-    // retSize 4, retOffset 0, argsSize 36, argsOffset 0, value 0, market, gas
-    code.extend([0x60, 0x04, 0x5f, 0x60, 0x24, 0x5f, 0x5f, 0x73]);
+    // retSize 4, retOffset 0, argsSize 68, argsOffset 0, value 0, market, gas
+    code.extend([0x60, 0x04, 0x5f, 0x60, 0x44, 0x5f, 0x5f, 0x73]);
     code.extend(MARKET);
     code.extend([0x5a, 0xf1]);
     code
@@ -211,9 +214,16 @@ impl Cast {
                 code("recorder", B::Recorder),
                 code("reentrant", B::Reentrant),
                 code("indignant", B::Indignant),
+                code("scripted", B::Scripted),
                 code("market", B::Market),
             ],
         }
+    }
+
+    /// The client that does as the steps say.
+    pub(crate) fn scripted(&self) -> &Party {
+        #[expect(clippy::expect_used, reason = "it is in the list of `assemble`")]
+        self.parties.iter().find(|party| party.behaviour == Some(Behaviour::Scripted)).expect("takes part")
     }
 
     pub(crate) fn behaviour(&self, address: Address) -> Option<Behaviour> {

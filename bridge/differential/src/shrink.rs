@@ -3,10 +3,10 @@
 use lota_market::model::Command;
 
 use crate::{
+    comparison::{Comparison, Difference},
     mutant::Mutant,
     party::Cast,
     step::Step,
-    world::{Difference, World},
 };
 
 /// The most times that a sequence is executed again.
@@ -14,13 +14,13 @@ const MAX_ATTEMPTS: usize = 4_000;
 
 /// Executes steps in a world of their own, until the contract and the model differ; says at which.
 pub(crate) fn replay(cast: &Cast, mutant: Option<Mutant>, steps: &[Step]) -> Option<(usize, Difference)> {
-    let mut world = World::new(cast, mutant);
+    let mut both = Comparison::new(cast, mutant);
     for (index, step) in steps.iter().enumerate() {
-        if let Err(difference) = world.perform(step) {
+        if let Err(difference) = both.perform(step) {
             return Some((index, difference));
         }
     }
-    world.compare_everything().err().map(|difference| (steps.len().saturating_sub(1), difference))
+    both.compare_everything().err().map(|difference| (steps.len().saturating_sub(1), difference))
 }
 
 struct Shrinker<'a> {
@@ -51,7 +51,7 @@ pub(crate) fn shrink(
 
 impl Shrinker<'_> {
     fn size(&self) -> usize {
-        self.steps.iter().map(|step| 1 + parts(&step.command)).sum()
+        self.steps.iter().map(|step| 1 + parts(&step.command) + step.script.calls.len()).sum()
     }
 
     /// Takes a candidate when it still shows a difference; what comes after that is dropped.
@@ -84,6 +84,15 @@ impl Shrinker<'_> {
 
     fn drop_parts(&mut self) {
         for index in (0..self.steps.len()).rev() {
+            let Some(step) = self.steps.get(index) else { continue };
+            for call in (0..step.script.calls.len()).rev() {
+                let mut candidate = self.steps.clone();
+                let Some(step) = candidate.get_mut(index) else { break };
+                if call < step.script.calls.len() {
+                    step.script.calls.remove(call);
+                    self.try_out(candidate);
+                }
+            }
             let Some(step) = self.steps.get(index) else { continue };
             for part in (0..parts(&step.command)).rev() {
                 let mut candidate = self.steps.clone();

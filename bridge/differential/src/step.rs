@@ -3,6 +3,7 @@
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
     model::{BatchEntry, Command, Receipt, Terms},
+    world::{Call, ContractCommand, Script, ScriptedCall},
 };
 
 use crate::party::Cast;
@@ -16,6 +17,8 @@ pub(crate) struct Step {
     pub(crate) sender: Address,
     pub(crate) value: AttoFil,
     pub(crate) command: Command,
+    /// What [`Behaviour::Scripted`](crate::party::Behaviour::Scripted) does whenever it is called.
+    pub(crate) script: Script,
 }
 
 impl Step {
@@ -29,13 +32,18 @@ impl Step {
             command.truncate(end);
             command.push_str(" ...");
         }
-        format!("at {}{chain}, {}{value}: {command}", self.at.0, cast.name(self.sender))
+        let script = if self.script == Script::default() {
+            String::new()
+        } else {
+            let calls = self.script.calls.iter().map(|ScriptedCall { call, may_fail }| {
+                let Call { value, command: ContractCommand::Market(command), .. } = call;
+                format!("{}{} with {value}", if *may_fail { "perhaps " } else { "" }, cast.name(command))
+            });
+            let calls: Vec<String> = calls.collect();
+            format!("; scripted: [{}], then {:?}", calls.join(", "), self.script.end)
+        };
+        format!("at {}{chain}, {}{value}: {command}{script}", self.at.0, cast.name(self.sender))
     }
-}
-
-/// Whether money may be sent along.
-pub(crate) const fn is_payable(command: &Command) -> bool {
-    matches!(command, Command::Deposit { .. } | Command::Open { .. })
 }
 
 /// The terms of a command that concerns one job.
@@ -99,9 +107,15 @@ pub(crate) struct Touched<'c> {
 }
 
 impl<'c> Touched<'c> {
-    pub(crate) fn by(sender: Address, command: &'c Command) -> Self {
-        let mut touched = Self { accounts: vec![sender], ..Self::default() };
-        touched.add(sender, command);
+    pub(crate) fn by(step: &'c Step) -> Self {
+        let mut touched = Self { accounts: vec![step.sender], ..Self::default() };
+        touched.add(step.sender, &step.command);
+        for ScriptedCall { call: Call { sender, command: ContractCommand::Market(command), .. }, .. } in
+            &step.script.calls
+        {
+            touched.accounts.push(*sender);
+            touched.add(*sender, command);
+        }
         touched.accounts.sort_unstable();
         touched.accounts.dedup();
         touched

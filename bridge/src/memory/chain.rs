@@ -9,11 +9,12 @@ use lota_market::{
     Address, AttoFil, U256,
     agent::EffectKey,
     model::{JobId, Market},
+    world::TooMuchMoney,
 };
 use tokio::sync::watch;
 
 use super::{
-    Accounts, CallbackScript, Clock, Entry, Genesis, Ledger, LedgerError, MemoryLedger, MemoryTransport, SystemClock,
+    Accounts, Clock, Contracts, Entry, Genesis, Ledger, LedgerError, MemoryLedger, MemoryTransport, SystemClock,
     state::{Answers, Origin, State},
 };
 use crate::{
@@ -28,8 +29,8 @@ use crate::{
 pub struct Options {
     /// Where it takes its time from.
     pub clock: Arc<dyn Clock>,
-    /// What contracts answer.
-    pub script: Arc<dyn CallbackScript>,
+    /// What contracts do when they are called.
+    pub contracts: Arc<dyn Contracts>,
     /// The most blocks; the log then takes no more.
     pub max_blocks: u64,
     /// How many blocks must be above one that is told to be final.
@@ -38,14 +39,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), script: Arc::new(Accounts), max_blocks: 1 << 20, finality_depth: 0 }
+        Self { clock: Arc::new(SystemClock), contracts: Arc::new(Accounts), max_blocks: 1 << 20, finality_depth: 0 }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("script", &self.script)
+            .field("contracts", &self.contracts)
             .field("max_blocks", &self.max_blocks)
             .field("finality_depth", &self.finality_depth)
             .finish_non_exhaustive()
@@ -58,6 +59,9 @@ pub enum ChainError {
     /// The log cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The funds of the genesis are more than can exist.
+    #[error("the funds that the market begins with are too many")]
+    Funds(#[from] TooMuchMoney),
     /// The log is that of another market.
     #[error("the log was begun with other {what}; use the settings it was begun with, or begin a new log")]
     OtherGenesis {
@@ -117,14 +121,16 @@ fn replay(state: &mut Option<State>, entry: Entry) -> Result<(), LedgerError> {
     let inconsistent = |problem: String| LedgerError::Inconsistent { block, problem };
     let (hash, landed) = match (state.as_mut(), entry) {
         (None, Entry::Genesis(genesis)) => {
-            *state = Some(State::new(genesis));
+            *state = Some(State::new(genesis).map_err(|error| inconsistent(error.to_string()))?);
             return Ok(());
         }
         (Some(state), Entry::Rewind { to }) => return state.rewind(to).map_err(inconsistent),
         (Some(state), Entry::Command { time, signed, answers, hash }) => {
             (hash, state.replay(time, signed, answers).map_err(inconsistent)?)
         }
-        (Some(state), Entry::Fund { time, account, amount, hash }) => (hash, state.fund(time, account, amount)),
+        (Some(state), Entry::Fund { time, account, amount, hash }) => {
+            (hash, state.fund(time, account, amount).map_err(|error| inconsistent(error.to_string()))?)
+        }
         (None, _) => return Err(inconsistent("it does not start with the beginning".into())),
         (Some(_), Entry::Genesis(_)) => return Err(inconsistent("there is a second beginning".into())),
     };
@@ -151,8 +157,9 @@ impl Chain {
                 state
             }
             None => {
-                ledger.append(&Entry::Genesis(genesis.clone()))?;
-                State::new(genesis)
+                let state = State::new(genesis.clone())?;
+                ledger.append(&Entry::Genesis(genesis))?;
+                state
             }
         };
         Ok(Self(Arc::new(Inner {
@@ -222,25 +229,25 @@ impl Chain {
     /// Free balance of an account in the market.
     #[must_use]
     pub fn balance(&self, account: Address) -> AttoFil {
-        self.kept().state.market.balance(account)
+        self.kept().state.market().balance(account)
     }
 
     /// A deal as it is stored.
     #[must_use]
     pub fn deal(&self, job: JobId) -> StoredDeal {
-        StoredDeal::of(&self.kept().state.market.deal(job))
+        StoredDeal::of(&self.kept().state.market().deal(job))
     }
 
     /// Whether a salt was used or revoked.
     #[must_use]
     pub fn is_spent(&self, client: Address, salt: U256) -> bool {
-        self.kept().state.market.is_spent(client, salt)
+        self.kept().state.market().is_spent(client, salt)
     }
 
     /// A copy of the market's state.
     #[must_use]
     pub fn snapshot(&self) -> Market {
-        self.kept().state.market.clone()
+        self.kept().state.market().clone()
     }
 
     /// Executes a signed command: one block when it is accepted, nothing otherwise. Blocks while the log is written.
@@ -262,14 +269,14 @@ impl Chain {
                 return Err(SubmitError::WrongSigner { sender: signed.sender, problem });
             }
         }
-        let Options { clock, script, .. } = &self.0.options;
+        let Options { clock, contracts, .. } = &self.0.options;
         let mut kept = self.kept();
         kept.check()?;
         if let Some(landed) = kept.state.find(signed)? {
             return Ok(landed);
         }
         self.check_room(&kept)?;
-        let landed = kept.state.execute(clock.now(), signed.clone(), &command, Answers::Ask(&**script))?;
+        let landed = kept.state.execute(clock.now(), signed.clone(), &command, Answers::Ask(&**contracts))?;
         self.keep(&mut kept)?;
         Ok(landed)
     }
@@ -277,13 +284,13 @@ impl Chain {
     /// Gives an account native money from nowhere: a faucet. Blocks while the log is written.
     ///
     /// # Errors
-    /// When the log is full or cannot be written.
+    /// When that much money cannot exist, and when the log is full or cannot be written.
     pub fn fund(&self, account: Address, amount: AttoFil) -> Result<Landed, SubmitError> {
         let now = self.0.options.clock.now();
         let mut kept = self.kept();
         kept.check()?;
         self.check_room(&kept)?;
-        let landed = kept.state.fund(now, account, amount);
+        let landed = kept.state.fund(now, account, amount).map_err(|error| SubmitError::Failed(error.to_string()))?;
         self.keep(&mut kept)?;
         Ok(landed)
     }

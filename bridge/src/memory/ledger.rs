@@ -9,6 +9,7 @@ use std::{
 use lota_market::{Address, AttoFil, B256, Time};
 use serde::{Deserialize, Serialize};
 
+use super::Answer;
 use crate::{eip712::SignedCommand, transport::MarketRef};
 
 /// How a market begins: block 0.
@@ -34,8 +35,8 @@ pub enum Entry {
         time: Time,
         /// The command as its sender signed it.
         signed: SignedCommand,
-        /// What contracts answered, in the order in which they were asked.
-        answers: Vec<bool>,
+        /// What contracts did, in the order in which they were called.
+        answers: Vec<Answer>,
         /// The block's hash, to be found again by the replay.
         hash: B256,
     },

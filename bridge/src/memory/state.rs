@@ -1,19 +1,20 @@
-//! What a chain holds: blocks, the market, native wallets. Pure: the same entries give the same state and hashes.
+//! What a chain holds: blocks, and the world that they made. Pure: the same entries give the same state and hashes.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     vec,
 };
 
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time,
     agent::EffectKey,
-    model::{Command, Env, Event, JobId, JobResult, Market, Reason, Signed, Terms},
+    model::{Command, Event, JobId, Market, Signed, Terms},
+    world::{CallError, ContractEvent, Env, ExternalCall, Log, Script, TooMuchMoney, World},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{CallbackScript, Genesis};
+use super::{Answer, Contracts, Genesis};
 use crate::{
     eip712::{self, SignedCommand},
     transport::{Cursor, Head, Landed, MarketRef, SubmitError, Update},
@@ -26,7 +27,7 @@ pub(super) const MAX_ORPHANS: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Genesis,
-    Command { signed: SignedCommand, answers: Vec<bool> },
+    Command { signed: SignedCommand, answers: Vec<Answer> },
     Fund { account: Address, amount: AttoFil },
 }
 
@@ -43,27 +44,20 @@ pub(super) struct Block {
 
 /// How contracts answer: asked now, or as they once did.
 pub(super) enum Answers<'a> {
-    Ask(&'a dyn CallbackScript),
-    Recorded(vec::IntoIter<bool>),
+    Ask(&'a dyn Contracts),
+    Recorded(vec::IntoIter<Answer>),
 }
 
 struct ChainEnv<'a> {
-    market: MarketRef,
+    chain: MarketRef,
     now: Time,
-    value: AttoFil,
     answers: Answers<'a>,
-    given: Vec<bool>,
+    given: Vec<Answer>,
 }
 
 impl ChainEnv<'_> {
-    fn answer(&mut self, ask: impl FnOnce(&dyn CallbackScript) -> bool) -> bool {
-        let answer = match &mut self.answers {
-            Answers::Ask(script) => ask(*script),
-            // A log that lacks answers gives another hash, which the replay reports.
-            Answers::Recorded(answers) => answers.next().unwrap_or_default(),
-        };
-        self.given.push(answer);
-        answer
+    const fn market(&self, contract: Address) -> MarketRef {
+        MarketRef { contract, ..self.chain }
     }
 }
 
@@ -72,34 +66,26 @@ impl Env for ChainEnv<'_> {
         self.now
     }
 
-    fn value(&self) -> AttoFil {
-        self.value
-    }
-
-    fn job_id(&self, terms: &Terms) -> JobId {
-        eip712::job_id(&self.market, terms)
+    fn job_id(&self, market: Address, terms: &Terms) -> JobId {
+        eip712::job_id(&self.market(market), terms)
     }
 
     fn spec_digest(&self, spec: &Bytes) -> B256 {
         sha256(spec)
     }
 
-    fn signature_valid(&self, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
-        eip712::recover(&eip712::signed_digest(&self.market, what), signature) == Some(client)
+    fn signature_valid(&self, market: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+        eip712::recover(&eip712::signed_digest(&self.market(market), what), signature) == Some(client)
     }
 
-    fn payout_accepted(&mut self, to: Address, amount: AttoFil) -> bool {
-        self.answer(|script| script.payout_accepted(to, amount))
-    }
-
-    fn callback_succeeds(
-        &mut self,
-        client: Address,
-        job: JobId,
-        gas: u32,
-        outcome: Result<&JobResult, Reason>,
-    ) -> bool {
-        self.answer(|script| script.callback_succeeds(client, job, gas, outcome))
+    fn script(&mut self, call: &ExternalCall<'_>) -> Script {
+        let answer = match &mut self.answers {
+            Answers::Ask(contracts) => Answer(contracts.script(call)),
+            // A log that lacks answers gives another hash, which the replay reports.
+            Answers::Recorded(answers) => answers.next().unwrap_or_else(|| false.into()),
+        };
+        self.given.push(answer.clone());
+        answer.0
     }
 }
 
@@ -116,8 +102,7 @@ fn hash_of(value: &impl Serialize) -> B256 {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub genesis: Genesis,
-    pub market: Market,
-    wallets: BTreeMap<Address, AttoFil>,
+    world: World,
     blocks: Vec<Block>,
     landed: HashMap<(Address, EffectKey), u64>,
     orphans: VecDeque<(B256, B256)>,
@@ -125,7 +110,8 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(genesis: Genesis) -> Self {
+    /// Block 0.
+    pub(super) fn new(genesis: Genesis) -> Result<Self, TooMuchMoney> {
         let begin = Block {
             fork: 0,
             hash: hash_of(&genesis),
@@ -134,20 +120,16 @@ impl State {
             origin: Origin::Genesis,
             events: Vec::new(),
         };
-        let mut wallets = BTreeMap::new();
+        let mut world = World::with_market(genesis.market.contract, genesis.market.settings);
         for (account, amount) in &genesis.funds {
-            let wallet: &mut AttoFil = wallets.entry(*account).or_default();
-            *wallet = AttoFil(wallet.0.saturating_add(amount.0));
+            world.mint(*account, *amount)?;
         }
-        Self {
-            market: Market::new(genesis.market.settings),
-            genesis,
-            wallets,
-            blocks: vec![begin],
-            landed: HashMap::new(),
-            orphans: VecDeque::new(),
-            fork: 0,
-        }
+        Ok(Self { genesis, world, blocks: vec![begin], landed: HashMap::new(), orphans: VecDeque::new(), fork: 0 })
+    }
+
+    pub(super) fn market(&self) -> &Market {
+        #[expect(clippy::expect_used, reason = "`new` deploys it, and contracts stay")]
+        self.world.market(self.genesis.market.contract).expect("the market is there from the beginning")
     }
 
     /// Number of the newest block.
@@ -171,7 +153,7 @@ impl State {
     }
 
     pub(super) fn wallet(&self, account: Address) -> AttoFil {
-        self.wallets.get(&account).copied().unwrap_or_default()
+        self.world.wallet(account)
     }
 
     fn landing(&self, number: u64, block: &Block) -> Landed {
@@ -198,7 +180,7 @@ impl State {
 
     fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Vec<Event>) -> Landed {
         let number = self.height() + 1;
-        let answers: &[bool] = match &origin {
+        let answers: &[Answer] = match &origin {
             Origin::Command { answers, .. } => answers,
             Origin::Genesis | Origin::Fund { .. } => &[],
         };
@@ -218,40 +200,24 @@ impl State {
         answers: Answers<'_>,
     ) -> Result<Landed, SubmitError> {
         let time = self.tip().time.max(now);
-        let wallet = self.wallet(signed.sender);
-        let Some(left) = wallet.checked_sub(signed.value) else {
-            return Err(SubmitError::Unaffordable { account: signed.sender, wallet, needed: signed.value });
-        };
-        let market = self.genesis.market;
-        let mut env = ChainEnv { market, now: time, value: signed.value, answers, given: Vec::new() };
-        let mut events = Vec::new();
-        self.market
-            .apply(signed.sender, command, &mut env, &mut |event| events.push(event))
-            .map_err(SubmitError::Rejected)?;
-        if signed.value != AttoFil::ZERO {
-            self.wallets.insert(signed.sender, left);
-        }
-        for event in &events {
-            if let Event::Withdrawn { to, amount, .. } = event {
-                self.give(*to, *amount);
-            }
-        }
+        let chain = self.genesis.market;
+        let mut env = ChainEnv { chain, now: time, answers, given: Vec::new() };
+        let mut log = Vec::new();
+        self.world
+            .execute_on_market(signed.sender, chain.contract, signed.value, command, &mut env, &mut log)
+            .map_err(refusal)?;
+        let events = log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect();
         self.landed.insert((signed.sender, signed.key.clone()), self.height() + 1);
-        let transaction = signed.digest(&market);
+        let transaction = signed.digest(&chain);
         Ok(self.seal(time, transaction, Origin::Command { signed, answers: env.given }, events))
     }
 
-    fn give(&mut self, account: Address, amount: AttoFil) {
-        let wallet = self.wallets.entry(account).or_default();
-        *wallet = AttoFil(wallet.0.saturating_add(amount.0));
-    }
-
     /// Gives an account native money from nowhere, as a block without events.
-    pub(super) fn fund(&mut self, now: Time, account: Address, amount: AttoFil) -> Landed {
+    pub(super) fn fund(&mut self, now: Time, account: Address, amount: AttoFil) -> Result<Landed, TooMuchMoney> {
         let time = self.tip().time.max(now);
-        self.give(account, amount);
+        self.world.mint(account, amount)?;
         let transaction = hash_of(&(self.height() + 1, account, amount));
-        self.seal(time, transaction, Origin::Fund { account, amount }, Vec::new())
+        Ok(self.seal(time, transaction, Origin::Fund { account, amount }, Vec::new()))
     }
 
     /// What the newest block is made of.
@@ -262,7 +228,7 @@ impl State {
     /// Drops the blocks above `to`: the state is what it was, found by executing everything up to there again.
     pub(super) fn rewind(&mut self, to: u64) -> Result<(), String> {
         let keep = usize::try_from(to).unwrap_or(usize::MAX).saturating_add(1);
-        let mut before = Self::new(self.genesis.clone());
+        let mut before = Self::new(self.genesis.clone()).map_err(|error| error.to_string())?;
         for block in self.blocks.iter().take(keep).skip(1) {
             before.again(block)?;
         }
@@ -284,7 +250,9 @@ impl State {
         self.fork = block.fork;
         let landed = match block.origin.clone() {
             Origin::Genesis => return Err("there is a second beginning".into()),
-            Origin::Fund { account, amount } => self.fund(block.time, account, amount),
+            Origin::Fund { account, amount } => {
+                self.fund(block.time, account, amount).map_err(|error| error.to_string())?
+            }
             Origin::Command { signed, answers } => self.replay(block.time, signed, answers)?,
         };
         if landed.cursor.block_hash == block.hash {
@@ -295,7 +263,7 @@ impl State {
     }
 
     /// Executes a command from the log.
-    pub(super) fn replay(&mut self, time: Time, signed: SignedCommand, answers: Vec<bool>) -> Result<Landed, String> {
+    pub(super) fn replay(&mut self, time: Time, signed: SignedCommand, answers: Vec<Answer>) -> Result<Landed, String> {
         let command = crate::encoding::decode(&signed.command, signed.value).map_err(|error| error.to_string())?;
         self.execute(time, signed, &command, Answers::Recorded(answers.into_iter())).map_err(|error| error.to_string())
     }
@@ -350,6 +318,16 @@ impl State {
             });
         }
         updates
+    }
+}
+
+fn refusal(error: CallError) -> SubmitError {
+    match error {
+        CallError::Rejected(rejection) => SubmitError::Rejected(rejection),
+        CallError::Unaffordable { account, wallet, needed } => SubmitError::Unaffordable { account, wallet, needed },
+        CallError::NoContract(_) | CallError::SenderIsContract(_) | CallError::NotPayable { .. } => {
+            SubmitError::Failed(error.to_string())
+        }
     }
 }
 

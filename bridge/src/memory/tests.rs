@@ -11,6 +11,7 @@ use lota_market::{
     agent::EffectKey,
     model::{Command, Event, Rejection, Settings, Terms},
     money::FIL,
+    world::{Call, End, Script, ScriptedCall},
 };
 
 use super::*;
@@ -95,7 +96,7 @@ async fn a_restart_replays_the_file_to_the_same_state() {
     let clock = ManualClock::at(Time(1_000));
     let script = Scripted::default();
     script.refuse(signer(1).address(), true);
-    let options = Options { script: Arc::new(script.clone()), ..options(&clock) };
+    let options = Options { contracts: Arc::new(script.clone()), ..options(&clock) };
     let open = || FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
 
     let chain = Chain::open(genesis(), open(), options.clone()).expect("a new chain");
@@ -124,6 +125,77 @@ async fn a_restart_replays_the_file_to_the_same_state() {
     assert_eq!(before, after);
     assert_eq!(after.2, AttoFil(92 * FIL));
     assert_eq!(after.3, AttoFil::ZERO);
+}
+
+/// The log was written by the last version without scripts: deposits, a job's life with a callback that failed and was
+/// retried, a multicall, a faucet, a reorganisation.
+#[test]
+fn a_log_of_an_older_version_replays_to_what_it_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("market.log");
+    std::fs::write(&path, include_bytes!("../../fixtures/memory-chain-1.log")).expect("it is written");
+    let clock = ManualClock::at(Time(1_000));
+    let ledger = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
+    let chain = Chain::open(genesis(), ledger, options(&clock)).expect("every block has the hash that it had");
+    let head = chain.head();
+    assert_eq!((head.block, head.time), (11, Time(1_005)));
+    let hash = "0x95b68a4ca6cca624a7f58f08c826e2de97d35130cb40e25300b280c705af76c3";
+    assert_eq!(head.hash.to_string(), hash);
+    let owned = [1, 2, 9].map(|number| {
+        let account = signer(number).address();
+        (chain.wallet(account).0, chain.balance(account).0)
+    });
+    let wanted = [(95 * FIL, 2_999_999_997_000_000_000), (101 * FIL, 1_000_000_003_000_000_000), (FIL, 0)];
+    assert_eq!(owned, wanted);
+    assert_eq!(chain.snapshot().held(), AttoFil(4 * FIL));
+}
+
+#[tokio::test]
+async fn what_a_contract_did_in_its_callback_is_replayed() {
+    let ledger = MemoryLedger::default();
+    let clock = ManualClock::at(Time(1_000));
+    let contracts = Scripted::default();
+    let options = Options { contracts: Arc::new(contracts.clone()), ..options(&clock) };
+    let chain = Chain::open(genesis(), ledger.clone(), options.clone()).expect("a new chain");
+    let client = chain.connect(signer(1));
+    let (me, market) = (client.party(), chain.market().contract);
+    let next = Terms { salt: U256::from(1), ..terms(me) };
+    let call = |value, command: Command| ScriptedCall {
+        call: Call { sender: me, contract: market, value, command: command.into() },
+        may_fail: false,
+    };
+    let calls = vec![
+        call(AttoFil(2 * FIL), Command::Deposit { account: signer(2).address() }),
+        call(AttoFil(FIL), Command::Open { terms: next.clone(), spec: Bytes::new() }),
+    ];
+    contracts.set(me, Script { calls, end: End::Return });
+    let open = Command::Open { terms: terms(me), spec: Bytes::new() };
+    client.submit(&key("open"), &open, AttoFil(FIL)).await.expect("lands");
+    let landed = client.submit(&key("cancel"), &Command::Cancel { terms: terms(me) }, AttoFil::ZERO).await;
+    let names = ["JobCancelled", "Deposited", "Deposited", "JobOpened", "CallbackDelivered"];
+    let events = landed.expect("lands").events;
+    assert!(events.iter().map(|event| format!("{event:?}")).zip(names).all(|(event, name)| event.starts_with(name)));
+    assert_eq!(events.len(), names.len());
+    assert_eq!(chain.deal(chain.connect(signer(2)).job_id(&next)).status, lota_market::model::Status::Open);
+    assert_eq!((chain.wallet(me), chain.balance(signer(2).address())), (AttoFil(96 * FIL), AttoFil(2 * FIL)));
+
+    let before = (log(&chain), chain.snapshot(), chain.wallet(me));
+    drop((chain, client));
+    contracts.refuse(me, true);
+    let chain = Chain::open(genesis(), ledger, options).expect("it opens again");
+    assert_eq!((log(&chain), chain.snapshot(), chain.wallet(me)), before);
+}
+
+#[test]
+fn a_faucet_gives_no_more_than_there_can_be() {
+    let clock = ManualClock::at(Time(1_000));
+    let chain = Chain::in_memory(genesis(), options(&clock)).expect("a new chain");
+    let error = chain.fund(signer(1).address(), AttoFil(u128::MAX)).expect_err("too much").to_string();
+    assert!(error.contains("must stay below 2^128 attoFIL"), "{error}");
+    assert_eq!(chain.head().block, 0);
+    let funds = vec![(signer(1).address(), AttoFil(u128::MAX)), (signer(2).address(), AttoFil(1))];
+    let error = Chain::in_memory(Genesis { funds, ..genesis() }, options(&clock)).expect_err("too much");
+    assert!(matches!(error, ChainError::Funds(_)), "{error}");
 }
 
 #[tokio::test]

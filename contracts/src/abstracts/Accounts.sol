@@ -25,7 +25,7 @@ abstract contract Accounts is Guard {
     }
 
     /// @inheritdoc ILotaMarket
-    function deposit(address account) external payable notWhileCalling {
+    function deposit(address account) external payable notWhilePaying {
         if (account == address(0)) revert InvalidRecipient();
         StoredAccount storage stored = _accounts[account];
         stored.slot = _deposit(account, stored.slot);
@@ -36,9 +36,9 @@ abstract contract Accounts is Guard {
         if (to == address(0)) revert InvalidRecipient();
         _debit(msg.sender, amount);
         emit Withdrawn(msg.sender, to, amount);
-        _calling = true;
+        (_calling, _paying) = (true, true);
         bool paid = CappedCall.pay(to, amount);
-        _calling = false;
+        (_calling, _paying) = (false, false);
         if (!paid) revert TransferFailed(to);
     }
 

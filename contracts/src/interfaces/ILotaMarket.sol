@@ -27,8 +27,9 @@ pragma solidity ^0.8.24;
 ///                 {ReceiptMismatch}, {UrlTooLarge}, {TooMany}, {InvalidRecipient}
 ///   6. signature  {WrongChain}, {BadSignature}
 ///   7. money      {InsufficientBalance}, then {TransferFailed}
-/// and the first failure names the error. Before all of them stands {Reentered}: no state-changing function may be
-/// called while the market calls a client back or pays out. {InsufficientGas} belongs to the chain, not to the protocol:
+/// and the first failure names the error. Before all of them stands {Reentered}: while the market calls a client back,
+/// anyone may {deposit} and {open}, and no other state-changing function may be called (not {multicall} either); while
+/// it pays out, none. {InsufficientGas} belongs to the chain, not to the protocol:
 /// it says that the caller gave less gas than a callback (or a wallet that checks a signature) was promised, and the call
 /// is to be repeated with more.
 ///
@@ -206,7 +207,8 @@ interface ILotaMarket {
     // Errors, in the order of checks
     // ------------------------------------------------------------------------------------------------------------
 
-    /// @notice A state-changing function was called from within a callback or a payout.
+    /// @notice A state-changing function was called from within a payout, or another one than {deposit} and {open} from
+    /// within a callback.
     error Reentered();
     /// @notice The terms may not be opened.
     error BadTerms(TermsFault fault);

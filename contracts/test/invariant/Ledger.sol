@@ -119,11 +119,12 @@ abstract contract Ledger is Test {
         }
     }
 
+    /// @dev But for the deposit of each callback, which is the third of six attempts.
     function nobodyGotIn() external view {
         for (uint256 which = 0; which < 2; ++which) {
             bytes4[] memory answers = (which == 0 ? hostile : hostileToo).answersSeen();
             for (uint256 i = 0; i < answers.length; ++i) {
-                assertEq(answers[i], ILotaMarket.Reentered.selector, "I5");
+                assertEq(answers[i], i % 6 == 2 ? bytes4(0) : ILotaMarket.Reentered.selector, "I5");
             }
         }
     }

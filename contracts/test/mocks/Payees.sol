@@ -21,11 +21,12 @@ contract VerbosePayee {
     }
 }
 
-/// @dev Withdraws once more while it is paid, and notes how that went.
+/// @dev Withdraws once more while it is paid, deposits, and notes how that went.
 contract GreedyPayee {
     ILotaMarket private immutable _MARKET;
     uint256 public payments;
     bytes4 public answer;
+    bytes4 public answerToDeposit;
 
     constructor(ILotaMarket market) {
         _MARKET = market;
@@ -39,5 +40,7 @@ contract GreedyPayee {
         if (++payments > 1) return;
         (bool success, bytes memory why) = address(_MARKET).call(abi.encodeCall(_MARKET.withdraw, (address(this), 1)));
         if (!success) answer = bytes4(why);
+        (success, why) = address(_MARKET).call{value: 1}(abi.encodeCall(_MARKET.deposit, (address(this))));
+        if (!success) answerToDeposit = bytes4(why);
     }
 }

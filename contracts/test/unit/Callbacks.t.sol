@@ -187,7 +187,7 @@ contract CallbacksTest is MarketTest {
         ILotaMarket.Terms memory other = _called(2);
         t.callbackGas = MAX_CALLBACK_GAS;
         _submit(other);
-        bytes[] memory attempts = new bytes[](26);
+        bytes[] memory attempts = new bytes[](27);
         uint256[] memory salts = new uint256[](1);
         bytes[] memory calls = new bytes[](0);
         ILotaMarket.BatchEntry[] memory entries = new ILotaMarket.BatchEntry[](0);
@@ -219,6 +219,7 @@ contract CallbacksTest is MarketTest {
         attempts[23] = abi.encodeCall(ILotaMarket.balanceOf, (address(script)));
         attempts[24] = abi.encodeCall(ILotaMarket.isSpent, (address(script), 1));
         attempts[25] = abi.encodeCall(ILotaMarket.priceAt, (t, 0));
+        attempts[26] = abi.encodeCall(ILotaMarket.open, (t, ""));
         script.setAttempts(attempts);
         script.setMood(ScriptedClient.Mood.Reenter);
 
@@ -228,13 +229,17 @@ contract CallbacksTest is MarketTest {
         vm.prank(address(script));
         market.accept(t, receipt);
         bytes4[] memory answers = script.answersSeen();
-        assertEq(answers.length, 26);
+        assertEq(answers.length, 27);
         for (uint256 i = 0; i < 22; ++i) {
-            assertEq(answers[i], ILotaMarket.Reentered.selector);
+            bool allowed = i == 0 || i == 2; // deposit and open
+            assertEq(answers[i], allowed ? bytes4(0) : ILotaMarket.Reentered.selector);
         }
         for (uint256 i = 22; i < 26; ++i) {
             assertEq(answers[i], bytes4(0));
         }
+        assertEq(answers[26], ILotaMarket.SaltSpent.selector); // what has ended is not opened again
+        _assertStatus(_called(3), ILotaMarket.Status.Open, ILotaMarket.Reason.None, false);
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, false);
 
         // In a multicall the guard opens again behind each callback, and only there.
         script.setMood(ScriptedClient.Mood.Fine);

@@ -69,6 +69,7 @@ contract MoneyTest is MarketTest {
         _fund(address(payee), 10);
         payee.take(5);
         assertEq(payee.answer(), ILotaMarket.Reentered.selector);
+        assertEq(payee.answerToDeposit(), ILotaMarket.Reentered.selector);
         assertEq(payee.payments(), 1);
         assertEq(market.balanceOf(address(payee)), 5);
         payee.take(5); // the guard is open again

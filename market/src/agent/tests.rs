@@ -7,11 +7,10 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use super::*;
 use crate::{
     AttoFil, Time,
-    model::{
-        Command, Env, Event, JobId, JobResult, Market, Reason, Receipt, Settings, Signed, SpecCodec, Status, Terms,
-    },
+    model::{Command, Event, JobId, JobResult, Market, Reason, Receipt, Settings, Signed, SpecCodec, Status, Terms},
     money::FIL,
     spec::{JobSpec, Limits, Link},
+    world::{self, CallError, ContractEvent, Env, ExternalCall, Log, Occasion, Script},
 };
 
 mod faults;
@@ -24,9 +23,11 @@ const CHEAP: Address = Address::repeat_byte(0xA1);
 const DEAR: Address = Address::repeat_byte(0xA2);
 const START: u64 = 1_000_000;
 
+/// Where the market is.
+const MARKET: Address = Address::repeat_byte(0x4d);
+
 struct Chain {
     now: Time,
-    value: AttoFil,
     callback_works: bool,
 }
 
@@ -34,23 +35,17 @@ impl Env for Chain {
     fn now(&self) -> Time {
         self.now
     }
-    fn value(&self) -> AttoFil {
-        self.value
-    }
-    fn job_id(&self, terms: &Terms) -> JobId {
+    fn job_id(&self, _: Address, terms: &Terms) -> JobId {
         id_of(terms)
     }
     fn spec_digest(&self, spec: &Bytes) -> B256 {
         keccak256(spec)
     }
-    fn signature_valid(&self, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
+    fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
         false
     }
-    fn payout_accepted(&mut self, _: Address, _: AttoFil) -> bool {
-        true
-    }
-    fn callback_succeeds(&mut self, _: Address, _: JobId, _: u32, _: Result<&JobResult, Reason>) -> bool {
-        self.callback_works
+    fn script(&mut self, call: &ExternalCall<'_>) -> Script {
+        Script::accepting(self.callback_works || matches!(call.occasion, Occasion::Payout { .. }))
     }
 }
 
@@ -169,10 +164,10 @@ impl Party {
 const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
 
 /// The chain as it was before a command: the log's length, the state, the keys that had landed.
-type Snapshot = (usize, Market, BTreeSet<(Address, EffectKey)>);
+type Snapshot = (usize, world::World, BTreeSet<(Address, EffectKey)>);
 
 struct World {
-    market: Market,
+    chain: world::World,
     snapshots: Vec<Snapshot>,
     log: Vec<(Time, Event)>,
     landed: BTreeSet<(Address, EffectKey)>,
@@ -184,7 +179,7 @@ struct World {
 impl World {
     fn new(parties: Vec<Party>) -> Self {
         let mut world = Self {
-            market: Market::new(SETTINGS),
+            chain: world::World::with_market(MARKET, SETTINGS),
             snapshots: Vec::new(),
             log: Vec::new(),
             landed: BTreeSet::new(),
@@ -199,9 +194,19 @@ impl World {
     }
 
     fn apply(&mut self, sender: Address, command: &Command, value: AttoFil) -> Result<(), crate::model::Rejection> {
-        let mut env = Chain { now: self.now, value, callback_works: self.callback_works };
-        let (log, now) = (&mut self.log, self.now);
-        self.market.apply(sender, command, &mut env, &mut |event| log.push((now, event)))
+        let mut env = Chain { now: self.now, callback_works: self.callback_works };
+        let mut log = Vec::new();
+        self.chain.mint(sender, value).expect("there is room for it");
+        let outcome = self.chain.execute_on_market(sender, MARKET, value, command, &mut env, &mut log);
+        self.log.extend(log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| (self.now, event)));
+        outcome.map_err(|error| match error {
+            CallError::Rejected(rejection) => rejection,
+            other => panic!("{command:?}: {other}"),
+        })
+    }
+
+    fn market(&self) -> &Market {
+        self.chain.market(MARKET).expect("is there from the beginning")
     }
 
     fn request(&mut self, salt: u64) -> JobId {
@@ -225,9 +230,8 @@ impl World {
     /// One party takes one step: it reads an event, or performs an effect. Says whether there was anything to do.
     fn step(&mut self, index: usize) -> bool {
         let now = self.now;
-        let market = &self.market;
+        let free = self.market().balance(self.parties[index].me);
         let party = &mut self.parties[index];
-        let free = market.balance(party.me);
         if let Some((time, event)) = self.log.get(party.read).cloned() {
             party.read += 1;
             party.input(Input::Event { time, event }, now);
@@ -260,7 +264,7 @@ impl World {
                 let outcome = if self.landed.contains(&(me, key.clone())) {
                     Outcome::Ok
                 } else {
-                    self.snapshots.push((self.log.len(), self.market.clone(), self.landed.clone()));
+                    self.snapshots.push((self.log.len(), self.chain.clone(), self.landed.clone()));
                     match self.apply(me, &command, value) {
                         Ok(()) => {
                             self.landed.insert((me, key));
@@ -283,9 +287,9 @@ impl World {
         if commands == 0 {
             return;
         }
-        let (length, market, landed) = self.snapshots.swap_remove(at);
+        let (length, chain, landed) = self.snapshots.swap_remove(at);
         self.snapshots.truncate(at);
-        (self.market, self.landed) = (market, landed);
+        (self.chain, self.landed) = (chain, landed);
         let undone: BTreeSet<JobId> = self.log[length..].iter().filter_map(|(_, event)| event.job()).collect();
         self.log.truncate(length);
         let now = self.now;
@@ -319,7 +323,7 @@ impl World {
     }
 
     fn status(&self, job: JobId) -> Status {
-        self.market.deal(job).status
+        self.market().deal(job).status
     }
 
     fn settled_events(&self, job: JobId) -> usize {
@@ -351,8 +355,8 @@ fn the_cheaper_provider_gets_the_job_at_its_price_and_is_paid() {
     let job = world.request(0);
     world.run(60);
     assert_eq!(world.status(job), Status::Settled);
-    assert_eq!(world.market.balance(CHEAP), AttoFil(10 * FIL + FIL / 10));
-    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL - FIL / 10));
+    assert_eq!(world.market().balance(CHEAP), AttoFil(10 * FIL + FIL / 10));
+    assert_eq!(world.market().balance(CLIENT), AttoFil(FIL - FIL / 10));
     assert_eq!(world.party(CHEAP).runs, 1);
     assert_eq!(world.party(DEAR).runs, 0);
     let lost = &world.party(DEAR).stored[&job].job;
@@ -367,9 +371,9 @@ fn a_provider_that_does_not_deliver_is_slashed_by_the_client() {
     let job = world.request(0);
     world.run(100);
     assert_eq!(world.status(job), Status::Slashed);
-    assert_eq!(world.market.balance(CHEAP), AttoFil(10 * FIL - FIL / 2));
-    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL + FIL / 4));
-    assert_eq!(world.market.burned(), AttoFil(FIL / 4));
+    assert_eq!(world.market().balance(CHEAP), AttoFil(10 * FIL - FIL / 2));
+    assert_eq!(world.market().balance(CLIENT), AttoFil(FIL + FIL / 4));
+    assert_eq!(world.market().burned(), AttoFil(FIL / 4));
 }
 
 #[test]
@@ -378,7 +382,7 @@ fn a_job_that_nobody_wants_expires_and_the_reasons_are_kept() {
     let job = world.request(0);
     world.run(200);
     assert_eq!(world.status(job), Status::Cancelled);
-    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL));
+    assert_eq!(world.market().balance(CLIENT), AttoFil(FIL));
     let decision = world.party(CHEAP).stored[&job].job.work.clone().expect("it looked at the job").decision;
     assert_eq!(decision, Decision::Refused(Refusal::Price { offered: AttoFil(FIL), asking: AttoFil(2 * FIL) }));
 }
@@ -390,7 +394,7 @@ fn a_result_whose_output_cannot_be_had_is_settled_when_the_review_lapses() {
     let job = world.request(0);
     world.run(100);
     assert_eq!(world.status(job), Status::Settled);
-    assert_eq!(world.market.deal(job).reason, Reason::Unchallenged);
+    assert_eq!(world.market().deal(job).reason, Reason::Unchallenged);
 }
 
 #[test]
@@ -402,7 +406,7 @@ fn a_job_is_cancelled_while_it_is_open() {
     world.party(CLIENT).input(Input::Cancel(job), now);
     world.run(3);
     assert_eq!(world.status(job), Status::Cancelled);
-    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL));
+    assert_eq!(world.market().balance(CLIENT), AttoFil(FIL));
 }
 
 #[test]
@@ -424,7 +428,7 @@ fn a_cancellation_that_comes_too_late_changes_nothing() {
     world.run(60);
     assert_eq!(world.status(job), Status::Settled);
     assert_eq!(world.party(CLIENT).stored[&job].job.view.status, Status::Settled);
-    assert_eq!(world.market.balance(CLIENT), AttoFil(FIL - FIL / 10), "it pays for what was done");
+    assert_eq!(world.market().balance(CLIENT), AttoFil(FIL - FIL / 10), "it pays for what was done");
 }
 
 #[test]
@@ -437,10 +441,10 @@ fn a_failed_callback_is_tried_until_it_succeeds() {
     world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
     world.run(60);
     assert_eq!(world.status(id), Status::Settled);
-    assert!(world.market.deal(id).callback_pending);
+    assert!(world.market().deal(id).callback_pending);
     world.callback_works = true;
     world.run(130);
-    assert!(!world.market.deal(id).callback_pending);
+    assert!(!world.market().deal(id).callback_pending);
 }
 
 #[test]
@@ -464,7 +468,7 @@ fn a_provider_does_not_lock_what_it_cannot_stake() {
     let job = world.request(0);
     world.run(60);
     assert_eq!(world.status(job), Status::Settled);
-    assert_eq!(world.market.balance(DEAR), AttoFil(10 * FIL + FIL / 5), "the dearer one got the job");
+    assert_eq!(world.market().balance(DEAR), AttoFil(10 * FIL + FIL / 5), "the dearer one got the job");
 }
 
 #[test]

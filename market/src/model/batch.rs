@@ -2,7 +2,7 @@
 
 use super::{
     BatchEntry, Env, Event, JobId, MAX_INLINE_DATA, Market, Rejection, Signed, TermsFault,
-    market::{Outcome, at_most_a_batch},
+    market::{Checked, at_most_a_batch},
 };
 
 impl Market {
@@ -11,7 +11,7 @@ impl Market {
         entries: &[BatchEntry],
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Checked {
         at_most_a_batch(entries.len())?;
         if let Some(chain) = env.foreign_chain() {
             return Err(Rejection::WrongChain(chain));
@@ -32,12 +32,12 @@ impl Market {
         Ok(())
     }
 
-    fn settle_entry<E: Env>(&mut self, job: JobId, entry: &BatchEntry, env: &E) -> Outcome {
+    fn settle_entry<E: Env>(&mut self, job: JobId, entry: &BatchEntry, env: &E) -> Checked {
         let BatchEntry { terms, receipt, signature } = entry;
         if terms.callback_gas > 0 {
             return Err(Rejection::BadTerms(TermsFault::CallbackGas));
         }
-        if self.ledger.is_spent(terms.client, terms.salt) {
+        if self.storage.is_spent(terms.client, terms.salt) {
             return Err(Rejection::SaltSpent { client: terms.client, salt: terms.salt });
         }
         if receipt.provider.is_zero() {
@@ -51,9 +51,9 @@ impl Market {
         if !env.signature_valid(terms.client, &Signed::Acceptance(job, receipt), signature) {
             return Err(Rejection::BadSignature(terms.client));
         }
-        self.ledger.debit(terms.client, receipt.price)?;
-        self.ledger.credit(receipt.provider, receipt.price);
-        self.ledger.spend(terms.client, terms.salt);
+        self.storage.debit(terms.client, receipt.price)?;
+        self.storage.credit(receipt.provider, receipt.price);
+        self.storage.spend(terms.client, terms.salt);
         Ok(())
     }
 }

@@ -1,43 +1,62 @@
 //! Calling a client back: the last thing that happens when a deal ends, and never a reason why it does not.
 
-use super::{Env, Event, JobId, Market, Receipt, Rejection, Status, Terms, market::Outcome, stage::Stage};
+use super::{
+    Env, Event, JobId, JobResult, Market, Next, Reason, Receipt, Rejection, Status, Terms, escrow::Escrow,
+    state::DealState,
+};
+
+/// A callback that is due: of a deal that has ended, with all effects of its end done.
+pub(crate) struct Callback<'c> {
+    pub(crate) job: JobId,
+    pub(crate) terms: &'c Terms,
+    /// The result of a settled job, or the reason of another end.
+    pub(crate) outcome: Result<&'c JobResult, Reason>,
+    /// It was tried before.
+    pending: bool,
+}
+
+/// What comes after a deal has ended: the callback, where the terms ask for one.
+pub(super) const fn end<'c>(job: JobId, terms: &'c Terms, outcome: Result<&'c JobResult, Reason>) -> Next<'c> {
+    if terms.callback_gas == 0 { Next::Done } else { Next::CallBack(Callback { job, terms, outcome, pending: false }) }
+}
 
 impl Market {
-    pub(super) fn retry_callback<E: Env>(
+    pub(super) fn retry_callback<'c>(
         &mut self,
-        terms: &Terms,
-        receipt: &Receipt,
-        env: &mut E,
-        emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+        terms: &'c Terms,
+        receipt: &'c Receipt,
+        env: &impl Env,
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let deal = self.ledger.deal(job, terms)?;
-        let Stage::Ended { reason, callback_pending: true, receipt: stored } = &*deal.stage else {
-            return Err(deal.unfit());
+        let Escrow { state, .. } = self.storage.deal(job, terms)?;
+        let DealState::Ended { reason, callback_pending: true, receipt: stored } = &*state else {
+            return Err(state.wrong_state(job));
         };
-        if reason.status() == Status::Settled && stored.as_deref() != Some(receipt) {
-            return Err(Rejection::ReceiptMismatch(job));
-        }
-        self.call_back(job, terms, env, emit);
-        Ok(())
+        let outcome = if reason.status() == Status::Settled {
+            if stored.as_deref() != Some(receipt) {
+                return Err(Rejection::ReceiptMismatch(job));
+            }
+            Ok(&receipt.result)
+        } else {
+            Err(*reason)
+        };
+        Ok(Next::CallBack(Callback { job, terms, outcome, pending: true }))
     }
 
-    /// Calls the client back about a deal that has ended, where the terms ask for it, and remembers how that went.
-    pub(super) fn call_back<E: Env>(&mut self, job: JobId, terms: &Terms, env: &mut E, emit: &mut impl FnMut(Event)) {
-        if terms.callback_gas == 0 {
-            return;
+    /// Notes how a callback went.
+    pub(crate) fn called_back(&mut self, callback: &Callback<'_>, delivered: bool, emit: &mut impl FnMut(Event)) {
+        let Callback { job, terms, pending, .. } = *callback;
+        // During the callback nothing can have happened to the deal: it has ended.
+        if delivered == pending
+            && let Ok(mut deal) = self.storage.deal(job, terms)
+        {
+            deal.advance(|state| match state {
+                DealState::Ended { reason, receipt, .. } => {
+                    DealState::Ended { reason, callback_pending: !delivered, receipt }
+                }
+                other => other,
+            });
         }
-        let Ok(mut deal) = self.ledger.deal(job, terms) else { return };
-        let Stage::Ended { reason, callback_pending, receipt } = &*deal.stage else { return };
-        let outcome = match receipt.as_deref() {
-            Some(receipt) if reason.status() == Status::Settled => Ok(&receipt.result),
-            _ => Err(*reason),
-        };
-        let failed = !env.callback_succeeds(terms.client, job, terms.callback_gas, outcome);
-        if failed != *callback_pending {
-            let reason = *reason;
-            deal.advance(|stage| Stage::Ended { reason, callback_pending: failed, receipt: stage.into_receipt() });
-        }
-        emit(if failed { Event::CallbackFailed { job } } else { Event::CallbackDelivered { job } });
+        emit(if delivered { Event::CallbackDelivered { job } } else { Event::CallbackFailed { job } });
     }
 }

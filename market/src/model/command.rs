@@ -9,142 +9,68 @@ use crate::money::AttoFil;
 /// A command: one for each state-changing function of `ILotaMarket`, where its checks and effects are specified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of ILotaMarket.sol, which says what they are")]
 pub enum Command {
     /// Credit the value sent to `account`.
-    Deposit {
-        /** Who is credited. */
-        account: Address,
-    },
+    Deposit { account: Address },
     /// Pay out `amount` of the sender's free balance to `to`.
-    Withdraw {
-        /** Who receives. */
-        to: Address,
-        /** How much. */
-        amount: AttoFil,
-    },
+    Withdraw { to: Address, amount: AttoFil },
     /// Open a job; the value sent is credited to the client first.
-    Open {
-        /** The job's terms. */
-        terms: Terms,
-        /** The spec's bytes, or none. */
-        spec: Bytes,
-    },
+    Open { terms: Terms, spec: Bytes },
     /// Open a job for a client who signed its terms.
     OpenSigned {
-        /// The job's terms.
         terms: Terms,
-        /// The spec's bytes, or none.
         spec: Bytes,
         /// The client's signature over the terms.
         signature: Bytes,
     },
     /// Open a job for a client who signed its terms, and lock it for the sender.
     OpenSignedAndLock {
-        /// The job's terms.
         terms: Terms,
-        /// The spec's bytes, or none.
         spec: Bytes,
         /// The client's signature over the terms.
         signature: Bytes,
     },
     /// Make salts of the sender unusable.
-    Revoke {
-        /** The salts. */
-        salts: Vec<U256>,
-    },
+    Revoke { salts: Vec<U256> },
     /// Lock an open job at the ramp's price.
-    Lock {
-        /** The job's terms. */
-        terms: Terms,
-    },
+    Lock { terms: Terms },
     /// Award an open job (matcher).
-    Award {
-        /** The job's terms. */
-        terms: Terms,
-        /** Who gets it. */
-        provider: Address,
-        /** At what price. */
-        price: AttoFil,
-    },
+    Award { terms: Terms, provider: Address, price: AttoFil },
     /// Cancel an open job (client, or matcher where there is one).
-    Cancel {
-        /** The job's terms. */
-        terms: Terms,
-    },
+    Cancel { terms: Terms },
     /// End an open or locked job whose deadline has passed.
-    Expire {
-        /** The job's terms. */
-        terms: Terms,
-    },
+    Expire { terms: Terms },
     /// Submit the result (provider).
-    SubmitResult {
-        /** The job's terms. */
-        terms: Terms,
-        /** What it came to. */
-        result: JobResult,
-    },
+    SubmitResult { terms: Terms, result: JobResult },
     /// Accept the result (client).
-    Accept {
-        /** The job's terms. */
-        terms: Terms,
-        /** What was submitted. */
-        receipt: Receipt,
-    },
+    Accept { terms: Terms, receipt: Receipt },
     /// Settle a result that nobody disputed in time.
-    Settle {
-        /** The job's terms. */
-        terms: Terms,
-        /** What was submitted. */
-        receipt: Receipt,
-    },
+    Settle { terms: Terms, receipt: Receipt },
     /// Dispute the result (arbiter).
-    Dispute {
-        /** The job's terms. */
-        terms: Terms,
-    },
+    Dispute { terms: Terms },
     /// Rule on a disputed result (arbiter).
-    Rule {
-        /** The job's terms. */
-        terms: Terms,
-        /** What was submitted. */
-        receipt: Receipt,
-        /** The ruling. */
-        verdict: Verdict,
-    },
+    Rule { terms: Terms, receipt: Receipt, verdict: Verdict },
     /// End a dispute that was not ruled on in time.
-    Lapse {
-        /** The job's terms. */
-        terms: Terms,
-        /** What was submitted. */
-        receipt: Receipt,
-    },
+    Lapse { terms: Terms, receipt: Receipt },
     /// Try a failed callback again.
-    RetryCallback {
-        /** The job's terms. */
-        terms: Terms,
-        /** What was submitted. */
-        receipt: Receipt,
-    },
+    RetryCallback { terms: Terms, receipt: Receipt },
     /// Settle deals that were never opened, by the clients' signatures.
-    SettleBatch {
-        /** The deals. */
-        entries: Vec<BatchEntry>,
-    },
-    /// Several commands at once, all or nothing. No value; neither `Open` with value nor `Deposit` moves money in it.
-    Multicall {
-        /** The commands. */
-        calls: Vec<Command>,
-    },
+    SettleBatch { entries: Vec<BatchEntry> },
+    /// Several commands at once, all or nothing. No value goes with it or with any of them.
+    Multicall { calls: Vec<Command> },
     /// Emit the bytes of a spec.
-    PublishSpec {
-        /** The bytes. */
-        spec: Bytes,
-    },
+    PublishSpec { spec: Bytes },
     /// Say where the sender serves content.
-    Announce {
-        /** The URL. */
-        url: String,
-    },
+    Announce { url: String },
+}
+
+impl Command {
+    /// Whether value may be sent along.
+    #[must_use]
+    pub const fn is_payable(&self) -> bool {
+        matches!(self, Self::Deposit { .. } | Self::Open { .. })
+    }
 }
 
 /// One entry of [`Command::SettleBatch`].

@@ -61,7 +61,7 @@ impl Deal<'static> {
     };
 }
 
-/// The life of a deal; the discriminants are those of `ILotaMarket.Status`.
+/// The life of a deal; numbered as in `ILotaMarket.Status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
@@ -95,7 +95,7 @@ impl Status {
     }
 }
 
-/// Why a deal ended; the discriminants are those of `ILotaMarket.Reason`.
+/// Why a deal ended; numbered as in `ILotaMarket.Reason`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -137,7 +137,7 @@ impl Reason {
     }
 }
 
-/// An arbiter's ruling; the discriminants are those of `ILotaMarket.Verdict`.
+/// An arbiter's ruling; numbered as in `ILotaMarket.Verdict`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]

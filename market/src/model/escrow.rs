@@ -1,12 +1,12 @@
-//! A deal in hand: its stage, its terms, and the books in which its money moves.
+//! A deal in hand: its state, its terms, and the books in which its money moves.
 
 use alloy_primitives::Address;
 
 use super::{
     Event, JobId, Reason, Receipt, Rejection, Terms,
-    ledger::{Books, Journal},
-    market::Outcome,
-    stage::Stage,
+    market::Checked,
+    state::DealState,
+    storage::{Books, Change, Undo},
 };
 use crate::{money::AttoFil, time::Time};
 
@@ -14,48 +14,49 @@ use crate::{money::AttoFil, time::Time};
 pub(super) struct Escrow<'l> {
     pub(super) job: JobId,
     pub(super) terms: &'l Terms,
-    pub(super) stage: &'l mut Stage,
+    pub(super) state: &'l mut DealState,
     pub(super) books: &'l mut Books,
-    pub(super) journal: &'l mut Journal,
+    pub(super) undo: &'l mut Undo,
 }
 
 impl Escrow<'_> {
-    /// The refusal of whoever expected another stage.
-    pub(super) const fn unfit(&self) -> Rejection {
-        self.stage.unfit(self.job)
+    /// The refusal of whoever expected another state.
+    pub(super) const fn wrong_state(&self) -> Rejection {
+        self.state.wrong_state(self.job)
     }
 
-    pub(super) const fn open(&self) -> Outcome {
-        match self.stage {
-            Stage::Open => Ok(()),
-            _ => Err(self.unfit()),
+    pub(super) const fn open(&self) -> Checked {
+        match self.state {
+            DealState::Open => Ok(()),
+            _ => Err(self.wrong_state()),
         }
     }
 
     /// When the result was submitted, and what it is.
     pub(super) const fn submitted(&self) -> Result<(Time, &Receipt), Rejection> {
-        match &*self.stage {
-            Stage::Submitted { since, receipt } => Ok((*since, receipt)),
-            _ => Err(self.unfit()),
+        match &*self.state {
+            DealState::Submitted { since, receipt } => Ok((*since, receipt)),
+            _ => Err(self.wrong_state()),
         }
     }
 
     /// When the result was disputed, and what it is.
     pub(super) const fn disputed(&self) -> Result<(Time, &Receipt), Rejection> {
-        match &*self.stage {
-            Stage::Disputed { since, receipt } => Ok((*since, receipt)),
-            _ => Err(self.unfit()),
+        match &*self.state {
+            DealState::Disputed { since, receipt } => Ok((*since, receipt)),
+            _ => Err(self.wrong_state()),
         }
     }
 
-    /// Moves the deal on to its next stage.
-    pub(super) fn advance(&mut self, next: impl FnOnce(Stage) -> Stage) {
-        self.journal.note_deal(self.job, self.stage);
-        self.stage.advance(next);
+    /// Moves the deal on to its next state.
+    pub(super) fn advance(&mut self, next: impl FnOnce(DealState) -> DealState) {
+        let Self { job, state, undo, .. } = self;
+        undo.note(|| Change::Deal(*job, Some(state.clone())));
+        self.state.advance(next);
     }
 
     fn end(&mut self, reason: Reason) {
-        self.advance(|stage| Stage::Ended { reason, callback_pending: false, receipt: stage.into_receipt() });
+        self.advance(|state| DealState::Ended { reason, callback_pending: false, receipt: state.into_receipt() });
     }
 
     /// The client gets back what is above the price, the collateral comes in. The only effect that money can refuse.
@@ -66,12 +67,12 @@ impl Escrow<'_> {
         price: AttoFil,
         now: Time,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Checked {
         let refund = self.terms.max_price.saturating_sub(price);
-        self.books.refund_and_stake(self.terms.client, refund, staker, self.terms.collateral, self.journal)?;
+        self.books.refund_and_stake(self.terms.client, refund, staker, self.terms.collateral, self.undo)?;
         self.books.totals.release(refund, AttoFil::ZERO);
         self.books.totals.hold(AttoFil::ZERO, self.terms.collateral);
-        self.advance(|_| Stage::Locked { since: now, provider, price });
+        self.advance(|_| DealState::Locked { since: now, provider, price });
         emit(Event::JobLocked { job: self.job, provider, price });
         Ok(())
     }
@@ -79,7 +80,7 @@ impl Escrow<'_> {
     /// The escrow goes back.
     pub(super) fn cancel(&mut self, reason: Reason, emit: &mut impl FnMut(Event)) {
         self.books.totals.release(self.terms.max_price, AttoFil::ZERO);
-        self.books.credit(self.terms.client, self.terms.max_price, self.journal);
+        self.books.credit(self.terms.client, self.terms.max_price, self.undo);
         self.end(reason);
         emit(Event::JobCancelled { job: self.job, reason });
     }
@@ -88,7 +89,7 @@ impl Escrow<'_> {
     pub(super) fn settle(&mut self, receipt: &Receipt, reason: Reason, emit: &mut impl FnMut(Event)) {
         let Receipt { provider, price, .. } = *receipt;
         self.books.totals.release(price, self.terms.collateral);
-        self.books.credit(provider, sum(price, self.terms.collateral), self.journal);
+        self.books.credit(provider, sum(price, self.terms.collateral), self.undo);
         self.end(reason);
         emit(Event::JobSettled { job: self.job, provider, price, reason });
     }
@@ -102,8 +103,8 @@ impl Escrow<'_> {
         let (to_arbiter, to_burn) =
             if matches!(reason, Reason::Overturned) { (rest, AttoFil::ZERO) } else { (AttoFil::ZERO, rest) };
         self.books.totals.release(price, collateral);
-        self.books.credit(client, to_client, self.journal);
-        self.books.credit(arbiter, to_arbiter, self.journal);
+        self.books.credit(client, to_client, self.undo);
+        self.books.credit(arbiter, to_arbiter, self.undo);
         self.books.totals.burn(to_burn);
         self.end(reason);
         emit(Event::JobSlashed { job: self.job, provider, to_client, to_arbiter, to_burn, reason });
@@ -113,8 +114,8 @@ impl Escrow<'_> {
     pub(super) fn void(&mut self, receipt: &Receipt, reason: Reason, emit: &mut impl FnMut(Event)) {
         let Receipt { provider, price, .. } = *receipt;
         self.books.totals.release(price, self.terms.collateral);
-        self.books.credit(self.terms.client, price, self.journal);
-        self.books.credit(provider, self.terms.collateral, self.journal);
+        self.books.credit(self.terms.client, price, self.undo);
+        self.books.credit(provider, self.terms.collateral, self.undo);
         self.end(reason);
         emit(Event::JobVoided { job: self.job, provider, price, reason });
     }

@@ -3,8 +3,8 @@
 use alloy_primitives::Address;
 
 use super::{
-    Env, Event, JobId, JobResult, MAX_INLINE_DATA, Market, Reason, Receipt, Rejection, Terms, Verdict, market::Outcome,
-    stage::Stage,
+    Env, Event, JobId, JobResult, MAX_INLINE_DATA, Market, Next, Reason, Receipt, Rejection, Terms, Verdict,
+    callback::end, market::Checked, state::DealState,
 };
 use crate::{money::AttoFil, time::Time};
 
@@ -15,8 +15,8 @@ impl Market {
         terms: &Terms,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
-        let mut deal = self.ledger.deal(env.job_id(terms), terms)?;
+    ) -> Checked {
+        let mut deal = self.storage.deal(env.job_id(terms), terms)?;
         deal.open()?;
         if !terms.matcher.is_zero() {
             return Err(Rejection::WrongSender { sender, wanted: terms.matcher });
@@ -35,8 +35,8 @@ impl Market {
         price: AttoFil,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
-        let mut deal = self.ledger.deal(env.job_id(terms), terms)?;
+    ) -> Checked {
+        let mut deal = self.storage.deal(env.job_id(terms), terms)?;
         deal.open()?;
         only(sender, terms.matcher)?;
         let now = env.now();
@@ -48,38 +48,43 @@ impl Market {
         deal.lock(sender, provider, price, now, emit)
     }
 
-    pub(super) fn cancel<E: Env>(
+    pub(super) fn cancel<'c, E: Env>(
         &mut self,
         sender: Address,
-        terms: &Terms,
-        env: &mut E,
+        terms: &'c Terms,
+        env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.ledger.deal(job, terms)?;
+        let mut deal = self.storage.deal(job, terms)?;
         deal.open()?;
         only(sender, if terms.matcher.is_zero() { terms.client } else { terms.matcher })?;
         deal.cancel(Reason::Withdrawn, emit);
-        self.call_back(job, terms, env, emit);
-        Ok(())
+        Ok(end(job, terms, Err(Reason::Withdrawn)))
     }
 
-    pub(super) fn expire<E: Env>(&mut self, terms: &Terms, env: &mut E, emit: &mut impl FnMut(Event)) -> Outcome {
+    pub(super) fn expire<'c, E: Env>(
+        &mut self,
+        terms: &'c Terms,
+        env: &E,
+        emit: &mut impl FnMut(Event),
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.ledger.deal(job, terms)?;
-        match *deal.stage {
-            Stage::Open => {
+        let mut deal = self.storage.deal(job, terms)?;
+        let reason = match *deal.state {
+            DealState::Open => {
                 after(env.now(), terms.lock_by)?;
                 deal.cancel(Reason::NotLocked, emit);
+                Reason::NotLocked
             }
-            Stage::Locked { since, provider, price } => {
+            DealState::Locked { since, provider, price } => {
                 after(env.now(), terms.run_by(since))?;
                 deal.slash(provider, price, Reason::NotSubmitted, emit);
+                Reason::NotSubmitted
             }
-            _ => return Err(deal.unfit()),
-        }
-        self.call_back(job, terms, env, emit);
-        Ok(())
+            _ => return Err(deal.wrong_state()),
+        };
+        Ok(end(job, terms, Err(reason)))
     }
 
     pub(super) fn submit_result<E: Env>(
@@ -89,9 +94,9 @@ impl Market {
         result: &JobResult,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
-        let mut deal = self.ledger.deal(env.job_id(terms), terms)?;
-        let Stage::Locked { since, provider, price } = *deal.stage else { return Err(deal.unfit()) };
+    ) -> Checked {
+        let mut deal = self.storage.deal(env.job_id(terms), terms)?;
+        let DealState::Locked { since, provider, price } = *deal.state else { return Err(deal.wrong_state()) };
         only(sender, provider)?;
         let now = env.now();
         until(now, terms.run_by(since))?;
@@ -100,44 +105,42 @@ impl Market {
             return Err(Rejection::InlineTooLarge(size as u64));
         }
         let receipt = Box::new(Receipt { provider, price, result: result.clone() });
-        deal.advance(|_| Stage::Submitted { since: now, receipt });
+        deal.advance(|_| DealState::Submitted { since: now, receipt });
         emit(Event::ResultSubmitted { job: deal.job, provider, result: result.clone() });
         Ok(())
     }
 
-    pub(super) fn accept<E: Env>(
+    pub(super) fn accept<'c, E: Env>(
         &mut self,
         sender: Address,
-        terms: &Terms,
-        receipt: &Receipt,
-        env: &mut E,
+        terms: &'c Terms,
+        receipt: &'c Receipt,
+        env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.ledger.deal(job, terms)?;
+        let mut deal = self.storage.deal(job, terms)?;
         let (_, stored) = deal.submitted()?;
         only(sender, terms.client)?;
         same(job, stored, receipt)?;
         deal.settle(receipt, Reason::Accepted, emit);
-        self.call_back(job, terms, env, emit);
-        Ok(())
+        Ok(end(job, terms, Ok(&receipt.result)))
     }
 
-    pub(super) fn settle<E: Env>(
+    pub(super) fn settle<'c, E: Env>(
         &mut self,
-        terms: &Terms,
-        receipt: &Receipt,
-        env: &mut E,
+        terms: &'c Terms,
+        receipt: &'c Receipt,
+        env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.ledger.deal(job, terms)?;
+        let mut deal = self.storage.deal(job, terms)?;
         let (since, stored) = deal.submitted()?;
         after(env.now(), terms.review_by(since))?;
         same(job, stored, receipt)?;
         deal.settle(receipt, Reason::Unchallenged, emit);
-        self.call_back(job, terms, env, emit);
-        Ok(())
+        Ok(end(job, terms, Ok(&receipt.result)))
     }
 
     pub(super) fn dispute<E: Env>(
@@ -146,79 +149,86 @@ impl Market {
         terms: &Terms,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
-        let mut deal = self.ledger.deal(env.job_id(terms), terms)?;
+    ) -> Checked {
+        let mut deal = self.storage.deal(env.job_id(terms), terms)?;
         let (since, _) = deal.submitted()?;
         only(sender, terms.arbiter)?;
         let now = env.now();
         until(now, terms.review_by(since))?;
-        deal.advance(|stage| match stage {
-            Stage::Submitted { receipt, .. } => Stage::Disputed { since: now, receipt },
+        deal.advance(|state| match state {
+            DealState::Submitted { receipt, .. } => DealState::Disputed { since: now, receipt },
             other => other,
         });
         emit(Event::JobDisputed { job: deal.job });
         Ok(())
     }
 
-    pub(super) fn rule<E: Env>(
+    pub(super) fn rule<'c, E: Env>(
         &mut self,
         sender: Address,
-        terms: &Terms,
-        receipt: &Receipt,
+        terms: &'c Terms,
+        receipt: &'c Receipt,
         verdict: Verdict,
-        env: &mut E,
+        env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.ledger.deal(job, terms)?;
+        let mut deal = self.storage.deal(job, terms)?;
         let (since, stored) = deal.disputed()?;
         only(sender, terms.arbiter)?;
         until(env.now(), terms.rule_by(since))?;
         same(job, stored, receipt)?;
-        match verdict {
-            Verdict::Upheld => deal.settle(receipt, Reason::Upheld, emit),
-            Verdict::Overturned => deal.slash(receipt.provider, receipt.price, Reason::Overturned, emit),
-            Verdict::Void => deal.void(receipt, Reason::Undecided, emit),
-        }
-        self.call_back(job, terms, env, emit);
-        Ok(())
+        let outcome = match verdict {
+            Verdict::Upheld => {
+                deal.settle(receipt, Reason::Upheld, emit);
+                Ok(&receipt.result)
+            }
+            Verdict::Overturned => {
+                deal.slash(receipt.provider, receipt.price, Reason::Overturned, emit);
+                Err(Reason::Overturned)
+            }
+            Verdict::Void => {
+                deal.void(receipt, Reason::Undecided, emit);
+                Err(Reason::Undecided)
+            }
+        };
+        Ok(end(job, terms, outcome))
     }
 
-    pub(super) fn lapse<E: Env>(
+    pub(super) fn lapse<'c, E: Env>(
         &mut self,
-        terms: &Terms,
-        receipt: &Receipt,
-        env: &mut E,
+        terms: &'c Terms,
+        receipt: &'c Receipt,
+        env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.ledger.deal(job, terms)?;
+        let mut deal = self.storage.deal(job, terms)?;
         let (since, stored) = deal.disputed()?;
         after(env.now(), terms.rule_by(since))?;
         same(job, stored, receipt)?;
         deal.void(receipt, Reason::NotRuled, emit);
-        self.call_back(job, terms, env, emit);
-        Ok(())
+        Ok(end(job, terms, Err(Reason::NotRuled)))
     }
 }
 
 /// Only `wanted` may do this; when `wanted` is zero, nobody.
-fn only(sender: Address, wanted: Address) -> Outcome {
+fn only(sender: Address, wanted: Address) -> Checked {
     if wanted.is_zero() || sender != wanted { Err(Rejection::WrongSender { sender, wanted }) } else { Ok(()) }
 }
 
-const fn not_before(now: Time, from: Time) -> Outcome {
+const fn not_before(now: Time, from: Time) -> Checked {
     if now.0 < from.0 { Err(Rejection::TooEarly { time: now, from }) } else { Ok(()) }
 }
 
-const fn until(now: Time, until: Time) -> Outcome {
+const fn until(now: Time, until: Time) -> Checked {
     if now.0 > until.0 { Err(Rejection::TooLate { time: now, until }) } else { Ok(()) }
 }
 
-const fn after(now: Time, deadline: Time) -> Outcome {
+const fn after(now: Time, deadline: Time) -> Checked {
     if now.0 <= deadline.0 { Err(Rejection::TooEarly { time: now, from: deadline.after(1) }) } else { Ok(()) }
 }
 
-fn same(job: JobId, stored: &Receipt, given: &Receipt) -> Outcome {
+fn same(job: JobId, stored: &Receipt, given: &Receipt) -> Checked {
     if stored == given { Ok(()) } else { Err(Rejection::ReceiptMismatch(job)) }
 }

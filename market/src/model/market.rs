@@ -1,103 +1,83 @@
 //! The market's state, what may be read of it, and the one door through which it changes.
 
-use core::slice;
-
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Deal, Env, Event, JobId, MAX_BATCH, MAX_SPEC, MAX_URL, Rejection, Settings, ledger::Ledger};
+use super::{
+    Callback, Command, Deal, Env, Event, JobId, MAX_BATCH, MAX_SPEC, MAX_URL, Rejection, Settings, storage::Storage,
+};
 use crate::money::AttoFil;
 
-/// What becomes of a command.
-pub(super) type Outcome = Result<(), Rejection>;
+/// What becomes of a check, or of a command after which nothing else is due.
+pub(super) type Checked = Result<(), Rejection>;
 
 /// The market: `LotaMarket.sol` as a value. Equal states are equal values, with equal hashes.
+///
+/// It is a part of a [world](crate::world), which executes its commands and knows who owns what outside of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Market {
     pub(super) settings: Settings,
-    pub(super) ledger: Ledger,
+    pub(super) storage: Storage,
+    /// Whose code the market is calling. Between the world's commands: nobody's.
+    #[serde(skip)]
+    pub(crate) calling: Callee,
+}
+
+/// Whose code a market is calling, and who may therefore call it: `Guard.sol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Callee {
+    #[default]
+    Nobody,
+    /// In a callback: anyone may deposit and open.
+    Client,
+    /// In a payout: nobody may do anything.
+    Payee,
+}
+
+/// What is due outside of the market before a command is done.
+pub(crate) enum Next<'c> {
+    Done,
+    /// The calls of a multicall, each to be executed in turn.
+    Run(&'c [Command]),
+    PayOut(Payout),
+    CallBack(Callback<'c>),
+}
+
+/// Money that an account may withdraw; see [`Market::pay_out`].
+#[derive(Clone, Copy)]
+pub(crate) struct Payout {
+    pub(crate) account: Address,
+    pub(crate) to: Address,
+    pub(crate) amount: AttoFil,
 }
 
 impl Market {
     /// A market in which nothing has happened.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ledger: Ledger::default() }
+        Self { settings, storage: Storage::default(), calling: Callee::Nobody }
     }
 
-    /// Executes a command of `sender`. Events go into `sink` in the order in which the contract emits them.
+    /// Executes a command, as far as it goes without the outside: the caller does what comes next. On `Err` nothing has
+    /// changed and no event went out.
     ///
-    /// All or nothing: on `Err` nothing has changed and no event went out. Of the environment, `value` is read by
-    /// [`Command::Deposit`] and [`Command::Open`] only, and is zero within [`Command::Multicall`]; the caller sends none
-    /// along with other commands. What [`Env::payout_accepted`] and [`Env::callback_succeeds`] did within a multicall that
-    /// is refused afterwards is undone by whoever keeps the environment, as a chain does.
-    ///
-    /// # Errors
-    /// The [`Rejection`] with which the contract reverts. [`Rejection::Reentered`] is never among them: nothing in here
-    /// calls back into the market.
-    pub fn apply<E: Env>(
-        &mut self,
-        sender: Address,
-        command: &Command,
-        env: &mut E,
-        sink: &mut impl FnMut(Event),
-    ) -> Result<(), Rejection> {
-        if !matches!(command, Command::Multicall { .. }) {
-            let value = env.value();
-            return self.step(sender, value, command, env, sink).map(|_| ());
-        }
-        let mut events = Vec::new();
-        self.ledger.begin();
-        match self.run(sender, command, env, &mut |event| events.push(event)) {
-            Ok(()) => {
-                self.ledger.commit();
-                events.into_iter().for_each(sink);
-                Ok(())
-            }
-            Err(rejection) => {
-                self.ledger.roll_back();
-                Err(rejection)
-            }
-        }
-    }
-
-    /// Executes a multicall, and those within it, until the first refusal. An explicit stack: nesting costs no call frames.
-    fn run<E: Env>(
-        &mut self,
-        sender: Address,
-        command: &Command,
-        env: &mut E,
-        emit: &mut impl FnMut(Event),
-    ) -> Outcome {
-        let mut stack = vec![slice::from_ref(command).iter()];
-        while let Some(calls) = stack.last_mut() {
-            match calls.next() {
-                Some(call) => {
-                    let inner = self.step(sender, AttoFil::ZERO, call, env, emit)?;
-                    if !inner.is_empty() {
-                        stack.push(inner.iter());
-                    }
-                }
-                None => {
-                    stack.pop();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Executes one command; returns the commands that a multicall holds, for the caller to execute.
-    fn step<'c, E: Env>(
+    /// `value` has been moved to the market; only payable commands may bring any.
+    pub(crate) fn execute<'c, E: Env>(
         &mut self,
         sender: Address,
         value: AttoFil,
         command: &'c Command,
-        env: &mut E,
+        env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Result<&'c [Command], Rejection> {
+    ) -> Result<Next<'c>, Rejection> {
+        match self.calling {
+            Callee::Nobody => {}
+            Callee::Client if matches!(command, Command::Deposit { .. } | Command::Open { .. }) => {}
+            Callee::Client | Callee::Payee => return Err(Rejection::Reentered),
+        }
         match command {
             Command::Deposit { account } => self.deposit(sender, *account, value, emit),
-            Command::Withdraw { to, amount } => self.withdraw(sender, *to, *amount, env, emit),
+            Command::Withdraw { to, amount } => return self.withdraw(sender, *to, *amount),
             Command::Open { terms, spec } => self.open(sender, value, terms, spec, env, emit),
             Command::OpenSigned { terms, spec, signature } => self.open_signed(terms, spec, signature, env, emit),
             Command::OpenSignedAndLock { terms, spec, signature } => {
@@ -106,19 +86,19 @@ impl Market {
             Command::Revoke { salts } => self.revoke(sender, salts, emit),
             Command::Lock { terms } => self.lock(sender, terms, env, emit),
             Command::Award { terms, provider, price } => self.award(sender, terms, *provider, *price, env, emit),
-            Command::Cancel { terms } => self.cancel(sender, terms, env, emit),
-            Command::Expire { terms } => self.expire(terms, env, emit),
+            Command::Cancel { terms } => return self.cancel(sender, terms, env, emit),
+            Command::Expire { terms } => return self.expire(terms, env, emit),
             Command::SubmitResult { terms, result } => self.submit_result(sender, terms, result, env, emit),
-            Command::Accept { terms, receipt } => self.accept(sender, terms, receipt, env, emit),
-            Command::Settle { terms, receipt } => self.settle(terms, receipt, env, emit),
+            Command::Accept { terms, receipt } => return self.accept(sender, terms, receipt, env, emit),
+            Command::Settle { terms, receipt } => return self.settle(terms, receipt, env, emit),
             Command::Dispute { terms } => self.dispute(sender, terms, env, emit),
-            Command::Rule { terms, receipt, verdict } => self.rule(sender, terms, receipt, *verdict, env, emit),
-            Command::Lapse { terms, receipt } => self.lapse(terms, receipt, env, emit),
-            Command::RetryCallback { terms, receipt } => self.retry_callback(terms, receipt, env, emit),
+            Command::Rule { terms, receipt, verdict } => return self.rule(sender, terms, receipt, *verdict, env, emit),
+            Command::Lapse { terms, receipt } => return self.lapse(terms, receipt, env, emit),
+            Command::RetryCallback { terms, receipt } => return self.retry_callback(terms, receipt, env),
             Command::SettleBatch { entries } => self.settle_batch(entries, env, emit),
             Command::Multicall { calls } => {
                 at_most_a_batch(calls.len())?;
-                return Ok(calls);
+                return Ok(Next::Run(calls));
             }
             Command::PublishSpec { spec } => {
                 if spec.len() > MAX_SPEC {
@@ -135,38 +115,47 @@ impl Market {
                 Ok(())
             }
         }?;
-        Ok(&[])
+        Ok(Next::Done)
     }
 
-    fn deposit(&mut self, sender: Address, account: Address, value: AttoFil, emit: &mut impl FnMut(Event)) -> Outcome {
+    /// From here on changes can be undone, until [`Market::keep`] or [`Market::roll_back`] closes the savepoint.
+    pub(crate) fn open_savepoint(&mut self) {
+        self.storage.open_savepoint();
+    }
+
+    pub(crate) fn keep(&mut self) {
+        self.storage.keep();
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        self.storage.roll_back();
+    }
+
+    fn deposit(&mut self, sender: Address, account: Address, value: AttoFil, emit: &mut impl FnMut(Event)) -> Checked {
         if account.is_zero() {
             return Err(Rejection::InvalidRecipient);
         }
-        self.ledger.books.require_room(sender, value)?;
-        self.ledger.books.totals.pay_in(value);
-        self.ledger.credit(account, value);
+        self.storage.books.require_room(sender, value)?;
+        self.storage.books.totals.pay_in(value);
+        self.storage.credit(account, value);
         emit(Event::Deposited { account, amount: value });
         Ok(())
     }
 
-    fn withdraw<E: Env>(
-        &mut self,
-        sender: Address,
-        to: Address,
-        amount: AttoFil,
-        env: &mut E,
-        emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    fn withdraw(&self, account: Address, to: Address, amount: AttoFil) -> Result<Next<'static>, Rejection> {
         if to.is_zero() {
             return Err(Rejection::InvalidRecipient);
         }
-        self.ledger.books.require(sender, amount)?;
-        if !env.payout_accepted(to, amount) {
-            return Err(Rejection::TransferFailed(to));
-        }
-        self.ledger.debit(sender, amount)?;
-        self.ledger.books.totals.pay_out(amount);
-        emit(Event::Withdrawn { account: sender, to, amount });
+        self.storage.books.require(account, amount)?;
+        Ok(Next::PayOut(Payout { account, to, amount }))
+    }
+
+    /// The effects of a withdrawal, before the recipient is paid.
+    pub(crate) fn pay_out(&mut self, payout: Payout, emit: &mut impl FnMut(Event)) -> Checked {
+        let Payout { account, to, amount } = payout;
+        self.storage.debit(account, amount)?;
+        self.storage.books.totals.pay_out(amount);
+        emit(Event::Withdrawn { account, to, amount });
         Ok(())
     }
 
@@ -181,58 +170,58 @@ impl Market {
     /// A deal as it is stored; [`Deal::NONE`] when there is none.
     #[must_use]
     pub fn deal(&self, job: JobId) -> Deal<'_> {
-        self.ledger.deals.get(&job).map_or(Deal::NONE, |stage| stage.view())
+        self.storage.deals.get(&job).map_or(Deal::NONE, |state| state.view())
     }
 
     /// All deals, by their ids.
     pub fn deals(&self) -> impl Iterator<Item = (JobId, Deal<'_>)> + '_ {
-        self.ledger.deals.iter().map(|(job, stage)| (*job, stage.view()))
+        self.storage.deals.iter().map(|(job, state)| (*job, state.view()))
     }
 
     /// The free balance of an account.
     #[must_use]
     pub fn balance(&self, account: Address) -> AttoFil {
-        self.ledger.books.balance(account)
+        self.storage.books.balance(account)
     }
 
     /// All accounts with a free balance, by their addresses.
     pub fn balances(&self) -> impl Iterator<Item = (Address, AttoFil)> + '_ {
-        self.ledger.books.balances()
+        self.storage.books.balances()
     }
 
     /// Whether a salt was used or revoked.
     #[must_use]
     pub fn is_spent(&self, client: Address, salt: U256) -> bool {
-        self.ledger.is_spent(client, salt)
+        self.storage.is_spent(client, salt)
     }
 
     /// Everything the market holds: free balances, escrow, collateral and burned money. On a chain: the contract's balance,
     /// unless money was forced on it.
     #[must_use]
     pub const fn held(&self) -> AttoFil {
-        self.ledger.books.totals.held
+        self.storage.books.totals.held
     }
 
     /// Money in escrow for running deals.
     #[must_use]
     pub const fn escrowed(&self) -> AttoFil {
-        self.ledger.books.totals.escrowed
+        self.storage.books.totals.escrowed
     }
 
     /// Collateral of running deals.
     #[must_use]
     pub const fn collateral(&self) -> AttoFil {
-        self.ledger.books.totals.collateral
+        self.storage.books.totals.collateral
     }
 
     /// Money that was burned.
     #[must_use]
     pub const fn burned(&self) -> AttoFil {
-        self.ledger.books.totals.burned
+        self.storage.books.totals.burned
     }
 }
 
 /// Refuses more than [`MAX_BATCH`].
-pub(super) const fn at_most_a_batch(count: usize) -> Outcome {
+pub(super) const fn at_most_a_batch(count: usize) -> Checked {
     if count > MAX_BATCH { Err(Rejection::TooMany(count as u64)) } else { Ok(()) }
 }

@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, Bytes, U256};
 
 use super::{
-    Env, Event, JobId, MAX_LOCK_AHEAD, MAX_SALTS, MAX_SPEC, Market, Rejection, Signed, Terms, market::Outcome,
-    stage::Stage,
+    Env, Event, JobId, MAX_LOCK_AHEAD, MAX_SALTS, MAX_SPEC, Market, Rejection, Signed, Terms, market::Checked,
+    state::DealState,
 };
 use crate::{money::AttoFil, time::Time};
 
@@ -17,7 +17,7 @@ impl Market {
         spec: &Bytes,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Checked {
         self.check_unopened(terms)?;
         let client = terms.client;
         if sender != client {
@@ -26,17 +26,17 @@ impl Market {
         check_lock_by(terms, env.now())?;
         check_spec(terms, spec, env)?;
         if value == AttoFil::ZERO {
-            self.ledger.debit(client, terms.max_price)?;
+            self.storage.debit(client, terms.max_price)?;
         } else {
-            self.ledger.books.require_room(sender, value)?;
+            self.storage.books.require_room(sender, value)?;
             let balance = AttoFil(self.balance(client).0.saturating_add(value.0));
             if balance < terms.max_price {
                 return Err(Rejection::InsufficientBalance { account: client, balance, needed: terms.max_price });
             }
-            self.ledger.books.totals.pay_in(value);
-            self.ledger.credit(client, value);
+            self.storage.books.totals.pay_in(value);
+            self.storage.credit(client, value);
             emit(Event::Deposited { account: client, amount: value });
-            self.ledger.debit(client, terms.max_price)?;
+            self.storage.debit(client, terms.max_price)?;
         }
         self.opened(env.job_id(terms), terms, spec, emit);
         Ok(())
@@ -49,13 +49,13 @@ impl Market {
         signature: &Bytes,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Checked {
         self.check_unopened(terms)?;
         check_lock_by(terms, env.now())?;
         check_spec(terms, spec, env)?;
         let job = env.job_id(terms);
         check_signature(job, terms, signature, env)?;
-        self.ledger.debit(terms.client, terms.max_price)?;
+        self.storage.debit(terms.client, terms.max_price)?;
         self.opened(job, terms, spec, emit);
         Ok(())
     }
@@ -68,9 +68,9 @@ impl Market {
         signature: &Bytes,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Outcome {
+    ) -> Checked {
         let job = env.job_id(terms);
-        if self.ledger.deals.contains_key(&job) {
+        if self.storage.deals.contains_key(&job) {
             return self.lock(sender, terms, env, emit);
         }
         self.check_unopened(terms)?;
@@ -86,40 +86,40 @@ impl Market {
         check_signature(job, terms, signature, env)?;
 
         let price = terms.price_at(now);
-        let before = self.ledger.books.require(terms.client, terms.max_price)?;
+        let before = self.storage.books.require(terms.client, terms.max_price)?;
         if sender == terms.client {
             let balance = before.saturating_sub(price);
             if balance < terms.collateral {
                 return Err(Rejection::InsufficientBalance { account: sender, balance, needed: terms.collateral });
             }
         }
-        self.ledger.debit(sender, terms.collateral)?;
-        self.ledger.debit(terms.client, price)?;
-        self.ledger.books.totals.hold(price, terms.collateral);
-        self.ledger.spend(terms.client, terms.salt);
-        self.ledger.enter(job, Stage::Locked { since: now, provider: sender, price });
+        self.storage.debit(sender, terms.collateral)?;
+        self.storage.debit(terms.client, price)?;
+        self.storage.books.totals.hold(price, terms.collateral);
+        self.storage.spend(terms.client, terms.salt);
+        self.storage.enter(job, DealState::Locked { since: now, provider: sender, price });
         emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
         emit(Event::JobLocked { job, provider: sender, price });
         Ok(())
     }
 
-    pub(super) fn revoke(&mut self, sender: Address, salts: &[U256], emit: &mut impl FnMut(Event)) -> Outcome {
+    pub(super) fn revoke(&mut self, sender: Address, salts: &[U256], emit: &mut impl FnMut(Event)) -> Checked {
         if salts.len() > MAX_SALTS {
             return Err(Rejection::TooMany(salts.len() as u64));
         }
         for salt in salts {
-            self.ledger.spend(sender, *salt);
+            self.storage.spend(sender, *salt);
         }
         emit(Event::SaltsRevoked { client: sender, salts: salts.to_vec() });
         Ok(())
     }
 
     /// Terms and state of a deal that is to be opened.
-    fn check_unopened(&self, terms: &Terms) -> Outcome {
+    fn check_unopened(&self, terms: &Terms) -> Checked {
         if let Some(fault) = terms.fault(&self.settings) {
             return Err(Rejection::BadTerms(fault));
         }
-        if self.ledger.is_spent(terms.client, terms.salt) {
+        if self.storage.is_spent(terms.client, terms.salt) {
             return Err(Rejection::SaltSpent { client: terms.client, salt: terms.salt });
         }
         Ok(())
@@ -127,15 +127,15 @@ impl Market {
 
     /// The effects of opening, after the client's escrow was taken.
     fn opened(&mut self, job: JobId, terms: &Terms, spec: &Bytes, emit: &mut impl FnMut(Event)) {
-        self.ledger.books.totals.hold(terms.max_price, AttoFil::ZERO);
-        self.ledger.spend(terms.client, terms.salt);
-        self.ledger.enter(job, Stage::Open);
+        self.storage.books.totals.hold(terms.max_price, AttoFil::ZERO);
+        self.storage.spend(terms.client, terms.salt);
+        self.storage.enter(job, DealState::Open);
         emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
     }
 }
 
 /// `lock_by` has not passed and is not too far ahead.
-const fn check_lock_by(terms: &Terms, now: Time) -> Outcome {
+const fn check_lock_by(terms: &Terms, now: Time) -> Checked {
     let lock_by = terms.lock_by;
     if now.0 > lock_by.0 {
         return Err(Rejection::TooLate { time: now, until: lock_by });
@@ -147,7 +147,7 @@ const fn check_lock_by(terms: &Terms, now: Time) -> Outcome {
 }
 
 /// The spec's bytes, if there are any, are those that the terms name.
-fn check_spec<E: Env>(terms: &Terms, spec: &Bytes, env: &E) -> Outcome {
+fn check_spec<E: Env>(terms: &Terms, spec: &Bytes, env: &E) -> Checked {
     if spec.is_empty() {
         return Ok(());
     }
@@ -161,7 +161,7 @@ fn check_spec<E: Env>(terms: &Terms, spec: &Bytes, env: &E) -> Outcome {
     Ok(())
 }
 
-fn check_signature<E: Env>(job: JobId, terms: &Terms, signature: &Bytes, env: &E) -> Outcome {
+fn check_signature<E: Env>(job: JobId, terms: &Terms, signature: &Bytes, env: &E) -> Checked {
     if let Some(chain) = env.foreign_chain() {
         return Err(Rejection::WrongChain(chain));
     }

@@ -9,6 +9,7 @@ use crate::{money::AttoFil, time::Time};
 /// A refusal: one for each error of `ILotaMarket`, with the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of ILotaMarket.sol, which says what they are")]
 pub enum Rejection {
     /// Called from within a callback or a payout.
     #[error("the market cannot be called from within a callback or a payout")]
@@ -21,68 +22,31 @@ pub enum Rejection {
     UnknownJob(JobId),
     /// This salt was used or revoked before.
     #[error("salt {salt} of client {client} was used or revoked before; take another")]
-    SaltSpent {
-        /** Whose salt. */
-        client: Address,
-        /** Which. */
-        salt: U256,
-    },
+    SaltSpent { client: Address, salt: U256 },
     /// The deal is in a state that does not allow this.
     #[error("job {job} is {found:?}, which does not allow this")]
-    WrongState {
-        /** Its id. */
-        job: JobId,
-        /** Its state. */
-        found: Status,
-    },
+    WrongState { job: JobId, found: Status },
     /// Only `wanted` may do this.
     #[error("only {wanted} may do this, not {sender}")]
-    WrongSender {
-        /** Who tried. */
-        sender: Address,
-        /** Who may. */
-        wanted: Address,
-    },
+    WrongSender { sender: Address, wanted: Address },
     /// Too early.
     #[error("it is {time} and this may be done from {from} on (Unix seconds)")]
-    TooEarly {
-        /** Now. */
-        time: Time,
-        /** When it may be done. */
-        from: Time,
-    },
+    TooEarly { time: Time, from: Time },
     /// Too late.
     #[error("it is {time} and this could be done until {until} (Unix seconds)")]
-    TooLate {
-        /** Now. */
-        time: Time,
-        /** Until when it could be done. */
-        until: Time,
-    },
+    TooLate { time: Time, until: Time },
     /// The spec is too large.
     #[error("the spec has {0} bytes; at most 8192 can be published")]
     SpecTooLarge(u64),
     /// The spec's bytes are not the ones the terms name.
     #[error("the spec's bytes hash to {found}, not to {wanted} as the terms say")]
-    SpecMismatch {
-        /** What they hash to. */
-        found: B256,
-        /** What the terms say. */
-        wanted: B256,
-    },
+    SpecMismatch { found: B256, wanted: B256 },
     /// The zero address cannot be a provider.
     #[error("the zero address cannot be a provider")]
     InvalidProvider,
     /// The price is out of range.
     #[error("{price} is not a whole number of gwei from {min_price} to {max_price}")]
-    PriceOutOfRange {
-        /** The price. */
-        price: AttoFil,
-        /** The lowest. */
-        min_price: AttoFil,
-        /** The highest. */
-        max_price: AttoFil,
-    },
+    PriceOutOfRange { price: AttoFil, min_price: AttoFil, max_price: AttoFil },
     /// Too much inline data.
     #[error("the result carries {0} bytes inline; at most 1024 are allowed")]
     InlineTooLarge(u64),
@@ -106,14 +70,7 @@ pub enum Rejection {
     BadSignature(Address),
     /// The free balance is too small.
     #[error("{account} has {balance} free in the market and needs {needed}; deposit more")]
-    InsufficientBalance {
-        /** Whose balance. */
-        account: Address,
-        /** What is there. */
-        balance: AttoFil,
-        /** What is needed. */
-        needed: AttoFil,
-    },
+    InsufficientBalance { account: Address, balance: AttoFil, needed: AttoFil },
     /// The recipient refused the money.
     #[error("{0} refused the money")]
     TransferFailed(Address),

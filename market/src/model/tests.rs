@@ -7,6 +7,6 @@ mod plan;
 mod predecessors;
 mod price;
 mod properties;
-mod script;
+pub(crate) mod random;
+pub(crate) mod script;
 mod transitions;
-mod world;

@@ -103,7 +103,7 @@ impl JobSpec {
     ///
     /// # Errors
     /// Every problem of the spec.
-    pub fn validate(self) -> Result<ValidatedSpec, SpecProblems> {
-        read::read(&Node::from(self), read::Form::Free)
+    pub fn validate(&self) -> Result<ValidatedSpec, SpecProblems> {
+        read::read(&Node::of(self), read::Form::Free)
     }
 }

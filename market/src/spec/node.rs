@@ -6,11 +6,9 @@ use core::fmt;
 use cid::Cid;
 use ipld_core::ipld::Ipld;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, SeqAccess, Visitor},
 };
-
-use super::{Engine, Input, JobSpec, Limits};
 
 /// A value of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +28,12 @@ pub(super) enum Node {
 const SHOWN: usize = 80;
 
 impl Node {
+    /// The document that a plain value is written as, CIDs as strings.
+    #[expect(clippy::expect_used, reason = "maps have string keys and numbers are integers")]
+    pub(super) fn of(value: &impl Serialize) -> Self {
+        serde_json::to_value(value).and_then(serde_json::from_value).expect("the value has a JSON form")
+    }
+
     /// What this is, as people call it.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -81,43 +85,6 @@ impl From<Ipld> for Node {
             Ipld::Link(cid) => Self::Link(cid),
         }
     }
-}
-
-impl From<JobSpec> for Node {
-    fn from(spec: JobSpec) -> Self {
-        let JobSpec { version, engine, args, env, inputs, outputs, limits, labels } = spec;
-        let Limits { fuel, memory, output, entries, wall } = limits;
-        let engine = match engine {
-            Engine::Wasm { module, entry } => object([
-                ("type", Self::Text("wasm".to_owned())),
-                ("module", Self::Link(module.0)),
-                ("entry", Self::Text(entry)),
-            ]),
-        };
-        let input = |Input { cid, path }| {
-            let path = path.map(|path| ("path", Self::Text(path)));
-            object([("cid", Self::Link(cid.0))].into_iter().chain(path))
-        };
-        let limits = [("fuel", fuel), ("memory", memory), ("output", output), ("entries", entries), ("wall", wall)];
-        object([
-            ("version", Self::Integer(version.into())),
-            ("engine", engine),
-            ("args", Self::List(args.into_iter().map(Self::Text).collect())),
-            ("env", texts(env)),
-            ("inputs", Self::List(inputs.into_iter().map(input).collect())),
-            ("outputs", Self::Text(outputs)),
-            ("limits", object(limits.map(|(name, limit)| (name, Self::Integer(limit.into()))))),
-            ("labels", texts(labels)),
-        ])
-    }
-}
-
-fn object(fields: impl IntoIterator<Item = (&'static str, Node)>) -> Node {
-    Node::Map(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-fn texts(map: impl IntoIterator<Item = (String, String)>) -> Node {
-    Node::Map(map.into_iter().map(|(name, text)| (name, Node::Text(text))).collect())
 }
 
 /// From JSON.

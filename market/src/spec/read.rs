@@ -1,190 +1,79 @@
-//! The one place that knows what a good spec is.
+//! The one place that knows what a good spec is: it reads documents by the [table of fields](super::fields).
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::{
-    DEFAULT_ENTRY, DEFAULT_INPUTS, DEFAULT_OUTPUTS, Engine, GuestPath, Limits, Link, MAX_ARGS, MAX_BYTES, MAX_ENV,
-    MAX_INPUTS, MAX_LABELS, MAX_MEMORY, MAX_NAME, MIN_MEMORY, Mount, SpecProblem, SpecProblems, VERSION, ValidatedSpec,
+    GuestPath, Link, MAX_BYTES, MAX_NAME, SpecProblem, SpecProblems, VERSION, ValidatedSpec,
+    fields::{Field, Kind, Object, Presence, Refused, SPEC},
     node::{Node, quoted},
 };
-use crate::model::MAX_WINDOW;
+
+/// Reads a spec, or says everything that is wrong with it.
+pub(super) fn read(document: &Node, form: Form) -> Result<ValidatedSpec, SpecProblems> {
+    let mut reader = Reader::new(form, &SPEC);
+    let document = reader.document(document);
+    reader.paths_are_apart(&document);
+    reader.finish()?;
+    let spec = ValidatedSpec::new(document);
+    let size = spec.to_dag_cbor().len();
+    if size > MAX_BYTES {
+        let problem = format!("has {size} bytes in DAG-CBOR; at most {MAX_BYTES} are allowed");
+        return Err(SpecProblems::of_document(problem, "put what is large into an input"));
+    }
+    Ok(spec)
+}
 
 /// How much a document may leave to defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// What has a default may be left out; CIDs may be strings, of either version.
     Free,
-    /// Everything is there; CIDs are links, of version 1.
+    /// Everything is there but for what the canonical form leaves out; CIDs are links, of version 1.
     Canonical,
 }
 
-/// Reads a document, or says everything that is wrong with it.
-pub(super) fn read(document: &Node, form: Form) -> Result<ValidatedSpec, SpecProblems> {
-    let mut reader = Reader { form, problems: Vec::new() };
-    match reader.spec(document) {
-        Some(spec) if reader.problems.is_empty() => Ok(spec),
-        _ => Err(SpecProblems::new(reader.problems)),
-    }
-}
-
-const SPEC: &[&str] = &["version", "engine", "args", "env", "inputs", "outputs", "limits", "labels"];
-const WASM: &[&str] = &["type", "module", "entry"];
-const ENGINES: &[&str] = &["wasm"];
-const INPUT: &[&str] = &["cid", "path"];
-const LIMITS: &[&str] = &["fuel", "memory", "output", "entries", "wall"];
-/// The objects in which a field may belong that stands elsewhere.
-const HOMES: &[(&str, &[&str])] = &[("", SPEC), ("engine", WASM), ("inputs[…]", INPUT), ("limits", LIMITS)];
-
 /// Collects problems. A method that returns `None` has reported one.
-struct Reader {
+pub(super) struct Reader {
     form: Form,
+    /// The whole document, to tell where a field belongs.
+    root: &'static Object,
     problems: Vec<SpecProblem>,
 }
 
+/// The number of an object in a list, and how many there are; elsewhere 0 of 1.
+type Place = (usize, usize);
+
 impl Reader {
-    fn spec(&mut self, document: &Node) -> Option<ValidatedSpec> {
-        let fields = self.object("", document, SPEC)?;
-        let version = self.version(&fields);
-        let engine = self.required(&fields, "engine", "name what runs the job").and_then(|node| self.engine(node));
-        let args = self.args(&fields);
-        let env = self.env(&fields);
-        let inputs = self.inputs(&fields);
-        let outputs = self.outputs(&fields);
-        let limits = self.required(&fields, "limits", "name every limit").and_then(|node| self.limits(node));
-        let labels = self.labels(&fields);
-        if let Some(inputs) = &inputs {
-            self.apart(inputs, outputs.as_ref());
-        }
-        let inputs = inputs?.into_iter().map(|(cid, path)| Some(Mount { cid: cid?, path: path? }));
-        let spec = ValidatedSpec {
-            version: version?,
-            engine: engine?,
-            args: args?,
-            env: env?,
-            inputs: inputs.collect::<Option<_>>()?,
-            outputs: outputs?,
-            limits: limits?,
-            labels: labels?,
-        };
-        let size = spec.to_dag_cbor().len();
-        if size > MAX_BYTES {
-            let problem = format!("has {size} bytes in DAG-CBOR; at most {MAX_BYTES} are allowed");
-            return self.problem("", None, problem, "put what is large into an input");
-        }
-        Some(spec)
+    pub(super) const fn new(form: Form, root: &'static Object) -> Self {
+        Self { form, root, problems: Vec::new() }
     }
 
-    fn version(&mut self, fields: &Fields<'_>) -> Option<u32> {
-        let node = self.required(fields, "version", &format!("write {VERSION}"))?;
-        if *node == Node::Integer(VERSION.into()) {
-            return Some(VERSION);
-        }
-        self.problem("version", Some(node.shown()), "is a version unknown here", &format!("write {VERSION}"))
+    /// What the document says, with every field there, links as strings and everything checked; as far as it can be read:
+    /// what cannot is left out, and in lists null.
+    pub(super) fn document(&mut self, document: &Node) -> Map<String, Value> {
+        self.object("", document, self.root.fields, (0, 1)).unwrap_or_default()
     }
 
-    fn engine(&mut self, node: &Node) -> Option<Engine> {
-        let Node::Map(all) = node else {
-            return self.mistyped("engine", node, "an object");
-        };
-        let mut types = all.iter().filter(|(name, _)| name == "type").map(|(_, value)| value);
-        let Some(kind) = types.next_back() else {
-            return self.problem("engine.type", None, "is missing", "write \"wasm\"");
-        };
-        let name = self.text("engine.type", kind)?;
-        if name != "wasm" {
-            let remedy = suggestion(name, ENGINES).unwrap_or_else(|| "the engines are: wasm".to_owned());
-            return self.problem("engine.type", Some(kind.shown()), "is no engine known here", &remedy);
-        }
-        let fields = self.object("engine", node, WASM)?;
-        let module = self.required(&fields, "module", "name the CID of the WASM module");
-        let module = module.and_then(|node| self.link("engine.module", node));
-        let entry = match self.optional(&fields, "entry") {
-            Ok(Some(node)) => self.entry(node),
-            Ok(None) => Some(DEFAULT_ENTRY.to_owned()),
-            Err(Reported) => None,
-        };
-        Some(Engine::Wasm { module: module?, entry: entry? })
+    /// # Errors
+    /// When there were problems.
+    pub(super) fn finish(self) -> Result<(), SpecProblems> {
+        if self.problems.is_empty() { Ok(()) } else { Err(SpecProblems::new(self.problems)) }
     }
 
-    fn entry(&mut self, node: &Node) -> Option<String> {
-        let at = "engine.entry";
-        let name = self.name(at, node)?;
-        if name == "_initialize" {
-            let remedy =
-                "name the exported function that does the work; `_initialize` of a reactor is called before it";
-            return self.problem(at, Some(quoted(name)), "initialises a module and runs nothing", remedy);
-        }
-        Some(name.to_owned())
-    }
-
-    fn args(&mut self, fields: &Fields<'_>) -> Option<Vec<String>> {
-        let node = match self.optional(fields, "args") {
-            Ok(Some(node)) => node,
-            Ok(None) => return Some(Vec::new()),
-            Err(Reported) => return None,
-        };
-        let items = self.list("args", node, MAX_ARGS)?;
-        let args: Vec<_> =
-            items.iter().enumerate().map(|(n, item)| self.content(&format!("args[{n}]"), item)).collect();
-        args.into_iter().collect()
-    }
-
-    fn env(&mut self, fields: &Fields<'_>) -> Option<BTreeMap<String, String>> {
-        self.map(fields, "env", MAX_ENV, |reader, at, name| {
-            if name.contains('=') {
-                let remedy = "write only the part before the first `=` as the name, the rest as the value";
-                reader.problem::<()>(at, None, "has a name that contains `=`", remedy);
-            }
-        })
-    }
-
-    fn labels(&mut self, fields: &Fields<'_>) -> Option<BTreeMap<String, String>> {
-        self.map(fields, "labels", MAX_LABELS, |_, _, _| ())
-    }
-
-    /// Inputs, each with what could be read of it.
-    fn inputs(&mut self, fields: &Fields<'_>) -> Option<Vec<(Option<Link>, Option<GuestPath>)>> {
-        let node = match self.optional(fields, "inputs") {
-            Ok(Some(node)) => node,
-            Ok(None) => return Some(Vec::new()),
-            Err(Reported) => return None,
-        };
-        let items = self.list("inputs", node, MAX_INPUTS)?;
-        Some(items.iter().enumerate().map(|(n, item)| self.input(n, items.len(), item)).collect())
-    }
-
-    fn input(&mut self, n: usize, of: usize, node: &Node) -> (Option<Link>, Option<GuestPath>) {
-        let at = format!("inputs[{n}]");
-        let Some(fields) = self.object(&at, node, INPUT) else { return (None, None) };
-        let cid = self.required(&fields, "cid", "name the CID of a file or directory");
-        let cid = cid.and_then(|node| self.link(&format!("{at}.cid"), node));
-        let at = format!("{at}.path");
-        let path = match self.optional(&fields, "path") {
-            Ok(Some(node)) => self.path(&at, node),
-            Ok(None) if of == 1 => self.path(&at, &Node::Text(DEFAULT_INPUTS.to_owned())),
-            Ok(None) => self.path(&at, &Node::Text(format!("{DEFAULT_INPUTS}/{n}"))),
-            Err(Reported) => None,
-        };
-        (cid, path)
-    }
-
-    fn outputs(&mut self, fields: &Fields<'_>) -> Option<GuestPath> {
-        match self.optional(fields, "outputs") {
-            Ok(Some(node)) => self.path("outputs", node),
-            Ok(None) => self.path("outputs", &Node::Text(DEFAULT_OUTPUTS.to_owned())),
-            Err(Reported) => None,
-        }
-    }
-
-    /// No path lies within another.
-    fn apart(&mut self, inputs: &[(Option<Link>, Option<GuestPath>)], outputs: Option<&GuestPath>) {
+    /// No path of inputs and outputs lies within another.
+    fn paths_are_apart(&mut self, document: &Map<String, Value>) {
+        let path = |value: &Value| value.as_str().and_then(|text| GuestPath::new(text).ok());
+        let inputs = document.get("inputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let inputs =
-            inputs.iter().enumerate().filter_map(|(n, (_, path))| Some((format!("inputs[{n}].path"), path.as_ref()?)));
-        let mut paths: Vec<(String, &GuestPath)> =
-            inputs.chain(outputs.map(|path| ("outputs".to_owned(), path))).collect();
+            inputs.iter().enumerate().map(|(number, input)| (format!("inputs[{number}].path"), input.get("path")));
+        let outputs = [("outputs".to_owned(), document.get("outputs"))];
+        let mut paths: Vec<(String, GuestPath)> =
+            inputs.chain(outputs).filter_map(|(at, value)| Some((at, path(value?)?))).collect();
         // Sorted by their parts, whatever lies within a path follows it, directly or behind others that do.
         paths.sort_by(|(_, a), (_, b)| a.parts().cmp(b.parts()));
-        let mut outer: Option<&(String, &GuestPath)> = None;
+        let mut outer: Option<&(String, GuestPath)> = None;
         for inner in &paths {
             match outer {
                 Some((at, path)) if inner.1.is_within(path) => {
@@ -198,58 +87,146 @@ impl Reader {
         }
     }
 
-    fn limits(&mut self, node: &Node) -> Option<Limits> {
-        let fields = self.object("limits", node, LIMITS)?;
-        let mut limit = |name, unit: &str, least, most| {
-            let remedy = format!("name the most {unit} that the job may use");
-            let node = self.required(&fields, name, &remedy)?;
-            self.integer(&format!("limits.{name}"), node, least, most)
-        };
-        let fuel = limit("fuel", "fuel", 1, u64::MAX);
-        let memory = limit("memory", "bytes of memory", MIN_MEMORY, MAX_MEMORY);
-        let output = limit("output", "bytes of output", 1, u64::MAX);
-        let entries = limit("entries", "files and directories", 1, u64::MAX);
-        // No market lets a job run for longer than its longest window.
-        let wall = limit("wall", "seconds", 1, MAX_WINDOW);
-        Some(Limits { fuel: fuel?, memory: memory?, output: output?, entries: entries?, wall: wall? })
+    fn object(&mut self, at: &str, node: &Node, known: &[Field], place: Place) -> Option<Map<String, Value>> {
+        let mut found = self.fields(at, node, known)?;
+        let mut object = Map::new();
+        for field in known {
+            let node = found.remove(field.name);
+            if let Some(value) = self.field(&join(at, field.name), field, node, place) {
+                object.insert(field.name.to_owned(), value);
+            }
+        }
+        Some(object)
     }
 
-    // Shapes ----------------------------------------------------------------------------------------------------------
-
     /// The fields of an object, unknown and duplicate ones reported.
-    fn object<'n>(&mut self, at: &str, node: &'n Node, known: &[&str]) -> Option<Fields<'n>> {
+    fn fields<'n>(&mut self, at: &str, node: &'n Node, known: &[Field]) -> Option<BTreeMap<&'n str, &'n Node>> {
         let Node::Map(all) = node else {
             return self.mistyped(at, node, "an object");
         };
         let mut fields = BTreeMap::new();
         for (name, value) in all {
             let field = join(at, name);
-            if !known.contains(&name.as_str()) {
-                let remedy = remedy_for_unknown(at, name, known);
+            if !known.iter().any(|known| known.name == name) {
+                let remedy = self.remedy_for_unknown(at, name, known);
                 self.problem::<()>(&field, Some(value.shown()), "is an unknown field", &remedy);
             } else if fields.insert(name.as_str(), value).is_some() {
                 self.problem::<()>(&field, None, "is there twice", "keep one of them");
             }
         }
-        Some(Fields { at: at.to_owned(), fields })
+        Some(fields)
     }
 
-    fn required<'n>(&mut self, fields: &Fields<'n>, name: &str, remedy: &str) -> Option<&'n Node> {
-        match fields.fields.get(name) {
-            Some(node) => Some(node),
-            None => self.problem(&join(&fields.at, name), None, "is missing", remedy),
+    fn field(&mut self, at: &str, field: &Field, node: Option<&Node>, place: Place) -> Option<Value> {
+        const ENCODE: &str = "encode the spec with `ValidatedSpec::to_dag_cbor`";
+        let canonical = self.form == Form::Canonical;
+        let Some(node) = node else {
+            return match &field.presence {
+                Presence::Required(remedy) => self.problem(at, None, "is missing", remedy),
+                Presence::Optional(_) if canonical => {
+                    self.problem(at, None, "is missing", &format!("the canonical form has this field; {ENCODE}"))
+                }
+                Presence::Optional(default) | Presence::OmittedWhenDefault(default) => Some(default.value(place)),
+            };
+        };
+        let value = self.value(at, &field.kind, node)?;
+        if let Presence::OmittedWhenDefault(default) = &field.presence
+            && canonical
+            && value == default.value(place)
+        {
+            let problem = "is the default, which the canonical form leaves out";
+            return self.problem(at, Some(node.shown()), problem, &format!("remove it; {ENCODE}"));
         }
+        Some(value)
     }
 
-    /// A field that has a default, which the canonical form spells out.
-    fn optional<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Result<Option<&'n Node>, Reported> {
-        let found = fields.fields.get(name).copied();
-        if found.is_none() && self.form == Form::Canonical {
-            let remedy = "the canonical form has every field; encode the spec with `ValidatedSpec::to_dag_cbor`";
-            self.problem::<()>(&join(&fields.at, name), None, "is missing", remedy);
-            return Err(Reported);
+    fn value(&mut self, at: &str, kind: &Kind, node: &Node) -> Option<Value> {
+        Some(match kind {
+            Kind::Version => {
+                if *node != Node::Integer(VERSION.into()) {
+                    let remedy = format!("write {VERSION}");
+                    return self.problem(at, Some(node.shown()), "is a version unknown here", &remedy);
+                }
+                VERSION.into()
+            }
+            Kind::Object(object) => self.object(at, node, object.fields, (0, 1))?.into(),
+            Kind::OneOf { what, variants } => self.one_of(at, what, variants, node)?,
+            Kind::List { most, item } => {
+                let items = self.list(at, node, *most)?;
+                let read = |(number, node): (usize, &Node)| {
+                    let at = format!("{at}[{number}]");
+                    self.object(&at, node, item.fields, (number, items.len())).map(Value::Object)
+                };
+                items.iter().enumerate().map(read).map(Option::unwrap_or_default).collect()
+            }
+            Kind::Texts { most } => {
+                let items = self.list(at, node, *most)?;
+                let read = |(number, node): (usize, &Node)| self.content(&format!("{at}[{number}]"), node);
+                items.iter().enumerate().map(read).collect()
+            }
+            Kind::TextsByName { most, equals } => self.texts_by_name(at, *most, *equals, node)?,
+            Kind::Name { refused } => self.name(at, refused, node)?.into(),
+            Kind::Path => self.path(at, node)?.as_str().into(),
+            Kind::Link => self.link(at, node)?.to_string().into(),
+            Kind::Count { least, most } => self.integer(at, node, *least, *most)?.into(),
+        })
+    }
+
+    fn one_of(&mut self, at: &str, what: &str, variants: &[&Object], node: &Node) -> Option<Value> {
+        let Node::Map(all) = node else {
+            return self.mistyped(at, node, "an object");
+        };
+        let names: Vec<&str> = variants.iter().map(|variant| variant.name).collect();
+        let field = join(at, "type");
+        let mut types = all.iter().filter(|(name, _)| name == "type").map(|(_, value)| value);
+        let Some(kind) = types.next_back() else {
+            let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+            return self.problem(&field, None, "is missing", &format!("write {}", quoted.join(" or ")));
+        };
+        let name = self.text(&field, kind)?;
+        let Some(variant) = variants.iter().find(|variant| variant.name == name) else {
+            let remedy = suggestion(name, &names).unwrap_or_else(|| format!("the {what}s are: {}", names.join(", ")));
+            return self.problem(&field, Some(kind.shown()), format!("is no {what} known here"), &remedy);
+        };
+        let mut object = self.variant(at, all, variant)?;
+        object.insert("type".to_owned(), name.into());
+        Some(object.into())
+    }
+
+    /// The fields of a variant, of which `type` was read before.
+    fn variant(&mut self, at: &str, all: &[(String, Node)], variant: &Object) -> Option<Map<String, Value>> {
+        let mut types = 0;
+        let rest = all.iter().filter(|(name, _)| {
+            types += usize::from(name == "type");
+            name != "type"
+        });
+        let rest = Node::Map(rest.cloned().collect());
+        if types > 1 {
+            self.problem::<()>(&join(at, "type"), None, "is there twice", "keep one of them");
         }
-        Ok(found)
+        self.object(at, &rest, variant.fields, (0, 1))
+    }
+
+    fn texts_by_name(&mut self, at: &str, most: usize, equals: bool, node: &Node) -> Option<Value> {
+        let Node::Map(entries) = node else {
+            return self.mistyped(at, node, "an object of strings");
+        };
+        self.at_most(at, entries.len(), most)?;
+        let mut map = Map::new();
+        for (name, value) in entries {
+            let field = format!("{at}[{}]", quoted(name));
+            self.well_named(&field, name);
+            if !equals && name.contains('=') {
+                let remedy = "write only the part before the first `=` as the name, the rest as the value";
+                self.problem::<()>(&field, None, "has a name that contains `=`", remedy);
+            }
+            if let Some(text) = self.content(&field, value)
+                && map.insert(name.clone(), text.into()).is_some()
+            {
+                self.problem::<()>(&field, None, "is there twice", "keep one of them");
+            }
+        }
+        Some(map.into())
     }
 
     fn list<'n>(&mut self, at: &str, node: &'n Node, most: usize) -> Option<&'n [Node]> {
@@ -258,37 +235,6 @@ impl Reader {
         };
         self.at_most(at, items.len(), most)?;
         Some(items)
-    }
-
-    /// A map of strings, whose names `check` looks at.
-    fn map(
-        &mut self,
-        fields: &Fields<'_>,
-        at: &str,
-        most: usize,
-        check: impl Fn(&mut Self, &str, &str),
-    ) -> Option<BTreeMap<String, String>> {
-        let node = match self.optional(fields, at) {
-            Ok(Some(node)) => node,
-            Ok(None) => return Some(BTreeMap::new()),
-            Err(Reported) => return None,
-        };
-        let Node::Map(entries) = node else {
-            return self.mistyped(at, node, "an object of strings");
-        };
-        self.at_most(at, entries.len(), most)?;
-        let mut map = BTreeMap::new();
-        for (name, value) in entries {
-            let field = format!("{at}[{}]", quoted(name));
-            self.well_named(&field, name);
-            check(self, &field, name);
-            if let Some(text) = self.content(&field, value)
-                && map.insert(name.clone(), text).is_some()
-            {
-                self.problem::<()>(&field, None, "is there twice", "keep one of them");
-            }
-        }
-        Some(map)
     }
 
     fn at_most(&mut self, at: &str, count: usize, most: usize) -> Option<()> {
@@ -316,8 +262,11 @@ impl Reader {
         Some(text.to_owned())
     }
 
-    fn name<'n>(&mut self, at: &str, node: &'n Node) -> Option<&'n str> {
+    fn name<'n>(&mut self, at: &str, refused: &Refused, node: &'n Node) -> Option<&'n str> {
         let name = self.text(at, node)?;
+        if name == refused.name {
+            return self.problem(at, Some(quoted(name)), refused.problem, refused.remedy);
+        }
         self.well_named(at, name).then_some(name)
     }
 
@@ -398,15 +347,36 @@ impl Reader {
         self.problems.push(SpecProblem { field, value, problem, remedy });
         None
     }
+
+    /// What to do about a field that does not belong where it is.
+    fn remedy_for_unknown(&self, at: &str, name: &str, known: &[Field]) -> String {
+        let names: Vec<&str> = known.iter().map(|field| field.name).collect();
+        if let Some(meant) = suggestion(name, &names) {
+            return meant;
+        }
+        match home_of(name, "", self.root.fields).filter(|home| home != at) {
+            Some(home) if home.is_empty() => "it belongs into the spec itself".to_owned(),
+            Some(home) => format!("it belongs into `{home}`"),
+            None => format!("remove it; the fields here are: {}", names.join(", ")),
+        }
+    }
 }
 
-/// A problem was reported.
-struct Reported;
-
-/// The known fields of an object, by name.
-struct Fields<'n> {
-    at: String,
-    fields: BTreeMap<&'n str, &'n Node>,
+/// The object in which a field of this name belongs.
+fn home_of(name: &str, at: &str, fields: &[Field]) -> Option<String> {
+    if fields.iter().any(|field| field.name == name) {
+        return Some(at.to_owned());
+    }
+    fields.iter().find_map(|field| {
+        let within = join(at, field.name);
+        match &field.kind {
+            Kind::Object(object) => home_of(name, &within, object.fields),
+            Kind::OneOf { .. } if name == "type" => Some(within),
+            Kind::OneOf { variants, .. } => variants.iter().find_map(|variant| home_of(name, &within, variant.fields)),
+            Kind::List { item, .. } => home_of(name, &format!("{within}[…]"), item.fields),
+            _ => None,
+        }
+    })
 }
 
 fn join(at: &str, name: &str) -> String {
@@ -416,18 +386,6 @@ fn join(at: &str, name: &str) -> String {
         quoted(name)
     };
     if at.is_empty() { name } else { format!("{at}.{name}") }
-}
-
-/// What to do about a field that does not belong where it is.
-fn remedy_for_unknown(at: &str, name: &str, known: &[&str]) -> String {
-    if let Some(meant) = suggestion(name, known) {
-        return meant;
-    }
-    match HOMES.iter().find(|(home, fields)| *home != at && fields.contains(&name)) {
-        Some(("", _)) => "it belongs into the spec itself".to_owned(),
-        Some((home, _)) => format!("it belongs into `{home}`"),
-        None => format!("remove it; the fields here are: {}", known.join(", ")),
-    }
 }
 
 /// The known word that was probably meant.

@@ -1,104 +1,115 @@
-//! The spec's JSON schema, for editors and generated clients.
+//! The spec's JSON schema, for editors and generated clients; from the [table of fields](super::fields).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    DEFAULT_ENTRY, DEFAULT_OUTPUTS, MAX_ARGS, MAX_ENV, MAX_INPUTS, MAX_LABELS, MAX_MEMORY, MAX_NAME, MAX_PATH,
-    MIN_MEMORY, VERSION,
+    MAX_NAME, MAX_PATH, VERSION,
+    fields::{Default, Field, Kind, Object, Presence, SPEC},
 };
-use crate::model::MAX_WINDOW;
 
 /// The JSON schema (draft 2020-12) of a spec in JSON. It accepts everything that [`parse_json`](super::parse_json) accepts;
 /// what it cannot say (paths within each other, sizes in bytes of UTF-8, codecs of CIDs) the parser checks beyond it.
 #[must_use]
 pub fn json_schema() -> Value {
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Lota job specification",
-        "type": "object",
-        "required": ["version", "engine", "limits"],
-        "additionalProperties": false,
-        "properties": {
-            "version": { "const": VERSION, "description": "The version of this format." },
-            "engine": { "oneOf": [{ "$ref": "#/$defs/wasm" }], "description": "What runs the job, and what it runs." },
-            "args": {
-                "description": "The program's arguments, without its own name.",
-                "type": "array", "maxItems": MAX_ARGS, "items": { "$ref": "#/$defs/text" }, "default": []
-            },
-            "env": {
-                "description": "The program's environment variables.",
-                "type": "object", "maxProperties": MAX_ENV, "default": {},
-                "propertyNames": { "pattern": "^[^=\\u0000]+$", "maxLength": MAX_NAME },
-                "additionalProperties": { "$ref": "#/$defs/text" }
-            },
-            "inputs": {
-                "description": "Content that is mounted read-only.",
-                "type": "array", "maxItems": MAX_INPUTS, "items": { "$ref": "#/$defs/input" }, "default": []
-            },
-            "outputs": {
-                "description": "The directory whose content is the job's output.",
-                "$ref": "#/$defs/path", "default": DEFAULT_OUTPUTS
-            },
-            "limits": { "$ref": "#/$defs/limits" },
-            "labels": {
-                "description": "Whatever the client wants to find its jobs by.",
-                "type": "object", "maxProperties": MAX_LABELS, "default": {},
-                "propertyNames": { "$ref": "#/$defs/name" },
-                "additionalProperties": { "$ref": "#/$defs/text" }
-            }
+    schema_of(&SPEC)
+}
+
+pub(super) fn schema_of(root: &Object) -> Value {
+    let mut definitions = Definitions(shared());
+    let mut schema = definitions.object(root, None);
+    schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("title".into(), json!(root.about));
+    schema.remove("description");
+    schema.insert("$defs".into(), definitions.0.into());
+    schema.into()
+}
+
+/// What several fields are.
+fn shared() -> Map<String, Value> {
+    let shared = json!({
+        "text": { "type": "string", "pattern": "^[^\\u0000]*$" },
+        "name": { "type": "string", "pattern": "^[^\\u0000]+$", "maxLength": MAX_NAME },
+        "path": {
+            "type": "string", "maxLength": MAX_PATH,
+            "pattern": "^(/(?!\\.{1,2}(/|$))[^/\\u0000]+)+$"
         },
-        "$defs": {
-            "wasm": {
-                "description": "A WebAssembly module with WASI preview 1.",
-                "type": "object", "required": ["type", "module"], "additionalProperties": false,
-                "properties": {
-                    "type": { "const": "wasm" },
-                    "module": { "$ref": "#/$defs/cid", "description": "The module: a file." },
-                    "entry": {
-                        "description": "The exported function that is called.",
-                        "$ref": "#/$defs/name", "not": { "const": "_initialize" }, "default": DEFAULT_ENTRY
-                    }
-                }
-            },
-            "input": {
-                "type": "object", "required": ["cid"], "additionalProperties": false,
-                "properties": {
-                    "cid": { "$ref": "#/$defs/cid", "description": "A file or directory." },
-                    "path": {
-                        "description": "Its path in the guest; by default /inputs, or /inputs/<n> when there are several.",
-                        "$ref": "#/$defs/path"
-                    }
-                }
-            },
-            "limits": {
-                "description": "What the job may use up. Exhausting one of them is a result.",
-                "type": "object", "additionalProperties": false,
-                "required": ["fuel", "memory", "output", "entries", "wall"],
-                "properties": {
-                    "fuel": { "$ref": "#/$defs/positive", "description": "Units of fuel." },
-                    "memory": {
-                        "description": "Memory, in bytes.",
-                        "type": "integer", "minimum": MIN_MEMORY, "maximum": MAX_MEMORY
-                    },
-                    "output": { "$ref": "#/$defs/positive", "description": "Everything that is written, in bytes." },
-                    "entries": { "$ref": "#/$defs/positive", "description": "Files and directories in the output." },
-                    "wall": {
-                        "description": "Time on the clock, in seconds.",
-                        "type": "integer", "minimum": 1, "maximum": MAX_WINDOW
-                    }
-                }
-            },
-            "positive": { "type": "integer", "minimum": 1, "maximum": u64::MAX },
-            "text": { "type": "string", "pattern": "^[^\\u0000]*$" },
-            "name": { "type": "string", "pattern": "^[^\\u0000]+$", "maxLength": MAX_NAME },
-            "path": {
-                "type": "string", "maxLength": MAX_PATH,
-                "pattern": "^(/(?!\\.{1,2}(/|$))[^/\\u0000]+)+$"
-            },
-            "cid": {
-                "description": "A CID of UnixFS or raw content, hashed with sha2-256.",
-                "type": "string", "pattern": "^([A-Za-z].{45,}|Qm[1-9A-HJ-NP-Za-km-z]{44})$"
+        "cid": {
+            "description": "A CID of UnixFS or raw content, hashed with sha2-256.",
+            "type": "string", "pattern": "^([A-Za-z].{45,}|Qm[1-9A-HJ-NP-Za-km-z]{44})$"
+        }
+    });
+    match shared {
+        Value::Object(shared) => shared,
+        _ => Map::new(),
+    }
+}
+
+/// The schemas of objects, by their names.
+struct Definitions(Map<String, Value>);
+
+impl Definitions {
+    /// The schema of an object; `tag`: its name stands in its field `type`.
+    fn object(&mut self, object: &Object, tag: Option<&str>) -> Map<String, Value> {
+        let tagged = tag.map(|tag| ("type".to_owned(), json!({ "const": tag })));
+        let fields = object.fields.iter().map(|field| (field.name.to_owned(), self.field(field)));
+        let properties: Map<String, Value> = tagged.into_iter().chain(fields).collect();
+        let required = object.fields.iter().filter(|field| matches!(field.presence, Presence::Required(_)));
+        let required: Vec<&str> = tag.map(|_| "type").into_iter().chain(required.map(|field| field.name)).collect();
+        let schema = json!({
+            "description": object.about,
+            "type": "object",
+            "required": required,
+            "additionalProperties": false,
+            "properties": properties
+        });
+        match schema {
+            Value::Object(schema) => schema,
+            _ => Map::new(),
+        }
+    }
+
+    /// Refers to the schema of an object, which is put among the others.
+    fn reference(&mut self, object: &Object, tag: Option<&str>) -> Value {
+        let schema = self.object(object, tag);
+        self.0.insert(object.name.to_owned(), schema.into());
+        json!({ "$ref": format!("#/$defs/{}", object.name) })
+    }
+
+    fn field(&mut self, field: &Field) -> Value {
+        let mut schema = match &field.kind {
+            Kind::Version => json!({ "const": VERSION }),
+            Kind::Object(object) => self.reference(object, None),
+            Kind::OneOf { variants, .. } => {
+                let variants: Vec<Value> =
+                    variants.iter().map(|variant| self.reference(variant, Some(variant.name))).collect();
+                json!({ "oneOf": variants })
+            }
+            Kind::List { most, item } => {
+                json!({ "type": "array", "maxItems": most, "items": self.reference(item, None) })
+            }
+            Kind::Texts { most } => json!({ "type": "array", "maxItems": most, "items": { "$ref": "#/$defs/text" } }),
+            Kind::TextsByName { most, equals } => {
+                let names = if *equals {
+                    json!({ "$ref": "#/$defs/name" })
+                } else {
+                    json!({ "pattern": "^[^=\\u0000]+$", "maxLength": MAX_NAME })
+                };
+                json!({
+                    "type": "object", "maxProperties": most, "propertyNames": names,
+                    "additionalProperties": { "$ref": "#/$defs/text" }
+                })
+            }
+            Kind::Name { refused } => json!({ "$ref": "#/$defs/name", "not": { "const": refused.name } }),
+            Kind::Path => json!({ "$ref": "#/$defs/path" }),
+            Kind::Link => json!({ "$ref": "#/$defs/cid" }),
+            Kind::Count { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        };
+        if let Value::Object(schema) = &mut schema {
+            schema.insert("description".into(), field.about.into());
+            if let Some(Default::Always(default)) = field.default() {
+                schema.insert("default".into(), default());
             }
         }
-    })
+        schema
+    }
 }

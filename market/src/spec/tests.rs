@@ -1,6 +1,7 @@
 //! Tests of the specification.
 
 mod encoding;
+mod growth;
 mod problems;
 mod schema;
 mod strategy;
@@ -73,6 +74,11 @@ fn the_page_about_specs_shows_the_example() {
     let page = include_str!("../../../docs/spec.md");
     let shown = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has JSON");
     assert_eq!(shown, EXAMPLE);
+    let table = growth::table(&fields::SPEC);
+    assert!(
+        page.contains(&table),
+        "the page's table of fields is not the one that the fields make; put this there:\n{table}"
+    );
     let spec = parse_json(shown.as_bytes()).expect("the example is good");
     assert_eq!(spec.inputs().len(), 2);
     for limit in ["64 KiB", "1,024 arguments", "256 inputs", "64 labels"] {

@@ -3,26 +3,23 @@
 use std::collections::BTreeMap;
 
 use cid::Cid;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use super::{Engine, GuestPath, Input, JobSpec, Limits, Link};
+use super::{Engine, GuestPath, JobSpec, Limits, Link, canonical::canonical, fields::SPEC};
 
 /// A job specification in which nothing is missing and nothing is wrong. Only validation makes one; nothing checks it
 /// again. Serialises like [`JobSpec`], with every field there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ValidatedSpec {
-    pub(super) version: u32,
-    pub(super) engine: Engine,
-    pub(super) args: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) inputs: Vec<Mount>,
-    pub(super) outputs: GuestPath,
-    pub(super) limits: Limits,
-    pub(super) labels: BTreeMap<String, String>,
+    /// With every field there and CIDs of version 1.
+    plain: JobSpec,
+    inputs: Vec<Mount>,
+    outputs: GuestPath,
 }
 
 /// Content at a path in the guest.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mount {
     /// A file or directory.
     pub cid: Link,
@@ -31,22 +28,34 @@ pub struct Mount {
 }
 
 impl ValidatedSpec {
+    /// From a document that was read without problems.
+    #[expect(clippy::expect_used, reason = "the reader has checked the fields, which tests compare with the struct's")]
+    pub(super) fn new(document: Map<String, Value>) -> Self {
+        let plain: JobSpec = serde_json::from_value(document.into()).expect("every field is there and of its type");
+        let path = |text: &str| GuestPath::new(text).expect("a path in the guest");
+        let mount = |input: &super::Input| Mount {
+            cid: input.cid,
+            path: path(input.path.as_deref().expect("the default was filled in")),
+        };
+        Self { inputs: plain.inputs.iter().map(mount).collect(), outputs: path(&plain.outputs), plain }
+    }
+
     /// What runs the job, and what it runs.
     #[must_use]
     pub const fn engine(&self) -> &Engine {
-        &self.engine
+        &self.plain.engine
     }
 
     /// The program's arguments, without its own name; none contains a NUL.
     #[must_use]
     pub fn args(&self) -> &[String] {
-        &self.args
+        &self.plain.args
     }
 
     /// The program's environment variables; no name is empty or contains `=`, nothing contains a NUL.
     #[must_use]
     pub const fn env(&self) -> &BTreeMap<String, String> {
-        &self.env
+        &self.plain.env
     }
 
     /// What is mounted; no path lies within another or within [`ValidatedSpec::outputs`], or the other way round.
@@ -64,26 +73,28 @@ impl ValidatedSpec {
     /// What the job may use up.
     #[must_use]
     pub const fn limits(&self) -> &Limits {
-        &self.limits
+        &self.plain.limits
     }
 
     /// Whatever the client wants to find its jobs by.
     #[must_use]
     pub const fn labels(&self) -> &BTreeMap<String, String> {
-        &self.labels
+        &self.plain.labels
     }
 
     /// All content that the job needs: what it runs, then its inputs in order.
     pub fn cids(&self) -> impl Iterator<Item = Cid> + '_ {
-        let Engine::Wasm { module, .. } = &self.engine;
+        let Engine::Wasm { module, .. } = &self.plain.engine;
         core::iter::once(module.0).chain(self.inputs.iter().map(|mount| mount.cid.0))
     }
 
-    /// The canonical encoding, whose sha2-256 digest names the spec: DAG-CBOR with every field there and CIDs as links.
+    /// The canonical encoding, whose sha2-256 digest names the spec: DAG-CBOR with CIDs as links and every field there, but
+    /// for those that joined this version later and hold their default.
     #[must_use]
     #[expect(clippy::expect_used, reason = "strings, lists, maps with string keys and CIDs are all DAG-CBOR")]
     pub fn to_dag_cbor(&self) -> Vec<u8> {
-        serde_ipld_dagcbor::to_vec(self).expect("a spec has a DAG-CBOR form")
+        let document = serde_json::to_value(&self.plain).expect("a spec has a JSON form");
+        serde_ipld_dagcbor::to_vec(&canonical(&document, &SPEC)).expect("a spec has a DAG-CBOR form")
     }
 
     /// The spec as JSON text for people.
@@ -94,12 +105,15 @@ impl ValidatedSpec {
     }
 }
 
+impl Serialize for ValidatedSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.plain.serialize(serializer)
+    }
+}
+
 impl From<ValidatedSpec> for JobSpec {
     fn from(spec: ValidatedSpec) -> Self {
-        let ValidatedSpec { version, engine, args, env, inputs, outputs, limits, labels } = spec;
-        let input = |Mount { cid, path }: Mount| Input { cid, path: Some(path.as_str().to_owned()) };
-        let (inputs, outputs) = (inputs.into_iter().map(input).collect(), outputs.as_str().to_owned());
-        Self { version, engine, args, env, inputs, outputs, limits, labels }
+        spec.plain
     }
 }
 

@@ -66,9 +66,9 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
         count.set(count.get() + 1);
     }
     let paid_in = 20 * FIL + u128::from(jobs) * FIL;
-    let accounts: AttoFil = [CLIENT, CHEAP, DEAR].map(|account| world.market.balance(account)).into_iter().sum();
-    prop_assert_eq!(accounts.0 + world.market.burned().0, paid_in);
-    prop_assert_eq!(world.market.escrowed().0 + world.market.collateral().0, 0);
+    let accounts: AttoFil = [CLIENT, CHEAP, DEAR].map(|account| world.market().balance(account)).into_iter().sum();
+    prop_assert_eq!(accounts.0 + world.market().burned().0, paid_in);
+    prop_assert_eq!(world.market().escrowed().0 + world.market().collateral().0, 0);
     for party in &world.parties {
         let agent = &party.agent;
         prop_assert!(agent.is_empty(), "{} still holds {} jobs", party.me, agent.len());

@@ -36,7 +36,7 @@ fn an_untaken_job_is_expired_for_its_client_and_for_nobody_else() {
         let (status, refund) =
             if cared_for { (Status::Cancelled, AttoFil(FIL)) } else { (Status::Open, AttoFil::ZERO) };
         assert_eq!(world.status(job), status, "{wards:?}");
-        assert_eq!(world.market.balance(CONTRACT), refund, "{wards:?}");
+        assert_eq!(world.market().balance(CONTRACT), refund, "{wards:?}");
         assert!(world.party(STEWARD).agent.is_empty(), "{wards:?}");
     }
 }
@@ -48,7 +48,7 @@ fn a_provider_that_is_late_with_a_contracts_job_is_slashed() {
     let job = opened(&mut world);
     world.run(400);
     assert_eq!(world.status(job), Status::Slashed);
-    assert_eq!(world.market.balance(CONTRACT), AttoFil(FIL + FIL / 4), "its money and half the stake");
+    assert_eq!(world.market().balance(CONTRACT), AttoFil(FIL + FIL / 4), "its money and half the stake");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_callback_is_tried_again_for_a_contract_and_given_up_in_the_end() {
         assert!(retries(&world) > 1);
         world.callback_works = heals;
         world.run(2_000);
-        assert_eq!(world.market.deal(job).callback_pending, !heals);
+        assert_eq!(world.market().deal(job).callback_pending, !heals);
         assert!(heals || retries(&world) == 10, "{} retries", retries(&world));
         assert!(world.party(STEWARD).agent.is_empty(), "it is let go of");
     }

@@ -46,10 +46,10 @@ fn check(name: &str, plan: &Plan, build: Build, faults: &[Fault]) {
 
 fn refused(name: &str, plan: &Plan, build: Build, error: fn(&Plan) -> Rejection) {
     let mut scene = plan.scene();
-    let before = scene.market.clone();
+    let before = scene.market().clone();
     let outcome = scene.act(plan.sender, &build(plan));
     assert_eq!(outcome, Err(error(plan)), "{name}");
-    assert_eq!(scene.market, before, "{name}: a refused command changed something");
+    assert_eq!(*scene.market(), before, "{name}: a refused command changed something");
     assert_eq!(scene.news(), [], "{name}: a refused command said something");
     assert_eq!(scene.env.calls, [], "{name}: a refused command called back");
 }

@@ -120,7 +120,7 @@ impl Plan {
             act(START, terms.client, Command::Revoke { salts: vec![terms.salt] });
         }
         for account in &self.poor {
-            let amount = scene.market.balance(*account);
+            let amount = scene.market().balance(*account);
             scene.act(*account, &Command::Withdraw { to: STRANGER, amount }).expect("withdraws");
         }
         scene.news();

@@ -24,16 +24,16 @@ fn two_jobs_in_one_transaction_are_two_jobs() {
     scene.act(CLIENT, &Command::Multicall { calls: opens.to_vec() }).expect("opens both");
     let jobs: Vec<_> = scene.news().iter().map(|event| event.job().expect("about a job")).collect();
     assert_eq!(jobs, [job_of(&terms(0)), job_of(&terms(1))]);
-    assert!(jobs.iter().all(|job| scene.market.deal(*job).status == Status::Open));
+    assert!(jobs.iter().all(|job| scene.market().deal(*job).status == Status::Open));
 }
 
 #[test]
 fn submitting_pays_nothing_settling_does() {
     let plan = Plan::new(Status::Submitted, CLIENT, SUBMITTED);
     let mut scene = plan.scene();
-    assert_eq!(scene.market.balance(PROVIDER), gwei(949));
+    assert_eq!(scene.market().balance(PROVIDER), gwei(949));
     scene.act(CLIENT, &life("accept")(&plan)).expect("accepts");
-    assert_eq!(scene.market.balance(PROVIDER), gwei(1_150));
+    assert_eq!(scene.market().balance(PROVIDER), gwei(1_150));
     scene.act(PROVIDER, &Command::Withdraw { to: PROVIDER, amount: gwei(1_150) }).expect("is paid out");
     assert_eq!(scene.env.paid, gwei(1_150));
 }
@@ -54,12 +54,12 @@ fn a_callback_that_fails_does_not_undo_the_settlement_and_is_tried_again() {
     let plan = Plan { callbacks: false, ..Plan::new(Status::Submitted, CLIENT, SUBMITTED) };
     let (job, mut scene) = (job_of(&plan.terms), plan.scene());
     scene.act(CLIENT, &life("accept")(&plan)).expect("settles all the same");
-    assert_eq!(scene.market.balance(PROVIDER), gwei(1_150));
+    assert_eq!(scene.market().balance(PROVIDER), gwei(1_150));
     assert_eq!(scene.news().last(), Some(&Event::CallbackFailed { job }));
-    let settled = scene.market.clone();
+    let settled = scene.market().clone();
     scene.act(STRANGER, &life("retry")(&plan)).expect("tries again");
     assert_eq!(scene.news(), [Event::CallbackFailed { job }]);
-    assert_eq!(scene.market, settled, "nothing but the callback is at stake");
+    assert_eq!(*scene.market(), settled, "nothing but the callback is at stake");
     scene.env.callbacks = true;
     scene.act(STRANGER, &life("retry")(&plan)).expect("tries again");
     assert_eq!(scene.news(), [Event::CallbackDelivered { job }]);
@@ -98,8 +98,8 @@ fn collateral_goes_back_to_the_party_that_it_belongs_to() {
     scene.at(LOCKED.after(101)).act(STRANGER, &Command::Expire { terms: broken }).expect("slashes");
     let receipt = Receipt { provider: PROVIDER, price: gwei(150), result: result() };
     scene.act(CLIENT, &Command::Accept { terms: kept, receipt }).expect("accepts");
-    assert_eq!(scene.market.balance(PROVIDER), gwei(1_150));
-    assert_eq!(scene.market.balance(MATCHER), gwei(949));
+    assert_eq!(scene.market().balance(PROVIDER), gwei(1_150));
+    assert_eq!(scene.market().balance(MATCHER), gwei(949));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_a_provider_says_about_fuel_sets_no_price() {
         let mut scene = plan.scene();
         scene.act(PROVIDER, &life("submit")(&plan)).expect("submits");
         scene.act(CLIENT, &life("accept")(&plan)).expect("accepts");
-        assert_eq!(scene.market.balance(PROVIDER), gwei(1_150));
+        assert_eq!(scene.market().balance(PROVIDER), gwei(1_150));
     }
 }
 
@@ -138,7 +138,7 @@ fn a_lock_that_landed_is_seen_and_not_repeated() {
     assert_eq!((deal.status, deal.provider, deal.since), (Status::Locked, PROVIDER, LOCKED));
     let outcome = scene.act(PROVIDER, &life("lock")(&plan));
     assert_eq!(outcome, Err(Rejection::WrongState { job, found: Status::Locked }));
-    assert_eq!(scene.market.collateral(), gwei(51), "the collateral was taken once");
+    assert_eq!(scene.market().collateral(), gwei(51), "the collateral was taken once");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_salt_moves_money_once_whichever_way_comes_first() {
         for (sender, second) in &ways[..4] {
             let mut scene = Scene::new();
             scene.act(*first_sender, first).expect("the first way works");
-            let (balance, escrowed) = (scene.market.balance(CLIENT), scene.market.escrowed());
+            let (balance, escrowed) = (scene.market().balance(CLIENT), scene.market().escrowed());
             if let Err(rejection) = scene.act(*sender, second) {
                 assert_eq!(
                     rejection,
@@ -182,7 +182,7 @@ fn a_salt_moves_money_once_whichever_way_comes_first() {
                     "{first:?} {second:?}"
                 );
             }
-            let after = (scene.market.balance(CLIENT), scene.market.escrowed());
+            let after = (scene.market().balance(CLIENT), scene.market().escrowed());
             assert_eq!(after, (balance, escrowed), "{first:?} {second:?}");
         }
     }

@@ -16,27 +16,28 @@ use proptest::{
 };
 
 use super::{
-    script::{Script, job_of, sign_acceptance, sign_terms},
-    world::{ACCOUNTS, Job, OUTSIDER, Op, SETTINGS, Sent, account, deadline, endowment, ops, pools},
+    random::{ACCOUNTS, Job, OUTSIDER, Op, SETTINGS, Sent, account, deadline, endowment, ops, pools},
+    script::{MARKET, Outside, job_of, sign_acceptance, sign_terms},
 };
 use crate::{
     model::{Command, Deal, Event, JobId, Market, Reason, Receipt, Rejection, Status, Terms},
     money::AttoFil,
     time::Time,
+    world::{CallError, ContractEvent, Log, World},
 };
 
 /// How often each command was accepted and refused.
 type Tally = BTreeMap<String, [u64; 2]>;
 
 /// A market, what flowed in and out of it, and what its events said.
-struct World {
-    market: Market,
-    env: Script,
+struct Trial {
+    world: World,
+    env: Outside,
     pool: Vec<Job>,
     /// Modulo 2^128: the same money may come and go many times.
     paid_in: AttoFil,
     events: Vec<Event>,
-    outcomes: Vec<Result<(), Rejection>>,
+    outcomes: Vec<Result<(), CallError>>,
     /// How often each job ended, and each (client, salt) moved money.
     ends: BTreeMap<JobId, u32>,
     moves: BTreeMap<(Address, U256), u32>,
@@ -44,11 +45,11 @@ struct World {
 
 type Checked = Result<(), TestCaseError>;
 
-impl World {
+impl Trial {
     fn new(pool: Vec<Job>) -> Self {
-        let mut world = Self {
-            market: Market::new(SETTINGS),
-            env: Script::default(),
+        let mut trial = Self {
+            world: World::with_market(MARKET, SETTINGS),
+            env: Outside::default(),
             pool,
             paid_in: AttoFil::ZERO,
             events: Vec::new(),
@@ -57,32 +58,48 @@ impl World {
             moves: BTreeMap::new(),
         };
         for n in 0..ACCOUNTS {
-            world.env.value = endowment(n);
             let deposit = Command::Deposit { account: account(n) };
-            let (market, env) = (&mut world.market, &mut world.env);
-            market.apply(OUTSIDER, &deposit, env, &mut |_| ()).expect("deposits are accepted");
-            world.paid_in.0 += world.env.value.0;
+            let sent = Sent { sender: OUTSIDER, value: endowment(n), command: deposit };
+            trial.endow(&sent);
+            trial.execute(&sent).0.expect("deposits are accepted");
+            trial.paid_in.0 += sent.value.0;
         }
-        world
+        trial
+    }
+
+    fn market(&self) -> &Market {
+        self.world.market(MARKET).expect("is there from the beginning")
+    }
+
+    /// Gives the sender what is sent along, if that much can exist.
+    fn endow(&mut self, sent: &Sent) {
+        let _ = self.world.mint(sent.sender, sent.value);
+    }
+
+    fn execute(&mut self, sent: &Sent) -> (Result<(), CallError>, Vec<Event>) {
+        let Sent { sender, value, command } = sent;
+        let mut log = Vec::new();
+        let outcome = self.world.execute_on_market(*sender, MARKET, *value, command, &mut self.env, &mut log);
+        (outcome, events_of(log))
     }
 
     /// Lets time pass and the environment be as an operation wants them.
     fn prepare(&mut self, op: &Op) -> Sent {
-        self.env.now = op.time(&self.market, &self.pool, self.env.now);
+        self.env.now = op.time(self.market(), &self.pool, self.env.now);
         self.env.payouts = op.payouts;
         self.env.callbacks = op.callbacks;
         self.env.foreign_chain = op.foreign_chain.then_some(5);
         self.env.calls.clear();
-        let sent = op.sent(&self.market, &self.pool, self.env.now);
-        self.env.value = sent.value;
+        let sent = op.sent(self.market(), &self.pool, self.env.now);
+        self.endow(&sent);
         sent
     }
 
     /// Carries out an operation.
     fn repeat(&mut self, op: &Op) {
-        let Sent { sender, command, .. } = self.prepare(op);
-        let events = &mut self.events;
-        let outcome = self.market.apply(sender, &command, &mut self.env, &mut |event| events.push(event));
+        let sent = self.prepare(op);
+        let (outcome, mut events) = self.execute(&sent);
+        self.events.append(&mut events);
         self.outcomes.push(outcome);
     }
 
@@ -96,14 +113,13 @@ impl World {
     }
 
     fn send(&mut self, sent: &Sent) -> Result<bool, TestCaseError> {
-        let (before, env_before) = (self.market.clone(), self.env.clone());
-        let mut events = Vec::new();
-        let outcome = self.market.apply(sent.sender, &sent.command, &mut self.env, &mut |event| events.push(event));
+        let (before, env_before) = (self.world.clone(), self.env.clone());
+        let (outcome, mut events) = self.execute(sent);
         if let Command::Multicall { calls } = &sent.command {
             self.is_the_sequence(&before, &env_before, sent.sender, calls, (&outcome, &events))?;
         }
         if outcome.is_err() {
-            prop_assert_eq!(&self.market, &before, "a refused command changed something");
+            prop_assert_eq!(&self.world, &before, "a refused command changed something");
             prop_assert!(events.is_empty(), "a refused command said something");
             // What happened in it is undone: no money left.
             self.env = env_before;
@@ -113,8 +129,9 @@ impl World {
             }
             self.count(&events, &sent.command)?;
         }
-        self.nobody_pays_unasked(&before, sent)?;
-        self.lives_go_forward(&before, &sent.command)?;
+        let before = before.market(MARKET).expect("was there");
+        self.nobody_pays_unasked(before, sent)?;
+        self.lives_go_forward(before, &sent.command)?;
         self.money_is_conserved()?;
         self.events.append(&mut events);
         let accepted = outcome.is_ok();
@@ -124,11 +141,13 @@ impl World {
 
     /// Everything paid in is a free balance, held for a deal, burned, or was paid out; and the sums are those of the parts.
     fn money_is_conserved(&self) -> Checked {
-        let market = &self.market;
+        let market = self.market();
         let free: AttoFil = market.balances().map(|(_, balance)| balance).sum();
         let (escrowed, collateral, burned) = (market.escrowed(), market.collateral(), market.burned());
         prop_assert_eq!(free.0 + escrowed.0 + collateral.0 + burned.0, market.held().0);
         prop_assert_eq!(self.paid_in.0, market.held().0.wrapping_add(self.env.paid.0));
+        prop_assert_eq!(self.world.wallet(MARKET), market.held(), "the market owns what it holds");
+        prop_assert_eq!(self.world.wallets().map(|(_, owned)| owned).sum::<AttoFil>(), self.world.minted());
         let (mut wanted_escrow, mut wanted_collateral) = (0, 0);
         let jobs: BTreeMap<JobId, &Terms> = self.pool.iter().map(|job| (job.id, &job.terms)).collect();
         for (id, terms) in jobs {
@@ -155,17 +174,17 @@ impl World {
         for n in 0..ACCOUNTS {
             let account = account(n);
             if !payers.contains(&account) {
-                prop_assert!(self.market.balance(account) >= before.balance(account), "{} paid unasked", account);
+                prop_assert!(self.market().balance(account) >= before.balance(account), "{} paid unasked", account);
             }
         }
-        prop_assert!(self.market.burned() >= before.burned());
+        prop_assert!(self.market().burned() >= before.burned());
         Ok(())
     }
 
     fn lives_go_forward(&self, before: &Market, command: &Command) -> Checked {
         for Job { id: job, terms } in &self.pool {
             let job = *job;
-            let (old, new) = (before.deal(job), self.market.deal(job));
+            let (old, new) = (before.deal(job), self.market().deal(job));
             if old.status.is_final() {
                 let callback = Deal { callback_pending: new.callback_pending, ..old };
                 prop_assert!(new == callback && new.callback_pending <= old.callback_pending, "{:?} -> {:?}", old, new);
@@ -180,7 +199,7 @@ impl World {
                 prop_assert!(allowed.contains(&new.status), "{:?} -> {:?}", old, new);
             }
             prop_assert_eq!(new.status.is_final(), new.reason != Reason::None);
-            prop_assert!(new.status == Status::None || self.market.is_spent(terms.client, terms.salt));
+            prop_assert!(new.status == Status::None || self.market().is_spent(terms.client, terms.salt));
         }
         Ok(())
     }
@@ -209,7 +228,7 @@ impl World {
         }
         prop_assert!(self.ends.values().all(|count| *count == 1), "a job ended twice: {:?}", self.ends);
         prop_assert!(self.moves.values().all(|count| *count == 1), "a salt moved money twice: {:?}", self.moves);
-        for (job, deal) in self.market.deals() {
+        for (job, deal) in self.market().deals() {
             prop_assert_eq!(deal.status.is_final(), self.ends.contains_key(&job));
         }
         Ok(())
@@ -218,26 +237,26 @@ impl World {
     /// A multicall does what its commands do one after the other, or fails as the first of them that fails.
     fn is_the_sequence(
         &self,
-        before: &Market,
-        env: &Script,
+        before: &World,
+        env: &Outside,
         sender: Address,
         calls: &[Command],
-        (outcome, events): (&Result<(), Rejection>, &[Event]),
+        (outcome, events): (&Result<(), CallError>, &[Event]),
     ) -> Checked {
-        let (mut market, mut env, mut said) = (before.clone(), env.clone(), Vec::new());
-        env.value = AttoFil::ZERO;
-        let mut run = || -> Result<(), Rejection> {
+        let (mut world, mut env, mut log) = (before.clone(), env.clone(), Vec::new());
+        let mut run = || -> Result<(), CallError> {
             if calls.len() > 256 {
-                return Err(Rejection::TooMany(calls.len() as u64));
+                return Err(CallError::Rejected(Rejection::TooMany(calls.len() as u64)));
             }
-            calls.iter().try_for_each(|call| market.apply(sender, call, &mut env, &mut |event| said.push(event)))
+            let zero = AttoFil::ZERO;
+            calls.iter().try_for_each(|call| world.execute_on_market(sender, MARKET, zero, call, &mut env, &mut log))
         };
         let wanted = run();
         prop_assert_eq!(outcome, &wanted);
         if wanted.is_ok() {
-            prop_assert_eq!(&self.market, &market);
+            prop_assert_eq!(&self.world, &world);
             prop_assert_eq!(&self.env.calls, &env.calls);
-            prop_assert_eq!(events, &said);
+            prop_assert_eq!(events, &events_of(log));
         }
         Ok(())
     }
@@ -247,12 +266,11 @@ impl World {
         self.env.callbacks = false;
         self.env.payouts = false;
         self.env.foreign_chain = Some(5);
-        self.env.value = AttoFil::ZERO;
         for job in self.pool.clone() {
             let Job { id, terms } = &job;
             for _ in 0..2 {
-                let Some(due) = deadline(&self.market, &job) else { break };
-                let deal = self.market.deal(*id);
+                let Some(due) = deadline(self.market(), &job) else { break };
+                let deal = self.market().deal(*id);
                 let (status, receipt) = (deal.status, deal.receipt.cloned());
                 let provider = receipt.as_ref().map(|receipt| (receipt.provider, receipt.price));
                 let command = match (status, receipt) {
@@ -262,26 +280,30 @@ impl World {
                     _ => Command::Expire { terms: terms.clone() },
                 };
                 self.env.now = self.env.now.max(due.after(1));
-                let before = self.market.clone();
+                let before = self.market().clone();
                 let sent = Sent { sender: OUTSIDER, value: AttoFil::ZERO, command };
                 prop_assert!(self.send(&sent)?, "nobody can end {:?}", before.deal(*id));
                 if let (Status::Submitted, Some((provider, price))) = (status, provider) {
-                    let paid = self.market.balance(provider).0 - before.balance(provider).0;
+                    let paid = self.market().balance(provider).0 - before.balance(provider).0;
                     prop_assert_eq!(paid, price.0 + terms.collateral.0, "an undisputed result is paid");
                 }
             }
-            prop_assert!(matches!(self.market.deal(*id).status, s if s.is_final() || s == Status::None));
+            prop_assert!(matches!(self.market().deal(*id).status, s if s.is_final() || s == Status::None));
         }
-        prop_assert_eq!((self.market.escrowed(), self.market.collateral()), (AttoFil::ZERO, AttoFil::ZERO));
+        prop_assert_eq!((self.market().escrowed(), self.market().collateral()), (AttoFil::ZERO, AttoFil::ZERO));
         self.env.payouts = true;
-        for (account, amount) in self.market.balances().collect::<Vec<_>>() {
+        for (account, amount) in self.market().balances().collect::<Vec<_>>() {
             let sent =
                 Sent { sender: account, value: AttoFil::ZERO, command: Command::Withdraw { to: account, amount } };
             prop_assert!(self.send(&sent)?, "{} cannot leave with {}", account, amount);
         }
-        prop_assert_eq!(self.market.held(), self.market.burned());
+        prop_assert_eq!(self.market().held(), self.market().burned());
         Ok(())
     }
+}
+
+fn events_of(log: Vec<Log>) -> Vec<Event> {
+    log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect()
 }
 
 /// The clients whose valid signatures a command carries.
@@ -321,7 +343,7 @@ fn name(command: &Command) -> String {
     text.split([' ', '{']).next().unwrap_or_default().to_owned()
 }
 
-fn hash(market: &Market) -> u64 {
+fn hash(market: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
     market.hash(&mut hasher);
     hasher.finish()
@@ -334,25 +356,25 @@ fn the_invariants_hold_whatever_anybody_does() {
     let tally = RefCell::new(Tally::new());
     let sequences = (pools(), prop::collection::vec(ops(), 1..80));
     let outcome = runner.run(&sequences, |(pool, ops)| {
-        let mut world = World::new(pool.clone());
+        let mut trial = Trial::new(pool.clone());
         for op in &ops {
-            world.perform(op, &mut tally.borrow_mut())?;
+            trial.perform(op, &mut tally.borrow_mut())?;
         }
         // The same commands give the same state, hash and events.
-        let mut again = World::new(pool);
+        let mut again = Trial::new(pool);
         for op in &ops {
             again.repeat(op);
         }
-        prop_assert_eq!(hash(&world.market), hash(&again.market));
-        prop_assert_eq!(&world.market, &again.market);
-        prop_assert_eq!(&world.events, &again.events);
-        prop_assert_eq!(&world.outcomes, &again.outcomes);
-        // A market survives being written down.
-        let json = serde_json::to_vec(&world.market).expect("serialises");
-        prop_assert_eq!(&serde_json::from_slice::<Market>(&json).expect("reads back"), &world.market);
-        let cbor = serde_ipld_dagcbor::to_vec(&world.market).expect("serialises");
-        prop_assert_eq!(&serde_ipld_dagcbor::from_slice::<Market>(&cbor).expect("reads back"), &world.market);
-        world.can_be_wound_up()
+        prop_assert_eq!(hash(&trial.world), hash(&again.world));
+        prop_assert_eq!(&trial.world, &again.world);
+        prop_assert_eq!(&trial.events, &again.events);
+        prop_assert_eq!(&trial.outcomes, &again.outcomes);
+        // A world survives being written down.
+        let json = serde_json::to_vec(&trial.world).expect("serialises");
+        prop_assert_eq!(&serde_json::from_slice::<World>(&json).expect("reads back"), &trial.world);
+        let cbor = serde_ipld_dagcbor::to_vec(&trial.world).expect("serialises");
+        prop_assert_eq!(&serde_ipld_dagcbor::from_slice::<World>(&cbor).expect("reads back"), &trial.world);
+        trial.can_be_wound_up()
     });
     if let Err(failure) = outcome {
         panic!("{failure}");

@@ -6,14 +6,15 @@ use std::hash::DefaultHasher;
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 use crate::{
-    model::{Command, Deal, Env, Event, JobId, JobResult, Market, Reason, Receipt, Rejection, Settings, Signed, Terms},
+    model::{Command, Deal, Event, JobId, JobResult, Market, Reason, Receipt, Rejection, Settings, Signed, Terms},
     money::AttoFil,
     time::Time,
+    world::{CallError, ContractEvent, Env, ExternalCall, Log, Occasion, Script, World},
 };
 
 /// What the environment does, as far as the model may ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Script {
+pub(crate) struct Outside {
     pub(crate) now: Time,
     pub(crate) value: AttoFil,
     pub(crate) foreign_chain: Option<u64>,
@@ -51,7 +52,7 @@ pub(crate) fn sign_acceptance(terms: &Terms, receipt: &Receipt) -> Bytes {
     Bytes::copy_from_slice(digest(&(terms.client, job_of(terms), receipt)).as_slice())
 }
 
-impl Default for Script {
+impl Default for Outside {
     fn default() -> Self {
         Self {
             now: START,
@@ -65,16 +66,12 @@ impl Default for Script {
     }
 }
 
-impl Env for Script {
+impl Env for Outside {
     fn now(&self) -> Time {
         self.now
     }
 
-    fn value(&self) -> AttoFil {
-        self.value
-    }
-
-    fn job_id(&self, terms: &Terms) -> JobId {
+    fn job_id(&self, _: Address, terms: &Terms) -> JobId {
         job_of(terms)
     }
 
@@ -86,7 +83,7 @@ impl Env for Script {
         self.foreign_chain
     }
 
-    fn signature_valid(&self, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+    fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
         let wanted = match what {
             Signed::Terms(job) => digest(&(client, *job)),
             Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
@@ -94,25 +91,50 @@ impl Env for Script {
         signature.as_ref() == wanted.as_slice()
     }
 
-    fn payout_accepted(&mut self, _to: Address, amount: AttoFil) -> bool {
-        if self.payouts {
-            self.paid.0 = self.paid.0.wrapping_add(amount.0);
-        }
-        self.payouts
-    }
-
-    fn callback_succeeds(
-        &mut self,
-        client: Address,
-        job: JobId,
-        gas: u32,
-        outcome: Result<&JobResult, Reason>,
-    ) -> bool {
-        self.calls.push((client, job, gas, outcome.cloned()));
-        self.callbacks
+    fn script(&mut self, call: &ExternalCall<'_>) -> Script {
+        Script::accepting(match call.occasion {
+            Occasion::Payout { amount } => {
+                if self.payouts {
+                    self.paid.0 = self.paid.0.wrapping_add(amount.0);
+                }
+                self.payouts
+            }
+            Occasion::Callback { job, gas, outcome } => {
+                let outcome = outcome.cloned();
+                self.calls.push((call.callee, job, gas, outcome));
+                self.callbacks
+            }
+        })
     }
 }
 
+/// What a market by itself may ask.
+pub(crate) struct Nothing;
+
+impl crate::model::Env for Nothing {
+    fn now(&self) -> Time {
+        START
+    }
+
+    fn job_id(&self, terms: &Terms) -> JobId {
+        job_of(terms)
+    }
+
+    fn spec_digest(&self, spec: &Bytes) -> B256 {
+        digest(spec)
+    }
+
+    fn foreign_chain(&self) -> Option<u64> {
+        None
+    }
+
+    fn signature_valid(&self, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
+        false
+    }
+}
+
+/// Where the market of the tests is.
+pub(crate) const MARKET: Address = Address::repeat_byte(0x4d);
 pub(crate) const START: Time = Time(1_800_000_000);
 pub(crate) const CLIENT: Address = Address::repeat_byte(0xc1);
 pub(crate) const PROVIDER: Address = Address::repeat_byte(0xb0);
@@ -155,18 +177,19 @@ pub(crate) fn result() -> JobResult {
     JobResult { output: B256::repeat_byte(7), exit_code: 3, fuel_used: 1_000, inline_data: Bytes::from_static(b"42") }
 }
 
-/// A market, its environment, and what came out of it so far.
+/// A world with one market, its environment, and what came out of it so far.
 #[derive(Clone)]
 pub(crate) struct Scene {
-    pub(crate) market: Market,
-    pub(crate) env: Script,
+    pub(crate) world: World,
+    pub(crate) env: Outside,
     pub(crate) events: Vec<Event>,
 }
 
 impl Scene {
-    /// Client, provider, matcher and arbiter own 1000 gwei each.
+    /// Client, provider, matcher and arbiter own 1000 gwei each in the market.
     pub(crate) fn new() -> Self {
-        let mut scene = Self { market: Market::new(SETTINGS), env: Script::default(), events: Vec::new() };
+        let world = World::with_market(MARKET, SETTINGS);
+        let mut scene = Self { world, env: Outside::default(), events: Vec::new() };
         for account in [CLIENT, PROVIDER, MATCHER, ARBITER] {
             scene.pay(STRANGER, gwei(1_000), &Command::Deposit { account }).expect("deposits are accepted");
         }
@@ -174,13 +197,28 @@ impl Scene {
         scene
     }
 
+    pub(crate) fn market(&self) -> &Market {
+        self.world.market(MARKET).expect("is there from the beginning")
+    }
+
     pub(crate) fn at(&mut self, now: Time) -> &mut Self {
         self.env.now = now;
         self
     }
 
+    /// Executes a command; its sender owns outside of the market whatever the environment's value is.
     pub(crate) fn act(&mut self, sender: Address, command: &Command) -> Result<(), Rejection> {
-        self.market.apply(sender, command, &mut self.env, &mut |event| self.events.push(event))
+        self.world.mint(sender, self.env.value).expect("there is room for it");
+        let mut log = Vec::new();
+        let outcome = self.world.execute_on_market(sender, MARKET, self.env.value, command, &mut self.env, &mut log);
+        self.events.extend(log.into_iter().map(|Log { contract, event: ContractEvent::Market(event) }| {
+            assert_eq!(contract, MARKET);
+            event
+        }));
+        outcome.map_err(|error| match error {
+            CallError::Rejected(rejection) => rejection,
+            other => panic!("{command:?}: {other}"),
+        })
     }
 
     pub(crate) fn pay(&mut self, sender: Address, value: AttoFil, command: &Command) -> Result<(), Rejection> {
@@ -196,6 +234,6 @@ impl Scene {
     }
 
     pub(crate) fn deal(&self, terms: &Terms) -> Deal<'_> {
-        self.market.deal(job_of(terms))
+        self.market().deal(job_of(terms))
     }
 }

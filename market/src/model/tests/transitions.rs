@@ -17,7 +17,7 @@ type Books = ([u64; 4], u64, u64, u64);
 
 fn books(scene: &Scene) -> Books {
     let gwei = |amount: AttoFil| u64::try_from(amount.0 / GWEI).expect("small");
-    let market = &scene.market;
+    let market = scene.market();
     (
         [CLIENT, PROVIDER, MATCHER, ARBITER].map(|account| gwei(market.balance(account))),
         gwei(market.escrowed()),
@@ -285,7 +285,7 @@ fn every_row_of_the_transition_table_moves_the_money_it_says() {
             let calls: Vec<_> = called.into_iter().map(|outcome| (CLIENT, job, callback_gas, outcome)).collect();
             assert_eq!(scene.env.calls, calls, "{name}");
 
-            let deal = scene.market.deal(job);
+            let deal = scene.market().deal(job);
             assert_eq!((deal.status, deal.reason, deal.since), (to, reason, since), "{name}");
             assert_eq!(deal.callback_pending, pending, "{name}");
             let locked = to == Status::Locked;
@@ -334,13 +334,13 @@ fn every_other_command_in_every_state_is_refused_for_the_state() {
         for (name, build) in LIFE.iter().filter(|(name, _)| !fitting.contains(name)) {
             let plan = Plan::new(reach, CLIENT, DISPUTED.after(10_000));
             let mut scene = plan.scene();
-            let (job, before) = (job_of(&plan.terms), scene.market.clone());
+            let (job, before) = (job_of(&plan.terms), scene.market().clone());
             let wanted = match reach {
                 Status::None => Rejection::UnknownJob(job),
                 found => Rejection::WrongState { job, found },
             };
             assert_eq!(scene.act(plan.sender, &build(&plan)), Err(wanted), "{name} on {reach:?}");
-            assert_eq!(scene.market, before, "{name} on {reach:?}");
+            assert_eq!(*scene.market(), before, "{name} on {reach:?}");
         }
     }
 }
@@ -353,7 +353,7 @@ fn opening_takes_the_highest_price_into_escrow() {
     let deposited = Event::Deposited { account: CLIENT, amount: gwei(30) };
     assert_eq!(scene.news(), [deposited, Event::JobOpened { job, terms: terms.clone(), spec: spec() }]);
     assert_eq!(books(&scene), ([830, 1000, 1000, 1000], 200, 0, 0));
-    assert!(scene.market.is_spent(CLIENT, terms.salt) && !scene.market.is_spent(PROVIDER, terms.salt));
+    assert!(scene.market().is_spent(CLIENT, terms.salt) && !scene.market().is_spent(PROVIDER, terms.salt));
     assert_eq!(scene.deal(&terms).status, Status::Open);
 
     let (signed, mut scene) = (sign_terms(&terms), Scene::new());
@@ -381,10 +381,10 @@ fn money_comes_and_goes() {
     let deposited = Event::Deposited { account: PROVIDER, amount: gwei(7) };
     let withdrawn = Event::Withdrawn { account: PROVIDER, to: MATCHER, amount: gwei(1_007) };
     assert_eq!(scene.news(), [deposited, withdrawn]);
-    assert_eq!((scene.env.paid, scene.market.held()), (gwei(1_007), gwei(3_000)));
+    assert_eq!((scene.env.paid, scene.market().held()), (gwei(1_007), gwei(3_000)));
     assert_eq!(books(&scene), ([1000, 0, 1000, 1000], 0, 0, 0));
     // An account without money leaves no trace: equal books are equal states.
-    assert_eq!(scene.market.balances().count(), 3);
+    assert_eq!(scene.market().balances().count(), 3);
 }
 
 #[test]
@@ -411,19 +411,19 @@ fn revoked_salts_are_spent_and_only_those() {
     scene.act(CLIENT, &Command::Revoke { salts: salts.clone() }).expect("revokes");
     assert_eq!(scene.news(), [Event::SaltsRevoked { client: CLIENT, salts: salts.clone() }]);
     for salt in (0..600).map(alloy_primitives::U256::from) {
-        assert_eq!(scene.market.is_spent(CLIENT, salt), salts.contains(&salt), "{salt}");
-        assert!(!scene.market.is_spent(PROVIDER, salt));
+        assert_eq!(scene.market().is_spent(CLIENT, salt), salts.contains(&salt), "{salt}");
+        assert!(!scene.market().is_spent(PROVIDER, salt));
     }
-    assert!(!scene.market.is_spent(CLIENT, alloy_primitives::U256::MAX));
+    assert!(!scene.market().is_spent(CLIENT, alloy_primitives::U256::MAX));
 }
 
 #[test]
 fn specs_and_gateways_are_only_said() {
     let mut scene = Scene::new();
-    let before = scene.market.clone();
+    let before = scene.market().clone();
     scene.act(STRANGER, &Command::PublishSpec { spec: spec() }).expect("publishes");
     scene.act(PROVIDER, &Command::Announce { url: "https://node.example".to_owned() }).expect("announces");
     let published = Event::SpecPublished { spec: digest(&spec()), data: spec() };
     assert_eq!(scene.news(), [published, Event::Announced { party: PROVIDER, url: "https://node.example".to_owned() }]);
-    assert_eq!(scene.market, before);
+    assert_eq!(*scene.market(), before);
 }

@@ -54,7 +54,7 @@ fn the_canonical_form_leaves_nothing_out() {
     let mut tree = tree();
     let Ipld::Map(engine) = at(&mut tree, "engine") else { panic!("a map") };
     engine.remove("entry").expect("was there");
-    assert!(refused(&tree).to_string().starts_with("engine.entry: is missing; the canonical form has every field"));
+    assert!(refused(&tree).to_string().starts_with("engine.entry: is missing; the canonical form has this field"));
 }
 
 #[test]

@@ -55,10 +55,10 @@ fn a_batch_skips_an_entry_for_its_first_fault() {
     ];
     let settle = |plan: &Plan| {
         let mut scene = plan.scene();
-        let before = scene.market.clone();
+        let before = scene.market().clone();
         scene.act(STRANGER, &Command::SettleBatch { entries: vec![entry(plan)] }).expect("batches skip");
         let events = scene.news();
-        (events, scene.market == before)
+        (events, *scene.market() == before)
     };
     let (events, unchanged) = settle(&plan);
     assert!(matches!(events[..], [Event::BatchSettled { .. }]) && !unchanged);

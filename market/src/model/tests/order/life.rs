@@ -50,7 +50,7 @@ fn locking_ones_own_job_counts_the_refund() {
         plan.terms.min_price = min_price;
         plan.poor.push(CLIENT);
         let mut scene = plan.scene();
-        (scene.act(CLIENT, &Command::Lock { terms: plan.asked() }), scene.market.balance(CLIENT))
+        (scene.act(CLIENT, &Command::Lock { terms: plan.asked() }), scene.market().balance(CLIENT))
     };
     let needed = Rejection::InsufficientBalance { account: CLIENT, balance: gwei(50), needed: gwei(51) };
     assert_eq!(lock(gwei(150)), (Err(needed), gwei(0)));

@@ -209,7 +209,7 @@ fn opening_and_locking_for_oneself_needs_the_money_for_both() {
         let mut scene = plan.scene();
         scene.pay(STRANGER, gwei(balance), &Command::Deposit { account: CLIENT }).expect("deposits");
         let (terms, spec, signature) = (plan.asked(), spec(), plan.signature());
-        (scene.act(CLIENT, &Command::OpenSignedAndLock { terms, spec, signature }), scene.market.balance(CLIENT))
+        (scene.act(CLIENT, &Command::OpenSignedAndLock { terms, spec, signature }), scene.market().balance(CLIENT))
     };
     let short = |balance, needed| Err(Rejection::InsufficientBalance { account: CLIENT, balance, needed });
     assert_eq!(open_and_lock(199), (short(gwei(199), gwei(200)), gwei(199)));

@@ -1,4 +1,4 @@
-//! A small world for the property tests: few accounts that play every role against each other, a pool of terms, and
+//! Random commands for the property tests: few accounts that play every role against each other, a pool of terms, and
 //! operations that become commands only when they are carried out, so that many of them fit the state they meet.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -14,20 +14,20 @@ use crate::{
     time::Time,
 };
 
-pub(super) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
-pub(super) const ACCOUNTS: usize = 5;
+pub(crate) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
+pub(crate) const ACCOUNTS: usize = 5;
 /// Terms in the pool.
 const POOL: usize = 12;
 /// Belongs to nobody's terms.
-pub(super) const OUTSIDER: Address = Address::repeat_byte(0xff);
+pub(crate) const OUTSIDER: Address = Address::repeat_byte(0xff);
 
-pub(super) fn account(n: usize) -> Address {
+pub(crate) fn account(n: usize) -> Address {
     Address::repeat_byte(1 + (n % ACCOUNTS) as u8)
 }
 
 /// What to do next.
 #[derive(Clone, Debug)]
-pub(super) struct Op {
+pub(crate) struct Op {
     kind: Kind,
     /// Which terms of the pool.
     job: usize,
@@ -36,9 +36,9 @@ pub(super) struct Op {
     step: Step,
     /// Amounts, choices among variants.
     dice: u64,
-    pub(super) payouts: bool,
-    pub(super) callbacks: bool,
-    pub(super) foreign_chain: bool,
+    pub(crate) payouts: bool,
+    pub(crate) callbacks: bool,
+    pub(crate) foreign_chain: bool,
     /// Something about the command is made wrong.
     tamper: bool,
     /// The commands of a multicall.
@@ -127,7 +127,7 @@ fn op(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Op> {
     )
 }
 
-pub(super) fn ops() -> impl Strategy<Value = Op> {
+pub(crate) fn ops() -> impl Strategy<Value = Op> {
     let kind = || prop_oneof![2 => Just(Kind::Next), 1 => select(&KINDS[..])];
     (op(kind()), prop::collection::vec(op(kind()), 0..4)).prop_map(|(mut op, inner)| {
         if op.kind == Kind::Multicall {
@@ -135,6 +135,11 @@ pub(super) fn ops() -> impl Strategy<Value = Op> {
         }
         op
     })
+}
+
+/// Operations that move some job on, sent by whom it befits.
+pub(crate) fn steps_forward() -> impl Strategy<Value = Op> {
+    op(Just(Kind::Next)).prop_map(|op| Op { sender: None, foreign_chain: false, tamper: false, ..op })
 }
 
 fn amounts() -> impl Strategy<Value = AttoFil> {
@@ -198,17 +203,17 @@ fn terms() -> impl Strategy<Value = Terms> {
 
 /// Terms and their id.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
-    pub(super) id: JobId,
-    pub(super) terms: Terms,
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) terms: Terms,
 }
 
-pub(super) fn pools() -> impl Strategy<Value = Vec<Job>> {
+pub(crate) fn pools() -> impl Strategy<Value = Vec<Job>> {
     prop::collection::vec(terms().prop_map(|terms| Job { id: job_of(&terms), terms }), POOL)
 }
 
 /// What an account owns at first. The last one is poor.
-pub(super) fn endowment(n: usize) -> AttoFil {
+pub(crate) fn endowment(n: usize) -> AttoFil {
     match n {
         0 => AttoFil::from_gwei(1 << 52),
         1..4 => AttoFil::from_gwei(2_000),
@@ -217,10 +222,10 @@ pub(super) fn endowment(n: usize) -> AttoFil {
 }
 
 /// A command as it is sent.
-pub(super) struct Sent {
-    pub(super) sender: Address,
-    pub(super) value: AttoFil,
-    pub(super) command: Command,
+pub(crate) struct Sent {
+    pub(crate) sender: Address,
+    pub(crate) value: AttoFil,
+    pub(crate) command: Command,
 }
 
 impl Op {
@@ -238,7 +243,7 @@ impl Op {
     }
 
     /// The time at which this happens.
-    pub(super) fn time(&self, market: &Market, pool: &[Job], now: Time) -> Time {
+    pub(crate) fn time(&self, market: &Market, pool: &[Job], now: Time) -> Time {
         match self.step {
             Step::Stay => now,
             Step::Seconds(seconds) => now.after(seconds),
@@ -253,7 +258,7 @@ impl Op {
     }
 
     /// What is sent, given the state of the market.
-    pub(super) fn sent(&self, market: &Market, pool: &[Job], now: Time) -> Sent {
+    pub(crate) fn sent(&self, market: &Market, pool: &[Job], now: Time) -> Sent {
         let job = self.job(market, pool, now);
         let mut sent = self.fitting(market, pool, job, now);
         if let Some(n) = self.sender {
@@ -422,7 +427,7 @@ impl Op {
 }
 
 /// When a running deal's current window closes.
-pub(super) fn deadline(market: &Market, Job { id, terms }: &Job) -> Option<Time> {
+pub(crate) fn deadline(market: &Market, Job { id, terms }: &Job) -> Option<Time> {
     let deal = market.deal(*id);
     match deal.status {
         Status::Open => Some(terms.lock_by),

@@ -11,7 +11,7 @@ use crate::{money::AttoFil, time::Time};
 /// A deal as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Stage {
+pub(super) enum DealState {
     Open,
     Locked {
         since: Time,
@@ -34,7 +34,7 @@ pub(super) enum Stage {
     },
 }
 
-impl Stage {
+impl DealState {
     pub(super) const fn status(&self) -> Status {
         match self {
             Self::Open => Status::Open,
@@ -45,12 +45,12 @@ impl Stage {
         }
     }
 
-    /// The refusal of whoever expected another stage.
-    pub(super) const fn unfit(&self, job: JobId) -> Rejection {
+    /// The refusal of whoever expected another state.
+    pub(super) const fn wrong_state(&self, job: JobId) -> Rejection {
         Rejection::WrongState { job, found: self.status() }
     }
 
-    /// Becomes the next stage.
+    /// Becomes the next state.
     pub(super) fn advance(&mut self, next: impl FnOnce(Self) -> Self) {
         *self = next(mem::replace(self, Self::Open));
     }

@@ -1,6 +1,6 @@
 //! The contract and the model side by side.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use alloy::primitives::Log;
 use lota_bridge::{
@@ -10,6 +10,7 @@ use lota_bridge::{
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
     model::{Command, Event, JobId, Market, Rejection},
+    world::{CallError, ContractEvent, Log as WorldLog, Script, World},
 };
 
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
     mutant::Mutant,
     oracle::{Ids, Oracle},
     party::{Cast, MARKET},
-    step::{Step, Touched, is_payable},
+    scripted,
+    step::{Step, Touched},
 };
 
 /// Every so many steps all that is stored is compared, not only what a step touched.
@@ -46,15 +48,15 @@ fn same<T: PartialEq + std::fmt::Debug>(
     if contract == model { Ok(()) } else { Err(Difference::new(what(), contract, model)) }
 }
 
-pub(crate) struct World<'a> {
+pub(crate) struct Comparison<'a> {
     pub(crate) cast: &'a Cast,
-    pub(crate) market: Market,
+    world: World,
     pub(crate) ids: Ids,
     pub(crate) now: Time,
     mutant: Option<Mutant>,
     chain: Chain,
-    /// What everybody should have outside the market.
-    wallets: HashMap<Address, AttoFil>,
+    /// What the scripted client does now.
+    script: Script,
     /// Salts that were named by anything.
     salts: BTreeSet<(Address, U256)>,
     steps: usize,
@@ -74,11 +76,16 @@ enum Refusal {
     NotPayable,
 }
 
-impl<'a> World<'a> {
+impl<'a> Comparison<'a> {
     pub(crate) fn new(cast: &'a Cast, mutant: Option<Mutant>) -> Self {
+        let mut world = World::with_market(MARKET, SETTINGS);
+        for party in cast.parties.iter().filter(|party| party.address != MARKET) {
+            #[expect(clippy::expect_used, reason = "there are some twenty parties, and 2^28 times as much would fit")]
+            world.mint(party.address, WALLET).expect("there is room");
+        }
         Self {
             cast,
-            market: Market::new(SETTINGS),
+            world,
             ids: Ids::default(),
             now: START,
             mutant,
@@ -87,22 +94,26 @@ impl<'a> World<'a> {
                     mutant.alter_code(code);
                 }
             }),
-            wallets: cast
-                .parties
-                .iter()
-                .filter(|party| party.address != MARKET)
-                .map(|party| (party.address, WALLET))
-                .collect(),
+            script: Script::default(),
             salts: BTreeSet::new(),
             steps: 0,
         }
+    }
+
+    pub(crate) fn market(&self) -> &Market {
+        #[expect(clippy::expect_used, reason = "`new` puts it there")]
+        self.world.market(MARKET).expect("is there from the beginning")
     }
 
     /// Executes a step on both and compares. `Ok` says whether it was refused, by both.
     pub(crate) fn perform(&mut self, step: &Step) -> Result<Option<&'static str>, Difference> {
         self.now = step.at;
         self.steps += 1;
-        let expected = self.expect(step);
+        let expected = self.expect(step)?;
+        if self.script != step.script {
+            self.script.clone_from(&step.script);
+            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
+        }
         let outcome = self.chain.execute(
             step.sender,
             step.value,
@@ -141,7 +152,7 @@ impl<'a> World<'a> {
                 return Err(Difference::new("how the transaction ends", reason, result));
             }
         };
-        let held = U256::from(self.market.held().0);
+        let held = U256::from(self.market().held().0);
         same(|| "all that the market holds".into(), &self.chain.wallet(MARKET), &held)?;
         if self.steps.is_multiple_of(FULL_EVERY) {
             self.compare_everything()?;
@@ -149,40 +160,38 @@ impl<'a> World<'a> {
         Ok(refused)
     }
 
-    fn expect(&mut self, step: &Step) -> Expected {
+    fn expect(&mut self, step: &Step) -> Result<Expected, Difference> {
         let mut oracle = Oracle {
             cast: self.cast,
             ids: &self.ids,
             now: step.at,
-            value: step.value,
             foreign_chain: step.foreign_chain,
+            script: &step.script,
+            mutant: self.mutant,
             recorded: Vec::new(),
-            paid: Vec::new(),
         };
-        if step.value != AttoFil::ZERO && !is_payable(&step.command) {
-            return Expected { result: Err(Refusal::NotPayable), recorded: Vec::new() };
+        let refused = |refusal| Ok(Expected { result: Err(refusal), recorded: Vec::new() });
+        let payable = step.value == AttoFil::ZERO || step.command.is_payable();
+        if let Some(rejection) = self.mutant.filter(|_| payable).and_then(|mutant| {
+            #[expect(clippy::expect_used, reason = "`new` puts it there")]
+            mutant.refuse(step, self.world.market(MARKET).expect("is there"), &self.ids)
+        }) {
+            return refused(Refusal::Rejected(rejection));
         }
-        if let Some(rejection) = self.mutant.and_then(|mutant| mutant.refuse(step, &self.market, &self.ids)) {
-            return Expected { result: Err(Refusal::Rejected(rejection)), recorded: Vec::new() };
-        }
-        let mut events = Vec::new();
-        let result = self.market.apply(step.sender, &step.command, &mut oracle, &mut |event| events.push(event));
-        if let Some(mutant) = self.mutant {
-            events.iter_mut().for_each(|event| mutant.alter_event(event));
-        }
-        match result {
+        let mut log = Vec::new();
+        match self.world.execute_on_market(step.sender, MARKET, step.value, &step.command, &mut oracle, &mut log) {
             Ok(()) => {
-                let Oracle { recorded, paid, .. } = oracle;
-                if let Some(wallet) = self.wallets.get_mut(&step.sender) {
-                    *wallet = wallet.saturating_sub(step.value);
+                let recorded = oracle.recorded;
+                let mut events: Vec<Event> =
+                    log.into_iter().map(|WorldLog { event: ContractEvent::Market(event), .. }| event).collect();
+                if let Some(mutant) = self.mutant {
+                    events.iter_mut().for_each(|event| mutant.alter_event(event));
                 }
-                for (to, amount) in paid {
-                    let wallet = self.wallets.entry(to).or_default();
-                    *wallet = AttoFil(wallet.0.saturating_add(amount.0));
-                }
-                Expected { result: Ok(events), recorded }
+                Ok(Expected { result: Ok(events), recorded })
             }
-            Err(rejection) => Expected { result: Err(Refusal::Rejected(rejection)), recorded: Vec::new() },
+            Err(CallError::Rejected(rejection)) => refused(Refusal::Rejected(rejection)),
+            Err(CallError::NotPayable { .. }) => refused(Refusal::NotPayable),
+            Err(error) => Err(Difference::new("whether this can be sent at all", "not tried", error)),
         }
     }
 
@@ -199,7 +208,7 @@ impl<'a> World<'a> {
     }
 
     fn compare_touched(&mut self, step: &Step) -> Result<(), Difference> {
-        let touched = Touched::by(step.sender, &step.command);
+        let touched = Touched::by(step);
         self.salts.extend(&touched.salts);
         // Of large batches all is compared in turn, with everything.
         const AT_MOST: usize = 8;
@@ -217,30 +226,24 @@ impl<'a> World<'a> {
 
     /// Compares all that is stored, and what everybody has outside the market.
     pub(crate) fn compare_everything(&mut self) -> Result<(), Difference> {
-        let jobs: Vec<JobId> = self.market.deals().map(|(job, _)| job).collect();
+        let jobs: Vec<JobId> = self.market().deals().map(|(job, _)| job).collect();
         for job in jobs {
             self.compare_deal(job)?;
         }
         let parties = self.cast.parties.iter().map(|party| party.address);
         let accounts: BTreeSet<Address> =
-            parties.chain(self.market.balances().map(|(account, _)| account)).chain([Address::ZERO]).collect();
+            parties.chain(self.market().balances().map(|(account, _)| account)).chain([Address::ZERO]).collect();
         for account in accounts {
             self.compare_balance(account)?;
-            if let Some(wallet) = self.wallets.get(&account) {
-                let wallet = U256::from(wallet.0);
-                same(
-                    || self.cast.name(format_args!("the wallet of {account:?}")),
-                    &self.chain.wallet(account),
-                    &wallet,
-                )?;
-            }
+            let wallet = U256::from(self.world.wallet(account).0);
+            same(|| self.cast.name(format_args!("the wallet of {account:?}")), &self.chain.wallet(account), &wallet)?;
         }
         for (client, salt) in self.salts.clone() {
             self.compare_salt(client, salt)?;
         }
         let burned = self.chain.burned();
-        same(|| "what is burned".into(), &burned, &Ok(U256::from(self.market.burned().0)))?;
-        let market = &self.market;
+        same(|| "what is burned".into(), &burned, &Ok(U256::from(self.market().burned().0)))?;
+        let market = self.market();
         let free: u128 = market.balances().map(|(_, balance)| balance.0).sum();
         let sum = free + market.escrowed().0 + market.collateral().0 + market.burned().0;
         same(|| "the sum of all money in the market".into(), &market.held().0, &sum)
@@ -248,19 +251,19 @@ impl<'a> World<'a> {
 
     fn compare_deal(&mut self, job: JobId) -> Result<(), Difference> {
         let found = self.chain.view(&bindings::deal_of(job));
-        same(|| format!("the deal {job}"), &found, &Ok(StoredDeal::of(&self.market.deal(job))))
+        same(|| format!("the deal {job}"), &found, &Ok(StoredDeal::of(&self.market().deal(job))))
     }
 
     fn compare_balance(&mut self, account: Address) -> Result<(), Difference> {
         let found = self.chain.view(&bindings::balance_of(account));
         let what = || self.cast.name(format_args!("the balance of {account:?}"));
-        same(what, &found, &Ok(self.market.balance(account)))
+        same(what, &found, &Ok(self.market().balance(account)))
     }
 
     fn compare_salt(&mut self, client: Address, salt: U256) -> Result<(), Difference> {
         let found = self.chain.view(&bindings::is_spent(client, salt));
         let what = || self.cast.name(format_args!("whether salt {salt} of {client:?} is spent"));
-        same(what, &found, &Ok(self.market.is_spent(client, salt)))
+        same(what, &found, &Ok(self.market().is_spent(client, salt)))
     }
 }
 

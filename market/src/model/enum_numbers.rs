@@ -5,7 +5,7 @@ use super::{Reason, Status, TermsFault, Verdict};
 /// A number that names no variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found} is no {kind}: they are numbered from 0 to {last}")]
-pub struct UnknownDiscriminant {
+pub struct UnknownNumber {
     /// What the number should have named.
     pub kind: &'static str,
     /// The number.
@@ -14,12 +14,12 @@ pub struct UnknownDiscriminant {
     pub last: u8,
 }
 
-/// `From` and `TryFrom` between an enum and its discriminants, from the list of its variants in order; a variant that is
+/// `From` and `TryFrom` between an enum and the numbers of its variants in the contract, from the list of them in order; a variant that is
 /// missing here does not compile.
-macro_rules! discriminants {
+macro_rules! numbered {
     ($kind:ident: $($variant:ident),+) => {
         impl $kind {
-            /// All variants, in the order of their discriminants.
+            /// All variants, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
         }
 
@@ -30,10 +30,10 @@ macro_rules! discriminants {
         }
 
         impl TryFrom<u8> for $kind {
-            type Error = UnknownDiscriminant;
+            type Error = UnknownNumber;
 
             fn try_from(found: u8) -> Result<Self, Self::Error> {
-                Self::ALL.get(usize::from(found)).copied().ok_or(UnknownDiscriminant {
+                Self::ALL.get(usize::from(found)).copied().ok_or(UnknownNumber {
                     kind: stringify!($kind),
                     found,
                     last: (Self::ALL.len() - 1) as u8,
@@ -43,10 +43,10 @@ macro_rules! discriminants {
     };
 }
 
-discriminants!(Status: None, Open, Locked, Submitted, Disputed, Settled, Cancelled, Slashed, Void);
-discriminants!(Reason: None, Accepted, Unchallenged, Upheld, Withdrawn, NotLocked, NotSubmitted, Overturned, Undecided, NotRuled);
-discriminants!(Verdict: Upheld, Overturned, Void);
-discriminants!(
+numbered!(Status: None, Open, Locked, Submitted, Disputed, Settled, Cancelled, Slashed, Void);
+numbered!(Reason: None, Accepted, Unchallenged, Upheld, Withdrawn, NotLocked, NotSubmitted, Overturned, Undecided, NotRuled);
+numbered!(Verdict: Upheld, Overturned, Void);
+numbered!(
     TermsFault: ZeroClient, SpecCodec, NotWholeGwei, AmountTooLarge, PriceOrder, ZeroRampPeriod, RunFor, ReviewFor, RuleFor,
     CallbackGas
 );
@@ -57,9 +57,7 @@ mod tests {
 
     #[test]
     fn every_variant_is_its_own_number_and_the_next_number_is_refused() {
-        fn check<T: Copy + PartialEq + core::fmt::Debug + Into<u8> + TryFrom<u8, Error = UnknownDiscriminant>>(
-            all: &[T],
-        ) {
+        fn check<T: Copy + PartialEq + core::fmt::Debug + Into<u8> + TryFrom<u8, Error = UnknownNumber>>(all: &[T]) {
             for (number, variant) in all.iter().enumerate() {
                 assert_eq!(usize::from((*variant).into()), number, "{variant:?}");
                 assert_eq!(T::try_from(number as u8), Ok(*variant));

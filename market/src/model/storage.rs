@@ -1,37 +1,35 @@
-//! The market's books: free balances, what is held for whom, spent salts, and the journal that takes a step back.
+//! The market's storage: deals, free balances, what is held for whom, spent salts.
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, Rejection, Terms, escrow::Escrow, market::Outcome, stage::Stage};
-use crate::money::AttoFil;
+use super::{JobId, Rejection, Terms, escrow::Escrow, market::Checked, state::DealState};
+use crate::{money::AttoFil, undo::UndoLog};
 
 /// Everything the market remembers. An account without money and a deal that does not exist have no entry, so that equal
-/// ledgers are equal values.
+/// storages are equal values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Ledger {
-    #[serde(with = "super::pairs")]
-    pub(super) deals: BTreeMap<JobId, Stage>,
+pub(super) struct Storage {
+    #[serde(with = "crate::map_as_pairs")]
+    pub(super) deals: BTreeMap<JobId, DealState>,
     pub(super) books: Books,
-    #[serde(with = "super::pairs")]
+    #[serde(with = "crate::map_as_pairs")]
     salts: BTreeMap<SaltWord, U256>,
     #[serde(skip)]
-    pub(super) journal: Journal,
+    pub(super) undo: Undo,
 }
+
+pub(super) type Undo = UndoLog<Change>;
 
 /// Who has how much.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Books {
-    #[serde(with = "super::pairs")]
+    #[serde(with = "crate::map_as_pairs")]
     balances: BTreeMap<Address, AttoFil>,
     pub(super) totals: Totals,
 }
-
-/// What to undo, while a multicall runs; at other times nothing, hence never part of a state that anyone sees.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Journal(Option<Changes>);
 
 /// Sums over the whole market.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,7 +43,7 @@ pub(super) struct Totals {
 
 /// 256 neighbouring salts of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-struct SaltWord {
+pub(super) struct SaltWord {
     client: Address,
     index: U256,
 }
@@ -58,32 +56,27 @@ impl SaltWord {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Changes {
-    totals: Totals,
-    list: Vec<Change>,
-}
-
 /// The value of one entry before it was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Change {
-    Deal(JobId, Option<Stage>),
+pub(super) enum Change {
+    Totals(Totals),
+    Deal(JobId, Option<DealState>),
     Balance(Address, AttoFil),
     Salts(SaltWord, U256),
 }
 
-impl Ledger {
+impl Storage {
     /// A deal, to check and to move on.
     pub(super) fn deal<'l>(&'l mut self, job: JobId, terms: &'l Terms) -> Result<Escrow<'l>, Rejection> {
-        let Self { deals, books, journal, .. } = self;
-        let stage = deals.get_mut(&job).ok_or(Rejection::UnknownJob(job))?;
-        Ok(Escrow { job, terms, stage, books, journal })
+        let Self { deals, books, undo, .. } = self;
+        let state = deals.get_mut(&job).ok_or(Rejection::UnknownJob(job))?;
+        Ok(Escrow { job, terms, state, books, undo })
     }
 
     /// Enters a deal that did not exist.
-    pub(super) fn enter(&mut self, job: JobId, stage: Stage) {
-        let before = self.deals.insert(job, stage);
-        self.journal.note(|| Change::Deal(job, before));
+    pub(super) fn enter(&mut self, job: JobId, state: DealState) {
+        let before = self.deals.insert(job, state);
+        self.undo.note(|| Change::Deal(job, before));
     }
 
     pub(super) fn is_spent(&self, client: Address, salt: U256) -> bool {
@@ -94,68 +87,57 @@ impl Ledger {
     pub(super) fn spend(&mut self, client: Address, salt: U256) {
         let (word, bit) = SaltWord::of(client, salt);
         let bits = self.salts.entry(word).or_default();
-        self.journal.note(|| Change::Salts(word, *bits));
+        self.undo.note(|| Change::Salts(word, *bits));
         *bits |= bit;
     }
 
     pub(super) fn credit(&mut self, account: Address, amount: AttoFil) {
-        self.books.credit(account, amount, &mut self.journal);
+        self.books.credit(account, amount, &mut self.undo);
     }
 
     /// Takes `amount` from `account`, or refuses and changes nothing.
-    pub(super) fn debit(&mut self, account: Address, amount: AttoFil) -> Outcome {
-        self.books.debit(account, amount, &mut self.journal)
+    pub(super) fn debit(&mut self, account: Address, amount: AttoFil) -> Checked {
+        self.books.debit(account, amount, &mut self.undo)
     }
 
-    /// From here on changes can be undone.
-    pub(super) fn begin(&mut self) {
-        self.journal.0 = Some(Changes { totals: self.books.totals, list: Vec::new() });
+    /// From here on changes can be undone, until the savepoint is closed by one of the next two.
+    pub(super) fn open_savepoint(&mut self) {
+        let totals = self.books.totals;
+        self.undo.open_savepoint();
+        self.undo.note(|| Change::Totals(totals));
     }
 
-    /// Keeps the changes since [`Ledger::begin`].
-    pub(super) fn commit(&mut self) {
-        self.journal.0 = None;
+    /// Keeps the changes since the innermost savepoint.
+    pub(super) fn keep(&mut self) {
+        self.undo.keep();
     }
 
-    /// Undoes the changes since [`Ledger::begin`].
+    /// Undoes the changes since the innermost savepoint.
     pub(super) fn roll_back(&mut self) {
-        let Some(changes) = self.journal.0.take() else { return };
-        self.books.totals = changes.totals;
-        for change in changes.list.into_iter().rev() {
+        let Self { deals, books, salts, undo } = self;
+        for change in undo.take_back() {
             match change {
-                Change::Deal(job, Some(stage)) => {
-                    self.deals.insert(job, stage);
+                Change::Totals(totals) => books.totals = totals,
+                Change::Deal(job, Some(state)) => {
+                    deals.insert(job, state);
                 }
                 Change::Deal(job, None) => {
-                    self.deals.remove(&job);
+                    deals.remove(&job);
                 }
                 Change::Balance(account, AttoFil::ZERO) => {
-                    self.books.balances.remove(&account);
+                    books.balances.remove(&account);
                 }
                 Change::Balance(account, balance) => {
-                    self.books.balances.insert(account, balance);
+                    books.balances.insert(account, balance);
                 }
                 Change::Salts(word, U256::ZERO) => {
-                    self.salts.remove(&word);
+                    salts.remove(&word);
                 }
                 Change::Salts(word, bits) => {
-                    self.salts.insert(word, bits);
+                    salts.insert(word, bits);
                 }
             }
         }
-    }
-}
-
-impl Journal {
-    fn note(&mut self, change: impl FnOnce() -> Change) {
-        if let Some(changes) = &mut self.0 {
-            changes.list.push(change());
-        }
-    }
-
-    /// Notes a deal that is about to change.
-    pub(super) fn note_deal(&mut self, job: JobId, stage: &Stage) {
-        self.note(|| Change::Deal(job, Some(stage.clone())));
     }
 }
 
@@ -178,7 +160,7 @@ impl Books {
     }
 
     /// Refuses money that cannot exist: no sum in the books exceeds `held`, so that none can overflow.
-    pub(super) fn require_room(&self, sender: Address, value: AttoFil) -> Outcome {
+    pub(super) fn require_room(&self, sender: Address, value: AttoFil) -> Checked {
         let room = AttoFil(u128::MAX - self.totals.held.0);
         if value > room {
             return Err(Rejection::InsufficientBalance { account: sender, balance: room, needed: value });
@@ -186,17 +168,17 @@ impl Books {
         Ok(())
     }
 
-    pub(super) fn credit(&mut self, account: Address, amount: AttoFil, journal: &mut Journal) {
+    pub(super) fn credit(&mut self, account: Address, amount: AttoFil, undo: &mut Undo) {
         if amount == AttoFil::ZERO {
             return;
         }
         let balance = self.balances.entry(account).or_default();
-        journal.note(|| Change::Balance(account, *balance));
+        undo.note(|| Change::Balance(account, *balance));
         add(balance, amount);
     }
 
     /// Takes `amount` from `account`, or refuses and changes nothing.
-    pub(super) fn debit(&mut self, account: Address, amount: AttoFil, journal: &mut Journal) -> Outcome {
+    pub(super) fn debit(&mut self, account: Address, amount: AttoFil, undo: &mut Undo) -> Checked {
         if amount == AttoFil::ZERO {
             return Ok(());
         }
@@ -205,7 +187,7 @@ impl Books {
         let Some(after) = before.checked_sub(amount) else {
             return Err(Rejection::InsufficientBalance { account, balance: before, needed: amount });
         };
-        journal.note(|| Change::Balance(account, before));
+        undo.note(|| Change::Balance(account, before));
         match balance {
             Some(balance) if after != AttoFil::ZERO => *balance = after,
             _ => {
@@ -222,19 +204,19 @@ impl Books {
         refund: AttoFil,
         staker: Address,
         stake: AttoFil,
-        journal: &mut Journal,
-    ) -> Outcome {
+        undo: &mut Undo,
+    ) -> Checked {
         if client != staker {
-            self.debit(staker, stake, journal)?;
-            self.credit(client, refund, journal);
+            self.debit(staker, stake, undo)?;
+            self.credit(client, refund, undo);
             return Ok(());
         }
         let refunded = AttoFil(self.balance(client).0.saturating_add(refund.0));
         if refunded < stake {
             return Err(Rejection::InsufficientBalance { account: staker, balance: refunded, needed: stake });
         }
-        self.credit(client, refund, journal);
-        self.debit(staker, stake, journal)
+        self.credit(client, refund, undo);
+        self.debit(staker, stake, undo)
     }
 }
 

@@ -1,0 +1,256 @@
+//! The fields of a spec, each in one place: the reader, the canonical encoding, the JSON schema and the table in `docs/spec.md`
+//! come from here.
+
+use serde_json::{Value, json};
+
+use super::{
+    DEFAULT_ENTRY, DEFAULT_INPUTS, DEFAULT_OUTPUTS, MAX_ARGS, MAX_ENV, MAX_INPUTS, MAX_LABELS, MAX_MEMORY, MIN_MEMORY,
+};
+use crate::model::MAX_WINDOW;
+
+/// An object of the document.
+pub(super) struct Object {
+    /// Its name in the JSON schema.
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) fields: &'static [Field],
+}
+
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) presence: Presence,
+    pub(super) about: &'static str,
+}
+
+/// What may stand in a field.
+pub(super) enum Kind {
+    /// The number of this version of the format.
+    Version,
+    Object(&'static Object),
+    /// One of several objects, told apart by their field `type`, which holds their name.
+    OneOf {
+        what: &'static str,
+        variants: &'static [&'static Object],
+    },
+    List {
+        most: usize,
+        item: &'static Object,
+    },
+    /// Strings without NUL.
+    Texts {
+        most: usize,
+    },
+    /// Strings without NUL, by names; `equals`: a name may contain `=`.
+    TextsByName {
+        most: usize,
+        equals: bool,
+    },
+    /// A name, but not the refused one.
+    Name {
+        refused: Refused,
+    },
+    /// A path in the guest.
+    Path,
+    /// The CID of content.
+    Link,
+    /// A whole number.
+    Count {
+        least: u64,
+        most: u64,
+    },
+}
+
+pub(super) struct Refused {
+    pub(super) name: &'static str,
+    pub(super) problem: &'static str,
+    pub(super) remedy: &'static str,
+}
+
+/// Whether a field may be left out of JSON, and whether the canonical form has it.
+pub(super) enum Presence {
+    /// It may not; what to do when it is missing.
+    Required(&'static str),
+    /// It may; the canonical form has it nevertheless.
+    Optional(Default),
+    /// It may, and the canonical form has it only with another value than its default: so a field that is added to this
+    /// version changes the digest of no spec that does without it. Every field added from now on is one of these.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no field has joined version 1 yet; the tests add two"))]
+    OmittedWhenDefault(Default),
+}
+
+/// What a field holds when it is left out.
+#[derive(Clone, Copy)]
+pub(super) enum Default {
+    Always(fn() -> Value),
+    /// Of an object in a list: depending on its number, and on how many there are.
+    InList(fn(usize, usize) -> Value),
+}
+
+impl Default {
+    /// The default of a field in the object with this number, of so many; of an object that is in no list: 0 of 1.
+    pub(super) fn value(self, (number, of): (usize, usize)) -> Value {
+        match self {
+            Self::Always(value) => value(),
+            Self::InList(value) => value(number, of),
+        }
+    }
+}
+
+impl Field {
+    pub(super) const fn default(&self) -> Option<Default> {
+        match self.presence {
+            Presence::Required(_) => None,
+            Presence::Optional(default) | Presence::OmittedWhenDefault(default) => Some(default),
+        }
+    }
+
+    const fn required(name: &'static str, kind: Kind, missing: &'static str, about: &'static str) -> Self {
+        Self { name, kind, presence: Presence::Required(missing), about }
+    }
+
+    const fn optional(name: &'static str, kind: Kind, default: fn() -> Value, about: &'static str) -> Self {
+        Self { name, kind, presence: Presence::Optional(Default::Always(default)), about }
+    }
+}
+
+const ANY_COUNT: Kind = Kind::Count { least: 1, most: u64::MAX };
+
+pub(super) static SPEC: Object = Object { name: "spec", about: "Lota job specification", fields: &spec() };
+
+pub(super) const fn spec() -> [Field; 8] {
+    [
+        Field::required("version", Kind::Version, "write 1", "the version of this format: `1`"),
+        Field::required(
+            "engine",
+            Kind::OneOf { what: "engine", variants: &ENGINES },
+            "name what runs the job",
+            "what runs the job, and what it runs",
+        ),
+        Field::optional(
+            "args",
+            Kind::Texts { most: MAX_ARGS },
+            || json!([]),
+            "the program's arguments, without its own name",
+        ),
+        Field::optional(
+            "env",
+            Kind::TextsByName { most: MAX_ENV, equals: false },
+            || json!({}),
+            "its environment variables; nothing is inherited from the node. A value may contain `=`, a name may not",
+        ),
+        Field::optional(
+            "inputs",
+            Kind::List { most: MAX_INPUTS, item: &INPUT },
+            || json!([]),
+            "content that is mounted read-only",
+        ),
+        Field::optional(
+            "outputs",
+            Kind::Path,
+            || json!(DEFAULT_OUTPUTS),
+            "absolute path of the directory whose contents are the job's output",
+        ),
+        Field::required(
+            "limits",
+            Kind::Object(&LIMITS),
+            "name every limit",
+            "what the job may use up; exhausting one of them is a result",
+        ),
+        Field::optional(
+            "labels",
+            Kind::TextsByName { most: MAX_LABELS, equals: true },
+            || json!({}),
+            "names and values to find the job by (`lota job list --label NAME=VALUE`)",
+        ),
+    ]
+}
+
+static ENGINES: [&Object; 1] = [&WASM];
+
+static WASM: Object = Object {
+    name: "wasm",
+    about: "a WebAssembly module with WASI preview 1",
+    fields: &[
+        Field::required(
+            "module",
+            Kind::Link,
+            "name the CID of the WASM module",
+            "CID of the module (a file in the binary format)",
+        ),
+        Field::optional(
+            "entry",
+            Kind::Name {
+                refused: Refused {
+                    name: "_initialize",
+                    problem: "initialises a module and runs nothing",
+                    remedy: "name the exported function that does the work; `_initialize` of a reactor is called before it",
+                },
+            },
+            || json!(DEFAULT_ENTRY),
+            "the exported function that is called",
+        ),
+    ],
+};
+
+static INPUT: Object = Object {
+    name: "input",
+    about: "content that is mounted read-only",
+    fields: &[
+        Field::required(
+            "cid",
+            Kind::Link,
+            "name the CID of a file or directory",
+            "CID of a file or directory, mounted read-only",
+        ),
+        Field {
+            name: "path",
+            kind: Kind::Path,
+            presence: Presence::Optional(Default::InList(|number, of| match of {
+                1 => json!(DEFAULT_INPUTS),
+                _ => json!(format!("{DEFAULT_INPUTS}/{number}")),
+            })),
+            about: "the absolute path it is mounted at: by default `/inputs` for a single input, `/inputs/<n>` (counting from 0) \
+                    for several",
+        },
+    ],
+};
+
+static LIMITS: Object =
+    Object { name: "limits", about: "what the job may use up; exhausting one of them is a result", fields: &limits() };
+
+pub(super) const fn limits() -> [Field; 5] {
+    [
+        Field::required(
+            "fuel",
+            ANY_COUNT,
+            "name the most fuel that the job may use",
+            "the most fuel it may use: about one unit per WASM instruction, and one per byte that host calls move",
+        ),
+        Field::required(
+            "memory",
+            Kind::Count { least: MIN_MEMORY, most: MAX_MEMORY },
+            "name the most bytes of memory that the job may use",
+            "the most memory, in bytes",
+        ),
+        Field::required(
+            "output",
+            ANY_COUNT,
+            "name the most bytes of output that the job may use",
+            "the most bytes it may write: output files, stdout and stderr together",
+        ),
+        Field::required(
+            "entries",
+            ANY_COUNT,
+            "name the most files and directories that the job may use",
+            "the most files and directories in the output",
+        ),
+        // No market lets a job run for longer than its longest window.
+        Field::required(
+            "wall",
+            Kind::Count { least: 1, most: MAX_WINDOW },
+            "name the most seconds that the job may use",
+            "the most time on the provider's clock, in seconds (90 days are the market's longest window)",
+        ),
+    ]
+}

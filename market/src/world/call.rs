@@ -1,0 +1,90 @@
+//! What may be asked of a world's contracts, and what they say.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AttoFil,
+    model::{Command, Event, Rejection},
+};
+
+/// A call of a contract, as an account or a contract outside of this world makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Call {
+    /// Who calls and, with his wallet, pays `value`.
+    pub sender: Address,
+    /// Which contract.
+    pub contract: Address,
+    /// What is sent along.
+    pub value: AttoFil,
+    /// What it shall do.
+    pub command: ContractCommand,
+}
+
+/// A command to a contract of some kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractCommand {
+    /// To a [`Market`](crate::model::Market).
+    Market(Command),
+}
+
+/// What a contract of some kind says happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractEvent {
+    /// Of a [`Market`](crate::model::Market).
+    Market(Event),
+}
+
+/// An event, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Log {
+    /// Which contract says so.
+    pub contract: Address,
+    /// What happened.
+    pub event: ContractEvent,
+}
+
+/// Why a call has changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum CallError {
+    /// Nothing is deployed there.
+    #[error("there is no contract at {0}")]
+    NoContract(Address),
+    /// A contract of this world acts by its own code only.
+    #[error("{0} is a contract of this world: nobody else can call in its name")]
+    SenderIsContract(Address),
+    /// The sender's wallet is too small.
+    #[error("{account} owns {wallet} and cannot send {needed} along")]
+    Unaffordable {
+        /// Who.
+        account: Address,
+        /// What is there.
+        wallet: AttoFil,
+        /// What is needed.
+        needed: AttoFil,
+    },
+    /// Money was sent along with a command that takes none.
+    #[error("{value} was sent along with a command that takes no money")]
+    NotPayable {
+        /// How much.
+        value: AttoFil,
+    },
+    /// The market refuses.
+    #[error(transparent)]
+    Rejected(Rejection),
+}
+
+impl From<Command> for ContractCommand {
+    fn from(command: Command) -> Self {
+        Self::Market(command)
+    }
+}
+
+impl From<Event> for ContractEvent {
+    fn from(event: Event) -> Self {
+        Self::Market(event)
+    }
+}

@@ -1,0 +1,106 @@
+//! What a world is told from outside: the time, hashes, signatures, and what other code does when it is called.
+
+use alloy_primitives::{Address, B256, Bytes};
+use serde::{Deserialize, Serialize};
+
+use super::Call;
+use crate::{
+    AttoFil, Time,
+    model::{JobId, JobResult, Reason, Signed, Terms},
+};
+
+/// The environment of one call: everything that the world does not decide itself. On a chain it is the chain; in the memory
+/// transport hashes and signatures are real; in the simulator and in tests they are made up.
+pub trait Env {
+    /// The block's timestamp.
+    fn now(&self) -> Time;
+    /// The EIP-712 digest of terms in the domain of the market at an address.
+    fn job_id(&self, market: Address, terms: &Terms) -> JobId;
+    /// sha2-256 of a spec's bytes.
+    fn spec_digest(&self, spec: &Bytes) -> B256;
+    /// The chain id when it is *not* the one that the contracts were deployed on (signatures fail then); `None` when it is.
+    fn foreign_chain(&self) -> Option<u64> {
+        None
+    }
+    /// Whether `signature` is `client`'s over `what` (ECDSA first, then ERC-1271).
+    fn signature_valid(&self, market: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool;
+    /// What the code at an address does when a contract calls it; where there is no code: nothing, which succeeds. Not asked
+    /// of the contracts of this world. What this changes in the environment is not undone by a later failure.
+    fn script(&mut self, call: &ExternalCall<'_>) -> Script;
+}
+
+/// A contract calls code outside of this world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExternalCall<'a> {
+    /// The contract that calls.
+    pub caller: Address,
+    /// Whom it calls.
+    pub callee: Address,
+    /// Why.
+    pub occasion: Occasion<'a>,
+}
+
+/// Why a contract calls code outside of this world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion<'a> {
+    /// A client's job has ended (`ILotaClient`).
+    Callback {
+        /// Which.
+        job: JobId,
+        /// The most gas it may use, in the chain's own.
+        gas: u32,
+        /// The result of a settled job, or the reason of another end.
+        outcome: Result<&'a JobResult, Reason>,
+    },
+    /// It is paid; the money is in its wallet already.
+    Payout {
+        /// How much.
+        amount: AttoFil,
+    },
+}
+
+/// What code does when it is called: calls of contracts, one after the other, and how it ends. The default: nothing, which
+/// succeeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Script {
+    /// What it calls.
+    pub calls: Vec<ScriptedCall>,
+    /// How it ends after that.
+    pub end: End,
+}
+
+/// One call of a [`Script`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ScriptedCall {
+    /// The call; its sender is the code that runs, or other code that is called by it.
+    pub call: Call,
+    /// When the call fails and may not, the script reverts there.
+    pub may_fail: bool,
+}
+
+/// How code ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It returns: what it did stays.
+    #[default]
+    Return,
+    /// It reverts: nothing of what it did stays.
+    Revert,
+    /// It uses up its gas: nothing of what it did stays.
+    OutOfGas,
+}
+
+impl Script {
+    /// Code that calls nobody.
+    #[must_use]
+    pub const fn ending(end: End) -> Self {
+        Self { calls: Vec::new(), end }
+    }
+
+    /// Code that calls nobody, and returns or reverts.
+    #[must_use]
+    pub const fn accepting(accepts: bool) -> Self {
+        Self::ending(if accepts { End::Return } else { End::Revert })
+    }
+}

@@ -1,0 +1,337 @@
+//! No money is made or lost, and what is taken back has never happened: on random calls of two markets, in whose callbacks
+//! and payouts further calls are made, with savepoints over all of it.
+//!
+//! `PROPTEST_CASES` sets how many worlds are tried.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+
+use super::*;
+use crate::model::tests::{
+    random::{ACCOUNTS, Job, Op, SETTINGS, account, endowment, ops, pools, steps_forward},
+    script::{job_of, sign_acceptance, sign_terms},
+};
+
+type Checked = Result<(), TestCaseError>;
+
+/// What a market is called with, and what everybody's code does meanwhile.
+#[derive(Clone, Debug)]
+struct Turn {
+    market: usize,
+    op: Op,
+    scripts: Vec<Planned>,
+}
+
+/// A script before it is known what fits.
+#[derive(Clone, Debug)]
+struct Planned {
+    calls: Vec<(usize, Planning, bool)>,
+    end: End,
+}
+
+/// A call before it is known what fits.
+#[derive(Clone, Debug)]
+enum Planning {
+    Any(Op),
+    /// The next job of the pool, from this one on, that is not open yet; paid by the wallet.
+    Open(usize),
+    Deposit(usize, u64),
+}
+
+/// What is done with savepoints before a turn.
+#[derive(Clone, Copy, Debug)]
+enum Mark {
+    None,
+    Open,
+    /// The open savepoint of this number, modulo how many there are.
+    Keep(usize),
+    RollBack(usize),
+}
+
+fn turns() -> impl Strategy<Value = Turn> {
+    let end = prop_oneof![4 => Just(End::Return), 1 => Just(End::Revert), 1 => Just(End::OutOfGas)];
+    let planning = prop_oneof![
+        1 => ops().prop_map(Planning::Any),
+        4 => steps_forward().prop_map(Planning::Any),
+        2 => (0..12_usize).prop_map(Planning::Open),
+        1 => (0..ACCOUNTS, 0..1_000_u64).prop_map(|(account, amount)| Planning::Deposit(account, amount)),
+    ];
+    let calls = prop::collection::vec((0..2_usize, planning, prop::bool::weighted(0.85)), 0..4);
+    let planned = (calls, end).prop_map(|(calls, end)| Planned { calls, end });
+    let turn = prop_oneof![1 => ops(), 3 => steps_forward()];
+    (0..2_usize, turn, prop::collection::vec(planned, 0..4)).prop_map(|(market, op, scripts)| Turn {
+        market,
+        op,
+        scripts,
+    })
+}
+
+fn marks() -> impl Strategy<Value = Mark> {
+    prop_oneof![
+        6 => Just(Mark::None),
+        2 => Just(Mark::Open),
+        1 => (0..8_usize).prop_map(Mark::Keep),
+        2 => (0..8_usize).prop_map(Mark::RollBack),
+    ]
+}
+
+/// Code that does what was planned; a signature is good if it is the one that the random commands carry.
+#[derive(Clone, Debug)]
+struct Players {
+    now: Time,
+    foreign_chain: Option<u64>,
+    scripts: VecDeque<Script>,
+    /// How many scripts with calls were begun.
+    begun: u64,
+}
+
+impl Env for Players {
+    fn now(&self) -> Time {
+        self.now
+    }
+    fn job_id(&self, _: Address, terms: &Terms) -> JobId {
+        job_of(terms)
+    }
+    fn spec_digest(&self, spec: &Bytes) -> B256 {
+        digest(spec)
+    }
+    fn foreign_chain(&self) -> Option<u64> {
+        self.foreign_chain
+    }
+    fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+        let wanted = match what {
+            Signed::Terms(job) => digest(&(client, *job)),
+            Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
+        };
+        signature.as_ref() == wanted.as_slice()
+    }
+    fn script(&mut self, _: &ExternalCall<'_>) -> Script {
+        let script = self.scripts.pop_front().unwrap_or_default();
+        self.begun += u64::from(!script.calls.is_empty());
+        script
+    }
+}
+
+/// A world and what its events say.
+#[derive(Clone)]
+struct Trial {
+    world: World,
+    env: Players,
+    pools: [Vec<Job>; 2],
+    log: Vec<Log>,
+}
+
+const MARKETS: [Address; 2] = [HERE, THERE];
+/// Money that was forced on the second market.
+const FORCED: AttoFil = AttoFil(7);
+
+impl Trial {
+    fn new(mut pools: [Vec<Job>; 2]) -> Self {
+        // Most jobs call back, and are over soon.
+        for (n, Job { id, terms }) in pools.iter_mut().flatten().enumerate() {
+            if n % 4 > 0 {
+                (terms.callback_gas, terms.arbiter, terms.matcher) = (1_000, Address::ZERO, Address::ZERO);
+                *id = job_of(terms);
+            }
+        }
+        let mut world = World::with_market(HERE, SETTINGS);
+        // A second market with other settings: half of the jobs with callbacks cannot be opened there.
+        let other = Settings { max_callback_gas: SETTINGS.max_callback_gas / 2, ..SETTINGS };
+        world.deploy(THERE, Contract::Market(Market::new(other))).expect("nothing is there");
+        world.mint(THERE, FORCED).expect("there is room");
+        let env = Players { now: START, foreign_chain: None, scripts: VecDeque::new(), begun: 0 };
+        let mut trial = Self { world, env, pools, log: Vec::new() };
+        for n in 0..ACCOUNTS {
+            trial.world.mint(account(n), AttoFil(endowment(n).0 * 3)).expect("there is room");
+            for market in MARKETS {
+                let deposit = Command::Deposit { account: account(n) };
+                let call = Call { sender: account(n), contract: market, value: endowment(n), command: deposit.into() };
+                trial.world.execute(&call, &mut trial.env, &mut trial.log).expect("a deposit");
+            }
+        }
+        trial
+    }
+
+    fn market(&self, index: usize) -> &Market {
+        self.world.market(MARKETS[index]).expect("is there from the beginning")
+    }
+
+    fn call(&self, index: usize, op: &Op) -> Call {
+        let sent = op.sent(self.market(index), &self.pools[index], self.env.now);
+        Call { sender: sent.sender, contract: MARKETS[index], value: sent.value, command: sent.command.into() }
+    }
+
+    fn planned(&self, index: usize, planning: &Planning) -> Call {
+        let contract = MARKETS[index];
+        let (sender, value, command) = match planning {
+            Planning::Any(op) => return self.call(index, op),
+            Planning::Deposit(n, amount) => {
+                (account(*n), AttoFil(u128::from(*amount)), Command::Deposit { account: account(n + 1) })
+            }
+            Planning::Open(first) => {
+                let (before, after) = self.pools[index].split_at(first % self.pools[index].len());
+                let is_new = |job: &&Job| self.market(index).deal(job.id).status == Status::None;
+                let terms = after.iter().chain(before).find(is_new).unwrap_or(&after[0]).terms.clone();
+                (terms.client, terms.max_price, Command::Open { terms, spec: Bytes::new() })
+            }
+        };
+        Call { sender, contract, value, command: command.into() }
+    }
+
+    /// What fits now: what is called within the call may not fit any more when its time has come.
+    fn prepare(&mut self, turn: &Turn) -> Call {
+        let Turn { market, op, scripts } = turn;
+        self.env.now = op.time(self.market(*market), &self.pools[*market], self.env.now);
+        self.env.foreign_chain = op.foreign_chain.then_some(5);
+        let scripted = |(market, planning, may_fail): &(usize, Planning, bool)| ScriptedCall {
+            call: self.planned(*market, planning),
+            may_fail: *may_fail,
+        };
+        let script =
+            |Planned { calls, end }: &Planned| Script { calls: calls.iter().map(scripted).collect(), end: *end };
+        self.env.scripts = scripts.iter().map(script).collect();
+        self.call(*market, op)
+    }
+
+    fn take(&mut self, turn: &Turn) -> Result<(), CallError> {
+        let call = self.prepare(turn);
+        self.world.execute(&call, &mut self.env, &mut self.log)
+    }
+
+    /// All that is in it.
+    fn dump(&self) -> String {
+        serde_json::to_string(&(&self.world, &self.log)).expect("serialises")
+    }
+
+    fn money_is_conserved(&self) -> Checked {
+        let world = &self.world;
+        prop_assert_eq!(world.wallets().map(|(_, owned)| owned).sum::<AttoFil>(), world.minted());
+        for (index, address) in MARKETS.into_iter().enumerate() {
+            let market = self.market(index);
+            let free: AttoFil = market.balances().map(|(_, balance)| balance).sum();
+            let held = free.0 + market.escrowed().0 + market.collateral().0 + market.burned().0;
+            let forced = if address == THERE { FORCED.0 } else { 0 };
+            prop_assert_eq!(world.wallet(address).0, held + forced);
+            prop_assert_eq!(market.held().0, held);
+            // What it said came in and went out.
+            let moved = |log: &Log| match &log.event {
+                _ if log.contract != address => 0,
+                ContractEvent::Market(Event::Deposited { amount, .. }) => amount.0 as i128,
+                ContractEvent::Market(Event::Withdrawn { amount, .. }) => -(amount.0 as i128),
+                ContractEvent::Market(_) => 0,
+            };
+            prop_assert_eq!(self.log.iter().map(moved).sum::<i128>(), held as i128);
+        }
+        Ok(())
+    }
+}
+
+/// Runs random worlds; unless few were asked for, everything worth trying must have come up.
+fn run<T: core::fmt::Debug>(
+    strategy: &impl Strategy<Value = T>,
+    wanted: &[&str],
+    test: impl Fn(T, &mut BTreeMap<&'static str, u64>) -> Checked,
+) {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { 200 };
+    let mut runner = TestRunner::new(Config { cases, source_file: Some(file!()), ..Config::default() });
+    let tally = RefCell::new(BTreeMap::new());
+    let outcome = runner.run(strategy, |input| test(input, &mut tally.borrow_mut()));
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+    let tally = tally.into_inner();
+    println!("in {cases} worlds: {tally:?}");
+    assert!(cases < 200 || wanted.iter().all(|what| tally.get(what) > Some(&2)), "wanted {wanted:?}: {tally:?}");
+}
+
+#[test]
+fn money_is_conserved_to_the_last_attofil() {
+    let strategy = ([pools(), pools()], prop::collection::vec(turns(), 60..120));
+    let wanted = ["accepted", "refused", "scripts", "nested scripts", "callbacks that opened", "undone scripts"];
+    run(&strategy, &wanted, |(pools, turns), tally| {
+        let mut trial = Trial::new(pools);
+        for turn in &turns {
+            let (before, said, begun) = (trial.world.clone(), trial.log.len(), trial.env.begun);
+            let outcome = trial.take(turn);
+            let news = &trial.log[said..];
+            let mut count = |what, times: bool| *tally.entry(what).or_default() += u64::from(times);
+            count("accepted", outcome.is_ok());
+            count("refused", outcome.is_err());
+            count("scripts", trial.env.begun > begun);
+            count("nested scripts", trial.env.begun > begun + 1);
+            let names: Vec<String> =
+                news.iter().map(|Log { event: ContractEvent::Market(event), .. }| name_of(event)).collect();
+            let position = |name: &str| names.iter().position(|found| found == name);
+            count("callbacks that opened", position("CallbackDelivered") > position("JobOpened").or(Some(usize::MAX)));
+            count("undone scripts", trial.env.begun > begun && position("CallbackFailed").is_some());
+            if outcome.is_err() {
+                prop_assert_eq!(&trial.world, &before, "a refused call changed something");
+                prop_assert!(news.is_empty(), "a refused call said something");
+            }
+            trial.money_is_conserved()?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_rolled_back_has_never_happened() {
+    let strategy = ([pools(), pools()], prop::collection::vec((marks(), turns()), 40..80));
+    let wanted = ["kept", "rolled back", "several at once"];
+    run(&strategy, &wanted, |(pools, turns), tally| {
+        // `plain` has no savepoints: it is copied where one is opened, and put back where one is rolled back.
+        let (mut trial, mut plain) = (Trial::new(pools.clone()), Trial::new(pools));
+        let mut open: Vec<(Savepoint, usize, Trial)> = Vec::new();
+        for (mark, turn) in turns {
+            match mark {
+                Mark::None => {}
+                Mark::Open => open.push((trial.world.savepoint(), trial.log.len(), plain.clone())),
+                Mark::Keep(_) | Mark::RollBack(_) if open.is_empty() => {}
+                Mark::Keep(number) => {
+                    let inner = open.split_off(number % open.len());
+                    let (savepoint, ..) = inner.into_iter().next().expect("at least one");
+                    trial.world.keep(savepoint);
+                    *tally.entry("kept").or_default() += 1;
+                }
+                Mark::RollBack(number) => {
+                    let inner = open.split_off(number % open.len());
+                    *tally.entry("several at once").or_default() += u64::from(inner.len() > 1);
+                    let (savepoint, said, before) = inner.into_iter().next().expect("at least one");
+                    trial.world.roll_back(savepoint);
+                    trial.log.truncate(said);
+                    trial.env = before.env.clone();
+                    plain = before;
+                    *tally.entry("rolled back").or_default() += 1;
+                }
+            }
+            prop_assert_eq!(trial.take(&turn), plain.take(&turn));
+            prop_assert_eq!(trial.dump(), plain.dump());
+            trial.money_is_conserved()?;
+        }
+        if let Some((savepoint, ..)) = open.into_iter().next() {
+            trial.world.keep(savepoint);
+        }
+        prop_assert_eq!(&trial.world, &plain.world);
+        prop_assert_eq!(
+            serde_json::from_str::<World>(&serde_json::to_string(&trial.world).expect("serialises"))
+                .expect("reads back"),
+            plain.world
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn signatures_are_those_that_the_random_commands_carry() {
+    let players = Players { now: START, foreign_chain: None, scripts: VecDeque::new(), begun: 0 };
+    let (terms, receipt) = (terms(0), Receipt::default());
+    let (job, client) = (job_of(&terms), terms.client);
+    assert!(players.signature_valid(HERE, client, &Signed::Terms(job), &sign_terms(&terms)));
+    let accepted = Signed::Acceptance(job, &receipt);
+    assert!(players.signature_valid(HERE, client, &accepted, &sign_acceptance(&terms, &receipt)));
+    assert!(!players.signature_valid(HERE, client, &accepted, &sign_terms(&terms)));
+}

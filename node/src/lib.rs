@@ -5,6 +5,7 @@
 //! small parts beside it; [`api`] is what people speak to, `public` what everybody may ask.
 
 pub mod api;
+mod calibration;
 pub mod config;
 pub mod executor;
 mod fetch;

@@ -5,11 +5,11 @@ use std::{
     io::{Read as _, Seek as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use lota_bridge::{MarketRef, Transport, TransportError};
+use lota_bridge::{MarketRef, Transport, TransportError, evm::Network};
 use lota_content::{
     StoreOptions,
     fetch::{FetchOptions, Fetcher},
@@ -17,7 +17,7 @@ use lota_content::{
 };
 use lota_market::{
     Address, AttoFil,
-    agent::{Agent, EffectKey},
+    agent::{Agent, EffectKey, Offer, Pace, Specs},
     model::Command,
 };
 use tokio::{
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{self, types::ApiFile},
+    calibration,
     config::NodeConfig,
     executor::{
         Executor,
@@ -125,6 +126,10 @@ pub(crate) struct Shared {
     pub(crate) fetcher: Fetcher,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) standing: Standing,
+    /// How the network's time passes.
+    pub(crate) pace: Pace,
+    /// What this node offers as a provider, with what was measured of its machine.
+    pub(crate) offer: Option<Offer>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) publisher: LocalPublisher,
     pub(crate) stop: CancellationToken,
@@ -177,6 +182,21 @@ impl Node {
         let api =
             ApiFile { url: format!("http://{api_address}"), token, pid: std::process::id(), node: config.name.clone() };
 
+        let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
+        let mut offer = config.provider.as_ref().map(|provider| provider.offer.clone());
+        if let Some(offer) = &mut offer {
+            offer.min_window = offer.min_window.max(pace.min_window());
+            if offer.fuel_per_second == 0 {
+                match calibration::fuel_per_second(&executor, &config.dir.join("work")).await {
+                    Ok(rate) => {
+                        observe::calibrated(&config.name, rate);
+                        offer.fuel_per_second = rate;
+                    }
+                    Err(error) => observe::not_calibrated(&config.name, &error),
+                }
+            }
+        }
+
         let stop = CancellationToken::new();
         let publisher = LocalPublisher::new(content.clone());
         let shared = Arc::new(Shared {
@@ -186,6 +206,8 @@ impl Node {
             fetcher,
             transport: Arc::clone(&transport),
             standing: Standing::new(&config.name),
+            pace,
+            offer: offer.clone(),
             executor: Arc::new(executor),
             publisher,
             stop: stop.clone(),
@@ -195,8 +217,9 @@ impl Node {
             config,
         });
 
-        let offer = shared.config.provider.as_ref().map(|provider| provider.offer.clone());
         let agent = Agent::new(transport.party(), transport.market().settings, offer)
+            .at_pace(pace)
+            .sharing(SPECS.clone())
             .looking_after(shared.config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::shell::INBOX);
         let inbox = Inbox::new(sender);
@@ -254,6 +277,19 @@ async fn remember_market(store: &Store, dir: &Path, market: MarketRef) -> Result
         }),
     }
 }
+
+/// How time passes on a market's chain, as far as the chain is known.
+fn pace_of(market: MarketRef) -> Pace {
+    match Network::with_chain_id(market.chain_id) {
+        Some(network) if !network.block_time.is_zero() => {
+            Pace { epoch: network.block_time.as_secs(), ..Pace::FILECOIN }
+        }
+        _ => Pace::INSTANT,
+    }
+}
+
+/// The specs that the nodes of this process have parsed.
+static SPECS: LazyLock<Specs> = LazyLock::new(Specs::default);
 
 const MARKET: &str = "market";
 const GATEWAY_PORT: &str = "gateway_port";

@@ -53,6 +53,7 @@ pub(crate) struct Published {
     max_wall: u64,
     max_collateral: AttoFil,
     min_window: u32,
+    fuel_per_second: u64,
     max_callback_gas: u32,
     matchers: Vec<Address>,
     arbiters: Vec<Address>,
@@ -79,6 +80,7 @@ impl From<&Offer> for Published {
             max_wall: offer.max_wall,
             max_collateral: offer.max_collateral,
             min_window: offer.min_window,
+            fuel_per_second: offer.fuel_per_second,
             max_callback_gas: offer.max_callback_gas,
             matchers: offer.matchers.clone(),
             arbiters: offer.arbiters.clone(),
@@ -99,6 +101,7 @@ impl From<Published> for Offer {
             max_wall: published.max_wall,
             max_collateral: published.max_collateral,
             min_window: published.min_window,
+            fuel_per_second: published.fuel_per_second,
             max_callback_gas: published.max_callback_gas,
             matchers: published.matchers,
             arbiters: published.arbiters,
@@ -108,8 +111,8 @@ impl From<Published> for Offer {
 
 /// `GET /lota/v1/offer`: what this node offers; 404 if it runs no jobs for others.
 pub(crate) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Published>, StatusCode> {
-    let provider = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(Published::from(&provider.offer)))
+    let offer = shared.offer.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(Published::from(offer)))
 }
 
 /// What a party says about what it offers.

@@ -10,9 +10,9 @@ use std::{
 use lota_bridge::{Reserve, SubmitError};
 use lota_content::{Cid, ReadError, codec};
 use lota_market::{
-    AttoFil, B256, Bytes,
-    agent::{Commitments, Effect, EffectKey, Failure, Job, Outcome, RunReport, Step},
-    model::{Command, JobId, JobResult, MAX_INLINE_DATA, SpecCodec},
+    B256, Bytes,
+    agent::{Commitments, EffectKey, Fact, Failure, Job, Outcome, RunReport, Step, StepKey, Submission},
+    model::{JobId, JobResult, MAX_INLINE_DATA, SpecCodec},
     spec::{self, Engine, ValidatedSpec},
 };
 use tokio::sync::Semaphore;
@@ -32,8 +32,14 @@ use crate::{
 const SUBMISSIONS: usize = 64;
 /// The largest spec that is fetched, in bytes.
 const MAX_FETCHED_SPEC: u64 = 64 << 10;
-/// What a temporary failure begins with when the party's money is what is missing.
-pub(crate) const UNAFFORDABLE: &str = "too little money: ";
+
+/// What is to be done for a step.
+enum Task {
+    /// Get this to the market.
+    Submit(Submission),
+    /// Do it here, on this record.
+    Do(Box<Job>),
+}
 
 /// Turns effects into tasks.
 #[derive(Clone)]
@@ -56,56 +62,54 @@ impl Performer {
         *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Reserve { commands, callback_gas };
     }
 
-    /// Begins an effect; `record` is the job's record for effects that need it.
-    pub(crate) fn perform(&self, effect: Effect, record: Option<Job>) {
+    /// Begins a step of a job, of which this is the record.
+    pub(crate) fn perform(&self, key: StepKey, record: &Job) {
         let this = self.clone();
         let stop = self.shared.stop.clone();
+        let task = match record.submission(key.step) {
+            Some(submission) => Task::Submit(submission),
+            None => Task::Do(Box::new(record.clone())),
+        };
         tokio::spawn(async move {
             tokio::select! {
-                () = this.perform_to_end(effect, record) => {}
+                () = this.perform_to_end(key, task) => {}
                 () = stop.cancelled() => {}
             }
         });
     }
 
-    async fn perform_to_end(&self, effect: Effect, record: Option<Job>) {
-        let (job, step, outcome) = match effect {
-            Effect::Submit { job, step, key, command, value } => {
-                (job, step, self.submit(step, &key, &command, value).await)
-            }
-            Effect::Do { job, step } => {
-                let Some(record) = record else { return };
-                (job, step, self.do_step(&record, step).await.unwrap_or_else(Outcome::Err))
-            }
-            Effect::Retire { job } => {
-                self.retire(job);
-                return;
-            }
+    async fn perform_to_end(&self, key: StepKey, task: Task) {
+        let outcome = match task {
+            Task::Submit(submission) => self.submit(&key, &submission).await,
+            Task::Do(record) => self.do_step(&record, key.step).await.unwrap_or_else(Outcome::Err),
         };
         let outcome = match outcome {
-            Outcome::Err(failure) => Outcome::Err(self.public(job, step, failure)),
+            Outcome::Err(failure) => Outcome::Err(self.public(&key, failure)),
             outcome => outcome,
         };
-        self.inbox.send(Message::Done { job, step, outcome }).await;
+        self.inbox.send(Message::Done { key, outcome }).await;
     }
 
-    async fn submit(&self, step: Step, key: &EffectKey, command: &Command, value: AttoFil) -> Outcome {
+    async fn submit(&self, key: &StepKey, submission: &Submission) -> Outcome {
         let Ok(_place) = self.submissions.acquire().await else {
             return Outcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
+        let step = key.step;
         let reserve = match step {
             Step::Lock => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
             _ => Reserve::default(),
         };
-        match self.shared.transport.submit_with_reserve(key, command, value, reserve).await {
+        let Submission { command, value } = submission;
+        match self.shared.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
             Ok(_) => Outcome::Ok,
-            Err(SubmitError::Rejected(rejection)) => Outcome::Err(Failure::Rejected(rejection)),
-            Err(error @ SubmitError::Unaffordable { account, wallet, needed }) => {
+            // In which block's state, the transport does not say.
+            Err(SubmitError::Rejected(rejection)) => Outcome::Err(Failure::rejected(rejection, None)),
+            Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
                     self.shared.standing.short_of_gas(Shortage { account, wallet, needed });
                 }
-                Outcome::Err(Failure::Temporary(format!("{UNAFFORDABLE}{error}")))
+                Outcome::Err(Failure::Unaffordable { account, wallet, needed })
             }
             // A node that is confused, or a transaction that failed and would not now: to give up could cost the collateral.
             // A person who opens a job is told at once.
@@ -119,14 +123,14 @@ impl Performer {
     }
 
     /// A failure as everybody may read it: with no path of this machine.
-    fn public(&self, job: JobId, step: Step, failure: Failure) -> Failure {
+    fn public(&self, key: &StepKey, failure: Failure) -> Failure {
         let public = match &failure {
             Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.shared.config.dir)),
             Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.shared.config.dir)),
-            Failure::Rejected(_) => return failure,
+            Failure::Rejected { .. } | Failure::Unaffordable { .. } | Failure::Mismatch { .. } => return failure,
         };
         if public != failure {
-            observe::concealed(&self.shared.config.name, job, step, &failure);
+            observe::concealed(&self.shared.config.name, key, &failure);
         }
         public
     }
@@ -195,6 +199,7 @@ impl Performer {
             exit_code: outcome.exit_code,
             fuel_used: outcome.fuel_used,
             ended: outcome.ended.to_string(),
+            reproducible: outcome.ended.is_reproducible(),
             wall_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
@@ -235,11 +240,11 @@ impl Performer {
                 error => Failure::Permanent(format!("the output {cid} is no result: {error}")),
             })?;
         if text != result.exit_code.to_string().as_bytes() {
-            return Err(Failure::Permanent(format!(
-                "the output {cid} says exit code {}, the result says {}",
-                String::from_utf8_lossy(&text),
-                result.exit_code
-            )));
+            return Err(Failure::Mismatch {
+                what: Fact::ExitCode,
+                stated: result.exit_code.to_string(),
+                found: String::from_utf8_lossy(&text).into_owned(),
+            });
         }
         Ok(Outcome::Ok)
     }
@@ -267,7 +272,8 @@ impl Performer {
                 wall: Duration::from_secs(limits.wall),
             },
             work_dir: self.work_dir(job.id()),
-            epoch_seconds: job.view.opened.0,
+            // Of the terms, not of the block: a job is the same on every fork, and so is its run.
+            epoch_seconds: job.view.terms.ramp_start.0,
             stop_at_fuel: None,
             asked_by: Some(job.view.terms.client.into_array()),
             cancel: CancellationToken::new(),
@@ -279,7 +285,7 @@ impl Performer {
     }
 
     /// The job is over here: what it needed and its work go; the output stays until the record is forgotten.
-    fn retire(&self, job: JobId) {
+    pub(crate) fn retire(&self, job: JobId) {
         release(&self.shared, job);
         let dir = self.work_dir(job);
         tokio::spawn(async move {

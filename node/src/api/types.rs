@@ -52,10 +52,18 @@ pub struct NodeInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// `unreachable`: the market cannot be read; what is told of it is what was last known. `gas`: the account cannot pay for
-    /// gas.
+    /// gas. `slashed`: the provider lost its collateral for a job and locks no others until its operator resumes.
     pub code: String,
     /// In words for a person.
     pub message: String,
+}
+
+/// `POST /v1/node/resume`: a provider that was slashed locks jobs again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The job that it was slashed for; none: it had not stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slashed_for: Option<JobId>,
 }
 
 /// The market a daemon is connected to.
@@ -155,6 +163,9 @@ pub struct JobSummary {
     pub id: JobId,
     /// Its state.
     pub status: Status,
+    /// Whether it has ended and the chain will not undo its end.
+    #[serde(default, rename = "final")]
+    pub is_final: bool,
     /// Why it ended; `none` while it runs.
     pub reason: Reason,
     /// What it is doing, in a few words for a person.

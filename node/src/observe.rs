@@ -44,7 +44,7 @@ pub(crate) fn gas_is_paid(node: &str) {
 
 /// The provider was slashed for good.
 pub(crate) fn suspended(node: &str, job: JobId) {
-    tracing::warn!(node, %job, "slashed for this job: no jobs are locked until `lota node resume`");
+    tracing::warn!(target: "lota_node::slashed", node, %job, "slashed for this job: no jobs are locked until `lota node resume`");
 }
 
 /// The operator has the provider lock jobs again.

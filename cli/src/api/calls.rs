@@ -17,7 +17,7 @@ use crate::failure::Usage;
 /// How much longer the daemon may take to answer with content: it may have to be fetched from far away.
 const FETCH: Duration = Duration::from_secs(600);
 
-/// How much longer the daemon may take to open a job: where blocks are slow, until its event was seen.
+/// How much longer the daemon may take to open or cancel a job: where blocks are slow, until the event was seen.
 const OPENING: Duration = Duration::from_secs(300);
 
 /// A page of a directory with fewer entries is its last one; the daemon's pages are longer.
@@ -84,7 +84,7 @@ impl Api {
 
     /// Withdraws an open job.
     pub(crate) async fn cancel(&self, id: &str) -> anyhow::Result<JobSummary> {
-        self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, Duration::ZERO).await
+        self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, OPENING).await
     }
 
     /// Answers when the job has ended or is in another phase than `phase`, or `patience` is over.

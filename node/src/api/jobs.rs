@@ -177,7 +177,7 @@ pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Re
         return Err(Failed::unavailable("the daemon is ending"));
     }
     answer.await.map_err(|_| Failed::unavailable("the daemon is ending"))?.map_err(Failed::conflict)?;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(api.shared.pace.patience());
     loop {
         let Some(job) = api.shared.store.listed(id).await? else {
             return Err(Failed::not_found(format!("job {id} is gone")));

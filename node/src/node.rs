@@ -187,7 +187,7 @@ impl Node {
         if let Some(offer) = &mut offer {
             offer.min_window = offer.min_window.max(pace.min_window());
             if offer.fuel_per_second == 0 {
-                match calibration::fuel_per_second(&executor, &config.dir.join("work")).await {
+                match calibration::fuel_per_second(&executor, &config.dir.join("calibration")).await {
                     Ok(rate) => {
                         observe::calibrated(&config.name, rate);
                         offer.fuel_per_second = rate;

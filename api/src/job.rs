@@ -97,6 +97,9 @@ pub struct JobSummary {
     pub id: JobId,
     /// Its state.
     pub status: Status,
+    /// Whether it has ended and the chain will not undo its end.
+    #[serde(default, rename = "final")]
+    pub is_final: bool,
     /// Why it ended; `none` while it runs.
     pub reason: Reason,
     /// What it is doing.

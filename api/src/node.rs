@@ -1,7 +1,7 @@
 //! The daemon itself, and the other parties that it knows.
 
 use jiff::Timestamp;
-use lota_market::Address;
+use lota_market::{Address, model::JobId};
 use serde::{Deserialize, Serialize};
 
 use crate::ProblemCode;
@@ -42,6 +42,14 @@ pub struct Problem {
     pub code: ProblemCode,
     /// In words for a person.
     pub message: String,
+}
+
+/// `POST /v1/node/resume`: a provider that was slashed locks jobs again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The job that it was slashed for; none: it had not stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slashed_for: Option<JobId>,
 }
 
 /// The market a daemon is connected to.

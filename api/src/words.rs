@@ -127,6 +127,8 @@ pub enum ProblemCode {
     Unreachable,
     /// The account cannot pay for gas.
     Gas,
+    /// The provider lost its collateral for a job and locks no others until its operator resumes.
+    Slashed,
     /// A word of a newer daemon.
     #[serde(other)]
     Unknown,

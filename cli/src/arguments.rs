@@ -97,6 +97,11 @@ impl Command {
         }
     }
 
+    /// Whether it tells by itself that a provider of its own was slashed.
+    pub(crate) const fn tells_of_slashes(&self) -> bool {
+        matches!(self, Self::Demo(_))
+    }
+
     /// Whether a shell asks for candidates, and wants nothing else.
     pub(crate) const fn is_asked_by_a_shell(&self) -> bool {
         matches!(self, Self::Completions(verb) if verb.is_asked_by_a_shell())

@@ -37,16 +37,20 @@ impl LastWords {
 }
 
 impl Context {
-    /// Reads the settings and starts the log.
+    /// Reads the settings and starts the log. `tells_of_slashes`: the log need not.
     ///
     /// # Errors
     /// When the settings cannot be read.
-    pub(crate) fn load(global: &Global) -> anyhow::Result<Self> {
+    pub(crate) fn load(global: &Global, tells_of_slashes: bool) -> anyhow::Result<Self> {
         let home = Home::find(global.home.clone())?;
         let layers = Layers::load(&home.config_file(), |name| std::env::var_os(name))?
             .flag("--log", "log", global.log.as_ref())
             .flag("--api", "api.url", global.api.as_ref());
-        log::start(&layers.settings()?.log)?;
+        let mut filters = layers.settings()?.log;
+        if tells_of_slashes && filters == log::USUAL {
+            filters.push_str(",lota_node::slashed=off");
+        }
+        log::start(&filters)?;
         Ok(Self { home, layers, last_words: LastWords::default() })
     }
 

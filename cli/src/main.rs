@@ -59,6 +59,6 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let context = Context::load(&arguments.global)?;
+    let context = Context::load(&arguments.global, arguments.command.tells_of_slashes())?;
     process::run(arguments.command, context)
 }

@@ -1,32 +1,45 @@
 //! What a party does about the market: sans-I/O, deterministic, used by node and simulator alike.
 //!
-//! [`Agent::handle`] takes one input and the time and returns the effects that it asks for; whoever owns the agent (the
-//! shell) stores what changed, performs the effects and hands their outcomes back as inputs. The agent is level-triggered:
-//! what it wants follows from a job's state on the market ([`JobView`], a fold of its events) and from what was found out
-//! locally ([`Work`], [`Order`]), so a crash, a lost answer or a reorganisation leads back to the same place.
+//! [`Agent::handle`] takes one input and the time and returns the effects that it asks for; whoever owns the agent stores what
+//! changed, performs the effects and hands their outcomes back as inputs. The agent is level-triggered: what it wants follows
+//! from a job's state on the market ([`JobView`], a fold of its events) and from what was found out locally ([`Work`],
+//! [`Order`]), so a crash, a lost answer or a reorganisation leads back to the same place.
+//!
+//! A party plays roles: provider, client, caretaker. Each is a state machine of its own that looks at one job at a time, with the
+//! same context. The agent follows the head of the chain; what a reorganisation must not undo (letting go of inputs, stopping
+//! after a slash) waits until the block is final.
 
-mod brain;
+mod caretaker;
 mod client;
+mod context;
 mod effect;
+mod failure;
+mod input;
 mod job;
+mod machine;
 mod offer;
+mod pace;
 mod provider;
 mod ramp;
 mod resources;
+mod specs;
 mod step;
 mod view;
 mod wakes;
-mod ward;
 
-pub use brain::{Agent, Change, Commitments, Input, MAX_CONSIDERED, Request};
-pub use effect::{Effect, EffectKey};
+pub use caretaker::Wards;
+pub use effect::{Effect, EffectKey, Submission};
+pub use failure::{Fact, Failure};
+pub use input::{Change, Commitments, Input, Request};
 pub use job::{Decision, Job, Order, Work};
+pub use machine::{Agent, MAX_CONSIDERED};
 pub use offer::{Offer, Pricing, Refusal};
+pub use pace::Pace;
 pub use ramp::{Asks, Ramp, Wish};
 pub use resources::Resources;
-pub use step::{Failure, Outcome, RunReport, Step, StepState};
-pub use view::JobView;
-pub use ward::Wards;
+pub use specs::Specs;
+pub use step::{Outcome, RunReport, Step, StepKey, StepState};
+pub use view::{At, JobView};
 
 #[cfg(test)]
 mod tests;

@@ -20,15 +20,16 @@ use axum::{
     routing::{get, post},
 };
 
-use lota_api::{MarketInfo, NodeInfo, Party, rfc3339};
+use lota_api::{MarketInfo, NodeInfo, Party, Resumed, rfc3339};
 use lota_bridge::TransportError;
+use tokio::sync::oneshot;
 
 pub(crate) use describe::{decision, event_name};
 pub(crate) use error::{Failed, in_json};
 
 use crate::{
     node::Shared,
-    shell::{Inbox, MAX_PARTIES},
+    shell::{Inbox, MAX_PARTIES, Message},
 };
 
 /// The largest JSON body, in bytes.
@@ -48,6 +49,7 @@ pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
     let expected: Arc<str> = format!("Bearer {token}").into();
     Router::new()
         .route("/v1/node", get(node))
+        .route("/v1/node/resume", post(resume))
         .route("/v1/parties", get(parties))
         .route("/v1/wallet", get(wallet::show))
         .route("/v1/wallet/deposit", post(wallet::deposit))
@@ -114,6 +116,16 @@ async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, Failed> {
         store_capacity: shared.content.capacity(),
         problems,
     }))
+}
+
+/// Has a provider that was slashed lock jobs again.
+async fn resume(State(api): State<Api>) -> Result<Json<Resumed>, Failed> {
+    let (reply, answer) = oneshot::channel();
+    if !api.inbox.send(Message::Resume { reply }).await {
+        return Err(Failed::unavailable("the daemon is ending"));
+    }
+    let slashed_for = answer.await.map_err(|_| Failed::unavailable("the daemon is ending"))?;
+    Ok(Json(Resumed { slashed_for }))
 }
 
 async fn parties(State(api): State<Api>) -> Result<Json<Vec<Party>>, Failed> {

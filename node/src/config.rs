@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use lota_api::TermsRequest;
 use lota_market::{
     AttoFil,
-    agent::{Offer, Wards},
+    agent::{Offer, Pace, Wards},
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub struct NodeConfig {
     pub provider: Option<Offer>,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
+    /// How its network's time passes; `None`: what is known of the market's chain says so.
+    pub pace: Option<Pace>,
     /// Contracts whose jobs it looks after: it ends them when they are overdue and calls back again, for gas only.
     pub look_after: Wards,
     /// Where its gateway listens; port 0: the one it had before, or any free one.
@@ -58,6 +60,7 @@ impl Default for NodeConfig {
             dir: PathBuf::from("node"),
             provider: None,
             terms: TermsRequest::default(),
+            pace: None,
             look_after: Wards::Nobody,
             gateway: SocketAddr::from(([127, 0, 0, 1], 0)),
             gateway_url: None,
@@ -72,20 +75,12 @@ impl Default for NodeConfig {
     }
 }
 
-/// What a request's terms are when neither it nor the node's settings say.
+/// What a request's terms are when neither it nor the node's settings say; windows follow from the network's [`Pace`].
 pub mod defaults {
     use super::AttoFil;
 
     /// The most to be paid: 0.1 FIL.
     pub const MAX_PRICE: AttoFil = AttoFil(100_000_000_000_000_000);
-    /// How long the job may be locked, in seconds.
-    pub const LOCK_FOR: u64 = 120;
-    /// The same in multiples of the market's shortest window, which is longer where blocks are.
-    pub const LOCK_WINDOWS: u64 = 10;
-    /// Time to run beyond the job's own wall limit, in seconds: fetching, publication, the chain.
-    pub const RUN_MARGIN: u64 = 60;
-    /// Review window, in seconds.
-    pub const REVIEW_FOR: u32 = 60;
     /// Collateral: 0.05 FIL.
     pub const COLLATERAL: AttoFil = AttoFil(50_000_000_000_000_000);
     /// How long a provider may say nothing about a job, in seconds, before it no longer counts when all others refuse.

@@ -153,6 +153,6 @@ fn name(number: usize, failure: Failure) -> Failure {
     match failure {
         Failure::Temporary(problem) => Failure::Temporary(format!("{what}: {problem}")),
         Failure::Permanent(problem) => Failure::Permanent(format!("{what}: {problem}")),
-        rejected @ Failure::Rejected(_) => rejected,
+        failure => failure,
     }
 }

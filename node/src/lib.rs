@@ -5,6 +5,7 @@
 //! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it; [`api`] is what people speak to, `public` what everybody may ask.
 
 pub mod api;
+mod calibration;
 pub mod config;
 pub mod executor;
 mod failure;

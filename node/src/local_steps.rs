@@ -12,7 +12,7 @@ use std::{
 use lota_content::{Cid, ReadError, codec};
 use lota_market::{
     Address, B256, Bytes,
-    agent::{Failure, Job, Outcome, Resources, RunReport, Step, StepState},
+    agent::{Fact, Failure, Job, Outcome, Resources, RunReport, Step, StepState},
     model::{JobId, JobResult, MAX_INLINE_DATA, SpecCodec, Status},
     spec::{self, Engine, ValidatedSpec},
 };
@@ -124,6 +124,7 @@ impl LocalSteps {
             exit_code: outcome.exit_code,
             fuel_used: outcome.fuel_used,
             ended: outcome.ended.to_string(),
+            reproducible: outcome.ended.is_reproducible(),
             wall_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
@@ -164,11 +165,11 @@ impl LocalSteps {
             error => Failure::Permanent(format!("the output {cid} is no result: {error}")),
         })?;
         if text != result.exit_code.to_string().as_bytes() {
-            return Err(Failure::Permanent(format!(
-                "the output {cid} says exit code {}, the result says {}",
-                String::from_utf8_lossy(&text),
-                result.exit_code
-            )));
+            return Err(Failure::Mismatch {
+                what: Fact::ExitCode,
+                stated: result.exit_code.to_string(),
+                found: String::from_utf8_lossy(&text).into_owned(),
+            });
         }
         Ok(Outcome::Ok)
     }
@@ -212,7 +213,8 @@ impl LocalSteps {
                 wall: Duration::from_secs(limits.wall),
             },
             work_dir: self.work_dir(job.id()),
-            opened_at: job.view.opened.0,
+            // Of the terms, not of the block: a job is the same on every fork, and so is its run.
+            opened_at: job.view.terms.ramp_start.0,
             asked_by: Some(job.view.terms.client.into_array()),
             progress: None,
             logs: None,

@@ -5,12 +5,12 @@ use std::{
     io::{Read as _, Seek as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use lota_api::ApiFile;
-use lota_bridge::{MarketRef, Transport, TransportError};
+use lota_bridge::{MarketRef, Transport, TransportError, evm::Network};
 use lota_content::{
     StoreOptions,
     fetch::{FetchOptions, Fetcher},
@@ -18,7 +18,7 @@ use lota_content::{
 };
 use lota_market::{
     Address, AttoFil,
-    agent::{Agent, EffectKey, Resources},
+    agent::{Agent, EffectKey, Pace, Resources, Specs},
     model::Command,
 };
 use tokio::{
@@ -29,9 +29,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api,
+    api, calibration,
     config::NodeConfig,
-    executor::Executors,
+    executor::{Executors, WasmRun},
     fetch::Downloader,
     local_steps::{self, LocalSteps},
     observe,
@@ -152,6 +152,8 @@ pub(crate) struct Shared {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) standing: Standing,
     pub(crate) downloader: Arc<Downloader>,
+    /// How the network's time passes.
+    pub(crate) pace: Pace,
     pub(crate) stop: CancellationToken,
     /// One request at a time takes a salt.
     pub(crate) salts: Mutex<()>,
@@ -181,6 +183,7 @@ impl Node {
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
         let fetcher = fetcher(&config)?;
+        let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
         if let Some(offer) = &mut config.provider {
             offer.engines.retain(|engine| executors.get(engine).is_some());
             let room = config.store_capacity.saturating_sub(content.usage().charged);
@@ -188,6 +191,18 @@ impl Node {
             // What can never fit is not offered either.
             offer.max_memory = offer.max_memory.min(offer.resources.memory_bytes);
             offer.max_output = offer.max_output.min(offer.resources.disk_bytes);
+            offer.min_window = offer.min_window.max(pace.min_window());
+            if offer.fuel_per_second == 0
+                && let Some(executor) = executors.get(WasmRun::ENGINE)
+            {
+                match calibration::fuel_per_second(&**executor, &config.dir.join("calibration")).await {
+                    Ok(rate) => {
+                        observe::calibrated(&config.name, rate);
+                        offer.fuel_per_second = rate;
+                    }
+                    Err(error) => observe::not_calibrated(&config.name, &error),
+                }
+            }
             observe::offers(&config.name, &offer.engines, &offer.resources);
         }
         let downloader = Arc::new(Downloader::new(
@@ -230,6 +245,7 @@ impl Node {
             transport: Arc::clone(&transport),
             standing: Standing::new(&config.name),
             downloader,
+            pace,
             stop: stop.clone(),
             salts: Mutex::new(()),
             offers: Offers::default(),
@@ -238,6 +254,8 @@ impl Node {
 
         let offer = shared.config.provider.clone();
         let agent = Agent::new(transport.party(), transport.market().settings, offer)
+            .at_pace(pace)
+            .sharing(SPECS.clone())
             .looking_after(shared.config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::shell::INBOX);
         let inbox = Inbox::new(sender);
@@ -295,6 +313,19 @@ async fn remember_market(store: &Store, dir: &Path, market: MarketRef) -> Result
         }),
     }
 }
+
+/// How time passes on a market's chain, as far as the chain is known.
+fn pace_of(market: MarketRef) -> Pace {
+    match Network::with_chain_id(market.chain_id) {
+        Some(network) if !network.block_time.is_zero() => {
+            Pace { epoch: network.block_time.as_secs(), ..Pace::FILECOIN }
+        }
+        _ => Pace::INSTANT,
+    }
+}
+
+/// The specs that the nodes of this process have parsed.
+static SPECS: LazyLock<Specs> = LazyLock::new(Specs::default);
 
 const MARKET: &str = "market";
 const GATEWAY_PORT: &str = "gateway_port";

@@ -4,11 +4,11 @@ use lota_bridge::{Cursor, TransportError};
 use lota_content::Cid;
 use lota_market::{
     Address, AttoFil,
-    agent::{Failure, Outcome, Resources, Step},
+    agent::{Failure, Outcome, Resources, StepKey},
     model::JobId,
 };
 
-use crate::{failure::with_causes, store::StoreError};
+use crate::{executor::ExecutorError, failure::with_causes, store::StoreError};
 
 /// The loop's database failed, and with it the node.
 pub(crate) fn loop_failed(node: &str, error: &StoreError) {
@@ -33,6 +33,26 @@ pub(crate) fn short_of_gas(node: &str, account: Address, wallet: AttoFil, needed
 /// There is enough money for gas again.
 pub(crate) fn gas_is_paid(node: &str) {
     tracing::warn!(node, "there is enough money for gas again");
+}
+
+/// The provider was slashed for good.
+pub(crate) fn suspended(node: &str, job: JobId) {
+    tracing::warn!(target: "lota_node::slashed", node, %job, "slashed for this job: no jobs are locked until `lota node resume`");
+}
+
+/// The operator has the provider lock jobs again.
+pub(crate) fn resumed(node: &str) {
+    tracing::warn!(node, "jobs are locked again");
+}
+
+/// How fast this machine runs programs.
+pub(crate) fn calibrated(node: &str, fuel_per_second: u64) {
+    tracing::info!(node, fuel_per_second, "the machine was measured");
+}
+
+/// The machine could not be measured.
+pub(crate) fn not_calibrated(node: &str, error: &ExecutorError) {
+    tracing::warn!(node, %error, "the machine could not be measured: jobs are taken whose fuel may not fit their wall time");
 }
 
 /// The gateway's URL could not be announced.
@@ -60,15 +80,17 @@ pub(crate) fn offers(node: &str, engines: &[String], resources: &Resources) {
 }
 
 /// A step came to an end.
-pub(crate) fn step(node: &str, job: JobId, step: Step, outcome: &Outcome) {
+pub(crate) fn step(node: &str, key: &StepKey, outcome: &Outcome) {
+    let StepKey { job, step, round, .. } = key;
     match outcome {
-        Outcome::Err(failure) => tracing::info!(node, %job, %step, %failure, "step failed"),
-        _ => tracing::debug!(node, %job, %step, "step done"),
+        Outcome::Err(failure) => tracing::info!(node, %job, %step, round, %failure, "step failed"),
+        _ => tracing::debug!(node, %job, %step, round, "step done"),
     }
 }
 
 /// A step failed over what only the operator may know.
-pub(crate) fn concealed(node: &str, job: JobId, step: Step, failure: &Failure) {
+pub(crate) fn concealed(node: &str, key: &StepKey, failure: &Failure) {
+    let StepKey { job, step, .. } = key;
     tracing::warn!(node, %job, %step, %failure, "step failed; others are not told which file it was");
 }
 

@@ -8,9 +8,8 @@ use std::{
 
 use lota_bridge::{Reserve, SubmitError};
 use lota_market::{
-    AttoFil,
-    agent::{Commitments, Effect, EffectKey, Failure, Job, Outcome, Step},
-    model::{Command, JobId},
+    agent::{Commitments, EffectKey, Failure, Job, Outcome, Step, StepKey, Submission},
+    model::JobId,
 };
 use tokio::sync::Semaphore;
 
@@ -24,8 +23,14 @@ use crate::{
 
 /// Commands on their way at once; further ones wait.
 const SUBMISSIONS: usize = 64;
-/// What a temporary failure begins with when the party's money is what is missing.
-pub(crate) const UNAFFORDABLE: &str = "too little money: ";
+
+/// What is to be done for a step.
+enum Task {
+    /// Get this to the market.
+    Submit(Submission),
+    /// Do it here, on this record.
+    Do(Box<Job>),
+}
 
 /// Turns effects into tasks.
 #[derive(Clone)]
@@ -49,56 +54,54 @@ impl Performer {
         *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Reserve { commands, callback_gas };
     }
 
-    /// Begins an effect; `record` is the job's record for effects that need it.
-    pub(crate) fn perform(&self, effect: Effect, record: Option<Job>) {
+    /// Begins a step of a job, of which this is the record.
+    pub(crate) fn perform(&self, key: StepKey, record: &Job) {
         let this = self.clone();
         let stop = self.shared.stop.clone();
+        let task = match record.submission(key.step) {
+            Some(submission) => Task::Submit(submission),
+            None => Task::Do(Box::new(record.clone())),
+        };
         tokio::spawn(async move {
             tokio::select! {
-                () = this.perform_to_end(effect, record) => {}
+                () = this.perform_to_end(key, task) => {}
                 () = stop.cancelled() => {}
             }
         });
     }
 
-    async fn perform_to_end(&self, effect: Effect, record: Option<Job>) {
-        let (job, step, outcome) = match effect {
-            Effect::Submit { job, step, key, command, value } => {
-                (job, step, self.submit(step, &key, &command, value).await)
-            }
-            Effect::Do { job, step } => {
-                let Some(record) = record else { return };
-                (job, step, self.steps.perform(&record, step).await.unwrap_or_else(Outcome::Err))
-            }
-            Effect::Retire { job } => {
-                self.steps.retire(job);
-                return;
-            }
+    async fn perform_to_end(&self, key: StepKey, task: Task) {
+        let outcome = match task {
+            Task::Submit(submission) => self.submit(&key, &submission).await,
+            Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(Outcome::Err),
         };
         let outcome = match outcome {
-            Outcome::Err(failure) => Outcome::Err(self.public(job, step, failure)),
+            Outcome::Err(failure) => Outcome::Err(self.public(&key, failure)),
             outcome => outcome,
         };
-        self.inbox.send(Message::Done { job, step, outcome }).await;
+        self.inbox.send(Message::Done { key, outcome }).await;
     }
 
-    async fn submit(&self, step: Step, key: &EffectKey, command: &Command, value: AttoFil) -> Outcome {
+    async fn submit(&self, key: &StepKey, submission: &Submission) -> Outcome {
         let Ok(_place) = self.submissions.acquire().await else {
             return Outcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
+        let step = key.step;
         let reserve = match step {
             Step::Lock => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
             _ => Reserve::default(),
         };
-        match self.shared.transport.submit_with_reserve(key, command, value, reserve).await {
+        let Submission { command, value } = submission;
+        match self.shared.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
             Ok(_) => Outcome::Ok,
-            Err(SubmitError::Rejected(rejection)) => Outcome::Err(Failure::Rejected(rejection)),
-            Err(error @ SubmitError::Unaffordable { account, wallet, needed }) => {
+            // In which block's state, the transport does not say.
+            Err(SubmitError::Rejected(rejection)) => Outcome::Err(Failure::rejected(rejection, None)),
+            Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
                     self.shared.standing.short_of_gas(Shortage { account, wallet, needed });
                 }
-                Outcome::Err(Failure::Temporary(format!("{UNAFFORDABLE}{error}")))
+                Outcome::Err(Failure::Unaffordable { account, wallet, needed })
             }
             // A node that is confused, or a transaction that failed and would not now: to give up could cost the collateral.
             // A person who opens a job is told at once.
@@ -112,14 +115,14 @@ impl Performer {
     }
 
     /// A failure as everybody may read it: with no path of this machine.
-    fn public(&self, job: JobId, step: Step, failure: Failure) -> Failure {
+    fn public(&self, key: &StepKey, failure: Failure) -> Failure {
         let public = match &failure {
             Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.shared.config.dir)),
             Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.shared.config.dir)),
-            Failure::Rejected(_) => return failure,
+            Failure::Rejected { .. } | Failure::Unaffordable { .. } | Failure::Mismatch { .. } => return failure,
         };
         if public != failure {
-            observe::concealed(&self.shared.config.name, job, step, &failure);
+            observe::concealed(&self.shared.config.name, key, &failure);
         }
         public
     }
@@ -127,6 +130,11 @@ impl Performer {
     /// What a job's record says now.
     pub(crate) fn changed(&self, job: &Job) {
         self.steps.abort_if_lost(job);
+    }
+
+    /// The job is over here for good: what it needed and its work go; the output stays until the record is forgotten.
+    pub(crate) fn retire(&self, job: JobId) {
+        self.steps.retire(job);
     }
 
     /// The record of the job is gone.

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
-    agent::{Agent, Effect, Failure, Input, Job, Outcome, Request, Step, Wards},
+    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, Outcome, Request, Step, StepKey, Wards},
     model::{Event, JobId, Reason, Status},
 };
 use tokio::{
@@ -51,12 +51,18 @@ const PRUNE_MOST: i64 = 1_000;
 const MOST_TAKEN_UP: u32 = 100_000;
 /// After how long a log that ended for a reason that somebody must mend is opened again.
 const REOPEN: Duration = Duration::from_secs(10);
+/// Where the number of the newest block that will not be undone is kept.
+const FINALIZED: &str = "finalized";
+/// Where the job is kept that the provider was slashed for, while it locks no others.
+const SUSPENDED: &str = "suspended";
 
 /// What the loop is told besides the market's updates.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// An effect came to an end.
-    Done { job: JobId, step: Step, outcome: Outcome },
+    /// A step came to an end.
+    Done { key: StepKey, outcome: Outcome },
+    /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
+    Resume { reply: oneshot::Sender<Option<JobId>> },
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
     Request { request: Box<Request>, key: Option<RequestKey>, reply: oneshot::Sender<Result<JobId, Refusal>> },
     /// A person wants a job cancelled; the answer says whether this node could ask for it.
@@ -108,8 +114,10 @@ pub(crate) struct Shell {
     changes: broadcast::Sender<JobId>,
     now: Time,
     cursor: Option<Cursor>,
-    /// Records of jobs that this round's events are about; `None` of those that are not stored.
+    /// Records of jobs that this round's events are about and the agent does not hold; `None` of those that are not stored.
     stored: HashMap<JobId, Option<Job>>,
+    /// Those of them that changed: jobs of others, which are kept to be listed.
+    strangers: BTreeSet<JobId>,
     opening: HashMap<JobId, Vec<oneshot::Sender<Result<JobId, Refusal>>>>,
     pruned: Time,
     /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
@@ -161,6 +169,7 @@ impl Shell {
             now: Time::default(),
             cursor: None,
             stored: HashMap::new(),
+            strangers: BTreeSet::new(),
             opening: HashMap::new(),
             pruned: Time::default(),
             money_moved: true,
@@ -248,6 +257,11 @@ impl Shell {
         if let (Ok(wallet), Ok(market)) = (wallet, market) {
             standing.set_money(Money { wallet, market });
         }
+        let finalized: u64 = self.shared.store.meta(FINALIZED).await?.unwrap_or(0);
+        let suspended: Option<JobId> = self.shared.store.meta(SUSPENDED).await?;
+        standing.set_finalized(finalized);
+        standing.set_suspended(suspended);
+        self.agent.recall(suspended, finalized);
         let mut effects = self.refresh_balance().await;
         for job in self.shared.store.live_jobs().await? {
             effects.extend(self.agent.restore(job, self.now));
@@ -306,20 +320,23 @@ impl Shell {
                 self.now = self.now.max(time);
                 self.cursor = Some(cursor);
                 batch.add_event(&cursor, time, &event).await?;
-                if let Some(job) = event.job() {
-                    observe::event(&self.shared.config.name, job, crate::api::event_name(&event));
-                    self.know(job, batch, effects).await?;
-                }
                 if let Event::SpecPublished { data, .. } = &event {
                     batch.add_spec(&cursor, data).await?;
                 }
-                effects.extend(self.agent.handle(Input::Event { time, event }, self.now));
+                if let Some(job) = event.job() {
+                    observe::event(&self.shared.config.name, job, crate::api::event_name(&event));
+                }
+                self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
             }
-            Update::Head { cursor, latest, .. } => {
+            Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
                 self.shared.standing.set_head(latest);
                 self.cursor = Some(cursor);
-                effects.extend(self.agent.handle(Input::Tick, self.now));
+                if finalized > self.shared.standing.finalized() {
+                    self.shared.standing.set_finalized(finalized);
+                    batch.set_meta(FINALIZED, &finalized).await?;
+                }
+                effects.extend(self.agent.handle(Input::Head { block: cursor.block, finalized }, self.now));
                 if self.now.since(self.pruned) > PRUNE_EVERY {
                     self.pruned = self.now;
                     let before = Time(self.now.0.saturating_sub(self.shared.config.keep_for));
@@ -331,6 +348,8 @@ impl Shell {
             Update::Rewind { to } => {
                 observe::rewound(&self.shared.config.name, to.as_ref());
                 self.cursor = to;
+                let block = to.map_or(0, |to| to.block);
+                effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
                 for job in batch.rewind(to).await? {
                     self.know(job, batch, effects).await?;
                     let view = batch.fold(job).await?;
@@ -348,17 +367,24 @@ impl Shell {
         effects: &mut Vec<Effect>,
     ) -> Result<(), StoreError> {
         match message {
-            Message::Done { job, step, mut outcome } => {
-                self.know(job, batch, effects).await?;
-                if step == Step::Open {
-                    outcome = self.opened(job, outcome);
-                    let exists = self.agent.job(job).is_some_and(|job| job.view.status != Status::None);
-                    if matches!(outcome, Outcome::Err(Failure::Permanent(_))) && !exists {
-                        batch.give_back(job).await?;
-                    }
+            Message::Done { key, outcome } => {
+                self.know(key.job, batch, effects).await?;
+                if key.step == Step::Open {
+                    self.opened(key.job, &outcome);
                 }
-                observe::step(&self.shared.config.name, job, step, &outcome);
-                effects.extend(self.agent.handle(Input::Done { job, step, outcome }, self.now));
+                observe::step(&self.shared.config.name, &key, &outcome);
+                effects.extend(self.agent.handle(Input::Done { key, outcome }, self.now));
+            }
+            Message::Resume { reply } => {
+                let before = self.agent.suspended();
+                if before.is_some() {
+                    batch.remove_meta(SUSPENDED).await?;
+                    self.shared.standing.set_suspended(None);
+                    observe::resumed(&self.shared.config.name);
+                }
+                effects.extend(self.agent.handle(Input::Resume, self.now));
+                // Nobody waits any more: that is no concern of the loop.
+                let _ = reply.send(before);
             }
             Message::Request { request, key, reply } => {
                 let id = request.id;
@@ -382,7 +408,7 @@ impl Shell {
                     }
                 }
                 self.opening.entry(id).or_default().push(reply);
-                effects.extend(self.agent.handle(Input::Request(*request), self.now));
+                effects.extend(self.agent.handle(Input::Request(request), self.now));
             }
             Message::Cancel { job, reply } => {
                 self.know(job, batch, effects).await?;
@@ -400,27 +426,58 @@ impl Shell {
         Ok(())
     }
 
-    /// Answers whoever asked for the job. What they were told failed must not happen later after all.
-    fn opened(&mut self, job: JobId, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Err(Failure::Temporary(problem)) if !problem.starts_with(crate::perform::UNAFFORDABLE) => {
-                Outcome::Err(Failure::Temporary(problem))
-            }
-            outcome => {
-                let (answer, outcome) = match outcome {
-                    Outcome::Err(failure) => {
-                        let problem = failure.to_string();
-                        let problem = problem.strip_prefix(crate::perform::UNAFFORDABLE).unwrap_or(&problem).to_owned();
-                        (Err(Refusal::Failed(problem.clone())), Outcome::Err(Failure::Permanent(problem)))
+    /// Answers whoever asked for the job, unless it is still tried.
+    fn opened(&mut self, job: JobId, outcome: &Outcome) {
+        let answer = match outcome {
+            Outcome::Err(Failure::Temporary(_)) => return,
+            Outcome::Err(failure) => Err(Refusal::Failed(failure.to_string())),
+            _ => Ok(job),
+        };
+        for waiting in self.opening.remove(&job).unwrap_or_default() {
+            let _ = waiting.send(answer.clone());
+        }
+    }
+
+    /// Gives an event to the agent if it concerns one of its roles; otherwise the job is only kept to be listed.
+    async fn take_event(
+        &mut self,
+        event: &Event,
+        at: At,
+        batch: &mut Batch<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        let At { block, time } = at;
+        if let Some(job) = event.job()
+            && !self.agent.knows(job)
+        {
+            self.look_for(job, batch).await?;
+            if self.agent.is_concerned(event, self.stored.get(&job).and_then(Option::as_ref)) {
+                self.know(job, batch, effects).await?;
+            } else {
+                let record = self.stored.entry(job).or_default();
+                match (record, event) {
+                    (Some(record), event) => record.view.apply(event, at),
+                    (record @ None, Event::JobOpened { terms, spec, .. }) => {
+                        let view = JobView::new(job, terms.clone(), spec.clone(), Status::Open, at);
+                        *record = Some(Job::new(view));
                     }
-                    outcome => (Ok(job), outcome),
-                };
-                for waiting in self.opening.remove(&job).unwrap_or_default() {
-                    let _ = waiting.send(answer.clone());
+                    (None, _) => return Ok(()),
                 }
-                outcome
+                self.strangers.insert(job);
+                return Ok(());
             }
         }
+        effects.extend(self.agent.handle(Input::Event { block, time, event }, self.now));
+        Ok(())
+    }
+
+    /// Looks the record of a job up that the agent does not hold, unless that was done in this round.
+    async fn look_for(&mut self, job: JobId, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        if !self.stored.contains_key(&job) {
+            let record = batch.job(job).await?;
+            self.stored.insert(job, record);
+        }
+        Ok(())
     }
 
     /// Looks up, all at once, the jobs that the events of a round are about and the agent does not hold.
@@ -448,11 +505,9 @@ impl Shell {
         if self.agent.knows(job) {
             return Ok(());
         }
-        let record = match self.stored.remove(&job) {
-            Some(record) => record,
-            None => batch.job(job).await?,
-        };
-        if let Some(record) = record {
+        self.look_for(job, batch).await?;
+        self.strangers.remove(&job);
+        if let Some(record) = self.stored.remove(&job).flatten() {
             effects.extend(self.agent.restore(record, self.now));
         }
         Ok(())
@@ -461,7 +516,10 @@ impl Shell {
     async fn store_and_perform(&mut self, mut batch: Batch<'_>, effects: Vec<Effect>) -> Result<(), StoreError> {
         let party = self.shared.transport.party();
         let mut changed = Vec::new();
-        for change in self.agent.take_changes() {
+        let strangers = std::mem::take(&mut self.strangers);
+        let strangers = strangers.into_iter().filter_map(|job| self.stored.remove(&job).flatten());
+        let strangers = strangers.map(|job| Change { job, live: false });
+        for change in self.agent.take_changes().into_iter().chain(strangers) {
             batch.save(&change, change.job.view.terms.client == party, self.now).await?;
             self.performer.changed(&change.job);
             let view = &change.job.view;
@@ -472,21 +530,43 @@ impl Shell {
             }
             changed.push(view.id);
         }
+        self.stored.clear();
+        for effect in &effects {
+            match *effect {
+                Effect::Retire { job } if !self.agent.knows(job) => {
+                    batch.retire(job).await?;
+                    // What was asked for and never opened may be asked for again.
+                    let never_opened = |job: Job| job.view.status == Status::None && job.failed(Step::Open).is_some();
+                    if batch.job(job).await?.is_some_and(never_opened) {
+                        batch.give_back(job).await?;
+                    }
+                    changed.push(job);
+                }
+                Effect::Suspend { job } => batch.set_meta(SUSPENDED, &job).await?,
+                Effect::Retire { .. } | Effect::Do(_) => {}
+            }
+        }
         batch.commit().await?;
         for job in changed {
             // Nobody watches: fine.
             let _ = self.changes.send(job);
         }
-        let is_lock = |effect: &Effect| matches!(effect, Effect::Submit { step: Step::Lock, .. });
-        if effects.iter().any(is_lock) {
+        if effects.iter().any(|effect| matches!(effect, Effect::Do(StepKey { step: Step::Lock, .. }))) {
             self.performer.reserve(self.agent.commitments());
         }
         for effect in effects {
-            let record = match &effect {
-                Effect::Do { job, .. } => self.agent.job(*job).cloned(),
-                Effect::Submit { .. } | Effect::Retire { .. } => None,
-            };
-            self.performer.perform(effect, record);
+            match effect {
+                Effect::Do(key) => {
+                    if let Some(record) = self.agent.job(key.job) {
+                        self.performer.perform(key, record);
+                    }
+                }
+                Effect::Retire { job } => self.performer.retire(job),
+                Effect::Suspend { job } => {
+                    self.shared.standing.set_suspended(Some(job));
+                    observe::suspended(&self.shared.config.name, job);
+                }
+            }
         }
         Ok(())
     }

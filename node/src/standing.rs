@@ -8,7 +8,7 @@ use std::{
 
 use lota_api::{Problem, ProblemCode, rfc3339};
 use lota_bridge::{Head, TransportError};
-use lota_market::{Address, AttoFil};
+use lota_market::{Address, AttoFil, model::JobId};
 
 use crate::observe;
 
@@ -38,6 +38,8 @@ struct State {
     money: Option<Money>,
     unreachable: Option<TransportError>,
     shortage: Option<Shortage>,
+    suspended: Option<JobId>,
+    finalized: u64,
 }
 
 /// How the node stands with its market. What keeps it from its work is said when it begins and when it ends, not every time
@@ -126,6 +128,25 @@ impl Standing {
         }
     }
 
+    /// The job that the provider was slashed for, and for which it locks no others.
+    pub(crate) fn suspended(&self) -> Option<JobId> {
+        self.state().suspended
+    }
+
+    pub(crate) fn set_suspended(&self, job: Option<JobId>) {
+        self.state().suspended = job;
+    }
+
+    /// Number of the newest block that will not be undone, as far as is known.
+    pub(crate) fn finalized(&self) -> u64 {
+        self.state().finalized
+    }
+
+    pub(crate) fn set_finalized(&self, block: u64) {
+        let mut state = self.state();
+        state.finalized = state.finalized.max(block);
+    }
+
     /// What keeps the node from its work now. `met` is what the asker met with, should nobody else have met it yet.
     pub(crate) fn problems(&self, met: Option<&TransportError>) -> Vec<Problem> {
         let state = self.state();
@@ -140,7 +161,13 @@ impl Standing {
                 "{account} holds {wallet} outside the market and needs {needed} for gas; nothing is sent and no job taken until it has that: send it more"
             ),
         });
-        unreachable.into_iter().chain(shortage).collect()
+        let suspended = state.suspended.map(|job| Problem {
+            code: ProblemCode::Slashed,
+            message: format!(
+                "this provider lost its collateral for job {job}: no jobs are locked until its operator knows why, and says `lota node resume`"
+            ),
+        });
+        unreachable.into_iter().chain(shortage).chain(suspended).collect()
     }
 }
 

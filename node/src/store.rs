@@ -6,6 +6,7 @@
 
 mod batch;
 mod filing;
+mod form;
 mod job_list;
 mod journal;
 mod migrations;
@@ -119,6 +120,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let store = Self::open_with(path, SqliteSynchronous::Normal, 4).await?;
+        store.rewrite_old_records().await?;
         store.complete_jobs().await?;
         Ok(store)
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lota_api::{JobDetail, JobPage, Verdict};
+use lota_api::{JobDetail, JobPage, NodeInfo, ProblemCode, Verdict};
 use lota_bridge::{Transport as _, Update, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
@@ -25,7 +25,7 @@ use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain, key, spec},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -224,14 +224,50 @@ async fn a_slow_provider_is_slashed_and_the_client_compensated() {
     let module = client.add(&programs::says("late", 0)).await;
     let mut spec = spec(&module);
     spec["limits"]["wall"] = json!(1);
+    spec["limits"]["fuel"] = json!(1_000_000);
     let terms = json!({ "run_for": 2, "collateral": (FIL / 2).to_string() });
-    let job = client.request(spec, terms).await.expect("the job is opened");
+    let job = client.request(spec.clone(), terms).await.expect("the job is opened");
     let detail = client.wait(&job).await;
     assert_eq!((detail.summary.status, detail.summary.reason), (Status::Slashed, Reason::NotSubmitted));
     assert_eq!(detail.money.compensation, AttoFil(FIL / 4));
     assert_eq!(detail.money.burned, AttoFil(FIL / 4));
     assert_eq!(client.money().await, AttoFil(FUNDS.0 + FIL / 4));
     assert_eq!(slow.money().await, AttoFil(FUNDS.0 - FIL / 2));
+
+    // It stops, and says why, also after a restart, until its operator resumes.
+    wait_until(|| async { problems(&slow).await == [ProblemCode::Slashed] }).await;
+    let refused = client.request(spec.clone(), json!({ "lock_for": 2 })).await.expect("the job is opened");
+    let detail = client.wait(&refused).await;
+    assert_eq!(detail.summary.status, Status::Cancelled);
+    assert!(
+        detail.decisions.iter().any(|d| d.decision == Verdict::Refused && d.reason.contains("was slashed")),
+        "{detail:#?}"
+    );
+    slow.node.shutdown().await;
+    let slow = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    assert_eq!(problems(&slow).await, [ProblemCode::Slashed]);
+    let resumed: Value = slow.post("/v1/node/resume", &json!({})).await.expect("it resumes");
+    assert_eq!(resumed["slashed_for"], json!(job.id.to_string()));
+    assert!(problems(&slow).await.is_empty());
+    let taken = client.request(spec, json!({})).await.expect("the job is opened");
+    assert_eq!(client.wait(&taken).await.summary.status, Status::Settled);
+    wait_until(|| async { client.wait(&taken).await.summary.is_final }).await;
+    let again: Value = slow.post("/v1/node/resume", &json!({})).await.expect("it answers");
+    assert_eq!(again, json!({}), "it had not stopped");
+}
+
+/// What keeps a node from its work.
+async fn problems(party: &Party) -> Vec<ProblemCode> {
+    let node: NodeInfo = party.get("/v1/node").await.expect("the node is shown");
+    node.problems.into_iter().map(|problem| problem.code).collect()
+}
+
+async fn wait_until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) {
+    let patience = tokio::time::Instant::now() + Duration::from_secs(120);
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < patience, "it does not come to that");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Tells of each run that ends whether it was aborted.

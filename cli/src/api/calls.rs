@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lota_api::{
     ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, OpenedJob, Party, Phase,
-    Stored, WalletInfo,
+    Resumed, Stored, WalletInfo,
 };
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -16,6 +16,9 @@ use crate::failure::Usage;
 
 /// How much longer the daemon may take to answer with content: it may have to be fetched from far away.
 const FETCH: Duration = Duration::from_secs(600);
+
+/// How much longer the daemon may take to open or cancel a job: where blocks are slow, until the event was seen.
+const OPENING: Duration = Duration::from_secs(300);
 
 /// A page of a directory with fewer entries is its last one; the daemon's pages are longer.
 const FULL_PAGE: usize = 1_000;
@@ -44,6 +47,11 @@ impl Api {
         self.json(self.request(Method::GET, &["node"])?, Duration::ZERO).await
     }
 
+    /// Has a provider that was slashed lock jobs again.
+    pub(crate) async fn resume(&self) -> anyhow::Result<Resumed> {
+        self.json(self.request(Method::POST, &["node", "resume"])?, Duration::ZERO).await
+    }
+
     /// The account's money.
     pub(crate) async fn wallet(&self) -> anyhow::Result<WalletInfo> {
         self.json(self.request(Method::GET, &["wallet"])?, Duration::ZERO).await
@@ -61,7 +69,7 @@ impl Api {
 
     /// Opens a job.
     pub(crate) async fn open(&self, job: &JobRequest) -> anyhow::Result<OpenedJob> {
-        self.json(self.request(Method::POST, &["jobs"])?.json(job), Duration::ZERO).await
+        self.json(self.request(Method::POST, &["jobs"])?.json(job), OPENING).await
     }
 
     /// One page of jobs.
@@ -76,7 +84,7 @@ impl Api {
 
     /// Withdraws an open job.
     pub(crate) async fn cancel(&self, id: &str) -> anyhow::Result<JobSummary> {
-        self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, Duration::ZERO).await
+        self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, OPENING).await
     }
 
     /// Answers when the job has ended or is in another phase than `phase`, or `patience` is over.

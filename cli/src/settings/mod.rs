@@ -5,7 +5,7 @@ mod layers;
 pub(crate) mod variables;
 
 use lota_api::TermsRequest;
-use lota_market::AttoFil;
+use lota_market::{AttoFil, agent::Pace};
 use lota_node::config::defaults;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,8 @@ impl Default for Job {
             review_for: None,
             collateral: None,
             silence: Seconds(defaults::SILENCE),
-            fuel: Count(50_000_000_000),
+            // What a provider's machine burns within the wall time even if it is slow: see `Refusal::Fuel`.
+            fuel: Count(10_000_000_000),
             memory: ByteSize(256 << 20),
             output_size: ByteSize(64 << 20),
             entries: Count(10_000),
@@ -225,9 +226,9 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "job.min_price" => "the lowest ask".to_owned(),
         "job.max_price" => defaults::MAX_PRICE.to_string(),
         "job.ramp_period" => "3/4 of job.lock_for".to_owned(),
-        "job.lock_for" => Seconds(defaults::LOCK_FOR).to_string(),
-        "job.run_for" => format!("job.wall_time + {}", Seconds(defaults::RUN_MARGIN)),
-        "job.review_for" => Seconds(defaults::REVIEW_FOR.into()).to_string(),
+        "job.lock_for" => Seconds(Pace::INSTANT.lock_for(1)).to_string(),
+        "job.run_for" => format!("job.wall_time + {}", Seconds(Pace::INSTANT.run_margin())),
+        "job.review_for" => Seconds(Pace::INSTANT.review_for(1).into()).to_string(),
         "job.collateral" => defaults::COLLATERAL.to_string(),
         "node.cpus" => "all, and one for each slot".to_owned(),
         "node.memory" => "3/4 of the machine's".to_owned(),

@@ -1,40 +1,31 @@
-//! What a client does about its job.
+//! What a client does about a job that it ordered.
 
-use super::{Agent, Effect, Job, Step};
+use super::{Job, Order, Step, context::Context};
 use crate::model::Status;
 
-impl Agent {
-    /// Takes a client's next step, if there is one.
-    pub(super) fn advance_order(&mut self, job: &mut Job, effects: &mut Vec<Effect>) {
-        let Some(order) = &job.order else { return };
-        let cancel = order.cancel;
-        match job.view.status {
-            Status::None => self.begin(job, Step::Open, effects),
-            Status::Open if cancel => self.begin(job, Step::Cancel, effects),
-            Status::Open | Status::Locked => self.end_when_overdue(job, Step::Expire, effects),
-            // Accepted once the output is here and verified. If it cannot be had, the client lets the review window lapse: it
-            // cannot refuse a result without an arbiter.
-            Status::Submitted => {
-                if job.is_done(Step::Verify) {
-                    self.begin(job, Step::Accept, effects);
-                } else {
-                    self.begin(job, Step::Verify, effects);
-                }
-            }
-            Status::Disputed => self.end_when_overdue(job, Step::Lapse, effects),
-            Status::Settled => self.begin(job, Step::Verify, effects),
-            Status::Cancelled | Status::Slashed | Status::Void => {}
-        }
-        if job.view.callback_pending {
-            self.begin(job, Step::RetryCallback, effects);
-        }
+/// Takes a client's next step, if there is one.
+pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
+    match cx.view.status {
+        Status::None => cx.begin(Step::Open),
+        Status::Open if order.cancel => cx.begin(Step::Cancel),
+        Status::Open | Status::Locked => cx.begin_when_overdue(Step::Expire, 0),
+        // Accepted once the output is here and verified. If it cannot be had, the client lets the review window lapse: it
+        // cannot refuse a result without an arbiter.
+        Status::Submitted => cx.begin(if cx.is_done(Step::Verify) { Step::Accept } else { Step::Verify }),
+        Status::Disputed => cx.begin_when_overdue(Step::Lapse, 0),
+        Status::Settled => cx.begin(Step::Verify),
+        Status::Cancelled | Status::Slashed | Status::Void => {}
     }
+    if cx.view.callback_pending {
+        cx.begin(Step::RetryCallback);
+    }
+}
 
-    fn end_when_overdue(&mut self, job: &mut Job, step: Step, effects: &mut Vec<Effect>) {
-        if let Some(deadline) = job.view.deadline()
-            && self.reached(job, deadline.after(1))
-        {
-            self.begin(job, step, effects);
-        }
+/// Whether the client needs nothing more of its job, unless something happens to it.
+pub(super) fn is_quiet(job: &Job) -> bool {
+    match job.view.status {
+        Status::None => job.failed(Step::Open).is_some(),
+        Status::Settled => job.is_called_back() && (job.is_done(Step::Verify) || job.failed(Step::Verify).is_some()),
+        status => status.is_final() && job.is_called_back(),
     }
 }

@@ -2,12 +2,13 @@
 
 use core::fmt;
 
+use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Step;
+use super::{Job, Step, StepKey};
 use crate::{
     AttoFil,
-    model::{Command, JobId},
+    model::{Command, JobId, MAX_SPEC},
 };
 
 /// The deterministic name of an effect: performing an effect again under the same key is harmless. Printable ASCII, at most
@@ -20,10 +21,22 @@ impl EffectKey {
     /// The longest key, in bytes.
     pub const MAX_LEN: usize = 128;
 
-    /// The key of a step of a job.
+    /// The key of a step of a job. It is the same in every round: a command that was sent before a reorganisation is not sent a
+    /// second time after it, unless it was undone.
     #[must_use]
-    pub fn of_job(job: JobId, step: &str) -> Self {
-        Self::named(&format!("{job}/{step}"))
+    pub fn of(key: &StepKey) -> Self {
+        let StepKey { job, step, attempt, .. } = key;
+        match step {
+            // A callback that failed is another transaction each time.
+            Step::RetryCallback => Self::named(&format!("{job}/{step}/{attempt}")),
+            _ => Self::of_job(*job, step.name()),
+        }
+    }
+
+    /// The key of something about a job.
+    #[must_use]
+    pub fn of_job(job: JobId, what: &str) -> Self {
+        Self::named(&format!("{job}/{what}"))
     }
 
     /// A key by name; what is not printable ASCII becomes `-`, and the end is cut off after [`EffectKey::MAX_LEN`] bytes.
@@ -45,33 +58,79 @@ impl fmt::Display for EffectKey {
     }
 }
 
-/// Something that the shell is to do. Each effect belongs to a step of a job; doing it twice is harmless, and its outcome goes
-/// back to the agent as [`Input::Done`](super::Input::Done).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something that whoever owns the agent is to do. Doing it twice is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Do this step of this job now.
-    Do {
-        /// The job.
-        job: JobId,
-        /// The step; what it needs is in the job's record.
-        step: Step,
-    },
-    /// Get this command to the market, under this key.
-    Submit {
-        /// The job.
-        job: JobId,
-        /// The step it is for.
-        step: Step,
-        /// Its key.
-        key: EffectKey,
-        /// The command.
-        command: Box<Command>,
-        /// Money from outside the market to send along.
-        value: AttoFil,
-    },
-    /// The job is over for this party: nothing of it needs to be kept ready any more.
+    /// Do this step now. Its outcome goes back to the agent as [`Input::Done`](super::Input::Done). What it needs is in the job's
+    /// record: of commands to the market, see [`Job::submission`].
+    Do(StepKey),
+    /// The job is over for this party, and its end will not be undone: nothing of it needs to be kept ready any more.
     Retire {
         /// The job.
         job: JobId,
     },
+    /// This provider was slashed for good, and stops locking jobs until its operator resumes ([`Input::Resume`](super::Input::Resume)).
+    Suspend {
+        /// The job that it was slashed for.
+        job: JobId,
+    },
+}
+
+/// A command to the market, and money from outside it to send along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The command.
+    pub command: Command,
+    /// The money.
+    pub value: AttoFil,
+}
+
+impl Job {
+    /// The command of a step, made from the record; `None` for steps that are none.
+    #[must_use]
+    pub fn submission(&self, step: Step) -> Option<Submission> {
+        let view = &self.view;
+        let terms = || view.terms.clone();
+        let mut value = AttoFil::ZERO;
+        let command = match step {
+            Step::FetchSpec | Step::FetchInputs | Step::Run | Step::Publish | Step::Verify => return None,
+            Step::Open => {
+                let spec = self.order.as_ref().map_or_else(Bytes::new, |order| {
+                    value = order.value;
+                    if order.spec.len() <= MAX_SPEC { order.spec.clone() } else { Bytes::new() }
+                });
+                Command::Open { terms: terms(), spec }
+            }
+            Step::Cancel => Command::Cancel { terms: terms() },
+            Step::Expire => Command::Expire { terms: terms() },
+            Step::Lock => Command::Lock { terms: terms() },
+            Step::SubmitResult => {
+                let result = self.work.as_ref().and_then(|work| work.result.clone()).unwrap_or_default();
+                Command::SubmitResult { terms: terms(), result }
+            }
+            Step::Accept => Command::Accept { terms: terms(), receipt: view.receipt() },
+            Step::Settle => Command::Settle { terms: terms(), receipt: view.receipt() },
+            Step::Lapse => Command::Lapse { terms: terms(), receipt: view.receipt() },
+            Step::RetryCallback => Command::RetryCallback { terms: terms(), receipt: view.receipt() },
+        };
+        Some(Submission { command, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_what_journals_hold_and_the_same_in_every_round() {
+        let key = |step, round, attempt| {
+            EffectKey::of(&StepKey { job: JobId(B256::repeat_byte(0xab)), step, round, attempt }).to_string()
+        };
+        let job = format!("0x{}", "ab".repeat(32));
+        assert_eq!(key(Step::Lock, 0, 1), format!("{job}/lock"));
+        assert_eq!(key(Step::SubmitResult, 3, 7), format!("{job}/submit-result"));
+        assert_eq!(key(Step::RetryCallback, 1, 2), format!("{job}/retry-callback/2"));
+    }
 }

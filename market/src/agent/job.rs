@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{JobView, Refusal, Resources, RunReport, Step, StepState};
+use super::{Failure, JobView, Refusal, Resources, RunReport, Step, StepState};
 use crate::{
     AttoFil,
     model::{JobId, JobResult},
 };
 
-/// Everything a party knows about a job; what the shell stores. `view` comes from the market and can be folded again, the
-/// rest was found out locally and stays true whatever becomes of the chain.
+/// Everything a party knows about a job: what is stored. `view` comes from the market and can be folded again, the rest was
+/// found out locally and stays true whatever becomes of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// What the market's events say.
@@ -23,11 +23,16 @@ pub struct Job {
     pub work: Option<Work>,
     /// Where each step stands that was begun.
     pub steps: BTreeMap<Step, StepState>,
+    /// How often the events were folded anew.
+    #[serde(default)]
+    pub round: u32,
 }
 
 impl Job {
-    pub(super) fn new(view: JobView) -> Self {
-        Self { view, order: None, work: None, steps: BTreeMap::new() }
+    /// A job of which nothing but its events is known.
+    #[must_use]
+    pub const fn new(view: JobView) -> Self {
+        Self { view, order: None, work: None, steps: BTreeMap::new(), round: 0 }
     }
 
     /// Its id.
@@ -53,13 +58,32 @@ impl Job {
         matches!(self.steps.get(&step), Some(StepState::Done))
     }
 
+    /// Why a step failed for good, if it did.
+    #[must_use]
+    pub fn failed(&self, step: Step) -> Option<&Failure> {
+        match self.steps.get(&step) {
+            Some(StepState::Failed { failure }) => Some(failure),
+            _ => None,
+        }
+    }
+
     /// The last thing that went wrong and has not been put right, with its step.
     #[must_use]
-    pub fn problem(&self) -> Option<(Step, &str)> {
+    pub fn problem(&self) -> Option<(Step, &Failure)> {
         self.steps.iter().rev().find_map(|(step, state)| match state {
-            StepState::Failed { problem } | StepState::Waiting { problem, .. } => Some((*step, problem.as_str())),
+            StepState::Failed { failure } | StepState::Waiting { failure, .. } => Some((*step, failure)),
             StepState::InFlight { .. } | StepState::Landed { .. } | StepState::Done => None,
         })
+    }
+
+    /// Whether a step is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.steps.values().any(|state| matches!(state, StepState::InFlight { .. }))
+    }
+
+    /// Whether the client was called back, or called often enough.
+    pub(super) fn is_called_back(&self) -> bool {
+        !self.view.callback_pending || self.failed(Step::RetryCallback).is_some()
     }
 }
 
@@ -86,10 +110,24 @@ pub struct Work {
     /// What it keeps free for the job while that runs, once that is known.
     #[serde(default)]
     pub needs: Resources,
+    /// What it bid with the job's matcher: an award is its work then.
+    #[serde(default)]
+    pub bid: Option<AttoFil>,
     /// What the run came to.
     pub report: Option<RunReport>,
+    /// How often it was run again because nobody could have confirmed how it ended.
+    #[serde(default)]
+    pub reruns: u32,
     /// What was published.
     pub result: Option<JobResult>,
+    /// It was slashed for the job, for good, and took note of that.
+    #[serde(default = "noted")]
+    pub slash_noted: bool,
+}
+
+/// Records of earlier versions are of jobs before it mattered.
+const fn noted() -> bool {
+    true
 }
 
 /// What a provider decided about a job.

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use super::Resources;
 use crate::{
     AttoFil, Time,
-    model::{Settings, SpecCodec, Terms},
+    model::{JobId, Settings, SpecCodec, Terms},
     money::GWEI,
     spec::{Engine, ValidatedSpec},
 };
 
 /// The name of the WASM engine in offers.
 pub(super) const WASM: &str = "wasm";
+/// By how many times a machine may be slower than it was measured: others use it, too, and some programs wait for memory.
+const FUEL_MARGIN: u64 = 2;
 /// Enough gas of Ethereum's to store 1 KiB of a result, which is what a result carries at most.
 const DEFAULT_CALLBACK_GAS: u32 = 1_000_000;
 
@@ -82,8 +84,12 @@ pub struct Offer {
     pub max_wall: u64,
     /// The highest collateral it puts up for a job.
     pub max_collateral: AttoFil,
-    /// The shortest windows it accepts, in seconds: the depth at which it believes the chain, and a margin.
+    /// The shortest windows it accepts, in seconds, and what a run window must have beyond the job's wall limit: time to see the
+    /// lock, and to land the result again after a reorganisation.
     pub min_window: u32,
+    /// Units of fuel that its machine burns in a second with the slowest program it was measured with; 0: it was not measured,
+    /// and takes every job's word that its fuel fits its wall limit.
+    pub fuel_per_second: u64,
     /// The most gas of a client's callback that it accepts: who ends a deal pays for the callback, and that is usually the
     /// provider.
     pub max_callback_gas: u32,
@@ -106,6 +112,7 @@ impl Default for Offer {
             max_wall: 600,
             max_collateral: AttoFil::from_gwei(10_000_000_000),
             min_window: 1,
+            fuel_per_second: 0,
             max_callback_gas: DEFAULT_CALLBACK_GAS,
             matchers: Vec::new(),
             arbiters: Vec::new(),
@@ -129,47 +136,67 @@ pub enum Refusal {
     /// The collateral is too high.
     #[error("the collateral of {asked} is above the {limit} that this provider puts up at most")]
     Collateral {
-        /** What the terms say. */
+        /// What the terms say.
         asked: AttoFil,
-        /** What it puts up at most. */
+        /// What it puts up at most.
         limit: AttoFil,
     },
     /// A window is too short.
     #[error("a window of {seconds} s is shorter than the {limit} s that this provider needs to be safe")]
     Window {
-        /** What the terms say. */
+        /// What the terms say.
         seconds: u32,
-        /** What it needs. */
+        /// What it needs.
         limit: u32,
     },
     /// The run window is shorter than the job's wall limit.
-    #[error("the run window of {run_for} s leaves no time for a job that may take {wall} s and its publication")]
+    #[error(
+        "the run window of {run_for} s leaves no time for a job that may take {wall} s and its publication; this provider needs {needed} s"
+    )]
     RunWindow {
-        /** The window. */
+        /// The window.
         run_for: u32,
-        /** The job's limit. */
+        /// The job's limit.
         wall: u64,
+        /// The shortest window that would do.
+        #[serde(default)]
+        needed: u64,
     },
+    /// The fuel does not fit the wall limit on this machine: the run would end by the clock, with a result that nobody can confirm.
+    #[error(
+        "{fuel} units of fuel may take this provider {needed} s, and the job may take {wall} s; name at least that wall time, or less fuel"
+    )]
+    Fuel {
+        /// What the spec says.
+        fuel: u64,
+        /// The job's wall limit.
+        wall: u64,
+        /// What the fuel may take here.
+        needed: u64,
+    },
+    /// It was slashed and waits for its operator.
+    #[error("this provider was slashed for job {0} and takes no jobs until its operator resumes")]
+    Suspended(JobId),
     /// The client's callback may cost too much gas.
     #[error("the callback may use {asked} gas; this provider, who may have to pay for it, accepts {limit}")]
     CallbackGas {
-        /** What the terms say. */
+        /// What the terms say.
         asked: u32,
-        /** What it accepts at most. */
+        /// What it accepts at most.
         limit: u32,
     },
     /// Too little is paid.
     #[error("the highest price, {offered}, is below the {asking} that this provider asks")]
     Price {
-        /** What is paid at most. */
+        /// What is paid at most.
         offered: AttoFil,
-        /** What it asks. */
+        /// What it asks.
         asking: AttoFil,
     },
     /// The time for locking ends before the price reaches what it asks.
     #[error("the price reaches the {asking} that this provider asks only after the job can no longer be locked")]
     Ramp {
-        /** What it asks. */
+        /// What it asks.
         asking: AttoFil,
     },
     /// The spec has a codec it does not know.
@@ -184,11 +211,11 @@ pub enum Refusal {
     /// The job may use too much of something.
     #[error("the job may use {asked} {what}; this provider allows {limit}")]
     Limit {
-        /** Of what. */
+        /// Of what.
         what: String,
-        /** What the spec says. */
+        /// What the spec says.
         asked: u64,
-        /** What it allows. */
+        /// What it allows.
         limit: u64,
     },
     /// Spec, module or inputs could not be had, or the module cannot run.
@@ -213,6 +240,14 @@ impl Offer {
     ) -> Result<AttoFil, Refusal> {
         self.match_terms(me, settings, terms)?;
         self.match_spec(terms, spec)
+    }
+
+    /// How long this much fuel may take on its machine, in seconds.
+    #[must_use]
+    pub fn seconds(&self, fuel: u64) -> u64 {
+        let fuel = u128::from(fuel) * u128::from(FUEL_MARGIN);
+        let seconds = fuel.checked_div(self.fuel_per_second.into()).unwrap_or(0);
+        u64::try_from(seconds).unwrap_or(u64::MAX)
     }
 
     /// Checks what the terms alone say.
@@ -273,8 +308,13 @@ impl Offer {
         if let Some((what, asked, limit)) = self.resources.lacks(&Resources::of(spec)) {
             return Err(Refusal::Limit { what: what.to_owned(), asked, limit });
         }
-        if u64::from(terms.run_for) <= limits.wall {
-            return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall });
+        let needed = self.seconds(limits.fuel);
+        if needed > limits.wall {
+            return Err(Refusal::Fuel { fuel: limits.fuel, wall: limits.wall, needed });
+        }
+        let needed = limits.wall.saturating_add(u64::from(self.min_window.max(1)));
+        if u64::from(terms.run_for) < needed {
+            return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall, needed });
         }
         let asking = self.pricing.asking(spec);
         if asking > terms.max_price {

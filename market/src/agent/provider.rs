@@ -1,14 +1,37 @@
 //! What a provider does about a job.
 
-use super::{Agent, Decision, Effect, Job, Refusal, Resources, Step, StepState, Work, offer::price_reached};
+use std::{collections::BTreeSet, mem};
+
+use super::{
+    Decision, Effect, Failure, Job, JobView, Offer, Refusal, Resources, Step, StepState, Work,
+    context::{Context, Situation},
+    offer::price_reached,
+    resources::Reservations,
+};
 use crate::{
-    Address, AttoFil,
-    model::{SpecCodec, Status, Terms},
-    spec,
+    Address, AttoFil, Time,
+    model::{JobId, Status, Terms},
 };
 
 /// How long a provider waits before it looks again whether it has the money for a collateral, in seconds.
 const MONEY_PAUSE: u64 = 5;
+/// How often a run that nobody could confirm is made again.
+const MAX_RERUNS: u32 = 2;
+
+/// A provider's slots, money and queue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Provider {
+    /// `None`: it takes no jobs; those that it has it brings to their end.
+    pub(super) offer: Option<Offer>,
+    /// Free balance in the market, as far as known, less the collateral of locks under way.
+    pub(super) free: AttoFil,
+    /// Jobs that hold one of its slots, and what they need.
+    pub(super) running: Reservations,
+    /// Jobs that wait for a slot, oldest first.
+    pub(super) queue: BTreeSet<(Time, JobId)>,
+    /// The job that it was slashed for: it locks nothing until its operator resumes.
+    pub(super) suspended: Option<JobId>,
+}
 
 impl Work {
     /// After a reorganisation: what was won or lost is open again.
@@ -17,137 +40,155 @@ impl Work {
             self.decision = if ready { Decision::Wanted } else { Decision::Considering };
         }
     }
+
+    /// The job is opened once more, on another fork.
+    pub(super) fn begin_again(&mut self) {
+        if !matches!(self.decision, Decision::Refused(_)) {
+            self.decision = Decision::Considering;
+        }
+    }
 }
 
-impl Agent {
-    /// Takes a provider's next step, if there is one.
-    pub(super) fn advance_work(&mut self, job: &mut Job, effects: &mut Vec<Effect>) {
-        let Some(mut work) = job.work.take() else { return };
-        let mine = job.view.provider == self.me;
-        match job.view.status {
-            Status::Open => self.advance_open(job, &mut work, effects),
-            // An award is not this provider's job unless it bid for it; bidding with matchers is yet to come.
-            Status::Locked if mine && job.view.terms.matcher == Address::ZERO => {
-                self.take_on(job, &mut work, effects);
-            }
-            Status::Submitted if mine => {
-                self.release(job);
-                if let Some(deadline) = job.view.deadline()
-                    && self.reached(job, deadline.after(1))
-                {
-                    self.begin(job, Step::Settle, effects);
-                }
-            }
-            Status::Disputed if mine => {
-                if let Some(deadline) = job.view.deadline()
-                    && self.reached(job, deadline.after(1))
-                {
-                    self.begin(job, Step::Lapse, effects);
-                }
-            }
-            Status::None => {}
-            _ if mine && work.decision == Decision::Won => self.release(job),
-            _ => self.lose(job, &mut work),
-        }
-        job.work = Some(work);
+impl Provider {
+    /// What it makes of terms that it sees for the first time; `None` if it takes no jobs. `considered`: how many jobs it looks
+    /// at already; `most`: how many it may.
+    pub(super) fn consider(
+        &self,
+        terms: &Terms,
+        situation: &Situation,
+        considered: usize,
+        most: usize,
+    ) -> Option<Work> {
+        let offer = self.offer.as_ref()?;
+        let verdict = match self.suspended {
+            _ if considered >= most => Err(Refusal::Busy(considered)),
+            Some(job) => Err(Refusal::Suspended(job)),
+            None => offer.match_terms(situation.me, situation.settings, terms),
+        };
+        let decision = verdict.err().map_or(Decision::Considering, Decision::Refused);
+        Some(Work { decision, ..Work::default() })
     }
 
-    fn advance_open(&mut self, job: &mut Job, work: &mut Work, effects: &mut Vec<Effect>) {
+    /// Takes a provider's next step, if there is one.
+    pub(super) fn advance(&mut self, work: &mut Work, cx: &mut Context<'_>) {
+        // An award that it did not bid for is nothing that it has to do with.
+        let own = is_own(cx.view, work, cx.situation.me);
+        match cx.view.status {
+            Status::Open => self.advance_open(work, cx),
+            Status::None => {}
+            _ if !own => self.lose(work, cx),
+            Status::Locked => self.advance_locked(work, cx),
+            status => {
+                decide(work, Decision::Won, cx);
+                self.release(cx);
+                match status {
+                    Status::Submitted => cx.begin_when_overdue(Step::Settle, 0),
+                    Status::Disputed => cx.begin_when_overdue(Step::Lapse, 0),
+                    Status::Slashed if !work.slash_noted && cx.is_settled_for_good() => {
+                        (work.slash_noted, cx.changed) = (true, true);
+                        self.suspended = Some(cx.view.id);
+                        cx.effects.push(Effect::Suspend { job: cx.view.id });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn advance_open(&mut self, work: &mut Work, cx: &mut Context<'_>) {
         if matches!(work.decision, Decision::Refused(_) | Decision::Lost) {
             return;
         }
-        if self.now > job.view.terms.lock_by {
-            self.lose(job, work);
+        let lock_by = cx.view.terms.lock_by;
+        if cx.reached(lock_by.after(1)) {
+            self.lose(work, cx);
             return;
         }
         if work.decision == Decision::Considering {
-            let bytes = if job.view.spec.is_empty() { &work.spec } else { &job.view.spec };
-            if bytes.is_empty() {
-                if let Some(StepState::Failed { problem }) = job.steps.get(&Step::FetchSpec) {
-                    work.decision = Decision::Refused(Refusal::Content(problem.clone()));
-                } else {
-                    self.begin(job, Step::FetchSpec, effects);
-                    self.reached(job, job.view.terms.lock_by.after(1));
-                }
-                return;
-            }
-            if work.asking.0 == 0 {
-                match self.asking(&job.view.terms, bytes) {
-                    Ok((asking, needs)) => (work.asking, work.needs) = (asking, needs),
-                    Err(refusal) => {
-                        work.decision = Decision::Refused(refusal);
-                        return;
-                    }
-                }
-            }
-            match job.steps.get(&Step::FetchInputs) {
-                Some(StepState::Done) => work.decision = Decision::Wanted,
-                Some(StepState::Failed { problem }) => {
-                    work.decision = Decision::Refused(Refusal::Content(problem.clone()));
-                    return;
-                }
-                _ => {
-                    self.begin(job, Step::FetchInputs, effects);
-                    self.reached(job, job.view.terms.lock_by.after(1));
+            match self.look(work, cx) {
+                Ok(true) => decide(work, Decision::Wanted, cx),
+                Ok(false) => return,
+                Err(refusal) => {
+                    decide(work, Decision::Refused(refusal), cx);
                     return;
                 }
             }
         }
-        self.try_to_lock(job, work, effects);
+        if self.suspended.is_none() {
+            self.try_to_lock(work, cx);
+        }
     }
 
-    /// What this provider asks for a job with this spec, and what the job takes.
-    fn asking(&self, terms: &Terms, spec: &[u8]) -> Result<(AttoFil, Resources), Refusal> {
-        let offer = self.offer.as_ref().ok_or(Refusal::OwnJob)?;
-        let codec = SpecCodec::from_code(terms.spec_codec).ok_or(Refusal::Codec(terms.spec_codec))?;
-        let spec = spec::parse(codec, spec).map_err(|problems| Refusal::Spec(problems.to_string()))?;
-        Ok((offer.match_spec(terms, &spec)?, Resources::of(&spec)))
+    /// Fetches and checks what the job needs; says whether everything is there.
+    fn look(&self, work: &mut Work, cx: &mut Context<'_>) -> Result<bool, Refusal> {
+        let view = cx.view;
+        let bytes = if view.spec.is_empty() { &work.spec } else { &view.spec };
+        if bytes.is_empty() {
+            if let Some(failure) = cx.failed(Step::FetchSpec) {
+                return Err(Refusal::Content(failure.to_string()));
+            }
+            cx.begin(Step::FetchSpec);
+            return Ok(false);
+        }
+        if work.asking.0 == 0 {
+            let offer = self.offer.as_ref().ok_or(Refusal::OwnJob)?;
+            let spec = cx.situation.specs.parse(&view.terms, bytes)?;
+            work.asking = offer.match_spec(&view.terms, &spec)?;
+            work.needs = Resources::of(&spec);
+            cx.changed = true;
+        }
+        if let Some(failure) = cx.failed(Step::FetchInputs) {
+            return Err(Refusal::Content(failure.to_string()));
+        }
+        if cx.is_done(Step::FetchInputs) {
+            return Ok(true);
+        }
+        cx.begin(Step::FetchInputs);
+        Ok(false)
     }
 
-    fn try_to_lock(&mut self, job: &mut Job, work: &Work, effects: &mut Vec<Effect>) {
-        let terms = &job.view.terms;
+    fn try_to_lock(&mut self, work: &Work, cx: &mut Context<'_>) {
+        let terms = &cx.view.terms;
         // Where a matcher awards, bidding is the matcher's affair.
         if terms.matcher != Address::ZERO {
             return;
         }
-        let (collateral, lock_by) = (terms.collateral, terms.lock_by);
         let Some(when) = price_reached(terms, work.asking) else { return };
-        if !self.reached(job, when) {
+        if !cx.reached(when) {
             return;
         }
-        match job.steps.get(&Step::Lock) {
+        match cx.steps.get(&Step::Lock) {
             None => {}
             Some(StepState::Waiting { until, .. }) => {
                 let until = *until;
-                if !self.reached(job, until) {
+                if !cx.reached(until) {
                     return;
                 }
             }
             Some(StepState::Landed { .. }) => {
-                self.begin(job, Step::Lock, effects);
+                cx.begin(Step::Lock);
                 return;
             }
-            Some(_) => {
-                self.reached(job, lock_by.after(1));
-                return;
-            }
+            Some(_) => return,
         }
+        let (id, collateral) = (cx.view.id, cx.view.terms.collateral);
         if !self.has_room(work.needs) {
-            self.queue.insert((job.view.opened, job.id()));
-            self.reached(job, lock_by.after(1));
+            self.queue.insert((cx.view.opened, id));
             return;
         }
         if collateral > self.free {
-            let problem = format!("the free balance of {} does not cover the collateral of {collateral}", self.free);
-            let until = self.now.after(MONEY_PAUSE);
-            let attempts = 0;
-            job.steps.insert(Step::Lock, StepState::Waiting { attempts, until, problem });
-            self.reached(job, until);
+            let failure = Failure::Temporary(format!(
+                "the free balance of {} does not cover the collateral of {collateral}",
+                self.free
+            ));
+            let until = cx.now().after(MONEY_PAUSE);
+            cx.set(Step::Lock, StepState::Waiting { attempts: 0, until, failure });
+            cx.reached(until);
             return;
         }
         self.free = self.free.saturating_sub(collateral);
-        self.running.insert(job.id(), work.needs);
-        self.begin(job, Step::Lock, effects);
+        self.running.insert(id, work.needs);
+        cx.begin(Step::Lock);
     }
 
     /// Whether there is a free slot, and enough of everything, for a job that needs this.
@@ -157,34 +198,110 @@ impl Agent {
         })
     }
 
-    fn take_on(&mut self, job: &mut Job, work: &mut Work, effects: &mut Vec<Effect>) {
-        work.decision = Decision::Won;
-        self.running.insert(job.id(), work.needs);
-        let Some(deadline) = job.view.deadline() else { return };
-        if self.now > deadline {
-            self.release(job);
+    fn advance_locked(&mut self, work: &mut Work, cx: &mut Context<'_>) {
+        decide(work, Decision::Won, cx);
+        self.running.insert(cx.view.id, work.needs);
+        let Some(deadline) = cx.view.deadline() else { return };
+        if cx.reached(deadline.after(1)) {
+            self.release(cx);
             return;
         }
-        self.reached(job, deadline.after(1));
-        let step = match (&work.result, &work.report) {
-            (Some(_), _) => Step::SubmitResult,
-            (None, Some(_)) => Step::Publish,
-            (None, None) => Step::Run,
-        };
-        // The steps' commands are made from the record, which must be whole for it.
-        job.work = Some(work.clone());
-        self.begin(job, step, effects);
-    }
-
-    fn lose(&mut self, job: &Job, work: &mut Work) {
-        if !matches!(work.decision, Decision::Refused(_)) {
-            work.decision = Decision::Lost;
+        if work.result.is_some() {
+            if may_be_told(cx, deadline) {
+                cx.begin(Step::SubmitResult);
+            }
+            return;
         }
-        self.release(job);
+        let Some(report) = &work.report else {
+            cx.begin(Step::Run);
+            return;
+        };
+        // Where somebody may rule on it, a result that nobody can confirm costs the collateral.
+        let doubtful = !report.reproducible && cx.view.terms.arbiter != Address::ZERO;
+        let wall = report.wall_ms.div_ceil(1_000);
+        let again = cx.now().after(wall.saturating_add(cx.situation.pace.landing_again())) < deadline;
+        if doubtful && again && work.reruns < MAX_RERUNS {
+            (work.report, work.reruns) = (None, work.reruns + 1);
+            cx.steps.remove(&Step::Run);
+            cx.begin(Step::Run);
+        } else {
+            cx.begin(Step::Publish);
+        }
     }
 
-    fn release(&mut self, job: &Job) {
+    fn lose(&mut self, work: &mut Work, cx: &mut Context<'_>) {
+        if !matches!(work.decision, Decision::Refused(_)) {
+            decide(work, Decision::Lost, cx);
+        }
+        self.release(cx);
+    }
+
+    fn release(&mut self, cx: &Context<'_>) {
+        self.running.remove(&cx.view.id);
+        self.queue.remove(&(cx.view.opened, cx.view.id));
+    }
+
+    /// Forgets that the job holds or wants a slot.
+    pub(super) fn forget(&mut self, job: &Job) {
         self.running.remove(&job.id());
         self.queue.remove(&(job.view.opened, job.id()));
+    }
+
+    /// A lock came to nothing.
+    pub(super) fn give_back(&mut self, job: &Job) {
+        self.running.remove(&job.id());
+        self.free = self.free.checked_add(job.view.terms.collateral).unwrap_or(self.free);
+    }
+
+    /// Keeps free what the job needs.
+    pub(super) fn reserve(&mut self, job: &Job) {
+        self.running.insert(job.id(), needs(job));
+    }
+}
+
+/// What a job takes while it runs; nothing, before that is known.
+pub(super) fn needs(job: &Job) -> Resources {
+    job.work.as_ref().map(|work| work.needs).unwrap_or_default()
+}
+
+fn decide(work: &mut Work, decision: Decision, cx: &mut Context<'_>) {
+    let before = mem::replace(&mut work.decision, decision);
+    cx.changed |= before != work.decision;
+}
+
+/// Whether the result may be told: above a set price only when the lock lies deep, unless the window ends.
+fn may_be_told(cx: &mut Context<'_>, deadline: Time) -> bool {
+    let pace = &cx.situation.pace;
+    if !pace.is_careful(cx.view.price) {
+        return true;
+    }
+    let last = Time(deadline.0.saturating_sub(pace.landing_again()));
+    let deep = cx.view.block.saturating_add(pace.undo_depth);
+    cx.reached_block(deep) || cx.reached(last)
+}
+
+/// Whether `me` runs the job, and had a say in that.
+fn is_own(view: &JobView, work: &Work, me: Address) -> bool {
+    view.provider == me && (view.terms.matcher == Address::ZERO || work.bid.is_some())
+}
+
+/// Whether the job holds one of the slots of `me`.
+pub(super) fn holds_slot(job: &Job, me: Address) -> bool {
+    match job.view.status {
+        Status::Open => {
+            matches!(job.steps.get(&Step::Lock), Some(StepState::InFlight { .. } | StepState::Landed { .. }))
+        }
+        Status::Locked => job.view.provider == me,
+        _ => false,
+    }
+}
+
+/// Whether a provider needs nothing more of a job, unless something happens to it.
+pub(super) fn is_quiet(job: &Job, work: &Work, me: Address) -> bool {
+    match job.view.status {
+        Status::None => true,
+        // It takes note of the slash once it is final.
+        Status::Slashed => work.slash_noted || !is_own(&job.view, work, me),
+        status => status.is_final() || matches!(work.decision, Decision::Refused(_) | Decision::Lost),
     }
 }

@@ -5,8 +5,9 @@ use core::fmt;
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Failure;
 use crate::{
-    model::{JobResult, Rejection},
+    model::{JobId, JobResult},
     time::Time,
 };
 
@@ -92,14 +93,37 @@ impl fmt::Display for Step {
     }
 }
 
+/// One attempt at a step of a job, for the party whose agent it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepKey {
+    /// The job.
+    pub job: JobId,
+    /// The step.
+    pub step: Step,
+    /// How often the job's events were folded anew when it began: what a step came to before a reorganisation says nothing
+    /// about the one that begins after it.
+    pub round: u32,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of job {}", self.step, self.job)
+    }
+}
+
 /// Where a step stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
-    /// The shell was asked to do it and has not answered.
+    /// It was asked for, and there is no answer yet.
     InFlight {
         /// Which attempt this is, from 1.
         attempt: u32,
+        /// The round it began in: see [`StepKey::round`].
+        #[serde(default)]
+        round: u32,
     },
     /// It is done.
     Done,
@@ -118,16 +142,16 @@ pub enum StepState {
         /// When it is tried again.
         until: Time,
         /// Why it failed.
-        problem: String,
+        failure: Failure,
     },
     /// It failed for good.
     Failed {
         /// Why.
-        problem: String,
+        failure: Failure,
     },
 }
 
-/// What a run came to, as far as the market is concerned. Its files are the shell's affair.
+/// What a run came to, as far as the market is concerned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunReport {
     /// Exit code.
@@ -136,8 +160,15 @@ pub struct RunReport {
     pub fuel_used: u64,
     /// How it ended, for a person.
     pub ended: String,
+    /// Whether everybody who runs the job comes to the same end. Not so for a run that the clock ended.
+    #[serde(default = "yes")]
+    pub reproducible: bool,
     /// Wall time, in milliseconds.
     pub wall_ms: u64,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What a step came to.
@@ -153,36 +184,4 @@ pub enum Outcome {
     Published(JobResult),
     /// It failed.
     Err(Failure),
-}
-
-/// Why a step failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The market refuses the command.
-    #[error("the market refuses: {0}")]
-    Rejected(Rejection),
-    /// It may work later.
-    #[error("{0}")]
-    Temporary(String),
-    /// It will never work for this job.
-    #[error("{0}")]
-    Permanent(String),
-}
-
-impl Failure {
-    /// Whether trying again later can help. A refusal for the state, the sender or a deadline stands: if the state on the
-    /// market changes, the job's events say so and the agent decides anew.
-    #[must_use]
-    pub const fn is_temporary(&self) -> bool {
-        match self {
-            Self::Temporary(_) => true,
-            Self::Permanent(_) => false,
-            Self::Rejected(rejection) => {
-                matches!(
-                    rejection,
-                    Rejection::TooEarly { .. } | Rejection::InsufficientBalance { .. } | Rejection::Reentered
-                )
-            }
-        }
-    }
 }

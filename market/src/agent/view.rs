@@ -8,6 +8,21 @@ use crate::{
     model::{Event, JobId, JobResult, Reason, Receipt, Status, Terms},
 };
 
+/// Where something happened: a block's number and its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// The block's number; 0 where nobody asks whether it is final.
+    pub block: u64,
+    /// Its timestamp.
+    pub time: Time,
+}
+
+impl From<Time> for At {
+    fn from(time: Time) -> Self {
+        Self { block: 0, time }
+    }
+}
+
 /// What the events of one job add up to: a fold, so that after a reorganisation it can be folded again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobView {
@@ -23,6 +38,10 @@ pub struct JobView {
     pub reason: Reason,
     /// When it came into this state.
     pub since: Time,
+    /// Number of the block in which it came into this state. Records of earlier versions have 0: those waited until a block was
+    /// deep before they read it.
+    #[serde(default)]
+    pub block: u64,
     /// When it was opened.
     pub opened: Time,
     /// When it was locked; zero before.
@@ -42,8 +61,10 @@ pub struct JobView {
 impl JobView {
     /// A job that is known here and not yet open on the market (`Status::None`), or that was just opened.
     #[must_use]
-    pub fn new(id: JobId, terms: Terms, spec: Bytes, status: Status, now: Time) -> Self {
+    pub fn new(id: JobId, terms: Terms, spec: Bytes, status: Status, at: impl Into<At>) -> Self {
+        let At { block, time: now } = at.into();
         Self {
+            block,
             id,
             terms,
             spec,
@@ -62,14 +83,14 @@ impl JobView {
 
     /// The fold of a job's stored events; `None` when they do not begin with its opening.
     #[must_use]
-    pub fn fold<'a>(events: impl IntoIterator<Item = (Time, &'a Event)>) -> Option<Self> {
+    pub fn fold<'a>(events: impl IntoIterator<Item = (At, &'a Event)>) -> Option<Self> {
         let mut view: Option<Self> = None;
-        for (time, event) in events {
+        for (at, event) in events {
             match &mut view {
-                Some(view) => view.apply(event, time),
+                Some(view) => view.apply(event, at),
                 None => {
                     if let Event::JobOpened { job, terms, spec } = event {
-                        view = Some(Self::new(*job, terms.clone(), spec.clone(), Status::Open, time));
+                        view = Some(Self::new(*job, terms.clone(), spec.clone(), Status::Open, at));
                     }
                 }
             }
@@ -78,25 +99,26 @@ impl JobView {
     }
 
     /// Takes in one more event of this job.
-    pub fn apply(&mut self, event: &Event, time: Time) {
+    pub fn apply(&mut self, event: &Event, at: impl Into<At>) {
+        let at = at.into();
         match event {
             Event::JobOpened { terms, spec, .. } => {
-                *self = Self::new(self.id, terms.clone(), spec.clone(), Status::Open, time);
+                *self = Self::new(self.id, terms.clone(), spec.clone(), Status::Open, at);
             }
             Event::JobLocked { provider, price, .. } => {
-                (self.status, self.since, self.locked) = (Status::Locked, time, time);
-                (self.provider, self.price) = (*provider, *price);
+                self.enter(Status::Locked, at);
+                (self.locked, self.provider, self.price) = (at.time, *provider, *price);
             }
             Event::ResultSubmitted { result, .. } => {
-                (self.status, self.since) = (Status::Submitted, time);
+                self.enter(Status::Submitted, at);
                 self.result = Some(result.clone());
             }
-            Event::JobDisputed { .. } => (self.status, self.since) = (Status::Disputed, time),
-            Event::JobSettled { reason, .. } => self.end(Status::Settled, *reason, time),
-            Event::JobCancelled { reason, .. } => self.end(Status::Cancelled, *reason, time),
-            Event::JobVoided { reason, .. } => self.end(Status::Void, *reason, time),
+            Event::JobDisputed { .. } => self.enter(Status::Disputed, at),
+            Event::JobSettled { reason, .. } => self.end(Status::Settled, *reason, at),
+            Event::JobCancelled { reason, .. } => self.end(Status::Cancelled, *reason, at),
+            Event::JobVoided { reason, .. } => self.end(Status::Void, *reason, at),
             Event::JobSlashed { to_client, to_arbiter, to_burn, reason, .. } => {
-                self.end(Status::Slashed, *reason, time);
+                self.end(Status::Slashed, *reason, at);
                 self.slashed = Some((*to_client, *to_arbiter, *to_burn));
             }
             Event::CallbackDelivered { .. } => self.callback_pending = false,
@@ -111,8 +133,19 @@ impl JobView {
         }
     }
 
-    fn end(&mut self, status: Status, reason: Reason, time: Time) {
-        (self.status, self.reason, self.since) = (status, reason, time);
+    const fn enter(&mut self, status: Status, at: At) {
+        (self.status, self.since, self.block) = (status, at.time, at.block);
+    }
+
+    const fn end(&mut self, status: Status, reason: Reason, at: At) {
+        self.enter(status, at);
+        self.reason = reason;
+    }
+
+    /// Whether it has ended, and its end will not be undone. `finalized`: the newest block of which that holds.
+    #[must_use]
+    pub const fn is_final(&self, finalized: u64) -> bool {
+        self.status.is_final() && self.block <= finalized
     }
 
     /// What the deal came to, as the market wants to be told; empty before a result was submitted.

@@ -20,13 +20,14 @@ use crate::{
 };
 
 /// A job in a list.
-pub(crate) fn summary(listed: &ListedJob) -> JobSummary {
+pub(crate) fn summary(shared: &Shared, listed: &ListedJob) -> JobSummary {
     let job = &listed.job;
     let view = &job.view;
     let locked = view.provider != Address::ZERO;
     JobSummary {
         id: job.id(),
         status: view.status,
+        is_final: view.is_final(shared.standing.finalized()),
         reason: view.reason,
         phase: phase(job),
         client: view.terms.client,
@@ -148,7 +149,7 @@ pub(super) async fn detail_with(
     let parties = shared.store.announcements(MAX_PARTIES).await?;
     let some = |address: Address| (address != Address::ZERO).then_some(address);
     Ok(JobDetail {
-        summary: summary(listed),
+        summary: summary(shared, listed),
         terms: TermsInfo {
             salt: terms.salt.to_string(),
             spec: spec_cid(job).to_string(),
@@ -177,7 +178,7 @@ pub(super) async fn detail_with(
             provider: view.provider,
             gateway: parties.iter().find(|(who, _)| *who == view.provider).map(|(_, url)| url.clone()),
         }),
-        problem: job.problem().map(|(step, problem)| format!("{step}: {problem}")),
+        problem: job.problem().map(|(step, failure)| format!("{step}: {failure}")),
         events: events.iter().map(job_event).collect(),
         node_problems: shared.standing.problems(None),
     })
@@ -231,7 +232,7 @@ fn money(job: &Job) -> MoneyInfo {
 pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
     let work = job.work.as_ref()?;
     let lock_problem = match job.steps.get(&Step::Lock) {
-        Some(StepState::Waiting { problem, .. } | StepState::Failed { problem }) => Some(problem.clone()),
+        Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => Some(failure.to_string()),
         _ => None,
     };
     let (decision, reason) = match &work.decision {
@@ -243,8 +244,11 @@ pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
             (Verdict::Considering, reason)
         }
         Decided::Wanted => {
-            let reason =
-                lock_problem.unwrap_or_else(|| format!("asks {}; waits for that price and a free slot", work.asking));
+            let reason = match (shared.standing.suspended(), lock_problem) {
+                (Some(job), _) => format!("asks {}; was slashed for job {job} and waits for its operator", work.asking),
+                (None, Some(problem)) => problem,
+                (None, None) => format!("asks {}; waits for that price and a free slot", work.asking),
+            };
             (Verdict::Waiting, reason)
         }
         Decided::Refused(refusal) => (Verdict::Refused, refusal.to_string()),

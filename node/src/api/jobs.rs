@@ -61,7 +61,7 @@ pub(super) async fn list(
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
     let next = jobs.last().filter(|_| more).map(|last| format!("{}-{}", last.job.view.opened, last.job.id()));
-    Ok(Json(JobPage { jobs: jobs.iter().map(summary).collect(), next }))
+    Ok(Json(JobPage { jobs: jobs.iter().map(|job| summary(&api.shared, job)).collect(), next }))
 }
 
 /// The market's states among these.
@@ -149,7 +149,7 @@ pub(super) async fn wait(
         }
     }
     Ok(if query.brief {
-        Json(summary(&job)).into_response()
+        Json(summary(&api.shared, &job)).into_response()
     } else {
         Json(detail(&api.shared, &job).await?).into_response()
     })
@@ -179,14 +179,14 @@ pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Re
         return Err(Failed::unavailable("the daemon is ending"));
     }
     answer.await.map_err(|_| Failed::unavailable("the daemon is ending"))?.map_err(Failed::conflict)?;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(api.shared.pace.patience());
     loop {
         let Some(job) = api.shared.store.listed(id).await? else {
             return Err(Failed::not_found(format!("job {id} is gone")));
         };
         match job.job.view.status {
             Status::Open => {}
-            Status::Cancelled => return Ok(Json(summary(&job))),
+            Status::Cancelled => return Ok(Json(summary(&api.shared, &job))),
             _ => return Err(Failed::conflict(format!("job {id} was not cancelled: it is {}", phase(&job.job)))),
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {

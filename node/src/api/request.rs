@@ -7,7 +7,7 @@ use lota_api::{JobOffer, JobRequest, JobSummary, OpenedJob, TermsRequest};
 use lota_content::{codec, sha2_256};
 use lota_market::{
     Address, B256, Bytes, Time, U256,
-    agent::{Pricing, Ramp, Request, Step, StepState, Wish},
+    agent::{Pricing, Ramp, Request, Step, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::{self, ValidatedSpec},
 };
@@ -21,8 +21,6 @@ use crate::{
     store::{Claim, RequestKey},
 };
 
-/// How long the answer waits for the market, at most.
-const PATIENCE: Duration = Duration::from_secs(120);
 const NEXT_SALT: &str = "next_salt";
 /// The longest idempotency key, in characters.
 const MAX_KEY: usize = 100;
@@ -51,7 +49,7 @@ pub(super) async fn create(
     if !api.inbox.send(message).await {
         return Err(Failed::unavailable("the daemon is ending"));
     }
-    match tokio::time::timeout(PATIENCE, answer).await {
+    match tokio::time::timeout(patience(&api), answer).await {
         Ok(Ok(Ok(job))) => {
             if job != id {
                 // Another request with this key was there at the same moment.
@@ -60,10 +58,8 @@ pub(super) async fn create(
             let offer = (job == id).then_some(offer);
             opened(&api, job).await.map(|job| created(job, offer))
         }
-        Ok(Ok(Err(Refusal::Failed(problem)))) => {
-            release(&api.shared.content, id);
-            Err(not_opened(&problem))
-        }
+        // What it needs is let go of once no reorganisation can open it after all.
+        Ok(Ok(Err(Refusal::Failed(problem)))) => Err(not_opened(&problem)),
         Ok(Ok(Err(Refusal::KeyReused(job)))) => {
             release(&api.shared.content, id);
             Err(Failed::key_reused(&key.map(|key| key.name).unwrap_or_default(), job))
@@ -73,6 +69,11 @@ pub(super) async fn create(
             "the market has not answered yet; the request stands: see `lota job describe {id}`"
         ))),
     }
+}
+
+/// How long the answer waits for the market, at most.
+fn patience(api: &Api) -> Duration {
+    Duration::from_secs(api.shared.pace.patience())
 }
 
 fn not_opened(problem: &str) -> Failed {
@@ -120,14 +121,14 @@ fn created(job: JobSummary, offer: Option<JobOffer>) -> (StatusCode, Json<Opened
 /// The opened job, as soon as its event was taken in.
 async fn opened(api: &Api, id: JobId) -> Result<JobSummary, Failed> {
     let mut changes = api.inbox.watch();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + patience(api);
     loop {
         if let Some(job) = api.shared.store.listed(id).await? {
             if job.job.view.status != Status::None {
-                return Ok(summary(&job));
+                return Ok(summary(&api.shared, &job));
             }
-            if let Some(StepState::Failed { problem }) = job.job.steps.get(&Step::Open) {
-                return Err(not_opened(problem));
+            if let Some(failure) = job.job.failed(Step::Open) {
+                return Err(not_opened(&failure.to_string()));
             }
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
@@ -144,19 +145,19 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
     let party = transport.party();
     let bytes = Bytes::from(spec.to_dag_cbor());
     let named = wanted.max_price.or(set.max_price);
-    let lock_windows = u64::from(settings.min_window).saturating_mul(defaults::LOCK_WINDOWS);
+    let pace = &api.shared.pace;
     let wish = Wish {
         limit: named.unwrap_or(defaults::MAX_PRICE),
         min_price: wanted.min_price.or(set.min_price),
         ramp_period: wanted.ramp_period.or(set.ramp_period),
-        lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| defaults::LOCK_FOR.max(lock_windows)),
+        lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
     };
     if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
         return Err(Failed::invalid(format!("the lowest price, {lowest}, is above the highest, {}", wish.limit)));
     }
     let run_for = match wanted.run_for.or(set.run_for) {
         Some(run_for) => run_for,
-        None => u32::try_from(spec.limits().wall.saturating_add(defaults::RUN_MARGIN))
+        None => u32::try_from(spec.limits().wall.saturating_add(pace.run_margin()))
             .map_err(|_| Failed::invalid("the job's wall limit is longer than any run window"))?
             .max(settings.min_window),
     };
@@ -172,10 +173,7 @@ async fn make(api: &Api, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<
         ramp_period: 1,
         lock_by: Time(wish.lock_for),
         run_for,
-        review_for: wanted
-            .review_for
-            .or(set.review_for)
-            .unwrap_or_else(|| defaults::REVIEW_FOR.max(settings.min_window)),
+        review_for: wanted.review_for.or(set.review_for).unwrap_or_else(|| pace.review_for(settings.min_window)),
         rule_for: 0,
         collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
         matcher: Address::ZERO,

@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 use lota_bridge::Cursor;
 use lota_market::{
     B256, Time,
-    agent::{Change, Job, JobView},
+    agent::{At, Change, Job, JobView},
     model::{Event, JobId},
 };
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed, unsigned,
+    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, form::FORM, job_id, signed,
+    unsigned,
 };
 
 pub(super) const CURSOR: &str = "cursor";
@@ -89,14 +90,7 @@ impl<'a> Batch<'a> {
     pub async fn set_cursor(&mut self, cursor: Option<Cursor>) -> Result<(), StoreError> {
         match cursor {
             Some(cursor) => self.set_meta(CURSOR, &cursor).await,
-            None => {
-                sqlx::query("DELETE FROM meta WHERE key = $1")
-                    .bind(CURSOR)
-                    .execute(&mut *self.transaction)
-                    .await
-                    .map_err(|source| self.store.failed(source))?;
-                Ok(())
-            }
+            None => self.remove_meta(CURSOR).await,
         }
     }
 
@@ -169,16 +163,19 @@ impl<'a> Batch<'a> {
     /// See [`StoreError`].
     pub async fn fold(&mut self, job: JobId) -> Result<Option<JobView>, StoreError> {
         self.flush().await?;
-        let rows = sqlx::query("SELECT time, event FROM events WHERE job = $1 ORDER BY block, idx")
+        let rows = sqlx::query("SELECT block, time, event FROM events WHERE job = $1 ORDER BY block, idx")
             .bind(job.0.as_slice())
             .fetch_all(&mut *self.transaction)
             .await
             .map_err(|source| self.store.failed(source))?;
         let events = rows
             .iter()
-            .map(|row| Ok((Time(unsigned(row.get(0))), decode::<Event>("an event", row.get(1))?)))
+            .map(|row| {
+                let at = At { block: unsigned(row.get(0)), time: Time(unsigned(row.get(1))) };
+                Ok((at, decode::<Event>("an event", row.get(2))?))
+            })
             .collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(JobView::fold(events.iter().map(|(time, event)| (*time, event))))
+        Ok(JobView::fold(events.iter().map(|(at, event)| (*at, event))))
     }
 
     /// One job's record.
@@ -223,10 +220,10 @@ impl<'a> Batch<'a> {
     pub async fn save(&mut self, change: &Change, mine: bool, now: Time) -> Result<(), StoreError> {
         let Change { job, live } = change;
         sqlx::query(
-            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record, failed) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record, failed, form) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, provider = excluded.provider, opened = excluded.opened, \
-             updated = excluded.updated, live = excluded.live, record = excluded.record, failed = excluded.failed",
+             updated = excluded.updated, live = excluded.live, record = excluded.record, failed = excluded.failed, form = excluded.form",
         )
         .bind(job.id().0.as_slice())
         .bind(job.view.status as i64)
@@ -238,10 +235,37 @@ impl<'a> Batch<'a> {
         .bind(live)
         .bind(encode(job)?)
         .bind(is_failed(&job.view))
+        .bind(FORM)
         .execute(&mut *self.transaction)
         .await
         .map_err(|source| self.store.failed(source))?;
         self.file_labels(job).await
+    }
+
+    /// The agent needs a job no more: it is not given back to it at the next start.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn retire(&mut self, job: JobId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE jobs SET live = FALSE WHERE id = $1")
+            .bind(job.0.as_slice())
+            .execute(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        Ok(())
+    }
+
+    /// Forgets a value of the node's own.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn remove_meta(&mut self, key: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM meta WHERE key = $1")
+            .bind(key)
+            .execute(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        Ok(())
     }
 
     /// Remembers which job is opened for a request of this name, unless one was opened before: the answer says which of them

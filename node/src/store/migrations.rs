@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (4, "events in order", include_str!("../../migrations/0004_events_in_order.sql")),
     (5, "request bodies", include_str!("../../migrations/0005_request_bodies.sql")),
     (7, "job filters", include_str!("../../migrations/0007_job_filters.sql")),
+    (9, "typed failures", include_str!("../../migrations/0009_typed_failures.sql")),
 ];
 
 pub(super) fn all() -> Migrator {

@@ -18,7 +18,7 @@ async fn store() -> (TempDir, Store) {
     (folder, store)
 }
 
-fn terms(number: u64) -> Terms {
+pub(super) fn terms(number: u64) -> Terms {
     Terms {
         client: CLIENT,
         salt: U256::from(number),
@@ -55,7 +55,7 @@ fn cursor(block: u64, index: u32) -> Cursor {
 fn record(number: u64, time: u64) -> Change {
     let settings = Settings { min_window: 1, max_callback_gas: 0 };
     let mut agent = Agent::new(Address::repeat_byte(2), settings, Some(Offer::default()));
-    drop(agent.handle(Input::Event { time: Time(time), event: opened(number) }, Time(time)));
+    drop(agent.handle(Input::Event { block: 1, time: Time(time), event: &opened(number) }, Time(time)));
     agent.take_changes().remove(0)
 }
 

@@ -106,6 +106,9 @@ fn summary(job: &JobDetail, now: Timestamp) -> Table {
     if summary.reason != Reason::None {
         let _ = write!(status, ": {}", reason(summary.reason));
     }
+    if summary.status.is_final() {
+        status.push_str(if summary.is_final { " (final)" } else { " (the chain may still undo it)" });
+    }
     table.row(["status", &status]);
     if !summary.status.is_final() {
         table.row(["doing", &summary.phase.to_string()]);

@@ -26,10 +26,10 @@ pub(crate) struct TermFlags {
     /// How long providers may take the job; then the escrow comes back [default: 2m, more where blocks are slow]
     #[arg(long, value_name = "TIME")]
     lock_for: Option<Seconds>,
-    /// How long the provider may take from then to the result; if it takes longer, it is slashed [default: the job's wall time + 1m]
+    /// How long the provider may take from then to the result; if it takes longer, it is slashed [default: the job's wall time + 1m, more where blocks are slow]
     #[arg(long, value_name = "TIME")]
     run_for: Option<Seconds>,
-    /// How long the result may be reviewed [default: 1m]
+    /// How long the result may be reviewed [default: 1m, more where blocks are slow]
     #[arg(long, value_name = "TIME")]
     review_for: Option<Seconds>,
     /// The collateral that the provider puts up, and loses if it does not deliver [default: 0.05 FIL]

@@ -1,5 +1,6 @@
 //! `lota node`.
 
+mod resume;
 mod run;
 pub(crate) mod show;
 
@@ -12,6 +13,8 @@ use crate::context::Context;
 pub(crate) enum Node {
     /// Run a node until Ctrl-C
     Run(Box<run::Run>),
+    /// Have a provider that was slashed lock jobs again
+    Resume(resume::Resume),
     /// Show the running node and the parties of its market
     Show(show::Show),
 }
@@ -19,6 +22,7 @@ pub(crate) enum Node {
 impl Node {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         match self {
+            Self::Resume(verb) => verb.run(context).await,
             Self::Run(verb) => verb.run(context).await,
             Self::Show(verb) => verb.run(context).await,
         }

@@ -10,7 +10,7 @@ use clap::Args;
 use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pricing, Resources},
+    agent::{Offer, Pace, Pricing, Resources},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, Parts};
@@ -138,6 +138,7 @@ impl Run {
         if let (Some(offer), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
             offer.max_callback_gas = default_callback_gas(&network);
         }
+        config.pace = network.map(|network| pace_of(&network));
         let public = network.is_some_and(|network| network.is_public());
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
         let reachable = settings.node.gateway_url.is_some() || !config.gateway.ip().is_loopback();
@@ -233,6 +234,15 @@ impl Joined {
         account.fund(&market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
         let described = format!("its own, with play money (chain {})", market.chain.market().chain_id);
         Ok(Self { market: described, network: None, account })
+    }
+}
+
+/// How time passes on a network.
+const fn pace_of(network: &Network) -> Pace {
+    if network.block_time.is_zero() {
+        Pace::INSTANT
+    } else {
+        Pace { epoch: network.block_time.as_secs(), ..Pace::FILECOIN }
     }
 }
 

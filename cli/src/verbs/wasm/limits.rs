@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
-    /// The most fuel that the program may use: about one unit for each instruction [default: 50G]
+    /// The most fuel that the program may use: about one unit for each instruction [default: 10G]
     #[arg(long, value_name = "COUNT")]
     pub(crate) fuel: Option<Count>,
     /// The most memory that the program may use [default: 256 MiB]

@@ -7,7 +7,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-use super::{brain::RECHECK, *};
+use super::{super::provider::Provider, *};
 
 /// What goes wrong between steps.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ struct Ends {
 /// Every job ends once, everybody is paid once, and all the money is there. While the time that was lost, and that in which a
 /// command may have been undone unnoticed, is less than a run may take, every job is settled.
 fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &Ends) -> Result<(), TestCaseError> {
-    let mut world = world();
+    let mut world = World { forks: true, ..world() };
     let ids: Vec<JobId> = (0..jobs).map(|salt| world.request_to_run_for(salt, run_for)).collect();
     for (fault, steps) in faults {
         for index in 0..*steps {
@@ -50,12 +50,13 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
                 world.parties[*party].crash(now);
             }
             Fault::Reorganisation { commands } => world.reorganise(*commands),
-            Fault::Second => world.now = world.now.after(1),
+            Fault::Second => world.second(),
             Fault::None => {}
         }
     }
     let lost = world.now.since(Time(START));
-    let in_time = lost + RECHECK < u64::from(run_for);
+    let in_time = lost + Pace::INSTANT.recheck() < u64::from(run_for);
+    world.forks = false;
     world.run(400);
     for id in &ids {
         let status = world.status(*id);
@@ -72,10 +73,16 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
     for party in &world.parties {
         let agent = &party.agent;
         prop_assert!(agent.is_empty(), "{} still holds {} jobs", party.me, agent.len());
-        let kept = (agent.wakes.len(), agent.running.len(), agent.queue.len());
-        prop_assert_eq!(kept, (0, 0, 0), "{} keeps something of jobs that are over", party.me);
+        prop_assert_eq!(kept(agent), [0; 6], "{} keeps something of jobs that are over", party.me);
+        prop_assert!(party.pinned.is_empty(), "{} holds the inputs of jobs that are over", party.me);
     }
     Ok(())
+}
+
+/// How many jobs an agent keeps something of.
+fn kept(agent: &Agent) -> [usize; 6] {
+    let Provider { running, queue, .. } = &agent.provider;
+    [agent.len(), agent.times.len(), agent.blocks.len(), agent.unsettled.len(), running.len(), queue.len()]
 }
 
 #[test]
@@ -102,7 +109,7 @@ fn nothing_is_kept_of_jobs_that_are_over() {
         // They may be locked for a year, but are over at once.
         let terms = Terms { lock_by: Time(START + far), ramp_start: world.now, ramp_period: 1, ..terms(salt, &spec) };
         let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
-        world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
+        world.party(CLIENT).input(Input::Request(Box::new(Request { id, terms, spec, value })), now);
         ids.push(id);
         if salt % 3 == 0 {
             // One in three is withdrawn.
@@ -112,7 +119,7 @@ fn nothing_is_kept_of_jobs_that_are_over() {
         }
         world.run(2);
         for party in &world.parties {
-            let (wakes, jobs) = (party.agent.wakes.len(), party.agent.len());
+            let (wakes, jobs) = (party.agent.times.len(), party.agent.len());
             assert!(wakes <= jobs, "{} is to be woken {wakes} times for {jobs} jobs", party.me);
         }
     }
@@ -120,7 +127,6 @@ fn nothing_is_kept_of_jobs_that_are_over() {
     let ended = |status| ids.iter().filter(|id| world.status(**id) == status).count();
     assert_eq!((ended(Status::Settled), ended(Status::Cancelled)), (40, 20));
     for party in &world.parties {
-        let agent = &party.agent;
-        assert_eq!((agent.len(), agent.wakes.len(), agent.running.len(), agent.queue.len()), (0, 0, 0, 0));
+        assert_eq!(kept(&party.agent), [0; 6]);
     }
 }

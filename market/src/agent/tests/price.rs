@@ -30,7 +30,7 @@ fn price(limit: u128, base: u128, delay: u64, known: bool) -> AttoFil {
     let ramp = Ramp::choose(&wish, asks, AttoFil(base));
     let terms = Terms { min_price: ramp.min_price, max_price: ramp.max_price, ramp_period: ramp.period, ..draft };
     let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
-    world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
+    world.party(CLIENT).input(Input::Request(Box::new(Request { id, terms, spec, value })), now);
     // The client's command lands; the others hear of it later.
     world.step(0);
     world.now = world.now.after(delay);

@@ -13,9 +13,7 @@ fn peak_memory(total: u64, memory: &[u64]) -> (u64, Vec<Status>) {
         .map(|(salt, memory)| {
             let spec = spec_with_memory(1_000_000, *memory);
             let terms = terms(salt as u64, &spec);
-            let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
-            world.party(CLIENT).input(Input::Request(Request { id, terms, spec, value }), now);
-            id
+            world.request_with(terms, spec)
         })
         .collect();
     let mut peak = 0;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Effect, Job, Step};
+use super::{Job, Step, context::Context};
 use crate::model::Status;
 
 /// How long whoever gains by it is left to go first, in seconds.
@@ -40,31 +40,27 @@ impl Wards {
     }
 }
 
-impl Agent {
-    /// Whether this party acts for the job's client.
-    pub(super) fn looks_after(&self, job: &Job) -> bool {
-        let client = &job.view.terms.client;
-        job.order.is_none() && *client != self.me && self.wards.include(client)
+/// Takes the next step for a client that cannot act for itself, if there is one.
+pub(super) fn advance(cx: &mut Context<'_>) {
+    let step = match cx.view.status {
+        Status::Open | Status::Locked => Some(Step::Expire),
+        Status::Submitted => Some(Step::Settle),
+        Status::Disputed => Some(Step::Lapse),
+        Status::None | Status::Settled | Status::Cancelled | Status::Slashed | Status::Void => None,
+    };
+    if let Some(step) = step {
+        // Whoever gains by it sends its command at the deadline: it has landed by then, and nobody pays for gas in vain.
+        cx.begin_when_overdue(step, COURTESY.max(cx.situation.pace.landing()));
     }
+    if cx.view.callback_pending {
+        cx.begin(Step::RetryCallback);
+    }
+}
 
-    /// Takes the next step for a client that cannot act for itself, if there is one.
-    pub(super) fn advance_ward(&mut self, job: &mut Job, effects: &mut Vec<Effect>) {
-        if !self.looks_after(job) {
-            return;
-        }
-        let step = match job.view.status {
-            Status::Open | Status::Locked => Some(Step::Expire),
-            Status::Submitted => Some(Step::Settle),
-            Status::Disputed => Some(Step::Lapse),
-            Status::None | Status::Settled | Status::Cancelled | Status::Slashed | Status::Void => None,
-        };
-        if let (Some(step), Some(deadline)) = (step, job.view.deadline())
-            && self.reached(job, deadline.after(1 + COURTESY))
-        {
-            self.begin(job, step, effects);
-        }
-        if job.view.callback_pending {
-            self.begin(job, Step::RetryCallback, effects);
-        }
+/// Whether the client's job needs nobody, unless something happens to it.
+pub(super) fn is_quiet(job: &Job) -> bool {
+    match job.view.status {
+        Status::None => true,
+        status => status.is_final() && job.is_called_back(),
     }
 }

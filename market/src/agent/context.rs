@@ -1,0 +1,110 @@
+//! What a role is handed when it looks at a job.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::Address;
+
+use super::{Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState};
+use crate::{Time, model::Settings};
+
+/// What holds for all jobs of a party at a moment.
+#[derive(Clone, Debug)]
+pub(super) struct Situation {
+    pub(super) me: Address,
+    pub(super) settings: Settings,
+    pub(super) pace: Pace,
+    pub(super) specs: Specs,
+    /// Timestamp of the newest block.
+    pub(super) now: Time,
+    /// Number of the block up to which the market's log was taken in.
+    pub(super) seen: u64,
+    /// Number of the newest block that will not be undone.
+    pub(super) finalized: u64,
+}
+
+/// One job, as a role sees and moves it.
+pub(super) struct Context<'a> {
+    pub(super) situation: &'a Situation,
+    pub(super) view: &'a JobView,
+    pub(super) steps: &'a mut BTreeMap<Step, StepState>,
+    pub(super) round: u32,
+    pub(super) effects: &'a mut Vec<Effect>,
+    /// When to look at the job again.
+    pub(super) wake: Option<Time>,
+    /// At which block to look at it again.
+    pub(super) wake_at_block: Option<u64>,
+    /// Whether the record is another now.
+    pub(super) changed: bool,
+}
+
+impl Context<'_> {
+    pub(super) const fn now(&self) -> Time {
+        self.situation.now
+    }
+
+    /// Whether what the market says of the job now will not be undone.
+    pub(super) const fn is_settled_for_good(&self) -> bool {
+        self.view.is_final(self.situation.finalized)
+    }
+
+    /// Begins a step unless it is under way, done, failed, or not yet due again.
+    pub(super) fn begin(&mut self, step: Step) {
+        let attempt = match self.steps.get(&step) {
+            None => 1,
+            Some(StepState::Waiting { attempts, until, .. } | StepState::Landed { attempts, until }) => {
+                let (attempts, until) = (*attempts, *until);
+                if !self.reached(until) {
+                    return;
+                }
+                attempts.saturating_add(1)
+            }
+            Some(_) => return,
+        };
+        self.set(step, StepState::InFlight { attempt, round: self.round });
+        self.effects.push(Effect::Do(StepKey { job: self.view.id, step, round: self.round, attempt }));
+    }
+
+    /// Begins a step once the deadline of the job's state has passed.
+    pub(super) fn begin_when_overdue(&mut self, step: Step, courtesy: u64) {
+        if let Some(deadline) = self.view.deadline()
+            && self.reached(deadline.after(1 + courtesy))
+        {
+            self.begin(step);
+        }
+    }
+
+    pub(super) fn set(&mut self, step: Step, state: StepState) {
+        self.steps.insert(step, state);
+        self.changed = true;
+    }
+
+    /// Looks at the job again at `time`; says whether that time has come.
+    pub(super) fn reached(&mut self, time: Time) -> bool {
+        if time <= self.now() {
+            return true;
+        }
+        self.wake = Some(self.wake.map_or(time, |earlier| earlier.min(time)));
+        false
+    }
+
+    /// Looks at the job again when block `number` was taken in; says whether it was.
+    pub(super) fn reached_block(&mut self, number: u64) -> bool {
+        if number <= self.situation.seen {
+            return true;
+        }
+        self.wake_at_block = Some(self.wake_at_block.map_or(number, |earlier| earlier.min(number)));
+        false
+    }
+
+    pub(super) fn is_done(&self, step: Step) -> bool {
+        matches!(self.steps.get(&step), Some(StepState::Done))
+    }
+
+    /// Why a step failed for good, if it did.
+    pub(super) fn failed(&self, step: Step) -> Option<&Failure> {
+        match self.steps.get(&step) {
+            Some(StepState::Failed { failure }) => Some(failure),
+            _ => None,
+        }
+    }
+}

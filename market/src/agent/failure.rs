@@ -1,0 +1,135 @@
+//! Why a step failed.
+
+use core::fmt;
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::{AttoFil, model::Rejection};
+
+/// Why a step failed, with the evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The market refuses the command.
+    #[error("the market refuses: {rejection}")]
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+        /// Number of the block in whose state it was refused, if that is known.
+        block: Option<u64>,
+    },
+    /// The party's account outside the market holds too little for the value and the fees.
+    #[error("{account} holds {wallet} outside the market and needs {needed} for the value and the fees; send it more")]
+    Unaffordable {
+        /// Whose account.
+        account: Address,
+        /// What is there.
+        wallet: AttoFil,
+        /// What is needed.
+        needed: AttoFil,
+    },
+    /// The output is not what the result says of it.
+    #[error("the output says {what} {found}, the result says {stated}")]
+    Mismatch {
+        /// What differs.
+        what: Fact,
+        /// What the result says.
+        stated: String,
+        /// What is in the output.
+        found: String,
+    },
+    /// It may work later.
+    #[error("{0}")]
+    Temporary(String),
+    /// It will never work for this job.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// What a result says that an output shows, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The program's exit code.
+    ExitCode,
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExitCode => f.write_str("exit code"),
+        }
+    }
+}
+
+/// How long a refusal of the market's holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The command itself is wrong.
+    Always,
+    /// As long as the deal is in this state: another block, or another fork, may have it in another.
+    State,
+    /// Time, or money, puts it right.
+    Passing,
+}
+
+const fn standing(rejection: &Rejection) -> Standing {
+    match rejection {
+        Rejection::TooEarly { .. }
+        | Rejection::InsufficientBalance { .. }
+        | Rejection::Reentered
+        | Rejection::TransferFailed(_) => Standing::Passing,
+        Rejection::UnknownJob(_)
+        | Rejection::SaltSpent { .. }
+        | Rejection::WrongState { .. }
+        | Rejection::WrongSender { .. }
+        | Rejection::TooLate { .. }
+        | Rejection::ReceiptMismatch(_) => Standing::State,
+        _ => Standing::Always,
+    }
+}
+
+impl Failure {
+    /// A refusal of the market's in the state of this block.
+    #[must_use]
+    pub const fn rejected(rejection: Rejection, block: Option<u64>) -> Self {
+        Self::Rejected { rejection, block }
+    }
+
+    /// Whether trying again later can help. `seen`: the block up to which the party has taken the market's log in.
+    ///
+    /// A refusal for a deal's state holds if it was given in the very state that the party knows. If the market's node was
+    /// behind, it knows less than the party; if it was ahead, the events to come say what changed, or were undone before they
+    /// came.
+    pub(super) fn may_pass(&self, seen: u64) -> bool {
+        match self {
+            Self::Temporary(_) | Self::Unaffordable { .. } => true,
+            Self::Permanent(_) | Self::Mismatch { .. } => false,
+            Self::Rejected { rejection, block } => match standing(rejection) {
+                Standing::Always => false,
+                Standing::State => *block != Some(seen),
+                Standing::Passing => true,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+
+    use super::*;
+    use crate::model::JobId;
+
+    #[test]
+    fn a_refusal_for_the_state_holds_in_the_state_that_the_party_knows() {
+        let unknown = |block| Failure::rejected(Rejection::UnknownJob(JobId(B256::ZERO)), block);
+        assert!(unknown(Some(6)).may_pass(7), "the market's node is behind");
+        assert!(!unknown(Some(7)).may_pass(7));
+        assert!(unknown(Some(8)).may_pass(7), "events will say more");
+        assert!(unknown(None).may_pass(7));
+        assert!(!Failure::rejected(Rejection::InvalidProvider, None).may_pass(7), "no block makes it right");
+        assert!(Failure::rejected(Rejection::Reentered, Some(7)).may_pass(7));
+    }
+}

@@ -1,0 +1,92 @@
+//! What an agent is told, and what it says of itself.
+
+use alloy_primitives::Bytes;
+
+use super::{Job, JobView, Outcome, StepKey};
+use crate::{
+    AttoFil, Time,
+    model::{Event, JobId, Terms},
+};
+
+/// What an agent is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// Something happened on the market. If a record of the job is stored and the agent is concerned
+    /// ([`Agent::is_concerned`](super::Agent::is_concerned)), it must hold it ([`Agent::knows`](super::Agent::knows)).
+    Event {
+        /// Number of its block.
+        block: u64,
+        /// The block's timestamp.
+        time: Time,
+        /// What happened.
+        event: &'a Event,
+    },
+    /// All events up to a block were given.
+    Head {
+        /// The block's number.
+        block: u64,
+        /// Number of the newest block that will not be undone.
+        finalized: u64,
+    },
+    /// The chain was reorganised; a [`Refold`](Self::Refold) for each job that was touched follows.
+    Rewind {
+        /// Number of the highest block that still holds.
+        block: u64,
+    },
+    /// A reorganisation changed what the events of a job add up to; `None`: it is no longer open.
+    Refold {
+        /// The job.
+        job: JobId,
+        /// The new fold.
+        view: Option<JobView>,
+    },
+    /// A step came to an end.
+    Done {
+        /// Which.
+        key: StepKey,
+        /// What it came to.
+        outcome: Outcome,
+    },
+    /// The party wants a job done.
+    Request(Box<Request>),
+    /// The party wants its job cancelled.
+    Cancel(JobId),
+    /// The party's free balance in the market.
+    Balance(AttoFil),
+    /// A provider that was slashed may lock jobs again.
+    Resume,
+    /// Time has passed.
+    Tick,
+}
+
+/// A job that the party wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The id that the terms have in this market.
+    pub id: JobId,
+    /// The terms; the client is this party.
+    pub terms: Terms,
+    /// The spec's bytes, which hash to the terms' digest.
+    pub spec: Bytes,
+    /// Money from outside the market to send along.
+    pub value: AttoFil,
+}
+
+/// What a provider is bound to send for its jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commitments {
+    /// Commands: results and settlements.
+    pub commands: u32,
+    /// Gas that the clients' callbacks may use, all together.
+    pub callback_gas: u64,
+}
+
+/// A record that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The record.
+    pub job: Job,
+    /// Whether the agent wants it back after a restart ([`Agent::restore`](super::Agent::restore)): it still needs something, or
+    /// its end may be undone. Of the latter, [`Effect::Retire`](super::Effect::Retire) says when that is over.
+    pub live: bool,
+}

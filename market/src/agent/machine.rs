@@ -1,0 +1,525 @@
+//! The agent: one input in, effects out. It hands each job to the roles that the party plays in it.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, Bytes};
+
+use super::{
+    Change, Commitments, Effect, Failure, Input, Job, JobView, Offer, Order, Outcome, Pace, Request, Resources, Specs,
+    Step, StepKey, StepState, Wards, caretaker, client,
+    context::{Context, Situation},
+    provider::{self, Provider},
+    view::At,
+    wakes::Wakes,
+};
+use crate::{
+    Time,
+    model::{Event, JobId, Settings, Status, Terms},
+};
+
+/// How many jobs a provider looks at or waits for at once; further ones it refuses as busy.
+pub const MAX_CONSIDERED: usize = 4_096;
+/// Of how many jobs that are over it is remembered that their end may still be undone; beyond, those that ended first are let
+/// go of.
+const MAX_UNSETTLED: usize = 100_000;
+
+/// A party's agent. It holds the jobs that may still need something; finished ones leave it with
+/// [`take_changes`](Self::take_changes) and come back with [`restore`](Self::restore) should anything happen to them.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    situation: Situation,
+    pub(super) provider: Provider,
+    wards: Wards,
+    jobs: BTreeMap<JobId, Box<Held>>,
+    /// When to look at which job again.
+    pub(super) times: Wakes<Time>,
+    /// At which block to look at which job again.
+    pub(super) blocks: Wakes<u64>,
+    /// Jobs that are over, by the block whose finality they wait for; most are not held any more.
+    pub(super) unsettled: Wakes<u64>,
+    /// Held jobs whose records are to be stored.
+    changed: Vec<JobId>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    job: Job,
+    /// It is among the changed ones.
+    is_listed: bool,
+}
+
+impl Agent {
+    /// An agent of `me`, which provides if it has an offer.
+    #[must_use]
+    pub fn new(me: Address, settings: Settings, offer: Option<Offer>) -> Self {
+        let situation = Situation {
+            me,
+            settings,
+            pace: Pace::INSTANT,
+            specs: Specs::default(),
+            now: Time::default(),
+            seen: 0,
+            finalized: 0,
+        };
+        Self {
+            situation,
+            provider: Provider { offer, ..Provider::default() },
+            wards: Wards::Nobody,
+            jobs: BTreeMap::new(),
+            times: Wakes::default(),
+            blocks: Wakes::default(),
+            unsettled: Wakes::default(),
+            changed: Vec::new(),
+        }
+    }
+
+    /// The same agent, which also looks after the jobs of these clients.
+    #[must_use]
+    pub fn looking_after(self, wards: Wards) -> Self {
+        Self { wards, ..self }
+    }
+
+    /// The same agent on a network where time passes like this.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.situation.pace = pace;
+        self
+    }
+
+    /// The same agent, which shares what it parses with others.
+    #[must_use]
+    pub fn sharing(mut self, specs: Specs) -> Self {
+        self.situation.specs = specs;
+        self
+    }
+
+    /// Tells it after a restart what it knew: it is `suspended` for the job that it was slashed for, and blocks up to `finalized`
+    /// will not be undone.
+    pub fn recall(&mut self, suspended: Option<JobId>, finalized: u64) {
+        self.provider.suspended = suspended;
+        self.situation.finalized = finalized;
+    }
+
+    /// Whether it would act on this job, which it does not hold, if it were given back to it.
+    #[must_use]
+    pub fn wants(&self, job: &Job) -> bool {
+        !self.is_quiet(job)
+    }
+
+    /// Whether an event about a job that it does not hold is for one of its roles. `record`: the job's, if one is stored; then it
+    /// must be given back to it ([`restore`](Self::restore)) before the event is.
+    #[must_use]
+    pub fn is_concerned(&self, event: &Event, record: Option<&Job>) -> bool {
+        match (event, record) {
+            (Event::JobOpened { terms, .. }, None) => {
+                self.provider.offer.is_some() || self.wards.include(&terms.client)
+            }
+            (Event::JobOpened { .. }, Some(_)) => true,
+            (_, Some(job)) => {
+                // A job that it refused by its terms, or never looked at, is not its affair.
+                job.order.is_some()
+                    || !job.steps.is_empty()
+                    || self.looks_after(job)
+                    || matches!(event, Event::JobLocked { provider, .. } if *provider == self.situation.me)
+                    || self.wants(job)
+            }
+            (_, None) => false,
+        }
+    }
+
+    /// Whether it holds the job.
+    #[must_use]
+    pub fn knows(&self, job: JobId) -> bool {
+        self.jobs.contains_key(&job)
+    }
+
+    /// The job's record, if it holds it.
+    #[must_use]
+    pub fn job(&self, job: JobId) -> Option<&Job> {
+        self.jobs.get(&job).map(|held| &held.job)
+    }
+
+    /// When it is to be called again at the latest ([`Input::Tick`]), should nothing happen until then.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        self.times.next()
+    }
+
+    /// The job that this provider was slashed for, if it locks nothing for that.
+    #[must_use]
+    pub const fn suspended(&self) -> Option<JobId> {
+        self.provider.suspended
+    }
+
+    /// Gives it a stored record back; effects that were under way are to be done again.
+    #[must_use = "an effect that is not performed leaves its step in flight for ever"]
+    pub fn restore(&mut self, job: Job, now: Time) -> Vec<Effect> {
+        self.situation.now = self.situation.now.max(now);
+        let id = job.id();
+        let mut effects = Vec::new();
+        for (step, state) in &job.steps {
+            if let StepState::InFlight { attempt, round } = *state {
+                effects.push(Effect::Do(StepKey { job: id, step: *step, round, attempt }));
+            }
+        }
+        if provider::holds_slot(&job, self.situation.me) {
+            self.provider.reserve(&job);
+        }
+        self.jobs.insert(id, Box::new(Held { job, is_listed: false }));
+        self.advance(id, &mut effects);
+        effects
+    }
+
+    /// Takes one input at a time (the latest block's timestamp) and says what is to be done.
+    #[must_use = "an effect that is not performed leaves its step in flight for ever"]
+    pub fn handle(&mut self, input: Input<'_>, now: Time) -> Vec<Effect> {
+        self.situation.now = self.situation.now.max(now);
+        let mut effects = Vec::new();
+        match input {
+            Input::Event { block, time, event } => {
+                self.situation.seen = self.situation.seen.max(block);
+                self.on_event(event, At { block, time }, &mut effects);
+            }
+            Input::Head { block, finalized } => self.on_head(block, finalized, &mut effects),
+            Input::Rewind { block } => self.situation.seen = self.situation.seen.min(block),
+            Input::Refold { job, view } => self.on_refold(job, view, &mut effects),
+            Input::Done { key, outcome } => self.on_done(key, outcome, &mut effects),
+            Input::Request(request) => self.on_request(*request, &mut effects),
+            Input::Cancel(job) => {
+                if let Some(order) = self.jobs.get_mut(&job).and_then(|held| held.job.order.as_mut()) {
+                    order.cancel = true;
+                    self.touched(job);
+                    self.advance(job, &mut effects);
+                }
+            }
+            Input::Balance(free) => self.provider.free = free,
+            Input::Resume => self.on_resume(&mut effects),
+            Input::Tick => {}
+        }
+        while let Some(job) = self.times.due(self.situation.now) {
+            self.advance(job, &mut effects);
+        }
+        self.fill_slots(&mut effects);
+        effects
+    }
+
+    /// The records that changed since the last call, to be stored. Jobs that need nothing more leave the agent.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = Vec::with_capacity(self.changed.len());
+        for id in std::mem::take(&mut self.changed) {
+            let Some(held) = self.jobs.get_mut(&id) else { continue };
+            held.is_listed = false;
+            if !self.is_quiet(&self.jobs[&id].job) {
+                changes.push(Change { job: self.jobs[&id].job.clone(), live: true });
+            } else if let Some(held) = self.jobs.remove(&id) {
+                self.times.set(id, None);
+                self.blocks.set(id, None);
+                self.provider.forget(&held.job);
+                changes.push(Change { job: held.job, live: self.unsettled.contains(id) });
+            }
+        }
+        changes
+    }
+
+    /// What this provider is bound to send for the jobs that it has, or is about to lock.
+    #[must_use]
+    pub fn commitments(&self) -> Commitments {
+        let mut all = Commitments::default();
+        for Held { job, .. } in self.jobs.values().map(|held| &**held).filter(|held| held.job.work.is_some()) {
+            let commands = match job.view.status {
+                // Result and settlement.
+                _ if provider::holds_slot(job, self.situation.me) => 2,
+                Status::Submitted if job.view.provider == self.situation.me => 1,
+                _ => continue,
+            };
+            all.commands = all.commands.saturating_add(commands);
+            all.callback_gas = all.callback_gas.saturating_add(u64::from(job.view.terms.callback_gas));
+        }
+        all
+    }
+
+    /// How many jobs it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    fn on_event(&mut self, event: &Event, at: At, effects: &mut Vec<Effect>) {
+        let Some(id) = event.job() else { return };
+        if let Some(held) = self.jobs.get_mut(&id) {
+            held.job.view.apply(event, at);
+            if let Event::JobOpened { terms, .. } = event {
+                // What it needs may have been let go of since it was open on another fork.
+                if held.job.is_done(Step::FetchInputs) {
+                    held.job.steps.remove(&Step::FetchInputs);
+                }
+                if let Some(work) = &mut held.job.work {
+                    work.begin_again();
+                }
+                self.consider(id, terms);
+            }
+            self.touched(id);
+            self.advance(id, effects);
+        } else if let Event::JobOpened { terms, spec, .. } = event
+            && self.is_concerned(event, None)
+        {
+            let view = JobView::new(id, terms.clone(), spec.clone(), Status::Open, at);
+            self.insert(Job::new(view));
+            self.consider(id, terms);
+            self.advance(id, effects);
+        }
+    }
+
+    /// Has the provider look at a job's terms, unless it has before.
+    fn consider(&mut self, id: JobId, terms: &Terms) {
+        let considered = self.jobs.len() - 1;
+        if let Some(held) = self.jobs.get_mut(&id)
+            && held.job.work.is_none()
+        {
+            held.job.work = self.provider.consider(terms, &self.situation, considered, MAX_CONSIDERED);
+        }
+    }
+
+    fn on_head(&mut self, block: u64, finalized: u64, effects: &mut Vec<Effect>) {
+        self.situation.seen = block;
+        self.situation.finalized = self.situation.finalized.max(finalized);
+        while let Some(job) = self.unsettled.due(self.situation.finalized) {
+            if self.jobs.contains_key(&job) {
+                self.advance(job, effects);
+            } else {
+                effects.push(Effect::Retire { job });
+            }
+        }
+        while let Some(job) = self.blocks.due(block) {
+            self.advance(job, effects);
+        }
+    }
+
+    fn on_refold(&mut self, id: JobId, view: Option<JobView>, effects: &mut Vec<Effect>) {
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        let job = &mut held.job;
+        // Its place in the queue goes by the time of its opening, which may be another now.
+        self.provider.forget(job);
+        let before = (job.view.provider, job.view.result.take());
+        job.view = match view {
+            Some(view) => view,
+            None => {
+                let JobView { terms, spec, block, .. } = job.view.clone();
+                // The opening may land again: what it needs is kept as long as that is possible.
+                let at = At { block: block.max(self.situation.seen), time: self.situation.now };
+                JobView::new(id, terms, spec, Status::None, at)
+            }
+        };
+        // What was sent may be undone: every command is looked at again. Its key stays the same, and the transport asks the
+        // chain before it sends anything twice. What the commands came to before is for another round.
+        job.round = job.round.saturating_add(1);
+        job.steps.retain(|step, _| !step.is_command());
+        if before != (job.view.provider, job.view.result.clone()) {
+            job.steps.remove(&Step::Verify);
+        }
+        if let Some(work) = &mut job.work {
+            work.reconsider(job.steps.get(&Step::FetchInputs) == Some(&StepState::Done));
+        }
+        if provider::holds_slot(job, self.situation.me) {
+            self.provider.reserve(job);
+        }
+        self.touched(id);
+        self.advance(id, effects);
+    }
+
+    fn on_request(&mut self, request: Request, effects: &mut Vec<Effect>) {
+        let Request { id, terms, spec, value } = request;
+        if self.jobs.contains_key(&id) {
+            return;
+        }
+        let mut job = Job::new(JobView::new(id, terms, Bytes::new(), Status::None, self.situation.now));
+        job.order = Some(Order { spec, value, cancel: false });
+        self.insert(job);
+        self.advance(id, effects);
+    }
+
+    fn on_resume(&mut self, effects: &mut Vec<Effect>) {
+        self.provider.suspended = None;
+        let open: Vec<JobId> =
+            self.jobs.values().filter(|held| held.job.view.status == Status::Open).map(|held| held.job.id()).collect();
+        for job in open {
+            self.advance(job, effects);
+        }
+    }
+
+    fn on_done(&mut self, key: StepKey, outcome: Outcome, effects: &mut Vec<Effect>) {
+        let StepKey { job: id, step, round, attempt } = key;
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        let job = &mut held.job;
+        if job.steps.get(&step) != Some(&StepState::InFlight { attempt, round }) {
+            // Of another round, or already known.
+            return;
+        }
+        let Situation { now, seen, pace, .. } = &self.situation;
+        let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
+        let is_spent = step.max_attempts().is_some_and(|max| attempt >= max);
+        let state = match outcome {
+            Outcome::Err(failure) => {
+                if step == Step::Lock {
+                    self.provider.give_back(job);
+                }
+                // Who asked for the job is told at once; what they were told failed must not happen later.
+                let is_told = step == Step::Open && !matches!(failure, Failure::Temporary(_));
+                if failure.may_pass(*seen) && !is_spent && !is_told {
+                    wait(failure)
+                } else {
+                    if let (Step::Open, Failure::Rejected { block, .. }) = (step, &failure) {
+                        // What was executed in a block, and failed, a reorganisation may execute again.
+                        job.view.block = job.view.block.max(block.unwrap_or(*seen)).max(*seen);
+                    }
+                    StepState::Failed { failure }
+                }
+            }
+            // Whether it helped, the next event says; if it did not, it is tried again under another key.
+            Outcome::Ok if step == Step::RetryCallback => {
+                if is_spent {
+                    let problem = format!("the client's callback failed {attempt} times in a row");
+                    StepState::Failed { failure: Failure::Permanent(problem) }
+                } else {
+                    wait(Failure::Temporary("the client's callback failed".to_owned()))
+                }
+            }
+            Outcome::Ok if step.is_command() => {
+                StepState::Landed { attempts: attempt, until: now.after(pace.recheck()) }
+            }
+            Outcome::Ok => StepState::Done,
+            Outcome::Spec(bytes) => {
+                job.work.get_or_insert_default().spec = bytes;
+                StepState::Done
+            }
+            Outcome::Ran(report) => {
+                job.work.get_or_insert_default().report = Some(report);
+                StepState::Done
+            }
+            Outcome::Published(result) => {
+                job.work.get_or_insert_default().result = Some(result);
+                StepState::Done
+            }
+        };
+        job.steps.insert(step, state);
+        self.touched(id);
+        self.advance(id, effects);
+    }
+
+    /// Looks at one job and begins whatever its state calls for, in each role of the party.
+    fn advance(&mut self, id: JobId, effects: &mut Vec<Effect>) {
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        let is_cared_for = self.wards != Wards::Nobody && is_cared_for(&self.wards, self.situation.me, &held.job);
+        let Job { view, order, work, steps, round } = &mut held.job;
+        let mut cx = Context {
+            situation: &self.situation,
+            view,
+            steps,
+            round: *round,
+            effects,
+            wake: None,
+            wake_at_block: None,
+            changed: false,
+        };
+        if let Some(work) = work {
+            self.provider.advance(work, &mut cx);
+        }
+        if let Some(order) = order {
+            client::advance(order, &mut cx);
+        }
+        if is_cared_for {
+            caretaker::advance(&mut cx);
+        }
+        let Context { wake, wake_at_block, changed, .. } = cx;
+        self.times.set(id, wake);
+        self.blocks.set(id, wake_at_block);
+        if view.status.is_final() {
+            self.provider.running.remove(&id);
+        }
+        let is_quiet = self.finish(id, effects);
+        if changed || is_quiet {
+            self.touched(id);
+        }
+    }
+
+    /// Sees to what becomes of a job that may be over; says whether it needs nothing more.
+    fn finish(&mut self, id: JobId, effects: &mut Vec<Effect>) -> bool {
+        let Some(held) = self.jobs.get(&id) else { return false };
+        let job = &held.job;
+        let is_quiet = self.is_quiet(job);
+        let needs_something = job.order.is_some() || !job.steps.is_empty();
+        let block = job.view.block;
+        let waits = if is_quiet {
+            needs_something && block > self.situation.finalized
+        } else {
+            // A slash counts once it is final.
+            job.view.status == Status::Slashed && job.view.block > self.situation.finalized
+        };
+        if is_quiet && needs_something && !waits {
+            effects.push(Effect::Retire { job: id });
+        }
+        self.unsettled.set(id, waits.then_some(block));
+        if self.unsettled.len() > MAX_UNSETTLED
+            && let Some(job) = self.unsettled.due(u64::MAX)
+            && !self.jobs.contains_key(&job)
+        {
+            effects.push(Effect::Retire { job });
+        }
+        is_quiet
+    }
+
+    fn is_quiet(&self, job: &Job) -> bool {
+        !job.is_busy()
+            && (job.order.is_none() || client::is_quiet(job))
+            && job.work.as_ref().is_none_or(|work| provider::is_quiet(job, work, self.situation.me))
+            && (!self.looks_after(job) || caretaker::is_quiet(job))
+    }
+
+    /// Whether this party acts for the job's client.
+    fn looks_after(&self, job: &Job) -> bool {
+        is_cared_for(&self.wards, self.situation.me, job)
+    }
+
+    fn insert(&mut self, job: Job) {
+        let id = job.id();
+        self.jobs.insert(id, Box::new(Held { job, is_listed: true }));
+        self.changed.push(id);
+    }
+
+    /// The job's record is to be stored.
+    fn touched(&mut self, id: JobId) {
+        if let Some(held) = self.jobs.get_mut(&id)
+            && !std::mem::replace(&mut held.is_listed, true)
+        {
+            self.changed.push(id);
+        }
+    }
+
+    /// Gives what was given back to the jobs that wait longest; one that needs more than there is lets others go first.
+    fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
+        if self.provider.queue.is_empty() || !self.provider.running.were_given_back() {
+            return;
+        }
+        let waiting: Vec<_> = self.provider.queue.iter().copied().collect();
+        for place in waiting {
+            if !self.provider.has_room(Resources::default()) {
+                return;
+            }
+            let needs = self.jobs.get(&place.1).map(|held| provider::needs(&held.job)).unwrap_or_default();
+            if self.provider.has_room(needs) && self.provider.queue.remove(&place) {
+                self.advance(place.1, effects);
+            }
+        }
+    }
+}
+
+fn is_cared_for(wards: &Wards, me: Address, job: &Job) -> bool {
+    let client = &job.view.terms.client;
+    job.order.is_none() && *client != me && wards.include(client)
+}

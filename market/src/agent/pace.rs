@@ -1,0 +1,131 @@
+//! How time passes on a network, and how much of it may be undone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::AttoFil;
+
+/// Blocks until a command that is sent now is seen to have landed: one until it is included, one more where a block is executed
+/// with the next one (Lotus), and two null rounds.
+const LANDING_BLOCKS: u64 = 4;
+/// How long a job may be locked where blocks come at once, in seconds.
+const LOCK_FOR: u64 = 120;
+/// The same in multiples of the market's shortest window.
+const LOCK_WINDOWS: u64 = 10;
+/// Time to run beyond a job's wall limit where blocks come at once, in seconds: fetching and publication.
+const RUN_MARGIN: u64 = 60;
+/// Review window where blocks come at once, in seconds.
+const REVIEW_FOR: u64 = 60;
+/// How long a person waits for a job to be opened where blocks come at once, in seconds.
+const PATIENCE: u64 = 120;
+/// The longest pause between two attempts, in seconds; two epochs, if that is longer.
+const MAX_BACKOFF: u64 = 60;
+/// How long the event of a command that landed may stay away before the command is submitted again, in seconds; two epochs, if
+/// that is longer.
+const RECHECK: u64 = 30;
+
+/// One policy for each network: what providers need to be safe, what clients offer, and how long everybody waits follow from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pace {
+    /// Seconds from one block to the next; 0: a block comes as soon as there is something to put into it.
+    pub epoch: u64,
+    /// How many blocks a reorganisation may undo while everybody still meets their deadlines.
+    pub undo_depth: u64,
+    /// From this price on a result is sent only when its lock lies `undo_depth` blocks deep: who has seen the result and has it
+    /// undone together with the lock could take the job, and the price, over.
+    pub careful_from: Option<AttoFil>,
+}
+
+impl Pace {
+    /// Blocks come at once, and none is undone: the market in memory, Anvil.
+    pub const INSTANT: Self = Self { epoch: 0, undo_depth: 0, careful_from: None };
+    /// Filecoin's main and test network. More than five epochs are undone only when something is very wrong.
+    pub const FILECOIN: Self =
+        Self { epoch: 30, undo_depth: 5, careful_from: Some(AttoFil::from_gwei(10_000_000_000)) };
+
+    /// Seconds until a command that is sent now is seen to have landed, however the rounds fall.
+    #[must_use]
+    pub const fn landing(&self) -> u64 {
+        self.epoch.saturating_mul(LANDING_BLOCKS)
+    }
+
+    /// Seconds to see that what landed was undone, and to have landed it again.
+    #[must_use]
+    pub const fn landing_again(&self) -> u64 {
+        self.epoch.saturating_mul(self.undo_depth.saturating_add(LANDING_BLOCKS))
+    }
+
+    /// The shortest window in which a party is safe, in seconds.
+    #[must_use]
+    pub fn min_window(&self) -> u32 {
+        u32::try_from(self.landing_again()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// How long a job may be locked unless the client says otherwise, in seconds. `min_window`: the market's own.
+    #[must_use]
+    pub fn lock_for(&self, min_window: u32) -> u64 {
+        let by_market = u64::from(min_window).saturating_mul(LOCK_WINDOWS);
+        LOCK_FOR.max(by_market).max(self.landing_again().saturating_add(self.landing()))
+    }
+
+    /// What a run window has beyond the job's wall limit unless the client says otherwise, in seconds.
+    #[must_use]
+    pub const fn run_margin(&self) -> u64 {
+        RUN_MARGIN.saturating_add(self.landing_again())
+    }
+
+    /// The review window unless the client says otherwise, in seconds. `min_window`: the market's own.
+    #[must_use]
+    pub fn review_for(&self, min_window: u32) -> u32 {
+        let seconds = REVIEW_FOR.max(self.landing_again());
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(min_window)
+    }
+
+    /// How long to wait for a command of a person to be seen on the market, in seconds.
+    #[must_use]
+    pub const fn patience(&self) -> u64 {
+        PATIENCE.saturating_add(self.landing_again())
+    }
+
+    /// Whether the result of a job with this price waits until its lock lies deep.
+    #[must_use]
+    pub fn is_careful(&self, price: AttoFil) -> bool {
+        self.undo_depth > 0 && self.careful_from.is_some_and(|from| price >= from)
+    }
+
+    /// Seconds from a failed attempt to the next, after this many.
+    pub(super) fn backoff(&self, attempts: u32) -> u64 {
+        let first = (self.epoch / 4).max(1);
+        let seconds = first.saturating_mul(1u64 << attempts.saturating_sub(1).min(6));
+        seconds.min(MAX_BACKOFF.max(self.epoch.saturating_mul(2)))
+    }
+
+    /// Seconds from a command that landed without its event to its repetition.
+    pub(super) fn recheck(&self) -> u64 {
+        RECHECK.max(self.epoch.saturating_mul(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_blocks_come_at_once_the_terms_are_short() {
+        let pace = Pace::INSTANT;
+        assert_eq!((pace.lock_for(1), pace.run_margin(), pace.review_for(1), pace.patience()), (120, 60, 60, 120));
+        assert_eq!((pace.min_window(), pace.landing_again(), pace.recheck()), (1, 0, 30));
+        assert_eq!((1..=9).map(|n| pace.backoff(n)).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert!(!pace.is_careful(AttoFil(u128::MAX)));
+    }
+
+    #[test]
+    fn on_filecoin_a_result_can_be_landed_again_after_five_epochs_are_undone() {
+        let pace = Pace::FILECOIN;
+        assert_eq!((pace.landing(), pace.landing_again(), pace.min_window()), (120, 270, 270));
+        assert_eq!((pace.lock_for(60), pace.run_margin(), pace.review_for(60), pace.patience()), (600, 330, 270, 390));
+        assert_eq!((1..=5).map(|n| pace.backoff(n)).collect::<Vec<_>>(), [7, 14, 28, 56, 60]);
+        let from = pace.careful_from.expect("it has one");
+        assert!(pace.is_careful(from) && !pace.is_careful(AttoFil(from.0 - 1)));
+    }
+}

@@ -1,0 +1,483 @@
+//! A cluster of parties on a real market, each with its agent and what was stored of it, where blocks come at once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Deref,
+};
+
+use alloy_primitives::{B256, keccak256};
+
+use super::*;
+use crate::{
+    model::{Market, Rejection, Signed},
+    world::{self, CallError, ContractEvent, Env, ExternalCall, Log, Occasion, Script},
+};
+
+/// Where the market is.
+const MARKET: Address = Address::repeat_byte(0x4d);
+
+/// When a command is executed, with how much money from outside the market, and what its callbacks come to.
+pub(super) struct Chain {
+    pub(super) now: Time,
+    pub(super) value: AttoFil,
+    pub(super) callback_works: bool,
+}
+
+impl Env for Chain {
+    fn now(&self) -> Time {
+        self.now
+    }
+    fn job_id(&self, _: Address, terms: &Terms) -> JobId {
+        id_of(terms)
+    }
+    fn spec_digest(&self, spec: &Bytes) -> B256 {
+        keccak256(spec)
+    }
+    fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
+        false
+    }
+    fn script(&mut self, call: &ExternalCall<'_>) -> Script {
+        Script::accepting(self.callback_works || matches!(call.occasion, Occasion::Payout { .. }))
+    }
+}
+
+/// A market in a world of its own, in which whoever sends money has it.
+#[derive(Clone)]
+pub(super) struct MarketWorld(world::World);
+
+impl MarketWorld {
+    pub(super) fn new() -> Self {
+        Self(world::World::with_market(MARKET, SETTINGS))
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        sender: Address,
+        command: &Command,
+        env: &mut Chain,
+        say: &mut impl FnMut(Event),
+    ) -> Result<(), Rejection> {
+        let mut log = Vec::new();
+        self.0.mint(sender, env.value).expect("there is room for it");
+        let outcome = self.0.execute_on_market(sender, MARKET, env.value, command, env, &mut log);
+        log.into_iter().for_each(|Log { event: ContractEvent::Market(event), .. }| say(event));
+        outcome.map_err(|error| match error {
+            CallError::Rejected(rejection) => rejection,
+            other => panic!("{command:?}: {other}"),
+        })
+    }
+}
+
+impl Deref for MarketWorld {
+    type Target = Market;
+
+    fn deref(&self) -> &Market {
+        self.0.market(MARKET).expect("is there from the beginning")
+    }
+}
+
+pub(super) fn id_of(terms: &Terms) -> JobId {
+    JobId(keccak256(serde_json::to_vec(terms).expect("terms serialise")))
+}
+
+pub(super) fn spec(fuel: u64) -> Bytes {
+    spec_with_memory(fuel, 1 << 20)
+}
+
+pub(super) fn spec_with_memory(fuel: u64, memory: u64) -> Bytes {
+    let module: Link = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
+    let limits = Limits { fuel, memory, output: 1 << 20, entries: 10, wall: 5 };
+    JobSpec::wasm(module, limits).validate().expect("a valid spec").to_dag_cbor().into()
+}
+
+pub(super) fn terms(salt: u64, spec: &Bytes) -> Terms {
+    Terms {
+        client: CLIENT,
+        salt: U256::from(salt),
+        spec: keccak256(spec),
+        spec_codec: SpecCodec::DagCbor.code(),
+        min_price: AttoFil::ZERO,
+        max_price: AttoFil(FIL),
+        ramp_start: Time(START),
+        ramp_period: 100,
+        lock_by: Time(START + 120),
+        run_for: 30,
+        review_for: 20,
+        rule_for: 0,
+        collateral: AttoFil(FIL / 2),
+        matcher: Address::ZERO,
+        arbiter: Address::ZERO,
+        callback_gas: 0,
+    }
+}
+
+/// A party: its agent, and what is stored of it.
+pub(super) struct Party {
+    pub(super) agent: Agent,
+    pub(super) offer: Option<Offer>,
+    pub(super) wards: Wards,
+    pub(super) pace: Pace,
+    pub(super) me: Address,
+    pub(super) stored: BTreeMap<JobId, Change>,
+    pub(super) suspended: Option<JobId>,
+    pub(super) read: usize,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) runs: usize,
+    /// How its runs end.
+    pub(super) reproducible: bool,
+    /// What it holds for jobs.
+    pub(super) pinned: BTreeSet<JobId>,
+    /// What is run never ends.
+    pub(super) stuck: bool,
+    /// Its output cannot be had.
+    pub(super) withholds: bool,
+}
+
+impl Party {
+    pub(super) fn new(me: Address, offer: Option<Offer>) -> Self {
+        Self {
+            agent: Agent::new(me, SETTINGS, offer.clone()),
+            offer,
+            wards: Wards::Nobody,
+            pace: Pace::INSTANT,
+            me,
+            stored: BTreeMap::new(),
+            suspended: None,
+            read: 0,
+            effects: VecDeque::new(),
+            runs: 0,
+            reproducible: true,
+            pinned: BTreeSet::new(),
+            stuck: false,
+            withholds: false,
+        }
+    }
+
+    /// One who looks after the jobs of these clients.
+    pub(super) fn steward(me: Address, wards: Wards) -> Self {
+        let party = Self::new(me, None);
+        Self { agent: party.agent.looking_after(wards.clone()), wards, ..party }
+    }
+
+    pub(super) fn at_pace(self, pace: Pace) -> Self {
+        Self { agent: self.agent.at_pace(pace), pace, ..self }
+    }
+
+    pub(super) fn input(&mut self, input: Input<'_>, now: Time) {
+        let job = match &input {
+            Input::Event { event, .. } => event.job(),
+            Input::Done { key, .. } => Some(key.job),
+            Input::Refold { job, .. } | Input::Cancel(job) => Some(*job),
+            _ => None,
+        };
+        if let Input::Event { block, time, event } = &input
+            && let Some(job) = job
+            && !self.agent.knows(job)
+            && !self.agent.is_concerned(event, self.stored.get(&job).map(|change| &change.job))
+        {
+            let at = At { block: *block, time: *time };
+            let stranger = self.stored.entry(job).or_insert_with(|| {
+                let view = JobView::fold([(at, *event)]).expect("a job begins with its opening");
+                Change { job: Job::new(view), live: false }
+            });
+            stranger.job.view.apply(event, at);
+            return;
+        }
+        if let Some(job) = job {
+            self.know(job, now);
+        }
+        let effects = self.agent.handle(input, now);
+        self.take_effects(effects);
+    }
+
+    fn take_effects(&mut self, effects: Vec<Effect>) {
+        self.store();
+        for effect in effects {
+            match effect {
+                Effect::Do(_) => self.effects.push_back(effect),
+                Effect::Retire { job } => {
+                    self.pinned.remove(&job);
+                    if let Some(change) = self.stored.get_mut(&job).filter(|_| !self.agent.knows(job)) {
+                        change.live = false;
+                    }
+                }
+                Effect::Suspend { job } => self.suspended = Some(job),
+            }
+        }
+    }
+
+    fn know(&mut self, job: JobId, now: Time) {
+        if !self.agent.knows(job)
+            && let Some(change) = self.stored.get(&job)
+        {
+            let effects = self.agent.restore(change.job.clone(), now);
+            self.effects.extend(effects);
+        }
+    }
+
+    fn store(&mut self) {
+        for change in self.agent.take_changes() {
+            self.stored.insert(change.job.id(), change);
+        }
+    }
+
+    /// The process is killed and starts again: effects and memory are gone, what was stored is not.
+    pub(super) fn crash(&mut self, now: Time) {
+        self.agent =
+            Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.wards.clone()).at_pace(self.pace);
+        self.agent.recall(self.suspended, 0);
+        self.effects.clear();
+        let live: Vec<_> = self.stored.values().filter(|change| change.live).map(|change| change.job.clone()).collect();
+        for job in live {
+            let effects = self.agent.restore(job, now);
+            self.take_effects(effects);
+        }
+        self.store();
+    }
+
+    /// Does a step that is no command; `None`: it has no end.
+    pub(super) fn do_step(&mut self, job: JobId, step: Step) -> Option<Outcome> {
+        Some(match step {
+            Step::FetchSpec => Outcome::Err(Failure::Permanent("no spec".to_owned())),
+            Step::FetchInputs => {
+                self.pinned.insert(job);
+                Outcome::Ok
+            }
+            Step::Run if self.stuck => return None,
+            Step::Run => {
+                assert!(self.pinned.contains(&job), "{} has let go of the inputs of {job}", self.me);
+                self.runs += 1;
+                let ended = if self.reproducible { "exited" } else { "ran longer than its wall-time limit" };
+                let reproducible = self.reproducible;
+                Outcome::Ran(RunReport {
+                    exit_code: 0,
+                    fuel_used: 7,
+                    ended: ended.to_owned(),
+                    reproducible,
+                    wall_ms: 1,
+                })
+            }
+            Step::Publish => Outcome::Published(JobResult { fuel_used: 7, ..JobResult::default() }),
+            Step::Verify if self.withholds => Outcome::Err(Failure::Temporary("no gateway answers".to_owned())),
+            _ => Outcome::Ok,
+        })
+    }
+
+    pub(super) fn decision(&self, job: JobId) -> Option<Decision> {
+        self.stored.get(&job)?.job.work.as_ref().map(|work| work.decision.clone())
+    }
+}
+
+pub(super) const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
+
+/// The chain as it was before a command: the log's length, the block, the state, the keys that had landed.
+pub(super) type Snapshot = (usize, u64, MarketWorld, BTreeSet<(Address, EffectKey)>);
+
+/// How many commands a reorganisation undoes at most, where there are any.
+pub(super) const DEPTH: usize = 6;
+
+pub(super) struct World {
+    pub(super) market: MarketWorld,
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) log: Vec<(u64, Time, Event)>,
+    pub(super) landed: BTreeSet<(Address, EffectKey)>,
+    pub(super) parties: Vec<Party>,
+    pub(super) now: Time,
+    pub(super) block: u64,
+    pub(super) callback_works: bool,
+    /// The last [`DEPTH`] commands may be undone; otherwise every block is final.
+    pub(super) forks: bool,
+    /// The market's node that answers commands is this many blocks behind the one that is read.
+    pub(super) behind: u64,
+    pub(super) refusals: usize,
+}
+
+impl World {
+    pub(super) fn new(parties: Vec<Party>) -> Self {
+        let mut world = Self {
+            market: MarketWorld::new(),
+            snapshots: Vec::new(),
+            log: Vec::new(),
+            landed: BTreeSet::new(),
+            parties,
+            now: Time(START),
+            block: 0,
+            callback_works: true,
+            forks: false,
+            behind: 0,
+            refusals: 0,
+        };
+        for account in [CHEAP, DEAR] {
+            world.apply(account, &Command::Deposit { account }, AttoFil(10 * FIL)).expect("a deposit");
+        }
+        world
+    }
+
+    /// Executes a command in a block of its own.
+    pub(super) fn apply(&mut self, sender: Address, command: &Command, value: AttoFil) -> Result<(), Rejection> {
+        let mut env = Chain { now: self.now, value, callback_works: self.callback_works };
+        let (log, now, block) = (&mut self.log, self.now, self.block + 1);
+        self.market.apply(sender, command, &mut env, &mut |event| log.push((block, now, event)))?;
+        self.block = block;
+        Ok(())
+    }
+
+    pub(super) fn market(&self) -> &Market {
+        &self.market
+    }
+
+    pub(super) fn request(&mut self, salt: u64) -> JobId {
+        self.request_to_run_for(salt, 30)
+    }
+
+    pub(super) fn request_to_run_for(&mut self, salt: u64, run_for: u32) -> JobId {
+        let spec = spec(1_000_000);
+        let terms = Terms { run_for, ..terms(salt, &spec) };
+        self.request_with(terms, spec)
+    }
+
+    pub(super) fn request_with(&mut self, terms: Terms, spec: Bytes) -> JobId {
+        let (id, value, now) = (id_of(&terms), terms.max_price, self.now);
+        self.party(CLIENT).input(Input::Request(Box::new(Request { id, terms, spec, value })), now);
+        id
+    }
+
+    pub(super) fn party(&mut self, me: Address) -> &mut Party {
+        self.parties.iter_mut().find(|party| party.me == me).expect("a known party")
+    }
+
+    fn finalized(&self) -> u64 {
+        if !self.forks {
+            return self.block;
+        }
+        self.snapshots.len().checked_sub(DEPTH).map_or(0, |at| self.snapshots[at].1)
+    }
+
+    /// One party takes one step: it reads an event, or performs an effect. Says whether there was anything to do.
+    pub(super) fn step(&mut self, index: usize) -> bool {
+        let (now, head) = (self.now, Input::Head { block: self.block, finalized: self.finalized() });
+        let party = &mut self.parties[index];
+        let free = self.market.balance(party.me);
+        if let Some((block, time, event)) = self.log.get(party.read) {
+            party.read += 1;
+            party.input(Input::Event { block: *block, time: *time, event }, now);
+            return true;
+        }
+        party.input(Input::Balance(free), now);
+        party.input(head, now);
+        let Some(effect) = party.effects.pop_front() else { return false };
+        let Effect::Do(key) = effect else { return true };
+        party.know(key.job, now);
+        let submission = party.agent.job(key.job).and_then(|job| job.submission(key.step));
+        let outcome = match submission {
+            None => party.do_step(key.job, key.step),
+            Some(submission) => Some(self.submit(index, EffectKey::of(&key), &submission)),
+        };
+        if let Some(outcome) = outcome {
+            self.parties[index].input(Input::Done { key, outcome }, now);
+        }
+        true
+    }
+
+    fn submit(&mut self, index: usize, key: EffectKey, submission: &Submission) -> Outcome {
+        let me = self.parties[index].me;
+        if self.landed.contains(&(me, key.clone())) {
+            return Outcome::Ok;
+        }
+        let Submission { command, value } = submission;
+        // A node that is behind is asked first, as one does to find out what the gas costs.
+        let answers_for = self.block.saturating_sub(self.behind);
+        if let Some((_, _, market, _)) = self.snapshots.iter().find(|(_, before, ..)| *before >= answers_for) {
+            let mut market = market.clone();
+            let mut env = Chain { now: self.now, value: *value, callback_works: self.callback_works };
+            if let Err(rejection) = market.apply(me, command, &mut env, &mut |_| {}) {
+                self.refusals += 1;
+                return Outcome::Err(Failure::rejected(rejection, Some(answers_for)));
+            }
+        }
+        let snapshot = (self.log.len(), self.block, self.market.clone(), self.landed.clone());
+        match self.apply(me, command, *value) {
+            Ok(()) => {
+                self.snapshots.push(snapshot);
+                self.landed.insert((me, key));
+                Outcome::Ok
+            }
+            Err(rejection) => Outcome::Err(Failure::rejected(rejection, Some(self.block))),
+        }
+    }
+
+    /// Drops the last `commands` commands from the chain; every party refolds what it had read.
+    pub(super) fn reorganise(&mut self, commands: usize) {
+        let Some(at) = self.snapshots.len().checked_sub(commands) else { return };
+        if commands == 0 {
+            return;
+        }
+        assert!(commands <= DEPTH && self.forks, "what is final is not undone");
+        let (length, block, market, landed) = self.snapshots.swap_remove(at);
+        self.snapshots.truncate(at);
+        (self.market, self.landed, self.block) = (market, landed, block);
+        let undone: BTreeSet<JobId> = self.log[length..].iter().filter_map(|(_, _, event)| event.job()).collect();
+        self.log.truncate(length);
+        let now = self.now;
+        for party in &mut self.parties {
+            party.input(Input::Rewind { block }, now);
+            if party.read > length {
+                party.read = length;
+                for job in &undone {
+                    party.input(Input::Refold { job: *job, view: folded(&self.log, *job) }, now);
+                }
+            }
+        }
+    }
+
+    /// Lets everybody act until nothing happens for a while of market time.
+    pub(super) fn run(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            let mut busy = true;
+            while busy {
+                busy = false;
+                for index in 0..self.parties.len() {
+                    busy |= self.step(index);
+                }
+            }
+            self.second();
+        }
+    }
+
+    /// A second passes, and a block that is empty comes.
+    pub(super) fn second(&mut self) {
+        self.now = self.now.after(1);
+        self.block += 1;
+    }
+
+    pub(super) fn status(&self, job: JobId) -> Status {
+        self.market.deal(job).status
+    }
+
+    pub(super) fn settled_events(&self, job: JobId) -> usize {
+        self.log.iter().filter(|(_, _, event)| matches!(event, Event::JobSettled { job: id, .. } if *id == job)).count()
+    }
+}
+
+pub(super) fn folded(log: &[(u64, Time, Event)], job: JobId) -> Option<JobView> {
+    let events = log.iter().filter(|(_, _, event)| event.job() == Some(job));
+    JobView::fold(events.map(|(block, time, event)| (At { block: *block, time: *time }, event)))
+}
+
+pub(super) fn offer(base: u128) -> Offer {
+    let pricing = Pricing {
+        base: AttoFil(base),
+        per_gigafuel: AttoFil::ZERO,
+        per_gib_memory: AttoFil::ZERO,
+        per_gib_output: AttoFil::ZERO,
+    };
+    Offer { pricing, ..Offer::default() }
+}
+
+pub(super) fn world() -> World {
+    World::new(vec![
+        Party::new(CLIENT, None),
+        Party::new(CHEAP, Some(offer(FIL / 10))),
+        Party::new(DEAR, Some(offer(FIL / 5))),
+    ])
+}

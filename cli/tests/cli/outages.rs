@@ -185,7 +185,9 @@ fn jobs_survive_whatever_the_chains_node_does() {
             let count = said.lines().filter(|line| line.contains(words)).count();
             assert_eq!(count, outages.len(), "{words:?} is said once for each time: {said}");
         }
-        assert_eq!(said.lines().count(), 2 * outages.len(), "nothing else is said: {said}");
+        // A transaction may be on its way when another chain answers.
+        let others = said.lines().filter(|line| !line.contains("invalid chain id for signer")).count();
+        assert_eq!(others, 2 * outages.len(), "nothing else is said: {said}");
     }
     // Those who are silent or slow need no time-out to be survived.
     for (mood, time) in &[(Mood::Silent, 3), (Mood::Slow(Duration::from_millis(400)), 20)] {

@@ -7,7 +7,7 @@ use lota_bridge::eip712;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     model::{BatchEntry, Command, Deal, JobResult, MAX_LOCK_AHEAD, MAX_WINDOW, Receipt, Status, Terms, Verdict},
-    world::{Call, End, Script, ScriptedCall},
+    world::Script,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sha2::{Digest, Sha256};
@@ -62,7 +62,7 @@ pub(crate) struct Generator {
     begun: usize,
 }
 
-const fn gwei(amount: u64) -> AttoFil {
+pub(crate) const fn gwei(amount: u64) -> AttoFil {
     AttoFil::from_gwei(amount)
 }
 
@@ -109,45 +109,6 @@ impl Generator {
             step.sender = both.cast.parties[0].address;
         }
         step
-    }
-
-    /// What the scripted client does if it is called: mostly what is allowed in a callback.
-    fn script(&mut self, both: &Comparison<'_>, at: Time) -> Script {
-        let scripted = both.cast.scripted();
-        let calls = (0..self.rng.random_range(0..4)).map(|_| self.scripted_call(both, at, scripted)).collect();
-        let end = match self.rng.random_range(0..8) {
-            0 => End::Revert,
-            1 => End::OutOfGas,
-            _ => End::Return,
-        };
-        Script { calls, end }
-    }
-
-    fn scripted_call(&mut self, both: &Comparison<'_>, at: Time, scripted: &Party) -> ScriptedCall {
-        let (value, command) = match self.rng.random_range(0..10) {
-            0..5 => {
-                let terms = self.terms(both, at, scripted);
-                let value = if self.chance(70) { terms.max_price } else { AttoFil::ZERO };
-                self.known.push(terms.clone());
-                let spec = if self.chance(30) { Bytes::from_static(self.spec_bytes()) } else { Bytes::new() };
-                (value, Command::Open { terms, spec })
-            }
-            5..8 => {
-                let value = gwei(self.rng.random_range(0..2_000));
-                (value, Command::Deposit { account: self.party(both).address })
-            }
-            _ => {
-                let Draft { value, command, .. } = self.draft(both, at);
-                (value, command)
-            }
-        };
-        let sender = scripted.address;
-        let mut step = Step { at, foreign_chain: None, sender, value, command, script: Script::default() };
-        if self.chance(15) {
-            self.spoil(&mut step, both);
-        }
-        let call = Call { sender, contract: MARKET, value: step.value, command: step.command.into() };
-        ScriptedCall { call, may_fail: self.chance(40) }
     }
 
     /// Terms that came to no deal are of little further use.
@@ -285,7 +246,7 @@ impl Generator {
         }
     }
 
-    fn terms(&mut self, both: &Comparison<'_>, at: Time, client: &Party) -> Terms {
+    pub(crate) fn terms(&mut self, both: &Comparison<'_>, at: Time, client: &Party) -> Terms {
         let salt = if self.chance(90) { self.next_salt(client.address) } else { self.odd_salt(client.address) };
         let max = self.rng.random_range(0..2_000);
         let arbiter = if self.chance(35) { Address::ZERO } else { self.party(both).address };

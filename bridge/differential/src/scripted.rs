@@ -1,9 +1,19 @@
 //! The client that opens jobs from within its callbacks: its code is written anew for each step.
 
 use lota_bridge::evm::bindings;
-use lota_market::world::{Call, ContractCommand, End, Occasion, Script, ScriptedCall};
+use lota_market::{
+    AttoFil, Bytes, Time,
+    model::Command,
+    world::{Call, ContractCommand, End, Occasion, Script, ScriptedCall},
+};
+use rand::Rng;
 
-use crate::party::MARKET;
+use crate::{
+    comparison::Comparison,
+    generator::{Draft, Generator, gwei},
+    party::{MARKET, Party},
+    step::Step,
+};
 
 /// With less gas than this the code ends at once, as if it had run out: what part of a script some amount of gas is enough
 /// for is nothing that the model knows. No job promises an amount near it.
@@ -99,4 +109,45 @@ fn assemble(calls: &[(Vec<u8>, &ScriptedCall)], end: End, length: usize) -> Vec<
     code.extend([JUMPDEST, INVALID, JUMPDEST, PUSH0, PUSH0, REVERT]);
     calls.iter().for_each(|(data, _)| code.extend(data));
     code
+}
+
+impl Generator {
+    /// What the scripted client does if it is called: mostly what is allowed in a callback.
+    pub(crate) fn script(&mut self, both: &Comparison<'_>, at: Time) -> Script {
+        let scripted = both.cast.scripted();
+        let calls = (0..self.rng.random_range(0..4)).map(|_| self.scripted_call(both, at, scripted)).collect();
+        let end = match self.rng.random_range(0..8) {
+            0 => End::Revert,
+            1 => End::OutOfGas,
+            _ => End::Return,
+        };
+        Script { calls, end }
+    }
+
+    fn scripted_call(&mut self, both: &Comparison<'_>, at: Time, scripted: &Party) -> ScriptedCall {
+        let (value, command) = match self.rng.random_range(0..10) {
+            0..5 => {
+                let terms = self.terms(both, at, scripted);
+                let value = if self.chance(70) { terms.max_price } else { AttoFil::ZERO };
+                self.known.push(terms.clone());
+                let spec = if self.chance(30) { Bytes::from_static(self.spec_bytes()) } else { Bytes::new() };
+                (value, Command::Open { terms, spec })
+            }
+            5..8 => {
+                let value = gwei(self.rng.random_range(0..2_000));
+                (value, Command::Deposit { account: self.party(both).address })
+            }
+            _ => {
+                let Draft { value, command, .. } = self.draft(both, at);
+                (value, command)
+            }
+        };
+        let sender = scripted.address;
+        let mut step = Step { at, foreign_chain: None, sender, value, command, script: Script::default() };
+        if self.chance(15) {
+            self.spoil(&mut step, both);
+        }
+        let call = Call { sender, contract: MARKET, value: step.value, command: step.command.into() };
+        ScriptedCall { call, may_fail: self.chance(40) }
+    }
 }

@@ -350,7 +350,7 @@ impl Shell {
                 effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
                 for job in batch.rewind(to).await? {
                     self.know(job, batch, effects).await?;
-                    let view = batch.fold(job).await?;
+                    let view = batch.fold(job).await?.map(Box::new);
                     effects.extend(self.agent.handle(Input::Refold { job, view }, self.now));
                 }
             }

@@ -413,6 +413,30 @@ async fn nodes_take_up_where_they_left_off() {
     assert_eq!(client.bytes(&format!("/v1/jobs/{}/output/stdout", job.id)).await, b"again");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ended_with_its_node_is_made_again_and_strange_work_is_cleared_away() {
+    let (home, chain) = (home(), chain(None));
+    let config =
+        || NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("provider", home.path()) };
+    let transport = || Arc::new(chain.connect(key(2)));
+    let provider = Party::with_executors(transport(), config(), delayed(3_600)).await;
+    provider.deposit(AttoFil(FIL)).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("again", 0)).await;
+    let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+    let work = config().dir.join("work");
+    while !std::fs::read_dir(&work).is_ok_and(|mut folders| folders.next().is_some()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    provider.node.shutdown().await;
+    std::fs::create_dir_all(work.join("0123").join("result")).expect("what a job left that nobody knows any more");
+    let _provider = Party::with(transport(), config()).await;
+    assert!(!work.join("0123").exists(), "it is gone before the node does anything else");
+    let detail = client.wait(&job).await;
+    assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+    assert_eq!(client.bytes(&format!("/v1/jobs/{}/output/stdout", job.id)).await, b"again");
+}
+
 /// The blocks with events, by their numbers.
 fn blocks(chain: &Chain) -> BTreeMap<u64, B256> {
     let updates = chain.read(None, usize::MAX).into_iter();

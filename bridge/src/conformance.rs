@@ -31,7 +31,7 @@ pub trait Harness: Send + Sync {
     /// Lets the market's time pass.
     async fn advance(&self, seconds: u64);
 
-    /// Makes everything that has landed deep enough to be yielded.
+    /// Makes everything that has landed final. Nothing is final before.
     async fn confirm(&self);
 
     /// A reorganisation: the blocks above this position's are replaced by others. What they held may come back by itself or
@@ -55,7 +55,8 @@ macro_rules! transport_conformance {
             reading: a_replay_from_any_position_gives_the_rest, jobs_opened_before_connecting_are_seen,
                 a_cut_connection_loses_and_repeats_nothing, a_restart_loses_and_repeats_nothing,
                 a_fork_is_undone_and_read_again, a_reader_who_stood_on_a_dropped_fork_is_led_back,
-                events_of_one_transaction_are_kept_apart, a_slow_reader_loses_nothing, time_is_told;
+                events_of_one_transaction_are_kept_apart, a_slow_reader_loses_nothing,
+                events_come_before_they_are_final, time_is_told;
             submitting: the_same_key_lands_once, the_same_key_lands_once_after_a_restart,
                 a_key_belongs_to_one_command, what_a_fork_undid_lands_again, commands_of_many_parties_all_land,
                 value_goes_where_it_is_taken;

@@ -20,6 +20,6 @@ mod sightings;
 mod trail;
 mod transport;
 
-pub use network::{Config, Fees, Finality, MAX_RANGE, Network};
+pub use network::{CLASSIC_FINALITY, Config, Fees, Finality, MAX_RANGE, Network};
 pub use rpc::MAX_RESULTS;
 pub use transport::EvmTransport;

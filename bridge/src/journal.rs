@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// The most signed versions of one transaction: the first and its replacements with higher fees.
 pub const MAX_ATTEMPTS: usize = 32;
 /// The most checkpoints that are kept for a market.
-pub const MAX_CHECKPOINTS: usize = 256;
+pub const MAX_CHECKPOINTS: usize = 1_280;
 /// The most transactions that [`Journal::since`] returns.
 pub const MAX_PAGE: usize = 256;
 

@@ -17,6 +17,9 @@ use lota_market::{Address, AttoFil, Time, model::Settings, money::FIL};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+/// How many blocks lie above what is final.
+const DEPTH: u64 = 2;
+
 struct InMemory {
     dir: TempDir,
     clock: ManualClock,
@@ -47,7 +50,7 @@ impl InMemory {
             funds: vec![],
         };
         let ledger = FileLedger::open(self.dir.path().join("market.log"), SyncPolicy::OperatingSystem);
-        let options = Options { clock: Arc::new(self.clock.clone()), ..Options::default() };
+        let options = Options { clock: Arc::new(self.clock.clone()), finality_depth: DEPTH, ..Options::default() };
         let chain = Chain::open(genesis, ledger.expect("nobody else has the log"), options).expect("the log adds up");
         *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain);
     }
@@ -74,7 +77,11 @@ impl Harness for InMemory {
         self.clock.advance(seconds);
     }
 
-    async fn confirm(&self) {}
+    async fn confirm(&self) {
+        for _ in 0..DEPTH {
+            self.chain().fund(Address::repeat_byte(0x11), AttoFil(1)).expect("the log is written");
+        }
+    }
 
     async fn fork_after(&self, position: Cursor) {
         let chain = self.chain();

@@ -143,7 +143,6 @@ pub async fn every_end_pays_whom_it_should(harness: &impl Harness) {
         let wanted = [before[0] + share.client, before[1] + share.provider, before[2] + share.arbiter];
         assert_eq!(after, wanted, "{reason:?}");
 
-        harness.confirm().await;
         log.read_until(|log| {
             log.lines.last().is_some_and(|line| line.event.job() == Some(job) && reason_of(&line.event).is_some())
         })

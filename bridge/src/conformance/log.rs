@@ -36,13 +36,18 @@ pub struct Log {
     pub position: Option<Cursor>,
     /// The newest time that was told.
     pub now: Time,
+    /// Up to which block all is final, as was told last.
+    pub finalized: u64,
+    /// Whether the last update was a head.
+    pub is_at_head: bool,
 }
 
 impl Log {
     /// Starts to read from a position, with what is known up to there.
     pub fn open(transport: &dyn Transport, from: Option<Cursor>, lines: Vec<Line>) -> Self {
         let stream = transport.updates(from);
-        Self { stream, lines, rewinds: 0, errors: 0, position: from, now: Time(0) }
+        let now = Time(0);
+        Self { stream, lines, rewinds: 0, errors: 0, position: from, now, finalized: 0, is_at_head: false }
     }
 
     /// Reads one update.
@@ -63,6 +68,7 @@ impl Log {
     }
 
     fn take(&mut self, update: &Update) {
+        self.is_at_head = matches!(update, Update::Head { .. });
         match update {
             Update::Event { cursor, time, transaction, event } => {
                 assert!(cursor.is_above(self.position.as_ref()), "{cursor} comes after {:?}", self.position);
@@ -70,12 +76,14 @@ impl Log {
                 self.position = Some(*cursor);
                 self.lines.push(Line { cursor: *cursor, time: *time, transaction: *transaction, event: event.clone() });
             }
-            Update::Head { cursor, latest, .. } => {
+            Update::Head { cursor, latest, finalized } => {
                 assert!(
                     !self.position.is_some_and(|position| position.is_above(Some(cursor))),
                     "the head is above all"
                 );
                 assert!(latest.block >= cursor.block);
+                assert!((self.finalized..=latest.block).contains(finalized), "what is final does not become unfinal");
+                self.finalized = *finalized;
                 assert!(latest.time >= self.now, "time does not go back");
                 self.position = Some(*cursor);
                 self.now = latest.time;
@@ -85,6 +93,7 @@ impl Log {
                 self.lines.retain(|line| !line.cursor.is_above(to.as_ref()));
                 self.position = *to;
                 self.now = Time(0);
+                self.finalized = self.finalized.min(to.map_or(0, |to| to.block));
             }
         }
     }

@@ -27,7 +27,6 @@ pub async fn a_replay_from_any_position_gives_the_rest(harness: &impl Harness) {
     let (first, second) = two(harness).await;
     let mut live = first.whole_log();
     let end = history(&first, &second).await;
-    harness.confirm().await;
     live.read_to(end).await;
     assert_eq!(live.rewinds, 0);
     assert_eq!(live.lines.len(), 2 + 3 + 2 + 1);
@@ -47,7 +46,6 @@ pub async fn jobs_opened_before_connecting_are_seen(harness: &impl Harness) {
     let client = Party::with_deposit(harness, "client").await;
     let terms = client.terms(0).await;
     let job = client.open(&terms).await;
-    harness.confirm().await;
     let late = Party::connect(harness, "late").await;
     let mut log = late.whole_log();
     log.read_until(|log| !log.lines.is_empty() && log.now > Default::default()).await;
@@ -58,12 +56,10 @@ pub async fn jobs_opened_before_connecting_are_seen(harness: &impl Harness) {
 pub async fn a_cut_connection_loses_and_repeats_nothing(harness: &impl Harness) {
     let (first, second) = two(harness).await;
     let mut log = first.whole_log();
-    harness.confirm().await;
     log.read_until(|log| log.lines.len() == 2).await;
     harness.cut().await;
     let end = history(&first, &second).await;
     harness.cut().await;
-    harness.confirm().await;
     log.read_to(end).await;
     let mut whole = second.whole_log();
     whole.read_to(end).await;
@@ -74,7 +70,6 @@ pub async fn a_cut_connection_loses_and_repeats_nothing(harness: &impl Harness) 
 pub async fn a_restart_loses_and_repeats_nothing(harness: &impl Harness) {
     let (first, second) = two(harness).await;
     let end = history(&first, &second).await;
-    harness.confirm().await;
     let mut log = first.whole_log();
     log.read_until(|log| log.lines.len() == 4).await;
     let (position, known) = (log.position, log.lines.clone());
@@ -86,7 +81,6 @@ pub async fn a_restart_loses_and_repeats_nothing(harness: &impl Harness) {
     log.read_to(end).await;
     let key = EffectKey::named("after the restart");
     let end = first.announce(&key, "https://three.example").await.expect("the market goes on").cursor;
-    harness.confirm().await;
     log.read_to(end).await;
     assert_eq!(log.rewinds, 0);
     assert_eq!(log.lines.len(), 2 + 3 + 2 + 1 + 1);
@@ -101,14 +95,12 @@ pub async fn a_fork_is_undone_and_read_again(harness: &impl Harness) {
     let (first, second) = two(harness).await;
     let fork = first.announce(&EffectKey::named("kept"), "https://kept.example").await.expect("lands").cursor;
     let undone = first.announce(&EffectKey::named("undone"), "https://undone.example").await.expect("lands").cursor;
-    harness.confirm().await;
     let mut log = second.whole_log();
     log.read_to(undone).await;
     assert_eq!(log.count("https://undone.example"), 1);
 
     harness.fork_after(fork).await;
     let again = second.announce(&EffectKey::named("instead"), "https://instead.example").await.expect("lands").cursor;
-    harness.confirm().await;
     log.read_until(|log| log.rewinds > 0 && log.count("https://instead.example") == 1).await;
     log.read_to(again).await;
     assert_eq!(log.count("https://kept.example"), 1);
@@ -125,7 +117,6 @@ pub async fn a_reader_who_stood_on_a_dropped_fork_is_led_back(harness: &impl Har
     let (first, second) = two(harness).await;
     let fork = first.announce(&EffectKey::named("kept"), "https://kept.example").await.expect("lands").cursor;
     let undone = first.announce(&EffectKey::named("undone"), "https://undone.example").await.expect("lands").cursor;
-    harness.confirm().await;
     let mut log = second.whole_log();
     log.read_to(undone).await;
     let (position, known) = (log.position, log.lines.clone());
@@ -133,7 +124,6 @@ pub async fn a_reader_who_stood_on_a_dropped_fork_is_led_back(harness: &impl Har
 
     harness.fork_after(fork).await;
     first.announce(&EffectKey::named("instead"), "https://instead.example").await.expect("lands");
-    harness.confirm().await;
     let mut log = second.log(position, known);
     let told = log.read().await;
     let Update::Rewind { to } = told else { panic!("the first update is {told:?}") };
@@ -149,7 +139,6 @@ pub async fn events_of_one_transaction_are_kept_apart(harness: &impl Harness) {
     let urls = ["https://same.example", "https://same.example", "https://other.example"];
     let landed = party.send(Command::Multicall { calls: urls.map(announcement).to_vec() }).await;
     assert_eq!(landed.events.len(), 3);
-    harness.confirm().await;
     let mut log = party.whole_log();
     log.read_to(landed.cursor).await;
     assert_eq!(log.events(), landed.events);
@@ -171,7 +160,6 @@ pub async fn a_slow_reader_loses_nothing(harness: &impl Harness) {
         let calls = (0..50).map(|number| announcement(&format!("https://{round}.example/{number}"))).collect();
         end = Some(party.send(Command::Multicall { calls }).await.cursor);
     }
-    harness.confirm().await;
     slow.read_to(end.expect("there were rounds")).await;
     let wanted: Vec<_> = (0..400).map(|number| format!("https://{}.example/{}", number / 50, number % 50)).collect();
     let told: Vec<_> = slow
@@ -180,6 +168,24 @@ pub async fn a_slow_reader_loses_nothing(harness: &impl Harness) {
         .filter_map(|event| if let Event::Announced { url, .. } = event { Some(url) } else { None })
         .collect();
     assert_eq!(told, wanted);
+}
+
+/// What is in a block is told at once, before it is final; that it is final is told when nothing else happens, too.
+pub async fn events_come_before_they_are_final(harness: &impl Harness) {
+    let (first, second) = two(harness).await;
+    let mut log = first.whole_log();
+    let mut before = 0;
+    for round in 0..3 {
+        let end = second.send(announcement(&format!("https://{round}.example"))).await.cursor;
+        log.read_until(|log| log.position.is_some_and(|at| at.position() >= end.position()) && log.is_at_head).await;
+        assert_eq!(log.events().len(), 2 + round + 1);
+        assert!(log.finalized < end.block, "{} is final before {}", log.finalized, end.block);
+        harness.confirm().await;
+        log.read_until(|log| log.finalized >= end.block).await;
+        assert!(log.finalized > before, "it grows");
+        before = log.finalized;
+    }
+    assert_eq!(log.rewinds, 0);
 }
 
 /// A head comes when the log has been told, and again when time has passed.

@@ -132,7 +132,6 @@ pub async fn a_refused_command_may_be_tried_again(harness: &impl Harness) {
     party.pay(Command::Deposit { account: party.address() }, PRICE).await;
     let landed = party.transport.submit(&key, &open, AttoFil::ZERO).await.expect("there is money now");
     assert_eq!(party.transport.submit(&key, &open, AttoFil::ZERO).await, Ok(landed.clone()));
-    harness.confirm().await;
     let mut log = party.whole_log();
     log.read_to(landed.cursor).await;
     assert_eq!(log.lines.len(), 2);

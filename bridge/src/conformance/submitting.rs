@@ -13,8 +13,7 @@ use crate::{Landed, SubmitError};
 
 const URL: &str = "https://once.example";
 
-async fn counted(harness: &impl Harness, party: &Party, landed: &Landed) -> usize {
-    harness.confirm().await;
+async fn counted(party: &Party, landed: &Landed) -> usize {
     let mut log = party.whole_log();
     log.read_to(landed.cursor).await;
     log.count(URL)
@@ -29,12 +28,12 @@ pub async fn the_same_key_lands_once(harness: &impl Harness) {
     let first = answers[0].clone().expect("it lands");
     assert_eq!(first.events, [Event::Announced { party: party.address(), url: URL.into() }]);
     assert!(answers.iter().all(|answer| answer.as_ref() == Ok(&first)), "{answers:?}");
-    assert_eq!(counted(harness, &party, &first).await, 1);
+    assert_eq!(counted(&party, &first).await, 1);
 
     let other = Party::connect(harness, "other").await;
     let theirs = other.announce(&key, URL).await.expect("a key is a party's own");
     assert_ne!(theirs.transaction, first.transaction);
-    assert_eq!(counted(harness, &party, &theirs).await, 2);
+    assert_eq!(counted(&party, &theirs).await, 2);
 }
 
 /// The key is remembered beyond the process.
@@ -49,7 +48,7 @@ pub async fn the_same_key_lands_once_after_a_restart(harness: &impl Harness) {
     let reused = party.announce(&key, "https://other.example").await;
     assert_eq!(reused, Err(SubmitError::KeyReused { party: party.address(), key }));
     let later = party.announce(&EffectKey::named("later"), "https://later.example").await.expect("it lands");
-    assert_eq!(counted(harness, &party, &later).await, 1);
+    assert_eq!(counted(&party, &later).await, 1);
 }
 
 /// The same key with another command, or another value, is a mistake of the caller and changes nothing.
@@ -75,7 +74,7 @@ pub async fn what_a_fork_undid_lands_again(harness: &impl Harness) {
     let after = party.announce(&key, URL).await.expect("it lands again");
     assert_ne!(after.cursor, before.cursor);
     assert_eq!(after.events, before.events);
-    assert_eq!(counted(harness, &party, &after).await, 1);
+    assert_eq!(counted(&party, &after).await, 1);
     assert_eq!(party.announce(&key, URL).await, Ok(after));
 }
 
@@ -87,7 +86,6 @@ pub async fn commands_of_many_parties_all_land(harness: &impl Harness) {
     }))
     .await;
     let end = landed.iter().map(|landed| landed.cursor).max_by_key(|cursor| cursor.position()).expect("there are some");
-    harness.confirm().await;
     let mut log = parties[0].whole_log();
     log.read_to(end).await;
     assert_eq!(log.lines.len(), 32);

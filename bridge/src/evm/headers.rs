@@ -1,8 +1,8 @@
 //! The newest blocks of the chain, each the parent of the next. What they say need not be asked again: whether an older block is
-//! still on the chain, which one is settled, and that a new one belongs to the chain whose id was checked once.
+//! still on the chain, which one is final, and that a new one belongs to the chain whose id was checked once.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -10,14 +10,20 @@ use lota_market::B256;
 
 use super::rpc::Header;
 
-/// The most blocks that are remembered: more than there are above a settled one on any network.
-const MAX_HEADERS: usize = 128;
+/// The most blocks that are remembered: more than there are above a final one on any network.
+const MAX_HEADERS: usize = 1_024;
+/// The most blocks before them that are remembered because somebody asked.
+const MAX_ANCESTORS: usize = 4_096;
 
 /// The newest blocks that a node showed.
 #[derive(Debug, Default)]
 pub(super) struct Headers {
     /// In order, without a gap: only numbers that never had a block are left out.
     blocks: VecDeque<Header>,
+    /// Hashes of older blocks that the first of them descends from.
+    ancestors: BTreeMap<u64, B256>,
+    /// Changes when the blocks are others than before.
+    generation: u64,
     /// The newest block as the node said last, and when; one that is behind may say less than it said before.
     newest: Option<(Header, Instant)>,
     /// Told by a subscription, and not yet asked for.
@@ -62,6 +68,8 @@ impl Headers {
     /// Begins anew with a block of which it is known that it is of the right chain.
     pub(super) fn restart(&mut self, latest: Header) {
         self.blocks.clear();
+        self.ancestors.clear();
+        self.generation += 1;
         self.push(latest);
         (self.newest, self.is_told) = (Some((latest, Instant::now())), false);
     }
@@ -70,6 +78,22 @@ impl Headers {
         self.blocks.push_back(header);
         if self.blocks.len() > MAX_HEADERS {
             self.blocks.pop_front();
+        }
+    }
+
+    /// What [`remember`](Self::remember) takes.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Takes a block that was found on the chain since `generation` was asked for.
+    pub(super) fn remember(&mut self, block: u64, hash: B256, generation: u64) {
+        let is_before = self.blocks.front().is_some_and(|first| block < first.number());
+        if generation == self.generation && is_before {
+            self.ancestors.insert(block, hash);
+            if self.ancestors.len() > MAX_ANCESTORS {
+                self.ancestors.pop_first();
+            }
         }
     }
 
@@ -93,7 +117,11 @@ impl Headers {
 
     /// Whether a block is on the chain; `None` when that is not known.
     pub(super) fn holds(&self, block: u64, hash: B256) -> Option<bool> {
-        self.at_or_below(block).map(|found| found.number() == block && found.hash == hash)
+        self.newest?;
+        match self.ancestors.get(&block) {
+            Some(known) => Some(*known == hash),
+            None => self.at_or_below(block).map(|found| found.number() == block && found.hash == hash),
+        }
     }
 }
 
@@ -190,8 +218,25 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let headers = chain(&(0..1_000).collect::<Vec<_>>());
+        let headers = chain(&(0..5_000).collect::<Vec<_>>());
         assert_eq!(headers.blocks.len(), MAX_HEADERS);
-        assert_eq!(headers.holds(1_000 - MAX_HEADERS as u64, hash(1_000 - MAX_HEADERS as u64, 1)), Some(true));
+        assert_eq!(headers.holds(5_000 - MAX_HEADERS as u64, hash(5_000 - MAX_HEADERS as u64, 1)), Some(true));
+    }
+
+    #[test]
+    fn an_older_block_is_asked_for_once_as_long_as_the_chain_goes_on() {
+        let mut headers = chain(&[10, 11]);
+        assert_eq!(headers.holds(4, hash(4, 1)), None);
+        headers.remember(4, hash(4, 1), headers.generation());
+        headers.remember(10, hash(10, 2), headers.generation());
+        assert_eq!(headers.holds(4, hash(4, 1)), Some(true));
+        assert_eq!(headers.holds(4, hash(4, 2)), Some(false));
+        assert_eq!(headers.holds(10, hash(10, 1)), Some(true), "nobody need say what is known better");
+        headers.outdate();
+        assert_eq!(headers.holds(4, hash(4, 1)), None);
+        let generation = headers.generation();
+        headers.restart(header(20, 1, 19, 1));
+        headers.remember(4, hash(4, 1), generation);
+        assert_eq!(headers.holds(4, hash(4, 1)), None, "it was found on what may be another chain");
     }
 }

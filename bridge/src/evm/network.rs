@@ -6,17 +6,20 @@ use lota_market::Address;
 
 use super::rpc::Secret;
 
-/// From when on a block counts as settled.
+/// From when on a block is final: the chain will not undo it. Events are told of before, at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finality {
-    /// With this many blocks (on Filecoin: epochs) above it. On Filecoin 900 is the classic bound; 0 takes every block at
-    /// once.
+    /// With this many blocks (on Filecoin: epochs) above it; 0 means at once.
     Depth(u64),
-    /// What the node calls `safe`.
+    /// What the node calls `safe`; where it knows no such block, with [`CLASSIC_FINALITY`] above it.
     Safe,
-    /// What the node calls `finalized` (on Filecoin with F3: a few epochs).
+    /// What the node calls `finalized` (on Filecoin with F3: a few epochs); where it knows no such block, with
+    /// [`CLASSIC_FINALITY`] above it.
     Finalized,
 }
+
+/// Epochs after which Filecoin's consensus (without F3) undoes nothing: `ChainFinality` in the policy of the built-in actors.
+pub const CLASSIC_FINALITY: u64 = 900;
 
 /// A chain with what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Network {
     pub name: &'static str,
     /// Its id (EIP-155).
     pub chain_id: u64,
-    /// When its blocks count as settled.
+    /// When its blocks are final.
     pub finality: Finality,
     /// How often to look for news.
     pub poll: Duration,
@@ -40,7 +43,7 @@ impl Network {
     pub const FILECOIN: Self = Self {
         name: "filecoin",
         chain_id: 314,
-        finality: Finality::Depth(10),
+        finality: Finality::Finalized,
         poll: Duration::from_secs(10),
         block_time: Duration::from_secs(30),
         patience: Duration::from_secs(300),
@@ -113,11 +116,11 @@ pub struct Config {
     pub contract: Address,
     /// The block with which reading begins: that of the contract's deployment, or 0.
     pub first_block: u64,
-    /// When blocks count as settled.
+    /// When blocks are final.
     pub finality: Finality,
     /// The most blocks that are asked for at once; halved when the node refuses. Filecoin nodes allow 2,880.
     pub max_range: u64,
-    /// How many settled blocks are read again every time, in case the node that answered was behind.
+    /// How many blocks are read again every time, in case the node that answered was behind.
     pub look_back: u64,
     /// How often to look for news.
     pub poll: Duration,

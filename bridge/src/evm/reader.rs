@@ -96,6 +96,8 @@ pub(super) struct Reader {
     /// From this block on the trail has every block with events.
     dense_from: u64,
     trail: Trail,
+    /// Up to which number blocks were said to be final.
+    finalized: u64,
     loaded: bool,
     /// The end of the trail that the journal has.
     kept: Option<Checkpoint>,
@@ -171,6 +173,7 @@ impl Reader {
             next,
             dense_from: next,
             trail: Trail::default(),
+            finalized: 0,
             loaded: false,
             range: shared.config.max_range.clamp(1, FIRST_RANGE),
             ceiling: shared.config.max_range.max(1),
@@ -235,16 +238,18 @@ impl Reader {
         };
         let is_new = self.seen.replace(latest.hash) != Some(latest.hash);
         self.unchanged = if is_new { 0 } else { self.unchanged.saturating_add(1) };
-        let settled = self.shared.settled(&latest).await?;
+        let finalized = self.shared.finalized(&latest, self.awaits_finality()).await?;
         if let Some(anchor) = self.anchor().filter(|anchor| anchor.block > latest.number()) {
             return self.shorter(&latest, anchor).await;
         }
         self.shorter_since = None;
-        if self.is_stale() && self.next > settled.number() {
-            self.announce(&settled, &latest);
+        // Nodes may differ in what they call final; what was told stays told.
+        self.finalized = self.finalized.max(finalized);
+        if self.is_stale() && self.next > latest.number() {
+            self.announce(&latest);
             return Ok(());
         }
-        let Some((page, from, to)) = self.read(settled.number()).await? else { return Ok(()) };
+        let Some((page, from, to)) = self.read(latest.number()).await? else { return Ok(()) };
         if is_told && page.get(&latest.number()).is_none_or(|logs| logs.hash != latest.hash) {
             // It was a subscription that told of the block, and nothing of it is in the logs: the node may not be as far, or
             // serve another chain by now.
@@ -278,7 +283,7 @@ impl Reader {
             },
             // Before anything is believed: the logs may be another chain's. Those of known blocks are not.
             async { if are_known { Ok(()) } else { self.shared.check_chain().await } },
-            async { if to == settled.number() { Ok(Some(settled)) } else { self.shared.rpc.block_at(to).await } },
+            async { if to == latest.number() { Ok(Some(latest)) } else { self.shared.rpc.block_at(to).await } },
         );
         if let Some(anchor) = anchor
             && !holds?
@@ -296,10 +301,17 @@ impl Reader {
             self.trail.push(to, header.hash, events);
         }
         self.next = self.next.max(to + 1);
-        if to == settled.number() {
-            self.announce(&settled, &latest);
+        self.trail.thin(self.finalized);
+        if to == latest.number() {
+            self.announce(&latest);
         }
         self.keep().await
+    }
+
+    /// Whether anything that was told may still be undone.
+    fn awaits_finality(&self) -> bool {
+        let newest = self.trail.points().iter().rev().find(|point| point.events > 0);
+        newest.is_some_and(|point| point.block > self.finalized)
     }
 
     /// Whether the newest block was read a while ago. Logs that came late are looked for again now and then, ever more seldom,
@@ -370,12 +382,12 @@ impl Reader {
     }
 
     /// The next range, and some blocks before it.
-    fn range_from(&self, next: u64, settled: u64) -> (u64, u64) {
+    fn range_from(&self, next: u64, latest: u64) -> (u64, u64) {
         // Only nodes that are not as far as the chain leave something out, and only there.
-        let is_near = next.saturating_add(self.range) > settled;
+        let is_near = next.saturating_add(self.range) > latest;
         let look_back = if is_near { self.shared.config.look_back.min(self.range / 2) } else { 0 };
         let from = next.saturating_sub(look_back).max(self.dense_from.min(next));
-        (from, settled.min(next.saturating_add(self.range - look_back - 1)))
+        (from, latest.min(next.saturating_add(self.range - look_back - 1)))
     }
 
     /// The logs of a range: those that were asked for before, or new ones.
@@ -389,10 +401,10 @@ impl Reader {
         fetch(self.shared.clone(), from, to).await
     }
 
-    /// Asks for the range after this one, unless it reaches to what is settled: by then more may be.
-    fn look_ahead(&mut self, to: u64, settled: u64) {
-        let (from, to) = self.range_from(self.next.max(to + 1), settled);
-        if to < settled {
+    /// Asks for the range after this one, unless it reaches to the newest block: by then there may be more.
+    fn look_ahead(&mut self, to: u64, latest: u64) {
+        let (from, to) = self.range_from(self.next.max(to + 1), latest);
+        if to < latest {
             let mut logs = JoinSet::new();
             logs.spawn(fetch(self.shared.clone(), from, to));
             self.ahead = Some(Ahead { from, to, logs });
@@ -400,15 +412,15 @@ impl Reader {
     }
 
     /// Reads the logs of the next range, of some blocks before it, and groups them. `None` when the node asked for less.
-    async fn read(&mut self, settled: u64) -> Result<Option<(BTreeMap<u64, Logs>, u64, u64)>, Stop> {
-        let (from, to) = self.range_from(self.next, settled);
+    async fn read(&mut self, latest: u64) -> Result<Option<(BTreeMap<u64, Logs>, u64, u64)>, Stop> {
+        let (from, to) = self.range_from(self.next, latest);
         if from > to {
             return Ok(Some((BTreeMap::new(), from, to)));
         }
         let refused = match self.fetched(from, to).await {
             Ok(logs) if !may_be_cut_off(logs.len()) || from == to => {
                 self.accepted(to - from + 1, logs.len());
-                self.look_ahead(to, settled);
+                self.look_ahead(to, latest);
                 return Ok(Some((group(logs)?, from, to)));
             }
             Ok(logs) => Refusal { code: 0, message: format!("{} results, and perhaps more", logs.len()), data: None },
@@ -524,20 +536,18 @@ impl Reader {
     }
 
     /// Queues the head if it says anything new, and a pause before the next step.
-    fn announce(&mut self, settled: &Header, latest: &Header) {
-        let events = self.trail.find(settled.number()).map_or(0, |point| point.events);
-        let cursor = Cursor { block: settled.number(), block_hash: settled.hash, index: events };
+    fn announce(&mut self, latest: &Header) {
+        let events = self.trail.find(latest.number()).map_or(0, |point| point.events);
+        let cursor = Cursor { block: latest.number(), block_hash: latest.hash, index: events };
         let at = Head { block: latest.number(), hash: latest.hash, time: Time(latest.timestamp()) };
-        // A node's notion of what is settled may go back a little; what was told stays told.
-        let cursor = self.position.filter(|position| position.is_above(Some(&cursor))).unwrap_or(cursor);
-        let head = Update::Head { cursor, latest: at, finalized: settled.number() };
+        let head = Update::Head { cursor, latest: at, finalized: self.finalized };
         if self.announced.as_ref() != Some(&head) {
             self.position = Some(cursor);
             self.announced = Some(head.clone());
             self.queue.push_back(head);
         }
         if self.live.is_none() {
-            self.live = self.shared.read_live();
+            self.live = Some(self.shared.read_live());
         }
         self.pause = Some(self.pause());
     }
@@ -563,6 +573,11 @@ impl Reader {
         self.shared.check_chain().await?;
         let holds = low.checked_sub(1).and_then(|index| points.get(index)).copied();
         let to = holds.map(|point| Cursor { block: point.block, block_hash: point.hash, index: point.events });
+        let first_undone = self.trail.points().get(low).map(|point| point.block);
+        if let Some(block) = first_undone.filter(|block| *block <= self.finalized) {
+            tracing::warn!(block, finalized = self.finalized, "the chain undid a block that was said to be final");
+            self.finalized = holds.map_or(0, |point| point.block);
+        }
         self.trail.cut(holds.map(|point| point.block));
         self.next = holds.map_or(self.shared.config.first_block, |point| point.block + 1);
         self.dense_from = self.dense_from.min(self.next);

@@ -446,9 +446,20 @@ impl Rpc {
         self.request("eth_getBlockByNumber", (which, false)).await
     }
 
-    /// The block that the node gives a name to: `latest`, `safe`, `finalized`.
-    pub(super) async fn named_block(&self, tag: &'static str) -> Result<Header, Trouble> {
-        self.block(tag).await?.ok_or_else(|| Trouble::down(format!("the node knows no {tag} block yet")))
+    /// The newest block.
+    pub(super) async fn latest(&self) -> Result<Header, Trouble> {
+        self.block("latest").await?.ok_or_else(|| Trouble::down("the node knows no block yet"))
+    }
+
+    /// The block that the node gives a name to: `safe`, `finalized`. `None` when it gives it to none.
+    pub(super) async fn tagged_block(&self, tag: &'static str) -> Result<Option<Header>, Trouble> {
+        match self.block(tag).await {
+            Err(Trouble::Refused(refusal)) => {
+                tracing::debug!(tag, message = refusal.message, "the node does not say which block this is");
+                Ok(None)
+            }
+            answer => answer,
+        }
     }
 
     /// The block with a number; `None` when there is none: not yet, or never (a Filecoin epoch without blocks).

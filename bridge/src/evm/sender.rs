@@ -24,14 +24,16 @@ use super::{
 };
 use crate::{
     JournalError, PrivateKeySigner,
-    journal::{Account, MAX_PAGE, Outcome, Sending},
+    journal::{Account, Outcome, Sending},
     transport::{Landed, Reserve, SubmitError, TransportError},
 };
 
 /// The most submissions that wait for their turn.
 pub(super) const MAX_QUEUE: usize = 256;
-/// The most transactions that are watched at once; more are refused for the time being.
-const MAX_WATCHED: usize = MAX_PAGE;
+/// The most transactions that are on their way at once; more are refused for the time being.
+const MAX_PENDING: usize = 256;
+/// The most that landed and are watched until they are final.
+const MAX_LANDED: usize = 4_096;
 /// The most submissions that are begun together: they share what is asked about the account, and one write to the disk.
 const MAX_ROUND: usize = 64;
 /// The most calls to the node that wait for their answers at once.
@@ -67,7 +69,7 @@ impl Request {
     }
 }
 
-/// A transaction that is not settled.
+/// A transaction that is not final.
 struct Watched {
     sending: Sending,
     waiting: Vec<Request>,
@@ -106,6 +108,11 @@ impl Watched {
             poor: false,
             cheap: false,
         }
+    }
+
+    /// Whether it is in a block, and everybody was told.
+    fn has_landed(&self) -> bool {
+        matches!(self.sending.outcome, Outcome::Landed { .. }) && self.waiting.is_empty()
     }
 
     fn answer(&mut self, answer: &Result<Landed, SubmitError>) {
@@ -328,9 +335,10 @@ impl Sender {
 
     /// Tries commands out, writes their transactions down together, and broadcasts them. Each fails for itself.
     async fn begin(&mut self, mut fresh: Vec<Fresh>) {
-        let room = MAX_WATCHED.saturating_sub(self.watched.len()).min(fresh.len());
+        let pending = self.watched.values().filter(|watched| !watched.has_landed()).count();
+        let room = MAX_PENDING.saturating_sub(pending).min(fresh.len());
         for late in fresh.drain(room..) {
-            let many = format!("{MAX_WATCHED} transactions are on their way; wait for some");
+            let many = format!("{MAX_PENDING} transactions are on their way; wait for some");
             late.request.answer(Err(Trouble::down(many).into()));
         }
         if fresh.is_empty() {

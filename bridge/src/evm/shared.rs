@@ -13,7 +13,7 @@ use lota_market::{Address, B256, U256};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
-    Config, Finality,
+    CLASSIC_FINALITY, Config, Finality,
     bindings::{self, Deployment},
     headers::Headers,
     rpc::{Header, Height, LONGEST_ASKED, Rpc, Trouble},
@@ -25,10 +25,12 @@ use crate::{
     transport::{MarketRef, TransportError},
 };
 
-/// The most epochs without blocks in a row that are stepped over to find a settled block.
+/// The most epochs without blocks in a row that are stepped over to find a block.
 const MAX_NULL_ROUNDS: u64 = 64;
 /// For so long the node is not asked again what it advises as a tip: a replacement offers more in any case.
 const TIP_AGE: Duration = Duration::from_secs(60);
+/// Where nothing waits for it, the node is asked which block is final with every so many blocks.
+const BLOCKS_OF_REST: u32 = 8;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -45,12 +47,23 @@ pub(super) struct Shared {
     headers: Mutex<Headers>,
     /// Whether something went wrong since the chain's id was asked for.
     doubted: AtomicBool,
+    /// Which block the node last said was final.
+    finalized: Mutex<Option<Finalized>>,
     /// What the node last advised as a tip, and when.
     tip: Mutex<Option<(U256, Instant)>>,
     /// Transactions that the reader is to tell the sender of.
     pub sightings: Sightings,
     /// Readers that are as far as the chain is, and read each block at once.
     live: AtomicUsize,
+}
+
+/// A node's answer to which block is final.
+#[derive(Clone, Copy, Debug)]
+struct Finalized {
+    number: u64,
+    /// The newest block then.
+    latest: B256,
+    at: Instant,
 }
 
 /// A reader that is as far as the chain is; as long as there is one, transactions that land are sighted.
@@ -99,6 +112,7 @@ impl Shared {
             hinted: AtomicBool::new(false),
             headers: Mutex::default(),
             doubted: AtomicBool::new(true),
+            finalized: Mutex::default(),
             tip: Mutex::default(),
             sightings: Sightings::default(),
             live: AtomicUsize::new(0),
@@ -109,13 +123,10 @@ impl Shared {
         self.headers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that a reader is as far as the chain is, until the value is dropped; `None` where it lags behind by design.
-    pub(super) fn read_live(self: &Arc<Self>) -> Option<Live> {
-        if self.config.finality != Finality::Depth(0) {
-            return None;
-        }
+    /// Says that a reader is as far as the chain is, until the value is dropped.
+    pub(super) fn read_live(self: &Arc<Self>) -> Live {
         self.live.fetch_add(1, Ordering::Relaxed);
-        Some(Live(Arc::clone(self)))
+        Live(Arc::clone(self))
     }
 
     /// Whether a reader sights what lands.
@@ -140,7 +151,7 @@ impl Shared {
     /// The newest block, of a node that serves the right chain. A balancer may send every call somewhere else, so this is
     /// asked whenever something new is begun. A block whose parent is known is of the same chain; of any other the id is asked.
     pub(super) async fn latest(&self) -> Result<Header, TransportError> {
-        let latest = self.rpc.named_block("latest").await?;
+        let latest = self.rpc.latest().await?;
         let is_doubted = self.doubted.load(Ordering::Relaxed);
         if is_doubted || !self.headers().accept(latest) {
             self.check_chain().await?;
@@ -167,15 +178,34 @@ impl Shared {
         }
     }
 
-    /// The newest block that counts as settled.
-    pub(super) async fn settled(&self, latest: &Header) -> Result<Header, Trouble> {
-        let depth = match self.config.finality {
-            Finality::Safe => return self.rpc.named_block("safe").await,
-            Finality::Finalized => return self.rpc.named_block("finalized").await,
-            Finality::Depth(0) => return Ok(*latest),
-            Finality::Depth(depth) => depth,
+    /// Up to which number the chain's blocks are final: the node's word, or so many below the newest one; there need not be a
+    /// block at it. `is_awaited` says whether it matters now; otherwise what was said a while ago will do.
+    pub(super) async fn finalized(&self, latest: &Header, is_awaited: bool) -> Result<u64, Trouble> {
+        let by_depth = |depth| latest.number().saturating_sub(depth);
+        let tag = match self.config.finality {
+            Finality::Depth(depth) => return Ok(by_depth(depth)),
+            Finality::Safe => "safe",
+            Finality::Finalized => "finalized",
         };
-        let goal = latest.number().saturating_sub(depth);
+        let Config { poll, block_time, .. } = self.config;
+        let between_blocks = block_time.max(poll);
+        let known = *self.finalized.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.filter(|known| known.number <= latest.number()) {
+            let age = known.at.elapsed();
+            let is_of_this_block = known.latest == latest.hash && age < between_blocks;
+            if is_of_this_block || age < poll / 2 || !is_awaited && age < between_blocks * BLOCKS_OF_REST {
+                return Ok(known.number);
+            }
+        }
+        let tagged = self.rpc.tagged_block(tag).await?;
+        let number = tagged.map_or_else(|| by_depth(CLASSIC_FINALITY), |block| block.number().min(latest.number()));
+        *self.finalized.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Finalized { number, latest: latest.hash, at: Instant::now() });
+        Ok(number)
+    }
+
+    /// The block with a number or, where the chain has none there, the one below.
+    pub(super) async fn at_or_below(&self, goal: u64) -> Result<Header, Trouble> {
         let known = self.headers().at_or_below(goal);
         if let Some(known) = known {
             return Ok(known);
@@ -201,11 +231,18 @@ impl Shared {
 
     /// Whether a block is on the node's chain.
     pub(super) async fn is_canonical(&self, block: u64, hash: B256) -> Result<bool, Trouble> {
-        let known = self.headers().holds(block, hash);
-        match known {
-            Some(holds) => Ok(holds),
-            None => Ok(self.rpc.block_at(block).await?.is_some_and(|header| header.hash == hash)),
+        let (known, generation) = {
+            let headers = self.headers();
+            (headers.holds(block, hash), headers.generation())
+        };
+        if let Some(holds) = known {
+            return Ok(holds);
         }
+        let holds = self.rpc.block_at(block).await?.is_some_and(|header| header.hash == hash);
+        if holds {
+            self.headers().remember(block, hash, generation);
+        }
+        Ok(holds)
     }
 
     /// Whether a block is on the node's chain, for those who know that the chain reaches that far: a node that does not is behind, and says nothing about it.

@@ -7,10 +7,16 @@ use crate::{
     transport::Cursor,
 };
 
-/// The newest points, which are never thinned out.
-const DENSE: usize = 64;
+/// The newest points, which are not thinned out, final or not.
+const LEAST_DENSE: usize = 64;
+/// The most points that are not thinned out because their blocks are not final.
+const MOST_DENSE: usize = 1_024;
+/// The most of those before them.
+const MOST_SPARSE: usize = 192;
+const _: () = assert!(MOST_DENSE + MOST_SPARSE <= MAX_CHECKPOINTS, "the journal keeps all of them");
 
-/// Points of one fork in the order of their blocks; the further back, the sparser.
+/// Points of one fork in the order of their blocks: all that are not final (the blocks with events among them), and those before,
+/// the further back, the sparser. So a reorganisation undoes no event that is still on the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Trail(Vec<Checkpoint>);
 
@@ -39,13 +45,21 @@ impl Trail {
     pub(super) fn push(&mut self, block: u64, hash: B256, events: u32) {
         self.cut(block.checked_sub(1));
         self.0.push(Checkpoint { block, hash, events });
-        if self.0.len() > MAX_CHECKPOINTS {
-            let old = self.0.len() - DENSE;
+    }
+
+    /// Drops points before the newest final one until there are not too many.
+    pub(super) fn thin(&mut self, finalized: u64) {
+        let final_points = self.0.partition_point(|point| point.block <= finalized);
+        let len = self.0.len();
+        let dense = (len - final_points.saturating_sub(1)).clamp(LEAST_DENSE.min(len), MOST_DENSE.min(len));
+        let mut old = len - dense;
+        while old > MOST_SPARSE {
             let mut index = 0;
             self.0.retain(|_| {
                 index += 1;
                 index > old || index % 2 == 1
             });
+            old = old.div_ceil(2);
         }
     }
 
@@ -64,18 +78,26 @@ mod tests {
         B256::from(alloy::primitives::U256::from(block + 1))
     }
 
-    fn long(blocks: u64) -> Trail {
+    /// A trail of blocks that are final with `depth` above them.
+    fn deep(blocks: u64, depth: u64) -> Trail {
         let mut trail = Trail::default();
-        (0..blocks).for_each(|block| trail.push(block, hash(block), 1));
+        for block in 0..blocks {
+            trail.push(block, hash(block), 1);
+            trail.thin(block.saturating_sub(depth));
+        }
         trail
+    }
+
+    fn long(blocks: u64) -> Trail {
+        deep(blocks, 0)
     }
 
     #[test]
     fn a_trail_is_bounded_dense_near_its_end_and_reaches_its_beginning() {
         let trail = long(100_000);
-        assert!(trail.points().len() <= MAX_CHECKPOINTS);
+        assert!(trail.points().len() <= LEAST_DENSE + MOST_SPARSE, "it is written down with every block");
         assert_eq!(trail.points().first().map(|point| point.block), Some(0));
-        for block in 100_000 - DENSE as u64 + 1..100_000 {
+        for block in 100_000 - LEAST_DENSE as u64 + 1..100_000 {
             assert_eq!(trail.find(block).map(|point| point.hash), Some(hash(block)), "{block}");
         }
         assert!(trail.points().is_sorted_by_key(|point| point.block));
@@ -83,6 +105,23 @@ mod tests {
         for pair in trail.points().windows(2) {
             assert!(pair[1].block - pair[0].block <= (100_000 - pair[0].block).max(1), "{pair:?}");
         }
+    }
+
+    #[test]
+    fn a_trail_has_all_that_is_not_final_and_the_newest_final_point() {
+        let trail = deep(10_000, 900);
+        for block in 9_999 - 900..10_000 {
+            assert!(trail.find(block).is_some(), "{block}");
+        }
+        assert!(trail.points().len() <= 901 + MOST_SPARSE);
+        // Many at once, as after a while away.
+        let mut trail = long(100);
+        (100..20_000).for_each(|block| trail.push(block, hash(block), 1));
+        trail.thin(19_999 - 900);
+        assert!(trail.points().len() <= 901 + MOST_SPARSE);
+        assert!((19_099..20_000).all(|block| trail.find(block).is_some()));
+        // It is bounded, however deep finality is.
+        assert!(deep(10_000, 9_000).points().len() <= MAX_CHECKPOINTS);
     }
 
     #[test]

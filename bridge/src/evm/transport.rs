@@ -52,7 +52,7 @@ impl Drop for EvmTransport {
 }
 
 impl EvmTransport {
-    /// Connects to a market, and takes up what an earlier process left unsettled.
+    /// Connects to a market, and takes up what an earlier process left.
     ///
     /// # Errors
     /// [`TransportError::Unavailable`] when the node does not answer; [`TransportError::WrongChain`] and
@@ -111,7 +111,7 @@ impl Transport for EvmTransport {
     }
 
     async fn head(&self) -> Result<Head, TransportError> {
-        let latest = self.shared.rpc.named_block("latest").await?;
+        let latest = self.shared.rpc.latest().await?;
         Ok(Head { block: latest.number(), hash: latest.hash, time: Time(latest.timestamp()) })
     }
 

@@ -32,11 +32,13 @@ pub struct Options {
     pub script: Arc<dyn CallbackScript>,
     /// The most blocks; the log then takes no more.
     pub max_blocks: u64,
+    /// How many blocks must be above one that is told to be final.
+    pub finality_depth: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), script: Arc::new(Accounts), max_blocks: 1 << 20 }
+        Self { clock: Arc::new(SystemClock), script: Arc::new(Accounts), max_blocks: 1 << 20, finality_depth: 0 }
     }
 }
 
@@ -45,6 +47,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("script", &self.script)
             .field("max_blocks", &self.max_blocks)
+            .field("finality_depth", &self.finality_depth)
             .finish_non_exhaustive()
     }
 }
@@ -198,8 +201,9 @@ impl Chain {
     /// What comes after `from`, at most `limit` updates (at least one): a rewind, events, or the head when there are none.
     #[must_use]
     pub fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update> {
-        let now = self.0.options.clock.now();
-        self.kept().state.read(from, limit.max(1), now)
+        let Options { clock, finality_depth, .. } = &self.0.options;
+        let now = clock.now();
+        self.kept().state.read(from, limit.max(1), now, *finality_depth)
     }
 
     /// The newest block, and the time.

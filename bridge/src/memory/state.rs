@@ -316,8 +316,9 @@ impl State {
         None
     }
 
-    /// What comes after `from`: a rewind when it is on no block of this fork, else up to `limit` events, else the head.
-    pub(super) fn read(&self, from: Option<&Cursor>, limit: usize, now: Time) -> Vec<Update> {
+    /// What comes after `from`: a rewind when it is on no block of this fork, else up to `limit` events, else the head, with
+    /// `depth` blocks above what is final.
+    pub(super) fn read(&self, from: Option<&Cursor>, limit: usize, now: Time, depth: u64) -> Vec<Update> {
         let (mut number, mut skip) = (0, 0);
         if let Some(from) = from {
             let known = self
@@ -342,7 +343,11 @@ impl State {
         }
         if updates.is_empty() {
             let cursor = end_of(self.height(), self.tip());
-            updates.push(Update::Head { cursor, latest: self.head(now), finalized: self.height() });
+            updates.push(Update::Head {
+                cursor,
+                latest: self.head(now),
+                finalized: self.height().saturating_sub(depth),
+            });
         }
         updates
     }

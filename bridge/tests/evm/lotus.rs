@@ -1,6 +1,6 @@
 //! A proxy that makes a development chain behave like a Filecoin node: every fourth epoch is null (asking for it by number
 //! answers error 12), logs come without timestamps and by limited ranges, errors come with HTTP 500 and reverts inside the
-//! message, and things fail on demand.
+//! message, an epoch is executed with the next one ([`Lotus::execute_late`]), and things fail on demand.
 
 use std::{
     collections::HashMap,
@@ -73,6 +73,8 @@ struct Rules {
     turn: usize,
     /// The largest range that was asked for and answered.
     widest: u64,
+    /// Which block is called `safe` or `finalized` is not said.
+    without_tags: bool,
 }
 
 struct Inner {
@@ -140,6 +142,16 @@ impl Lotus {
 
     pub(crate) fn fall_behind(&self, epochs: u64) {
         self.waver([epochs]);
+    }
+
+    /// Executes an epoch with the next one, as Lotus does: receipts and logs come an epoch late, and `latest` is what was executed.
+    pub(crate) fn execute_late(&self) {
+        self.fall_behind(1);
+    }
+
+    /// Says no more which block is `safe` or `finalized`.
+    pub(crate) fn forget_tags(&self) {
+        self.rules().without_tags = true;
     }
 
     /// Sends calls to nodes that are that many epochs behind, one after another.
@@ -247,6 +259,10 @@ async fn translate(inner: &Inner, mut request: Value) -> Value {
     let id = request["id"].clone();
     let method = request["method"].as_str().unwrap_or_default().to_owned();
     let behind = inner.behind();
+    let is_tag = matches!(request["params"][0].as_str(), Some("safe" | "finalized"));
+    if is_tag && inner.rules.lock().expect("no panic").without_tags {
+        return error(&id, 1, "invalid argument 0: cannot parse Epoch");
+    }
     if matches!(method.as_str(), "eth_newFilter" | "eth_getFilterLogs" | "eth_getFilterChanges") {
         return error(&id, -32_601, "filters are disabled here");
     }

@@ -37,6 +37,11 @@ mod by_websocket {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn events_come_before_they_are_final() {
+        reading::events_come_before_they_are_final(&OnChain::begin(Via::Websocket, 2).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_same_key_lands_once() {
         submitting::the_same_key_lands_once(&OnChain::begin(Via::Websocket, 0).await).await;
     }

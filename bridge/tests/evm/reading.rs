@@ -17,7 +17,7 @@ use lota_market::{
 use serde_json::json;
 
 use crate::{
-    anvil::CHAIN_ID,
+    anvil::{CHAIN_ID, number},
     harness::{OnChain, Via, signer},
     lotus::{Fault, epoch_of},
 };
@@ -214,23 +214,111 @@ async fn logs_that_a_lagging_node_left_out_are_read_later() {
     }
 }
 
-#[tokio::test]
-async fn a_reorganisation_above_the_settled_blocks_is_not_seen() {
-    let chain = OnChain::begin(Via::Lotus, 6).await;
-    let party = Party::connect(&chain, "party").await;
-    party.send(announcements(1)).await;
-    chain.anvil.mine(10).await;
-    let mut updates = party.transport.updates(None);
-    read_events(&mut updates, 1).await;
-    chain.anvil.reorganise(4).await;
-    party.send(announcements(1)).await;
-    chain.confirm().await;
-    chain.anvil.mine(10).await;
-    read_events(&mut updates, 1).await;
+/// What a reader knows.
+#[derive(Debug, Default)]
+struct Fold {
+    events: Vec<(Cursor, Event)>,
+    finalized: u64,
+    rewinds: usize,
+}
+
+impl Fold {
+    /// Takes updates until the chain's newest block is at least this.
+    async fn read_to(&mut self, updates: &mut UpdateStream, block: u64) {
+        loop {
+            match next(updates).await.0 {
+                Update::Event { cursor, event, .. } => self.events.push((cursor, event)),
+                Update::Rewind { to } => {
+                    self.rewinds += 1;
+                    let is_final = |(cursor, _): &&(Cursor, Event)| cursor.block <= self.finalized;
+                    let before = self.events.iter().filter(is_final).count();
+                    self.events.retain(|(cursor, _)| !cursor.is_above(to.as_ref()));
+                    assert_eq!(self.events.iter().filter(is_final).count(), before, "what is final is not undone");
+                }
+                Update::Head { cursor, latest, finalized } => {
+                    assert!(finalized >= self.finalized, "{finalized} after {}", self.finalized);
+                    assert_eq!(cursor.block, latest.block, "everything up to the newest block was told");
+                    self.finalized = finalized;
+                    if latest.block >= block {
+                        return;
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_reorganisation_below_the_settled_blocks_is_followed_and_the_work_is_done_again() {
+async fn reorganisations_of_several_blocks_are_followed_and_undo_nothing_that_is_final() {
+    let depth = 8;
+    let chain = OnChain::begin(Via::Lotus, depth).await;
+    let party = Party::connect(&chain, "party").await;
+    party.send(announcements(1)).await;
+    chain.anvil.mine(20).await;
+    let (mut updates, mut fold) = (party.transport.updates(None), Fold::default());
+    let mut sent = 1;
+    for round in 0..6 {
+        let block = party.send(announcements(2)).await.cursor.block;
+        sent += 2;
+        fold.read_to(&mut updates, block).await;
+        assert_eq!(fold.events.len(), sent, "they are told at once");
+        assert!(fold.finalized < block);
+        // Of the last four blocks one has the events; the sender brings them back.
+        chain.anvil.mine(round % 3).await;
+        chain.anvil.reorganise(4).await;
+        chain.anvil.mine(3).await;
+        let height = epoch_of(chain.anvil.height().await);
+        fold.read_to(&mut updates, height).await;
+        assert_eq!(fold.rewinds as u64, round + 1);
+        while fold.events.len() < sent {
+            chain.anvil.mine(1).await;
+            let height = epoch_of(chain.anvil.height().await);
+            fold.read_to(&mut updates, height).await;
+        }
+        assert_eq!(fold.finalized, epoch_of(chain.anvil.height().await) - depth);
+    }
+    let mut afresh = Vec::new();
+    replay(&mut chain.connect_with("reader", chain.config()).await.updates(None), &mut afresh).await;
+    assert_eq!(fold.events, afresh);
+}
+
+#[tokio::test]
+async fn a_chain_that_executes_late_and_is_reorganised_every_few_blocks_is_followed() {
+    let chain = OnChain::begin(Via::Lotus, 12).await;
+    let party = Party::connect(&chain, "party").await;
+    chain.anvil.mine(4).await;
+    chain.lotus.execute_late();
+    let mut updates = party.transport.updates(None);
+    let sending = tokio::spawn(async move {
+        for _ in 0..5 {
+            party.send(announcements(2)).await;
+        }
+        party
+    });
+    let mut fold = Fold::default();
+    let mut round = 0;
+    while !sending.is_finished() || fold.events.len() < 10 {
+        round += 1;
+        chain.anvil.mine(1).await;
+        if round % 5 == 0 {
+            // The newest block was not executed yet, and the two before it were read.
+            chain.anvil.reorganise(3).await;
+            chain.anvil.mine(1).await;
+        }
+        let height = epoch_of(chain.anvil.height().await - 1);
+        fold.read_to(&mut updates, height).await;
+    }
+    assert!(fold.rewinds > 0, "it was reorganised");
+    drop(sending.await.expect("all landed"));
+    // As many as were sent: each once.
+    assert_eq!(fold.events.len(), 10);
+    chain.anvil.mine(16).await;
+    fold.read_to(&mut updates, epoch_of(chain.anvil.height().await - 1)).await;
+    assert!(fold.events.iter().all(|(cursor, _)| cursor.block <= fold.finalized), "all is final");
+}
+
+#[tokio::test]
+async fn a_reorganisation_below_the_final_blocks_is_followed_and_the_work_is_done_again() {
     let chain = OnChain::begin(Via::Lotus, 6).await;
     let party = Party::connect(&chain, "party").await;
     let kept = party.send(announcements(1)).await;
@@ -239,12 +327,11 @@ async fn a_reorganisation_below_the_settled_blocks_is_followed_and_the_work_is_d
         chain.anvil.mine(20).await;
         undone.push(party.send(announcements(2)).await.cursor);
     }
-    chain.confirm().await;
     let mut updates = party.transport.updates(None);
     let mut events = Vec::new();
     replay(&mut updates, &mut events).await;
     assert_eq!(events.len(), 11);
-    // More than a hundred blocks, of which but six count as settled.
+    // More than a hundred blocks, of which but six are not final.
     chain.fork_after(kept.cursor).await;
     let rewound = loop {
         match next(&mut updates).await.0 {
@@ -258,7 +345,6 @@ async fn a_reorganisation_below_the_settled_blocks_is_followed_and_the_work_is_d
     events.retain(|(cursor, _)| !cursor.is_above(rewound.as_ref()));
     assert_eq!(events.len(), 1);
     let again = party.send(announcements(3)).await;
-    chain.confirm().await;
     while events.last().is_none_or(|(cursor, _)| *cursor != again.cursor) {
         replay(&mut updates, &mut events).await;
     }
@@ -272,23 +358,35 @@ async fn a_reorganisation_below_the_settled_blocks_is_followed_and_the_work_is_d
 async fn the_nodes_own_notions_of_finality_are_followed() {
     let chain = OnChain::begin(Via::Lotus, 0).await;
     let party = Party::connect(&chain, "party").await;
-    for (settled, finality) in [(1, Finality::Safe), (2, Finality::Finalized)] {
-        party.send(announcements(1)).await;
-        chain.anvil.mine(100).await;
-        let last = party.send(announcements(1)).await;
+    for finality in [Finality::Safe, Finality::Finalized] {
+        let last = party.send(announcements(1)).await.cursor;
         let reader = chain.connect_with("reader", Config { finality, ..chain.config() }).await;
-        let mut updates = reader.updates(None);
-        read_events(&mut updates, 2 * settled - 1).await;
-        let (update, _) = next(&mut updates).await;
-        let Update::Head { cursor, latest, .. } = update else { panic!("{update:?} is not settled yet") };
-        assert!(cursor.block < last.cursor.block && latest.block >= last.cursor.block, "{finality:?}");
+        let (mut updates, mut fold) = (reader.updates(None), Fold::default());
+        fold.read_to(&mut updates, last.block).await;
+        assert_eq!(fold.events.last().map(|(cursor, _)| *cursor), Some(last), "events do not wait for it");
+        assert!(fold.finalized < last.block, "{finality:?}");
         chain.anvil.mine(100).await;
-        read_events(&mut updates, 1).await;
+        let height = epoch_of(chain.anvil.height().await);
+        fold.read_to(&mut updates, height).await;
+        let tag = if finality == Finality::Safe { "safe" } else { "finalized" };
+        let named = chain.anvil.call("eth_getBlockByNumber", json!([tag, false])).await;
+        assert_eq!(fold.finalized, epoch_of(number(&named["number"])), "{finality:?}");
+        assert!((last.block..height).contains(&fold.finalized));
     }
+    // A node that does not say: the classic bound counts.
+    chain.lotus.forget_tags();
+    chain.anvil.mine(900).await;
+    let last = party.send(announcements(1)).await.cursor;
+    let config = Config { finality: Finality::Finalized, ..chain.config() };
+    let reader = chain.connect_with("reader", config).await;
+    let (mut updates, mut fold) = (reader.updates(None), Fold::default());
+    fold.read_to(&mut updates, last.block).await;
+    assert_eq!(fold.finalized, epoch_of(chain.anvil.height().await) - 900);
+    assert_eq!(fold.events.len(), 3);
 }
 
 #[tokio::test]
-async fn a_position_above_the_settled_blocks_is_waited_for() {
+async fn a_position_that_is_not_final_is_resumed_at_once() {
     let chain = OnChain::begin(Via::Lotus, 0).await;
     let party = Party::connect(&chain, "party").await;
     let cursor = party.send(announcements(2)).await.cursor;
@@ -296,11 +394,10 @@ async fn a_position_above_the_settled_blocks_is_waited_for() {
     let reader = chain.connect_with("reader", patient).await;
     let halfway = Cursor { index: 1, ..cursor };
     let mut updates = reader.updates(Some(halfway));
-    let (update, errors) = next(&mut updates).await;
-    assert!(matches!(update, Update::Head { cursor, .. } if cursor == halfway), "{update:?}");
-    assert_eq!(errors, []);
-    chain.anvil.mine(12).await;
     assert_eq!(read_events(&mut updates, 1).await, [], "the second event of the block");
+    let (update, _) = next(&mut updates).await;
+    let Update::Head { finalized, .. } = update else { panic!("{update:?} is no head") };
+    assert!(finalized < cursor.block);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

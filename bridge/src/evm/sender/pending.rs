@@ -5,8 +5,8 @@ use std::time::Instant;
 use lota_market::{Address, AttoFil, B256, U256, agent::EffectKey};
 
 use super::{
-    LOOKS_ALIKE, LOOKS_BEFORE_HELD_BACK, LOOKS_BEFORE_LOST, MAX_FAILURES, MAX_REFUSALS, MIN_MISSING, Objection, Sender,
-    Watched, findings::Findings, objection, storage,
+    LOOKS_ALIKE, LOOKS_BEFORE_HELD_BACK, LOOKS_BEFORE_LOST, MAX_FAILURES, MAX_LANDED, MAX_REFUSALS, MIN_MISSING,
+    Objection, Sender, Watched, findings::Findings, objection, storage,
 };
 use crate::{
     JournalError,
@@ -15,7 +15,7 @@ use crate::{
         fees::{Draft, Price},
         rpc::{Call, Header, Receipt, Trouble},
     },
-    journal::{MAX_ATTEMPTS, Outcome, Sending},
+    journal::{MAX_ATTEMPTS, MAX_PAGE, Outcome, Sending},
     transport::{Cursor, Landed, SubmitError},
 };
 
@@ -47,21 +47,48 @@ impl Sender {
         }
     }
 
-    /// Takes up what an earlier process left unsettled.
+    /// Takes up what an earlier process left.
     pub(super) async fn adopt(&mut self) -> Result<(), SubmitError> {
         let latest = self.shared.latest().await?;
-        let settled = self.shared.settled(&latest).await?;
-        let used = self.shared.rpc.count(self.account.address, Some(settled.number())).await?;
+        let finalized = self.shared.finalized(&latest, true).await?;
+        let used = self.used_at(finalized).await?;
         self.adopt_from(used).await?;
         self.adopted = true;
         Ok(())
     }
 
     pub(super) async fn adopt_from(&mut self, nonce: u64) -> Result<(), SubmitError> {
-        for sending in self.shared.journal.since(self.account, nonce).await.map_err(storage)? {
-            self.watched.entry(sending.nonce).or_insert_with(|| Watched::new(sending));
+        let mut next = nonce;
+        loop {
+            let page = self.shared.journal.since(self.account, next).await.map_err(storage)?;
+            let is_last = page.len() < MAX_PAGE;
+            for sending in page {
+                next = sending.nonce + 1;
+                self.watched.entry(sending.nonce).or_insert_with(|| Watched::new(sending));
+            }
+            if is_last {
+                self.forget_oldest();
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// How many of the account's transactions are in blocks up to a number.
+    async fn used_at(&self, block: u64) -> Result<u64, Trouble> {
+        // Nodes may have nothing to say of an epoch without blocks.
+        let header = self.shared.at_or_below(block).await?;
+        self.shared.rpc.count(self.account.address, Some(header.number())).await
+    }
+
+    /// Lets go of the oldest transactions that landed, if too many wait to be final. One that a reorganisation undoes after all is
+    /// sent again when it is submitted again.
+    fn forget_oldest(&mut self) {
+        let landed = self.watched.values().filter(|watched| watched.has_landed()).count();
+        let oldest = self.watched.iter().filter(|(_, watched)| watched.has_landed()).map(|(nonce, _)| *nonce);
+        let oldest: Vec<_> = oldest.take(landed.saturating_sub(MAX_LANDED)).collect();
+        for nonce in oldest {
+            self.let_go(nonce);
+        }
     }
 
     /// Looks after everything that is on its way.
@@ -73,50 +100,51 @@ impl Sender {
             return Ok(());
         }
         let latest = self.shared.recent().await?;
-        let settled = self.shared.settled(&latest).await?;
+        let finalized = self.shared.finalized(&latest, true).await?;
         let is_alike = self.seen.replace(latest.hash) == Some(latest.hash);
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         // Without a new block nothing can have landed, but the node may not have said all of the last one.
-        let is_short = !self.alike.is_multiple_of(LOOKS_ALIKE) && self.watched.range(..self.used).next().is_none();
+        let is_short = !self.alike.is_multiple_of(LOOKS_ALIKE)
+            && self.watched.range(..self.used).all(|(_, watched)| watched.has_landed());
         if !is_short {
             self.used = self.shared.rpc.count(self.account.address, None).await?;
         }
         let used = self.used;
         if self.is_gap(used) {
-            // A reorganisation gave nonces back that were settled: without them nothing later can land.
+            // A reorganisation gave nonces back that were used for good: without them nothing later can land.
             self.adopt_from(used).await?;
         }
         self.close_gap(used).await?;
         let findings = Findings::gather(&self.shared, self.watched.range(..used)).await?;
         let mut found = Vec::new();
         for nonce in self.watched.range(..used).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
-            found.extend(self.look_at_used(nonce, &settled, &findings).await?);
+            found.extend(self.look_at_used(nonce, finalized, &findings).await?);
         }
-        self.conclude(found, settled.number()).await?;
+        self.conclude(found, finalized).await?;
         for nonce in self.watched.range(used..).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
             self.look_at_unused(nonce, used, &latest, is_short).await?;
         }
         Ok(())
     }
 
-    /// Whether everything landed in blocks of which it is known that they are on the chain; what is settled is watched no more.
+    /// Whether everything landed in blocks of which it is known that they are on the chain; what is final is watched no more.
     async fn rests(&mut self) -> Result<bool, SubmitError> {
         let Config { poll, block_time, .. } = self.shared.config;
         let known = self.shared.headers().within(block_time + 2 * poll);
         let Some(known) = known else { return Ok(false) };
         let mut landed = Vec::new();
-        for (nonce, Watched { sending, waiting, .. }) in &self.watched {
-            match sending.outcome {
+        for (nonce, watched) in &self.watched {
+            match watched.sending.outcome {
                 Outcome::Landed { block, block_hash, .. }
-                    if waiting.is_empty() && self.shared.headers().holds(block, block_hash) == Some(true) =>
+                    if watched.has_landed() && self.shared.headers().holds(block, block_hash) == Some(true) =>
                 {
                     landed.push((*nonce, block));
                 }
                 _ => return Ok(false),
             }
         }
-        let settled = self.shared.settled(&known).await?.number();
-        for (nonce, _) in landed.into_iter().filter(|(_, block)| *block <= settled) {
+        let finalized = self.shared.finalized(&known, true).await?;
+        for (nonce, _) in landed.into_iter().filter(|(_, block)| *block <= finalized) {
             self.let_go(nonce);
         }
         Ok(true)
@@ -124,7 +152,7 @@ impl Sender {
 
     /// Takes up what the reader came across.
     pub(super) async fn take_sighted(&mut self) {
-        let (mut found, mut newest) = (Vec::new(), 0);
+        let mut found = Vec::new();
         for (nonce, watched) in &self.watched {
             let landed = watched.sending.attempts.iter().rev().find_map(|version| {
                 let landed = self.shared.sightings.take(version.hash)?;
@@ -132,18 +160,23 @@ impl Sender {
             });
             if let Some((version, landed)) = landed {
                 let (transaction, Cursor { block, block_hash, .. }) = (version.hash, landed.cursor);
-                newest = newest.max(block);
                 found.push((*nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
             }
         }
-        // Whatever a reader comes across is settled.
-        if let Err(error) = self.conclude(found, newest).await {
+        if found.is_empty() {
+            return;
+        }
+        let finalized = match self.shared.recent().await {
+            Ok(latest) => self.shared.finalized(&latest, true).await.unwrap_or_default(),
+            Err(_) => 0,
+        };
+        if let Err(error) = self.conclude(found, finalized).await {
             self.failed(&error);
         }
     }
 
     /// Writes down what was found, and tells those who wait.
-    async fn conclude(&mut self, found: Vec<Finding>, settled: u64) -> Result<(), SubmitError> {
+    async fn conclude(&mut self, found: Vec<Finding>, finalized: u64) -> Result<(), SubmitError> {
         if found.is_empty() {
             return Ok(());
         }
@@ -164,11 +197,12 @@ impl Sender {
             watched.answer(&answer);
             if let Outcome::Landed { block, .. } = outcome {
                 (watched.missing, watched.missing_since) = (0, None);
-                if watched.sending.outcome == outcome && block <= settled {
+                if watched.sending.outcome == outcome && block <= finalized {
                     self.let_go(nonce);
                 }
             }
         }
+        self.forget_oldest();
         Ok(())
     }
 
@@ -238,7 +272,7 @@ impl Sender {
     async fn look_at_used(
         &mut self,
         nonce: u64,
-        settled: &Header,
+        finalized: u64,
         findings: &Findings,
     ) -> Result<Option<Finding>, SubmitError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(None) };
@@ -247,23 +281,23 @@ impl Sender {
             && watched.waiting.is_empty()
             && findings.is_canonical(block, block_hash)
         {
-            if block <= settled.number() {
+            if block <= finalized {
                 self.let_go(nonce);
             }
             return Ok(None);
         }
         if watched.sending.outcome == Outcome::Failed {
-            self.forget_if_settled(nonce, settled).await?;
+            self.forget_if_final(nonce, finalized).await?;
             return Ok(None);
         }
         match findings.receipt(nonce) {
             Some(receipt) => Ok(self.found(nonce, receipt, findings).await),
-            None => self.missing(nonce, settled).await.map(|()| None),
+            None => self.missing(nonce, finalized).await.map(|()| None),
         }
     }
 
-    async fn forget_if_settled(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
-        if self.shared.rpc.count(self.account.address, Some(settled.number())).await? > nonce {
+    async fn forget_if_final(&mut self, nonce: u64, finalized: u64) -> Result<(), SubmitError> {
+        if self.used_at(finalized).await? > nonce {
             self.let_go(nonce);
         }
         Ok(())
@@ -304,12 +338,10 @@ impl Sender {
     }
 
     /// The nonce is used, but by none of our versions, as far as the node knows.
-    async fn missing(&mut self, nonce: u64, settled: &Header) -> Result<(), SubmitError> {
+    async fn missing(&mut self, nonce: u64, finalized: u64) -> Result<(), SubmitError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         watched.missing = watched.missing.saturating_add(1);
-        if watched.missing < MIN_MISSING
-            || self.shared.rpc.count(self.account.address, Some(settled.number())).await? <= nonce
-        {
+        if watched.missing < MIN_MISSING || self.used_at(finalized).await? <= nonce {
             return Ok(());
         }
         let patience = self.shared.config.fees.patience;

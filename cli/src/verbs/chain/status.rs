@@ -107,7 +107,7 @@ impl Status {
         table.row(["network", &format!("{} (chain {})", shown.network, shown.chain_id)]);
         let age = age(shown.head.time, Timestamp::now());
         table.row(["newest block", &format!("{}, {age} old", shown.head.block)]);
-        table.row(["settled", &shown.finality]);
+        table.row(["final", &shown.finality]);
         table.row(["contract", &format!("{}, the code of this version", shown.contract)]);
         settings(&mut table, &found);
         table.row(["holds", &format!("{}, {} of it burned", shown.holds, shown.burned)]);
@@ -128,7 +128,7 @@ fn finality(finality: Finality) -> String {
     match finality {
         Finality::Depth(0) => "at once".to_owned(),
         Finality::Depth(depth) => format!("under {}", plural(depth, "block")),
-        Finality::Safe => "once the node calls it safe".to_owned(),
-        Finality::Finalized => "once the node calls it finalized".to_owned(),
+        Finality::Safe => "what the node calls safe".to_owned(),
+        Finality::Finalized => "what the node calls finalized".to_owned(),
     }
 }

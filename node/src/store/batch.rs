@@ -16,6 +16,8 @@ use super::{
 };
 
 pub(super) const CURSOR: &str = "cursor";
+/// The cursor of a version whose positions counted the market's events of a block.
+pub(super) const COUNTED_CURSOR: &str = "counted cursor";
 
 /// How many events one statement stores: each statement is a journey to the database's thread and back.
 const ROWS: usize = 64;
@@ -90,8 +92,9 @@ impl<'a> Batch<'a> {
         match cursor {
             Some(cursor) => self.set_meta(CURSOR, &cursor).await,
             None => {
-                sqlx::query("DELETE FROM meta WHERE key = $1")
+                sqlx::query("DELETE FROM meta WHERE key IN ($1, $2)")
                     .bind(CURSOR)
+                    .bind(COUNTED_CURSOR)
                     .execute(&mut *self.transaction)
                     .await
                     .map_err(|source| self.store.failed(source))?;

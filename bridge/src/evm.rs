@@ -1,25 +1,15 @@
-//! A market on an EVM chain: Filecoin's FEVM, Ethereum's relatives, development chains.
+//! EVM chains: Filecoin's FEVM, Ethereum's relatives, development chains; and a market on one of them.
 //!
-//! Reading: a polled cursor with block hashes is the truth; subscriptions only wake the poller up. Logs are read by range,
-//! receipts and timestamps by hash, and block numbers are never walked (a Filecoin epoch without blocks answers error 12). A
-//! reader keeps a trail of blocks that it saw, so that a reorganisation is followed back to where the forks part.
-//!
-//! Sending: one task per key of an account gives out nonces, writes the signed bytes into the
-//! [`Journal`](crate::Journal) before they are broadcast, replaces by fee what is stuck, sends again what was dropped, and
-//! watches until the chain will not undo it.
+//! Four layers, each public: [`chain`] is JSON-RPC of one chain, [`account`] one key's transactions on it, for any call, [`log`] a
+//! reorganisation-safe log of several contracts, and [`market`] turns commands into calls and logs into events: the
+//! [`Transport`](crate::Transport) to a Lota market. Whoever speaks to other contracts uses the first three.
 
-pub mod bindings;
-mod fees;
-mod headers;
-mod network;
-mod reader;
-mod rpc;
-mod sender;
-mod shared;
-mod sightings;
-mod trail;
-mod transport;
+pub mod account;
+pub mod chain;
+pub mod log;
+pub mod market;
 
-pub use network::{CLASSIC_FINALITY, Config, Fees, Finality, MAX_RANGE, Network};
-pub use rpc::MAX_RESULTS;
-pub use transport::EvmTransport;
+pub use account::{Account, Call, SendError};
+pub use chain::{CLASSIC_FINALITY, Chain, Config, Fees, Finality, MAX_RANGE, MAX_RESULTS, Network, RpcError};
+pub use log::{EventLog, LogError, Source, Update as LogUpdate};
+pub use market::{EvmTransport, Market, bindings};

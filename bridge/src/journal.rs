@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 
 /// The most signed versions of one transaction: the first and its replacements with higher fees.
 pub const MAX_ATTEMPTS: usize = 32;
-/// The most checkpoints that are kept for a market.
+/// The most checkpoints that are kept for a log.
 pub const MAX_CHECKPOINTS: usize = 1_280;
 /// The most transactions that [`Journal::since`] returns.
 pub const MAX_PAGE: usize = 256;
 
 /// What nonces are counted for: an account on a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Account {
+pub struct AccountId {
     /// The chain's id.
     pub chain_id: u64,
     /// The account.
@@ -76,13 +76,13 @@ pub struct Sending {
     pub outcome: Outcome,
 }
 
-/// Which market a reader's checkpoints are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Market {
+/// Whose checkpoints these are: a log's of some contracts of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogId {
     /// The chain's id.
     pub chain_id: u64,
-    /// The contract.
-    pub contract: Address,
+    /// The log's name, of its owner's choice: a market's log has its contract's address.
+    pub name: String,
 }
 
 /// A block that was canonical when it was read.
@@ -92,8 +92,10 @@ pub struct Checkpoint {
     pub block: u64,
     /// Its hash.
     pub hash: B256,
-    /// How many of its events are this market's.
-    pub events: u32,
+    /// How many logs of it were read.
+    pub logs: u32,
+    /// The position after the last of them: its index on the chain, plus one; 0 when there are none.
+    pub index: u32,
 }
 
 /// Why the journal cannot do what it is asked.
@@ -125,32 +127,32 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`JournalError::Storage`].
-    async fn next_nonce(&self, account: Account) -> Result<Option<u64>, JournalError>;
+    async fn next_nonce(&self, account: AccountId) -> Result<Option<u64>, JournalError>;
 
     /// The transaction of a key that is pending or landed; failed ones are not found.
     ///
     /// # Errors
     /// [`JournalError::Storage`].
-    async fn find(&self, account: Account, key: &EffectKey) -> Result<Option<Sending>, JournalError>;
+    async fn find(&self, account: AccountId, key: &EffectKey) -> Result<Option<Sending>, JournalError>;
 
     /// The account's transactions from this nonce on, whatever became of them, in the order of their nonces; at most
     /// [`MAX_PAGE`].
     ///
     /// # Errors
     /// [`JournalError::Storage`].
-    async fn since(&self, account: Account, nonce: u64) -> Result<Vec<Sending>, JournalError>;
+    async fn since(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError>;
 
     /// Writes transactions down, all or none, before they are broadcast for the first time.
     ///
     /// # Errors
     /// When a key belongs to one that is pending or landed, or a nonce to any; nothing is written then.
-    async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError>;
+    async fn begin_all(&self, account: AccountId, sendings: &[Sending]) -> Result<(), JournalError>;
 
     /// Writes one transaction down before it is broadcast for the first time.
     ///
     /// # Errors
     /// As [`begin_all`](Self::begin_all).
-    async fn begin(&self, account: Account, sending: &Sending) -> Result<(), JournalError> {
+    async fn begin(&self, account: AccountId, sending: &Sending) -> Result<(), JournalError> {
         self.begin_all(account, std::slice::from_ref(sending)).await
     }
 
@@ -158,39 +160,39 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no such transaction, or it has [`MAX_ATTEMPTS`] versions.
-    async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError>;
+    async fn add_attempt(&self, account: AccountId, nonce: u64, attempt: &Attempt) -> Result<(), JournalError>;
 
     /// Writes down what became of transactions, by their nonces: all or nothing.
     ///
     /// # Errors
     /// When there is no such transaction, or when a failed one comes to life whose key another one has by now.
-    async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError>;
+    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError>;
 
     /// Writes down what became of one transaction.
     ///
     /// # Errors
     /// As [`settle_all`](Self::settle_all).
-    async fn settle(&self, account: Account, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
+    async fn settle(&self, account: AccountId, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
         self.settle_all(account, &[(nonce, outcome)]).await
     }
 
-    /// The checkpoints of a market, in the order of their numbers.
+    /// The checkpoints of a log, in the order of their numbers.
     ///
     /// # Errors
     /// [`JournalError::Storage`].
-    async fn checkpoints(&self, market: Market) -> Result<Vec<Checkpoint>, JournalError>;
+    async fn checkpoints(&self, log: &LogId) -> Result<Vec<Checkpoint>, JournalError>;
 
-    /// Replaces the checkpoints of a market; of more than [`MAX_CHECKPOINTS`], the last ones are kept.
+    /// Replaces the checkpoints of a log; of more than [`MAX_CHECKPOINTS`], the last ones are kept.
     ///
     /// # Errors
     /// [`JournalError::Storage`].
-    async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError>;
+    async fn put_checkpoints(&self, log: &LogId, checkpoints: &[Checkpoint]) -> Result<(), JournalError>;
 }
 
 #[derive(Clone, Debug, Default)]
 struct Pages {
-    sendings: BTreeMap<(Account, u64), Sending>,
-    checkpoints: BTreeMap<Market, Vec<Checkpoint>>,
+    sendings: BTreeMap<(AccountId, u64), Sending>,
+    checkpoints: BTreeMap<LogId, Vec<Checkpoint>>,
 }
 
 /// A journal that lives as long as the process: for tests and for keys that are thrown away. Clones share it.
@@ -204,30 +206,30 @@ impl MemoryJournal {
 }
 
 impl Pages {
-    fn of(&self, account: Account, from: u64) -> impl DoubleEndedIterator<Item = &Sending> {
+    fn of(&self, account: AccountId, from: u64) -> impl DoubleEndedIterator<Item = &Sending> {
         self.sendings.range((account, from)..=(account, u64::MAX)).map(|(_, sending)| sending)
     }
 
-    fn live(&self, account: Account, key: &EffectKey) -> Option<&Sending> {
+    fn live(&self, account: AccountId, key: &EffectKey) -> Option<&Sending> {
         self.of(account, 0).find(|sending| sending.key == *key && sending.outcome != Outcome::Failed)
     }
 }
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn next_nonce(&self, account: Account) -> Result<Option<u64>, JournalError> {
+    async fn next_nonce(&self, account: AccountId) -> Result<Option<u64>, JournalError> {
         Ok(self.pages().of(account, 0).next_back().map(|sending| sending.nonce + 1))
     }
 
-    async fn find(&self, account: Account, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
+    async fn find(&self, account: AccountId, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
         Ok(self.pages().live(account, key).cloned())
     }
 
-    async fn since(&self, account: Account, nonce: u64) -> Result<Vec<Sending>, JournalError> {
+    async fn since(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError> {
         Ok(self.pages().of(account, nonce).take(MAX_PAGE).cloned().collect())
     }
 
-    async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError> {
+    async fn begin_all(&self, account: AccountId, sendings: &[Sending]) -> Result<(), JournalError> {
         let mut pages = self.pages();
         for (index, sending) in sendings.iter().enumerate() {
             let before = &sendings[..index];
@@ -247,7 +249,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
+    async fn add_attempt(&self, account: AccountId, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
         let mut pages = self.pages();
         let sending = pages.sendings.get_mut(&(account, nonce)).ok_or(JournalError::UnknownNonce(nonce))?;
         if sending.attempts.len() >= MAX_ATTEMPTS {
@@ -257,7 +259,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
+    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
         let mut pages = self.pages();
         let mut changed = pages.clone();
         for (nonce, outcome) in outcomes {
@@ -274,13 +276,13 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn checkpoints(&self, market: Market) -> Result<Vec<Checkpoint>, JournalError> {
-        Ok(self.pages().checkpoints.get(&market).cloned().unwrap_or_default())
+    async fn checkpoints(&self, log: &LogId) -> Result<Vec<Checkpoint>, JournalError> {
+        Ok(self.pages().checkpoints.get(log).cloned().unwrap_or_default())
     }
 
-    async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
+    async fn put_checkpoints(&self, log: &LogId, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
         let last = checkpoints.len().saturating_sub(MAX_CHECKPOINTS);
-        self.pages().checkpoints.insert(market, checkpoints[last..].to_vec());
+        self.pages().checkpoints.insert(log.clone(), checkpoints[last..].to_vec());
         Ok(())
     }
 }

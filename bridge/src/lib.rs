@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod eip712;
 pub mod encoding;
 pub mod evm;
+pub mod failure;
 pub mod journal;
 pub mod memory;
 pub mod transport;

@@ -23,8 +23,8 @@ pub struct MarketRef {
     pub settings: Settings,
 }
 
-/// A position in the market's log: right after event number `index` of a block (counted from 1, events of this market only),
-/// or, with `index` 0, before the block's first event.
+/// A position in a log: right after the event whose index within its block, by the chain's own count, is `index - 1`; or, with
+/// `index` 0, before the block's first event. It does not depend on which contracts are read.
 ///
 /// Positions are ordered by `(block, index)` within one fork; `block_hash` says which fork. Two events of one transaction, and
 /// two transactions of one block, have different positions.
@@ -34,11 +34,29 @@ pub struct Cursor {
     pub block: u64,
     /// Its hash.
     pub block_hash: B256,
-    /// How many of the block's events lie before this position.
+    /// One more than the chain's index of the last event before this position.
     pub index: u32,
 }
 
 impl Cursor {
+    /// Marks indices that are counts.
+    const COUNTED: u32 = 1 << 31;
+
+    /// The position after the first `count` events of a block that the log has, whatever the chain's indices of them are: what was
+    /// kept before positions held the chain's index. Only a log that reads what was read then can go on from it.
+    #[must_use]
+    pub const fn counted(block: u64, block_hash: B256, count: u32) -> Self {
+        // Without events before it, the position is the same either way.
+        let index = if count == 0 { 0 } else { count | Self::COUNTED };
+        Self { block, block_hash, index }
+    }
+
+    /// How many of the block's events lie before a position that is [counted](Self::counted).
+    #[must_use]
+    pub const fn count(&self) -> Option<u32> {
+        if self.index & Self::COUNTED == 0 { None } else { Some(self.index & !Self::COUNTED) }
+    }
+
     /// What positions of one fork are ordered by.
     #[must_use]
     pub const fn position(&self) -> (u64, u32) {
@@ -54,7 +72,11 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "block {} ({}), event {}", self.block, self.block_hash, self.index)
+        write!(f, "block {} ({}), ", self.block, self.block_hash)?;
+        match self.count() {
+            Some(count) => write!(f, "event {count} of the market"),
+            None => write!(f, "event {}", self.index),
+        }
     }
 }
 

@@ -197,7 +197,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
-        self.meta(batch::CURSOR).await
+        if let Some(cursor) = self.meta(batch::CURSOR).await? {
+            return Ok(Some(cursor));
+        }
+        let counted: Option<Cursor> = self.meta(batch::COUNTED_CURSOR).await?;
+        Ok(counted.map(|cursor| Cursor::counted(cursor.block, cursor.block_hash, cursor.index)))
     }
 
     /// The records that the agent held.

@@ -153,7 +153,7 @@ impl Anvil {
     #[must_use]
     pub fn config(&self) -> Config {
         let hints = Some(format!("ws://{}", self.address));
-        Config { hints, ..Config::new(&Network::DEVELOPMENT, self.http_url(), self.contract) }
+        Config { hints, ..Config::new(&Network::DEVELOPMENT, self.http_url()) }
     }
 
     /// A party's transport, with its journal in the database of the node in `dir`. The account gets money for gas.
@@ -172,7 +172,7 @@ impl Anvil {
         std::fs::create_dir_all(dir).expect("the folder is made");
         let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await.expect("the journal opens"));
         self.set_balance(key.address(), money).await;
-        Arc::new(EvmTransport::connect(config, key, journal).await.expect("the market is there"))
+        Arc::new(EvmTransport::connect(config, self.contract, 0, key, journal).await.expect("the market is there"))
     }
 
     /// Gives an account this much money.

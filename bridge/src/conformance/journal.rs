@@ -4,11 +4,11 @@ use futures::future::join_all;
 use lota_market::{Address, B256, Bytes, agent::EffectKey};
 
 use crate::journal::{
-    Account, Attempt, Checkpoint, Journal, JournalError, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Market, Outcome,
+    AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Outcome,
     Sending,
 };
 
-const ME: Account = Account { chain_id: 314, address: Address::repeat_byte(1) };
+const ME: AccountId = AccountId { chain_id: 314, address: Address::repeat_byte(1) };
 
 fn attempt(byte: u8) -> Attempt {
     Attempt {
@@ -104,7 +104,7 @@ async fn a_failed_transaction_frees_its_key_and_not_its_nonce(journal: &impl Jou
 }
 
 async fn accounts_and_chains_are_kept_apart(journal: &impl Journal) {
-    for other in [Account { chain_id: 315, ..ME }, Account { address: Address::repeat_byte(2), ..ME }] {
+    for other in [AccountId { chain_id: 315, ..ME }, AccountId { address: Address::repeat_byte(2), ..ME }] {
         assert_eq!(journal.next_nonce(other).await, Ok(None));
         journal.begin(other, &sending("a", 5)).await.expect("begins");
         assert_eq!(journal.next_nonce(other).await, Ok(Some(6)));
@@ -136,7 +136,7 @@ async fn of_many_at_once_one_begins(journal: &impl Journal) {
 }
 
 async fn several_begin_and_end_together_or_not_at_all<J: Journal>(open: &impl AsyncFn() -> J) {
-    let us = Account { chain_id: 2, ..ME };
+    let us = AccountId { chain_id: 2, ..ME };
     let [first, second, third] = [sending("i", 1), sending("j", 2), sending("k", 3)];
     open().await.begin_all(us, &[]).await.expect("nothing to do");
     open().await.begin_all(us, &[first.clone(), second.clone()]).await.expect("both begin");
@@ -167,7 +167,7 @@ async fn several_begin_and_end_together_or_not_at_all<J: Journal>(open: &impl As
 }
 
 async fn pages_are_bounded(journal: &impl Journal) {
-    let many = Account { chain_id: 1, ..ME };
+    let many = AccountId { chain_id: 1, ..ME };
     for nonce in 0..MAX_PAGE as u64 + 3 {
         journal.begin(many, &sending(&format!("h{nonce}"), nonce)).await.expect("begins");
     }
@@ -177,17 +177,17 @@ async fn pages_are_bounded(journal: &impl Journal) {
 }
 
 async fn checkpoints_are_replaced_and_bounded<J: Journal>(open: &impl AsyncFn() -> J) {
-    let market = Market { chain_id: 314, contract: Address::repeat_byte(7) };
-    let other = Market { chain_id: 314, contract: Address::repeat_byte(8) };
+    let log = &LogId { chain_id: 314, name: "one".into() };
+    let other = &LogId { chain_id: 314, name: "other".into() };
     let points: Vec<_> = (0..MAX_CHECKPOINTS as u64 + 5)
-        .map(|block| Checkpoint { block, hash: B256::with_last_byte(block as u8), events: block as u32 })
+        .map(|block| Checkpoint { block, hash: B256::with_last_byte(block as u8), logs: 1, index: block as u32 })
         .collect();
-    assert_eq!(open().await.checkpoints(market).await, Ok(vec![]));
-    open().await.put_checkpoints(market, &points[..3]).await.expect("is written");
-    assert_eq!(open().await.checkpoints(market).await, Ok(points[..3].to_vec()));
+    assert_eq!(open().await.checkpoints(log).await, Ok(vec![]));
+    open().await.put_checkpoints(log, &points[..3]).await.expect("is written");
+    assert_eq!(open().await.checkpoints(log).await, Ok(points[..3].to_vec()));
     assert_eq!(open().await.checkpoints(other).await, Ok(vec![]));
-    open().await.put_checkpoints(market, &points).await.expect("is written");
-    assert_eq!(open().await.checkpoints(market).await, Ok(points[5..].to_vec()));
-    open().await.put_checkpoints(market, &points[..1]).await.expect("is written");
-    assert_eq!(open().await.checkpoints(market).await, Ok(points[..1].to_vec()));
+    open().await.put_checkpoints(log, &points).await.expect("is written");
+    assert_eq!(open().await.checkpoints(log).await, Ok(points[5..].to_vec()));
+    open().await.put_checkpoints(log, &points[..1]).await.expect("is written");
+    assert_eq!(open().await.checkpoints(log).await, Ok(points[..1].to_vec()));
 }

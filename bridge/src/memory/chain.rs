@@ -336,22 +336,11 @@ impl Chain {
 
     fn append(&self, kept: &mut Kept, entry: &Entry) -> Result<(), SubmitError> {
         if let Err(error) = kept.ledger.append(entry) {
-            let problem = format!("{}; restart, once the cause is removed", chain_of(&error));
+            let problem = format!("{}; restart, once the cause is removed", crate::failure::causes(&error));
             kept.broken = Some(problem.clone());
             return Err(TransportError::Storage(problem).into());
         }
         self.0.changes.send_modify(|change| *change += 1);
         Ok(())
     }
-}
-
-/// An error and its causes in one line.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

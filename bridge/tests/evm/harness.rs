@@ -74,14 +74,16 @@ impl OnChain {
             finality: Finality::Depth(self.depth),
             poll: Duration::from_millis(if self.via == Via::Lotus { 60 } else { 2_000 }),
             timeout: Duration::from_secs(20),
-            ..Config::new(&Network::FILECOIN_LOCAL, url, self.market)
+            ..Config::new(&Network::FILECOIN_LOCAL, url)
         }
     }
 
     /// A party's transport with settings of the test's own.
     pub(crate) async fn connect_with(&self, name: &str, config: Config) -> EvmTransport {
         let journal = self.journal(name);
-        EvmTransport::connect(config, signer(name), Arc::new(journal)).await.expect("the market is there")
+        EvmTransport::connect(config, self.market, 0, signer(name), Arc::new(journal))
+            .await
+            .expect("the market is there")
     }
 
     pub(crate) async fn fund(&self, name: &str) {

@@ -4,10 +4,12 @@
 mod anvil;
 mod callbacks;
 mod contract;
+
 mod harness;
 mod lotus;
 mod reading;
 mod sending;
+mod several;
 mod unreliable;
 
 /// The suite of all transports, through a node that behaves like Lotus.

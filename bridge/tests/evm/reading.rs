@@ -22,8 +22,8 @@ use crate::{
     lotus::{Fault, epoch_of},
 };
 
-async fn connect(config: Config) -> Result<EvmTransport, TransportError> {
-    EvmTransport::connect(config, signer("party"), Arc::new(MemoryJournal::default())).await
+async fn connect(config: Config, contract: Address) -> Result<EvmTransport, TransportError> {
+    EvmTransport::connect(config, contract, 0, signer("party"), Arc::new(MemoryJournal::default())).await
 }
 
 fn announcements(count: usize) -> Command {
@@ -62,24 +62,26 @@ async fn connecting_to_something_else_says_what_was_found() {
     let config = chain.config();
 
     let mainnet = Config { chain_id: 314, ..config.clone() };
-    assert_eq!(connect(mainnet).await.err(), Some(TransportError::WrongChain { wanted: 314, found: CHAIN_ID }));
+    assert_eq!(
+        connect(mainnet, chain.market).await.err(),
+        Some(TransportError::WrongChain { wanted: 314, found: CHAIN_ID })
+    );
 
-    let nobody = Config { contract: Address::repeat_byte(0x77), ..config.clone() };
-    let error = connect(nobody).await.expect_err("there is nothing");
+    let error = connect(config.clone(), Address::repeat_byte(0x77)).await.expect_err("there is nothing");
     assert!(matches!(error, TransportError::NoMarket { .. }) && error.to_string().contains("no contract"), "{error}");
 
     let other = chain.anvil.deploy(&[0x60, 0x01, 0x80, 0x5f, 0x53, 0x5f, 0xf3]).await;
-    let error = connect(Config { contract: other, ..config.clone() }).await.expect_err("it is no market");
+    let error = connect(config.clone(), other).await.expect_err("it is no market");
     assert!(matches!(error, TransportError::NoMarket { .. }), "{error}");
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let closed = format!("http://{}", listener.local_addr().expect("it is bound"));
     drop(listener);
     for url in [closed.clone(), closed.replace("http", "ws")] {
-        let error = connect(Config { url, ..config.clone() }).await.expect_err("nobody listens");
+        let error = connect(Config { url, ..config.clone() }, chain.market).await.expect_err("nobody listens");
         assert!(error.is_temporary(), "{error}");
     }
-    let error = connect(Config { url: "no url".into(), ..config }).await.expect_err("it is no URL");
+    let error = connect(Config { url: "no url".into(), ..config }, chain.market).await.expect_err("it is no URL");
     assert!(!error.is_temporary() && error.to_string().contains("`no url` is no URL"), "{error}");
 }
 
@@ -392,7 +394,7 @@ async fn a_position_that_is_not_final_is_resumed_at_once() {
     let cursor = party.send(announcements(2)).await.cursor;
     let patient = Config { finality: Finality::Depth(8), ..chain.config() };
     let reader = chain.connect_with("reader", patient).await;
-    let halfway = Cursor { index: 1, ..cursor };
+    let halfway = Cursor { index: cursor.index - 1, ..cursor };
     let mut updates = reader.updates(Some(halfway));
     assert_eq!(read_events(&mut updates, 1).await, [], "the second event of the block");
     let (update, _) = next(&mut updates).await;

@@ -6,7 +6,7 @@ use lota_bridge::{
     Journal, Landed, SubmitError, Transport,
     conformance::{Harness, Party},
     evm::{Config, EvmTransport, Fees},
-    journal::{Account, Outcome, Sending},
+    journal::{AccountId, Outcome, Sending},
 };
 use lota_market::{
     AttoFil, B256, Bytes, U256,
@@ -33,8 +33,8 @@ fn key(name: &str) -> EffectKey {
     EffectKey::named(name)
 }
 
-fn account() -> Account {
-    Account { chain_id: CHAIN_ID, address: signer(NAME).address() }
+fn account() -> AccountId {
+    AccountId { chain_id: CHAIN_ID, address: signer(NAME).address() }
 }
 
 async fn chain() -> OnChain {

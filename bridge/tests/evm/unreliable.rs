@@ -7,7 +7,7 @@ use lota_bridge::{
     Journal, Reserve, SubmitError, Transport, TransportError, Update,
     conformance::Party,
     evm::{Config, EvmTransport, Fees, bindings},
-    journal::Account,
+    journal::AccountId,
 };
 use lota_market::{AttoFil, agent::EffectKey, model::Command, money::FIL};
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn calls(chain: &OnChain, method: &str, more: u64) {
 }
 
 async fn journal_length(chain: &OnChain) -> usize {
-    let account = Account { chain_id: CHAIN_ID, address: signer(NAME).address() };
+    let account = AccountId { chain_id: CHAIN_ID, address: signer(NAME).address() };
     chain.journal(NAME).since(account, 0).await.expect("it reads").len()
 }
 

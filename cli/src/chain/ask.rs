@@ -1,21 +1,23 @@
 //! A contract as client: `AskComputer`, the example of contracts/src/examples.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use alloy::{
-    network::TransactionBuilder as _,
-    primitives::{Bytes as Data, U256 as Word},
-    providers::Provider as _,
-    rpc::types::TransactionRequest,
+    primitives::U256 as Word,
     sol_types::{SolCall, SolConstructor as _, SolEvent as _},
 };
 use anyhow::{Context as _, bail};
-use lota_bridge::PrivateKeySigner;
-use lota_market::{Address, AttoFil, B256, Bytes, U256, model::JobId};
-use serde_json::json;
-
-use super::{
-    ChainMarket, Endpoint,
-    deploy::{Receipt, landed},
+use lota_bridge::{
+    PrivateKeySigner,
+    evm::{self, Call, Chain, chain::At},
+    journal::MemoryJournal,
 };
+use lota_market::{Address, AttoFil, Bytes, agent::EffectKey, model::JobId};
+
+use super::ChainMarket;
 
 /// Generated from the checked-in ABI; nothing of it leaves this file.
 mod abi {
@@ -54,27 +56,26 @@ pub(crate) struct Question {
 /// Somebody on a chain who asks through a contract.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
-    endpoint: Endpoint,
+    chain: Chain,
     market: Address,
-    account: Address,
+    account: evm::Account,
     contract: Address,
+    questions: Arc<AtomicU64>,
 }
 
 impl Asker {
     /// Somebody with this key, who has sent nothing yet.
-    ///
-    /// # Errors
-    /// When the chain cannot be reached.
-    pub(crate) async fn connect(market: &ChainMarket, signer: PrivateKeySigner) -> anyhow::Result<Self> {
-        let account = signer.address();
-        let endpoint =
-            Endpoint::connect(market.endpoint().url(), Some(*market.endpoint().network()), Some(signer)).await?;
-        Ok(Self { endpoint, market: market.contract(), account, contract: account.create(0) })
+    pub(crate) fn new(market: &ChainMarket, signer: PrivateKeySigner) -> Self {
+        let chain = market.endpoint().chain().clone();
+        // The key is thrown away with what it sent.
+        let account = evm::Account::open(&chain, signer, Arc::new(MemoryJournal::default()));
+        let (market, contract) = (market.contract(), account.address().create(0));
+        Self { chain, market, account, contract, questions: Arc::default() }
     }
 
     /// The account that pays.
     pub(crate) const fn account(&self) -> Address {
-        self.account
+        self.account.address()
     }
 
     /// Where the contract is, or will be.
@@ -105,9 +106,9 @@ impl Asker {
             behind: tail.to_owned(),
         };
         code.extend(arguments.abi_encode());
-        let receipt = self.send(TransactionRequest::default().with_deploy_code(Data::from(code))).await?;
-        if receipt.contract_address != Some(self.contract) {
-            bail!("{} was used before: its contract is not at {}", self.account, self.contract);
+        let landed = self.account.send(&EffectKey::named("deploy"), Call::create(code.into())).await?;
+        if landed.created != Some(self.contract) {
+            bail!("{} was used before: its contract is not at {}", self.account(), self.contract);
         }
         Ok(())
     }
@@ -117,14 +118,12 @@ impl Asker {
     /// # Errors
     /// When the contract or the market refuses.
     pub(crate) async fn ask(&self, question: &str, price: AttoFil) -> anyhow::Result<JobId> {
-        let call = AskComputer::askCall { question: question.to_owned() };
-        let request = TransactionRequest::default()
-            .with_to(self.contract)
-            .with_input(call.abi_encode())
-            .with_value(Word::from(price.0));
-        let receipt = self.send(request).await?;
-        let asked = receipt.logs.iter().filter(|log| log.address() == self.contract);
-        let asked = asked.filter_map(|log| AskComputer::Asked::decode_log_data(log.data()).ok()).next();
+        let data = AskComputer::askCall { question: question.to_owned() }.abi_encode();
+        let key = EffectKey::named(&format!("ask/{}", self.questions.fetch_add(1, Ordering::Relaxed)));
+        let call = Call { value: price, ..Call::new(self.contract, data.into()) };
+        let landed = self.account.send(&key, call).await?;
+        let asked = landed.logs.iter().filter(|log| log.address == self.contract);
+        let asked = asked.filter_map(|log| AskComputer::Asked::decode_raw_log(&log.topics, &log.data).ok()).next();
         asked.map(|asked| JobId(asked.jobId)).context("the contract did not say which job it opened")
     }
 
@@ -133,24 +132,12 @@ impl Asker {
     /// # Errors
     /// When the chain cannot be asked.
     pub(crate) async fn question(&self, job: JobId) -> anyhow::Result<Question> {
-        let call = Data::from(AskComputer::questionOfCall { jobId: job.0 }.abi_encode());
-        let request = json!([{ "to": self.contract, "data": call }, "latest"]);
-        let data: Bytes = self.endpoint.call("eth_call", request).await?;
+        let call = Bytes::from(AskComputer::questionOfCall { jobId: job.0 }.abi_encode());
+        let data = self.chain.view(self.contract, &call, At::Latest).await?;
         let question = AskComputer::questionOfCall::abi_decode_returns(&data)
             .with_context(|| format!("{} is no AskComputer", self.contract))?;
         let answered = question.state == ANSWERED;
         Ok(Question { answered, exit_code: question.exitCode, answer: question.answer })
-    }
-
-    async fn send(&self, request: TransactionRequest) -> anyhow::Result<Receipt> {
-        let request = request.with_from(self.account);
-        let sending = self.endpoint.provider().send_transaction(request);
-        let hash: B256 = *self.endpoint.within("eth_sendRawTransaction", sending).await?.tx_hash();
-        let receipt = landed(&self.endpoint, hash).await?;
-        if receipt.status != U256::from(1) {
-            bail!("the transaction {hash} failed");
-        }
-        Ok(receipt)
     }
 }
 

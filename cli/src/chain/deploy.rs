@@ -1,28 +1,29 @@
 //! Deploying the market.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use alloy::{
-    network::TransactionBuilder as _,
-    providers::Provider as _,
-    rpc::types::{Log, TransactionRequest},
-};
 use anyhow::{Context as _, bail};
 use lota_bridge::{
-    PrivateKeySigner,
+    Journal as _, PrivateKeySigner,
     evm::{
-        Network,
+        Account, Call, Chain, Config, Network, SendError,
+        account::Landed,
         bindings::{self, Deployment},
+        chain::At,
     },
+    journal::{AccountId, MemoryJournal},
 };
-use lota_market::{Address, AttoFil, B256, U256};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use lota_market::{Address, AttoFil, B256, agent::EffectKey};
+use serde::Serialize;
 
 use super::{ChainMarket, Endpoint};
 
 /// How long a transaction may take to get into a block: twice the time after which Filecoin's senders replace it, and more.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// How often to look whether it is there.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often to look whether it was sent.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A market that was deployed just now.
 #[derive(Clone, Debug, Serialize)]
@@ -45,28 +46,6 @@ pub(crate) struct Deployed {
     pub(crate) fee: AttoFil,
 }
 
-/// What became of a transaction.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Receipt {
-    pub(super) from: Address,
-    pub(super) block_number: U256,
-    /// 1: it was carried out.
-    pub(super) status: U256,
-    gas_used: U256,
-    effective_gas_price: U256,
-    pub(super) contract_address: Option<Address>,
-    #[serde(default)]
-    pub(super) logs: Vec<Log>,
-}
-
-impl Receipt {
-    /// What its gas cost.
-    pub(super) fn fee(&self) -> AttoFil {
-        AttoFil(self.gas_used.saturating_mul(self.effective_gas_price).saturating_to())
-    }
-}
-
 /// Deploys the checked-in market with these settings, and compares what the chain then holds.
 ///
 /// # Errors
@@ -79,22 +58,17 @@ pub(crate) async fn deploy(
     sent: impl FnOnce(B256),
 ) -> anyhow::Result<(Deployed, ChainMarket)> {
     let deployer = signer.address();
-    let endpoint = Endpoint::connect(url, network, Some(signer)).await?;
+    let endpoint = Endpoint::connect(url, network).await?;
     let network = *endpoint.network();
     let wanted = settings(&network);
-    if endpoint.money(deployer, "latest").await? == AttoFil::ZERO {
+    if endpoint.money(deployer, At::Latest).await? == AttoFil::ZERO {
         bail!("{deployer} has no money on {} (chain {}) to pay for gas; send it some", network.name, network.chain_id);
     }
-    let request = TransactionRequest::default().with_from(deployer).with_deploy_code(bindings::deployment(&wanted));
-    let pending = endpoint.within("eth_sendRawTransaction", endpoint.provider().send_transaction(request)).await?;
-    let transaction = *pending.tx_hash();
-    sent(transaction);
-    let receipt = landed(&endpoint, transaction).await?;
-    let contract = receipt.contract_address.filter(|_| receipt.status == U256::from(1)).with_context(|| {
-        format!("the transaction {transaction} failed in block {}; nothing was deployed", receipt.block_number)
-    })?;
-    let block = receipt.block_number.saturating_to();
-    let market = ChainMarket::find(endpoint, contract, block).await?;
+    let call = Call::create(bindings::deployment(&wanted));
+    let landed = send(endpoint.chain(), signer, call, sent).await.context("nothing was deployed")?;
+    let contract = landed.created.context("the chain does not say where the contract is")?;
+    let fee = landed.fee.context("the chain does not say what it took")?;
+    let market = ChainMarket::find(endpoint, contract, landed.block).await?;
     let found = market.deployment();
     if found != wanted {
         bail!("{contract} was deployed with other settings ({found:?}) than asked for ({wanted:?}); do not use it");
@@ -103,29 +77,57 @@ pub(crate) async fn deploy(
         contract,
         network: network.name,
         chain_id: network.chain_id,
-        block,
-        transaction,
+        block: landed.block,
+        transaction: landed.transaction,
         deployer,
-        gas_used: receipt.gas_used.saturating_to(),
-        fee: receipt.fee(),
+        gas_used: fee.gas_used,
+        fee: fee.paid,
     };
     Ok((deployed, market))
 }
 
-/// Waits for a transaction's receipt. Asked for by hash: block numbers are not walked (Filecoin's null rounds).
-pub(super) async fn landed(endpoint: &Endpoint, transaction: B256) -> anyhow::Result<Receipt> {
-    let begun = tokio::time::Instant::now();
-    loop {
-        let receipt: Option<Receipt> = endpoint.call("eth_getTransactionReceipt", json!([transaction])).await?;
-        if let Some(receipt) = receipt {
-            return Ok(receipt);
+/// Sends one call with a key that nothing else uses in the meantime, and waits for its block; `sent` is told its hash.
+async fn send(chain: &Chain, signer: PrivateKeySigner, call: Call, sent: impl FnOnce(B256)) -> anyhow::Result<Landed> {
+    let config = Config { poll: chain.config().poll.min(LOOK), ..chain.config().clone() };
+    let chain = Chain::connect(config).await?;
+    let id = AccountId { chain_id: chain.id(), address: signer.address() };
+    let journal = MemoryJournal::default();
+    let account = Account::open(&chain, signer, Arc::new(journal.clone()));
+    let key = EffectKey::named("once");
+    let written = async || journal.find(id, &key).await.ok().flatten().map(|sending| sending.attempts);
+    let telling = async {
+        loop {
+            if let Some(first) = written().await.and_then(|versions| versions.into_iter().next()) {
+                return sent(first.hash);
+            }
+            tokio::time::sleep(GLANCE).await;
         }
-        if begun.elapsed() > PATIENCE {
+    };
+    let sending = async {
+        loop {
+            match account.send(&key, call.clone()).await {
+                // It is on its way, and the node is away; under its key it is sent once.
+                Err(SendError::Rpc(error)) if error.is_temporary() && written().await.is_some() => {}
+                landed => return landed,
+            }
+        }
+    };
+    let sending = tokio::time::timeout(PATIENCE, sending);
+    tokio::pin!(telling, sending);
+    let landed = tokio::select! {
+        biased;
+        landed = &mut sending => landed,
+        () = &mut telling => sending.await,
+    };
+    match landed {
+        Ok(landed) => Ok(landed?),
+        Err(_) => {
+            let version = written().await.and_then(|versions| versions.into_iter().next_back());
+            let hash = version.map_or_else(String::new, |version| format!(" {}", version.hash));
             bail!(
-                "the transaction {transaction} is in no block after {} s; look for it in a block explorer before you deploy again",
+                "the transaction{hash} is in no block after {} s; look for it in a block explorer before you deploy again",
                 PATIENCE.as_secs()
-            );
+            )
         }
-        tokio::time::sleep(endpoint.network().poll.min(Duration::from_secs(2))).await;
     }
 }

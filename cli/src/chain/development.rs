@@ -4,28 +4,30 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, TcpListener},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
-use lota_bridge::evm::{Config, Network, bindings};
+use lota_bridge::evm::{
+    bindings,
+    chain::{At, Receipt},
+};
 use lota_market::{Address, AttoFil, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    ChainError, ChainMarket, Endpoint,
-    anvil::Anvil,
-    default_settings,
-    deploy::{Receipt, landed},
-    pulse,
-};
+use super::{ChainError, ChainMarket, Endpoint, anvil::Anvil, default_settings, mining};
 use crate::home;
 
 /// Where the chain's state is kept.
 const STATE: &str = "anvil.json";
 /// Where it is remembered where the market is.
 const MARKET: &str = "market.json";
+
+/// How long Anvil may take to mine what it has, and how often to look.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where Foundry's tools look for a chain if nobody tells them.
 pub(crate) const USUAL_PORT: u16 = 8545;
@@ -37,7 +39,7 @@ pub(crate) struct DevelopmentChain {
     market: ChainMarket,
     faucet: Address,
     /// Lets time pass on the chain; ends with this.
-    _pulse: AbortOnDropHandle<()>,
+    _mining: AbortOnDropHandle<()>,
 }
 
 /// Where the market is.
@@ -64,8 +66,8 @@ impl DevelopmentChain {
             anvil = Anvil::start(Some(&state), 0).await;
         }
         let anvil = if goes_on { anvil.with_context(|| unusable(folder))? } else { anvil? };
-        let endpoint = Endpoint::connect(&anvil.url(), Some(Network::DEVELOPMENT), None).await?;
-        let accounts: Vec<Address> = endpoint.call("eth_accounts", json!([])).await?;
+        let endpoint = Endpoint::development(anvil.url(), anvil.websocket_url()).await?;
+        let accounts: Vec<Address> = endpoint.chain().request("eth_accounts", ()).await?;
         let faucet = *accounts.first().context("Anvil has no account")?;
         let file = folder.join(MARKET);
         let place = match std::fs::read(&file) {
@@ -80,18 +82,13 @@ impl DevelopmentChain {
         };
         let market =
             ChainMarket::find(endpoint, place.contract, place.block).await.with_context(|| unusable(folder))?;
-        let pulse = pulse::keep(market.endpoint().clone(), place.contract, place.block);
-        Ok(Self { anvil, market, faucet, _pulse: AbortOnDropHandle::new(tokio::spawn(pulse)) })
+        let mining = mining::keep(market.endpoint().chain().clone(), place.contract, place.block);
+        Ok(Self { anvil, market, faucet, _mining: AbortOnDropHandle::new(tokio::spawn(mining)) })
     }
 
     /// The market.
     pub(crate) const fn market(&self) -> &ChainMarket {
         &self.market
-    }
-
-    /// How nodes reach the market: told of every block.
-    pub(crate) fn config(&self) -> Config {
-        Config { hints: Some(self.anvil.websocket_url()), ..self.market.config() }
     }
 
     /// Where tools reach the chain.
@@ -126,7 +123,8 @@ impl DevelopmentChain {
     /// # Errors
     /// See [`ChainError`].
     pub(crate) async fn height(&self) -> Result<u64, ChainError> {
-        Ok(self.market.endpoint().block("latest").await?.number())
+        let endpoint = self.market.endpoint();
+        Ok(endpoint.chain().newest().await.map_err(|error| endpoint.failed(error))?.number())
     }
 
     /// What an account has in the market and outside, as of a block.
@@ -134,9 +132,9 @@ impl DevelopmentChain {
     /// # Errors
     /// See [`ChainError`].
     pub(crate) async fn fortune(&self, account: Address, block: u64) -> Result<(AttoFil, AttoFil), ChainError> {
-        let (endpoint, block) = (self.market.endpoint(), format!("{block:#x}"));
-        let inside = endpoint.view(self.market.contract(), &bindings::balance_of(account), &block).await?;
-        Ok((inside, endpoint.money(account, &block).await?))
+        let (endpoint, at) = (self.market.endpoint(), At::Block(block));
+        let inside = endpoint.view(self.market.contract(), &bindings::balance_of(account), at).await?;
+        Ok((inside, endpoint.money(account, at).await?))
     }
 
     /// What the market holds in all, and what of it is burned, as of a block.
@@ -144,9 +142,9 @@ impl DevelopmentChain {
     /// # Errors
     /// See [`ChainError`].
     pub(crate) async fn holdings(&self, block: u64) -> Result<(AttoFil, AttoFil), ChainError> {
-        let (endpoint, block) = (self.market.endpoint(), format!("{block:#x}"));
-        let all = endpoint.money(self.market.contract(), &block).await?;
-        Ok((all, endpoint.view(self.market.contract(), &bindings::burned(), &block).await?))
+        let (endpoint, at) = (self.market.endpoint(), At::Block(block));
+        let all = endpoint.money(self.market.contract(), at).await?;
+        Ok((all, endpoint.view(self.market.contract(), &bindings::burned(), at).await?))
     }
 
     /// What everybody paid for gas in these blocks, from the receipts.
@@ -157,7 +155,8 @@ impl DevelopmentChain {
         let mut paid: HashMap<Address, AttoFil> = HashMap::new();
         for block in blocks {
             let block = format!("{block:#x}");
-            let receipts: Vec<Receipt> = self.market.endpoint().call("eth_getBlockReceipts", json!([block])).await?;
+            let chain = self.market.endpoint().chain();
+            let receipts: Vec<Receipt> = chain.request("eth_getBlockReceipts", (block,)).await?;
             for receipt in receipts {
                 let sum = paid.entry(receipt.from).or_default();
                 *sum = sum.checked_add(receipt.fee()).context("the gas cost more than there is")?;
@@ -175,14 +174,24 @@ async fn deploy(endpoint: &Endpoint, faucet: Address) -> anyhow::Result<Place> {
     let code: Bytes = bindings::deployment(&default_settings(endpoint.network()));
     let receipt = send(endpoint, json!([{ "from": faucet, "data": code }])).await?;
     let contract = receipt.contract_address.context("Anvil deployed nothing")?;
-    Ok(Place { contract, block: receipt.block_number.saturating_to() })
+    Ok(Place { contract, block: receipt.block() })
 }
 
 /// Sends from an account whose key Anvil has.
 async fn send(endpoint: &Endpoint, transaction: Value) -> anyhow::Result<Receipt> {
-    let hash: B256 = endpoint.call("eth_sendTransaction", transaction).await?;
-    let receipt = landed(endpoint, hash).await?;
-    if receipt.status != U256::from(1) {
+    let chain = endpoint.chain();
+    let hash: B256 = chain.request("eth_sendTransaction", transaction).await?;
+    let begun = Instant::now();
+    let receipt = loop {
+        if let Some(receipt) = chain.receipt(hash).await? {
+            break receipt;
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("the transaction {hash} of Anvil's own account is in no block after {} s", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    if !receipt.succeeded() {
         bail!("the transaction {hash} of Anvil's own account failed");
     }
     Ok(receipt)

@@ -1,8 +1,8 @@
 //! A market that is deployed on a chain.
 
-use lota_bridge::evm::{
-    Config,
-    bindings::{self, Deployment},
+use lota_bridge::{
+    TransportError,
+    evm::{Market, bindings::Deployment},
 };
 use lota_market::Address;
 
@@ -12,9 +12,7 @@ use super::{ChainError, Endpoint, code};
 #[derive(Clone, Debug)]
 pub(crate) struct ChainMarket {
     endpoint: Endpoint,
-    contract: Address,
-    first_block: u64,
-    deployment: Deployment,
+    market: Market,
 }
 
 impl ChainMarket {
@@ -22,17 +20,22 @@ impl ChainMarket {
     ///
     /// # Errors
     /// [`ChainError::NoContract`], [`ChainError::OtherCode`], or when the node does not answer.
-    pub(crate) async fn find(endpoint: Endpoint, contract: Address, first_block: u64) -> Result<Self, ChainError> {
+    pub(crate) async fn find(endpoint: Endpoint, contract: Address, first_block: u64) -> anyhow::Result<Self> {
         let network = *endpoint.network();
-        let code = endpoint.code(contract).await?;
+        let code = endpoint.chain().code(contract).await.map_err(|error| endpoint.failed(error))?;
         if code.is_empty() {
-            return Err(ChainError::NoContract { contract, network: network.name, chain_id: network.chain_id });
+            return Err(ChainError::NoContract { contract, network: network.name, chain_id: network.chain_id }.into());
         }
         if !code::is_market(&code) {
-            return Err(ChainError::OtherCode { contract, network: network.name, size: code.len() });
+            return Err(ChainError::OtherCode { contract, network: network.name, size: code.len() }.into());
         }
-        let deployment = endpoint.view(contract, &bindings::settings(), "latest").await?;
-        Ok(Self { endpoint, contract, first_block, deployment })
+        let market = match Market::find(endpoint.chain(), contract, first_block).await {
+            Err(TransportError::Unavailable(problem)) => {
+                return Err(ChainError::Down { node: endpoint.node().to_owned(), problem }.into());
+            }
+            found => found?,
+        };
+        Ok(Self { endpoint, market })
     }
 
     /// The chain.
@@ -40,19 +43,18 @@ impl ChainMarket {
         &self.endpoint
     }
 
+    /// The market itself.
+    pub(crate) const fn market(&self) -> &Market {
+        &self.market
+    }
+
     /// Its address.
     pub(crate) const fn contract(&self) -> Address {
-        self.contract
+        self.market.contract()
     }
 
     /// What it was deployed with.
     pub(crate) const fn deployment(&self) -> Deployment {
-        self.deployment
-    }
-
-    /// How nodes reach it.
-    pub(crate) fn config(&self) -> Config {
-        let (network, url) = (self.endpoint.network(), self.endpoint.url());
-        Config { first_block: self.first_block, ..Config::new(network, url, self.contract) }
+        self.market.deployment()
     }
 }

@@ -7,8 +7,8 @@ mod deploy;
 mod development;
 mod endpoint;
 mod market;
+mod mining;
 mod network;
-mod pulse;
 
 pub(crate) use ask::{Asker, Habits};
 pub(crate) use deploy::deploy;

@@ -4,14 +4,14 @@ use std::{fs, io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use lota_bridge::{
-    PrivateKeySigner, Transport,
-    evm::{Config, EvmTransport},
+    Journal, PrivateKeySigner, Transport, TransportError,
+    evm::{self, Chain, EvmTransport},
 };
 use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
 use lota_node::store::NodeJournal;
 
 use super::LocalMarket;
-use crate::home;
+use crate::{chain::ChainMarket, home};
 
 /// What an account begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +72,14 @@ impl Account {
     ///
     /// # Errors
     /// When the folder cannot be written, or the chain not be reached.
-    pub(crate) async fn on_chain(config: Config, signer: PrivateKeySigner, dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn on_chain(market: &ChainMarket, signer: PrivateKeySigner, dir: &Path) -> anyhow::Result<Self> {
         home::create_private(dir)?;
-        let journal = NodeJournal::open(dir).await?;
-        let transport = EvmTransport::connect(config, signer, Arc::new(journal)).await?;
-        Ok(Self::new(Arc::new(transport)))
+        let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await?);
+        // A connection for each: what one node waits for keeps no other from asking.
+        let chain = Chain::connect(market.endpoint().chain().config().clone()).await.map_err(TransportError::from)?;
+        let market = market.market().reached_by(&chain);
+        let account = evm::Account::open(&chain, signer.clone(), Arc::clone(&journal));
+        Ok(Self::new(Arc::new(EvmTransport::new(market, account, signer, journal))))
     }
 
     /// The account that acts through this transport.

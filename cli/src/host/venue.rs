@@ -69,7 +69,7 @@ impl Venue {
                 Ok(account)
             }
             Self::Anvil(chain) => {
-                let account = Account::on_chain(chain.config(), signer, dir).await?;
+                let account = Account::on_chain(chain.market(), signer, dir).await?;
                 let (party, transport) = (account.address(), account.transport());
                 if transport.wallet(party).await? == AttoFil::ZERO && transport.balance(party).await? == AttoFil::ZERO {
                     chain.give(party, funds.sum()?).await?;
@@ -92,7 +92,7 @@ impl Venue {
             Self::Memory(_) => Ok(None),
             Self::Anvil(chain) => {
                 chain.give(signer.address(), money).await?;
-                Ok(Some(Asker::connect(chain.market(), signer).await?))
+                Ok(Some(Asker::new(chain.market(), signer)))
             }
         }
     }

@@ -17,6 +17,8 @@ use super::{
 };
 
 pub(super) const CURSOR: &str = "cursor";
+/// The cursor of a version whose positions counted the market's events of a block.
+pub(super) const COUNTED_CURSOR: &str = "counted cursor";
 
 /// How many events one statement stores: each statement is a journey to the database's thread and back.
 const ROWS: usize = 64;
@@ -90,7 +92,10 @@ impl<'a> Batch<'a> {
     pub async fn set_cursor(&mut self, cursor: Option<Cursor>) -> Result<(), StoreError> {
         match cursor {
             Some(cursor) => self.set_meta(CURSOR, &cursor).await,
-            None => self.remove_meta(CURSOR).await,
+            None => {
+                self.remove_meta(CURSOR).await?;
+                self.remove_meta(COUNTED_CURSOR).await
+            }
         }
     }
 

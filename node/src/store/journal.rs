@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use lota_bridge::journal::{
-    Account, Attempt, Checkpoint, Journal, JournalError, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Market, Outcome,
+    AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Outcome,
     Sending,
 };
 use lota_market::agent::EffectKey;
@@ -50,13 +50,13 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JournalError> {
     decode("a transaction", bytes).map_err(storage)
 }
 
-fn chain(account: &Account) -> i64 {
+fn chain(account: &AccountId) -> i64 {
     signed(account.chain_id)
 }
 
 async fn by_nonce(
     transaction: &mut Transaction<'static, Sqlite>,
-    account: Account,
+    account: AccountId,
     nonce: u64,
 ) -> Result<Sending, JournalError> {
     let row = sqlx::query("SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND nonce = $3")
@@ -71,7 +71,7 @@ async fn by_nonce(
 
 async fn live(
     database: impl SqliteExecutor<'_>,
-    account: Account,
+    account: AccountId,
     key: &EffectKey,
 ) -> Result<Option<Sending>, JournalError> {
     let row = sqlx::query("SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND key = $3 AND live")
@@ -86,7 +86,7 @@ async fn live(
 
 async fn replace(
     transaction: &mut Transaction<'static, Sqlite>,
-    account: Account,
+    account: AccountId,
     sending: &Sending,
 ) -> Result<(), JournalError> {
     sqlx::query("UPDATE sendings SET live = $4, record = $5 WHERE chain = $1 AND account = $2 AND nonce = $3")
@@ -101,13 +101,13 @@ async fn replace(
     Ok(())
 }
 
-fn checkpoints_key(market: Market) -> String {
-    format!("checkpoints/{}/{}", market.chain_id, market.contract)
+fn checkpoints_key(log: &LogId) -> String {
+    format!("checkpoints/{}/{}", log.chain_id, log.name)
 }
 
 #[async_trait]
 impl Journal for NodeJournal {
-    async fn next_nonce(&self, account: Account) -> Result<Option<u64>, JournalError> {
+    async fn next_nonce(&self, account: AccountId) -> Result<Option<u64>, JournalError> {
         let row = sqlx::query("SELECT MAX(nonce) FROM sendings WHERE chain = $1 AND account = $2")
             .bind(chain(&account))
             .bind(account.address.as_slice())
@@ -117,11 +117,11 @@ impl Journal for NodeJournal {
         Ok(row.get::<Option<i64>, _>(0).map(|nonce| super::unsigned(nonce) + 1))
     }
 
-    async fn find(&self, account: Account, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
+    async fn find(&self, account: AccountId, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
         live(&self.quick.pool, account, key).await
     }
 
-    async fn since(&self, account: Account, nonce: u64) -> Result<Vec<Sending>, JournalError> {
+    async fn since(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError> {
         let rows = sqlx::query(
             "SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND nonce >= $3 ORDER BY nonce LIMIT $4",
         )
@@ -135,7 +135,7 @@ impl Journal for NodeJournal {
         rows.iter().map(|row| read(row.get(0))).collect()
     }
 
-    async fn begin_all(&self, account: Account, sendings: &[Sending]) -> Result<(), JournalError> {
+    async fn begin_all(&self, account: AccountId, sendings: &[Sending]) -> Result<(), JournalError> {
         let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
         for sending in sendings {
             if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
@@ -165,7 +165,7 @@ impl Journal for NodeJournal {
         transaction.commit().await.map_err(storage)
     }
 
-    async fn add_attempt(&self, account: Account, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
+    async fn add_attempt(&self, account: AccountId, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
         let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
         let mut sending = by_nonce(&mut transaction, account, nonce).await?;
         if sending.attempts.len() >= MAX_ATTEMPTS {
@@ -176,7 +176,7 @@ impl Journal for NodeJournal {
         transaction.commit().await.map_err(storage)
     }
 
-    async fn settle_all(&self, account: Account, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
+    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
         let Writing { mut transaction, turn: _turn } = begin(&self.quick).await?;
         for (nonce, outcome) in outcomes {
             let mut sending = by_nonce(&mut transaction, account, *nonce).await?;
@@ -191,20 +191,17 @@ impl Journal for NodeJournal {
         transaction.commit().await.map_err(storage)
     }
 
-    async fn checkpoints(&self, market: Market) -> Result<Vec<Checkpoint>, JournalError> {
-        Ok(self.quick.meta(&checkpoints_key(market)).await.map_err(storage)?.unwrap_or_default())
+    async fn checkpoints(&self, log: &LogId) -> Result<Vec<Checkpoint>, JournalError> {
+        Ok(self.quick.meta(&checkpoints_key(log)).await.map_err(storage)?.unwrap_or_default())
     }
 
-    async fn put_checkpoints(&self, market: Market, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
+    async fn put_checkpoints(&self, log: &LogId, checkpoints: &[Checkpoint]) -> Result<(), JournalError> {
         let first = checkpoints.len().saturating_sub(MAX_CHECKPOINTS);
         let kept = checkpoints.get(first..).unwrap_or_default().to_vec();
         // In a task of its own: this is called within the stream of updates, which only the node's loop polls. A write that
         // is half done when the loop turns to its own would never end, and the loop would wait for it in vain.
-        let store = self.quick.clone();
-        tokio::spawn(async move { store.set_meta(&checkpoints_key(market), &kept).await })
-            .await
-            .map_err(storage)?
-            .map_err(storage)
+        let (store, key) = (self.quick.clone(), checkpoints_key(log));
+        tokio::spawn(async move { store.set_meta(&key, &kept).await }).await.map_err(storage)?.map_err(storage)
     }
 }
 
@@ -219,10 +216,10 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         let journal = NodeJournal::open(folder.path()).await.expect("it opens");
         let store = Store::open(&folder.path().join(super::super::FILE)).await.expect("it opens");
-        let market = Market { chain_id: 1, contract: lota_market::Address::ZERO };
+        let log = LogId { chain_id: 1, name: "market".into() };
         for _ in 0..50 {
             // Polled once, and then left standing.
-            let mut write = Box::pin(journal.put_checkpoints(market, &[]));
+            let mut write = Box::pin(journal.put_checkpoints(&log, &[]));
             assert!(futures::poll!(&mut write).is_pending(), "it waits for the disk");
             store.begin().await.expect("the node's own write").commit().await.expect("written");
             write.await.expect("written");

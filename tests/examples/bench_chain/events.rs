@@ -133,7 +133,7 @@ fn terms(party: &PrivateKeySigner, salt: U256, now: Time) -> Terms {
 /// A transport that remembers nothing.
 async fn connect(anvil: &Anvil, party: PrivateKeySigner) -> EvmTransport {
     let journal = Arc::new(MemoryJournal::default());
-    EvmTransport::connect(anvil.config(), party, journal).await.expect("the market is there")
+    EvmTransport::connect(anvil.config(), anvil.contract(), 0, party, journal).await.expect("the market is there")
 }
 
 /// The time that the chain takes to answer, block by block, and the bytes of its answers.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use lota_bridge::evm::{
     Finality, Network,
     bindings::{self, Deployment},
+    chain::At,
 };
 use lota_market::{Address, AttoFil};
 use serde::Serialize;
@@ -73,11 +74,11 @@ struct Settings {
 
 impl Status {
     pub(crate) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
-        let endpoint = Endpoint::connect(&self.rpc, self.network, None).await?;
+        let endpoint = Endpoint::connect(&self.rpc, self.network).await?;
         let network = *endpoint.network();
         let market = ChainMarket::find(endpoint, self.contract, 0).await?;
         let endpoint = market.endpoint();
-        let head = endpoint.block("latest").await?;
+        let head = endpoint.chain().newest().await.map_err(|error| endpoint.failed(error))?;
         let found = market.deployment();
         let shown = Shown {
             node: endpoint.node().to_owned(),
@@ -96,8 +97,8 @@ impl Status {
                 callback_reserve: found.callback_reserve,
                 signature_gas: found.signature_gas,
             },
-            holds: endpoint.money(self.contract, "latest").await?,
-            burned: endpoint.view(self.contract, &bindings::burned(), "latest").await?,
+            holds: endpoint.money(self.contract, At::Latest).await?,
+            burned: endpoint.view(self.contract, &bindings::burned(), At::Latest).await?,
         };
         if self.format.json {
             return terminal::print_json(&shown);

@@ -221,9 +221,9 @@ impl Joined {
         dir: &Path,
     ) -> anyhow::Result<Self> {
         if let Some(Place { url, contract, network }) = place {
-            let endpoint = Endpoint::connect(url, network, None).await?;
+            let endpoint = Endpoint::connect(url, network).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
-            let account = Account::on_chain(market.config(), signer, dir).await?;
+            let account = Account::on_chain(&market, signer, dir).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
             return Ok(Self { market: described, network: Some(network), account });

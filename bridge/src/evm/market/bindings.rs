@@ -5,7 +5,7 @@ use alloy::{
     sol_types::{SolCall, SolEventInterface, SolInterface},
 };
 use lota_market::{
-    AttoFil, Bytes, Time,
+    AttoFil, B256, Bytes, Time,
     model::{
         BatchEntry, Command, Event, JobId, JobResult, Reason, Receipt, Rejection, Settings, Status, Terms, TermsFault,
     },
@@ -194,8 +194,15 @@ pub fn call_data(command: &Command) -> Data {
 /// # Errors
 /// When it is none of the protocol's.
 pub fn event(log: &LogData) -> Result<Event, Unreadable> {
-    let happening =
-        Happening::decode_raw_log(log.topics(), &log.data).map_err(|error| Unreadable::new("a log", error))?;
+    decode(log.topics(), &log.data)
+}
+
+/// The event that a log's topics and data are.
+///
+/// # Errors
+/// When it is none of the protocol's.
+pub fn decode(topics: &[B256], data: &[u8]) -> Result<Event, Unreadable> {
+    let happening = Happening::decode_raw_log(topics, data).map_err(|error| Unreadable::new("a log", error))?;
     Ok(match happening {
         Happening::Deposited(e) => Event::Deposited { account: e.account, amount: amount(e.amount)? },
         Happening::Withdrawn(e) => Event::Withdrawn { account: e.account, to: e.to, amount: amount(e.amount)? },

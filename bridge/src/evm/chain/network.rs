@@ -2,8 +2,6 @@
 
 use std::{fmt, time::Duration};
 
-use lota_market::Address;
-
 use super::rpc::Secret;
 
 /// From when on a block is final: the chain will not undo it. Events are told of before, at once.
@@ -90,7 +88,7 @@ impl Network {
     }
 }
 
-/// What a party pays for gas, in attoFIL.
+/// What an account pays for gas, in attoFIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fees {
     /// The most per unit of gas; nothing is sent while more would be needed.
@@ -101,7 +99,7 @@ pub struct Fees {
     pub repeat: Duration,
 }
 
-/// How a market on a chain is reached. Its `Debug` shows no more than the URL's host.
+/// How a chain is reached. Its `Debug` shows no more than the URL's host.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// URL of a node's JSON-RPC: http, https, ws or wss.
@@ -112,10 +110,6 @@ pub struct Config {
     pub hints: Option<String>,
     /// The chain's id; the node must serve this chain.
     pub chain_id: u64,
-    /// The market's contract.
-    pub contract: Address,
-    /// The block with which reading begins: that of the contract's deployment, or 0.
-    pub first_block: u64,
     /// When blocks are final.
     pub finality: Finality,
     /// The most blocks that are asked for at once; halved when the node refuses. Filecoin nodes allow 2,880.
@@ -138,8 +132,6 @@ impl fmt::Debug for Config {
             .field("url", &Secret(self.url.clone()))
             .field("hints", &self.hints.clone().map(Secret))
             .field("chain_id", &self.chain_id)
-            .field("contract", &self.contract)
-            .field("first_block", &self.first_block)
             .field("finality", &self.finality)
             .field("max_range", &self.max_range)
             .field("look_back", &self.look_back)
@@ -157,13 +149,11 @@ pub const MAX_RANGE: u64 = 2_880;
 impl Config {
     /// The usual settings for a network.
     #[must_use]
-    pub fn new(network: &Network, url: impl Into<String>, contract: Address) -> Self {
+    pub fn new(network: &Network, url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             hints: None,
             chain_id: network.chain_id,
-            contract,
-            first_block: 0,
             finality: network.finality,
             max_range: MAX_RANGE,
             look_back: 10,
@@ -191,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_configuration_is_shown_without_its_keys() {
-        let config = Config::new(&Network::FILECOIN, "https://node.example/v1/KEY", Address::ZERO);
+        let config = Config::new(&Network::FILECOIN, "https://node.example/v1/KEY");
         let config = Config { hints: Some("wss://node.example/v1/KEY".into()), ..config };
         let text = format!("{config:?}");
         assert!(text.contains("https://node.example") && !text.contains("KEY"), "{text}");

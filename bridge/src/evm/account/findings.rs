@@ -3,17 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
-use lota_market::{B256, Time};
+use lota_market::B256;
 
-use super::{MAX_CALLS, Watched};
+use super::{Fee, Landed, MAX_CALLS, Watched};
 use crate::{
-    evm::{
-        bindings,
-        rpc::{Log, Receipt, Trouble},
-        shared::Shared,
-    },
+    evm::chain::{Chain, Receipt, RpcError},
     journal::Outcome,
-    transport::{Cursor, Landed, SubmitError, TransportError},
 };
 
 /// Receipts and blocks of transactions that are watched.
@@ -30,9 +25,9 @@ pub(super) struct Findings {
 impl Findings {
     /// Asks about transactions whose nonces are used.
     pub(super) async fn gather(
-        shared: &Shared,
+        chain: &Chain,
         watched: impl Iterator<Item = (&u64, &Watched)>,
-    ) -> Result<Self, SubmitError> {
+    ) -> Result<Self, RpcError> {
         let mut findings = Self::default();
         let (mut blocks, mut searched) = (HashSet::new(), Vec::new());
         for (nonce, watched) in watched {
@@ -45,13 +40,13 @@ impl Findings {
                 _ => searched.push((*nonce, watched, None)),
             }
         }
-        let checked = blocks.into_iter().map(|(block, hash)| is_canonical(shared, block, hash).boxed());
+        let checked = blocks.into_iter().map(|(block, hash)| is_canonical(chain, block, hash).boxed());
         findings.canonical = all(checked.collect()).await?.into_iter().flatten().collect();
         searched.retain(|(_, _, block)| block.is_none_or(|block| !findings.canonical.contains(&block)));
-        let receipts = searched.into_iter().map(|(nonce, watched, _)| receipt(shared, nonce, watched).boxed());
+        let receipts = searched.into_iter().map(|(nonce, watched, _)| receipt(chain, nonce, watched).boxed());
         findings.receipts = all(receipts.collect()).await?.into_iter().flatten().collect();
         let succeeded = findings.receipts.values().filter(|receipt| receipt.succeeded());
-        let landed = all(succeeded.map(|receipt| landing(shared, receipt).boxed()).collect()).await?;
+        let landed = all(succeeded.map(|receipt| landing(chain, receipt).boxed()).collect()).await?;
         findings.landed = landed.into_iter().flatten().map(|landed| (landed.transaction, landed)).collect();
         Ok(findings)
     }
@@ -77,14 +72,14 @@ async fn all<T, E>(calls: Vec<BoxFuture<'_, Result<T, E>>>) -> Result<Vec<T>, E>
     stream::iter(calls).buffer_unordered(MAX_CALLS).try_collect().await
 }
 
-async fn is_canonical(shared: &Shared, block: u64, hash: B256) -> Result<Option<(u64, B256)>, Trouble> {
-    Ok(shared.is_canonical(block, hash).await?.then_some((block, hash)))
+async fn is_canonical(chain: &Chain, block: u64, hash: B256) -> Result<Option<(u64, B256)>, RpcError> {
+    Ok(chain.is_canonical(block, hash).await?.then_some((block, hash)))
 }
 
 /// The newest version first: it is the likeliest.
-async fn receipt(shared: &Shared, nonce: u64, watched: &Watched) -> Result<Option<(u64, Receipt)>, Trouble> {
+async fn receipt(chain: &Chain, nonce: u64, watched: &Watched) -> Result<Option<(u64, Receipt)>, RpcError> {
     for attempt in watched.sending.attempts.iter().rev() {
-        if let Some(receipt) = shared.rpc.receipt(attempt.hash).await? {
+        if let Some(receipt) = chain.receipt(attempt.hash).await? {
             return Ok(Some((nonce, receipt)));
         }
     }
@@ -92,29 +87,21 @@ async fn receipt(shared: &Shared, nonce: u64, watched: &Watched) -> Result<Optio
 }
 
 /// What a transaction came to; `None` while the node does not know all of it.
-pub(super) async fn landing(shared: &Shared, receipt: &Receipt) -> Result<Option<Landed>, SubmitError> {
-    let contract = shared.config.contract;
-    let own: Vec<&Log> = receipt.logs.iter().filter(|log| log.address == contract).collect();
-    let index = if receipt.is_first() {
-        own.len()
-    } else {
-        let all = shared.rpc.logs_of(contract, receipt.block_hash).await?;
-        let is_own = |log: &&Log| log.transaction_hash == receipt.transaction_hash;
-        if all.iter().filter(is_own).count() != own.len() {
-            return Ok(None);
-        }
-        all.iter().rposition(|log| log.transaction_hash == receipt.transaction_hash).map_or(0, |last| last + 1)
-    };
-    let time = match own.first().and_then(|log| log.timestamp()) {
+pub(super) async fn landing(chain: &Chain, receipt: &Receipt) -> Result<Option<Landed>, RpcError> {
+    let time = match receipt.logs.first().and_then(|log| log.time()) {
         Some(time) => time,
-        None => match shared.rpc.block_with_hash(receipt.block_hash).await? {
-            Some(header) => header.timestamp(),
+        None => match chain.block_with_hash(receipt.block_hash).await? {
+            Some(header) => header.time(),
             None => return Ok(None),
         },
     };
-    let events = own.iter().map(|log| bindings::event(&log.content())).collect::<Result<_, _>>();
-    let events = events.map_err(|error| TransportError::Malformed(error.to_string()))?;
-    // Bounded by what one answer holds.
-    let cursor = Cursor { block: receipt.block(), block_hash: receipt.block_hash, index: index as u32 };
-    Ok(Some(Landed { transaction: receipt.transaction_hash, cursor, time: Time(time), events }))
+    Ok(Some(Landed {
+        transaction: receipt.transaction_hash,
+        block: receipt.block(),
+        block_hash: receipt.block_hash,
+        time,
+        logs: receipt.logs.clone(),
+        created: receipt.contract_address,
+        fee: Some(Fee { gas_used: receipt.gas_used(), paid: receipt.fee() }),
+    }))
 }

@@ -2,21 +2,19 @@
 
 use std::time::Instant;
 
-use lota_market::{Address, AttoFil, B256, U256, agent::EffectKey};
+use lota_market::{Address, AttoFil, B256, agent::EffectKey};
 
 use super::{
-    LOOKS_ALIKE, LOOKS_BEFORE_HELD_BACK, LOOKS_BEFORE_LOST, MAX_FAILURES, MAX_LANDED, MAX_REFUSALS, MIN_MISSING,
-    Objection, Sender, Watched, findings::Findings, objection, storage,
+    LOOKS_ALIKE, LOOKS_BEFORE_HELD_BACK, LOOKS_BEFORE_LOST, Landed, MAX_FAILURES, MAX_LANDED, MAX_REFUSALS,
+    MIN_MISSING, Objection, SendError, Sender, Watched,
+    fees::{self, Draft, Price},
+    findings::Findings,
+    objection,
 };
 use crate::{
     JournalError,
-    evm::{
-        Config, Fees,
-        fees::{Draft, Price},
-        rpc::{Call, Header, Receipt, Trouble},
-    },
+    evm::chain::{At, CallRequest, Config, Fees, Header, Receipt, RpcError, Sighting},
     journal::{MAX_ATTEMPTS, MAX_PAGE, Outcome, Sending},
-    transport::{Cursor, Landed, SubmitError},
 };
 
 /// Where the node has the account's next transaction.
@@ -30,12 +28,12 @@ enum Whereabouts {
 }
 
 /// What was found to have become of a transaction, and what those who wait for it are told.
-type Finding = (u64, Outcome, Result<Landed, SubmitError>);
+type Finding = (u64, Outcome, Result<Landed, SendError>);
 
 impl Sender {
     /// Counts a failure; those who wait are told when there were some.
-    pub(super) fn failed(&mut self, error: &SubmitError) {
-        self.shared.doubt();
+    pub(super) fn failed(&mut self, error: &SendError) {
+        self.chain.doubt();
         self.failures = self.failures.saturating_add(1);
         if self.failures == 1 {
             tracing::info!(account = %self.account.address, %error, "transactions cannot be watched; trying again");
@@ -48,19 +46,19 @@ impl Sender {
     }
 
     /// Takes up what an earlier process left.
-    pub(super) async fn adopt(&mut self) -> Result<(), SubmitError> {
-        let latest = self.shared.latest().await?;
-        let finalized = self.shared.finalized(&latest, true).await?;
+    pub(super) async fn adopt(&mut self) -> Result<(), SendError> {
+        let latest = self.chain.latest().await?;
+        let finalized = self.chain.finalized(&latest, true).await?;
         let used = self.used_at(finalized).await?;
         self.adopt_from(used).await?;
         self.adopted = true;
         Ok(())
     }
 
-    pub(super) async fn adopt_from(&mut self, nonce: u64) -> Result<(), SubmitError> {
+    pub(super) async fn adopt_from(&mut self, nonce: u64) -> Result<(), SendError> {
         let mut next = nonce;
         loop {
-            let page = self.shared.journal.since(self.account, next).await.map_err(storage)?;
+            let page = self.journal.since(self.account, next).await?;
             let is_last = page.len() < MAX_PAGE;
             for sending in page {
                 next = sending.nonce + 1;
@@ -74,10 +72,10 @@ impl Sender {
     }
 
     /// How many of the account's transactions are in blocks up to a number.
-    async fn used_at(&self, block: u64) -> Result<u64, Trouble> {
+    async fn used_at(&self, block: u64) -> Result<u64, RpcError> {
         // Nodes may have nothing to say of an epoch without blocks.
-        let header = self.shared.at_or_below(block).await?;
-        self.shared.rpc.count(self.account.address, Some(header.number())).await
+        let header = self.chain.at_or_below(block).await?;
+        self.chain.count(self.account.address, At::Block(header.number())).await
     }
 
     /// Lets go of the oldest transactions that landed, if too many wait to be final. One that a reorganisation undoes after all is
@@ -92,22 +90,22 @@ impl Sender {
     }
 
     /// Looks after everything that is on its way.
-    pub(super) async fn look(&mut self) -> Result<(), SubmitError> {
+    pub(super) async fn look(&mut self) -> Result<(), SendError> {
         if !self.adopted {
             self.adopt().await?;
         }
         if self.rests().await? {
             return Ok(());
         }
-        let latest = self.shared.recent().await?;
-        let finalized = self.shared.finalized(&latest, true).await?;
+        let latest = self.chain.recent().await?;
+        let finalized = self.chain.finalized(&latest, true).await?;
         let is_alike = self.seen.replace(latest.hash) == Some(latest.hash);
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         // Without a new block nothing can have landed, but the node may not have said all of the last one.
         let is_short = !self.alike.is_multiple_of(LOOKS_ALIKE)
             && self.watched.range(..self.used).all(|(_, watched)| watched.has_landed());
         if !is_short {
-            self.used = self.shared.rpc.count(self.account.address, None).await?;
+            self.used = self.chain.count(self.account.address, At::Latest).await?;
         }
         let used = self.used;
         if self.is_gap(used) {
@@ -115,7 +113,7 @@ impl Sender {
             self.adopt_from(used).await?;
         }
         self.close_gap(used).await?;
-        let findings = Findings::gather(&self.shared, self.watched.range(..used)).await?;
+        let findings = Findings::gather(&self.chain, self.watched.range(..used)).await?;
         let mut found = Vec::new();
         for nonce in self.watched.range(..used).map(|(nonce, _)| *nonce).collect::<Vec<_>>() {
             found.extend(self.look_at_used(nonce, finalized, &findings).await?);
@@ -128,22 +126,22 @@ impl Sender {
     }
 
     /// Whether everything landed in blocks of which it is known that they are on the chain; what is final is watched no more.
-    async fn rests(&mut self) -> Result<bool, SubmitError> {
-        let Config { poll, block_time, .. } = self.shared.config;
-        let known = self.shared.headers().within(block_time + 2 * poll);
+    async fn rests(&mut self) -> Result<bool, SendError> {
+        let &Config { poll, block_time, .. } = self.chain.config();
+        let known = self.chain.headers().within(block_time + 2 * poll);
         let Some(known) = known else { return Ok(false) };
         let mut landed = Vec::new();
         for (nonce, watched) in &self.watched {
             match watched.sending.outcome {
                 Outcome::Landed { block, block_hash, .. }
-                    if watched.has_landed() && self.shared.headers().holds(block, block_hash) == Some(true) =>
+                    if watched.has_landed() && self.chain.headers().holds(block, block_hash) == Some(true) =>
                 {
                     landed.push((*nonce, block));
                 }
                 _ => return Ok(false),
             }
         }
-        let finalized = self.shared.finalized(&known, true).await?;
+        let finalized = self.chain.finalized(&known, true).await?;
         for (nonce, _) in landed.into_iter().filter(|(_, block)| *block <= finalized) {
             self.let_go(nonce);
         }
@@ -154,20 +152,25 @@ impl Sender {
     pub(super) async fn take_sighted(&mut self) {
         let mut found = Vec::new();
         for (nonce, watched) in &self.watched {
-            let landed = watched.sending.attempts.iter().rev().find_map(|version| {
-                let landed = self.shared.sightings.take(version.hash)?;
-                Some((version, landed))
-            });
-            if let Some((version, landed)) = landed {
-                let (transaction, Cursor { block, block_hash, .. }) = (version.hash, landed.cursor);
-                found.push((*nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
+            let mut versions = watched.sending.attempts.iter().rev();
+            let Some(sighting) = versions.find_map(|version| self.chain.sightings().take(version.hash)) else {
+                continue;
+            };
+            let suffices = |from: Option<Address>| from.is_some_and(|from| sighting.complete.contains(&from));
+            if !watched.waiting.iter().all(|request| suffices(request.call.result_from)) {
+                // Somebody waits for all of its logs.
+                self.next_look = Instant::now();
+                continue;
             }
+            let Sighting { transaction, block, block_hash, time, logs, .. } = sighting;
+            let landed = Landed { transaction, block, block_hash, time, logs, created: None, fee: None };
+            found.push((*nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
         }
         if found.is_empty() {
             return;
         }
-        let finalized = match self.shared.recent().await {
-            Ok(latest) => self.shared.finalized(&latest, true).await.unwrap_or_default(),
+        let finalized = match self.chain.recent().await {
+            Ok(latest) => self.chain.finalized(&latest, true).await.unwrap_or_default(),
             Err(_) => 0,
         };
         if let Err(error) = self.conclude(found, finalized).await {
@@ -176,13 +179,13 @@ impl Sender {
     }
 
     /// Writes down what was found, and tells those who wait.
-    async fn conclude(&mut self, found: Vec<Finding>, finalized: u64) -> Result<(), SubmitError> {
+    async fn conclude(&mut self, found: Vec<Finding>, finalized: u64) -> Result<(), SendError> {
         if found.is_empty() {
             return Ok(());
         }
         let outcomes: Vec<_> = found.iter().map(|(nonce, outcome, _)| (*nonce, *outcome)).collect();
         outcomes.iter().for_each(|(nonce, _)| self.pay(*nonce));
-        match self.shared.journal.settle_all(self.account, &outcomes).await {
+        match self.journal.settle_all(self.account, &outcomes).await {
             Ok(()) => outcomes.iter().for_each(|(nonce, outcome)| self.remember(*nonce, *outcome)),
             // One of them cannot be: the others can.
             Err(JournalError::KeyTaken(_)) => {
@@ -190,7 +193,7 @@ impl Sender {
                     self.settle(nonce, outcome).await?;
                 }
             }
-            Err(error) => return Err(storage(error)),
+            Err(error) => return Err(error.into()),
         }
         for (nonce, outcome, answer) in found {
             let Some(watched) = self.watched.get_mut(&nonce) else { continue };
@@ -219,7 +222,7 @@ impl Sender {
     /// Watches a transaction no more.
     fn let_go(&mut self, nonce: u64) -> Option<Watched> {
         let watched = self.watched.remove(&nonce)?;
-        watched.sending.attempts.iter().for_each(|version| self.shared.sightings.forget(version.hash));
+        watched.sending.attempts.iter().for_each(|version| self.chain.sightings().forget(version.hash));
         Some(watched)
     }
 
@@ -235,34 +238,34 @@ impl Sender {
     }
 
     /// Uses a nonce up that something else had taken and then dropped.
-    async fn close_gap(&mut self, used: u64) -> Result<(), SubmitError> {
+    async fn close_gap(&mut self, used: u64) -> Result<(), SendError> {
         if !self.is_gap(used) {
             self.gap = None;
             return Ok(());
         }
         let since = *self.gap.get_or_insert_with(Instant::now);
-        if since.elapsed() < self.shared.config.fees.patience
-            || self.shared.rpc.pending_count(self.account.address).await? > used
+        if since.elapsed() < self.chain.config().fees.patience
+            || self.chain.pending_count(self.account.address).await? > used
         {
             return Ok(());
         }
-        self.shared.check_chain().await?;
+        self.chain.check_id().await?;
         tracing::warn!(nonce = used, account = %self.account.address, "nobody uses this nonce, and later ones wait for it; it is used for nothing");
         let (draft, price) = self.nothing(used).await?;
         let key = EffectKey::named(&format!("gap/{used}"));
         let attempts = vec![self.sign(&draft, price)?];
         let sending = Sending { key, content: Default::default(), nonce: used, attempts, outcome: Outcome::Pending };
-        self.shared.journal.begin(self.account, &sending).await.map_err(storage)?;
+        self.journal.begin(self.account, &sending).await?;
         self.watched.insert(used, Watched::new(sending));
         self.gap = None;
         Ok(())
     }
 
-    async fn settle(&mut self, nonce: u64, outcome: Outcome) -> Result<(), SubmitError> {
-        match self.shared.journal.settle(self.account, nonce, outcome).await {
+    async fn settle(&mut self, nonce: u64, outcome: Outcome) -> Result<(), SendError> {
+        match self.journal.settle(self.account, nonce, outcome).await {
             // A failed one that a reorganisation brought back, and whose effect was begun anew meanwhile.
             Err(JournalError::KeyTaken(_)) => return Ok(()),
-            other => other.map_err(storage)?,
+            other => other?,
         }
         self.remember(nonce, outcome);
         Ok(())
@@ -274,7 +277,7 @@ impl Sender {
         nonce: u64,
         finalized: u64,
         findings: &Findings,
-    ) -> Result<Option<Finding>, SubmitError> {
+    ) -> Result<Option<Finding>, SendError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(None) };
         watched.unseen_since = None;
         if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome
@@ -296,7 +299,7 @@ impl Sender {
         }
     }
 
-    async fn forget_if_final(&mut self, nonce: u64, finalized: u64) -> Result<(), SubmitError> {
+    async fn forget_if_final(&mut self, nonce: u64, finalized: u64) -> Result<(), SendError> {
         if self.used_at(finalized).await? > nonce {
             self.let_go(nonce);
         }
@@ -309,7 +312,7 @@ impl Sender {
         let transaction = receipt.transaction_hash;
         let version = watched.sending.attempts.iter().find(|attempt| attempt.hash == transaction);
         let draft = version.and_then(Draft::of)?;
-        let is_filler = draft.to == self.account.address;
+        let is_filler = draft.content() != watched.sending.content;
         if receipt.succeeded() && !is_filler {
             // Not all of the node may know the block yet: then the next look does.
             let landed = findings.landed(transaction)?.clone();
@@ -317,7 +320,7 @@ impl Sender {
             return Some((nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
         }
         let error = if is_filler {
-            SubmitError::Failed("the node would not take it; its nonce was used for nothing".into())
+            SendError::Failed("the node would not take it; its nonce was used for nothing".into())
         } else {
             self.why(&draft, receipt).await
         };
@@ -325,11 +328,12 @@ impl Sender {
     }
 
     /// Why a transaction failed: what the same call says on the state after its block.
-    async fn why(&self, draft: &Draft, receipt: &Receipt) -> SubmitError {
-        let (from, to, value, data) = (self.account.address, draft.to, draft.value, draft.data.clone());
-        match self.shared.rpc.call_at(&Call { from, to, value, data }, receipt.block()).await {
-            Err(Trouble::Refused(refusal)) => self.refused(&refusal, AttoFil::ZERO, AttoFil::ZERO),
-            _ => SubmitError::Failed(format!(
+    async fn why(&self, draft: &Draft, receipt: &Receipt) -> SendError {
+        let (to, value, data) = (draft.to, draft.value, draft.data.clone());
+        let request = CallRequest { from: Some(self.account.address), to, value, data };
+        match self.chain.call(&request, At::Block(receipt.block())).await {
+            Err(RpcError::Refused(refusal)) => self.refused(refusal, AttoFil::ZERO, AttoFil::ZERO),
+            _ => SendError::Failed(format!(
                 "transaction {} was reverted in block {}, and the state after it does not say why; it may be tried again",
                 receipt.transaction_hash,
                 receipt.block()
@@ -338,23 +342,23 @@ impl Sender {
     }
 
     /// The nonce is used, but by none of our versions, as far as the node knows.
-    async fn missing(&mut self, nonce: u64, finalized: u64) -> Result<(), SubmitError> {
+    async fn missing(&mut self, nonce: u64, finalized: u64) -> Result<(), SendError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         watched.missing = watched.missing.saturating_add(1);
         if watched.missing < MIN_MISSING || self.used_at(finalized).await? <= nonce {
             return Ok(());
         }
-        let patience = self.shared.config.fees.patience;
+        let patience = self.chain.config().fees.patience;
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         let since = *watched.missing_since.get_or_insert_with(Instant::now);
         let hashes: Vec<_> = watched.sending.attempts.iter().map(|attempt| attempt.hash).collect();
         for hash in hashes {
             // Known, and its receipt is not there yet: sent again it could be done twice.
-            if since.elapsed() < patience && self.shared.rpc.knows(hash).await? {
+            if since.elapsed() < patience && self.chain.knows(hash).await? {
                 return Ok(());
             }
         }
-        self.shared.check_chain().await?;
+        self.chain.check_id().await?;
         tracing::warn!(nonce, account = %self.account.address, "a nonce was used by a transaction from elsewhere");
         self.settle(nonce, Outcome::Failed).await?;
         // Nobody knows what it cost, and what it did besides.
@@ -372,23 +376,23 @@ impl Sender {
         used: u64,
         latest: &Header,
         is_short: bool,
-    ) -> Result<(), SubmitError> {
+    ) -> Result<(), SendError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         (watched.missing, watched.missing_since) = (0, None);
         if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome {
             let since = *watched.unseen_since.get_or_insert_with(Instant::now);
-            let is_behind = latest.number() < block && since.elapsed() < self.shared.config.fees.patience;
-            if is_behind || self.shared.is_canonical(block, block_hash).await? {
+            let is_behind = latest.number() < block && since.elapsed() < self.chain.config().fees.patience;
+            if is_behind || self.chain.is_canonical(block, block_hash).await? {
                 // Another node knew of it: this one is behind, and sending again would be of no use.
                 return Ok(());
             }
-            self.shared.check_chain().await?;
+            self.chain.check_id().await?;
             let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
             tracing::info!(nonce, "a reorganisation undid a transaction; it is sent again");
             watched.sent = None;
             self.settle(nonce, Outcome::Pending).await?;
         }
-        let Fees { patience, repeat, .. } = self.shared.config.fees;
+        let Fees { patience, repeat, .. } = self.chain.config().fees;
         let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
         let is_next = nonce == used;
         let is_stuck = is_next && (watched.cheap || watched.made.elapsed() >= patience);
@@ -413,21 +417,21 @@ impl Sender {
 
     /// What the node made of the newest version of the account's next transaction, if it took it a while ago. All later ones wait
     /// for it, and Anvil does both.
-    async fn whereabouts(&self, watched: &Watched, used: u64) -> Result<Whereabouts, Trouble> {
+    async fn whereabouts(&self, watched: &Watched, used: u64) -> Result<Whereabouts, RpcError> {
         let Some(newest) = watched.sending.attempts.last() else { return Ok(Whereabouts::Pool) };
         let has_been = watched.sent.map_or_else(Default::default, |sent| sent.elapsed());
-        let poll = self.shared.config.poll;
+        let poll = self.chain.config().poll;
         if has_been < poll * LOOKS_BEFORE_LOST {
             return Ok(Whereabouts::Pool);
         }
-        if !self.shared.rpc.knows(newest.hash).await? {
+        if !self.chain.knows(newest.hash).await? {
             return Ok(Whereabouts::Lost);
         }
         // Once only: a node that counts nothing that waits must not make the fees rise.
         let is_first = watched.sending.attempts.len() == 1;
         if is_first
             && has_been >= poll * LOOKS_BEFORE_HELD_BACK
-            && self.shared.rpc.pending_count(self.account.address).await? <= used
+            && self.chain.pending_count(self.account.address).await? <= used
         {
             return Ok(Whereabouts::HeldBack);
         }
@@ -435,12 +439,12 @@ impl Sender {
     }
 
     /// Makes a version with higher fees, writes it down and broadcasts it.
-    async fn raise(&mut self, nonce: u64) -> Result<(), SubmitError> {
+    async fn raise(&mut self, nonce: u64) -> Result<(), SendError> {
         let Some(before) = self.watched.get(&nonce).and_then(|watched| watched.sending.attempts.last()) else {
             return Ok(());
         };
-        let price = Price::now(&self.shared).await?.replacing(before);
-        if self.shared.config.fees.max_fee.is_some_and(|limit| price.max_fee > limit) {
+        let price = Price::now(&self.chain).await?.replacing(before);
+        if self.chain.config().fees.max_fee.is_some_and(|limit| price.max_fee > limit) {
             self.broadcast(nonce);
             return Ok(());
         }
@@ -454,24 +458,24 @@ impl Sender {
     }
 
     /// A payment of nothing to oneself, which uses a nonce up.
-    async fn nothing(&self, nonce: u64) -> Result<(Draft, Price), SubmitError> {
-        let me: Address = self.account.address;
-        let call = Call { from: me, to: me, value: U256::ZERO, data: Default::default() };
-        let gas = self.shared.rpc.estimate(&call).await?;
-        let price = Price::now(&self.shared).await?;
-        let (chain_id, gas) = (self.shared.config.chain_id, gas.saturating_add(gas / 4));
-        Ok((Draft { chain_id, nonce, gas, to: me, value: U256::ZERO, data: call.data }, price))
+    async fn nothing(&self, nonce: u64) -> Result<(Draft, Price), SendError> {
+        let me = Some(self.account.address);
+        let request = CallRequest { from: me, to: me, ..CallRequest::default() };
+        let gas = fees::with_margin(self.chain.estimate(&request).await?);
+        let price = Price::now(&self.chain).await?;
+        let (chain_id, value, data) = (self.chain.id(), AttoFil::ZERO, request.data);
+        Ok((Draft { chain_id, nonce, gas, to: me, value, data }, price))
     }
 
     /// Gives the nonce of a transaction that the node will not take to nothing: later ones wait for it.
-    async fn fill(&mut self, nonce: u64) -> Result<(), SubmitError> {
+    async fn fill(&mut self, nonce: u64) -> Result<(), SendError> {
         let (draft, price) = self.nothing(nonce).await?;
         self.add(nonce, &draft, price).await
     }
 
-    async fn add(&mut self, nonce: u64, draft: &Draft, price: Price) -> Result<(), SubmitError> {
+    async fn add(&mut self, nonce: u64, draft: &Draft, price: Price) -> Result<(), SendError> {
         let attempt = self.sign(draft, price)?;
-        self.shared.journal.add_attempt(self.account, nonce, &attempt).await.map_err(storage)?;
+        self.journal.add_attempt(self.account, nonce, &attempt).await?;
         if let Some(watched) = self.watched.get_mut(&nonce) {
             watched.sending.attempts.push(attempt);
             (watched.made, watched.cheap, watched.refusals) = (Instant::now(), false, 0);
@@ -485,12 +489,12 @@ impl Sender {
         let Some(watched) = self.watched.get_mut(&nonce) else { return };
         let Some(newest) = watched.sending.attempts.last() else { return };
         watched.is_leaving = true;
-        self.shared.sightings.want(newest.hash);
+        self.chain.sightings().want(newest.hash);
         self.lane.send(nonce, newest.raw.clone());
     }
 
     /// Takes the node's answer to a broadcast.
-    pub(super) async fn was_sent(&mut self, nonce: u64, sent: Option<Result<B256, Trouble>>) {
+    pub(super) async fn was_sent(&mut self, nonce: u64, sent: Option<Result<B256, RpcError>>) {
         let Some(watched) = self.watched.get_mut(&nonce) else { return };
         watched.is_leaving = false;
         let Some(sent) = sent else {
@@ -509,7 +513,7 @@ impl Sender {
     }
 
     /// What the node's answer to a broadcast means.
-    async fn weigh(&mut self, nonce: u64, sent: Result<B256, Trouble>) -> Result<(), SubmitError> {
+    async fn weigh(&mut self, nonce: u64, sent: Result<B256, RpcError>) -> Result<(), SendError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         let Some(attempt) = watched.sending.attempts.last() else { return Ok(()) };
         let refusal = match sent {
@@ -517,10 +521,10 @@ impl Sender {
                 (watched.sent, watched.refusals, watched.poor) = (Some(Instant::now()), 0, false);
                 return Ok(());
             }
-            Err(Trouble::Refused(refusal)) => refusal,
-            Err(trouble) => {
+            Err(RpcError::Refused(refusal)) => refusal,
+            Err(error) => {
                 watched.sent = None;
-                return Err(trouble.into());
+                return Err(error.into());
             }
         };
         watched.sent = Some(Instant::now());
@@ -532,19 +536,19 @@ impl Sender {
             Objection::Funds => {
                 let needed = Draft::of(attempt).map_or(AttoFil::ZERO, |draft| draft.cost(attempt.max_fee));
                 let account = self.account.address;
-                let wallet = AttoFil(self.shared.rpc.balance(account).await?.saturating_to());
+                let wallet = self.chain.balance(account, At::Latest).await?;
                 self.purse = Some(wallet.0);
                 if !std::mem::replace(&mut watched.poor, true) {
                     tracing::info!(%account, %wallet, %needed, "too little money for gas; sending waits for more");
                 }
-                watched.answer(&Err(SubmitError::Unaffordable { account, wallet, needed }));
+                watched.answer(&Err(SendError::Unaffordable { account, wallet, needed }));
             }
             Objection::Other => {
                 watched.refusals += 1;
                 watched.sent = None;
                 tracing::warn!(nonce, message = refusal.message, "the node refuses a transaction");
                 if watched.refusals >= MAX_REFUSALS {
-                    let error = SubmitError::Failed(format!("the node will not take it: {}", refusal.message));
+                    let error = SendError::Failed(format!("the node will not take it: {}", refusal.message));
                     watched.answer(&Err(error));
                     return self.fill(nonce).await;
                 }

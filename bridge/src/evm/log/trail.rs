@@ -1,7 +1,5 @@
 //! The blocks that a reader saw: the way back when the chain is reorganised.
 
-use lota_market::B256;
-
 use crate::{
     journal::{Checkpoint, MAX_CHECKPOINTS},
     transport::Cursor,
@@ -15,8 +13,8 @@ const MOST_DENSE: usize = 1_024;
 const MOST_SPARSE: usize = 192;
 const _: () = assert!(MOST_DENSE + MOST_SPARSE <= MAX_CHECKPOINTS, "the journal keeps all of them");
 
-/// Points of one fork in the order of their blocks: all that are not final (the blocks with events among them), and those before,
-/// the further back, the sparser. So a reorganisation undoes no event that is still on the chain.
+/// Points of one fork in the order of their blocks: all that are not final (the blocks with logs among them), and those before,
+/// the further back, the sparser. So a reorganisation undoes no log that is still on the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Trail(Vec<Checkpoint>);
 
@@ -42,9 +40,22 @@ impl Trail {
     }
 
     /// Adds the newest point, or what is new about it.
-    pub(super) fn push(&mut self, block: u64, hash: B256, events: u32) {
-        self.cut(block.checked_sub(1));
-        self.0.push(Checkpoint { block, hash, events });
+    pub(super) fn push(&mut self, point: Checkpoint) {
+        self.cut(point.block.checked_sub(1));
+        self.0.push(point);
+    }
+
+    /// Adds logs of a block that others were read of before, or none.
+    pub(super) fn merge(&mut self, point: Checkpoint) {
+        match self.0.binary_search_by_key(&point.block, |point| point.block) {
+            Ok(at) => {
+                if let Some(known) = self.0.get_mut(at) {
+                    known.logs = known.logs.saturating_add(point.logs);
+                    known.index = known.index.max(point.index);
+                }
+            }
+            Err(at) => self.0.insert(at, point),
+        }
     }
 
     /// Drops points before the newest final one until there are not too many.
@@ -72,7 +83,13 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
+    use lota_market::B256;
+
     use super::*;
+
+    fn point(block: u64, logs: u32) -> Checkpoint {
+        Checkpoint { block, hash: hash(block), logs, index: 2 * logs }
+    }
 
     fn hash(block: u64) -> B256 {
         B256::from(alloy::primitives::U256::from(block + 1))
@@ -82,7 +99,7 @@ mod tests {
     fn deep(blocks: u64, depth: u64) -> Trail {
         let mut trail = Trail::default();
         for block in 0..blocks {
-            trail.push(block, hash(block), 1);
+            trail.push(point(block, 1));
             trail.thin(block.saturating_sub(depth));
         }
         trail
@@ -116,7 +133,7 @@ mod tests {
         assert!(trail.points().len() <= 901 + MOST_SPARSE);
         // Many at once, as after a while away.
         let mut trail = long(100);
-        (100..20_000).for_each(|block| trail.push(block, hash(block), 1));
+        (100..20_000).for_each(|block| trail.push(point(block, 1)));
         trail.thin(19_999 - 900);
         assert!(trail.points().len() <= 901 + MOST_SPARSE);
         assert!((19_099..20_000).all(|block| trail.find(block).is_some()));
@@ -127,13 +144,23 @@ mod tests {
     #[test]
     fn the_same_block_again_replaces_what_was_known() {
         let mut trail = long(10);
-        trail.push(9, hash(9), 5);
+        trail.push(point(9, 5));
         assert_eq!(trail.points().len(), 10);
-        assert_eq!(trail.find(9).map(|point| point.events), Some(5));
+        assert_eq!(trail.find(9).map(|point| point.logs), Some(5));
         trail.cut(Some(4));
         assert_eq!(trail.points().last().map(|point| point.block), Some(4));
         trail.cut(None);
         assert!(trail.points().is_empty());
+    }
+
+    #[test]
+    fn logs_of_a_source_that_came_later_are_added_where_they_belong() {
+        let mut trail = long(3);
+        trail.push(point(6, 0));
+        trail.merge(point(1, 2));
+        trail.merge(point(4, 1));
+        let known: Vec<_> = trail.points().iter().map(|point| (point.block, point.logs, point.index)).collect();
+        assert_eq!(known, [(0, 1, 2), (1, 3, 4), (2, 1, 2), (4, 1, 2), (6, 0, 0)]);
     }
 
     #[test]

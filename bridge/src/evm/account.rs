@@ -1,35 +1,57 @@
-//! The one task that sends for an account: nonces in order, everything written down before it is broadcast.
+//! One key's transactions on one chain, for any call: nonces in order, everything written down before it is broadcast, fees, and
+//! replacement of what is stuck.
+//!
+//! There is one account for each key and chain, however many contracts it speaks to: two would give out the same nonces. What is
+//! sent is known by a key of the caller's own ([`EffectKey`]): the same key sends once, whatever happens in between. What a call came
+//! to is read from its logs.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! use lota_bridge::evm::{Account, Call, Chain, Config, Network};
+//! use lota_bridge::{PrivateKeySigner, journal::MemoryJournal};
+//! use lota_market::{Address, AttoFil, Bytes, agent::EffectKey};
+//!
+//! # async fn grant(contract: Address, data: Bytes) -> Result<(), Box<dyn std::error::Error>> {
+//! let chain = Chain::connect(Config::new(&Network::CALIBRATION, "https://node.example/rpc/v1")).await?;
+//! let account = Account::open(&chain, PrivateKeySigner::random(), Arc::new(MemoryJournal::default()));
+//! // In a block, once, also if this is repeated after a crash (with a journal that outlives the process).
+//! let call = Call { value: AttoFil(1), ..Call::new(contract, data) };
+//! let landed = account.send(&EffectKey::named("grant/7"), call).await?;
+//! for log in landed.logs.iter().filter(|log| log.address == contract) {
+//!     println!("{} in block {}: {:?}", landed.transaction, landed.block, log.topics);
+//! }
+//! # Ok(()) }
+//! ```
 
+mod fees;
 mod findings;
 mod lane;
 mod pending;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use alloy::primitives::keccak256;
 use futures::{FutureExt as _, StreamExt as _, stream};
-use lota_market::{AttoFil, B256, U256, agent::EffectKey, model::Command};
+use lota_market::{Address, AttoFil, B256, Bytes, Time, U256, agent::EffectKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::lane::Lane;
-use super::{
-    bindings::{self, Revert},
-    fees::{self, Draft, Price},
-    rpc::{Call, Header, Refusal, Trouble},
-    shared::{self, Shared},
+use self::{
+    fees::{Draft, Price},
+    lane::Lane,
 };
+use super::chain::{At, CallRequest, Chain, Header, Log, Refusal, RpcError};
 use crate::{
-    JournalError, PrivateKeySigner,
-    journal::{Account, Outcome, Sending},
-    transport::{Landed, Reserve, SubmitError, TransportError},
+    Journal, JournalError, PrivateKeySigner,
+    journal::{AccountId, Outcome, Sending},
 };
 
 /// The most submissions that wait for their turn.
-pub(super) const MAX_QUEUE: usize = 256;
+const MAX_QUEUE: usize = 256;
 /// The most transactions that are on their way at once; more are refused for the time being.
 const MAX_PENDING: usize = 256;
 /// The most that landed and are watched until they are final.
@@ -53,17 +75,205 @@ const MAX_REFUSALS: u32 = 8;
 /// After so many failures in a row those who wait are told.
 const MAX_FAILURES: u32 = 3;
 
-/// A submission, and who waits for it.
-pub(super) struct Request {
-    pub key: EffectKey,
-    pub command: Command,
+/// Something that an account does: a call of a contract, a payment, or a contract that it creates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// Who is called; `None` creates a contract.
+    pub to: Option<Address>,
+    /// Money that goes with it.
     pub value: AttoFil,
+    /// Call data, or the code that creates the contract.
+    pub data: Bytes,
+    /// Gas beside what the node estimates and a quarter of that: what the contract promises to others without using it.
+    pub extra_gas: u64,
+    /// What must stay in the account afterwards. A call that was sent before is not held up.
     pub reserve: Reserve,
-    pub reply: oneshot::Sender<Result<Landed, SubmitError>>,
+    /// The contract whose logs alone say what came of the call; where a log on the same [`Chain`] follows it, the receipt need not
+    /// be asked for. `None`: all logs matter.
+    pub result_from: Option<Address>,
+}
+
+impl Call {
+    /// A call of a contract, without money.
+    #[must_use]
+    pub fn new(to: Address, data: Bytes) -> Self {
+        Self { to: Some(to), data, ..Self::default() }
+    }
+
+    /// The creation of a contract; [`Landed::created`] says where it is.
+    #[must_use]
+    pub fn create(code: Bytes) -> Self {
+        Self { data: code, ..Self::default() }
+    }
+
+    fn content(&self) -> B256 {
+        content(self.to, self.value, &self.data)
+    }
+
+    fn request(&self, from: Address) -> CallRequest {
+        CallRequest { from: Some(from), to: self.to, value: self.value, data: self.data.clone() }
+    }
+}
+
+/// Hash of what a call does: tells another call under the same key.
+fn content(to: Option<Address>, value: AttoFil, data: &[u8]) -> B256 {
+    let to = to.as_ref().map_or(b"create".as_slice(), |to| to.as_slice());
+    keccak256([to, &U256::from(value.0).to_be_bytes::<32>(), data].concat())
+}
+
+/// Gas that an account is certain to need later, and must be able to pay for after a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserve {
+    /// How many more calls it must be able to pay for, each with half as much gas again as this one.
+    pub calls: u32,
+    /// Gas besides, in the chain's units.
+    pub gas: u64,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// Hash of the transaction.
+    pub transaction: B256,
+    /// Number of its block. A reorganisation may still undo it.
+    pub block: u64,
+    /// The block's hash.
+    pub block_hash: B256,
+    /// The block's timestamp.
+    pub time: Time,
+    /// What happened, in order; with [`Call::result_from`], at least what happened there.
+    pub logs: Vec<Log>,
+    /// The contract that was created.
+    pub created: Option<Address>,
+    /// What it cost, where the receipt was asked for.
+    pub fee: Option<Fee>,
+}
+
+/// What a transaction cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fee {
+    /// Gas that was used, in the chain's units.
+    pub gas_used: u64,
+    /// What that cost.
+    pub paid: AttoFil,
+}
+
+/// Why a call did not land.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The node, or the contract, refuses it; [`Refusal::data`] is what the contract reverted with. The key is not used up.
+    #[error("the node says: {}", .0.message)]
+    Refused(Refusal),
+    /// The key was used for another call (or the same with other money) before.
+    #[error("the key `{key}` was used by {account} for another call before; every effect needs a key of its own")]
+    KeyReused {
+        /// Whose key.
+        account: Address,
+        /// The key.
+        key: EffectKey,
+    },
+    /// The account holds too little for the money that is sent, the fees and the reserve. Sending resumes by itself, on the next
+    /// call, once there is enough.
+    #[error("{account} holds {wallet} and needs {needed} for what it sends and the fees; send it more")]
+    Unaffordable {
+        /// Whose account.
+        account: Address,
+        /// What is there.
+        wallet: AttoFil,
+        /// What is needed.
+        needed: AttoFil,
+    },
+    /// It failed, and nobody says why. The key is not used up.
+    #[error("{0}")]
+    Failed(String),
+    /// The key cannot sign.
+    #[error("the key of {account} cannot sign: {problem}")]
+    Signer {
+        /// Whose key.
+        account: Address,
+        /// Why not.
+        problem: String,
+    },
+    /// What must be written down before anything is sent cannot be.
+    #[error("what is sent cannot be written down: {0}")]
+    Journal(#[from] JournalError),
+    /// It is not known whether it landed. Sending again under the same key is harmless and finds out.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+impl SendError {
+    /// Whether the same call may succeed later without anybody changing it.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Rpc(error) => error.is_temporary(),
+            Self::Unaffordable { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// One key's transactions on one chain. Clones are the same account.
+#[derive(Clone)]
+pub struct Account {
+    chain: Chain,
+    address: Address,
+    requests: mpsc::Sender<Request>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("chain", &self.chain).field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    /// Opens the account of a key, and takes up what an earlier process left. The task that sends ends with the last clone.
+    #[must_use]
+    pub fn open(chain: &Chain, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
+        chain.listen();
+        let address = signer.address();
+        Self { chain: chain.clone(), address, requests: spawn(chain.clone(), journal, signer) }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// The chain that it sends to.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Sends a call and waits until it is in a block.
+    ///
+    /// Idempotent on the key: called again, at the same time, or after a restart, it is done once, and every call returns what it came
+    /// to. When a reorganisation undid it, calling again sends it again. Dropping the future does not undo anything.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(&self, key: &EffectKey, call: Call) -> Result<Landed, SendError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { key: key.clone(), call, reply };
+        let stopped = || SendError::from(RpcError::unavailable("the task that sends has stopped"));
+        self.requests.send(request).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// A submission, and who waits for it.
+struct Request {
+    key: EffectKey,
+    call: Call,
+    reply: oneshot::Sender<Result<Landed, SendError>>,
 }
 
 impl Request {
-    fn answer(self, answer: Result<Landed, SubmitError>) {
+    fn answer(self, answer: Result<Landed, SendError>) {
         // Whoever asked may have lost interest; the transaction goes on.
         let _ = self.reply.send(answer);
     }
@@ -72,6 +282,8 @@ impl Request {
 /// A transaction that is not final.
 struct Watched {
     sending: Sending,
+    /// Whom it calls.
+    to: Option<Address>,
     waiting: Vec<Request>,
     /// When its newest version was made.
     made: Instant,
@@ -95,8 +307,10 @@ struct Watched {
 impl Watched {
     fn new(sending: Sending) -> Self {
         let made = Instant::now();
+        let to = sending.attempts.first().and_then(Draft::of).and_then(|draft| draft.to);
         Self {
             sending,
+            to,
             waiting: Vec::new(),
             made,
             sent: None,
@@ -115,15 +329,16 @@ impl Watched {
         matches!(self.sending.outcome, Outcome::Landed { .. }) && self.waiting.is_empty()
     }
 
-    fn answer(&mut self, answer: &Result<Landed, SubmitError>) {
+    fn answer(&mut self, answer: &Result<Landed, SendError>) {
         self.waiting.drain(..).for_each(|request| request.answer(answer.clone()));
     }
 }
 
 struct Sender {
-    shared: Arc<Shared>,
+    chain: Chain,
+    journal: Arc<dyn Journal>,
     signer: PrivateKeySigner,
-    account: Account,
+    account: AccountId,
     requests: mpsc::Receiver<Request>,
     wakes: watch::Receiver<u64>,
     watched: BTreeMap<u64, Watched>,
@@ -150,14 +365,15 @@ struct Sender {
 }
 
 /// Starts the task; it ends when the returned sender is dropped.
-pub(super) fn spawn(shared: Arc<Shared>, signer: PrivateKeySigner) -> mpsc::Sender<Request> {
+fn spawn(chain: Chain, journal: Arc<dyn Journal>, signer: PrivateKeySigner) -> mpsc::Sender<Request> {
     let (sender, requests) = mpsc::channel(MAX_QUEUE);
-    let account = shared::account(&shared, signer.address());
-    let wakes = shared.wakes();
-    let lane = Lane::open(shared.clone());
-    let next_look = Instant::now() + shared.config.poll;
+    let account = AccountId { chain_id: chain.id(), address: signer.address() };
+    let wakes = chain.wakes();
+    let lane = Lane::open(chain.clone());
+    let next_look = Instant::now() + chain.config().poll;
     let task = Sender {
-        shared,
+        chain,
+        journal,
         signer,
         account,
         requests,
@@ -178,16 +394,6 @@ pub(super) fn spawn(shared: Arc<Shared>, signer: PrivateKeySigner) -> mpsc::Send
     };
     tokio::spawn(task.run());
     sender
-}
-
-fn storage(error: JournalError) -> SubmitError {
-    TransportError::Storage(error.to_string()).into()
-}
-
-impl From<Trouble> for SubmitError {
-    fn from(trouble: Trouble) -> Self {
-        Self::Transport(trouble.into())
-    }
 }
 
 /// What a node means by refusing a transaction.
@@ -231,22 +437,21 @@ fn objection(refusal: &Refusal) -> Objection {
 impl Sender {
     async fn run(mut self) {
         let mut round = Vec::new();
-        let mut sighted = self.shared.sightings.news();
+        let mut sighted = self.chain.sightings().news();
         loop {
             if !self.again.is_empty() {
                 let again = std::mem::take(&mut self.again);
                 self.take(again).await;
             }
             let busy = !self.watched.is_empty() || !self.adopted;
-            // A reader says sooner what a new block holds.
-            let is_hint = busy && self.failures == 0 && !self.shared.is_read_live();
+            let is_hint = busy && self.failures == 0 && !self.is_told();
             tokio::select! {
                 count = self.requests.recv_many(&mut round, MAX_ROUND) => {
                     if count == 0 {
                         return;
                     }
                     if !busy {
-                        self.next_look = Instant::now() + self.shared.config.poll;
+                        self.next_look = Instant::now() + self.chain.config().poll;
                         self.wakes.mark_unchanged();
                     }
                     self.take(std::mem::take(&mut round)).await;
@@ -257,6 +462,12 @@ impl Sender {
                 () = tokio::time::sleep_until(self.next_look.into()), if busy => self.look_after().await,
             }
         }
+    }
+
+    /// Whether logs say sooner than the node can be asked what a new block holds of what is on its way.
+    fn is_told(&self) -> bool {
+        let mut awaited = self.watched.values().filter(|watched| !watched.has_landed());
+        awaited.all(|watched| watched.to.is_some_and(|to| self.chain.is_followed_live(to)))
     }
 
     /// Looks after what is on its way, and says when to look next.
@@ -271,7 +482,7 @@ impl Sender {
             Err(error) => self.failed(&error),
         }
         let failures = self.failures.max(self.unsent);
-        let pause = if failures == 0 { self.shared.config.poll } else { self.shared.pause_after(failures, None) };
+        let pause = if failures == 0 { self.chain.config().poll } else { self.chain.pause_after(failures, None) };
         self.next_look = Instant::now() + pause;
     }
 
@@ -286,11 +497,11 @@ impl Sender {
                 Ok(Place::Landed(landed)) => request.answer(Ok(landed)),
                 Ok(Place::At(nonce)) => match self.watched.get_mut(&nonce) {
                     Some(watched) if watched.waiting.len() < MAX_QUEUE => watched.waiting.push(request),
-                    _ => request.answer(Err(Trouble::down("too many wait for this transaction").into())),
+                    _ => request.answer(Err(RpcError::unavailable("too many wait for this transaction").into())),
                 },
-                Ok(Place::Nowhere(content, call)) => {
+                Ok(Place::Nowhere(content)) => {
                     if keys.insert(request.key.clone()) {
-                        fresh.push(Fresh { request, content, call });
+                        fresh.push(Fresh { request, content });
                     } else {
                         // It finds the transaction of the first one, or the way free.
                         self.again.push(request);
@@ -303,28 +514,23 @@ impl Sender {
     }
 
     /// Finds the transaction of a submission.
-    async fn place(&mut self, request: &Request) -> Result<Place, SubmitError> {
+    async fn place(&mut self, request: &Request) -> Result<Place, SendError> {
         if !self.adopted {
             self.adopt().await?;
         }
-        let data = bindings::call_data(&request.command);
-        let value = U256::from(request.value.0);
-        let content = [self.shared.config.contract.as_slice(), &value.to_be_bytes::<32>(), &data].concat();
-        let content = keccak256(content);
-        let found = self.shared.journal.find(self.account, &request.key).await.map_err(storage)?;
-        let Some(sending) = found else {
-            let (from, to) = (self.account.address, self.shared.config.contract);
-            return Ok(Place::Nowhere(content, Call { from, to, value, data }));
+        let content = request.call.content();
+        let Some(sending) = self.journal.find(self.account, &request.key).await? else {
+            return Ok(Place::Nowhere(content));
         };
         if sending.content != content {
-            return Err(SubmitError::KeyReused { party: self.account.address, key: request.key.clone() });
+            return Err(SendError::KeyReused { account: self.account.address, key: request.key.clone() });
         }
         let nonce = sending.nonce;
         if let Outcome::Landed { transaction, .. } = sending.outcome
-            && let Some(receipt) = self.shared.rpc.receipt(transaction).await?
+            && let Some(receipt) = self.chain.receipt(transaction).await?
             && receipt.succeeded()
-            && self.shared.is_canonical(receipt.block(), receipt.block_hash).await?
-            && let Some(landed) = findings::landing(&self.shared, &receipt).await?
+            && self.chain.is_canonical(receipt.block(), receipt.block_hash).await?
+            && let Some(landed) = findings::landing(&self.chain, &receipt).await?
         {
             return Ok(Place::Landed(landed));
         }
@@ -333,13 +539,13 @@ impl Sender {
         Ok(Place::At(nonce))
     }
 
-    /// Tries commands out, writes their transactions down together, and broadcasts them. Each fails for itself.
+    /// Tries calls out, writes their transactions down together, and broadcasts them. Each fails for itself.
     async fn begin(&mut self, mut fresh: Vec<Fresh>) {
         let pending = self.watched.values().filter(|watched| !watched.has_landed()).count();
         let room = MAX_PENDING.saturating_sub(pending).min(fresh.len());
         for late in fresh.drain(room..) {
             let many = format!("{MAX_PENDING} transactions are on their way; wait for some");
-            late.request.answer(Err(Trouble::down(many).into()));
+            late.request.answer(Err(RpcError::unavailable(many).into()));
         }
         if fresh.is_empty() {
             return;
@@ -366,7 +572,7 @@ impl Sender {
                 Err(error) => fresh.request.answer(Err(error)),
             }
         }
-        if let Err(error) = self.shared.journal.begin_all(self.account, &sendings).await.map_err(storage) {
+        if let Err(error) = self.journal.begin_all(self.account, &sendings).await.map_err(SendError::from) {
             return begun.into_iter().for_each(|request| request.answer(Err(error.clone())));
         }
         let nonces: Vec<_> = sendings.iter().map(|sending| sending.nonce).collect();
@@ -378,40 +584,39 @@ impl Sender {
         nonces.into_iter().for_each(|nonce| self.broadcast(nonce));
     }
 
-    /// What the commands need, what the account has, and what the chain asks. What was asked not long ago is not asked again.
-    async fn means(&mut self, fresh: &[Fresh]) -> Result<Means, SubmitError> {
-        let shared = self.shared.clone();
-        let (rpc, account) = (&shared.rpc, self.account.address);
-        let ours = shared.journal.next_nonce(self.account).await.map_err(storage)?;
+    /// What the calls need, what the account has, and what the chain asks. What was asked not long ago is not asked again.
+    async fn means(&mut self, fresh: &[Fresh]) -> Result<Means, SendError> {
+        let (chain, account) = (self.chain.clone(), self.account.address);
+        let ours = self.journal.next_nonce(self.account).await?;
         let is_counted = ours.is_some() && self.counted.is_some_and(|counted| counted.elapsed() < COUNT_AGE);
         // What is reserved must be there, also when somebody else spends with this key.
-        let is_known = fresh.iter().all(|fresh| fresh.request.reserve == Reserve::default());
+        let is_known = fresh.iter().all(|fresh| fresh.request.call.reserve == Reserve::default());
         let purse = self.purse.filter(|_| is_known);
         let estimates: Vec<_> = fresh.iter().map(|fresh| self.gas(fresh).boxed()).collect();
         let estimates = stream::iter(estimates).buffered(MAX_CALLS).collect::<Vec<_>>();
         let asked = async {
             tokio::try_join!(
-                async { if is_counted { Ok(None) } else { rpc.count(account, None).await.map(Some) } },
-                async { if is_counted { Ok(None) } else { rpc.pending_count(account).await.map(Some) } },
-                async { if purse.is_some() { Ok(None) } else { rpc.balance(account).await.map(Some) } },
+                async { if is_counted { Ok(None) } else { chain.count(account, At::Latest).await.map(Some) } },
+                async { if is_counted { Ok(None) } else { chain.pending_count(account).await.map(Some) } },
+                async { if purse.is_some() { Ok(None) } else { chain.balance(account, At::Latest).await.map(Some) } },
             )
         };
         let (gas, asked) = tokio::join!(estimates, asked);
         // After them: what another chain said of them would not do on this one.
-        let latest = shared.latest().await?;
+        let latest = chain.latest().await?;
         let (used, queued, balance) = asked?;
         let price = self.affordable_price(&latest).await;
         if !is_counted {
             self.counted = Some(Instant::now());
         }
-        let mut wallet: u128 = purse.unwrap_or_else(|| balance.unwrap_or_default().saturating_to());
+        let mut wallet: u128 = purse.unwrap_or_else(|| balance.unwrap_or_default().0);
         let max_fee = price.as_ref().map_or(0, |price| price.max_fee);
         let costs = fresh.iter().zip(&gas).map(|(fresh, gas)| {
             let gas = gas.as_ref().map_or(0, |gas| u128::from(*gas).saturating_mul(max_fee));
-            gas.saturating_add(fresh.request.value.0)
+            gas.saturating_add(fresh.request.call.value.0)
         });
         if purse.is_some() && wallet < costs.fold(self.committed(), u128::saturating_add) {
-            wallet = rpc.balance(account).await?.saturating_to();
+            wallet = chain.balance(account, At::Latest).await?.0;
         }
         self.purse = Some(wallet);
         let ours = ours.unwrap_or_default();
@@ -421,71 +626,63 @@ impl Sender {
         Ok(Means { gas, wallet: AttoFil(wallet), price, used, ours, nonce })
     }
 
-    /// The gas limit for a command, as the node sees it now.
-    async fn gas(&self, fresh: &Fresh) -> Result<u64, Trouble> {
-        let estimate = self.shared.rpc.estimate(&fresh.call).await?;
-        fees::limit(&self.shared, &fresh.request.command, estimate).await
+    /// The gas limit for a call, as the node sees it now.
+    async fn gas(&self, Fresh { request, .. }: &Fresh) -> Result<u64, RpcError> {
+        let estimate = self.chain.estimate(&request.call.request(self.account.address)).await?;
+        Ok(fees::with_margin(estimate).saturating_add(request.call.extra_gas))
     }
 
-    /// Signs a command's transaction, if the account can pay for it beside those that are `committed`.
+    /// Signs a call's transaction, if the account can pay for it beside those that are `committed`.
     fn sending(
         &self,
         fresh: &Fresh,
-        gas: Result<u64, Trouble>,
+        gas: Result<u64, RpcError>,
         nonce: u64,
         committed: &mut u128,
         means: &Means,
-    ) -> Result<Sending, SubmitError> {
-        let Fresh { request, content, call } = fresh;
+    ) -> Result<Sending, SendError> {
+        let Fresh { request: Request { key, call, .. }, content } = fresh;
         let (account, wallet) = (self.account.address, means.wallet);
-        if wallet < request.value {
-            return Err(SubmitError::Unaffordable { account, wallet, needed: request.value });
+        if wallet < call.value {
+            return Err(SendError::Unaffordable { account, wallet, needed: call.value });
         }
         let gas = match gas {
             Ok(gas) => gas,
-            Err(Trouble::Refused(refusal)) => return Err(self.refused(&refusal, wallet, request.value)),
-            Err(trouble) => return Err(trouble.into()),
+            Err(RpcError::Refused(refusal)) => return Err(self.refused(refusal, wallet, call.value)),
+            Err(error) => return Err(error.into()),
         };
-        let (chain_id, price) = (self.shared.config.chain_id, means.price.clone()?);
+        let (chain_id, price) = (self.chain.id(), means.price.clone()?);
         let draft = Draft { chain_id, nonce, gas, to: call.to, value: call.value, data: call.data.clone() };
-        let reserved = fees::reserved(&self.shared.deployment, request.reserve, gas).saturating_mul(price.max_fee);
+        let reserved = fees::reserved(call.reserve, gas).saturating_mul(price.max_fee);
         let with_this = committed.saturating_add(draft.cost(price.max_fee).0);
         let needed = AttoFil(with_this.saturating_add(reserved));
         if wallet < needed {
-            return Err(SubmitError::Unaffordable { account, wallet, needed });
+            return Err(SendError::Unaffordable { account, wallet, needed });
         }
         let attempts = vec![self.sign(&draft, price)?];
         *committed = with_this;
-        Ok(Sending { key: request.key.clone(), content: *content, nonce, attempts, outcome: Outcome::Pending })
+        Ok(Sending { key: key.clone(), content: *content, nonce, attempts, outcome: Outcome::Pending })
     }
 
     /// What an estimate that the node refuses means.
-    fn refused(&self, refusal: &Refusal, wallet: AttoFil, needed: AttoFil) -> SubmitError {
-        if objection(refusal) == Objection::Funds {
-            return SubmitError::Unaffordable { account: self.account.address, wallet, needed };
+    fn refused(&self, refusal: Refusal, wallet: AttoFil, needed: AttoFil) -> SendError {
+        if objection(&refusal) == Objection::Funds {
+            return SendError::Unaffordable { account: self.account.address, wallet, needed };
         }
-        match refusal.data.as_ref().map(|data| bindings::revert(data)) {
-            Some(Revert::Rejected(rejection)) => SubmitError::Rejected(rejection),
-            Some(Revert::InsufficientGas { left, needed }) => SubmitError::Failed(format!(
-                "the node tried it with too little gas: {left} was left, {needed} was promised to a callback or a wallet"
-            )),
-            Some(Revert::Unknown(text)) if refusal.message.is_empty() => SubmitError::Failed(text),
-            _ => SubmitError::Failed(format!("the node says: {}", refusal.message)),
-        }
+        SendError::Refused(refusal)
     }
 
-    fn sign(&self, draft: &Draft, price: Price) -> Result<crate::journal::Attempt, SubmitError> {
-        let party = self.account.address;
-        draft
-            .sign(&self.signer, price)
-            .map_err(|error| TransportError::Signer { party, problem: error.to_string() }.into())
+    fn sign(&self, draft: &Draft, price: Price) -> Result<crate::journal::Attempt, SendError> {
+        let account = self.account.address;
+        let failed = |error: alloy::signers::Error| SendError::Signer { account, problem: error.to_string() };
+        draft.sign(&self.signer, price).map_err(failed)
     }
 
     /// What the chain asks now, within the limit that was set.
-    async fn affordable_price(&self, latest: &Header) -> Result<Price, SubmitError> {
-        let price = Price::after(&self.shared, latest).await?;
-        match self.shared.config.fees.max_fee {
-            Some(limit) if price.max_fee > limit => Err(Trouble::down(format!(
+    async fn affordable_price(&self, latest: &Header) -> Result<Price, SendError> {
+        let price = Price::after(&self.chain, latest).await?;
+        match self.chain.config().fees.max_fee {
+            Some(limit) if price.max_fee > limit => Err(RpcError::unavailable(format!(
                 "gas costs up to {} attoFIL a unit, and the limit is {limit}; nothing is sent until it is cheaper",
                 price.max_fee
             ))
@@ -508,23 +705,22 @@ enum Place {
     Landed(Landed),
     /// It is watched under this nonce.
     At(u64),
-    /// Nothing was begun for it: the hash of what it does, and its call.
-    Nowhere(B256, Call),
+    /// Nothing was begun for it: the hash of what it does.
+    Nowhere(B256),
 }
 
 /// A submission that nothing was begun for.
 struct Fresh {
     request: Request,
     content: B256,
-    call: Call,
 }
 
 /// What transactions are made from.
 struct Means {
     /// The gas limit of each, or why there is none.
-    gas: Vec<Result<u64, Trouble>>,
+    gas: Vec<Result<u64, RpcError>>,
     wallet: AttoFil,
-    price: Result<Price, SubmitError>,
+    price: Result<Price, SendError>,
     /// How many of the account's transactions are in blocks.
     used: u64,
     /// One above the highest nonce that is written down.

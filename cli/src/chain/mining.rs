@@ -1,4 +1,4 @@
-//! The pulse of a development chain: blocks while deals wait for time to pass, though nobody sends anything.
+//! Blocks for a development chain while deals wait for time to pass, though nobody sends anything.
 //!
 //! The market's time is that of blocks. A chain of one's own that mines only for transactions would never reach a deadline;
 //! one that mines every second grows for ever while nobody uses it.
@@ -8,16 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::rpc::types::Log;
-use lota_bridge::evm::bindings;
+use lota_bridge::evm::{Chain, RpcError, bindings, chain::Filter};
 use lota_market::{
-    Address, Time, U256,
+    Address, Time,
     agent::JobView,
     model::{Event, JobId, Status},
 };
-use serde_json::{Value, json};
-
-use super::{ChainError, Endpoint};
+use serde_json::Value;
 
 /// Between looks at the chain.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,12 +29,12 @@ const GRACE: u64 = 30;
 
 /// What is known of the deals whose deadlines are to come.
 #[derive(Debug, Default)]
-struct Pulse {
+struct Deadlines {
     deals: HashMap<JobId, JobView>,
     last_event: Time,
 }
 
-impl Pulse {
+impl Deadlines {
     fn take(&mut self, event: &Event, time: Time) {
         self.last_event = self.last_event.max(time);
         if let Event::JobOpened { job, terms, spec: _ } = event {
@@ -58,10 +55,11 @@ impl Pulse {
 }
 
 /// Mines blocks for the market at `contract` as long as it is not dropped.
-pub(super) async fn keep(endpoint: Endpoint, contract: Address, first_block: u64) {
-    let (mut pulse, mut next, mut newest) = (Pulse::default(), first_block, (0, Instant::now()));
+pub(super) async fn keep(chain: Chain, contract: Address, first_block: u64) {
+    let filter = Filter { addresses: vec![contract], topics: vec![] };
+    let (mut deadlines, mut next, mut newest) = (Deadlines::default(), first_block, (0, Instant::now()));
     loop {
-        if let Err(error) = beat(&endpoint, contract, &mut pulse, &mut next, &mut newest).await {
+        if let Err(error) = look(&chain, &filter, &mut deadlines, &mut next, &mut newest).await {
             tracing::debug!(%error, "the development chain cannot be looked at");
         }
         tokio::time::sleep(LOOK).await;
@@ -69,31 +67,29 @@ pub(super) async fn keep(endpoint: Endpoint, contract: Address, first_block: u64
 }
 
 /// Looks once; `next` is the first block that was not read yet, `newest` the latest one and when it was first seen.
-async fn beat(
-    endpoint: &Endpoint,
-    contract: Address,
-    pulse: &mut Pulse,
+async fn look(
+    chain: &Chain,
+    filter: &Filter,
+    deadlines: &mut Deadlines,
     next: &mut u64,
     newest: &mut (u64, Instant),
-) -> Result<(), ChainError> {
-    let head = endpoint.block("latest").await?;
+) -> Result<(), RpcError> {
+    let head = chain.newest().await?;
     if head.number() != newest.0 {
         *newest = (head.number(), Instant::now());
     }
     if *next <= head.number() {
-        let range =
-            json!([{ "address": contract, "fromBlock": U256::from(*next), "toBlock": U256::from(head.number()) }]);
-        for log in endpoint.call::<Vec<Log>>("eth_getLogs", range).await? {
-            if let Ok(event) = bindings::event(log.data()) {
-                pulse.take(&event, log.block_timestamp.map_or_else(|| head.time(), Time));
+        for log in chain.logs(filter, *next, head.number()).await? {
+            if let Ok(event) = bindings::decode(&log.topics, &log.data) {
+                deadlines.take(&event, log.time().unwrap_or_else(|| head.time()));
             }
         }
         *next = head.number() + 1;
     }
     // Time passes on the clock, also without blocks.
     let now = head.time().after(newest.1.elapsed().as_secs());
-    if newest.1.elapsed() >= pulse.due(now) {
-        endpoint.call::<Value>("evm_mine", json!([])).await?;
+    if newest.1.elapsed() >= deadlines.due(now) {
+        chain.request::<_, Value>("evm_mine", ()).await?;
     }
     Ok(())
 }
@@ -101,7 +97,7 @@ async fn beat(
 #[cfg(test)]
 mod tests {
     use lota_market::{
-        AttoFil, B256,
+        AttoFil, B256, U256,
         model::{Reason, Terms},
     };
 
@@ -131,19 +127,19 @@ mod tests {
 
     #[test]
     fn blocks_come_quickly_while_a_deadline_is_to_come_and_seldom_otherwise() {
-        let mut pulse = Pulse::default();
-        assert_eq!(pulse.due(Time(1000)), IDLE, "nothing ever happened");
-        pulse.take(&opened(1), Time(1000));
-        pulse.take(&opened(2), Time(1000));
-        assert_eq!(pulse.due(Time(4000)), QUICK, "they can still be locked");
+        let mut deadlines = Deadlines::default();
+        assert_eq!(deadlines.due(Time(1000)), IDLE, "nothing ever happened");
+        deadlines.take(&opened(1), Time(1000));
+        deadlines.take(&opened(2), Time(1000));
+        assert_eq!(deadlines.due(Time(4000)), QUICK, "they can still be locked");
         let (job, account) = (JobId(B256::repeat_byte(1)), Address::repeat_byte(1));
-        pulse.take(&Event::JobCancelled { job, reason: Reason::Withdrawn }, Time(4000));
-        assert_eq!(pulse.due(Time(5030)), QUICK, "the other one may be expired now");
-        assert_eq!(pulse.due(Time(5031)), IDLE, "and if nobody does, that is that");
-        assert!(pulse.deals.is_empty());
+        deadlines.take(&Event::JobCancelled { job, reason: Reason::Withdrawn }, Time(4000));
+        assert_eq!(deadlines.due(Time(5030)), QUICK, "the other one may be expired now");
+        assert_eq!(deadlines.due(Time(5031)), IDLE, "and if nobody does, that is that");
+        assert!(deadlines.deals.is_empty());
         let event = Event::Deposited { account, amount: AttoFil(1) };
-        pulse.take(&event, Time(6000));
-        assert_eq!(pulse.due(Time(6120)), QUICK, "something has just happened");
-        assert_eq!(pulse.due(Time(6121)), IDLE);
+        deadlines.take(&event, Time(6000));
+        assert_eq!(deadlines.due(Time(6120)), QUICK, "something has just happened");
+        assert_eq!(deadlines.due(Time(6121)), IDLE);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use lota_market::B256;
 
-use super::rpc::Header;
+use super::Header;
 
 /// The most blocks that are remembered: more than there are above a final one on any network.
 const MAX_HEADERS: usize = 1_024;
@@ -17,7 +17,7 @@ const MAX_ANCESTORS: usize = 4_096;
 
 /// The newest blocks that a node showed.
 #[derive(Debug, Default)]
-pub(super) struct Headers {
+pub(in crate::evm) struct Headers {
     /// In order, without a gap: only numbers that never had a block are left out.
     blocks: VecDeque<Header>,
     /// Hashes of older blocks that the first of them descends from.
@@ -33,7 +33,7 @@ pub(super) struct Headers {
 impl Headers {
     /// Takes the node's newest block; false when it does not hang together with what is known, so that nothing says which chain
     /// it is of.
-    pub(super) fn accept(&mut self, latest: Header) -> bool {
+    pub(in crate::evm) fn accept(&mut self, latest: Header) -> bool {
         let is_known = self.blocks.iter().rev().any(|block| block.hash == latest.hash);
         if !is_known {
             let parent = self.blocks.iter().rposition(|block| block.hash == latest.parent_hash);
@@ -50,7 +50,7 @@ impl Headers {
 
     /// Takes a block that a subscription told of, if it is the child of the newest one; otherwise it is no more than a hint that
     /// the node must be asked.
-    pub(super) fn extend(&mut self, told: Header) {
+    pub(in crate::evm) fn extend(&mut self, told: Header) {
         let top = self.blocks.back().filter(|top| self.newest.is_some_and(|(newest, _)| newest.hash == top.hash));
         if top.is_some_and(|top| top.hash == told.parent_hash && top.number() < told.number()) {
             self.push(told);
@@ -61,12 +61,12 @@ impl Headers {
     }
 
     /// Something happened that is not known here: until the node is asked, nothing is said.
-    pub(super) fn outdate(&mut self) {
+    pub(in crate::evm) fn outdate(&mut self) {
         (self.newest, self.is_told) = (None, false);
     }
 
     /// Begins anew with a block of which it is known that it is of the right chain.
-    pub(super) fn restart(&mut self, latest: Header) {
+    pub(in crate::evm) fn restart(&mut self, latest: Header) {
         self.blocks.clear();
         self.ancestors.clear();
         self.generation += 1;
@@ -87,7 +87,7 @@ impl Headers {
     }
 
     /// Takes a block that was found on the chain since `generation` was asked for.
-    pub(super) fn remember(&mut self, block: u64, hash: B256, generation: u64) {
+    pub(in crate::evm) fn remember(&mut self, block: u64, hash: B256, generation: u64) {
         let is_before = self.blocks.front().is_some_and(|first| block < first.number());
         if generation == self.generation && is_before {
             self.ancestors.insert(block, hash);
@@ -99,24 +99,24 @@ impl Headers {
 
     /// The newest block, if it is another than this and was heard of not longer ago than that; and whether a subscription told of
     /// it and the node was not asked since.
-    pub(super) fn news(&self, seen: Option<B256>, age: Duration) -> Option<(Header, bool)> {
+    pub(in crate::evm) fn news(&self, seen: Option<B256>, age: Duration) -> Option<(Header, bool)> {
         self.within(age).filter(|newest| Some(newest.hash) != seen).map(|newest| (newest, self.is_told))
     }
 
     /// The newest block, if the node said so not longer ago than this.
-    pub(super) fn within(&self, age: Duration) -> Option<Header> {
+    pub(in crate::evm) fn within(&self, age: Duration) -> Option<Header> {
         self.newest.filter(|(_, at)| at.elapsed() <= age).map(|(newest, _)| newest)
     }
 
     /// The block with a number or, where the chain has none there, the one below; `None` when that is not known.
-    pub(super) fn at_or_below(&self, number: u64) -> Option<Header> {
+    pub(in crate::evm) fn at_or_below(&self, number: u64) -> Option<Header> {
         self.newest.filter(|(newest, _)| number <= newest.number())?;
         let index = self.blocks.partition_point(|block| block.number() <= number).checked_sub(1)?;
         self.blocks.get(index).copied()
     }
 
     /// Whether a block is on the chain; `None` when that is not known.
-    pub(super) fn holds(&self, block: u64, hash: B256) -> Option<bool> {
+    pub(in crate::evm) fn holds(&self, block: u64, hash: B256) -> Option<bool> {
         self.newest?;
         match self.ancestors.get(&block) {
             Some(known) => Some(*known == hash),

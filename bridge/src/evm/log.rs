@@ -1,0 +1,714 @@
+//! A reorganisation-safe log of several contracts.
+//!
+//! Logs are polled by range; a cursor with block hashes is the truth, subscriptions only wake the poller up, and block numbers are never
+//! walked (a Filecoin epoch without blocks answers error 12). What is in the newest block is told at once. A trail of blocks that
+//! were seen leads back to where the forks part when the chain is reorganised: then an [`Update::Rewind`] comes, and what is there
+//! instead. [`Update::Head`] says up to which block nothing will be undone any more.
+//!
+//! A position ([`Cursor`]) is a place in the chain: block, hash, and the chain's own index of a log within the block, plus one. It does
+//! not depend on which contracts are followed. A contract that is followed later is read alone from its first block up to where the
+//! others are; meanwhile these go on.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! use lota_bridge::evm::{Chain, EventLog, LogUpdate, Source};
+//! use lota_bridge::{Cursor, Journal};
+//! use lota_market::Address;
+//!
+//! # async fn follow(chain: Chain, journal: Arc<dyn Journal>, one: Address, two: Address, kept: Option<Cursor>) {
+//! let mut log = EventLog::open(&chain, journal, "grants");
+//! // Each source goes on after what was kept of it.
+//! log.follow(Source::new(one, 1_000), kept);
+//! log.follow(Source::new(two, 2_000), None);
+//! while let Some(update) = log.next().await {
+//!     match update {
+//!         // Keep it together with its cursor.
+//!         Ok(LogUpdate::Log { cursor, log, .. }) => println!("{} said {:?} at {cursor}", log.address, log.topics),
+//!         // Forget all that lies above.
+//!         Ok(LogUpdate::Rewind { to }) => println!("undone down to {to:?}"),
+//!         Ok(LogUpdate::CaughtUp { address, .. }) => println!("{address} was read as far as the others"),
+//!         Ok(LogUpdate::Head { finalized, .. }) => println!("final up to {finalized}"),
+//!         // What is temporary passes: the log goes on where it was.
+//!         Err(error) => eprintln!("{error}"),
+//!     }
+//! }
+//! # }
+//! ```
+
+mod late;
+mod pages;
+mod trail;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use lota_market::{Address, B256, Time};
+use tokio::{sync::watch, time::Instant};
+
+use self::{
+    late::Late,
+    pages::{Ahead, Decode, Found, Page, Range, after, fetch, group, is_ahead, is_too_much},
+    trail::Trail,
+};
+use super::chain::{Chain, Header, Live, Log, RpcError, Sighting};
+use crate::{
+    Journal, JournalError,
+    journal::{Checkpoint, LogId},
+    transport::{Cursor, Head},
+};
+
+/// How often to look for news where a subscription tells of them: it may break without a word.
+const HINTED_POLL: Duration = Duration::from_secs(10);
+
+/// A contract whose logs are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The contract.
+    pub address: Address,
+    /// For each place among the topics, what may stand there: anything, where the list is empty or missing.
+    pub topics: Vec<Vec<B256>>,
+    /// The block with which its log begins: that of its deployment, or 0.
+    pub first_block: u64,
+}
+
+impl Source {
+    /// All logs of a contract.
+    #[must_use]
+    pub const fn new(address: Address, first_block: u64) -> Self {
+        Self { address, topics: Vec::new(), first_block }
+    }
+}
+
+/// What a log yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update<T = ()> {
+    /// A contract said something.
+    Log {
+        /// The position right after it.
+        cursor: Cursor,
+        /// Timestamp of its block.
+        time: Time,
+        /// What it said.
+        log: Log,
+        /// What that was decoded to.
+        value: T,
+    },
+    /// A contract that was followed later was read up to this position, like the others: from here on heads count for it, too.
+    CaughtUp {
+        /// The contract.
+        address: Address,
+        /// How far.
+        cursor: Cursor,
+    },
+    /// Everything up to `cursor` has been yielded. Comes when the log has caught up with the chain, with every new block, and when
+    /// more is final.
+    Head {
+        /// The position after the newest block's last log; a place to resume from.
+        cursor: Cursor,
+        /// The newest block.
+        latest: Head,
+        /// Up to which number blocks are final; does not go back, except by a rewind below it.
+        finalized: u64,
+    },
+    /// The chain was reorganised: every log above `to` that was yielded before is undone (all of them when it is `None`), whoever's
+    /// it is.
+    Rewind {
+        /// The highest position that still holds.
+        to: Option<Cursor>,
+    },
+}
+
+/// Why a log cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The chain cannot be asked.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// What must be kept between restarts could not be read or written.
+    #[error("the log cannot be kept: {0}")]
+    Journal(#[from] JournalError),
+}
+
+impl LogError {
+    /// Whether the log goes on by itself; any other error is the last thing that it yields.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Rpc(error) if error.is_temporary())
+    }
+}
+
+/// A log of several contracts; see [the module](self). It is pulled: a slow reader loses nothing and makes nothing grow.
+pub struct EventLog<T = ()> {
+    chain: Chain,
+    journal: Arc<dyn Journal>,
+    id: LogId,
+    decode: Decode<T>,
+    wakes: watch::Receiver<u64>,
+    /// Sources that are followed and were not looked at yet, and where they go on.
+    added: Vec<(Source, Option<Cursor>)>,
+    /// Sources that are read together.
+    sources: Arc<[Source]>,
+    /// Sources that are to catch up with them.
+    late: VecDeque<Late>,
+    /// Right after what was queued last; what was queued is yielded before anything else is read.
+    position: Option<Cursor>,
+    /// The first block that may hold something new.
+    next: u64,
+    /// From this block on the trail has every block with logs.
+    dense_from: u64,
+    trail: Trail,
+    /// Up to which number blocks were said to be final.
+    finalized: u64,
+    begun: bool,
+    /// The trail as the journal has it.
+    kept: Option<Checkpoint>,
+    range: Range,
+    ahead: Option<Ahead<T>>,
+    queue: VecDeque<Update<T>>,
+    announced: Option<(Cursor, Head, u64)>,
+    /// Since when the chain ends below what was read.
+    shorter_since: Option<Instant>,
+    /// The newest block that was seen, and how often in a row it was found again.
+    seen: Option<B256>,
+    unchanged: u32,
+    /// Held while it is as far as the chain is.
+    live: Option<Live>,
+    failures: u32,
+    pause_until: Option<Instant>,
+    ended: bool,
+}
+
+impl<T> std::fmt::Debug for EventLog<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLog").field("id", &self.id).field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl EventLog {
+    /// A log of nothing yet. What it must remember is kept under this name, which no other log with the same journal has.
+    #[must_use]
+    pub fn open(chain: &Chain, journal: Arc<dyn Journal>, name: &str) -> Self {
+        Self::decoding(chain, journal, name, |_| ())
+    }
+}
+
+impl<T: Send + 'static> EventLog<T> {
+    /// The same; logs are decoded in the task that fetches them.
+    #[must_use]
+    pub fn decoding(
+        chain: &Chain,
+        journal: Arc<dyn Journal>,
+        name: &str,
+        decode: impl Fn(&Log) -> T + Send + Sync + 'static,
+    ) -> Self {
+        chain.listen();
+        Self {
+            id: LogId { chain_id: chain.id(), name: name.to_owned() },
+            journal,
+            decode: Arc::new(decode),
+            wakes: chain.wakes(),
+            added: Vec::new(),
+            sources: Arc::new([]),
+            late: VecDeque::new(),
+            position: None,
+            next: 0,
+            dense_from: 0,
+            trail: Trail::default(),
+            finalized: 0,
+            begun: false,
+            kept: None,
+            range: Range::new(chain.config().max_range),
+            ahead: None,
+            queue: VecDeque::new(),
+            announced: None,
+            shorter_since: None,
+            seen: None,
+            unchanged: 0,
+            live: None,
+            failures: 0,
+            pause_until: None,
+            ended: false,
+            chain: chain.clone(),
+        }
+    }
+
+    /// Follows a contract, from right after `from` (from its first block, if `None`). Sources that begin at the same position are read
+    /// together; those that begin earlier than others, or are added later, catch up with them first.
+    pub fn follow(&mut self, source: Source, from: Option<Cursor>) {
+        self.added.push((source, from));
+    }
+
+    /// What comes next; `None` after an error that is not temporary. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// See [`LogError`]. A temporary error is news, not the end: the log goes on from where it was.
+    pub async fn next(&mut self) -> Option<Result<Update<T>, LogError>> {
+        loop {
+            // Before anything is yielded that rests on it; it was not, if an earlier call was dropped.
+            if !self.queue.is_empty()
+                && let Err(error) = self.keep().await
+            {
+                self.ended = true;
+                return Some(Err(error));
+            }
+            if let Some(update) = self.queue.pop_front() {
+                return Some(Ok(update));
+            }
+            if self.ended {
+                return None;
+            }
+            let result = match self.rest().await {
+                // There is something new to be read first.
+                Ok(false) => continue,
+                Ok(true) => {
+                    self.wakes.mark_unchanged();
+                    self.step().await
+                }
+                Err(error) => Err(error),
+            };
+            let Err(error) = result else {
+                self.failures = 0;
+                continue;
+            };
+            if let LogError::Rpc(error) = &error {
+                // Whoever is told of the trouble is to be told of its end.
+                self.announced = None;
+                self.ahead = None;
+                (self.live, self.seen) = (None, None);
+                self.chain.doubt();
+                let asked = if let RpcError::Unavailable { retry_after, .. } = error { *retry_after } else { None };
+                self.failures = self.failures.saturating_add(1);
+                self.pause_until = Some(Instant::now() + self.chain.pause_after(self.failures, asked));
+            }
+            self.ended = !error.is_temporary();
+            return Some(Err(error));
+        }
+    }
+
+    /// Waits until it is worth looking again; meanwhile late sources catch up. True when it is time for the next step.
+    async fn rest(&mut self) -> Result<bool, LogError> {
+        let Some(until) = self.pause_until else { return Ok(true) };
+        let left = until.saturating_duration_since(Instant::now());
+        if self.failures == 0 && self.begun && !left.is_zero() && !self.wakes.has_changed().unwrap_or_default() {
+            self.begin_late();
+            if !self.late.is_empty() {
+                self.catch_up().await?;
+                return Ok(false);
+            }
+        }
+        self.chain.pause(&mut self.wakes, left).await;
+        self.pause_until = None;
+        Ok(true)
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        self.pause_until = Some(Instant::now() + pause);
+    }
+
+    /// Reads some more into the queue, or finds that there is nothing and sets a pause.
+    async fn step(&mut self) -> Result<(), LogError> {
+        self.begin().await?;
+        let poll = self.chain.config().poll;
+        let news = self.chain.headers().news(self.seen, poll / 2);
+        let (latest, is_told) = match news {
+            Some(news) => news,
+            None => (self.chain.latest().await?, false),
+        };
+        let is_new = self.seen.replace(latest.hash) != Some(latest.hash);
+        self.unchanged = if is_new { 0 } else { self.unchanged.saturating_add(1) };
+        let finalized = self.chain.finalized(&latest, self.awaits_finality()).await?;
+        if let Some(anchor) = self.anchor().filter(|anchor| anchor.block > latest.number()) {
+            return self.shorter(&latest, anchor).await;
+        }
+        self.shorter_since = None;
+        // Nodes may differ in what they call final; what was told stays told.
+        self.finalized = self.finalized.max(finalized);
+        if self.is_stale() && self.next > latest.number() {
+            self.announce(&latest);
+            return Ok(());
+        }
+        let Some((page, from, to)) = self.read(latest.number()).await? else { return Ok(()) };
+        if is_told && page.get(&latest.number()).is_none_or(|logs| logs.hash != latest.hash) {
+            // It was a subscription that told of the block, and nothing of it is in the logs: the node may not be as far, or
+            // serve another chain by now.
+            let asked = self.chain.latest().await?;
+            if asked.number() < latest.number() {
+                self.pause(poll);
+                return Ok(());
+            }
+        }
+        // After the logs: if the chain changed under them, this or the next step sees it.
+        let anchor = self.anchor();
+        let (mut are_known, mut are_elsewhere) = (true, false);
+        for (block, logs) in page.range(self.next..) {
+            let holds = self.chain.headers().holds(*block, logs.hash);
+            are_known &= holds.is_some();
+            are_elsewhere |= holds == Some(false);
+        }
+        if are_elsewhere {
+            // The logs are of another fork than the newest block: one of them is older.
+            self.seen = None;
+            self.pause(poll);
+            self.chain.headers().outdate();
+            return Ok(());
+        }
+        let (holds, chain, reached) = tokio::join!(
+            async {
+                match anchor {
+                    Some(anchor) => self.chain.still_holds(anchor.block, anchor.hash).await,
+                    None => Ok(true),
+                }
+            },
+            // Before anything is believed: the logs may be another chain's. Those of known blocks are not.
+            async { if are_known { Ok(()) } else { self.chain.check_id().await } },
+            async { if to == latest.number() { Ok(Some(latest)) } else { self.chain.block_at(to).await } },
+        );
+        if let Some(anchor) = anchor
+            && !holds?
+        {
+            return self.back_below(anchor.block).await;
+        }
+        if let Some(block) = self.compare(&page, from, to)? {
+            return self.back_below(block).await;
+        }
+        chain?;
+        let reached = reached?;
+        self.check_resumed(&page, to, latest.number())?;
+        let times = self.times(&page).await?;
+        if let Some(at) = self.position
+            && self.trail.points().is_empty()
+            && (self.next..=to).contains(&at.block)
+        {
+            // Nothing was known of the way to it; it holds, and a reorganisation above it leads back to it.
+            let index = if at.count().is_some() { 0 } else { at.index };
+            self.trail.push(Checkpoint { block: at.block, hash: at.block_hash, logs: 0, index });
+        }
+        self.take(page, &times);
+        if let Some(header) = reached.filter(|_| to >= self.next) {
+            let known = self.trail.find(to).filter(|point| point.hash == header.hash).copied();
+            self.trail.push(known.unwrap_or(Checkpoint { block: to, hash: header.hash, logs: 0, index: 0 }));
+        }
+        self.next = self.next.max(to + 1);
+        self.trail.thin(self.finalized);
+        if to == latest.number() {
+            self.announce(&latest);
+        }
+        Ok(())
+    }
+
+    /// Whether anything that was told may still be undone.
+    fn awaits_finality(&self) -> bool {
+        let newest = self.trail.points().iter().rev().find(|point| point.logs > 0);
+        newest.is_some_and(|point| point.block > self.finalized)
+    }
+
+    /// Whether the newest block was read a while ago. Logs that came late are looked for again now and then, ever more seldom,
+    /// until there is a new block, with which they are.
+    const fn is_stale(&self) -> bool {
+        self.unchanged == 1 || self.unchanged > 1 && !self.unchanged.is_power_of_two()
+    }
+
+    /// How long to wait after everything was read.
+    fn idle(&self) -> Duration {
+        let config = self.chain.config();
+        if self.chain.is_hinted() {
+            config.poll.max(HINTED_POLL)
+        } else if self.unchanged == 0 {
+            // There will hardly be another one before its time.
+            config.block_time.saturating_sub(config.poll).max(config.poll)
+        } else {
+            config.poll
+        }
+    }
+
+    /// The newest block that what was read rests on.
+    fn anchor(&self) -> Option<Checkpoint> {
+        let of = |at: Cursor| Checkpoint { block: at.block, hash: at.block_hash, logs: 0, index: at.index };
+        let last = self.trail.points().last().copied();
+        last.into_iter().chain(self.position.map(of)).max_by_key(|point| point.block)
+    }
+
+    /// Sorts the sources at the beginning: those that are furthest are read together, and the others catch up with them.
+    async fn begin(&mut self) -> Result<(), LogError> {
+        if self.begun {
+            return Ok(());
+        }
+        let position = self.added.iter().filter_map(|(_, from)| *from).max_by_key(Cursor::position);
+        if let Some(position) = &position {
+            let points = self.journal.checkpoints(&self.id).await?;
+            self.trail = Trail::up_to(points, position);
+        }
+        let (together, late): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.added).into_iter().partition(|(_, from)| *from == position);
+        self.sources = together.into_iter().map(|(source, _)| source).collect();
+        self.added = late;
+        self.position = position;
+        self.next = position.map_or_else(|| self.first_block(), |position| position.block);
+        (self.dense_from, self.begun) = (self.next, true);
+        Ok(())
+    }
+
+    fn first_block(&self) -> u64 {
+        self.sources.iter().map(|source| source.first_block).min().unwrap_or_default()
+    }
+
+    /// Writes the trail down, before anything is yielded that rests on it.
+    async fn keep(&mut self) -> Result<(), LogError> {
+        let end = self.trail.points().last().copied();
+        if self.kept != end {
+            self.journal.put_checkpoints(&self.id, self.trail.points()).await?;
+            self.kept = end;
+        }
+        Ok(())
+    }
+
+    /// The chain ends below what was read: this node is behind, or what was read is gone.
+    async fn shorter(&mut self, latest: &Header, anchor: Checkpoint) -> Result<(), LogError> {
+        let highest = self.trail.points().iter().rev().find(|point| point.block <= latest.number()).copied();
+        if let Some(point) = highest
+            && !self.chain.still_holds(point.block, point.hash).await?
+        {
+            return self.back_below(point.block).await;
+        }
+        let since = *self.shorter_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.chain.config().fees.patience {
+            // Nodes do not stay behind that long: the chain itself went back.
+            self.shorter_since = None;
+            return self.back_below(latest.number() + 1).await;
+        }
+        let (found, read) = (latest.number(), anchor.block);
+        Err(RpcError::unavailable(format!(
+            "the node is behind: it is at block {found}, and block {read} was read before"
+        ))
+        .into())
+    }
+
+    /// The next range, and some blocks before it.
+    fn range_from(&self, next: u64, latest: u64) -> (u64, u64) {
+        // Only nodes that are not as far as the chain leave something out, and only there.
+        let is_near = next.saturating_add(self.range.size) > latest;
+        let look_back = if is_near { self.chain.config().look_back.min(self.range.size / 2) } else { 0 };
+        let from = next.saturating_sub(look_back).max(self.dense_from.min(next));
+        (from, latest.min(next.saturating_add(self.range.size - look_back - 1)))
+    }
+
+    /// The logs of a range: those that were asked for before, or new ones.
+    async fn fetched(&mut self, from: u64, to: u64) -> Result<Vec<Found<T>>, RpcError> {
+        if let Some(ahead) = self.ahead.take()
+            && let Some(answer) = ahead.take(from, to).await
+        {
+            return answer;
+        }
+        fetch(&self.chain, &self.sources, &self.decode, from, to).await
+    }
+
+    /// Asks for the range after this one, unless it reaches to the newest block: by then there may be more.
+    fn look_ahead(&mut self, to: u64, latest: u64) {
+        let (from, to) = self.range_from(self.next.max(to + 1), latest);
+        if to < latest {
+            self.ahead = Some(Ahead::ask(&self.chain, Arc::clone(&self.sources), &self.decode, from, to));
+        }
+    }
+
+    /// Reads the logs of the next range, of some blocks before it, and groups them. `None` when the node asked for less.
+    async fn read(&mut self, latest: u64) -> Result<Option<(Page<T>, u64, u64)>, LogError> {
+        let (from, to) = self.range_from(self.next, latest);
+        if self.sources.is_empty() {
+            return Ok(Some((BTreeMap::new(), from, latest)));
+        }
+        if from > to {
+            return Ok(Some((BTreeMap::new(), from, to)));
+        }
+        match self.fetched(from, to).await {
+            Ok(logs) => {
+                self.range.accepted(to - from + 1, logs.len());
+                self.look_ahead(to, latest);
+                Ok(Some((group(logs)?, from, to)))
+            }
+            Err(RpcError::Refused(refusal)) if is_ahead(&refusal) => {
+                Err(RpcError::unavailable(format!("the node is behind: {}", refusal.message)).into())
+            }
+            Err(RpcError::Refused(refusal)) if is_too_much(&refusal) => {
+                if self.range.refused(to - from + 1, &refusal.message) {
+                    Ok(None)
+                } else {
+                    Err(RpcError::Refused(refusal).into())
+                }
+            }
+            Err(error) => {
+                self.range.lost();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Compares what is read again with what was read before; a block from which on everything must be read again.
+    fn compare(&self, page: &Page<T>, from: u64, to: u64) -> Result<Option<u64>, RpcError> {
+        for block in from..self.next.min(to + 1) {
+            let known = self.trail.find(block);
+            match (page.get(&block), known) {
+                (None, None) => {}
+                (None, Some(known)) if known.logs == 0 => {}
+                (None, Some(_)) => return Err(incomplete(block)),
+                (Some(found), Some(known)) if found.hash == known.hash && found.count() <= known.logs => {
+                    if found.count() < known.logs {
+                        return Err(incomplete(block));
+                    }
+                }
+                (Some(_), _) => return Ok(Some(block)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a block that was read in part has what was read of it; only nodes that are behind the newest block leave something out.
+    fn check_resumed(&self, page: &Page<T>, to: u64, latest: u64) -> Result<(), RpcError> {
+        let Some(position) = self.position.filter(|at| (self.next..=to).contains(&at.block) && at.index > 0) else {
+            return Ok(());
+        };
+        let is_near = position.block.saturating_add(self.chain.config().look_back) >= latest;
+        let reaches = |found: &pages::BlockLogs<T>| match position.count() {
+            Some(count) => found.count() >= count,
+            None => found.index() >= position.index,
+        };
+        match page.get(&position.block) {
+            Some(found) if found.hash == position.block_hash && (!is_near || reaches(found)) => Ok(()),
+            None if !is_near => Ok(()),
+            _ => Err(incomplete(position.block)),
+        }
+    }
+
+    /// The timestamps of the blocks of a page that are new.
+    async fn times(&self, page: &Page<T>) -> Result<Vec<Time>, RpcError> {
+        let mut times = Vec::new();
+        for (_, logs) in page.range(self.next..) {
+            let unknown = || RpcError::unavailable(format!("the node does not know block {} any more", logs.hash));
+            times.push(logs.time(&self.chain).await?.ok_or_else(unknown)?);
+        }
+        Ok(times)
+    }
+
+    /// Queues what is new in a page.
+    fn take(&mut self, mut page: Page<T>, times: &[Time]) {
+        let page = page.split_off(&self.next);
+        let before = self.queue.len();
+        for ((block, logs), time) in page.into_iter().zip(times) {
+            let (hash, point) = (logs.hash, checkpoint(block, &logs));
+            self.sight(block, hash, *time, &logs.logs);
+            let half_read = self.position.filter(|position| position.block == block);
+            for Found { log, value } in rest(logs.logs, half_read) {
+                let cursor = Cursor { block, block_hash: hash, index: after(&log) };
+                self.position = Some(cursor);
+                self.queue.push_back(Update::Log { cursor, time: *time, log, value });
+            }
+            self.trail.push(point);
+        }
+        if self.queue.len() > before {
+            self.announced = None;
+        }
+    }
+
+    /// Contracts of which everything is read.
+    fn complete(&self) -> Arc<[Address]> {
+        let whole = self.sources.iter().filter(|source| source.topics.iter().all(Vec::is_empty));
+        whole.map(|source| source.address).collect()
+    }
+
+    /// Tells accounts of what they wait for.
+    fn sight(&self, block: u64, block_hash: B256, time: Time, logs: &[Found<T>]) {
+        let mut wanted = self.chain.sightings().wanted_of(logs.iter().map(|found| found.log.transaction_hash));
+        if wanted.is_empty() {
+            return;
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let complete = self.complete();
+        let sighted = wanted.into_iter().map(|transaction| {
+            let own = logs.iter().filter(|found| found.log.transaction_hash == transaction);
+            let (logs, complete) = (own.map(|found| found.log.clone()).collect(), Arc::clone(&complete));
+            Sighting { transaction, block, block_hash, time, logs, complete }
+        });
+        self.chain.sightings().found(sighted.collect());
+    }
+
+    /// Queues the head if it says anything new, and a pause before the next step.
+    fn announce(&mut self, latest: &Header) {
+        let index = self.trail.find(latest.number()).map_or(0, |point| point.index);
+        let cursor = Cursor { block: latest.number(), block_hash: latest.hash, index };
+        let at = Head { block: latest.number(), hash: latest.hash, time: latest.time() };
+        let finalized = self.finalized;
+        if self.announced != Some((cursor, at, finalized)) {
+            self.position = Some(cursor);
+            self.announced = Some((cursor, at, finalized));
+            self.queue.push_back(Update::Head { cursor, latest: at, finalized });
+        }
+        if self.live.is_none() {
+            self.live = Some(self.chain.follow_live(self.complete()));
+        }
+        self.pause(self.idle());
+    }
+
+    /// Goes back to the highest block below `bad` that is still on the chain.
+    async fn back_below(&mut self, bad: u64) -> Result<(), LogError> {
+        let points = self.trail.points();
+        let points = &points[..points.partition_point(|point| point.block < bad)];
+        self.ahead = None;
+        // A balancer that switched to another chain must not undo this one.
+        self.chain.check_id().await?;
+        // Points of one fork: those that hold come first.
+        let (mut low, mut high) = (0, points.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let Some(point) = points.get(middle) else { break };
+            if self.chain.still_holds(point.block, point.hash).await? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.chain.check_id().await?;
+        let holds = low.checked_sub(1).and_then(|index| points.get(index)).copied();
+        let to = holds.map(|point| Cursor { block: point.block, block_hash: point.hash, index: point.index });
+        let first_undone = self.trail.points().get(low).map(|point| point.block);
+        if let Some(block) = first_undone.filter(|block| *block <= self.finalized) {
+            tracing::warn!(block, finalized = self.finalized, "the chain undid a block that was said to be final");
+            self.finalized = holds.map_or(0, |point| point.block);
+        }
+        self.trail.cut(holds.map(|point| point.block));
+        self.next = holds.map_or(self.first_block(), |point| point.block + 1);
+        self.dense_from = self.dense_from.min(self.next);
+        self.announced = None;
+        // A counted position is not compared with one of the chain's within a block; that holds, then.
+        let is_undone = |position: &Cursor| match (&to, position.count()) {
+            (Some(to), Some(_)) => position.block > to.block,
+            _ => position.is_above(to.as_ref()),
+        };
+        if let Some(position) = self.position.filter(is_undone) {
+            tracing::info!(from = %position, to = ?to, "the chain was reorganised");
+            self.position = to;
+            self.late.iter_mut().for_each(|late| late.rewind(to));
+            for (_, from) in self.added.iter_mut().filter(|(_, from)| from.is_some_and(|at| at.is_above(to.as_ref()))) {
+                *from = to;
+            }
+            self.queue.push_back(Update::Rewind { to });
+        }
+        Ok(())
+    }
+}
+
+/// The logs of a block after a position in it.
+fn rest<T>(logs: Vec<Found<T>>, position: Option<Cursor>) -> impl Iterator<Item = Found<T>> {
+    let (count, index) = position.map_or((0, 0), |at| at.count().map_or((0, at.index), |count| (count, 0)));
+    logs.into_iter().skip(count as usize).filter(move |found| after(&found.log) > index)
+}
+
+fn incomplete(block: u64) -> RpcError {
+    RpcError::unavailable(format!("the node's logs of block {block} are incomplete"))
+}
+
+fn checkpoint<T>(block: u64, logs: &pages::BlockLogs<T>) -> Checkpoint {
+    Checkpoint { block, hash: logs.hash, logs: logs.count(), index: logs.index() }
+}

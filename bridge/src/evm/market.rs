@@ -1,0 +1,297 @@
+//! A Lota market on a chain: commands to call data, logs to events, and the [`Transport`] on top of [chain](super::chain),
+//! [account](super::account) and [log](super::log).
+
+pub mod bindings;
+mod gas;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
+use lota_market::{
+    Address, AttoFil, Bytes, U256,
+    agent::EffectKey,
+    model::{Command, JobId, Receipt, Terms},
+};
+
+use self::bindings::{Deployment, Revert, Unreadable};
+use super::{
+    account::{self, Account, Call, SendError},
+    chain::{At, Chain, Config, Refusal, RpcError},
+    log::{self, EventLog, LogError, Source},
+};
+use crate::{
+    Journal, PrivateKeySigner, eip712, encoding,
+    transport::{
+        Cursor, Head, Landed, MarketRef, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update,
+        UpdateStream,
+    },
+};
+
+/// A market's contract on a chain.
+#[derive(Clone, Debug)]
+pub struct Market {
+    chain: Chain,
+    contract: Address,
+    first_block: u64,
+    deployment: Deployment,
+}
+
+impl Market {
+    /// The market at an address; what happened there is read from `first_block` on: that of its deployment, or 0.
+    ///
+    /// # Errors
+    /// [`TransportError::NoMarket`] when there is something else, or nothing.
+    pub async fn find(chain: &Chain, contract: Address, first_block: u64) -> Result<Self, TransportError> {
+        let absent = |problem: String| TransportError::NoMarket { contract, chain_id: chain.id(), problem };
+        if chain.code(contract).await?.is_empty() {
+            return Err(absent("there is no contract".into()));
+        }
+        let settings = bindings::settings();
+        let deployment = match chain.view(contract, &settings.data, At::Latest).await {
+            Ok(returned) => settings.read(&returned).map_err(|error| absent(error.to_string()))?,
+            Err(RpcError::Refused(refusal)) => return Err(absent(refusal.message)),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { chain: chain.clone(), contract, first_block, deployment })
+    }
+
+    /// The same market by another connection to its chain.
+    #[must_use]
+    pub fn reached_by(&self, chain: &Chain) -> Self {
+        Self { chain: chain.clone(), ..self.clone() }
+    }
+
+    /// Its chain.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Its address.
+    #[must_use]
+    pub const fn contract(&self) -> Address {
+        self.contract
+    }
+
+    /// What it was deployed with.
+    #[must_use]
+    pub const fn deployment(&self) -> Deployment {
+        self.deployment
+    }
+
+    /// What its events are read from.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        Source::new(self.contract, self.first_block)
+    }
+
+    /// What one of its views answers.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn view<T>(&self, view: &bindings::View<T>, at: At) -> Result<T, TransportError> {
+        let returned = self.chain.view(self.contract, &view.data, at).await?;
+        view.read(&returned).map_err(|error| TransportError::Malformed(error.to_string()))
+    }
+
+    fn reference(&self) -> MarketRef {
+        let (chain_id, contract, settings) = (self.chain.id(), self.contract, self.deployment.settings);
+        MarketRef { chain_id, contract, settings }
+    }
+}
+
+/// A party's transport to a market on a chain.
+pub struct EvmTransport {
+    market: Market,
+    account: Account,
+    signer: PrivateKeySigner,
+    journal: Arc<dyn Journal>,
+}
+
+impl fmt::Debug for EvmTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvmTransport")
+            .field("market", &self.market)
+            .field("party", &self.party())
+            .finish_non_exhaustive()
+    }
+}
+
+impl EvmTransport {
+    /// Connects to a chain and to a market on it, and takes up what an earlier process left. Whoever speaks to several contracts with one
+    /// key opens the [`Account`] once and hands it to [`new`](Self::new).
+    ///
+    /// # Errors
+    /// [`TransportError::Unavailable`] when the node does not answer; [`TransportError::WrongChain`] and
+    /// [`TransportError::NoMarket`] when it serves something else.
+    pub async fn connect(
+        config: Config,
+        contract: Address,
+        first_block: u64,
+        signer: PrivateKeySigner,
+        journal: Arc<dyn Journal>,
+    ) -> Result<Self, TransportError> {
+        let chain = Chain::connect(config).await?;
+        let market = Market::find(&chain, contract, first_block).await?;
+        let account = Account::open(&chain, signer.clone(), Arc::clone(&journal));
+        Ok(Self::new(market, account, signer, journal))
+    }
+
+    /// A party's transport to a market, which sends with this account, the signer's.
+    #[must_use]
+    pub const fn new(market: Market, account: Account, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
+        Self { market, account, signer, journal }
+    }
+
+    fn cannot_sign(&self, error: &alloy::signers::Error) -> TransportError {
+        TransportError::Signer { party: self.signer.address(), problem: error.to_string() }
+    }
+
+    /// What a call came to, in the market's terms.
+    fn landed(&self, landed: account::Landed) -> Result<Landed, SubmitError> {
+        let account::Landed { transaction, block, block_hash, time, logs, .. } = landed;
+        let own: Vec<_> = logs.iter().filter(|log| log.address == self.market.contract).collect();
+        let index = own.last().map_or(0, |log| log.index().saturating_add(1));
+        let events = own.iter().map(|log| bindings::decode(&log.topics, &log.data)).collect::<Result<_, _>>();
+        let events = events.map_err(|error| TransportError::Malformed(error.to_string()))?;
+        Ok(Landed { transaction, cursor: Cursor { block, block_hash, index }, time, events })
+    }
+}
+
+impl From<LogError> for TransportError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Rpc(error) => error.into(),
+            LogError::Journal(error) => Self::Storage(error.to_string()),
+        }
+    }
+}
+
+impl From<SendError> for SubmitError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Refused(refusal) => refused(refusal),
+            SendError::KeyReused { account, key } => Self::KeyReused { party: account, key },
+            SendError::Unaffordable { account, wallet, needed } => Self::Unaffordable { account, wallet, needed },
+            SendError::Failed(problem) => Self::Failed(problem),
+            SendError::Signer { account, problem } => TransportError::Signer { party: account, problem }.into(),
+            SendError::Journal(error) => TransportError::Storage(error.to_string()).into(),
+            SendError::Rpc(error) => TransportError::from(error).into(),
+        }
+    }
+}
+
+/// What a node's refusal means.
+fn refused(Refusal { message, data, .. }: Refusal) -> SubmitError {
+    match data.as_ref().map(|data| bindings::revert(data)) {
+        Some(Revert::Rejected(rejection)) => SubmitError::Rejected(rejection),
+        Some(Revert::InsufficientGas { left, needed }) => SubmitError::Failed(format!(
+            "the node tried it with too little gas: {left} was left, {needed} was promised to a callback or a wallet"
+        )),
+        Some(Revert::Unknown(text)) if message.is_empty() => SubmitError::Failed(text),
+        _ => SubmitError::Failed(format!("the node says: {message}")),
+    }
+}
+
+/// An update of the market's log; `None` for what only logs of several contracts have.
+fn update(
+    update: log::Update<Result<lota_market::model::Event, Unreadable>>,
+) -> Option<Result<Update, TransportError>> {
+    Some(match update {
+        log::Update::Log { cursor, time, log, value } => match value {
+            Ok(event) => Ok(Update::Event { cursor, time, transaction: log.transaction_hash, event }),
+            Err(error) => Err(TransportError::Malformed(error.to_string())),
+        },
+        log::Update::Head { cursor, latest, finalized } => Ok(Update::Head { cursor, latest, finalized }),
+        log::Update::Rewind { to } => Ok(Update::Rewind { to }),
+        log::Update::CaughtUp { .. } => return None,
+    })
+}
+
+#[async_trait]
+impl Transport for EvmTransport {
+    fn market(&self) -> MarketRef {
+        self.market.reference()
+    }
+
+    fn party(&self) -> Address {
+        self.signer.address()
+    }
+
+    fn updates(&self, from: Option<Cursor>) -> UpdateStream {
+        let name = self.market.contract.to_string();
+        let mut log = EventLog::decoding(&self.market.chain, Arc::clone(&self.journal), &name, |log| {
+            bindings::decode(&log.topics, &log.data)
+        });
+        log.follow(self.market.source(), from);
+        let updates = stream::unfold(Some(log), |log| async move {
+            let mut log = log?;
+            loop {
+                let next = match log.next().await? {
+                    Ok(told) => update(told),
+                    Err(error) => Some(Err(error.into())),
+                };
+                if let Some(next) = next {
+                    let is_last = next.as_ref().is_err_and(|error| !error.is_temporary());
+                    return Some((next, (!is_last).then_some(log)));
+                }
+            }
+        });
+        updates.boxed()
+    }
+
+    async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {
+        self.submit_with_reserve(key, command, value, Reserve::default()).await
+    }
+
+    async fn submit_with_reserve(
+        &self,
+        key: &EffectKey,
+        command: &Command,
+        value: AttoFil,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        encoding::encode(command, value)?;
+        let Market { chain, contract, deployment, .. } = &self.market;
+        let extra_gas = gas::promised(chain, deployment, command).await.map_err(SendError::from)?;
+        let call = Call {
+            value,
+            extra_gas,
+            reserve: gas::reserved(deployment, reserve),
+            result_from: Some(*contract),
+            ..Call::new(*contract, bindings::call_data(command))
+        };
+        self.landed(self.account.send(key, call).await?)
+    }
+
+    async fn head(&self) -> Result<Head, TransportError> {
+        let latest = self.market.chain.newest().await?;
+        Ok(Head { block: latest.number(), hash: latest.hash, time: latest.time() })
+    }
+
+    async fn balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        self.market.view(&bindings::balance_of(account), At::Latest).await
+    }
+
+    async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError> {
+        Ok(self.market.chain.balance(account, At::Latest).await?)
+    }
+
+    async fn deal(&self, job: JobId) -> Result<StoredDeal, TransportError> {
+        self.market.view(&bindings::deal_of(job), At::Latest).await
+    }
+
+    async fn is_spent(&self, client: Address, salt: U256) -> Result<bool, TransportError> {
+        self.market.view(&bindings::is_spent(client, salt), At::Latest).await
+    }
+
+    async fn sign_terms(&self, terms: &Terms) -> Result<Bytes, TransportError> {
+        eip712::sign(&self.signer, &self.job_id(terms).0).map_err(|error| self.cannot_sign(&error))
+    }
+
+    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt) -> Result<Bytes, TransportError> {
+        let digest = eip712::acceptance_digest(&self.market(), job, receipt);
+        eip712::sign(&self.signer, &digest).map_err(|error| self.cannot_sign(&error))
+    }
+}

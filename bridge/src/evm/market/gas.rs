@@ -1,0 +1,119 @@
+//! The gas that commands need besides what a node estimates.
+
+use lota_market::{
+    Address,
+    model::{Command, Terms},
+};
+
+use super::bindings::Deployment;
+use crate::{
+    evm::{
+        account,
+        chain::{Chain, RpcError},
+    },
+    transport,
+};
+
+/// The most clients of a batch that are looked up; of more, some are taken to be wallets.
+const MAX_CLIENTS: usize = 16;
+
+/// What must be left to pass on `gas` to a callee (EIP-150 passes on at most 63/64), and `reserve` beside it.
+const fn to_pass_on(gas: u32, reserve: u32) -> u64 {
+    gas as u64 + gas as u64 / 63 + 1 + reserve as u64
+}
+
+/// Terms whose client may be called back by a command.
+fn ends_with_callback(command: &Command) -> Option<&Terms> {
+    match command {
+        Command::Cancel { terms }
+        | Command::Expire { terms }
+        | Command::Accept { terms, .. }
+        | Command::Settle { terms, .. }
+        | Command::Rule { terms, .. }
+        | Command::Lapse { terms, .. }
+        | Command::RetryCallback { terms, .. } => (terms.callback_gas > 0).then_some(terms),
+        _ => None,
+    }
+}
+
+/// Clients whose signatures a command carries.
+fn signers(command: &Command) -> Vec<Address> {
+    match command {
+        Command::OpenSigned { terms, .. } | Command::OpenSignedAndLock { terms, .. } => vec![terms.client],
+        Command::SettleBatch { entries } => entries.iter().map(|entry| entry.terms.client).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A command and, if it is a multicall, those within it.
+fn steps(command: &Command) -> Vec<&Command> {
+    let mut steps = vec![command];
+    let mut index = 0;
+    while let Some(step) = steps.get(index) {
+        if let Command::Multicall { calls } = step {
+            steps.extend(calls);
+        }
+        index += 1;
+    }
+    steps
+}
+
+/// The gas that the market must have left to call others. Estimates contain what a callee used, not what it was promised, and
+/// FEVM's do not search past a guard that reverts.
+pub(super) async fn promised(chain: &Chain, deployment: &Deployment, command: &Command) -> Result<u64, RpcError> {
+    let steps = steps(command);
+    let callbacks = steps.iter().filter_map(|step| ends_with_callback(step));
+    let mut promised = callbacks.map(|terms| to_pass_on(terms.callback_gas, deployment.callback_reserve)).max();
+    let mut clients: Vec<_> = steps.iter().flat_map(|step| signers(step)).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    let mut is_wallet = clients.len() > MAX_CLIENTS;
+    for client in clients.into_iter().take(MAX_CLIENTS) {
+        // Accounts sign by themselves; a wallet is asked, with gas.
+        is_wallet = is_wallet || !chain.code(client).await?.is_empty();
+    }
+    if is_wallet {
+        promised = promised.max(Some(to_pass_on(deployment.signature_gas, deployment.callback_reserve)));
+    }
+    Ok(promised.unwrap_or_default())
+}
+
+/// What an account must be able to pay for after a lock, so that what it reserves can be carried out. A result of the greatest size and a
+/// settlement together take less than three locks (`contracts/snapshots`).
+pub(super) fn reserved(deployment: &Deployment, reserve: transport::Reserve) -> account::Reserve {
+    let transport::Reserve { commands, callback_gas } = reserve;
+    if callback_gas == 0 {
+        return account::Reserve { calls: commands, gas: 0 };
+    }
+    let callbacks = u128::from(callback_gas) * 64 / 63;
+    let gas = callbacks.saturating_add(u128::from(commands) * (u128::from(deployment.callback_reserve) + 1));
+    account::Reserve { calls: commands, gas: gas.try_into().unwrap_or(u64::MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reserved_covers_results_settlements_and_callbacks() {
+        let settings = lota_market::model::Settings { min_window: 1, max_callback_gas: 5_000_000 };
+        let deployment = Deployment { settings, callback_reserve: 20_000, signature_gas: 200_000 };
+        let reserved = |commands, callback_gas| reserved(&deployment, transport::Reserve { commands, callback_gas });
+        let in_all = |reserve: account::Reserve, lock: u64| u64::from(reserve.calls) * lock * 3 / 2 + reserve.gas;
+        assert_eq!(in_all(reserved(0, 0), 50_000), 0);
+        // Of docs/contracts.md: lock, submitResult with 1024 bytes, settle; with the margin that locks are sent with.
+        let lock = 42_938 * 5 / 4;
+        assert!(in_all(reserved(2, 0), lock) > 72_880 + 40_547);
+        let called_back = in_all(reserved(4, 700_000), lock);
+        assert!(called_back > 2 * (72_880 + 40_547) + to_pass_on(700_000, 20_000), "{called_back}");
+        assert_eq!(reserved(u32::MAX, u64::MAX).gas, u64::MAX);
+    }
+
+    #[test]
+    fn what_is_promised_is_what_63_of_64_parts_leave() {
+        for gas in [0u32, 1, 63, 64, 900_000, u32::MAX] {
+            let needed = to_pass_on(gas, 0);
+            assert!(needed - needed / 64 >= u64::from(gas), "{gas}");
+        }
+    }
+}

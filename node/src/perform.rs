@@ -27,7 +27,7 @@ const SUBMISSIONS: usize = 64;
 /// What is to be done for a step.
 enum Task {
     /// Get this to the market.
-    Submit(Submission),
+    Submit(Box<Submission>),
     /// Do it here, on this record.
     Do(Box<Job>),
 }
@@ -59,7 +59,7 @@ impl Performer {
         let this = self.clone();
         let stop = self.shared.stop.clone();
         let task = match record.submission(key.step) {
-            Some(submission) => Task::Submit(submission),
+            Some(submission) => Task::Submit(Box::new(submission)),
             None => Task::Do(Box::new(record.clone())),
         };
         tokio::spawn(async move {

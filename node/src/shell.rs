@@ -1,7 +1,7 @@
 //! The loop of a node: take inputs, ask the agent, store what changed in one transaction, then perform the effects.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -352,7 +352,7 @@ impl Shell {
                 effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
                 for job in batch.rewind(to).await? {
                     self.know(job, batch, effects).await?;
-                    let view = batch.fold(job).await?;
+                    let view = batch.fold(job).await?.map(Box::new);
                     effects.extend(self.agent.handle(Input::Refold { job, view }, self.now));
                 }
             }
@@ -473,9 +473,8 @@ impl Shell {
 
     /// Looks the record of a job up that the agent does not hold, unless that was done in this round.
     async fn look_for(&mut self, job: JobId, batch: &mut Batch<'_>) -> Result<(), StoreError> {
-        if !self.stored.contains_key(&job) {
-            let record = batch.job(job).await?;
-            self.stored.insert(job, record);
+        if let Entry::Vacant(place) = self.stored.entry(job) {
+            place.insert(batch.job(job).await?);
         }
         Ok(())
     }

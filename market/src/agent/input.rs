@@ -38,7 +38,7 @@ pub enum Input<'a> {
         /// The job.
         job: JobId,
         /// The new fold.
-        view: Option<JobView>,
+        view: Option<Box<JobView>>,
     },
     /// A step came to an end.
     Done {

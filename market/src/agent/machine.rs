@@ -301,14 +301,14 @@ impl Agent {
         }
     }
 
-    fn on_refold(&mut self, id: JobId, view: Option<JobView>, effects: &mut Vec<Effect>) {
+    fn on_refold(&mut self, id: JobId, view: Option<Box<JobView>>, effects: &mut Vec<Effect>) {
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let job = &mut held.job;
         // Its place in the queue goes by the time of its opening, which may be another now.
         self.provider.forget(job);
         let before = (job.view.provider, job.view.result.take());
         job.view = match view {
-            Some(view) => view,
+            Some(view) => *view,
             None => {
                 let JobView { terms, spec, block, .. } = job.view.clone();
                 // The opening may land again: what it needs is kept as long as that is possible.

@@ -424,7 +424,7 @@ impl World {
             if party.read > length {
                 party.read = length;
                 for job in &undone {
-                    party.input(Input::Refold { job: *job, view: folded(&self.log, *job) }, now);
+                    party.input(Input::Refold { job: *job, view: folded(&self.log, *job).map(Box::new) }, now);
                 }
             }
         }

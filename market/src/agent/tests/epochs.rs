@@ -214,7 +214,7 @@ impl Filecoin {
                 let view = folded(&log, job);
                 let before = &party.stored[&job].job.view;
                 if view.as_ref().map_or(before.status != Status::None, |view| view != before) {
-                    party.input(Input::Refold { job, view }, now);
+                    party.input(Input::Refold { job, view: view.map(Box::new) }, now);
                 }
             }
             read.truncate(common);

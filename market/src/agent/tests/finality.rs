@@ -156,7 +156,7 @@ fn what_came_of_a_step_before_a_reorganisation_says_nothing_about_the_one_after_
     let (now, key) = (world.now, StepKey { job, step: Step::Lock, round: 0, attempt: 1 });
     world.party(CHEAP).input(Input::Refold { job, view: None }, now);
     let view = folded(&world.log[..world.log.len() - 1], job);
-    world.party(CHEAP).input(Input::Refold { job, view }, now);
+    world.party(CHEAP).input(Input::Refold { job, view: view.map(Box::new) }, now);
     let state =
         |world: &mut World| world.party(CHEAP).agent.job(job).and_then(|job| job.steps.get(&Step::Lock).cloned());
     assert_eq!(state(&mut world), Some(StepState::InFlight { attempt: 1, round: 2 }));

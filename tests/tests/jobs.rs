@@ -13,7 +13,7 @@ use lota_api::{JobDetail, JobPage, NodeInfo, ProblemCode, Verdict};
 use lota_bridge::{Transport as _, Update, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
-    agent::{EffectKey, Wards},
+    agent::{EffectKey, Offer, Wards},
     model::{Command, JobId, Reason, Status, Terms},
     money::FIL,
 };
@@ -34,6 +34,11 @@ fn delayed(seconds: u64) -> Executors {
     let executors = world::executors(1);
     let wasm = Arc::clone(executors.get(WasmRun::ENGINE).expect("there is one"));
     executors.with(WasmRun::ENGINE, Arc::new(Delayed::new(wasm, Duration::from_secs(seconds))))
+}
+
+/// A provider whose machine was measured: with delayed executors that would take long.
+fn measured() -> Option<Offer> {
+    Some(Offer { fuel_per_second: 1_000_000_000, ..asking(AttoFil(FIL / 1000)) })
 }
 
 fn home() -> TempDir {
@@ -216,8 +221,7 @@ async fn what_one_party_holds_another_can_request_a_job_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_provider_is_slashed_and_the_client_compensated() {
     let (home, chain) = (home(), chain(None));
-    let provider = Some(asking(AttoFil(FIL / 1000)));
-    let config = NodeConfig { provider, ..world::config("slow", home.path()) };
+    let config = NodeConfig { provider: measured(), ..world::config("slow", home.path()) };
     let slow = Party::with_executors(Arc::new(chain.connect(key(2))), config, delayed(60)).await;
     slow.deposit(AttoFil(FIL)).await;
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;
@@ -308,7 +312,7 @@ async fn the_run_of_a_job_that_is_lost_is_aborted() {
     let executors = delayed(3_600);
     let executor = Arc::clone(executors.get(WasmRun::ENGINE).expect("there is one"));
     let executors = executors.with(WasmRun::ENGINE, Arc::new(Told { executor, ends }));
-    let config = NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("slow", home.path()) };
+    let config = NodeConfig { provider: measured(), ..world::config("slow", home.path()) };
     let slow = Party::with_executors(Arc::new(chain.connect(key(2))), config, executors).await;
     slow.deposit(AttoFil(FIL)).await;
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;

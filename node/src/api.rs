@@ -2,10 +2,8 @@
 
 mod content;
 mod describe;
-mod error;
 mod hearing;
 mod jobs;
-mod price;
 mod request;
 mod wallet;
 
@@ -24,12 +22,11 @@ use lota_api::{MarketInfo, NodeInfo, Party, Resumed, rfc3339};
 use lota_bridge::TransportError;
 use tokio::sync::oneshot;
 
-pub(crate) use describe::{decision, event_name};
-pub(crate) use error::{Failed, in_json};
-
 use crate::{
-    node::Shared,
-    shell::{Inbox, MAX_PARTIES, Message},
+    http_error::{HttpError, in_json},
+    inbox::{Inbox, Message},
+    shared::Shared,
+    store::MAX_PARTIES,
 };
 
 /// The largest JSON body, in bytes.
@@ -64,21 +61,21 @@ pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
         .route("/v1/content/{cid}", get(content::show_root).delete(content::forget))
         .route("/v1/content/{cid}/{*path}", get(content::show))
         .layer(DefaultBodyLimit::max(MAX_JSON))
-        .fallback(|| async { Failed::not_found("there is no such path in the API; see docs/api.md") })
+        .fallback(|| async { HttpError::not_found("there is no such path in the API; see docs/api.md") })
         .layer(middleware::from_fn(move |request: Request, next: Next| authorize(Arc::clone(&expected), request, next)))
         .layer(middleware::map_response(in_json))
         .with_state(api)
 }
 
 /// Lets nobody in without the token. Compared in constant time.
-async fn authorize(expected: Arc<str>, request: Request, next: Next) -> Result<Response, Failed> {
+async fn authorize(expected: Arc<str>, request: Request, next: Next) -> Result<Response, HttpError> {
     let given = request.headers().get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
     let expected = expected.as_bytes();
     let differences = given.iter().zip(expected).fold(0u8, |sum, (a, b)| sum | (a ^ b));
     if given.len() == expected.len() && differences == 0 {
         Ok(next.run(request).await)
     } else {
-        Err(Failed::unauthorized())
+        Err(HttpError::unauthorized())
     }
 }
 
@@ -88,14 +85,14 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, TransportError>>) -> 
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
-async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, Failed> {
+async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, HttpError> {
     let shared = &api.shared;
     let market = shared.transport.market();
     let (head, problems) = match in_time(shared.transport.head()).await {
         Ok(head) => (head, shared.standing.problems(None)),
         Err(error) => match shared.standing.head() {
             Some(head) => (head, shared.standing.problems(Some(&error))),
-            None => return Err(Failed::market(error)),
+            None => return Err(HttpError::market(error)),
         },
     };
     let usage = shared.content.usage();
@@ -119,16 +116,16 @@ async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, Failed> {
 }
 
 /// Has a provider that was slashed lock jobs again.
-async fn resume(State(api): State<Api>) -> Result<Json<Resumed>, Failed> {
+async fn resume(State(api): State<Api>) -> Result<Json<Resumed>, HttpError> {
     let (reply, answer) = oneshot::channel();
     if !api.inbox.send(Message::Resume { reply }).await {
-        return Err(Failed::unavailable("the daemon is ending"));
+        return Err(HttpError::unavailable("the daemon is ending"));
     }
-    let slashed_for = answer.await.map_err(|_| Failed::unavailable("the daemon is ending"))?;
+    let slashed_for = answer.await.map_err(|_| HttpError::unavailable("the daemon is ending"))?;
     Ok(Json(Resumed { slashed_for }))
 }
 
-async fn parties(State(api): State<Api>) -> Result<Json<Vec<Party>>, Failed> {
+async fn parties(State(api): State<Api>) -> Result<Json<Vec<Party>>, HttpError> {
     let parties = api.shared.store.announcements(MAX_PARTIES).await?;
     Ok(Json(parties.into_iter().map(|(address, url)| Party { address, url }).collect()))
 }

@@ -2,25 +2,32 @@
 //!
 //! One loop (`shell`) takes the market's updates and the outcomes of effects, asks the sans-I/O agent of `lota-market`, stores
 //! cursor, records and events in one transaction, and hands the effects to `perform`, which sends commands to the market and
-//! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it; [`api`] is what people speak to, `public` what everybody may ask.
+//! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it. [`api`] is what people speak to,
+//! `public` what everybody may ask, `order` makes a job of what a person wants; they reach the loop through its `inbox`.
 
 pub mod api;
 mod calibration;
 pub mod config;
+mod decisions;
 pub mod executor;
 mod failure;
 mod fetch;
+mod http_error;
+mod inbox;
 mod inputs;
 mod local_steps;
 mod node;
 mod observe;
 mod offers;
+mod order;
 mod perform;
 mod pins;
+mod price;
 mod public;
 pub mod publisher;
 mod resources;
 mod serving;
+mod shared;
 mod shell;
 mod standing;
 pub mod store;

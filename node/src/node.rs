@@ -33,6 +33,7 @@ use crate::{
     config::NodeConfig,
     executor::{Executors, WasmRun},
     fetch::Downloader,
+    inbox::Inbox,
     local_steps::{self, LocalSteps},
     observe,
     offers::Offers,
@@ -41,7 +42,8 @@ use crate::{
     publisher::{LocalPublisher, Publisher},
     resources::{self, Ledger},
     serving,
-    shell::{Inbox, Shell},
+    shared::Shared,
+    shell::Shell,
     standing::Standing,
     store::{Store, StoreError},
 };
@@ -142,25 +144,6 @@ impl Parts {
     }
 }
 
-/// What the parts of a node share.
-pub(crate) struct Shared {
-    pub(crate) config: NodeConfig,
-    pub(crate) gateway: String,
-    pub(crate) store: Store,
-    pub(crate) content: lota_content::Store,
-    pub(crate) fetcher: Fetcher,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) standing: Standing,
-    pub(crate) downloader: Arc<Downloader>,
-    /// How the network's time passes.
-    pub(crate) pace: Pace,
-    pub(crate) stop: CancellationToken,
-    /// One request at a time takes a salt.
-    pub(crate) salts: Mutex<()>,
-    /// What providers offer.
-    pub(crate) offers: Offers,
-}
-
 impl Node {
     /// Starts a node. It runs until [`shutdown`](Self::shutdown); dropping it stops it too, less gently.
     ///
@@ -241,14 +224,14 @@ impl Node {
             gateway: gateway.clone(),
             store: store.clone(),
             content,
-            fetcher,
+            fetcher: fetcher.clone(),
             transport: Arc::clone(&transport),
             standing: Standing::new(&config.name),
             downloader,
             pace,
             stop: stop.clone(),
             salts: Mutex::new(()),
-            offers: Offers::default(),
+            offers: Arc::new(Offers::new(transport.party(), transport.market().settings, store.clone(), fetcher)),
             config,
         });
 
@@ -257,7 +240,7 @@ impl Node {
             .at_pace(pace)
             .sharing(SPECS.clone())
             .looking_after(shared.config.look_after.clone());
-        let (sender, receiver) = mpsc::channel(crate::shell::INBOX);
+        let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);
         let inbox = Inbox::new(sender);
         let performer = Performer::new(Arc::clone(&shared), steps, inbox.clone());
         let shell = Shell::new(Arc::clone(&shared), agent, receiver, performer, inbox.changes());

@@ -5,7 +5,7 @@ use lota_content::Cid;
 use lota_market::{
     Address, AttoFil,
     agent::{Failure, Outcome, Resources, StepKey},
-    model::JobId,
+    model::{Event, JobId},
 };
 
 use crate::{executor::ExecutorError, failure::with_causes, store::StoreError};
@@ -97,4 +97,27 @@ pub(crate) fn concealed(node: &str, key: &StepKey, failure: &Failure) {
 /// A block of some content turned out to be corrupt or gone.
 pub(crate) fn healing(node: &str, cid: &Cid) {
     tracing::warn!(node, %cid, "content is damaged here: its blocks are checked, and fetched again");
+}
+
+/// The name of an event, as in the contract.
+pub(crate) const fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::Deposited { .. } => "Deposited",
+        Event::Withdrawn { .. } => "Withdrawn",
+        Event::JobOpened { .. } => "JobOpened",
+        Event::JobLocked { .. } => "JobLocked",
+        Event::ResultSubmitted { .. } => "ResultSubmitted",
+        Event::JobDisputed { .. } => "JobDisputed",
+        Event::JobSettled { .. } => "JobSettled",
+        Event::JobCancelled { .. } => "JobCancelled",
+        Event::JobSlashed { .. } => "JobSlashed",
+        Event::JobVoided { .. } => "JobVoided",
+        Event::CallbackDelivered { .. } => "CallbackDelivered",
+        Event::CallbackFailed { .. } => "CallbackFailed",
+        Event::BatchSettled { .. } => "BatchSettled",
+        Event::BatchSkipped { .. } => "BatchSkipped",
+        Event::SaltsRevoked { .. } => "SaltsRevoked",
+        Event::SpecPublished { .. } => "SpecPublished",
+        Event::Announced { .. } => "Announced",
+    }
 }

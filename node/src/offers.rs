@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, extract::State, http::StatusCode};
+use lota_content::fetch::Fetcher;
 use lota_market::{
     Address, AttoFil,
     agent::{Asks, Offer, Pricing, Resources},
@@ -19,7 +19,7 @@ use lota_market::{
 use serde::{Deserialize, Serialize};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{node::Shared, shell::MAX_PARTIES, store::StoreError};
+use crate::store::{MAX_PARTIES, Store, StoreError};
 
 /// How many parties are asked what they offer: those that have answered before, then those that announced themselves last.
 pub(crate) const MOST_ASKED: usize = 32;
@@ -108,12 +108,6 @@ impl From<Published> for Offer {
             arbiters: published.arbiters,
         }
     }
-}
-
-/// `GET /lota/v1/offer`: what this node offers; 404 if it runs no jobs for others.
-pub(crate) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Published>, StatusCode> {
-    let offer = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(Published::from(offer)))
 }
 
 /// What a party says about what it offers.
@@ -205,8 +199,12 @@ impl Known {
 }
 
 /// The offers that this node has heard of.
-#[derive(Debug, Default)]
 pub(crate) struct Offers {
+    /// Who asks: it is not asked itself.
+    me: Address,
+    settings: Settings,
+    store: Store,
+    fetcher: Fetcher,
     known: Mutex<Known>,
     /// One at a time asks.
     turn: tokio::sync::Mutex<()>,
@@ -251,6 +249,10 @@ impl Quotes {
 }
 
 impl Offers {
+    pub(crate) fn new(me: Address, settings: Settings, store: Store, fetcher: Fetcher) -> Self {
+        Self { me, settings, store, fetcher, known: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -295,36 +297,34 @@ impl Offers {
     }
 }
 
-impl Shared {
+impl Offers {
     /// What providers ask for a job of these terms; the draft's prices are the most that is to be paid.
     pub(crate) async fn quotes(self: &Arc<Self>, draft: &Terms, spec: &ValidatedSpec) -> Result<Quotes, StoreError> {
         self.ask_for_offers().await?;
-        let settings = self.transport.market().settings;
-        Ok(self.offers.known().quotes(settings, draft, spec, Instant::now()))
+        Ok(self.known().quotes(self.settings, draft, spec, Instant::now()))
     }
 
     /// Asks who has not been asked lately, and waits a little for the answers.
     async fn ask_for_offers(self: &Arc<Self>) -> Result<(), StoreError> {
-        let _turn = self.offers.turn.lock().await;
+        let _turn = self.turn.lock().await;
         let now = Instant::now();
-        if self.offers.known().looked.is_some_and(|looked| now.duration_since(looked) < LOOK_AGAIN) {
+        if self.known().looked.is_some_and(|looked| now.duration_since(looked) < LOOK_AGAIN) {
             return Ok(());
         }
-        let me = self.transport.party();
         let mut announced = self.store.announcements(MAX_PARTIES).await?;
-        announced.retain(|(who, _)| *who != me);
+        announced.retain(|(who, _)| *who != self.me);
         let to_ask = {
-            let mut known = self.offers.known();
+            let mut known = self.known();
             known.looked = Some(now);
             known.turn_to(announced, now)
         };
         let mut waited_for = JoinSet::new();
         for (who, url, worth_waiting) in to_ask {
-            let shared = Arc::clone(self);
+            let this = Arc::clone(self);
             // What comes later than it is waited for counts the next time.
             let asking = tokio::spawn(async move {
-                let answer = tokio::time::timeout(ANSWER, ask(&shared, &url)).await;
-                shared.offers.known().heard(who, &url, answer.unwrap_or(Answer::Silence));
+                let answer = tokio::time::timeout(ANSWER, ask(&this.fetcher, &url)).await;
+                this.known().heard(who, &url, answer.unwrap_or(Answer::Silence));
             });
             if worth_waiting {
                 waited_for.spawn(asking);
@@ -337,9 +337,9 @@ impl Shared {
 }
 
 /// Asks a party what it offers.
-async fn ask(shared: &Shared, url: &str) -> Answer {
+async fn ask(fetcher: &Fetcher, url: &str) -> Answer {
     let Ok(address) = format!("{}/lota/v1/offer", url.trim_end_matches('/')).parse() else { return Answer::Silence };
-    match shared.fetcher.document(&address, MAX_ANSWER).await {
+    match fetcher.document(&address, MAX_ANSWER).await {
         Ok(Some(body)) => serde_json::from_slice::<Published>(&body)
             .map_or(Answer::Silence, |published| Answer::Offer(Box::new(published.into()))),
         Ok(None) => Answer::NoProvider,
@@ -357,6 +357,13 @@ mod tests {
     };
 
     use super::*;
+
+    async fn empty() -> (tempfile::TempDir, Offers) {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let store = Store::open(&folder.path().join("node.db")).await.expect("a database");
+        let fetcher = Fetcher::new(lota_content::fetch::FetchOptions::default()).expect("a client");
+        (folder, Offers::new(Address::ZERO, SETTINGS, store, fetcher))
+    }
 
     const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 0 };
 
@@ -430,9 +437,10 @@ mod tests {
         assert!(known.turn_to(vec![moved], later + FRESH * 3)[0].2);
     }
 
-    #[test]
-    fn who_does_not_take_a_job_at_its_own_price_is_not_believed() {
-        let (offers, now) = (Offers::default(), Instant::now());
+    #[tokio::test]
+    async fn who_does_not_take_a_job_at_its_own_price_is_not_believed() {
+        let (_folder, offers) = empty().await;
+        let now = Instant::now();
         let quotes = |limit, now| offers.known().quotes(SETTINGS, &draft(limit), &spec(), now);
         offers.known().turn_to((1..=3).map(party).collect(), now);
         assert_eq!(quotes(FIL, now), Quotes::default());
@@ -466,9 +474,10 @@ mod tests {
         assert_eq!(offers.known().expected.len(), MAX_EXPECTED);
     }
 
-    #[test]
-    fn whose_job_somebody_else_takes_at_twice_its_price_is_not_believed() {
-        let (offers, now) = (Offers::default(), Instant::now());
+    #[tokio::test]
+    async fn whose_job_somebody_else_takes_at_twice_its_price_is_not_believed() {
+        let (_folder, offers) = empty().await;
+        let now = Instant::now();
         let quotes = |now| offers.known().quotes(SETTINGS, &draft(FIL), &spec(), now);
         offers.known().turn_to((1..=3).map(party).collect(), now);
         for (number, base) in [(1, 1), (2, FIL / 1000), (3, FIL / 600)] {

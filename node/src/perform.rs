@@ -14,10 +14,10 @@ use lota_market::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    inbox::{Inbox, Message},
     local_steps::LocalSteps,
-    node::Shared,
     observe,
-    shell::{Inbox, Message},
+    shared::Shared,
     standing::Shortage,
 };
 

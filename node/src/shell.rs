@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
-    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, Outcome, Request, Step, StepKey, Wards},
+    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, Outcome, Step, StepKey, Wards},
     model::{Event, JobId, Reason, Status},
 };
 use tokio::{
@@ -24,23 +24,18 @@ use tokio::{
 };
 
 use crate::{
-    node::Shared,
+    inbox::{Message, Refusal},
     observe,
     perform::Performer,
+    shared::Shared,
     standing::Money,
-    store::{Batch, Claim, RequestKey, StoreError},
+    store::{Batch, Claim, StoreError},
 };
 
-pub(crate) use crate::store::MAX_PARTIES;
-
-/// How many messages wait for the loop at most.
-pub(crate) const INBOX: usize = 1_024;
 /// How many inputs one transaction takes at most.
 const ROUND: usize = 1_024;
 /// How many updates are read before the loop takes them, at most: reading goes on while it stores.
 const READ_AHEAD: usize = 1_024;
-/// How many changes of jobs a slow watcher may be behind before it has to look for itself.
-const CHANGES: usize = 4_096;
 /// Finished jobs are cleared away this often, in seconds of the market's time.
 const PRUNE_EVERY: u64 = 600;
 /// The free balance is asked for at least this often, in seconds of the market's time.
@@ -55,55 +50,6 @@ const REOPEN: Duration = Duration::from_secs(10);
 const FINALIZED: &str = "finalized";
 /// Where the job is kept that the provider was slashed for, while it locks no others.
 const SUSPENDED: &str = "suspended";
-
-/// What the loop is told besides the market's updates.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// A step came to an end.
-    Done { key: StepKey, outcome: Outcome },
-    /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
-    Resume { reply: oneshot::Sender<Option<JobId>> },
-    /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
-    Request { request: Box<Request>, key: Option<RequestKey>, reply: oneshot::Sender<Result<JobId, Refusal>> },
-    /// A person wants a job cancelled; the answer says whether this node could ask for it.
-    Cancel { job: JobId, reply: oneshot::Sender<Result<(), String>> },
-}
-
-/// Why a job that a person wants is not opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The market, or the party's money, does not allow it.
-    Failed(String),
-    /// The key belongs to another request, which opened this job.
-    KeyReused(JobId),
-}
-
-/// The way to the loop.
-#[derive(Clone, Debug)]
-pub(crate) struct Inbox {
-    sender: mpsc::Sender<Message>,
-    changes: broadcast::Sender<JobId>,
-}
-
-impl Inbox {
-    pub(crate) fn new(sender: mpsc::Sender<Message>) -> Self {
-        Self { sender, changes: broadcast::channel(CHANGES).0 }
-    }
-
-    pub(crate) fn changes(&self) -> broadcast::Sender<JobId> {
-        self.changes.clone()
-    }
-
-    /// Ids of jobs, each time its record changed.
-    pub(crate) fn watch(&self) -> broadcast::Receiver<JobId> {
-        self.changes.subscribe()
-    }
-
-    /// Gives the loop a message; `false` when the node is ending.
-    pub(crate) async fn send(&self, message: Message) -> bool {
-        self.sender.send(message).await.is_ok()
-    }
-}
 
 /// The loop's state.
 pub(crate) struct Shell {
@@ -324,7 +270,7 @@ impl Shell {
                     batch.add_spec(&cursor, data).await?;
                 }
                 if let Some(job) = event.job() {
-                    observe::event(&self.shared.config.name, job, crate::api::event_name(&event));
+                    observe::event(&self.shared.config.name, job, observe::event_name(&event));
                 }
                 self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
             }

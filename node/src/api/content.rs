@@ -17,7 +17,8 @@ use lota_market::{Address, agent::Step};
 use serde::Deserialize;
 use tokio_util::io::StreamReader;
 
-use super::{Api, error::Failed, jobs::find};
+use super::{Api, jobs::find};
+use crate::http_error::HttpError;
 
 /// The most blocks of a CAR.
 const MAX_CAR_BLOCKS: usize = 10_000_000;
@@ -57,10 +58,10 @@ fn added_pin(cid: &Cid) -> String {
 /// Does what waits for the disk where it holds nobody up.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Failed> {
+) -> Result<T, HttpError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => Ok(outcome?),
-        Err(error) => Err(Failed::internal(&error)),
+        Err(error) => Err(HttpError::internal(&error)),
     }
 }
 
@@ -69,15 +70,15 @@ pub(super) async fn store(
     State(api): State<Api>,
     Query(query): Query<StoreQuery>,
     body: Body,
-) -> Result<(StatusCode, Json<Stored>), Failed> {
+) -> Result<(StatusCode, Json<Stored>), HttpError> {
     let store = &api.shared.content;
     // Until they are pinned, the blocks are guarded from collection.
     let guard = store.guard();
     let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
-    let refused = |error: &dyn std::fmt::Display| Failed::invalid(format!("the CAR cannot be taken: {error}"));
+    let refused = |error: &dyn std::fmt::Display| HttpError::invalid(format!("the CAR cannot be taken: {error}"));
     let imported = car_import(store, reader, &CarImportOptions::default()).await.map_err(|error| match error {
         CarImportError::Store(StoreError::Cid(error)) => refused(&error),
-        CarImportError::Store(error) => Failed::from(error),
+        CarImportError::Store(error) => HttpError::from(error),
         error => refused(&error),
     })?;
     if query.pin && imported.roots.is_empty() {
@@ -93,25 +94,25 @@ pub(super) async fn store(
 }
 
 /// Lets go of content that was added: it goes when its room is needed.
-pub(super) async fn forget(State(api): State<Api>, Path(cid): Path<String>) -> Result<StatusCode, Failed> {
-    let cid = lota_content::parse_cid(&cid).map_err(|error| Failed::invalid(error.to_string()))?;
+pub(super) async fn forget(State(api): State<Api>, Path(cid): Path<String>) -> Result<StatusCode, HttpError> {
+    let cid = lota_content::parse_cid(&cid).map_err(|error| HttpError::invalid(error.to_string()))?;
     let (store, pin) = (api.shared.content.clone(), added_pin(&cid));
     match blocking(move || store.unpin(&pin)).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
-        None => Err(Failed::not_found(format!("{cid} was not added here, or was let go of before"))),
+        None => Err(HttpError::not_found(format!("{cid} was not added here, or was let go of before"))),
     }
 }
 
 impl Api {
     /// Makes sure that content is here, whole. It is not pinned: whoever reads something does not mean to keep it.
-    async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), Failed> {
+    async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), HttpError> {
         let limit = self.shared.config.max_fetch_bytes;
         self.shared
             .downloader
             .fetch(cid, holder, limit, None)
             .await
             .map(drop)
-            .map_err(|failure| Failed::not_found(format!("{cid} cannot be had: {failure}")))
+            .map_err(|failure| HttpError::not_found(format!("{cid} cannot be had: {failure}")))
     }
 }
 
@@ -120,7 +121,7 @@ pub(super) async fn show_root(
     Path(cid): Path<String>,
     query: Query<ContentQuery>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, HttpError> {
     show(api, Path((cid, String::new())), query, headers).await
 }
 
@@ -129,8 +130,8 @@ pub(super) async fn show(
     Path((cid, path)): Path<(String, String)>,
     Query(query): Query<ContentQuery>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
-    let cid = lota_content::parse_cid(&cid).map_err(|error| Failed::invalid(error.to_string()))?;
+) -> Result<Response, HttpError> {
+    let cid = lota_content::parse_cid(&cid).map_err(|error| HttpError::invalid(error.to_string()))?;
     let _guard = api.shared.content.guard();
     api.fetch_if_missing(&cid, None).await?;
     answer(&api, &cid, &path, &query, &headers).await
@@ -141,7 +142,7 @@ pub(super) async fn output_root(
     Path(id): Path<String>,
     query: Query<ContentQuery>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, HttpError> {
     output(api, Path((id, String::new())), query, headers).await
 }
 
@@ -150,11 +151,15 @@ pub(super) async fn output(
     Path((id, path)): Path<(String, String)>,
     Query(query): Query<ContentQuery>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, HttpError> {
     let listed = find(&api, &id).await?;
     let job = &listed.job;
     let Some(result) = &job.view.result else {
-        return Err(Failed::conflict(format!("job {} has no output: it is {}", job.id(), super::describe::phase(job))));
+        return Err(HttpError::conflict(format!(
+            "job {} has no output: it is {}",
+            job.id(),
+            super::describe::phase(job)
+        )));
     };
     let cid = crate::local_steps::output_cid(result);
     let _guard = api.shared.content.guard();
@@ -170,9 +175,10 @@ async fn answer(
     path: &str,
     query: &ContentQuery,
     headers: &HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, HttpError> {
     let store = &api.shared.content;
-    let entry = lota_content::resolve(store, cid, path).await.map_err(|error| Failed::not_found(error.to_string()))?;
+    let entry =
+        lota_content::resolve(store, cid, path).await.map_err(|error| HttpError::not_found(error.to_string()))?;
     if query.list {
         return list(api, &entry, query.after.as_deref()).await;
     }
@@ -184,15 +190,15 @@ async fn answer(
             let kind = HeaderValue::from_static("application/vnd.ipld.car; version=1");
             Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
         }
-        Some(other) => Err(Failed::invalid(format!("`{other}` is not a format; there is `car`"))),
+        Some(other) => Err(HttpError::invalid(format!("`{other}` is not a format; there is `car`"))),
     }
 }
 
-async fn list(api: &Api, entry: &Entry, after: Option<&str>) -> Result<Response, Failed> {
+async fn list(api: &Api, entry: &Entry, after: Option<&str>) -> Result<Response, HttpError> {
     let store = &api.shared.content;
     let links: Vec<DirEntry> = lota_content::list_page(store.clone(), &entry.cid, after, MAX_ENTRIES)
         .await
-        .map_err(|error| Failed::invalid(error.to_string()))?;
+        .map_err(|error| HttpError::invalid(error.to_string()))?;
     let entries = futures::stream::iter(links)
         .map(|link| async move {
             let found = lota_content::resolve(store, &link.cid, "").await.ok();
@@ -211,14 +217,14 @@ async fn list(api: &Api, entry: &Entry, after: Option<&str>) -> Result<Response,
     Ok(Json(entries).into_response())
 }
 
-fn file(api: &Api, entry: &Entry, headers: &HeaderMap) -> Result<Response, Failed> {
+fn file(api: &Api, entry: &Entry, headers: &HeaderMap) -> Result<Response, HttpError> {
     let (EntryKind::File { size } | EntryKind::Block { size, .. }) = entry.kind else {
-        return Err(Failed::invalid(format!("{} is a directory; list it, or ask for `format=car`", entry.cid)));
+        return Err(HttpError::invalid(format!("{} is a directory; list it, or ask for `format=car`", entry.cid)));
     };
     let range = match headers.get(header::RANGE).map(|value| parse_range(value, size)) {
         None => None,
         Some(Some(range)) => Some(range),
-        Some(None) => return Err(Failed::invalid(format!("the range does not lie within the file's {size} bytes"))),
+        Some(None) => return Err(HttpError::invalid(format!("the range does not lie within the file's {size} bytes"))),
     };
     let wanted = range.clone().unwrap_or(0..size);
     let length = wanted.end - wanted.start;

@@ -1,22 +1,21 @@
 //! Jobs as people and programs want to see them.
 
-use lota_api::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, Verdict, rfc3339};
+use lota_api::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, rfc3339};
 use lota_content::{Cid, cid_from_digest, codec};
 use lota_market::{
     Address, AttoFil,
-    agent::{Decision as Decided, Job, Step, StepState},
+    agent::{Job, Step, StepState},
     model::{Event, Reason, SpecCodec, Status},
     spec,
 };
 
-use super::error::Failed;
 use crate::{
+    decisions,
+    http_error::HttpError,
     local_steps::output_cid,
-    node::Shared,
-    offers::MOST_ASKED,
-    public,
-    shell::MAX_PARTIES,
-    store::{ListedJob, StoredEvent},
+    observe::event_name,
+    shared::Shared,
+    store::{ListedJob, MAX_PARTIES, StoredEvent},
 };
 
 /// A job in a list.
@@ -70,29 +69,6 @@ pub(crate) fn phase(job: &Job) -> Phase {
     }
 }
 
-/// The name of an event, as in the contract.
-pub(crate) const fn event_name(event: &Event) -> &'static str {
-    match event {
-        Event::Deposited { .. } => "Deposited",
-        Event::Withdrawn { .. } => "Withdrawn",
-        Event::JobOpened { .. } => "JobOpened",
-        Event::JobLocked { .. } => "JobLocked",
-        Event::ResultSubmitted { .. } => "ResultSubmitted",
-        Event::JobDisputed { .. } => "JobDisputed",
-        Event::JobSettled { .. } => "JobSettled",
-        Event::JobCancelled { .. } => "JobCancelled",
-        Event::JobSlashed { .. } => "JobSlashed",
-        Event::JobVoided { .. } => "JobVoided",
-        Event::CallbackDelivered { .. } => "CallbackDelivered",
-        Event::CallbackFailed { .. } => "CallbackFailed",
-        Event::BatchSettled { .. } => "BatchSettled",
-        Event::BatchSkipped { .. } => "BatchSkipped",
-        Event::SaltsRevoked { .. } => "SaltsRevoked",
-        Event::SpecPublished { .. } => "SpecPublished",
-        Event::Announced { .. } => "Announced",
-    }
-}
-
 fn event_text(event: &Event) -> String {
     match event {
         Event::JobOpened { terms, .. } => format!("opened with {} in escrow", terms.max_price),
@@ -130,9 +106,9 @@ fn event_text(event: &Event) -> String {
 }
 
 /// All there is to say about a job.
-pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDetail, Failed> {
+pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDetail, HttpError> {
     let parties = shared.store.announcements(MAX_PARTIES).await?;
-    let decisions = decisions(shared, &listed.job, &parties).await;
+    let decisions = decisions::of_all(shared, &listed.job, &parties).await;
     detail_with(shared, listed, decisions).await
 }
 
@@ -141,7 +117,7 @@ pub(super) async fn detail_with(
     shared: &Shared,
     listed: &ListedJob,
     decisions: Vec<Decision>,
-) -> Result<JobDetail, Failed> {
+) -> Result<JobDetail, HttpError> {
     let job = &listed.job;
     let view = &job.view;
     let terms = &view.terms;
@@ -226,75 +202,4 @@ fn money(job: &Job) -> MoneyInfo {
             }
         }
     }
-}
-
-/// What this provider decided, for whoever asks.
-pub(crate) fn decision(shared: &Shared, job: &Job) -> Option<Decision> {
-    let work = job.work.as_ref()?;
-    let lock_problem = match job.steps.get(&Step::Lock) {
-        Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => Some(failure.to_string()),
-        _ => None,
-    };
-    let (decision, reason) = match &work.decision {
-        Decided::Considering => {
-            let reason = job.problem().map_or_else(
-                || "fetching and checking spec, module and inputs".to_owned(),
-                |(step, problem)| format!("{step}: {problem}"),
-            );
-            (Verdict::Considering, reason)
-        }
-        Decided::Wanted => {
-            let reason = match (shared.standing.suspended(), lock_problem) {
-                (Some(job), _) => format!("asks {}; was slashed for job {job} and waits for its operator", work.asking),
-                (None, Some(problem)) => problem,
-                (None, None) => format!("asks {}; waits for that price and a free slot", work.asking),
-            };
-            (Verdict::Waiting, reason)
-        }
-        Decided::Refused(refusal) => (Verdict::Refused, refusal.to_string()),
-        Decided::Won => {
-            let reason = work.report.as_ref().map_or_else(
-                || format!("asked {} and locked it at {}", work.asking, job.view.price),
-                |report| {
-                    format!(
-                        "asked {}, locked it at {}; the program {} after {} ms",
-                        work.asking, job.view.price, report.ended, report.wall_ms
-                    )
-                },
-            );
-            (Verdict::Won, reason)
-        }
-        Decided::Lost if job.view.provider == Address::ZERO => {
-            let reason = job.problem().map_or_else(
-                || format!("asked {}; the job ended before", work.asking),
-                |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
-            );
-            (Verdict::Lost, reason)
-        }
-        Decided::Lost if work.asking == AttoFil::ZERO => (Verdict::Lost, "another provider was first".to_owned()),
-        Decided::Lost => {
-            (Verdict::Lost, format!("asked {}; another provider took it at {}", work.asking, job.view.price))
-        }
-    };
-    Some(Decision {
-        provider: shared.transport.party(),
-        name: Some(shared.config.name.clone()),
-        decision,
-        reason,
-        ended: work.report.as_ref().map(|report| report.ended.clone()),
-    })
-}
-
-/// Asks those who announced a gateway what they decided, known providers first; those who are no providers say that they know
-/// of nothing.
-pub(super) async fn decisions(shared: &Shared, job: &Job, parties: &[(Address, String)]) -> Vec<Decision> {
-    let me = shared.transport.party();
-    let mut others: Vec<_> = parties.iter().filter(|(who, _)| *who != me && *who != job.view.terms.client).collect();
-    others.sort_by_key(|(who, _)| !shared.offers.is_provider(who));
-    let asked = others.into_iter().take(MOST_ASKED).map(|(who, url)| public::ask_decision(shared, *who, url, job.id()));
-    let mut decisions: Vec<Decision> =
-        decision(shared, job).into_iter().filter(|_| job.view.terms.client != me).collect();
-    decisions.extend(futures::future::join_all(asked).await.into_iter().flatten());
-    decisions.sort_by_key(|decision| decision.provider);
-    decisions
 }

@@ -12,8 +12,7 @@ use lota_market::{
 };
 use tokio::time::Instant;
 
-use super::{describe::decisions, error::Failed};
-use crate::{node::Shared, shell::MAX_PARTIES};
+use crate::{decisions, http_error::HttpError, shared::Shared, store::MAX_PARTIES};
 
 /// How often providers are asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -55,7 +54,7 @@ fn is_silent(decision: &Decision) -> bool {
 }
 
 /// Ends when nobody is left who may take the job, with what everybody said; does not end if it is not open any more.
-pub(super) async fn refused_by_all(shared: &Shared, id: JobId, silence: Duration) -> Result<Vec<Decision>, Failed> {
+pub(super) async fn refused_by_all(shared: &Shared, id: JobId, silence: Duration) -> Result<Vec<Decision>, HttpError> {
     let mut hearing = Hearing::new(silence);
     loop {
         tokio::time::sleep(ASK_AGAIN).await;
@@ -71,7 +70,7 @@ pub(super) async fn refused_by_all(shared: &Shared, id: JobId, silence: Duration
         }
         let parties = shared.store.announcements(MAX_PARTIES).await?;
         let asked = Instant::now();
-        let decisions = decisions(shared, &listed.job, &parties).await;
+        let decisions = decisions::of_all(shared, &listed.job, &parties).await;
         if hearing.hear(&decisions, asked, Instant::now()) {
             return Ok(decisions);
         }

@@ -19,12 +19,12 @@ use tokio::sync::{broadcast::error::RecvError, oneshot};
 use super::{
     Api,
     describe::{detail, detail_with, phase, summary},
-    error::Failed,
     hearing::refused_by_all,
 };
 use crate::{
     config::defaults,
-    shell::Message,
+    http_error::HttpError,
+    inbox::Message,
     store::{ListFilter, ListedJob},
 };
 
@@ -40,11 +40,11 @@ const MAX_CANDIDATES: u32 = 5;
 pub(super) async fn list(
     State(api): State<Api>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<JobPage>, Failed> {
-    let query = JobQuery::from_pairs(&pairs).map_err(|error| Failed::invalid(error.to_string()))?;
+) -> Result<Json<JobPage>, HttpError> {
+    let query = JobQuery::from_pairs(&pairs).map_err(|error| HttpError::invalid(error.to_string()))?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if limit == 0 || limit > MAX_LIMIT {
-        return Err(Failed::invalid(format!("the limit is {limit}; it must be from 1 to {MAX_LIMIT}")));
+        return Err(HttpError::invalid(format!("the limit is {limit}; it must be from 1 to {MAX_LIMIT}")));
     }
     let after = query.after.as_deref().map(parse_position).transpose()?;
     let filter = ListFilter {
@@ -79,13 +79,15 @@ fn statuses(states: &[StateFilter]) -> Vec<Status> {
     statuses
 }
 
-fn parse_position(text: &str) -> Result<(Time, JobId), Failed> {
+fn parse_position(text: &str) -> Result<(Time, JobId), HttpError> {
     let parsed =
         text.split_once('-').and_then(|(time, id)| Some((Time(time.parse().ok()?), JobId(id.parse::<B256>().ok()?))));
-    parsed.ok_or_else(|| Failed::invalid(format!("`{text}` is not where a page ended; pass `next` of the page before")))
+    parsed.ok_or_else(|| {
+        HttpError::invalid(format!("`{text}` is not where a page ended; pass `next` of the page before"))
+    })
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobDetail>, Failed> {
+pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobDetail>, HttpError> {
     let job = find(&api, &id).await?;
     Ok(Json(detail(&api.shared, &job).await?))
 }
@@ -111,9 +113,9 @@ pub(super) async fn wait(
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(query): Query<WaitQuery>,
-) -> Result<Response, Failed> {
+) -> Result<Response, HttpError> {
     if query.phase == Some(Phase::Unknown) {
-        return Err(Failed::invalid("`phase` is a word that no job is in; docs/api.md has them all"));
+        return Err(HttpError::invalid("`phase` is a word that no job is in; docs/api.md has them all"));
     }
     let timeout = Duration::from_secs(query.timeout.unwrap_or(60).min(MAX_WAIT));
     let deadline = tokio::time::Instant::now() + timeout;
@@ -141,7 +143,7 @@ pub(super) async fn wait(
         match changed {
             Ok(Ok(changed)) if changed != id => continue,
             Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
-            Ok(Err(RecvError::Closed)) => return Err(Failed::unavailable("the daemon is ending")),
+            Ok(Err(RecvError::Closed)) => return Err(HttpError::unavailable("the daemon is ending")),
             Err(_) => break,
         }
         if let Some(now) = api.shared.store.listed(id).await? {
@@ -167,39 +169,39 @@ fn is_over(listed: &ListedJob) -> bool {
     }
 }
 
-pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobSummary>, Failed> {
+pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobSummary>, HttpError> {
     let job = find(&api, &id).await?;
     let id = job.job.id();
     if job.job.view.status != Status::Open {
-        return Err(Failed::conflict(format!("job {id} is {}; only an open job can be cancelled", phase(&job.job))));
+        return Err(HttpError::conflict(format!("job {id} is {}; only an open job can be cancelled", phase(&job.job))));
     }
     let mut changes = api.inbox.watch();
     let (reply, answer) = oneshot::channel();
     if !api.inbox.send(Message::Cancel { job: id, reply }).await {
-        return Err(Failed::unavailable("the daemon is ending"));
+        return Err(HttpError::unavailable("the daemon is ending"));
     }
-    answer.await.map_err(|_| Failed::unavailable("the daemon is ending"))?.map_err(Failed::conflict)?;
+    answer.await.map_err(|_| HttpError::unavailable("the daemon is ending"))?.map_err(HttpError::conflict)?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(api.shared.pace.patience());
     loop {
         let Some(job) = api.shared.store.listed(id).await? else {
-            return Err(Failed::not_found(format!("job {id} is gone")));
+            return Err(HttpError::not_found(format!("job {id} is gone")));
         };
         match job.job.view.status {
             Status::Open => {}
             Status::Cancelled => return Ok(Json(summary(&api.shared, &job))),
-            _ => return Err(Failed::conflict(format!("job {id} was not cancelled: it is {}", phase(&job.job)))),
+            _ => return Err(HttpError::conflict(format!("job {id} was not cancelled: it is {}", phase(&job.job)))),
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
-            return Err(Failed::unavailable(format!("the market has not cancelled job {id} yet")));
+            return Err(HttpError::unavailable(format!("the market has not cancelled job {id} yet")));
         }
     }
 }
 
 /// The job that an id, or a unique prefix of one, means.
-pub(super) async fn find(api: &Api, text: &str) -> Result<ListedJob, Failed> {
+pub(super) async fn find(api: &Api, text: &str) -> Result<ListedJob, HttpError> {
     let digits = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
     if !digits.chars().all(|c| c.is_ascii_hexdigit()) || digits.len() > 64 || digits.len() < MIN_PREFIX {
-        return Err(Failed::invalid(format!(
+        return Err(HttpError::invalid(format!(
             "`{text}` is not a job's id: 0x and 64 hex digits, or at least the first {MIN_PREFIX} of them"
         )));
     }
@@ -207,13 +209,13 @@ pub(super) async fn find(api: &Api, text: &str) -> Result<ListedJob, Failed> {
         format!("{digits}{}", fill.to_string().repeat(64 - digits.len())).parse().ok().map(JobId)
     };
     let (Some(low), Some(high)) = (bound('0'), bound('f')) else {
-        return Err(Failed::invalid(format!("`{text}` is not a job's id")));
+        return Err(HttpError::invalid(format!("`{text}` is not a job's id")));
     };
     let ids = api.shared.store.ids_between(low, high, MAX_CANDIDATES + 1).await?;
     match ids.as_slice() {
-        [id] => api.shared.store.listed(*id).await?.ok_or_else(|| Failed::not_found(format!("job {id} is gone"))),
-        [] => Err(Failed::not_found(format!("no job with the id {text} is known here; see `lota job list --all`"))),
-        several => Err(Failed::ambiguous(
+        [id] => api.shared.store.listed(*id).await?.ok_or_else(|| HttpError::not_found(format!("job {id} is gone"))),
+        [] => Err(HttpError::not_found(format!("no job with the id {text} is known here; see `lota job list --all`"))),
+        several => Err(HttpError::ambiguous(
             format!("`{text}` is the beginning of {} ids; write more digits", several.len()),
             several.iter().map(ToString::to_string).collect(),
         )),

@@ -4,10 +4,10 @@ use axum::{Json, extract::State};
 use lota_api::{MoveMoney, WalletInfo};
 use lota_market::{AttoFil, agent::EffectKey, model::Command};
 
-use super::{Api, error::Failed, in_time};
-use crate::standing::Money;
+use super::{Api, in_time};
+use crate::{http_error::HttpError, standing::Money};
 
-pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, Failed> {
+pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, HttpError> {
     let transport = &api.shared.transport;
     let address = transport.party();
     let standing = &api.shared.standing;
@@ -20,27 +20,33 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, Fai
         }
         Err(error) => match standing.money() {
             Some(money) => (money, standing.problems(Some(&error))),
-            None => return Err(Failed::market(error)),
+            None => return Err(HttpError::market(error)),
         },
     };
     Ok(Json(WalletInfo { address, wallet, market, problems }))
 }
 
-pub(super) async fn deposit(State(api): State<Api>, Json(body): Json<MoveMoney>) -> Result<Json<WalletInfo>, Failed> {
+pub(super) async fn deposit(
+    State(api): State<Api>,
+    Json(body): Json<MoveMoney>,
+) -> Result<Json<WalletInfo>, HttpError> {
     if body.to.is_some() {
-        return Err(Failed::invalid("a deposit goes into the account's own balance; leave `to` out"));
+        return Err(HttpError::invalid("a deposit goes into the account's own balance; leave `to` out"));
     }
     let command = Command::Deposit { account: api.shared.transport.party() };
     once(&api, "deposit", &command, body.amount).await
 }
 
-pub(super) async fn withdraw(State(api): State<Api>, Json(body): Json<MoveMoney>) -> Result<Json<WalletInfo>, Failed> {
+pub(super) async fn withdraw(
+    State(api): State<Api>,
+    Json(body): Json<MoveMoney>,
+) -> Result<Json<WalletInfo>, HttpError> {
     let to = body.to.unwrap_or_else(|| api.shared.transport.party());
     let command = Command::Withdraw { to, amount: body.amount };
     once(&api, "withdraw", &command, AttoFil::ZERO).await
 }
 
-async fn once(api: &Api, what: &str, command: &Command, value: AttoFil) -> Result<Json<WalletInfo>, Failed> {
+async fn once(api: &Api, what: &str, command: &Command, value: AttoFil) -> Result<Json<WalletInfo>, HttpError> {
     let key = EffectKey::named(&format!("{what}/{}", hex::encode(rand::random::<[u8; 16]>())));
     api.shared.transport.submit(&key, command, value).await?;
     show(State(api.clone())).await

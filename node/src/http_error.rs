@@ -11,21 +11,21 @@ use axum::{
 };
 use lota_api::{ApiError, ErrorCode};
 use lota_bridge::{SubmitError, TransportError};
-use lota_market::model::{JobId, Rejection};
+use lota_market::model::Rejection;
 
-use crate::store::StoreError;
+use crate::{order::OrderError, store::StoreError};
 
 /// The longest text of the HTTP library's that an answer repeats, in bytes.
 const MAX_TEXT: usize = 4 << 10;
 
 /// An answer that is not a success.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct HttpError {
     status: StatusCode,
     body: ApiError,
 }
 
-impl Failed {
+impl HttpError {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self { status, body: ApiError { code, message: message.into(), problems: Vec::new() } }
     }
@@ -35,14 +35,6 @@ impl Failed {
             StatusCode::UNAUTHORIZED,
             ErrorCode::Unauthorized,
             "the token is missing or not this daemon's; read it from api.json",
-        )
-    }
-
-    pub(crate) fn key_reused(key: &str, job: JobId) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorCode::KeyReused,
-            format!("the key `{key}` was used for another request, which opened job {job}; use another key"),
         )
     }
 
@@ -100,13 +92,13 @@ impl Failed {
     }
 }
 
-impl From<StoreError> for Failed {
+impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         Self::internal(&error)
     }
 }
 
-impl From<lota_content::StoreError> for Failed {
+impl From<lota_content::StoreError> for HttpError {
     fn from(error: lota_content::StoreError) -> Self {
         match error {
             lota_content::StoreError::StoreFull { .. } | lota_content::StoreError::TooManyPins => {
@@ -118,7 +110,7 @@ impl From<lota_content::StoreError> for Failed {
     }
 }
 
-impl From<SubmitError> for Failed {
+impl From<SubmitError> for HttpError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Rejected(rejection @ Rejection::InsufficientBalance { .. }) => {
@@ -133,7 +125,25 @@ impl From<SubmitError> for Failed {
     }
 }
 
-impl IntoResponse for Failed {
+impl From<OrderError> for HttpError {
+    fn from(error: OrderError) -> Self {
+        let message = error.to_string();
+        match error {
+            OrderError::Key
+            | OrderError::PricesSwapped { .. }
+            | OrderError::WallTooLong(_)
+            | OrderError::Content { .. } => Self::invalid(message),
+            OrderError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message),
+            OrderError::NotOpened(_) => Self::refused(message),
+            OrderError::Ending | OrderError::Unanswered(_) | OrderError::Unseen(_) => Self::unavailable(message),
+            OrderError::Market(error) => Self::market(error),
+            OrderError::Store(error) => error.into(),
+            OrderError::Blocks(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         (self.status, Json(self.body)).into_response()
     }
@@ -166,7 +176,7 @@ pub(crate) async fn in_json(response: Response) -> Response {
     let message = if text.is_empty() { otherwise } else { text };
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.remove(CONTENT_TYPE);
-    let mut answer = Failed::new(status, code, message).into_response();
+    let mut answer = HttpError::new(status, code, message).into_response();
     answer.headers_mut().extend(parts.headers);
     answer
 }

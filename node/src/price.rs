@@ -12,7 +12,7 @@ use crate::offers::Quotes;
 const FAR: u128 = 10;
 
 /// What a client is told about the price of its job. `named`: the limit is the client's own and no default.
-pub(super) fn told(wish: &Wish, named: bool, ramp: &Ramp, quotes: &Quotes, from_wallet: AttoFil) -> JobOffer {
+pub(crate) fn told(wish: &Wish, named: bool, ramp: &Ramp, quotes: &Quotes, from_wallet: AttoFil) -> JobOffer {
     JobOffer {
         limit: wish.limit,
         min_price: ramp.min_price,

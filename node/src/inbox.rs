@@ -1,0 +1,63 @@
+//! The way to the loop: what it is told besides the market's updates, and who watches what came of it.
+
+use lota_market::{
+    agent::{Outcome, Request, StepKey},
+    model::JobId,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::store::RequestKey;
+
+/// How many messages wait for the loop at most.
+pub(crate) const INBOX: usize = 1_024;
+/// How many changes of jobs a slow watcher may be behind before it has to look for itself.
+const CHANGES: usize = 4_096;
+
+/// What the loop is told besides the market's updates.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A step came to an end.
+    Done { key: StepKey, outcome: Outcome },
+    /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
+    Resume { reply: oneshot::Sender<Option<JobId>> },
+    /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
+    Request { request: Box<Request>, key: Option<RequestKey>, reply: oneshot::Sender<Result<JobId, Refusal>> },
+    /// A person wants a job cancelled; the answer says whether this node could ask for it.
+    Cancel { job: JobId, reply: oneshot::Sender<Result<(), String>> },
+}
+
+/// Why a job that a person wants is not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The market, or the party's money, does not allow it.
+    Failed(String),
+    /// The key belongs to another request, which opened this job.
+    KeyReused(JobId),
+}
+
+/// The way to the loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbox {
+    sender: mpsc::Sender<Message>,
+    changes: broadcast::Sender<JobId>,
+}
+
+impl Inbox {
+    pub(crate) fn new(sender: mpsc::Sender<Message>) -> Self {
+        Self { sender, changes: broadcast::channel(CHANGES).0 }
+    }
+
+    pub(crate) fn changes(&self) -> broadcast::Sender<JobId> {
+        self.changes.clone()
+    }
+
+    /// Ids of jobs, each time its record changed.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<JobId> {
+        self.changes.subscribe()
+    }
+
+    /// Gives the loop a message; `false` when the node is ending.
+    pub(crate) async fn send(&self, message: Message) -> bool {
+        self.sender.send(message).await.is_ok()
+    }
+}

@@ -23,9 +23,11 @@
 //! # Ok(()) }
 //! ```
 
+mod call;
 mod fees;
 mod findings;
 mod lane;
+mod objection;
 mod pending;
 
 use std::{
@@ -35,18 +37,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::primitives::keccak256;
 use futures::{FutureExt as _, StreamExt as _, stream};
-use lota_market::{Address, AttoFil, B256, Bytes, Time, U256, agent::EffectKey};
+use lota_market::{Address, AttoFil, B256, agent::EffectKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::call::{Call, Fee, Landed, Reserve, SendError};
 use self::{
     fees::{Draft, Price},
     lane::Lane,
+    objection::{Objection, objection},
 };
-use super::chain::{At, CallRequest, Chain, Header, Log, Refusal, RpcError};
+use super::chain::{At, Chain, Header, Refusal, RpcError};
 use crate::{
-    Journal, JournalError, PrivateKeySigner,
+    Journal, PrivateKeySigner,
     journal::{AccountId, Outcome, Sending},
 };
 
@@ -74,145 +77,6 @@ const LOOKS_BEFORE_HELD_BACK: u32 = 6;
 const MAX_REFUSALS: u32 = 8;
 /// After so many failures in a row those who wait are told.
 const MAX_FAILURES: u32 = 3;
-
-/// Something that an account does: a call of a contract, a payment, or a contract that it creates.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Call {
-    /// Who is called; `None` creates a contract.
-    pub to: Option<Address>,
-    /// Money that goes with it.
-    pub value: AttoFil,
-    /// Call data, or the code that creates the contract.
-    pub data: Bytes,
-    /// Gas beside what the node estimates and a quarter of that: what the contract promises to others without using it.
-    pub extra_gas: u64,
-    /// What must stay in the account afterwards. A call that was sent before is not held up.
-    pub reserve: Reserve,
-    /// The contract whose logs alone say what came of the call; where a log on the same [`Chain`] follows it, the receipt need not
-    /// be asked for. `None`: all logs matter.
-    pub result_from: Option<Address>,
-}
-
-impl Call {
-    /// A call of a contract, without money.
-    #[must_use]
-    pub fn new(to: Address, data: Bytes) -> Self {
-        Self { to: Some(to), data, ..Self::default() }
-    }
-
-    /// The creation of a contract; [`Landed::created`] says where it is.
-    #[must_use]
-    pub fn create(code: Bytes) -> Self {
-        Self { data: code, ..Self::default() }
-    }
-
-    fn content(&self) -> B256 {
-        content(self.to, self.value, &self.data)
-    }
-
-    fn request(&self, from: Address) -> CallRequest {
-        CallRequest { from: Some(from), to: self.to, value: self.value, data: self.data.clone() }
-    }
-}
-
-/// Hash of what a call does: tells another call under the same key.
-fn content(to: Option<Address>, value: AttoFil, data: &[u8]) -> B256 {
-    let to = to.as_ref().map_or(b"create".as_slice(), |to| to.as_slice());
-    keccak256([to, &U256::from(value.0).to_be_bytes::<32>(), data].concat())
-}
-
-/// Gas that an account is certain to need later, and must be able to pay for after a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reserve {
-    /// How many more calls it must be able to pay for, each with half as much gas again as this one.
-    pub calls: u32,
-    /// Gas besides, in the chain's units.
-    pub gas: u64,
-}
-
-/// What a call came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Landed {
-    /// Hash of the transaction.
-    pub transaction: B256,
-    /// Number of its block. A reorganisation may still undo it.
-    pub block: u64,
-    /// The block's hash.
-    pub block_hash: B256,
-    /// The block's timestamp.
-    pub time: Time,
-    /// What happened, in order; with [`Call::result_from`], at least what happened there.
-    pub logs: Vec<Log>,
-    /// The contract that was created.
-    pub created: Option<Address>,
-    /// What it cost, where the receipt was asked for.
-    pub fee: Option<Fee>,
-}
-
-/// What a transaction cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fee {
-    /// Gas that was used, in the chain's units.
-    pub gas_used: u64,
-    /// What that cost.
-    pub paid: AttoFil,
-}
-
-/// Why a call did not land.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The node, or the contract, refuses it; [`Refusal::data`] is what the contract reverted with. The key is not used up.
-    #[error("the node says: {}", .0.message)]
-    Refused(Refusal),
-    /// The key was used for another call (or the same with other money) before.
-    #[error("the key `{key}` was used by {account} for another call before; every effect needs a key of its own")]
-    KeyReused {
-        /// Whose key.
-        account: Address,
-        /// The key.
-        key: EffectKey,
-    },
-    /// The account holds too little for the money that is sent, the fees and the reserve. Sending resumes by itself, on the next
-    /// call, once there is enough.
-    #[error("{account} holds {wallet} and needs {needed} for what it sends and the fees; send it more")]
-    Unaffordable {
-        /// Whose account.
-        account: Address,
-        /// What is there.
-        wallet: AttoFil,
-        /// What is needed.
-        needed: AttoFil,
-    },
-    /// It failed, and nobody says why. The key is not used up.
-    #[error("{0}")]
-    Failed(String),
-    /// The key cannot sign.
-    #[error("the key of {account} cannot sign: {problem}")]
-    Signer {
-        /// Whose key.
-        account: Address,
-        /// Why not.
-        problem: String,
-    },
-    /// What must be written down before anything is sent cannot be.
-    #[error("what is sent cannot be written down: {0}")]
-    Journal(#[from] JournalError),
-    /// It is not known whether it landed. Sending again under the same key is harmless and finds out.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-}
-
-impl SendError {
-    /// Whether the same call may succeed later without anybody changing it.
-    #[must_use]
-    pub const fn is_temporary(&self) -> bool {
-        match self {
-            Self::Rpc(error) => error.is_temporary(),
-            Self::Unaffordable { .. } => true,
-            _ => false,
-        }
-    }
-}
 
 /// One key's transactions on one chain. Clones are the same account.
 #[derive(Clone)]
@@ -394,44 +258,6 @@ fn spawn(chain: Chain, journal: Arc<dyn Journal>, signer: PrivateKeySigner) -> m
     };
     tokio::spawn(task.run());
     sender
-}
-
-/// What a node means by refusing a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Objection {
-    /// It has it.
-    Known,
-    /// Its nonce is used: the next look finds out by what.
-    NonceUsed,
-    /// It must offer more.
-    Cheap,
-    /// The account cannot pay.
-    Funds,
-    /// Something else.
-    Other,
-}
-
-fn objection(refusal: &Refusal) -> Objection {
-    let text = refusal.message.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["already known", "known transaction", "already imported", "already in mpool", "already exists"]) {
-        Objection::Known
-    } else if says(&["nonce too low", "nonce is too low", "minimum expected nonce"]) {
-        Objection::NonceUsed
-    } else if says(&[
-        "underpriced",
-        "rbf",
-        "replace by fee",
-        "gas premium too low",
-        "fee too low",
-        "less than block base fee",
-    ]) {
-        Objection::Cheap
-    } else if says(&["insufficient funds", "not enough funds", "insufficient balance"]) {
-        Objection::Funds
-    } else {
-        Objection::Other
-    }
 }
 
 impl Sender {
@@ -727,36 +553,4 @@ struct Means {
     ours: u64,
     /// The next one to use.
     nonce: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nodes_mean_by_refusing_a_transaction_is_understood() {
-        for (text, meaning) in [
-            // geth
-            ("already known", Objection::Known),
-            ("nonce too low: next nonce 5, tx nonce 4", Objection::NonceUsed),
-            ("replacement transaction underpriced", Objection::Cheap),
-            ("transaction underpriced: gas tip cap 0, minimum needed 1", Objection::Cheap),
-            ("insufficient funds for gas * price + value: balance 1, tx cost 2, overshot 1", Objection::Funds),
-            ("txpool is full", Objection::Other),
-            // Anvil
-            ("transaction already imported", Objection::Known),
-            ("nonce too low", Objection::NonceUsed),
-            ("Insufficient funds for gas * price + value", Objection::Funds),
-            ("max fee per gas less than block base fee", Objection::Cheap),
-            // Lotus
-            ("message with nonce 3 already in mpool, minimum expected nonce is 4", Objection::Known),
-            ("minimum expected nonce is 7: message nonce too low", Objection::NonceUsed),
-            ("mpool push: not enough funds: 1 < 2", Objection::Funds),
-            ("replace by fee has too low GasPremium: 100 < 126", Objection::Cheap),
-            ("message will not be included in a block", Objection::Other),
-        ] {
-            let refusal = Refusal { code: -32_000, message: text.to_owned(), data: None };
-            assert_eq!(objection(&refusal), meaning, "{text}");
-        }
-    }
 }

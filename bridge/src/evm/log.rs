@@ -37,7 +37,9 @@
 
 mod late;
 mod pages;
+mod reorganisation;
 mod trail;
+mod update;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -48,6 +50,7 @@ use std::{
 use lota_market::{Address, B256, Time};
 use tokio::{sync::watch, time::Instant};
 
+pub use self::update::{LogError, Source, Update};
 use self::{
     late::Late,
     pages::{Ahead, Decode, Found, Page, Range, after, fetch, group, is_ahead, is_too_much},
@@ -55,90 +58,13 @@ use self::{
 };
 use super::chain::{Chain, Header, Live, Log, RpcError, Sighting};
 use crate::{
-    Journal, JournalError,
+    Journal,
     journal::{Checkpoint, LogId},
     transport::{Cursor, Head},
 };
 
 /// How often to look for news where a subscription tells of them: it may break without a word.
 const HINTED_POLL: Duration = Duration::from_secs(10);
-
-/// A contract whose logs are followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The contract.
-    pub address: Address,
-    /// For each place among the topics, what may stand there: anything, where the list is empty or missing.
-    pub topics: Vec<Vec<B256>>,
-    /// The block with which its log begins: that of its deployment, or 0.
-    pub first_block: u64,
-}
-
-impl Source {
-    /// All logs of a contract.
-    #[must_use]
-    pub const fn new(address: Address, first_block: u64) -> Self {
-        Self { address, topics: Vec::new(), first_block }
-    }
-}
-
-/// What a log yields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update<T = ()> {
-    /// A contract said something.
-    Log {
-        /// The position right after it.
-        cursor: Cursor,
-        /// Timestamp of its block.
-        time: Time,
-        /// What it said.
-        log: Log,
-        /// What that was decoded to.
-        value: T,
-    },
-    /// A contract that was followed later was read up to this position, like the others: from here on heads count for it, too.
-    CaughtUp {
-        /// The contract.
-        address: Address,
-        /// How far.
-        cursor: Cursor,
-    },
-    /// Everything up to `cursor` has been yielded. Comes when the log has caught up with the chain, with every new block, and when
-    /// more is final.
-    Head {
-        /// The position after the newest block's last log; a place to resume from.
-        cursor: Cursor,
-        /// The newest block.
-        latest: Head,
-        /// Up to which number blocks are final; does not go back, except by a rewind below it.
-        finalized: u64,
-    },
-    /// The chain was reorganised: every log above `to` that was yielded before is undone (all of them when it is `None`), whoever's
-    /// it is.
-    Rewind {
-        /// The highest position that still holds.
-        to: Option<Cursor>,
-    },
-}
-
-/// Why a log cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LogError {
-    /// The chain cannot be asked.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    /// What must be kept between restarts could not be read or written.
-    #[error("the log cannot be kept: {0}")]
-    Journal(#[from] JournalError),
-}
-
-impl LogError {
-    /// Whether the log goes on by itself; any other error is the last thing that it yields.
-    #[must_use]
-    pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Rpc(error) if error.is_temporary())
-    }
-}
 
 /// A log of several contracts; see [the module](self). It is pulled: a slow reader loses nothing and makes nothing grow.
 pub struct EventLog<T = ()> {
@@ -465,27 +391,6 @@ impl<T: Send + 'static> EventLog<T> {
         Ok(())
     }
 
-    /// The chain ends below what was read: this node is behind, or what was read is gone.
-    async fn shorter(&mut self, latest: &Header, anchor: Checkpoint) -> Result<(), LogError> {
-        let highest = self.trail.points().iter().rev().find(|point| point.block <= latest.number()).copied();
-        if let Some(point) = highest
-            && !self.chain.still_holds(point.block, point.hash).await?
-        {
-            return self.back_below(point.block).await;
-        }
-        let since = *self.shorter_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.chain.config().fees.patience {
-            // Nodes do not stay behind that long: the chain itself went back.
-            self.shorter_since = None;
-            return self.back_below(latest.number() + 1).await;
-        }
-        let (found, read) = (latest.number(), anchor.block);
-        Err(RpcError::unavailable(format!(
-            "the node is behind: it is at block {found}, and block {read} was read before"
-        ))
-        .into())
-    }
-
     /// The next range, and some blocks before it.
     fn range_from(&self, next: u64, latest: u64) -> (u64, u64) {
         // Only nodes that are not as far as the chain leave something out, and only there.
@@ -543,25 +448,6 @@ impl<T: Send + 'static> EventLog<T> {
                 Err(error.into())
             }
         }
-    }
-
-    /// Compares what is read again with what was read before; a block from which on everything must be read again.
-    fn compare(&self, page: &Page<T>, from: u64, to: u64) -> Result<Option<u64>, RpcError> {
-        for block in from..self.next.min(to + 1) {
-            let known = self.trail.find(block);
-            match (page.get(&block), known) {
-                (None, None) => {}
-                (None, Some(known)) if known.logs == 0 => {}
-                (None, Some(_)) => return Err(incomplete(block)),
-                (Some(found), Some(known)) if found.hash == known.hash && found.count() <= known.logs => {
-                    if found.count() < known.logs {
-                        return Err(incomplete(block));
-                    }
-                }
-                (Some(_), _) => return Ok(Some(block)),
-            }
-        }
-        Ok(None)
     }
 
     /// Whether a block that was read in part has what was read of it; only nodes that are behind the newest block leave something out.
@@ -649,53 +535,6 @@ impl<T: Send + 'static> EventLog<T> {
             self.live = Some(self.chain.follow_live(self.complete()));
         }
         self.pause(self.idle());
-    }
-
-    /// Goes back to the highest block below `bad` that is still on the chain.
-    async fn back_below(&mut self, bad: u64) -> Result<(), LogError> {
-        let points = self.trail.points();
-        let points = &points[..points.partition_point(|point| point.block < bad)];
-        self.ahead = None;
-        // A balancer that switched to another chain must not undo this one.
-        self.chain.check_id().await?;
-        // Points of one fork: those that hold come first.
-        let (mut low, mut high) = (0, points.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            let Some(point) = points.get(middle) else { break };
-            if self.chain.still_holds(point.block, point.hash).await? {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        self.chain.check_id().await?;
-        let holds = low.checked_sub(1).and_then(|index| points.get(index)).copied();
-        let to = holds.map(|point| Cursor { block: point.block, block_hash: point.hash, index: point.index });
-        let first_undone = self.trail.points().get(low).map(|point| point.block);
-        if let Some(block) = first_undone.filter(|block| *block <= self.finalized) {
-            tracing::warn!(block, finalized = self.finalized, "the chain undid a block that was said to be final");
-            self.finalized = holds.map_or(0, |point| point.block);
-        }
-        self.trail.cut(holds.map(|point| point.block));
-        self.next = holds.map_or(self.first_block(), |point| point.block + 1);
-        self.dense_from = self.dense_from.min(self.next);
-        self.announced = None;
-        // A counted position is not compared with one of the chain's within a block; that holds, then.
-        let is_undone = |position: &Cursor| match (&to, position.count()) {
-            (Some(to), Some(_)) => position.block > to.block,
-            _ => position.is_above(to.as_ref()),
-        };
-        if let Some(position) = self.position.filter(is_undone) {
-            tracing::info!(from = %position, to = ?to, "the chain was reorganised");
-            self.position = to;
-            self.late.iter_mut().for_each(|late| late.rewind(to));
-            for (_, from) in self.added.iter_mut().filter(|(_, from)| from.is_some_and(|at| at.is_above(to.as_ref()))) {
-                *from = to;
-            }
-            self.queue.push_back(Update::Rewind { to });
-        }
-        Ok(())
     }
 }
 

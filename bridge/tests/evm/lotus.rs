@@ -75,6 +75,8 @@ struct Rules {
     widest: u64,
     /// Which block is called `safe` or `finalized` is not said.
     without_tags: bool,
+    /// The development chain's block that is called so.
+    tagged: Option<u64>,
 }
 
 struct Inner {
@@ -152,6 +154,11 @@ impl Lotus {
     /// Says no more which block is `safe` or `finalized`.
     pub(crate) fn forget_tags(&self) {
         self.rules().without_tags = true;
+    }
+
+    /// Calls this block of the development chain `safe` and `finalized`.
+    pub(crate) fn finalize(&self, block: u64) {
+        self.rules().tagged = Some(block);
     }
 
     /// Sends calls to nodes that are that many epochs behind, one after another.
@@ -262,6 +269,10 @@ async fn translate(inner: &Inner, mut request: Value) -> Value {
     let is_tag = matches!(request["params"][0].as_str(), Some("safe" | "finalized"));
     if is_tag && inner.rules.lock().expect("no panic").without_tags {
         return error(&id, 1, "invalid argument 0: cannot parse Epoch");
+    }
+    let tagged = inner.rules.lock().expect("no panic").tagged.filter(|_| is_tag);
+    if let Some(block) = tagged {
+        request["params"][0] = format!("{:#x}", epoch_of(block)).into();
     }
     if matches!(method.as_str(), "eth_newFilter" | "eth_getFilterLogs" | "eth_getFilterChanges") {
         return error(&id, -32_601, "filters are disabled here");

@@ -289,6 +289,8 @@ async fn a_chain_that_executes_late_and_is_reorganised_every_few_blocks_is_follo
     let chain = OnChain::begin(Via::Lotus, 12).await;
     let party = Party::connect(&chain, "party").await;
     chain.anvil.mine(4).await;
+    // No block comes while the chain is being reorganised.
+    chain.anvil.automine(false).await;
     chain.lotus.execute_late();
     let mut updates = party.transport.updates(None);
     let sending = tokio::spawn(async move {
@@ -385,6 +387,30 @@ async fn the_nodes_own_notions_of_finality_are_followed() {
     fold.read_to(&mut updates, last.block).await;
     assert_eq!(fold.finalized, epoch_of(chain.anvil.height().await) - 900);
     assert_eq!(fold.events.len(), 3);
+}
+
+#[tokio::test]
+async fn what_becomes_final_is_news_and_does_not_go_back() {
+    let chain = OnChain::begin(Via::Lotus, 0).await;
+    let party = Party::connect(&chain, "party").await;
+    chain.anvil.mine(10).await;
+    let before = chain.anvil.height().await;
+    chain.lotus.finalize(before - 4);
+    let event = party.send(announcements(1)).await.cursor;
+    let reader = chain.connect_with("reader", Config { finality: Finality::Finalized, ..chain.config() }).await;
+    let (mut updates, mut fold) = (reader.updates(None), Fold::default());
+    fold.read_to(&mut updates, event.block).await;
+    assert_eq!((fold.events.len(), fold.finalized), (1, epoch_of(before - 4)));
+    // No block comes, and nothing happens but that.
+    chain.lotus.finalize(before + 1);
+    let (update, _) = next(&mut updates).await;
+    let Update::Head { cursor, latest, finalized } = update else { panic!("{update:?} is no head") };
+    assert_eq!((cursor.block, latest.block, finalized), (event.block, event.block, event.block));
+    // Another node behind the same URL is not as far.
+    chain.lotus.finalize(before - 2);
+    chain.anvil.mine(2).await;
+    fold.read_to(&mut updates, epoch_of(before + 3)).await;
+    assert_eq!(fold.finalized, event.block);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use alloy::primitives::TxKind;
 use alloy::signers::SignerSync;
 use lota_market::{Address, AttoFil, B256, Bytes, U256};
 
-use super::{Reserve, content};
+use super::{Reserve, call::content};
 use crate::{
     PrivateKeySigner,
     evm::chain::{Chain, Header, RpcError},
@@ -110,7 +110,7 @@ impl Draft {
         })
     }
 
-    /// Hash of what it does, as [`Call::content`] says.
+    /// Hash of what it does, as `Call::content` says.
     pub(super) fn content(&self) -> B256 {
         content(self.to, self.value, &self.data)
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
     api::Api,
-    arguments::Global,
+    flags::Global,
     home::Home,
     log,
     settings::{Layers, Settings},

@@ -4,10 +4,11 @@
 //! (`lota demo`, `lota devnet`, `lota node run`). stdout is the result, stderr is prose. docs/cli.md is the reference.
 
 mod api;
-mod arguments;
+mod aside;
 mod chain;
 mod context;
 mod failure;
+mod flags;
 mod home;
 mod host;
 mod keystore;
@@ -15,6 +16,7 @@ mod log;
 mod process;
 mod scratch;
 mod settings;
+mod streams;
 mod terminal;
 mod units;
 mod verbs;
@@ -24,8 +26,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use lota_node::executor::wasm::compile_command;
 
-use arguments::Arguments;
 use context::Context;
+use verbs::arguments::Arguments;
 
 fn main() -> ExitCode {
     // Before anything else: this process is the compiler of a node's, and reads no settings.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::{arguments::Command, context::Context, failure::ExitWith, host::Signals, scratch, terminal, verbs};
+use crate::{context::Context, failure::ExitWith, host::Signals, scratch, terminal, verbs, verbs::arguments::Command};
 
 /// The stack of the thread that a verb runs on, in bytes: that of a main thread.
 const STACK: usize = 8 << 20;
@@ -84,18 +84,4 @@ fn interrupted(signal: u8, last_words: Option<String>) -> anyhow::Result<()> {
         terminal::tell(&words);
     }
     Err(ExitWith(128_u8.saturating_add(signal)).into())
-}
-
-/// Does something that may wait for a person, on a thread that nobody waits for at the end.
-///
-/// # Errors
-/// When there is no thread to be had, or it panics.
-pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
-    let (sender, receiver) = oneshot::channel();
-    thread::Builder::new()
-        .spawn(move || {
-            let _ = sender.send(work());
-        })
-        .context("cannot start a thread")?;
-    receiver.await.context("a thread ended early")
 }

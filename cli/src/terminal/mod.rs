@@ -3,7 +3,6 @@
 mod foreign;
 mod markers;
 mod progress;
-pub(crate) mod streams;
 mod table;
 mod words;
 
@@ -15,7 +14,7 @@ use std::{
 use anyhow::Context as _;
 use serde::Serialize;
 
-pub(crate) use foreign::{LogLines, brief, printable};
+pub(crate) use foreign::{Escaper, LogLines, brief, printable};
 pub(crate) use markers::{bad, bold, dim, good, job_status, status};
 pub(crate) use progress::Progress;
 pub(crate) use table::{Column, Table};

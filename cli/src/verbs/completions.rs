@@ -8,10 +8,11 @@ use lota_api::{JobQuery, JobSummary};
 
 use crate::{
     api::Api,
-    arguments::{Arguments, Global},
+    flags::Global,
     home::Home,
     settings::Layers,
     terminal::{self, short_id},
+    verbs::arguments::Arguments,
 };
 
 /// How long a shell that completes a job's id waits for the daemon, at most: somebody has pressed a key.

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     settings::{KEYS, Origin, left_to_daemon},
     terminal::{self, Column, Table},
 };

@@ -5,7 +5,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::arguments::Arguments;
+use super::arguments::Arguments;
 
 /// The page with all of it.
 const PAGE: &str = "docs/bacalhau.md";

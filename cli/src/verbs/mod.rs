@@ -1,5 +1,6 @@
 //! The verbs, one file for each.
 
+pub(crate) mod arguments;
 pub(crate) mod chain;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -12,7 +13,8 @@ pub(crate) mod node;
 pub(crate) mod wallet;
 pub(crate) mod wasm;
 
-use crate::{arguments::Command, context::Context};
+use self::arguments::Command;
+use crate::context::Context;
 
 /// Runs one verb to its end.
 ///

@@ -7,9 +7,9 @@ use lota_bridge::evm::{Network, bindings::Deployment};
 use lota_market::model::Settings;
 
 use crate::{
-    arguments::Format,
     chain::{default_settings, deploy, parse_network},
     context::Context,
+    flags::Format,
     keystore::{Keystore, Password},
     terminal::{self, Progress, Table},
     units::Count,

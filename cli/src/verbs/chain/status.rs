@@ -11,9 +11,9 @@ use lota_market::{Address, AttoFil};
 use serde::Serialize;
 
 use crate::{
-    arguments::Format,
     chain::{ChainMarket, Endpoint, parse_network},
     context::Context,
+    flags::Format,
     terminal::{self, Table, age, plural},
     units::Count,
 };

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::upload::{self, Keep, Links};
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     terminal::{self, Progress, file_count},
     units::ByteSize,
 };

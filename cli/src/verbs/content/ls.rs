@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::name::Name;
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     terminal::{self, Column, Table, printable},
     units::ByteSize,
 };

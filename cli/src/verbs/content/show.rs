@@ -7,9 +7,10 @@ use clap::Args;
 use super::{name::Name, save};
 use crate::{
     api::Part,
-    arguments::Raw,
     context::Context,
-    terminal::{self, file_count, streams::copy_to_stdout},
+    flags::Raw,
+    streams::copy_to_stdout,
+    terminal::{self, file_count},
     units::ByteSize,
 };
 

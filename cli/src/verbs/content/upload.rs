@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     api::Api,
-    process,
+    aside::aside,
     scratch::{Purpose, Scratch},
     terminal::Progress,
     units::ByteSize,
@@ -73,7 +73,7 @@ pub(crate) async fn cid_only(path: &Path, links: Links, progress: &Progress) -> 
     let (path, options) = (path.to_owned(), options(&path.display().to_string(), links, progress));
     let _cancel = CancelOnDrop(options.cancel.clone());
     let imported = if is_stdin(&path) {
-        process::aside(move || lota_content::cid_of_reader(io::stdin().lock(), &options)).await??
+        aside(move || lota_content::cid_of_reader(io::stdin().lock(), &options)).await??
     } else {
         tokio::task::spawn_blocking(move || lota_content::cid_of_path(&path, &options)).await??
     };
@@ -99,7 +99,7 @@ pub(crate) async fn path(
     let (store, imported) = {
         let (path, folder) = (path.to_owned(), scratch.join("store"));
         if is_stdin(&path) {
-            process::aside(move || import(&path, folder, &options)).await??
+            aside(move || import(&path, folder, &options)).await??
         } else {
             tokio::task::spawn_blocking(move || import(&path, folder, &options)).await??
         }

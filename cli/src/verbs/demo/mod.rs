@@ -18,9 +18,9 @@ use clap::Args;
 use futures::future::try_join_all;
 
 use crate::{
-    arguments::Format,
     context::Context,
     failure::{ExitWith, FAILED},
+    flags::Format,
     host::{Ground, ended_by_user},
     scratch::{Purpose, Scratch},
     terminal::{self, Progress},

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     api::{Api, Part},
-    arguments::{Format, Raw},
     context::Context,
     failure::ExitWith,
-    terminal::{self, Progress, streams},
+    flags::{Format, Raw},
+    streams,
+    terminal::{self, Progress},
     verbs::content::save,
 };
 

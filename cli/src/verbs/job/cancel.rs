@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{arguments::Format, context::Context, terminal};
+use crate::{context::Context, flags::Format, terminal};
 
 /// Withdraw a job that nobody has locked yet; the escrow comes back.
 #[derive(Debug, Args)]

@@ -4,10 +4,10 @@ use clap::Args;
 
 use crate::{
     api::Part,
-    arguments::Raw,
     context::Context,
     failure::Usage,
-    terminal::streams::{copy_to_stderr, copy_to_stdout},
+    flags::Raw,
+    streams::{copy_to_stderr, copy_to_stdout},
 };
 
 /// Print one file of a job's output.

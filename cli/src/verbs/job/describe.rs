@@ -9,8 +9,8 @@ use lota_market::{AttoFil, model::Reason};
 
 use super::{decisions::grouped, ending};
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     terminal::{self, Column, Table, age, bold, printable, span},
     units::Count,
     verbs::node::show::problems,

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::cat::segments;
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     terminal::{self, file_count},
     units::ByteSize,
     verbs::content::save,

@@ -10,8 +10,8 @@ use lota_market::model::{Reason, Status};
 
 use super::{ending, since::Since};
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     terminal::{self, Column, Table, age, money, printable, short_address, short_id, span},
 };
 

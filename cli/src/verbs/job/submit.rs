@@ -10,8 +10,8 @@ use super::{
     terms::{TermFlags, over, terms_of},
 };
 use crate::{
-    arguments::{Format, Raw},
     context::Context,
+    flags::{Format, Raw},
     terminal::{self, Progress},
     verbs::content::save,
 };

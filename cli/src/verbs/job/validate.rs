@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::document;
 use crate::{
-    arguments::Format,
     context::Context,
     failure::{ExitWith, FAILED},
+    flags::Format,
     terminal,
 };
 

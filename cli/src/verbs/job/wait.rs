@@ -8,9 +8,9 @@ use super::{
     follow::{Followed, follow, if_interrupted},
 };
 use crate::{
-    arguments::Format,
     context::Context,
     failure::{ExitWith, FAILED},
+    flags::Format,
     terminal::{self, Progress},
     units::Seconds,
 };

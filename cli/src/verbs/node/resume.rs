@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{arguments::Format, context::Context, terminal};
+use crate::{context::Context, flags::Format, terminal};
 
 /// Have a provider that was slashed lock jobs again.
 ///

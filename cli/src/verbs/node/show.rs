@@ -5,8 +5,8 @@ use lota_api::{NodeInfo, Party, Problem};
 use serde::Serialize;
 
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     terminal::{self, Column, Table, bold, plural, printable, span},
     units::ByteSize,
 };

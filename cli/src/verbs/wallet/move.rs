@@ -5,7 +5,7 @@ use lota_api::MoveMoney;
 use lota_market::{Address, AttoFil};
 
 use super::show::balances;
-use crate::{arguments::Format, context::Context, terminal};
+use crate::{context::Context, flags::Format, terminal};
 
 /// Move money of the daemon's account into the market.
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    arguments::Format,
     context::Context,
+    flags::Format,
     keystore::{Keystore, Password, Strength},
     terminal,
 };

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::{
     api::ApiFailure,
-    arguments::Format,
     context::Context,
     failure,
+    flags::Format,
     keystore::{Keystore, Listed},
     terminal::{self, Table},
     verbs::node::show::problems,

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     api::Api,
-    arguments::{Format, Raw},
     context::Context,
     failure::Usage,
+    flags::{Format, Raw},
     settings,
     terminal::{self, Progress},
     units::Seconds,

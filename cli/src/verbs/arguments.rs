@@ -1,10 +1,8 @@
 //! The command line's form. Each verb's own arguments are with the verb.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
-
-use crate::verbs;
+use crate::{flags::Global, verbs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,27 +25,6 @@ pub(crate) struct Arguments {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// What every verb takes.
-#[derive(Debug, Args)]
-pub(crate) struct Global {
-    /// Folder of settings, keys and data [default: ~/.lota]
-    #[arg(
-        long,
-        global = true,
-        env = "LOTA_HOME",
-        hide_env_values = true,
-        value_name = "DIR",
-        help_heading = "Global options"
-    )]
-    pub(crate) home: Option<PathBuf>,
-    /// What to log to stderr, as tracing filters [default: warn]
-    #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
-    pub(crate) log: Option<String>,
-    /// URL of a daemon (a running node) other than this home's, with LOTA_API_TOKEN
-    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
-    pub(crate) api: Option<String>,
 }
 
 /// The verbs.
@@ -106,20 +83,4 @@ impl Command {
     pub(crate) const fn is_asked_by_a_shell(&self) -> bool {
         matches!(self, Self::Completions(verb) if verb.is_asked_by_a_shell())
     }
-}
-
-/// Whether the result is for a program.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Format {
-    /// Print one JSON document instead of text
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// How somebody else's bytes come to the terminal.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Raw {
-    /// On a terminal, too, print control characters as they are: they can steer it
-    #[arg(long)]
-    pub(crate) raw: bool,
 }

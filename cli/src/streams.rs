@@ -6,8 +6,11 @@ use anyhow::Context as _;
 use futures::{StreamExt as _, pin_mut};
 use reqwest::Response;
 
-use super::{STDOUT_FAILED, foreign::Escaper};
-use crate::{api::Api, arguments::Raw};
+use crate::{
+    api::Api,
+    flags::Raw,
+    terminal::{Escaper, STDOUT_FAILED},
+};
 
 /// Copies a response's body to stdout as it comes; on a terminal it is made readable, unless it is wanted raw.
 ///

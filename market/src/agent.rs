@@ -27,7 +27,7 @@ mod step;
 mod view;
 mod wakes;
 
-pub use caretaker::Wards;
+pub use caretaker::LookAfter;
 pub use effect::{Effect, EffectKey, Submission};
 pub use failure::{Fact, Failure};
 pub use input::{Change, Commitments, Input, Request};

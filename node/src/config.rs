@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use lota_api::TermsRequest;
 use lota_market::{
     AttoFil,
-    agent::{Offer, Pace, Wards},
+    agent::{LookAfter, Offer, Pace},
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct NodeConfig {
     /// How its network's time passes; `None`: what is known of the market's chain says so.
     pub pace: Option<Pace>,
     /// Contracts whose jobs it looks after: it ends them when they are overdue and calls back again, for gas only.
-    pub look_after: Wards,
+    pub look_after: LookAfter,
     /// Where its gateway listens; port 0: the one it had before, or any free one.
     pub gateway: SocketAddr,
     /// The URL it announces; `None`: `http://` and the address its gateway listens on.
@@ -61,7 +61,7 @@ impl Default for NodeConfig {
             provider: None,
             terms: TermsRequest::default(),
             pace: None,
-            look_after: Wards::Nobody,
+            look_after: LookAfter::Nobody,
             gateway: SocketAddr::from(([127, 0, 0, 1], 0)),
             gateway_url: None,
             api: SocketAddr::from(([127, 0, 0, 1], 0)),

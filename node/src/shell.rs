@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
-    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, Outcome, Step, StepKey, Wards},
+    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, LookAfter, Outcome, Step, StepKey},
     model::{Event, JobId, Reason, Status},
 };
 use tokio::{
@@ -213,7 +213,7 @@ impl Shell {
             effects.extend(self.agent.restore(job, self.now));
         }
         // What was none of this node's affair before its settings changed.
-        if self.shared.config.look_after != Wards::Nobody {
+        if self.shared.config.look_after != LookAfter::Nobody {
             for job in self.shared.store.unfinished_jobs(MOST_TAKEN_UP).await? {
                 if !self.agent.knows(job.id()) && self.agent.wants(&job) {
                     effects.extend(self.agent.restore(job, self.now));

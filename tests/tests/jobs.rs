@@ -13,7 +13,7 @@ use lota_api::{JobDetail, JobPage, NodeInfo, ProblemCode, Verdict};
 use lota_bridge::{Transport as _, Update, memory::Chain};
 use lota_market::{
     Address, AttoFil, B256, Bytes, U256,
-    agent::{EffectKey, Offer, Wards},
+    agent::{EffectKey, LookAfter, Offer},
     model::{Command, JobId, Reason, Status, Terms},
     money::FIL,
 };
@@ -144,7 +144,7 @@ async fn a_node_that_is_told_to_looks_after_a_contracts_jobs_also_earlier_ones()
     }
     developer.node.shutdown().await;
     let contract = world::key(9).address();
-    let look_after = Wards::These([contract].into());
+    let look_after = LookAfter::These([contract].into());
     let config = NodeConfig { look_after, ..world::config("developer", home.path()) };
     let steward = Party::start(&chain, 1, config).await;
     let detail = steward.wait_for(job).await;

@@ -2,7 +2,7 @@
 
 use core::{fmt, str::FromStr};
 
-use lota_market::{Address, agent::Wards};
+use lota_market::{Address, agent::LookAfter};
 use serde::{Deserialize, Serialize};
 
 use crate::units::Written;
@@ -10,7 +10,7 @@ use crate::units::Written;
 /// `nobody`, `everybody`, or addresses with commas between.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Clients(pub(crate) Wards);
+pub(crate) struct Clients(pub(crate) LookAfter);
 
 /// Why a text names no clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +25,11 @@ impl FromStr for Clients {
             part.trim().parse().map_err(|_| ParseClientsError(part.trim().to_owned()))
         };
         match text.trim() {
-            "" | "nobody" => Ok(Self(Wards::Nobody)),
-            "everybody" => Ok(Self(Wards::Everybody)),
-            list => list.split(',').map(address).collect::<Result<_, _>>().map(|clients| Self(Wards::These(clients))),
+            "" | "nobody" => Ok(Self(LookAfter::Nobody)),
+            "everybody" => Ok(Self(LookAfter::Everybody)),
+            list => {
+                list.split(',').map(address).collect::<Result<_, _>>().map(|clients| Self(LookAfter::These(clients)))
+            }
         }
     }
 }
@@ -49,9 +51,9 @@ impl From<Clients> for String {
 impl fmt::Display for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Wards::Nobody => f.write_str("nobody"),
-            Wards::Everybody => f.write_str("everybody"),
-            Wards::These(clients) => {
+            LookAfter::Nobody => f.write_str("nobody"),
+            LookAfter::Everybody => f.write_str("everybody"),
+            LookAfter::These(clients) => {
                 for (number, client) in clients.iter().enumerate() {
                     write!(f, "{}{client}", if number == 0 { "" } else { "," })?;
                 }
@@ -75,9 +77,9 @@ mod tests {
     fn clients_read_back_as_they_are_written() {
         let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
         for (text, wards) in [
-            ("nobody", Wards::Nobody),
-            ("everybody", Wards::Everybody),
-            (&format!("{a}, {b},{a}"), Wards::These([a, b].into())),
+            ("nobody", LookAfter::Nobody),
+            ("everybody", LookAfter::Everybody),
+            (&format!("{a}, {b},{a}"), LookAfter::These([a, b].into())),
         ] {
             let clients: Clients = text.parse().expect(text);
             assert_eq!(clients.0, wards);

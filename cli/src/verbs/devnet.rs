@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use lota_market::{
     AttoFil,
-    agent::{Offer, Pricing, Wards},
+    agent::{LookAfter, Offer, Pricing},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, Parts, executor::Executors};
@@ -151,7 +151,7 @@ async fn start_node(
     let funds = Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) };
     let account = venue.join(Account::play_key(&dir.join("key"))?, &dir, funds).await?;
     // Contracts are asleep until somebody calls them: on a devnet the client's node does.
-    let look_after = if provider.is_none() { Wards::Everybody } else { Wards::Nobody };
+    let look_after = if provider.is_none() { LookAfter::Everybody } else { LookAfter::Nobody };
     let (executors, offer) = provider.unzip();
     let parts = Parts::new(account.transport()).with_executors(executors.unwrap_or_default());
     let config = NodeConfig {

@@ -18,7 +18,7 @@ pub(super) const COURTESY: u64 = 10;
 /// Whose jobs a party looks after although it is not their client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wards {
+pub enum LookAfter {
     /// Nobody's.
     #[default]
     Nobody,
@@ -28,7 +28,7 @@ pub enum Wards {
     Everybody,
 }
 
-impl Wards {
+impl LookAfter {
     /// Whether this client is one of them.
     #[must_use]
     pub fn include(&self, client: &Address) -> bool {

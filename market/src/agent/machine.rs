@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, Bytes};
 
 use super::{
-    Change, Commitments, Effect, Failure, Input, Job, JobView, Offer, Order, Outcome, Pace, Request, Resources, Specs,
-    Step, StepKey, StepState, Wards, caretaker, client,
+    Change, Commitments, Effect, Failure, Input, Job, JobView, LookAfter, Offer, Order, Outcome, Pace, Request,
+    Resources, Specs, Step, StepKey, StepState, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     view::At,
@@ -29,7 +29,7 @@ const MAX_UNSETTLED: usize = 100_000;
 pub struct Agent {
     situation: Situation,
     pub(super) provider: Provider,
-    wards: Wards,
+    look_after: LookAfter,
     jobs: BTreeMap<JobId, Box<Held>>,
     /// When to look at which job again.
     pub(super) times: Wakes<Time>,
@@ -64,7 +64,7 @@ impl Agent {
         Self {
             situation,
             provider: Provider { offer, ..Provider::default() },
-            wards: Wards::Nobody,
+            look_after: LookAfter::Nobody,
             jobs: BTreeMap::new(),
             times: Wakes::default(),
             blocks: Wakes::default(),
@@ -75,8 +75,8 @@ impl Agent {
 
     /// The same agent, which also looks after the jobs of these clients.
     #[must_use]
-    pub fn looking_after(self, wards: Wards) -> Self {
-        Self { wards, ..self }
+    pub fn looking_after(self, look_after: LookAfter) -> Self {
+        Self { look_after, ..self }
     }
 
     /// The same agent on a network where time passes like this.
@@ -112,7 +112,7 @@ impl Agent {
     pub fn is_concerned(&self, event: &Event, record: Option<&Job>) -> bool {
         match (event, record) {
             (Event::JobOpened { terms, .. }, None) => {
-                self.provider.offer.is_some() || self.wards.include(&terms.client)
+                self.provider.offer.is_some() || self.look_after.include(&terms.client)
             }
             (Event::JobOpened { .. }, Some(_)) => true,
             (_, Some(job)) => {
@@ -415,7 +415,8 @@ impl Agent {
     /// Looks at one job and begins whatever its state calls for, in each role of the party.
     fn advance(&mut self, id: JobId, effects: &mut Vec<Effect>) {
         let Some(held) = self.jobs.get_mut(&id) else { return };
-        let is_cared_for = self.wards != Wards::Nobody && is_cared_for(&self.wards, self.situation.me, &held.job);
+        let is_cared_for =
+            self.look_after != LookAfter::Nobody && is_cared_for(&self.look_after, self.situation.me, &held.job);
         let Job { view, order, work, steps, round } = &mut held.job;
         let mut cx = Context {
             situation: &self.situation,
@@ -483,7 +484,7 @@ impl Agent {
 
     /// Whether this party acts for the job's client.
     fn looks_after(&self, job: &Job) -> bool {
-        is_cared_for(&self.wards, self.situation.me, job)
+        is_cared_for(&self.look_after, self.situation.me, job)
     }
 
     fn insert(&mut self, job: Job) {
@@ -519,7 +520,7 @@ impl Agent {
     }
 }
 
-fn is_cared_for(wards: &Wards, me: Address, job: &Job) -> bool {
+fn is_cared_for(look_after: &LookAfter, me: Address, job: &Job) -> bool {
     let client = &job.view.terms.client;
-    job.order.is_none() && *client != me && wards.include(client)
+    job.order.is_none() && *client != me && look_after.include(client)
 }

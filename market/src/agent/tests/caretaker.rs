@@ -5,8 +5,8 @@ use super::*;
 const CONTRACT: Address = Address::repeat_byte(0xCC);
 const STEWARD: Address = Address::repeat_byte(0x5E);
 
-fn these(clients: &[Address]) -> Wards {
-    Wards::These(clients.iter().copied().collect())
+fn these(clients: &[Address]) -> LookAfter {
+    LookAfter::These(clients.iter().copied().collect())
 }
 
 /// A contract opens a job, as a transaction of somebody's made it; it does nothing else by itself.
@@ -23,10 +23,13 @@ fn retries(world: &World) -> usize {
 
 #[test]
 fn an_untaken_job_is_expired_for_its_client_and_for_nobody_else() {
-    for (wards, cared_for) in
-        [(these(&[CONTRACT]), true), (Wards::Everybody, true), (these(&[CLIENT]), false), (Wards::Nobody, false)]
-    {
-        let mut world = World::new(vec![Party::steward(STEWARD, wards.clone())]);
+    for (look_after, cared_for) in [
+        (these(&[CONTRACT]), true),
+        (LookAfter::Everybody, true),
+        (these(&[CLIENT]), false),
+        (LookAfter::Nobody, false),
+    ] {
+        let mut world = World::new(vec![Party::steward(STEWARD, look_after.clone())]);
         let job = opened(&mut world);
         world.run(5);
         // A restart forgets nothing of it.
@@ -35,9 +38,9 @@ fn an_untaken_job_is_expired_for_its_client_and_for_nobody_else() {
         world.run(400);
         let (status, refund) =
             if cared_for { (Status::Cancelled, AttoFil(FIL)) } else { (Status::Open, AttoFil::ZERO) };
-        assert_eq!(world.status(job), status, "{wards:?}");
-        assert_eq!(world.market().balance(CONTRACT), refund, "{wards:?}");
-        assert!(world.party(STEWARD).agent.is_empty(), "{wards:?}");
+        assert_eq!(world.status(job), status, "{look_after:?}");
+        assert_eq!(world.market().balance(CONTRACT), refund, "{look_after:?}");
+        assert!(world.party(STEWARD).agent.is_empty(), "{look_after:?}");
     }
 }
 
@@ -90,14 +93,14 @@ fn a_callback_is_tried_again_for_a_contract_and_given_up_in_the_end() {
 }
 
 #[test]
-fn a_job_is_taken_up_again_when_its_client_becomes_a_ward() {
-    let mut world = World::new(vec![Party::steward(STEWARD, Wards::Nobody)]);
+fn a_job_is_taken_up_again_when_its_client_is_looked_after() {
+    let mut world = World::new(vec![Party::steward(STEWARD, LookAfter::Nobody)]);
     let job = opened(&mut world);
     world.run(2);
     let now = world.now;
     let steward = world.party(STEWARD);
     assert!(steward.agent.is_empty(), "it is not its affair");
-    steward.wards = these(&[CONTRACT]);
+    steward.look_after = these(&[CONTRACT]);
     steward.crash(now);
     let stored = steward.stored[&job].job.clone();
     assert!(steward.agent.wants(&stored));

@@ -115,7 +115,7 @@ pub(super) fn terms(salt: u64, spec: &Bytes) -> Terms {
 pub(super) struct Party {
     pub(super) agent: Agent,
     pub(super) offer: Option<Offer>,
-    pub(super) wards: Wards,
+    pub(super) look_after: LookAfter,
     pub(super) pace: Pace,
     pub(super) me: Address,
     pub(super) stored: BTreeMap<JobId, Change>,
@@ -138,7 +138,7 @@ impl Party {
         Self {
             agent: Agent::new(me, SETTINGS, offer.clone()),
             offer,
-            wards: Wards::Nobody,
+            look_after: LookAfter::Nobody,
             pace: Pace::INSTANT,
             me,
             stored: BTreeMap::new(),
@@ -154,9 +154,9 @@ impl Party {
     }
 
     /// One who looks after the jobs of these clients.
-    pub(super) fn steward(me: Address, wards: Wards) -> Self {
+    pub(super) fn steward(me: Address, look_after: LookAfter) -> Self {
         let party = Self::new(me, None);
-        Self { agent: party.agent.looking_after(wards.clone()), wards, ..party }
+        Self { agent: party.agent.looking_after(look_after.clone()), look_after, ..party }
     }
 
     pub(super) fn at_pace(self, pace: Pace) -> Self {
@@ -224,7 +224,7 @@ impl Party {
     /// The process is killed and starts again: effects and memory are gone, what was stored is not.
     pub(super) fn crash(&mut self, now: Time) {
         self.agent =
-            Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.wards.clone()).at_pace(self.pace);
+            Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.look_after.clone()).at_pace(self.pace);
         self.agent.recall(self.suspended, 0);
         self.effects.clear();
         let live: Vec<_> = self.stored.values().filter(|change| change.live).map(|change| change.job.clone()).collect();

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api, calibration,
     config::NodeConfig,
+    event_loop::EventLoop,
     executor::{Executors, WasmRun},
     fetch::Downloader,
     inbox::Inbox,
@@ -43,7 +44,6 @@ use crate::{
     resources::{self, Ledger},
     serving,
     shared::Shared,
-    shell::Shell,
     standing::Standing,
     store::{Store, StoreError},
 };
@@ -243,7 +243,7 @@ impl Node {
         let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);
         let inbox = Inbox::new(sender);
         let performer = Performer::new(Arc::clone(&shared), steps, inbox.clone());
-        let shell = Shell::new(Arc::clone(&shared), agent, receiver, performer, inbox.changes());
+        let event_loop = EventLoop::new(Arc::clone(&shared), agent, receiver, performer, inbox.changes());
 
         let mut tasks = JoinSet::new();
         let end = stop.clone();
@@ -251,7 +251,7 @@ impl Node {
         tasks.spawn(serve(gateway_listener, router, serving::public(), end.clone()));
         let router = api::router(Arc::clone(&shared), inbox, &api.token);
         tasks.spawn(serve(api_listener, router, serving::private(), end));
-        tasks.spawn(shell.run());
+        tasks.spawn(event_loop.run());
         tasks.spawn(announce(shared));
         Ok(Self { api, gateway, stop, tasks, store, _lock: lock })
     }

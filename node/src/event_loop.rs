@@ -52,7 +52,7 @@ const FINALIZED: &str = "finalized";
 const SUSPENDED: &str = "suspended";
 
 /// The loop's state.
-pub(crate) struct Shell {
+pub(crate) struct EventLoop {
     shared: Arc<Shared>,
     agent: Agent,
     inbox: mpsc::Receiver<Message>,
@@ -98,7 +98,7 @@ impl Updates {
     }
 }
 
-impl Shell {
+impl EventLoop {
     pub(crate) fn new(
         shared: Arc<Shared>,
         agent: Agent,

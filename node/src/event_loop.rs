@@ -24,9 +24,9 @@ use tokio::{
 };
 
 use crate::{
+    effects::Performer,
     inbox::{Message, Refusal},
     observe,
-    perform::Performer,
     shared::Shared,
     standing::Money,
     store::{Batch, Claim, StoreError},

@@ -1,7 +1,7 @@
 //! The daemon of a Lota provider, client or mediator.
 //!
 //! One loop (`event_loop`) takes the market's updates and the outcomes of effects, asks the sans-I/O agent of `lota-market`, stores
-//! cursor, records and events in one transaction, and hands the effects to `perform`, which sends commands to the market and
+//! cursor, records and events in one transaction, and hands the effects to `effects`, which sends commands to the market and
 //! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it. [`api`] is what people speak to,
 //! `public` what everybody may ask, `order` makes a job of what a person wants; they reach the loop through its `inbox`.
 
@@ -9,6 +9,7 @@ pub mod api;
 mod calibration;
 pub mod config;
 mod decisions;
+mod effects;
 mod event_loop;
 pub mod executor;
 mod failure;
@@ -21,7 +22,6 @@ mod node;
 mod observe;
 mod offers;
 mod order;
-mod perform;
 mod pins;
 mod price;
 mod public;

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api, calibration,
     config::NodeConfig,
+    effects::Performer,
     event_loop::EventLoop,
     executor::{Executors, WasmRun},
     fetch::Downloader,
@@ -38,7 +39,6 @@ use crate::{
     local_steps::{self, LocalSteps},
     observe,
     offers::Offers,
-    perform::Performer,
     public,
     publisher::{LocalPublisher, Publisher},
     resources::{self, Ledger},

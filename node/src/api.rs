@@ -89,9 +89,9 @@ async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, HttpError> {
     let shared = &api.shared;
     let market = shared.transport.market();
     let (head, problems) = match in_time(shared.transport.head()).await {
-        Ok(head) => (head, shared.standing.problems(None)),
-        Err(error) => match shared.standing.head() {
-            Some(head) => (head, shared.standing.problems(Some(&error))),
+        Ok(head) => (head, shared.health.problems(None)),
+        Err(error) => match shared.health.head() {
+            Some(head) => (head, shared.health.problems(Some(&error))),
             None => return Err(HttpError::market(error)),
         },
     };

@@ -32,7 +32,7 @@ pub(crate) fn of_this_provider(shared: &Shared, job: &Job) -> Option<Decision> {
             (Verdict::Considering, reason)
         }
         Decided::Wanted => {
-            let reason = match (shared.standing.suspended(), lock_problem) {
+            let reason = match (shared.health.suspended(), lock_problem) {
                 (Some(job), _) => format!("asks {}; was slashed for job {job} and waits for its operator", work.asking),
                 (None, Some(problem)) => problem,
                 (None, None) => format!("asks {}; waits for that price and a free slot", work.asking),

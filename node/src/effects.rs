@@ -14,11 +14,11 @@ use lota_market::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    health::Shortage,
     inbox::{Inbox, Message},
     local_steps::LocalSteps,
     observe,
     shared::Shared,
-    standing::Shortage,
 };
 
 /// Commands on their way at once; further ones wait.
@@ -99,7 +99,7 @@ impl Performer {
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
-                    self.shared.standing.short_of_gas(Shortage { account, wallet, needed });
+                    self.shared.health.short_of_gas(Shortage { account, wallet, needed });
                 }
                 Outcome::Err(Failure::Unaffordable { account, wallet, needed })
             }

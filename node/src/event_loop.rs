@@ -25,10 +25,10 @@ use tokio::{
 
 use crate::{
     effects::Performer,
+    health::Money,
     inbox::{Message, Refusal},
     observe,
     shared::Shared,
-    standing::Money,
     store::{Batch, Claim, StoreError},
 };
 
@@ -146,11 +146,11 @@ impl EventLoop {
             let first = tokio::select! {
                 update = updates.queue.recv(), if again.is_none() => match update {
                     Some(Ok(update)) => {
-                        self.shared.standing.reached();
+                        self.shared.health.reached();
                         Incoming::Update(Box::new(update))
                     }
                     Some(Err(error)) => {
-                        self.shared.standing.failed(&error);
+                        self.shared.health.failed(&error);
                         continue;
                     }
                     None => {
@@ -175,7 +175,7 @@ impl EventLoop {
                     match updates.queue.try_recv() {
                         Ok(Ok(update)) => round.push(Incoming::Update(Box::new(update))),
                         Ok(Err(error)) => {
-                            self.shared.standing.failed(&error);
+                            self.shared.health.failed(&error);
                             break;
                         }
                         Err(TryRecvError::Disconnected) => {
@@ -193,20 +193,20 @@ impl EventLoop {
     /// Takes up where the last process left off.
     async fn resume(&mut self) -> Result<(), StoreError> {
         self.cursor = self.shared.store.cursor().await?;
-        let (transport, standing) = (&self.shared.transport, &self.shared.standing);
+        let (transport, health) = (&self.shared.transport, &self.shared.health);
         let party = transport.party();
         let (head, wallet, market) = tokio::join!(transport.head(), transport.wallet(party), transport.balance(party));
         if let Ok(head) = head {
             self.now = head.time;
-            standing.set_head(head);
+            health.set_head(head);
         }
         if let (Ok(wallet), Ok(market)) = (wallet, market) {
-            standing.set_money(Money { wallet, market });
+            health.set_money(Money { wallet, market });
         }
         let finalized: u64 = self.shared.store.meta(FINALIZED).await?.unwrap_or(0);
         let suspended: Option<JobId> = self.shared.store.meta(SUSPENDED).await?;
-        standing.set_finalized(finalized);
-        standing.set_suspended(suspended);
+        health.set_finalized(finalized);
+        health.set_suspended(suspended);
         self.agent.recall(suspended, finalized);
         let mut effects = self.refresh_balance().await;
         for job in self.shared.store.live_jobs().await? {
@@ -234,10 +234,10 @@ impl EventLoop {
         let is_due = self.money_moved || self.now.since(self.weighed) > WEIGH_EVERY;
         let mut effects = if time_passed && is_due { self.refresh_balance().await } else { Vec::new() };
         if time_passed
-            && self.shared.standing.is_short_of_gas()
+            && self.shared.health.is_short_of_gas()
             && let Ok(wallet) = self.shared.transport.wallet(self.shared.transport.party()).await
         {
-            self.shared.standing.has_outside(wallet);
+            self.shared.health.has_outside(wallet);
         }
         let store = self.shared.store.clone();
         let mut batch = store.begin().await?;
@@ -276,10 +276,10 @@ impl EventLoop {
             }
             Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
-                self.shared.standing.set_head(latest);
+                self.shared.health.set_head(latest);
                 self.cursor = Some(cursor);
-                if finalized > self.shared.standing.finalized() {
-                    self.shared.standing.set_finalized(finalized);
+                if finalized > self.shared.health.finalized() {
+                    self.shared.health.set_finalized(finalized);
                     batch.set_meta(FINALIZED, &finalized).await?;
                 }
                 effects.extend(self.agent.handle(Input::Head { block: cursor.block, finalized }, self.now));
@@ -325,7 +325,7 @@ impl EventLoop {
                 let before = self.agent.suspended();
                 if before.is_some() {
                     batch.remove_meta(SUSPENDED).await?;
-                    self.shared.standing.set_suspended(None);
+                    self.shared.health.set_suspended(None);
                     observe::resumed(&self.shared.config.name);
                 }
                 effects.extend(self.agent.handle(Input::Resume, self.now));
@@ -508,7 +508,7 @@ impl EventLoop {
                 }
                 Effect::Retire { job } => self.performer.retire(job),
                 Effect::Suspend { job } => {
-                    self.shared.standing.set_suspended(Some(job));
+                    self.shared.health.set_suspended(Some(job));
                     observe::suspended(&self.shared.config.name, job);
                 }
             }

@@ -14,6 +14,7 @@ mod event_loop;
 pub mod executor;
 mod failure;
 mod fetch;
+mod health;
 mod http_error;
 mod inbox;
 mod inputs;
@@ -29,7 +30,6 @@ pub mod publisher;
 mod resources;
 mod serving;
 mod shared;
-mod standing;
 pub mod store;
 
 pub use config::NodeConfig;

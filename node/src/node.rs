@@ -35,6 +35,7 @@ use crate::{
     event_loop::EventLoop,
     executor::{Executors, WasmRun},
     fetch::Downloader,
+    health::Health,
     inbox::Inbox,
     local_steps::{self, LocalSteps},
     observe,
@@ -44,7 +45,6 @@ use crate::{
     resources::{self, Ledger},
     serving,
     shared::Shared,
-    standing::Standing,
     store::{Store, StoreError},
 };
 
@@ -226,7 +226,7 @@ impl Node {
             content,
             fetcher: fetcher.clone(),
             transport: Arc::clone(&transport),
-            standing: Standing::new(&config.name),
+            health: Health::new(&config.name),
             downloader,
             pace,
             stop: stop.clone(),

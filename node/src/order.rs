@@ -208,7 +208,7 @@ async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> R
     };
     let quotes = shared.offers.quotes(&draft, spec).await?;
     let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
-    let head = match shared.standing.recent_head() {
+    let head = match shared.health.recent_head() {
         Some(head) => head,
         None => transport.head().await?,
     };

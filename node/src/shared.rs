@@ -8,7 +8,7 @@ use lota_market::agent::Pace;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::NodeConfig, fetch::Downloader, offers::Offers, standing::Standing, store::Store};
+use crate::{config::NodeConfig, fetch::Downloader, health::Health, offers::Offers, store::Store};
 
 /// What the parts of a node share.
 pub(crate) struct Shared {
@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(crate) content: lota_content::Store,
     pub(crate) fetcher: Fetcher,
     pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) standing: Standing,
+    pub(crate) health: Health,
     pub(crate) downloader: Arc<Downloader>,
     /// How the network's time passes.
     pub(crate) pace: Pace,

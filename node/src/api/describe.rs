@@ -26,7 +26,7 @@ pub(crate) fn summary(shared: &Shared, listed: &ListedJob) -> JobSummary {
     JobSummary {
         id: job.id(),
         status: view.status,
-        is_final: view.is_final(shared.standing.finalized()),
+        is_final: view.is_final(shared.health.finalized()),
         reason: view.reason,
         phase: phase(job),
         client: view.terms.client,
@@ -156,7 +156,7 @@ pub(super) async fn detail_with(
         }),
         problem: job.problem().map(|(step, failure)| format!("{step}: {failure}")),
         events: events.iter().map(job_event).collect(),
-        node_problems: shared.standing.problems(None),
+        node_problems: shared.health.problems(None),
     })
 }
 

@@ -5,21 +5,21 @@ use lota_api::{MoveMoney, WalletInfo};
 use lota_market::{AttoFil, agent::EffectKey, model::Command};
 
 use super::{Api, in_time};
-use crate::{http_error::HttpError, standing::Money};
+use crate::{health::Money, http_error::HttpError};
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, HttpError> {
     let transport = &api.shared.transport;
     let address = transport.party();
-    let standing = &api.shared.standing;
+    let health = &api.shared.health;
     let asked = async { tokio::try_join!(transport.wallet(address), transport.balance(address)) };
     let (Money { wallet, market }, problems) = match in_time(asked).await {
         Ok((wallet, market)) => {
             let money = Money { wallet, market };
-            standing.set_money(money);
-            (money, standing.problems(None))
+            health.set_money(money);
+            (money, health.problems(None))
         }
-        Err(error) => match standing.money() {
-            Some(money) => (money, standing.problems(Some(&error))),
+        Err(error) => match health.money() {
+            Some(money) => (money, health.problems(Some(&error))),
             None => return Err(HttpError::market(error)),
         },
     };

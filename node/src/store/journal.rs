@@ -218,7 +218,7 @@ mod tests {
         let store = Store::open(&folder.path().join(super::super::FILE)).await.expect("it opens");
         let log = LogId { chain_id: 1, name: "market".into() };
         for _ in 0..50 {
-            // Polled once, and then left standing.
+            // Polled once, and then left health.
             let mut write = Box::pin(journal.put_checkpoints(&log, &[]));
             assert!(futures::poll!(&mut write).is_pending(), "it waits for the disk");
             store.begin().await.expect("the node's own write").commit().await.expect("written");

@@ -45,12 +45,12 @@ struct State {
 /// How the node stands with its market. What keeps it from its work is said when it begins and when it ends, not every time
 /// that it is met.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct Health {
     node: String,
     state: Mutex<State>,
 }
 
-impl Standing {
+impl Health {
     pub(crate) fn new(node: &str) -> Self {
         Self { node: node.to_owned(), state: Mutex::default() }
     }
@@ -177,32 +177,32 @@ mod tests {
 
     #[test]
     fn what_the_asker_met_with_is_told_when_nobody_met_it_before() {
-        let standing = Standing::new("test");
-        assert!(standing.problems(None).is_empty());
+        let health = Health::new("test");
+        assert!(health.problems(None).is_empty());
         let (early, late) = (TransportError::Unavailable("early".into()), TransportError::Unavailable("late".into()));
-        assert!(standing.problems(Some(&late))[0].message.contains("late"));
-        standing.failed(&early);
-        let problems = standing.problems(Some(&late));
+        assert!(health.problems(Some(&late))[0].message.contains("late"));
+        health.failed(&early);
+        let problems = health.problems(Some(&late));
         assert_eq!((problems.len(), problems[0].code), (1, ProblemCode::Unreachable));
         assert!(problems[0].message.contains("early"), "{problems:?}");
-        standing.reached();
-        assert!(standing.problems(None).is_empty());
+        health.reached();
+        assert!(health.problems(None).is_empty());
     }
 
     #[test]
     fn a_shortage_lasts_until_there_is_enough() {
-        let standing = Standing::new("test");
+        let health = Health::new("test");
         let shortage = Shortage { account: Address::repeat_byte(7), wallet: AttoFil(5), needed: AttoFil(9) };
-        standing.short_of_gas(shortage);
-        standing.has_outside(AttoFil(8));
-        let problems = standing.problems(None);
+        health.short_of_gas(shortage);
+        health.has_outside(AttoFil(8));
+        let problems = health.problems(None);
         assert_eq!(problems[0].code, ProblemCode::Gas);
         for part in
             ["0x0707070707070707070707070707070707070707", "0.000000000000000005 FIL", "0.000000000000000009 FIL"]
         {
             assert!(problems[0].message.contains(part), "{problems:?}");
         }
-        standing.has_outside(AttoFil(9));
-        assert!(!standing.is_short_of_gas() && standing.problems(None).is_empty());
+        health.has_outside(AttoFil(9));
+        assert!(!health.is_short_of_gas() && health.problems(None).is_empty());
     }
 }

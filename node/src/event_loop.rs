@@ -65,6 +65,8 @@ pub(crate) struct EventLoop {
     /// Those of them that changed: jobs of others, which are kept to be listed.
     strangers: BTreeSet<JobId>,
     opening: HashMap<JobId, Vec<oneshot::Sender<Result<JobId, Refusal>>>>,
+    /// What they are told once it is stored: who asks again then finds it.
+    answers: Vec<(oneshot::Sender<Result<JobId, Refusal>>, Result<JobId, Refusal>)>,
     pruned: Time,
     /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
     money_moved: bool,
@@ -117,6 +119,7 @@ impl EventLoop {
             stored: HashMap::new(),
             strangers: BTreeSet::new(),
             opening: HashMap::new(),
+            answers: Vec::new(),
             pruned: Time::default(),
             money_moved: true,
             weighed: Time::default(),
@@ -379,9 +382,8 @@ impl EventLoop {
             Outcome::Err(failure) => Err(Refusal::Failed(failure.to_string())),
             _ => Ok(job),
         };
-        for waiting in self.opening.remove(&job).unwrap_or_default() {
-            let _ = waiting.send(answer.clone());
-        }
+        let waiting = self.opening.remove(&job).unwrap_or_default();
+        self.answers.extend(waiting.into_iter().map(|waiting| (waiting, answer.clone())));
     }
 
     /// Gives an event to the agent if it concerns one of its roles; otherwise the job is only kept to be listed.
@@ -492,6 +494,10 @@ impl EventLoop {
             }
         }
         batch.commit().await?;
+        for (waiting, answer) in self.answers.drain(..) {
+            // Nobody waits any more: that is no concern of the loop.
+            let _ = waiting.send(answer);
+        }
         for job in changed {
             // Nobody watches: fine.
             let _ = self.changes.send(job);

@@ -26,7 +26,7 @@ use tokio::{
 use crate::{
     effects::Performer,
     health::Money,
-    inbox::{Message, Refusal},
+    inbox::{Message, Refusal, RequestReply},
     observe,
     shared::Shared,
     store::{Batch, Claim, StoreError},
@@ -64,9 +64,9 @@ pub(crate) struct EventLoop {
     stored: HashMap<JobId, Option<Job>>,
     /// Those of them that changed: jobs of others, which are kept to be listed.
     strangers: BTreeSet<JobId>,
-    opening: HashMap<JobId, Vec<oneshot::Sender<Result<JobId, Refusal>>>>,
+    opening: HashMap<JobId, Vec<RequestReply>>,
     /// What they are told once it is stored: who asks again then finds it.
-    answers: Vec<(oneshot::Sender<Result<JobId, Refusal>>, Result<JobId, Refusal>)>,
+    answers: Vec<(RequestReply, Result<JobId, Refusal>)>,
     pruned: Time,
     /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
     money_moved: bool,

@@ -21,10 +21,13 @@ pub(crate) enum Message {
     /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
     Resume { reply: oneshot::Sender<Option<JobId>> },
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
-    Request { request: Box<Request>, key: Option<RequestKey>, reply: oneshot::Sender<Result<JobId, Refusal>> },
+    Request { request: Box<Request>, key: Option<RequestKey>, reply: RequestReply },
     /// A person wants a job cancelled; the answer says whether this node could ask for it.
     Cancel { job: JobId, reply: oneshot::Sender<Result<(), String>> },
 }
+
+/// Where who asked for a job is told which one was opened.
+pub(crate) type RequestReply = oneshot::Sender<Result<JobId, Refusal>>;
 
 /// Why a job that a person wants is not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -105,6 +105,13 @@ pub fn executors(slots: u32) -> Executors {
     Executors::none().with(WasmRun::ENGINE, Arc::new(wasm.sharing_modules(slots as usize)))
 }
 
+/// The same with an engine that remembers nothing of others.
+#[must_use]
+pub fn fresh_executors() -> Executors {
+    let wasm = WasmExecutor::new(&WasmSettings::default()).expect("the engine works here");
+    Executors::none().with(WasmRun::ENGINE, Arc::new(wasm))
+}
+
 /// A running node and the way to its API.
 #[derive(Debug)]
 pub struct Party {

@@ -2,7 +2,10 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use lota_api::{JobDetail, NodeInfo, Verdict};
 use lota_bridge::memory::Chain;
@@ -12,12 +15,22 @@ use lota_market::{
     model::{Reason, Status},
     money::FIL,
 };
+use lota_node::NodeConfig;
 use lota_tests::{
     programs,
-    world::{self, FUNDS, Party, asking, chain, spec},
+    world::{self, FUNDS, Party, asking, chain, fresh_executors, key, spec},
 };
 use serde_json::json;
 use tempfile::TempDir;
+
+/// A provider that reads every module from its store: no other provider of this process compiles for it.
+async fn provider(chain: &Chain, home: &Path) -> Party {
+    let offer = asking(AttoFil(FIL / 1000));
+    let config = NodeConfig { provider: Some(offer), ..world::config("provider-2", home) };
+    let party = Party::with_executors(Arc::new(chain.connect(key(2))), config, fresh_executors()).await;
+    party.deposit(AttoFil(10 * FIL)).await;
+    party
+}
 
 /// A provider and a client of it.
 struct Place {
@@ -30,7 +43,7 @@ struct Place {
 impl Place {
     async fn new() -> Self {
         let (home, chain) = (TempDir::new().expect("a temporary folder"), chain(None));
-        let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+        let provider = provider(&chain, home.path()).await;
         let client = Party::start(&chain, 1, world::config("client", home.path())).await;
         Self { home, chain, provider, client }
     }
@@ -60,13 +73,12 @@ impl Place {
         find(&self.home.path().join("provider-2/blocks"), cid).expect("the provider has the block")
     }
 
-    /// Starts the provider anew, with nothing in memory and no machine code on disk, after something was done to its files.
+    /// Starts the provider anew, with no machine code in memory, after something was done to its files.
     async fn restart(mut self, harm: impl FnOnce(&Self)) -> Self {
         let stopped = Party::start(&self.chain, 3, world::config("nobody", self.home.path())).await;
         std::mem::replace(&mut self.provider, stopped).node.shutdown().await;
         harm(&self);
-        std::fs::remove_dir_all(self.home.path().join("provider-2/modules")).expect("the machine code goes");
-        self.provider = Party::provider(&self.chain, 2, self.home.path(), asking(AttoFil(FIL / 1000))).await;
+        self.provider = provider(&self.chain, self.home.path()).await;
         self
     }
 }

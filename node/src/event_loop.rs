@@ -17,7 +17,6 @@ use tokio::{
     sync::{
         broadcast,
         mpsc::{self, error::TryRecvError},
-        oneshot,
     },
     task::JoinSet,
     time::Instant,

@@ -16,9 +16,7 @@ pub struct Stored {
 /// `GET /v1/content/{cid}[/path]?list=true`: one entry of a directory.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ContentEntry {
-    /// Its name.
     pub name: String,
-    /// Its CID.
     pub cid: String,
     /// `file`, `directory`, `raw` or another codec's name.
     pub kind: String,

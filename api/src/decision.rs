@@ -8,12 +8,10 @@ use crate::Verdict;
 /// What a provider decided about a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {
-    /// Who.
     pub provider: Address,
     /// A name for it, if it gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What.
     pub decision: Verdict,
     /// Why, in words.
     pub reason: String,

@@ -7,7 +7,6 @@ use crate::ErrorCode;
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApiError {
-    /// Why.
     pub code: ErrorCode,
     /// What was wrong, with which value, and what to do.
     pub message: String,

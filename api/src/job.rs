@@ -93,9 +93,7 @@ pub struct JobOffer {
 /// A job in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobSummary {
-    /// Its id.
     pub id: JobId,
-    /// Its state.
     pub status: Status,
     /// Whether it has ended and the chain will not undo its end.
     #[serde(default, rename = "final")]
@@ -134,7 +132,6 @@ pub struct JobSummary {
 /// `GET /v1/jobs`: one page of jobs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobPage {
-    /// The jobs.
     pub jobs: Vec<JobSummary>,
     /// Pass it as `after` for the next page; none: this is the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,7 +144,6 @@ pub struct JobDetail {
     /// The job as in a list.
     #[serde(flatten)]
     pub summary: JobSummary,
-    /// Its terms.
     pub terms: TermsInfo,
     /// Its spec, if this daemon has it; feeds `lota job submit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,7 +207,6 @@ pub struct TermsInfo {
 /// One thing that happened to a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobEvent {
-    /// When.
     pub time: Timestamp,
     /// The block it is in.
     pub block: u64,

@@ -38,7 +38,6 @@ pub struct NodeInfo {
 /// What keeps a daemon from its work, until it passes or somebody mends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What.
     pub code: ProblemCode,
     /// In words for a person.
     pub message: String,
@@ -66,9 +65,7 @@ pub struct MarketInfo {
 /// `GET /v1/parties`: someone who announced where content is served.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Party {
-    /// Who.
     pub address: Address,
-    /// Where.
     pub url: String,
 }
 

@@ -27,7 +27,6 @@ pub enum StateFilter {
 /// A label that jobs must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelFilter {
-    /// Its name.
     pub name: String,
     /// Its value; none: any.
     pub value: Option<String>,

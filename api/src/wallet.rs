@@ -8,7 +8,6 @@ use crate::Problem;
 /// `GET /v1/wallet`: the account's money.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WalletInfo {
-    /// The account.
     pub address: Address,
     /// Money outside the market.
     pub wallet: AttoFil,

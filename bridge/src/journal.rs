@@ -25,14 +25,12 @@ pub const MAX_PAGE: usize = 256;
 pub struct AccountId {
     /// The chain's id.
     pub chain_id: u64,
-    /// The account.
     pub address: Address,
 }
 
 /// One signed version of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Its hash.
     pub hash: B256,
     /// Its bytes, as they are broadcast.
     pub raw: Bytes,
@@ -54,7 +52,6 @@ pub enum Outcome {
         transaction: B256,
         /// Number of the block.
         block: u64,
-        /// Its hash.
         block_hash: B256,
     },
     /// It is in a block and failed, or its nonce was used for something else: its key is free again.
@@ -68,7 +65,6 @@ pub struct Sending {
     pub key: EffectKey,
     /// Hash of what it does (contract, value, call): tells another command under the same key.
     pub content: B256,
-    /// Its nonce.
     pub nonce: u64,
     /// Its signed versions, oldest first; at least one, at most [`MAX_ATTEMPTS`].
     pub attempts: Vec<Attempt>,
@@ -88,9 +84,7 @@ pub struct LogId {
 /// A block that was canonical when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Its number.
     pub block: u64,
-    /// Its hash.
     pub hash: B256,
     /// How many logs of it were read.
     pub logs: u32,

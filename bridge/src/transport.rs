@@ -32,7 +32,6 @@ pub struct MarketRef {
 pub struct Cursor {
     /// Number of the block; block 0 is the market's beginning and has no events.
     pub block: u64,
-    /// Its hash.
     pub block_hash: B256,
     /// One more than the chain's index of the last event before this position.
     pub index: u32,
@@ -83,9 +82,7 @@ impl fmt::Display for Cursor {
 /// The newest block of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Head {
-    /// Its number.
     pub block: u64,
-    /// Its hash.
     pub hash: B256,
     /// Its timestamp; where time passes between blocks (memory), the market's time now.
     pub time: Time,
@@ -146,7 +143,6 @@ pub enum Update {
         time: Time,
         /// Hash of the transaction it is from.
         transaction: B256,
-        /// What happened.
         event: Event,
     },
     /// Every event up to `cursor` has been yielded, and this is the market's time. Comes when the replay has caught up, and
@@ -193,20 +189,13 @@ pub enum TransportError {
     #[error(
         "the RPC endpoint serves chain {found}, but chain {wanted} is configured; change the URL or the network preset"
     )]
-    WrongChain {
-        /** The configured chain id. */
-        wanted: u64,
-        /** The one that answered. */
-        found: u64,
-    },
+    WrongChain { wanted: u64, found: u64 },
     /// There is no market at the configured address.
     #[error("no Lota market answers at {contract} on chain {chain_id}: {problem}; check the contract's address")]
     NoMarket {
-        /** The configured address. */
         contract: Address,
         /** The chain's id. */
         chain_id: u64,
-        /** What was found instead. */
         problem: String,
     },
     /// The other side answered something that this version does not understand.
@@ -217,12 +206,7 @@ pub enum TransportError {
     Storage(String),
     /// The signing key cannot be used.
     #[error("the key of {party} cannot sign: {problem}")]
-    Signer {
-        /** Whose key. */
-        party: Address,
-        /** Why not. */
-        problem: String,
-    },
+    Signer { party: Address, problem: String },
 }
 
 impl TransportError {
@@ -241,29 +225,14 @@ pub enum SubmitError {
     Rejected(Rejection),
     /// The key was used for another command (or the same with another value) before.
     #[error("the key `{key}` was used by {party} for another command before; every effect needs a key of its own")]
-    KeyReused {
-        /** Whose key. */
-        party: Address,
-        /** The key. */
-        key: EffectKey,
-    },
+    KeyReused { party: Address, key: EffectKey },
     /// The party's account outside the market holds too little for the value and the fees. Sending resumes by itself, on the
     /// next call, once there is enough.
     #[error("{account} holds {wallet} outside the market and needs {needed} for the value and the fees; send it more")]
-    Unaffordable {
-        /** Whose account. */
-        account: Address,
-        /** What is there. */
-        wallet: AttoFil,
-        /** What is needed. */
-        needed: AttoFil,
-    },
+    Unaffordable { account: Address, wallet: AttoFil, needed: AttoFil },
     /// Value was sent with a command that takes none.
     #[error("{value} was sent with a command that takes no money; only deposit and open do")]
-    NotPayable {
-        /** The value. */
-        value: AttoFil,
-    },
+    NotPayable { value: AttoFil },
     /// The command has more bytes than [`MAX_COMMAND`], or nests deeper than [`MAX_NESTING`].
     #[error("the command is too large: {0}; split it")]
     TooLarge(String),
@@ -272,7 +241,6 @@ pub enum SubmitError {
     WrongSigner {
         /** Who is said to send. */
         sender: Address,
-        /** What is wrong. */
         problem: String,
     },
     /// It failed for a reason the protocol does not know: a node that is confused, perhaps. The key is not used up.

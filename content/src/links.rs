@@ -14,7 +14,6 @@ pub enum LinksError {
     /// The bytes are not of the CID's codec.
     #[error("block {cid} is malformed: {reason}")]
     Malformed {
-        /// The block.
         cid: Box<Cid>,
         /// What is wrong with it.
         reason: String,
@@ -23,12 +22,7 @@ pub enum LinksError {
     #[error(
         "block {cid} has the codec 0x{codec:x}, whose links are not known; raw (0x55), dag-pb (0x70), dag-cbor (0x71) and json (0x0200) are"
     )]
-    UnknownCodec {
-        /// The block.
-        cid: Box<Cid>,
-        /// Its codec.
-        codec: u64,
-    },
+    UnknownCodec { cid: Box<Cid>, codec: u64 },
 }
 
 /// The CIDs that a block links to, in the order in which they stand in it.

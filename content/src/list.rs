@@ -15,7 +15,6 @@ use crate::unixfs::name_hash;
 pub struct DirEntry {
     /// Its name. In a directory made by a stranger this can be any text.
     pub name: String,
-    /// Its CID.
     pub cid: Cid,
     /// Bytes of the DAG below it, as the directory's author states them (`Tsize`); unchecked.
     pub dag_size: u64,

@@ -16,14 +16,10 @@ pub enum DagError {
     Source(#[from] SourceError),
     /// A block is not there.
     #[error("block {cid} is not available here")]
-    Missing {
-        /// The block.
-        cid: Box<Cid>,
-    },
+    Missing { cid: Box<Cid> },
     /// A block is not what its codec or its parent says.
     #[error("block {cid} is malformed: {reason}")]
     Malformed {
-        /// The block.
         cid: Box<Cid>,
         /// What is wrong with it.
         reason: String,

@@ -26,13 +26,11 @@ pub enum ReadError {
     NotAFile {
         /// What is no file.
         cid: Box<Cid>,
-        /// What it is.
         kind: &'static str,
     },
     /// The file is longer than the caller wants.
     #[error("{cid} has {size} bytes; at most {limit} are wanted")]
     TooLarge {
-        /// The file.
         cid: Box<Cid>,
         /// Its length in bytes.
         size: u64,

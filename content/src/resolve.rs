@@ -29,20 +29,13 @@ pub enum EntryKind {
         target: String,
     },
     /// A block of another codec than raw and DAG-PB, such as DAG-CBOR or JSON. It can be read like a file.
-    Block {
-        /// Its codec.
-        codec: u64,
-        /// Its bytes.
-        size: u64,
-    },
+    Block { codec: u64, size: u64 },
 }
 
 /// What lies at the end of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its CID.
     pub cid: Cid,
-    /// What it is.
     pub kind: EntryKind,
     /// The CIDs that the segments of the path lead to, from the root to the entry's own.
     pub path_cids: Vec<Cid>,
@@ -60,7 +53,6 @@ pub enum ResolveError {
     /// A directory has no entry of that name.
     #[error("there is no {name:?} in the directory {directory}")]
     NotFound {
-        /// The directory.
         directory: Box<Cid>,
         /// The name that was looked for.
         name: String,
@@ -70,7 +62,6 @@ pub enum ResolveError {
     NotADirectory {
         /// What is no directory.
         cid: Box<Cid>,
-        /// What it is.
         kind: &'static str,
         /// The name that was looked for.
         name: String,

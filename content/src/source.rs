@@ -21,17 +21,13 @@ pub enum SourceError {
     /// The block could not be fetched.
     #[error("cannot fetch block {cid}: {reason}")]
     Fetch {
-        /// The block.
         cid: Box<Cid>,
         /// What each gateway answered.
         reason: String,
     },
     /// The task that was reading ended early, because the runtime is shutting down.
     #[error("reading block {cid} was interrupted by the shutdown of the program")]
-    Interrupted {
-        /// The block.
-        cid: Box<Cid>,
-    },
+    Interrupted { cid: Box<Cid> },
 }
 
 /// Gives blocks by CID: a [`Store`], or something that fetches what is missing.

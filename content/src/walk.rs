@@ -78,12 +78,7 @@ pub enum WalkError {
     Links(#[from] LinksError),
     /// There are more blocks than allowed.
     #[error("the DAG below {root} has more than {limit} blocks")]
-    TooManyBlocks {
-        /// The root.
-        root: Box<Cid>,
-        /// The limit.
-        limit: usize,
-    },
+    TooManyBlocks { root: Box<Cid>, limit: usize },
 }
 
 /// How much a DAG holds.

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lota_api::{ApiError, ErrorCode};
-use lota_bridge::{SubmitError, TransportError};
+use lota_bridge::{SubmitError, TransportError, failure::causes};
 use lota_market::model::Rejection;
 
 use crate::{order::OrderError, store::StoreError};
@@ -75,13 +75,7 @@ impl HttpError {
     }
 
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
+        let message = causes(error);
         tracing::error!(message, "the API failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, message)
     }

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lota_bridge::failure::causes;
 use lota_content::{Cid, ReadError, codec};
 use lota_market::{
     Address, B256, Bytes,
@@ -19,7 +20,7 @@ use lota_market::{
 
 use crate::{
     executor::{self, Attached, CheckError, EngineRun, Executor, Executors, Run, RunId, WasmRun},
-    failure::{temporary, with_causes},
+    failure::temporary,
     fetch::Downloader,
     inputs::{Inputs, is_damage},
     pins::{self, output_pin, spec_pin},
@@ -264,7 +265,7 @@ impl LocalSteps {
     pub(crate) async fn reap(&self, live: impl Iterator<Item = JobId>) {
         let live: HashSet<RunId> = live.map(run_id).collect();
         if let Err(error) = self.0.executors.reap(&live).await {
-            tracing::warn!(error = with_causes(&error), "what an earlier process ran could not be cleared away");
+            tracing::warn!(error = causes(&error), "what an earlier process ran could not be cleared away");
         }
         let (root, names) = (self.0.work_dir.clone(), live.iter().map(|id| hex::encode(id.0)).collect());
         let cleared = tokio::task::spawn_blocking(move || clear_others(&root, &names)).await;

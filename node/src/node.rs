@@ -54,27 +54,16 @@ pub enum StartError {
     /// Another process uses its folder.
     #[error("{dir} is in use by another lota process{holder}; stop that one first, or use another $LOTA_HOME")]
     InUse {
-        /// The folder.
         dir: PathBuf,
         /// ` (pid N)`, or nothing.
         holder: String,
     },
     /// Its folder cannot be used.
     #[error("{path} cannot be used: {source}")]
-    Folder {
-        /// Which path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Folder { path: PathBuf, source: std::io::Error },
     /// An address cannot be listened on.
     #[error("nothing can listen on {address}: {source}; choose another port")]
-    Listen {
-        /// Which address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     /// The API is to listen on an address that others can reach.
     #[error("the API cannot listen on {0}: it serves loopback only (127.0.0.1 or [::1])")]
     NotLoopback(SocketAddr),
@@ -83,7 +72,6 @@ pub enum StartError {
         "{dir} holds the records of a node on the market {before} (chain {before_chain}), not on {now} (chain {now_chain}); give the node another name, or remove the folder"
     )]
     OtherMarket {
-        /// The folder.
         dir: PathBuf,
         /// The market's contract at that time.
         before: Address,
@@ -94,7 +82,6 @@ pub enum StartError {
         /// Its chain's id.
         now_chain: u64,
     },
-    /// Its database.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its block store.
@@ -103,7 +90,6 @@ pub enum StartError {
     /// A part of it.
     #[error("{0}")]
     Part(String),
-    /// The market.
     #[error(transparent)]
     Market(#[from] TransportError),
 }

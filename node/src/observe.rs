@@ -1,5 +1,6 @@
 //! What a node says about itself: one function for each thing worth saying.
 
+use lota_bridge::failure::causes;
 use lota_bridge::{Cursor, TransportError};
 use lota_content::Cid;
 use lota_market::{
@@ -8,11 +9,11 @@ use lota_market::{
     model::{Event, JobId},
 };
 
-use crate::{executor::ExecutorError, failure::with_causes, store::StoreError};
+use crate::{executor::ExecutorError, store::StoreError};
 
 /// The loop's database failed, and with it the node.
 pub(crate) fn loop_failed(node: &str, error: &StoreError) {
-    tracing::error!(node, error = with_causes(error), "the node stops");
+    tracing::error!(node, error = causes(error), "the node stops");
 }
 
 /// The market cannot be read any more.

@@ -21,12 +21,7 @@ pub trait Publisher: Send + Sync {
 pub enum PublishError {
     /// The directory could not be imported.
     #[error("{dir} could not be imported: {source}")]
-    Import {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: Box<ImportError>,
-    },
+    Import { dir: PathBuf, source: Box<ImportError> },
     /// The block store failed.
     #[error(transparent)]
     Store(#[from] lota_content::StoreError),

@@ -41,7 +41,6 @@ pub enum StoreError {
         version = env!("CARGO_PKG_VERSION")
     )]
     Newer {
-        /// The database.
         path: PathBuf,
         /// The migration this version does not know.
         migration: i64,
@@ -49,25 +48,20 @@ pub enum StoreError {
     /// The database cannot be brought to this version's form.
     #[error("{path} cannot be opened as a node's database")]
     Migrate {
-        /// The database.
         path: PathBuf,
-        /// Why.
         #[source]
         source: MigrateError,
     },
     /// SQLite failed.
     #[error("the database {path} cannot be used")]
     Database {
-        /// The database.
         path: PathBuf,
-        /// Why.
         #[source]
         source: sqlx::Error,
     },
     /// A record cannot be read.
     #[error("{what} in the database cannot be read: {problem}")]
     Record {
-        /// Which record.
         what: String,
         /// What is wrong with it.
         problem: String,

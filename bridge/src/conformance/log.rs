@@ -17,9 +17,7 @@ pub struct Line {
     pub cursor: Cursor,
     /// Timestamp of its block.
     pub time: Time,
-    /// Its transaction.
     pub transaction: B256,
-    /// What happened.
     pub event: Event,
 }
 

@@ -35,7 +35,6 @@ async fn persistently<T, F: Future<Output = Result<T, TransportError>>>(read: im
 
 /// A party.
 pub struct Party {
-    /// Its transport.
     pub transport: Arc<dyn Transport>,
     keys: AtomicU64,
     name: String,

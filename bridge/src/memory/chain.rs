@@ -64,10 +64,7 @@ pub enum ChainError {
     Funds(#[from] TooMuchMoney),
     /// The log is that of another market.
     #[error("the log was begun with other {what}; use the settings it was begun with, or begin a new log")]
-    OtherGenesis {
-        /** What differs. */
-        what: &'static str,
-    },
+    OtherGenesis { what: &'static str },
 }
 
 struct Kept {

@@ -31,7 +31,6 @@ pub enum Entry {
     Genesis(Genesis),
     /// A block with an accepted command.
     Command {
-        /// Its timestamp.
         time: Time,
         /// The command as its sender signed it.
         signed: SignedCommand,
@@ -42,7 +41,6 @@ pub enum Entry {
     },
     /// A block in which somebody got native money from nowhere.
     Fund {
-        /// Its timestamp.
         time: Time,
         /// Who got it.
         account: Address,
@@ -103,9 +101,7 @@ pub enum LedgerError {
     NewerVersion {
         /** Which file. */
         path: PathBuf,
-        /** Its version. */
         found: u32,
-        /** The newest version that is understood. */
         supported: u32,
     },
     /// An entry in the middle is damaged.
@@ -113,25 +109,17 @@ pub enum LedgerError {
     Damaged {
         /** Which file. */
         path: PathBuf,
-        /** Where. */
         offset: u64,
-        /** What is wrong. */
         problem: String,
     },
     /// An entry is larger than entries may be.
     #[error("an entry of {size} bytes is too large for the log; at most {limit} are allowed")]
-    TooLarge {
-        /** Its size. */
-        size: usize,
-        /** The limit. */
-        limit: usize,
-    },
+    TooLarge { size: usize, limit: usize },
     /// What the log says does not follow from what it said before.
     #[error("the log does not add up at block {block}: {problem}")]
     Inconsistent {
         /** Which block. */
         block: u64,
-        /** What is wrong. */
         problem: String,
     },
 }

@@ -70,7 +70,6 @@ pub enum CarImportError {
     /// There are more blocks or bytes than allowed.
     #[error("the CAR exceeds {limit} {unit}")]
     TooLarge {
-        /// The limit.
         limit: u64,
         /// Of what.
         unit: &'static str,
@@ -83,10 +82,7 @@ pub enum CarImportError {
     },
     /// A root that the header names is neither in the CAR nor in the store.
     #[error("the CAR names the root {root}, and does not have its block")]
-    MissingRoot {
-        /// The root.
-        root: Box<Cid>,
-    },
+    MissingRoot { root: Box<Cid> },
     /// The task that was storing ended early, because the runtime is shutting down.
     #[error("the import was interrupted by the shutdown of the program")]
     Interrupted,

@@ -90,7 +90,6 @@ pub enum ExportError {
     /// An entry's name cannot be that of a file.
     #[error("the directory {directory} has an entry named {name:?}, which cannot be the name of a file")]
     Name {
-        /// The directory.
         directory: Box<Cid>,
         /// The name (shortened).
         name: String,
@@ -106,7 +105,6 @@ pub enum ExportError {
     TooManyEntries {
         /// The entries that were counted.
         entries: u64,
-        /// The limit.
         limit: u64,
     },
     /// A few directories, over and over.
@@ -118,7 +116,6 @@ pub enum ExportError {
         entries: u64,
         /// Entries of the different directories.
         distinct: u64,
-        /// The limit.
         limit: u64,
     },
     /// There are more bytes than allowed.
@@ -126,21 +123,14 @@ pub enum ExportError {
     TooManyBytes {
         /// The bytes that were counted.
         bytes: u64,
-        /// The limit.
         limit: u64,
     },
     /// Directories are nested deeper than allowed.
     #[error("{} is nested deeper than {limit} directories", path.display())]
-    TooDeep {
-        /// The directory.
-        path: PathBuf,
-        /// The limit.
-        limit: usize,
-    },
+    TooDeep { path: PathBuf, limit: usize },
     /// A file cannot be written.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
         action: &'static str,
         /// On which file.
         path: PathBuf,

@@ -16,10 +16,7 @@ pub(super) type Allowed = fn(IpAddr) -> bool;
 pub enum UrlRefusal {
     /// Another scheme than http and https.
     #[error("its scheme is {scheme:?}; only http and https are asked")]
-    Scheme {
-        /// The scheme.
-        scheme: String,
-    },
+    Scheme { scheme: String },
     /// It carries a user name or a password.
     #[error("it carries a user name or a password")]
     Credentials,
@@ -32,23 +29,16 @@ pub enum UrlRefusal {
     /// Its host is, or resolves to, no public address.
     #[error("{host} has the address {address}, which is not public; only public addresses are asked")]
     Private {
-        /// The host.
         host: String,
         /// The address (the first, if there are several).
         address: IpAddr,
     },
     /// Its host has no address at all.
     #[error("{host} has no address")]
-    NoAddress {
-        /// The host.
-        host: String,
-    },
+    NoAddress { host: String },
     /// It redirects, and redirects again.
     #[error("it redirects more than {limit} times")]
-    Redirects {
-        /// The limit.
-        limit: usize,
-    },
+    Redirects { limit: usize },
 }
 
 /// Whether an address belongs to the public Internet (IANA's special-purpose registries say which

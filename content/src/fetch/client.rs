@@ -73,25 +73,16 @@ pub enum Failure {
     },
     /// It sent more than a block, or the document that was asked for, may have.
     #[error("sent more than {limit} bytes where no more were to be expected")]
-    TooLong {
-        /// The limit.
-        limit: usize,
-    },
+    TooLong { limit: usize },
     /// It sent what is no CAR, or stopped within one.
     #[error("{0}")]
     Car(CarError),
     /// It sent bytes that do not belong to their CID.
     #[error("{error}")]
-    Wrong {
-        /// What is wrong.
-        error: CidError,
-    },
+    Wrong { error: CidError },
     /// It did not send what it was asked for.
     #[error("did not send {cid}, which it was asked for")]
-    Withheld {
-        /// The block.
-        cid: Box<Cid>,
-    },
+    Withheld { cid: Box<Cid> },
 }
 
 /// An HTTP client that goes only where it may.

@@ -108,7 +108,6 @@ impl std::fmt::Debug for FetchLimits {
 pub struct Fetched {
     /// Bytes of all its blocks.
     pub bytes: u64,
-    /// Its blocks.
     pub blocks: u64,
     /// Bytes of the blocks that were fetched.
     pub fetched_bytes: u64,
@@ -150,7 +149,6 @@ pub enum FetchError {
     TooManyBytes {
         /// What was wanted.
         cid: Box<Cid>,
-        /// The limit.
         limit: u64,
     },
     /// The DAG has more blocks than allowed.
@@ -158,7 +156,6 @@ pub enum FetchError {
     TooManyBlocks {
         /// What was wanted.
         cid: Box<Cid>,
-        /// The limit.
         limit: usize,
     },
     /// A block is the right one, and no DAG can contain it: no gateway could help.

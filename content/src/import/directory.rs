@@ -29,10 +29,7 @@ pub enum DirError {
     },
     /// There is an entry of that name already.
     #[error("the directory has an entry {name:?} already")]
-    Duplicate {
-        /// The name.
-        name: String,
-    },
+    Duplicate { name: String },
     /// Names that share the whole of their 64-bit hash cannot be sharded.
     #[error("{count} names, {name:?} among them, share one hash; rename one of them")]
     HashCollision {

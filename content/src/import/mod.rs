@@ -115,7 +115,6 @@ pub enum ImportError {
     /// A file or directory cannot be read.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
         action: &'static str,
         /// On which file.
         path: PathBuf,
@@ -130,36 +129,21 @@ pub enum ImportError {
     },
     /// The path, or something below it, is a symbolic link.
     #[error("{} is a symbolic link; links are not followed: remove it, or import with links kept as links", path.display())]
-    Symlink {
-        /// The link.
-        path: PathBuf,
-    },
+    Symlink { path: PathBuf },
     /// The path, or something below it, is a device, a pipe or a socket.
     #[error("{} is a {kind}; only files and directories can be imported", path.display())]
-    SpecialFile {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        kind: &'static str,
-    },
+    SpecialFile { path: PathBuf, kind: &'static str },
     /// A name is not UTF-8, which UnixFS requires.
     #[error("the name of {} is not UTF-8; rename it", path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-    },
+    Name { path: PathBuf },
     /// Something was replaced by something else while it was being read.
     #[error("{} was replaced while it was being imported; import it when nothing changes it", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+    Changed { path: PathBuf },
     /// There are more entries than allowed.
     #[error("{} has more than {limit} entries", path.display())]
     TooManyEntries {
         /// The root of the import.
         path: PathBuf,
-        /// The limit.
         limit: u64,
     },
     /// There are more bytes than allowed.
@@ -167,17 +151,11 @@ pub enum ImportError {
     TooManyBytes {
         /// The file with which the limit was passed.
         path: PathBuf,
-        /// The limit.
         limit: u64,
     },
     /// Directories are nested deeper than allowed.
     #[error("{} is nested deeper than {limit} directories", path.display())]
-    TooDeep {
-        /// The directory.
-        path: PathBuf,
-        /// The limit.
-        limit: usize,
-    },
+    TooDeep { path: PathBuf, limit: usize },
     /// A directory cannot be built.
     #[error(transparent)]
     Directory(#[from] DirError),

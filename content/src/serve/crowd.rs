@@ -21,7 +21,6 @@ pub struct Descriptors {
     free: Arc<Semaphore>,
     /// Somebody left.
     left: Notify,
-    /// The servers.
     crowds: Mutex<Vec<Weak<Crowd>>>,
 }
 

@@ -92,7 +92,6 @@ pub enum StoreError {
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
         action: &'static str,
         /// On which file.
         path: PathBuf,
@@ -152,7 +151,6 @@ pub enum StoreError {
     /// The log of pins has a line that cannot be understood.
     #[error("line {line} of {} is no pin: {text:?}; restore the file, or remove the line", path.display())]
     PinsCorrupt {
-        /// The file.
         path: PathBuf,
         /// The line's number, from 1.
         line: usize,

@@ -65,10 +65,7 @@ pub enum Effect {
     /// record: of commands to the market, see [`Job::submission`].
     Do(StepKey),
     /// The job is over for this party, and its end will not be undone: nothing of it needs to be kept ready any more.
-    Retire {
-        /// The job.
-        job: JobId,
-    },
+    Retire { job: JobId },
     /// This provider was slashed for good, and stops locking jobs until its operator resumes ([`Input::Resume`](super::Input::Resume)).
     Suspend {
         /// The job that it was slashed for.
@@ -79,9 +76,7 @@ pub enum Effect {
 /// A command to the market, and money from outside it to send along.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// The command.
     pub command: Command,
-    /// The money.
     pub value: AttoFil,
 }
 

@@ -14,7 +14,6 @@ pub enum Failure {
     /// The market refuses the command.
     #[error("the market refuses: {rejection}")]
     Rejected {
-        /// Why.
         rejection: Rejection,
         /// Number of the block in whose state it was refused, if that is known.
         block: Option<u64>,
@@ -22,9 +21,7 @@ pub enum Failure {
     /// The party's account outside the market holds too little for the value and the fees.
     #[error("{account} holds {wallet} outside the market and needs {needed} for the value and the fees; send it more")]
     Unaffordable {
-        /// Whose account.
         account: Address,
-        /// What is there.
         wallet: AttoFil,
         /// What is needed.
         needed: AttoFil,
@@ -32,7 +29,6 @@ pub enum Failure {
     /// The output is not what the result says of it.
     #[error("the output says {what} {found}, the result says {stated}")]
     Mismatch {
-        /// What differs.
         what: Fact,
         /// What the result says.
         stated: String,

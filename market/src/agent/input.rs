@@ -18,7 +18,6 @@ pub enum Input<'a> {
         block: u64,
         /// The block's timestamp.
         time: Time,
-        /// What happened.
         event: &'a Event,
     },
     /// All events up to a block were given.
@@ -35,7 +34,6 @@ pub enum Input<'a> {
     },
     /// A reorganisation changed what the events of a job add up to; `None`: it is no longer open.
     Refold {
-        /// The job.
         job: JobId,
         /// The new fold.
         view: Option<Box<JobView>>,
@@ -84,7 +82,6 @@ pub struct Commitments {
 /// A record that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The record.
     pub job: Job,
     /// Whether the agent wants it back after a restart ([`Agent::restore`](super::Agent::restore)): it still needs something, or
     /// its end may be undone. Of the latter, [`Effect::Retire`](super::Effect::Retire) says when that is over.

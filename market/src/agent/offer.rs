@@ -154,7 +154,6 @@ pub enum Refusal {
         "the run window of {run_for} s leaves no time for a job that may take {wall} s and its publication; this provider needs {needed} s"
     )]
     RunWindow {
-        /// The window.
         run_for: u32,
         /// The job's limit.
         wall: u64,

@@ -30,7 +30,6 @@ pub struct Wish {
 /// What providers are known to ask for a job, all of it at most the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asks {
-    /// The lowest.
     pub lowest: AttoFil,
     /// As many ask more as ask less.
     pub median: AttoFil,

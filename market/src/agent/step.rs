@@ -96,9 +96,7 @@ impl fmt::Display for Step {
 /// One attempt at a step of a job, for the party whose agent it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
-    /// The job.
     pub job: JobId,
-    /// The step.
     pub step: Step,
     /// How often the job's events were folded anew when it began: what a step came to before a reorganisation says nothing
     /// about the one that begins after it.
@@ -145,10 +143,7 @@ pub enum StepState {
         failure: Failure,
     },
     /// It failed for good.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
+    Failed { failure: Failure },
 }
 
 /// What a run came to, as far as the market is concerned.

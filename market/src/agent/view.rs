@@ -13,7 +13,6 @@ use crate::{
 pub struct At {
     /// The block's number; 0 where nobody asks whether it is final.
     pub block: u64,
-    /// Its timestamp.
     pub time: Time,
 }
 
@@ -26,13 +25,10 @@ impl From<Time> for At {
 /// What the events of one job add up to: a fold, so that after a reorganisation it can be folded again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobView {
-    /// Its id.
     pub id: JobId,
-    /// Its terms.
     pub terms: Terms,
     /// The spec's bytes, if they came with the event.
     pub spec: Bytes,
-    /// Its state.
     pub status: Status,
     /// Why it ended.
     pub reason: Reason,

@@ -9,7 +9,6 @@ use crate::money::AttoFil;
 /// A command: one for each state-changing function of `ILotaMarket`, where its checks and effects are specified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of ILotaMarket.sol, which says what they are")]
 pub enum Command {
     /// Credit the value sent to `account`.
     Deposit { account: Address },

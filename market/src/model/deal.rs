@@ -32,7 +32,6 @@ pub struct Receipt {
 /// A deal as it is stored: `ILotaMarket.Deal`, with the receipt itself where the contract keeps its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Deal<'a> {
-    /// Its state.
     pub status: Status,
     /// Why it ended; [`Reason::None`] while it runs.
     pub reason: Reason,

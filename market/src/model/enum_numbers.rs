@@ -8,7 +8,6 @@ use super::{Reason, Status, TermsFault, Verdict};
 pub struct UnknownNumber {
     /// What the number should have named.
     pub kind: &'static str,
-    /// The number.
     pub found: u8,
     /// The highest number that names something.
     pub last: u8,

@@ -9,7 +9,6 @@ use crate::money::AttoFil;
 /// An event: one for each event of `ILotaMarket`, with the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of ILotaMarket.sol, which says what they are")]
 pub enum Event {
     /// `amount` was credited to `account`.
     Deposited { account: Address, amount: AttoFil },

@@ -9,7 +9,6 @@ use crate::{money::AttoFil, time::Time};
 /// A refusal: one for each error of `ILotaMarket`, with the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of ILotaMarket.sol, which says what they are")]
 pub enum Rejection {
     /// Called from within a callback or a payout.
     #[error("the market cannot be called from within a callback or a payout")]

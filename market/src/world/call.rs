@@ -13,7 +13,6 @@ use crate::{
 pub struct Call {
     /// Who calls and, with his wallet, pays `value`.
     pub sender: Address,
-    /// Which contract.
     pub contract: Address,
     /// What is sent along.
     pub value: AttoFil,
@@ -42,7 +41,6 @@ pub enum ContractEvent {
 pub struct Log {
     /// Which contract says so.
     pub contract: Address,
-    /// What happened.
     pub event: ContractEvent,
 }
 
@@ -59,9 +57,7 @@ pub enum CallError {
     /// The sender's wallet is too small.
     #[error("{account} owns {wallet} and cannot send {needed} along")]
     Unaffordable {
-        /// Who.
         account: Address,
-        /// What is there.
         wallet: AttoFil,
         /// What is needed.
         needed: AttoFil,

@@ -36,7 +36,6 @@ pub struct ExternalCall<'a> {
     pub caller: Address,
     /// Whom it calls.
     pub callee: Address,
-    /// Why.
     pub occasion: Occasion<'a>,
 }
 

@@ -34,15 +34,11 @@ pub enum RunFault {
         what: String,
         /// How much it has, as far as it was counted.
         found: u64,
-        /// The limit.
         limit: u64,
     },
     /// What names the module is no file.
     #[error("the module cannot be read: {message}")]
-    Unreadable {
-        /// What it is.
-        message: String,
-    },
+    Unreadable { message: String },
     /// The module is damaged or uses features that are off.
     #[error("the module is not valid: {message}")]
     Invalid {
@@ -65,12 +61,7 @@ pub enum RunFault {
     },
     /// The entry point has a type that the executor cannot call.
     #[error("`{entry_point}` has type {found}; an entry point takes no parameters and returns nothing or one i32")]
-    EntryPointType {
-        /// Its name.
-        entry_point: String,
-        /// Its type.
-        found: String,
-    },
+    EntryPointType { entry_point: String, found: String },
     /// The memory is not visible to host calls and to mediators.
     #[error("the module does not export its memory; export it as `memory`")]
     MemoryNotExported,
@@ -126,18 +117,10 @@ pub enum ExecutorError {
     Aborted,
     /// The job is being run.
     #[error("the job {job} is being run already")]
-    AlreadyRunning {
-        /// Which one.
-        job: RunId,
-    },
+    AlreadyRunning { job: RunId },
     /// The module could not be read.
     #[error("the module {} cannot be read", .path.display())]
-    Module {
-        /// Its path.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Module { path: PathBuf, source: io::Error },
     /// An input could not be read.
     #[error("the input {} (for {guest_path}) cannot be read", .host_path.display())]
     Input {
@@ -145,19 +128,11 @@ pub enum ExecutorError {
         guest_path: String,
         /// Where it is.
         host_path: PathBuf,
-        /// The cause.
         source: io::Error,
     },
     /// The work directory could not be used; perhaps the disk is full.
     #[error("the work directory {} cannot be used: {doing}", .path.display())]
-    WorkDir {
-        /// Its path.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// The cause.
-        source: io::Error,
-    },
+    WorkDir { path: PathBuf, doing: &'static str, source: io::Error },
     /// Where the module was to come from failed.
     #[error("{message}")]
     ModuleSource {
@@ -208,12 +183,7 @@ pub enum ExecutorError {
     },
     /// The compiler's process does not work.
     #[error("the compiler cannot {doing}")]
-    Compiler {
-        /// What was tried.
-        doing: &'static str,
-        /// The cause.
-        source: io::Error,
-    },
+    Compiler { doing: &'static str, source: io::Error },
     /// The host could not give memory that the job's limit grants.
     #[error("the host is out of memory: {message}")]
     HostMemory {

@@ -80,7 +80,6 @@ impl EngineRun {
 /// A WebAssembly module that is to be run.
 #[derive(Debug, Clone)]
 pub struct WasmRun {
-    /// The program.
     pub module: ModuleSource,
     /// Name of the exported function to call; [`WasmRun::COMMAND`] for a WASI command.
     pub entry_point: String,
@@ -261,9 +260,7 @@ pub enum StandardStream {
 /// A piece of what a program printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPiece {
-    /// Where.
     pub stream: StandardStream,
-    /// What.
     pub bytes: Bytes,
 }
 

@@ -34,7 +34,6 @@ pub struct ListFilter {
 /// A job in a list.
 #[derive(Clone, Debug)]
 pub struct ListedJob {
-    /// Its record.
     pub job: Job,
     /// When the record last changed.
     pub updated: Time,
@@ -47,7 +46,6 @@ pub struct StoredEvent {
     pub block: u64,
     /// The block's time.
     pub time: Time,
-    /// What happened.
     pub event: Event,
 }
 

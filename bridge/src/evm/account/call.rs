@@ -99,19 +99,12 @@ pub enum SendError {
     Refused(Refusal),
     /// The key was used for another call (or the same with other money) before.
     #[error("the key `{key}` was used by {account} for another call before; every effect needs a key of its own")]
-    KeyReused {
-        /// Whose key.
-        account: Address,
-        /// The key.
-        key: EffectKey,
-    },
+    KeyReused { account: Address, key: EffectKey },
     /// The account holds too little for the money that is sent, the fees and the reserve. Sending resumes by itself, on the next
     /// call, once there is enough.
     #[error("{account} holds {wallet} and needs {needed} for what it sends and the fees; send it more")]
     Unaffordable {
-        /// Whose account.
         account: Address,
-        /// What is there.
         wallet: AttoFil,
         /// What is needed.
         needed: AttoFil,
@@ -121,12 +114,7 @@ pub enum SendError {
     Failed(String),
     /// The key cannot sign.
     #[error("the key of {account} cannot sign: {problem}")]
-    Signer {
-        /// Whose key.
-        account: Address,
-        /// Why not.
-        problem: String,
-    },
+    Signer { account: Address, problem: String },
     /// What must be written down before anything is sent cannot be.
     #[error("what is sent cannot be written down: {0}")]
     Journal(#[from] JournalError),

@@ -21,7 +21,6 @@ pub enum RpcError {
     /// No answer: trying again later may help.
     #[error("{problem}")]
     Unavailable {
-        /// What is wrong.
         problem: String,
         /// How long the node wants to be left alone, where it says so.
         retry_after: Option<Duration>,

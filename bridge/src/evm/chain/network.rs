@@ -22,7 +22,6 @@ pub const CLASSIC_FINALITY: u64 = 900;
 /// A chain with what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Its name.
     pub name: &'static str,
     /// Its id (EIP-155).
     pub chain_id: u64,

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 #[serde(rename_all = "camelCase")]
 pub struct Header {
     number: U64,
-    /// Its hash.
     pub hash: B256,
     /// Its parent's hash; zeros where the node does not say.
     #[serde(default)]

@@ -11,7 +11,6 @@ use crate::{
 /// A contract whose logs are followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The contract.
     pub address: Address,
     /// For each place among the topics, what may stand there: anything, where the list is empty or missing.
     pub topics: Vec<Vec<B256>>,
@@ -43,7 +42,6 @@ pub enum Update<T = ()> {
     },
     /// A contract that was followed later was read up to this position, like the others: from here on heads count for it, too.
     CaughtUp {
-        /// The contract.
         address: Address,
         /// How far.
         cursor: Cursor,

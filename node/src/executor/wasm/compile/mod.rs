@@ -37,7 +37,6 @@ pub enum Compiler {
     InProcess,
     /// In a process of its own for each module: a program that does what [`compile_command`] does.
     Child {
-        /// The program.
         program: PathBuf,
         /// What it is started with.
         arguments: Vec<OsString>,

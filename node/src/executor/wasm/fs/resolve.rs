@@ -14,7 +14,6 @@ pub(crate) struct Place<'a> {
     pub(crate) directory: NodeId,
     /// Name of the entry; `None` when the path ends in `.` or `..`.
     pub(crate) name: Option<&'a str>,
-    /// What is there.
     pub(crate) node: Option<NodeId>,
     /// Whether the path ended in `/`.
     slash: bool,

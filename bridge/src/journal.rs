@@ -43,7 +43,7 @@ pub struct Attempt {
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum TransactionOutcome {
     /// It is in no block yet.
     Pending,
     /// It is in a block and succeeded. A reorganisation may make it pending again.
@@ -69,7 +69,7 @@ pub struct Sending {
     /// Its signed versions, oldest first; at least one, at most [`MAX_ATTEMPTS`].
     pub attempts: Vec<Attempt>,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: TransactionOutcome,
 }
 
 /// Whose checkpoints these are: a log's of some contracts of a chain.
@@ -160,13 +160,13 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no such transaction, or when a failed one comes to life whose key another one has by now.
-    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError>;
+    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, TransactionOutcome)]) -> Result<(), JournalError>;
 
     /// Writes down what became of one transaction.
     ///
     /// # Errors
     /// As [`settle_all`](Self::settle_all).
-    async fn settle(&self, account: AccountId, nonce: u64, outcome: Outcome) -> Result<(), JournalError> {
+    async fn settle(&self, account: AccountId, nonce: u64, outcome: TransactionOutcome) -> Result<(), JournalError> {
         self.settle_all(account, &[(nonce, outcome)]).await
     }
 
@@ -205,7 +205,7 @@ impl Pages {
     }
 
     fn live(&self, account: AccountId, key: &EffectKey) -> Option<&Sending> {
-        self.of(account, 0).find(|sending| sending.key == *key && sending.outcome != Outcome::Failed)
+        self.of(account, 0).find(|sending| sending.key == *key && sending.outcome != TransactionOutcome::Failed)
     }
 }
 
@@ -253,13 +253,15 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
+    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, TransactionOutcome)]) -> Result<(), JournalError> {
         let mut pages = self.pages();
         let mut changed = pages.clone();
         for (nonce, outcome) in outcomes {
             let sending = changed.sendings.get(&(account, *nonce)).ok_or(JournalError::UnknownNonce(*nonce))?;
             let key = sending.key.clone();
-            if *outcome != Outcome::Failed && changed.live(account, &key).is_some_and(|live| live.nonce != *nonce) {
+            if *outcome != TransactionOutcome::Failed
+                && changed.live(account, &key).is_some_and(|live| live.nonce != *nonce)
+            {
                 return Err(JournalError::KeyTaken(key));
             }
             if let Some(sending) = changed.sendings.get_mut(&(account, *nonce)) {

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use lota_market::{
     AttoFil, Time,
-    agent::{Agent, Effect, Input, Offer, Outcome, RunReport, Step},
+    agent::{Agent, Effect, Input, Offer, RunReport, Step, StepOutcome},
     model::{Event, JobId, JobResult, Reason, Settings, SpecCodec, Terms},
     spec::{JobSpec, Limits, Link},
 };
@@ -100,15 +100,15 @@ fn run(agent: &mut Agent, events: &[Event]) -> usize {
             count += 1;
             let Effect::Do(key) = effect else { continue };
             let outcome = match key.step {
-                Step::Run => Outcome::Ran(RunReport {
+                Step::Run => StepOutcome::Ran(RunReport {
                     exit_code: 0,
                     fuel_used: 1,
                     ended: String::new(),
                     reproducible: true,
                     wall_ms: 1,
                 }),
-                Step::Publish => Outcome::Published(JobResult::default()),
-                _ => Outcome::Ok,
+                Step::Publish => StepOutcome::Published(JobResult::default()),
+                _ => StepOutcome::Ok,
             };
             effects.extend(agent.handle(Input::Done { key, outcome }, NOW));
         }

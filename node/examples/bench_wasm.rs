@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use lota_node::executor::wasm::{WasmExecutor, WasmSettings};
-use lota_node::executor::{EngineRun, Executor, Input, Limits, ModuleSource, Outcome, Run, RunId, WasmRun};
+use lota_node::executor::{EngineRun, Executor, Input, Limits, ModuleSource, Run, RunId, RunOutcome, WasmRun};
 use wasmtime::{Config, Engine, Linker, Module, Store};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -123,7 +123,7 @@ impl Bench {
         Ok(run)
     }
 
-    fn execute(&self, run: &Run) -> Result<(Outcome, Duration)> {
+    fn execute(&self, run: &Run) -> Result<(RunOutcome, Duration)> {
         let started = Instant::now();
         let outcome = self.runtime.block_on(self.executor.run(run.clone()))?;
         Ok((outcome, started.elapsed()))

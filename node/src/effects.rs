@@ -8,7 +8,7 @@ use std::{
 
 use lota_bridge::{Reserve, SubmitError};
 use lota_market::{
-    agent::{Commitments, EffectKey, Failure, Job, Outcome, Step, StepKey, Submission},
+    agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
     model::JobId,
 };
 use tokio::sync::Semaphore;
@@ -73,18 +73,18 @@ impl Performer {
     async fn perform_to_end(&self, key: StepKey, task: Task) {
         let outcome = match task {
             Task::Submit(submission) => self.submit(&key, &submission).await,
-            Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(Outcome::Err),
+            Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(StepOutcome::Err),
         };
         let outcome = match outcome {
-            Outcome::Err(failure) => Outcome::Err(self.public(&key, failure)),
+            StepOutcome::Err(failure) => StepOutcome::Err(self.public(&key, failure)),
             outcome => outcome,
         };
         self.inbox.send(Message::Done { key, outcome }).await;
     }
 
-    async fn submit(&self, key: &StepKey, submission: &Submission) -> Outcome {
+    async fn submit(&self, key: &StepKey, submission: &Submission) -> StepOutcome {
         let Ok(_place) = self.submissions.acquire().await else {
-            return Outcome::Err(Failure::Temporary("the node is ending".to_owned()));
+            return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let step = key.step;
         let reserve = match step {
@@ -93,24 +93,24 @@ impl Performer {
         };
         let Submission { command, value } = submission;
         match self.shared.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
-            Ok(_) => Outcome::Ok,
+            Ok(_) => StepOutcome::Ok,
             // In which block's state, the transport does not say.
-            Err(SubmitError::Rejected(rejection)) => Outcome::Err(Failure::rejected(rejection, None)),
+            Err(SubmitError::Rejected(rejection)) => StepOutcome::Err(Failure::rejected(rejection, None)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
                     self.shared.health.short_of_gas(Shortage { account, wallet, needed });
                 }
-                Outcome::Err(Failure::Unaffordable { account, wallet, needed })
+                StepOutcome::Err(Failure::Unaffordable { account, wallet, needed })
             }
             // A node that is confused, or a transaction that failed and would not now: to give up could cost the collateral.
             // A person who opens a job is told at once.
             Err(error @ SubmitError::Failed(_)) if step != Step::Open => {
-                Outcome::Err(Failure::Temporary(error.to_string()))
+                StepOutcome::Err(Failure::Temporary(error.to_string()))
             }
             // Whatever is wrong with the market's node or with what is kept here, it is not this job that is wrong.
-            Err(SubmitError::Transport(error)) => Outcome::Err(Failure::Temporary(error.to_string())),
-            Err(error) => Outcome::Err(Failure::Permanent(error.to_string())),
+            Err(SubmitError::Transport(error)) => StepOutcome::Err(Failure::Temporary(error.to_string())),
+            Err(error) => StepOutcome::Err(Failure::Permanent(error.to_string())),
         }
     }
 

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use lota_bridge::{Cursor, TransportError, Update, UpdateStream};
 use lota_market::{
     Time,
-    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, LookAfter, Outcome, Step, StepKey},
+    agent::{Agent, At, Change, Effect, Failure, Input, Job, JobView, LookAfter, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
 use tokio::{
@@ -375,10 +375,10 @@ impl EventLoop {
     }
 
     /// Answers whoever asked for the job, unless it is still tried.
-    fn opened(&mut self, job: JobId, outcome: &Outcome) {
+    fn opened(&mut self, job: JobId, outcome: &StepOutcome) {
         let answer = match outcome {
-            Outcome::Err(Failure::Temporary(_)) => return,
-            Outcome::Err(failure) => Err(Refusal::Failed(failure.to_string())),
+            StepOutcome::Err(Failure::Temporary(_)) => return,
+            StepOutcome::Err(failure) => Err(Refusal::Failed(failure.to_string())),
             _ => Ok(job),
         };
         let waiting = self.opening.remove(&job).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The way to the loop: what it is told besides the market's updates, and who watches what came of it.
 
 use lota_market::{
-    agent::{Outcome, Request, StepKey},
+    agent::{Request, StepKey, StepOutcome},
     model::JobId,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -17,7 +17,7 @@ const CHANGES: usize = 4_096;
 #[derive(Debug)]
 pub(crate) enum Message {
     /// A step came to an end.
-    Done { key: StepKey, outcome: Outcome },
+    Done { key: StepKey, outcome: StepOutcome },
     /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
     Resume { reply: oneshot::Sender<Option<JobId>> },
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.

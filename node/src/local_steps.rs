@@ -13,7 +13,7 @@ use lota_bridge::failure::causes;
 use lota_content::{Cid, ReadError, codec};
 use lota_market::{
     Address, B256, Bytes,
-    agent::{Fact, Failure, Job, Outcome, Resources, RunReport, Step, StepState},
+    agent::{Fact, Failure, Job, Resources, RunReport, Step, StepOutcome, StepState},
     model::{JobId, JobResult, MAX_INLINE_DATA, SpecCodec, Status},
     spec::{self, Engine, ValidatedSpec},
 };
@@ -25,7 +25,7 @@ use crate::{
     inputs::{Inputs, is_damage},
     pins::{self, output_pin, spec_pin},
     publisher::Publisher,
-    resources::Ledger,
+    resources::Capacity,
     store::Store,
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct Parts {
     pub(crate) executors: Executors,
     pub(crate) publisher: Arc<dyn Publisher>,
     /// What jobs that run keep for themselves.
-    pub(crate) ledger: Ledger,
+    pub(crate) capacity: Capacity,
     /// Where each job's work has a folder of its own.
     pub(crate) work_dir: PathBuf,
     /// The most bytes of a job's module and inputs together, and of an output beyond what its spec allows.
@@ -58,21 +58,21 @@ impl LocalSteps {
     }
 
     /// Does a step; which ones are local, [`Step::is_command`] says.
-    pub(crate) async fn perform(&self, job: &Job, step: Step) -> Result<Outcome, Failure> {
+    pub(crate) async fn perform(&self, job: &Job, step: Step) -> Result<StepOutcome, Failure> {
         match step {
             Step::FetchSpec => self.fetch_spec(job).await,
             Step::FetchInputs => self.fetch_inputs(job).await,
-            Step::Run => self.run(job).await.map(Outcome::Ran),
-            Step::Publish => self.publish(job).await.map(Outcome::Published),
+            Step::Run => self.run(job).await.map(StepOutcome::Ran),
+            Step::Publish => self.publish(job).await.map(StepOutcome::Published),
             Step::Verify => self.verify(job).await,
             _ => Err(Failure::Permanent(format!("{step} is not done on this node"))),
         }
     }
 
-    async fn fetch_spec(&self, job: &Job) -> Result<Outcome, Failure> {
+    async fn fetch_spec(&self, job: &Job) -> Result<StepOutcome, Failure> {
         let terms = &job.view.terms;
         if let Some(published) = self.0.store.spec(terms.spec).await.map_err(temporary)? {
-            return Ok(Outcome::Spec(published));
+            return Ok(StepOutcome::Spec(published));
         }
         let codec = spec_codec(terms.spec_codec)?;
         let cid = lota_content::cid_from_digest(codec.0, terms.spec.0);
@@ -80,16 +80,16 @@ impl LocalSteps {
         self.0.downloader.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, Some(&pin)).await?;
         let bytes = self.0.content.get(&cid).map_err(temporary)?;
         let bytes = bytes.ok_or_else(|| Failure::Temporary(format!("the spec {cid} is gone again")))?;
-        Ok(Outcome::Spec(Bytes::from(bytes)))
+        Ok(StepOutcome::Spec(Bytes::from(bytes)))
     }
 
     /// Fetches what a job needs, and has the executor look at it.
-    async fn fetch_inputs(&self, job: &Job) -> Result<Outcome, Failure> {
+    async fn fetch_inputs(&self, job: &Job) -> Result<StepOutcome, Failure> {
         let spec = spec_of(job)?;
         self.inputs().fetch(job, &spec).await?;
         let run = self.describe(job, &spec);
         match self.executor(&run)?.check(&run).await {
-            Ok(()) => Ok(Outcome::Ok),
+            Ok(()) => Ok(StepOutcome::Ok),
             Err(CheckError::Fault(fault)) => Err(Failure::Permanent(fault.to_string())),
             // Nor would it be otherwise the next time.
             Err(CheckError::Executor(error)) if error.of_compiling().is_some() => {
@@ -103,7 +103,7 @@ impl LocalSteps {
         let spec = spec_of(job)?;
         let mut run = self.describe(job, &spec);
         let executor = Arc::clone(self.executor(&run)?);
-        let _reserved = self.0.ledger.reserve(Resources::of(&spec)).await;
+        let _reserved = self.0.capacity.reserve(Resources::of(&spec)).await;
         let begun = Instant::now();
         let inputs_dir = run.work_dir.join("inputs");
         let is_rerun = job.work.as_ref().is_some_and(|work| work.reruns > 0);
@@ -153,7 +153,7 @@ impl LocalSteps {
         })
     }
 
-    async fn verify(&self, job: &Job) -> Result<Outcome, Failure> {
+    async fn verify(&self, job: &Job) -> Result<StepOutcome, Failure> {
         let Some(result) = &job.view.result else {
             return Err(Failure::Permanent("there is no result to verify".to_owned()));
         };
@@ -175,7 +175,7 @@ impl LocalSteps {
                 found: String::from_utf8_lossy(&text).into_owned(),
             });
         }
-        Ok(Outcome::Ok)
+        Ok(StepOutcome::Ok)
     }
 
     fn inputs(&self) -> Inputs {

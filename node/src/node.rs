@@ -42,7 +42,7 @@ use crate::{
     offers::Offers,
     public,
     publisher::{LocalPublisher, Publisher},
-    resources::{self, Ledger},
+    resources::{self, Capacity},
     serving,
     shared::Shared,
     store::{Store, StoreError},
@@ -189,7 +189,7 @@ impl Node {
             downloader: Arc::clone(&downloader),
             executors,
             publisher,
-            ledger: Ledger::new(&config.provider.as_ref().map_or(Resources::UNLIMITED, |offer| offer.resources)),
+            capacity: Capacity::new(&config.provider.as_ref().map_or(Resources::UNLIMITED, |offer| offer.resources)),
             work_dir: config.dir.join("work"),
             max_fetch_bytes: config.max_fetch_bytes,
         });

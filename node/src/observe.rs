@@ -5,7 +5,7 @@ use lota_bridge::{Cursor, TransportError};
 use lota_content::Cid;
 use lota_market::{
     Address, AttoFil,
-    agent::{Failure, Outcome, Resources, StepKey},
+    agent::{Failure, Resources, StepKey, StepOutcome},
     model::{Event, JobId},
 };
 
@@ -81,10 +81,10 @@ pub(crate) fn offers(node: &str, engines: &[String], resources: &Resources) {
 }
 
 /// A step came to an end.
-pub(crate) fn step(node: &str, key: &StepKey, outcome: &Outcome) {
+pub(crate) fn step(node: &str, key: &StepKey, outcome: &StepOutcome) {
     let StepKey { job, step, round, .. } = key;
     match outcome {
-        Outcome::Err(failure) => tracing::info!(node, %job, %step, round, %failure, "step failed"),
+        StepOutcome::Err(failure) => tracing::info!(node, %job, %step, round, %failure, "step failed"),
         _ => tracing::debug!(node, %job, %step, round, "step done"),
     }
 }

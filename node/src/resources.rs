@@ -41,7 +41,7 @@ fn total_of(meminfo: &str) -> Option<u64> {
 
 /// What jobs have taken while they run. Whoever comes first is served first; what is not there is waited for.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Capacity {
     kinds: [Kind; 4],
 }
 
@@ -72,7 +72,7 @@ fn units(resources: &Resources, in_units: impl Fn(u64) -> u64) -> [u64; 4] {
     [u64::from(gpus), in_units(memory_bytes), in_units(disk_bytes), cpu_millis]
 }
 
-impl Ledger {
+impl Capacity {
     pub(crate) fn new(total: &Resources) -> Self {
         Self { kinds: units(total, |bytes| bytes / UNIT).map(Kind::new) }
     }
@@ -107,11 +107,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_is_waited_for_in_order() {
-        let ledger = Ledger::new(&needs(2_000, 10 * MIB));
-        let first = ledger.reserve(needs(1_000, 6 * MIB)).await;
-        let mut large = Box::pin(ledger.reserve(needs(1_000, 10 * MIB)));
+        let capacity = Capacity::new(&needs(2_000, 10 * MIB));
+        let first = capacity.reserve(needs(1_000, 6 * MIB)).await;
+        let mut large = Box::pin(capacity.reserve(needs(1_000, 10 * MIB)));
         assert!(poll!(&mut large).is_pending());
-        let mut small = Box::pin(ledger.reserve(needs(1_000, 1)));
+        let mut small = Box::pin(capacity.reserve(needs(1_000, 1)));
         assert!(poll!(&mut small).is_pending(), "who came first is served first");
         drop(first);
         let large = large.now_or_never().expect("it is there now");
@@ -122,23 +122,23 @@ mod tests {
 
     #[tokio::test]
     async fn one_who_gives_up_takes_nothing() {
-        let ledger = Ledger::new(&needs(2_000, 10 * MIB));
-        let first = ledger.reserve(needs(0, 10 * MIB)).await;
-        let mut waiting = Box::pin(ledger.reserve(needs(1_000, MIB)));
+        let capacity = Capacity::new(&needs(2_000, 10 * MIB));
+        let first = capacity.reserve(needs(0, 10 * MIB)).await;
+        let mut waiting = Box::pin(capacity.reserve(needs(1_000, MIB)));
         assert!(poll!(&mut waiting).is_pending());
         drop((waiting, first));
-        ledger.reserve(needs(2_000, 10 * MIB)).now_or_never().expect("everything is free");
+        capacity.reserve(needs(2_000, 10 * MIB)).now_or_never().expect("everything is free");
     }
 
     #[tokio::test]
     async fn a_job_that_is_larger_than_the_machine_gets_all_of_it() {
-        let ledger = Ledger::new(&needs(1_000, MIB / 2));
-        let all = ledger.reserve(Resources::UNLIMITED).await;
-        let mut next = Box::pin(ledger.reserve(needs(1, 0)));
+        let capacity = Capacity::new(&needs(1_000, MIB / 2));
+        let all = capacity.reserve(Resources::UNLIMITED).await;
+        let mut next = Box::pin(capacity.reserve(needs(1, 0)));
         assert!(poll!(&mut next).is_pending());
         drop(all);
         next.now_or_never().expect("it is free");
-        let unlimited = Ledger::new(&Resources::UNLIMITED);
+        let unlimited = Capacity::new(&Resources::UNLIMITED);
         let _one = unlimited.reserve(needs(1_000, 1 << 40)).now_or_never().expect("there is enough");
         unlimited.reserve(needs(1_000, 1 << 40)).now_or_never().expect("and for another");
     }

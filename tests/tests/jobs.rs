@@ -19,7 +19,7 @@ use lota_market::{
 };
 use lota_node::{
     NodeConfig, Parts,
-    executor::{Attached, CheckError, Delayed, Executor, ExecutorError, Executors, Outcome, Run, RunId, WasmRun},
+    executor::{Attached, CheckError, Delayed, Executor, ExecutorError, Executors, Run, RunId, RunOutcome, WasmRun},
 };
 use lota_tests::{
     programs,
@@ -286,7 +286,7 @@ impl Executor for Told {
         self.executor.check(run).await
     }
 
-    async fn run(&self, run: Run) -> Result<Outcome, ExecutorError> {
+    async fn run(&self, run: Run) -> Result<RunOutcome, ExecutorError> {
         let end = self.executor.run(run).await;
         self.ends.send(matches!(end, Err(ExecutorError::Aborted))).expect("the test listens");
         end

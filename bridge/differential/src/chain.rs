@@ -16,7 +16,7 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::party::{Cast, MARKET};
+use crate::party::{MARKET, Parties};
 
 /// Where the market was deployed.
 pub(crate) const CHAIN_ID: u64 = 31_415_926;
@@ -28,7 +28,7 @@ pub(crate) const WALLET: AttoFil = AttoFil(1 << 100);
 const GAS: u64 = 60_000_000;
 
 /// What a transaction came to.
-pub(crate) enum Outcome {
+pub(crate) enum CallOutcome {
     Done {
         logs: Vec<Log>,
         output: Bytes,
@@ -48,7 +48,7 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// A chain on which the market and everybody's contracts are deployed. `alter` may change the market's code.
-    pub(crate) fn new(cast: &Cast, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
+    pub(crate) fn new(cast: &Parties, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut db = CacheDB::<EmptyDB>::default();
         for party in &cast.parties {
             if party.address == MARKET {
@@ -98,25 +98,25 @@ impl Chain {
         data: Bytes,
         now: Time,
         chain_id: u64,
-    ) -> Outcome {
+    ) -> CallOutcome {
         self.evm.ctx.block.timestamp = U256::from(now.0);
         self.evm.ctx.cfg.chain_id = chain_id;
         let done = match self.evm.transact(transaction(sender, value, data)) {
             Ok(done) => done,
-            Err(error) => return Outcome::Halted(format!("the transaction is invalid: {error:?}")),
+            Err(error) => return CallOutcome::Halted(format!("the transaction is invalid: {error:?}")),
         };
         let outcome = match done.result {
-            ExecutionResult::Success { logs, output, .. } => Outcome::Done {
+            ExecutionResult::Success { logs, output, .. } => CallOutcome::Done {
                 logs,
                 output: match output {
                     Output::Call(data) | Output::Create(data, _) => data,
                 },
             },
-            ExecutionResult::Revert { output, .. } => Outcome::Reverted {
+            ExecutionResult::Revert { output, .. } => CallOutcome::Reverted {
                 data: output,
                 changed: done.state.values().any(|account| account.changed_storage_slots().next().is_some()),
             },
-            ExecutionResult::Halt { reason, .. } => Outcome::Halted(format!("{reason:?}")),
+            ExecutionResult::Halt { reason, .. } => CallOutcome::Halted(format!("{reason:?}")),
         };
         self.evm.commit(done.state);
         outcome

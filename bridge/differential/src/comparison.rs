@@ -14,10 +14,10 @@ use lota_market::{
 };
 
 use crate::{
-    chain::{CHAIN_ID, Chain, Outcome, SETTINGS, WALLET},
+    chain::{CHAIN_ID, CallOutcome, Chain, SETTINGS, WALLET},
     mutant::Mutant,
     oracle::{Ids, Oracle},
-    party::{Cast, MARKET},
+    party::{MARKET, Parties},
     scripted,
     step::{Step, Touched},
 };
@@ -49,7 +49,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 }
 
 pub(crate) struct Comparison<'a> {
-    pub(crate) cast: &'a Cast,
+    pub(crate) cast: &'a Parties,
     world: World,
     pub(crate) ids: Ids,
     pub(crate) now: Time,
@@ -77,7 +77,7 @@ enum Refusal {
 }
 
 impl<'a> Comparison<'a> {
-    pub(crate) fn new(cast: &'a Cast, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(cast: &'a Parties, mutant: Option<Mutant>) -> Self {
         let mut world = World::with_market(MARKET, SETTINGS);
         for party in cast.parties.iter().filter(|party| party.address != MARKET) {
             #[expect(clippy::expect_used, reason = "there are some twenty parties, and 2^28 times as much would fit")]
@@ -122,13 +122,13 @@ impl<'a> Comparison<'a> {
             step.foreign_chain.unwrap_or(CHAIN_ID),
         );
         let refused = match (outcome, expected.result) {
-            (Outcome::Done { logs, output }, Ok(events)) => {
+            (CallOutcome::Done { logs, output }, Ok(events)) => {
                 compare_logs(&logs, &events, &expected.recorded)?;
                 self.compare_output(&step.command, &output)?;
                 self.compare_touched(step)?;
                 None
             }
-            (Outcome::Reverted { data, changed }, Err(refusal)) => {
+            (CallOutcome::Reverted { data, changed }, Err(refusal)) => {
                 let found = match bindings::revert(&data) {
                     Revert::Rejected(rejection) => Ok(Refusal::Rejected(rejection)),
                     _ if data.is_empty() => Ok(Refusal::NotPayable),
@@ -141,14 +141,14 @@ impl<'a> Comparison<'a> {
                     Refusal::NotPayable => "not payable",
                 })
             }
-            (Outcome::Done { logs, .. }, Err(refusal)) => {
+            (CallOutcome::Done { logs, .. }, Err(refusal)) => {
                 return Err(Difference::new("success or refusal", format_args!("succeeds with {logs:?}"), refusal));
             }
-            (Outcome::Reverted { data, .. }, Ok(events)) => {
+            (CallOutcome::Reverted { data, .. }, Ok(events)) => {
                 let events = format_args!("succeeds with {events:?}").to_string();
                 return Err(Difference::new("success or refusal", bindings::revert(&data), events));
             }
-            (Outcome::Halted(reason), result) => {
+            (CallOutcome::Halted(reason), result) => {
                 return Err(Difference::new("how the transaction ends", reason, result));
             }
         };

@@ -38,7 +38,7 @@ use std::{
 use comparison::{Comparison, Difference, REFUSALS};
 use generator::Generator;
 pub use mutant::Mutant;
-use party::Cast;
+use party::Parties;
 
 /// Commands of one sequence; each begins with a market in which nothing has happened.
 pub const SEQUENCE: u64 = 500;
@@ -129,7 +129,7 @@ impl fmt::Display for Counterexample {
 /// The first difference that was found. Which sequence is the first may depend on the threads; what it shows does not.
 pub fn run(plan: &Plan) -> Result<Report, Box<Counterexample>> {
     let begin = Instant::now();
-    let cast = Cast::assemble();
+    let cast = Parties::assemble();
     let sequences = plan.commands.div_ceil(SEQUENCE);
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
@@ -167,7 +167,7 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Counterexample>> {
 }
 
 /// One sequence, in a world of its own.
-fn sequence(cast: &Cast, seed: u64, mutant: Option<Mutant>, report: &mut Report) -> Result<(), Box<Counterexample>> {
+fn sequence(cast: &Parties, seed: u64, mutant: Option<Mutant>, report: &mut Report) -> Result<(), Box<Counterexample>> {
     let mut generator = Generator::new(seed);
     let mut both = Comparison::new(cast, mutant);
     let mut steps = Vec::new();
@@ -186,7 +186,7 @@ fn sequence(cast: &Cast, seed: u64, mutant: Option<Mutant>, report: &mut Report)
 }
 
 fn counterexample(
-    cast: &Cast,
+    cast: &Parties,
     seed: u64,
     mutant: Option<Mutant>,
     steps: Vec<step::Step>,

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     chain::{CHAIN_ID, SETTINGS},
     mutant::Mutant,
-    party::{Behaviour, Cast, MARKET},
+    party::{Behaviour, MARKET, Parties},
     scripted,
 };
 
@@ -46,7 +46,7 @@ impl Ids {
 
 /// The environment of one command.
 pub(crate) struct Oracle<'a> {
-    pub(crate) cast: &'a Cast,
+    pub(crate) cast: &'a Parties,
     pub(crate) ids: &'a Ids,
     pub(crate) now: Time,
     pub(crate) foreign_chain: Option<u64>,

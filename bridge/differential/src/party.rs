@@ -173,11 +173,11 @@ pub(crate) struct Party {
 
 /// Everybody.
 #[derive(Clone, Debug)]
-pub(crate) struct Cast {
+pub(crate) struct Parties {
     pub(crate) parties: Vec<Party>,
 }
 
-impl Cast {
+impl Parties {
     pub(crate) fn assemble() -> Self {
         use Behaviour as B;
         let keyed = |name: &'static str, behaviour| {

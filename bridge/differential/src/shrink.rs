@@ -5,7 +5,7 @@ use lota_market::model::Command;
 use crate::{
     comparison::{Comparison, Difference},
     mutant::Mutant,
-    party::Cast,
+    party::Parties,
     step::Step,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 const MAX_ATTEMPTS: usize = 4_000;
 
 /// Executes steps in a world of their own, until the contract and the model differ; says at which.
-pub(crate) fn replay(cast: &Cast, mutant: Option<Mutant>, steps: &[Step]) -> Option<(usize, Difference)> {
+pub(crate) fn replay(cast: &Parties, mutant: Option<Mutant>, steps: &[Step]) -> Option<(usize, Difference)> {
     let mut both = Comparison::new(cast, mutant);
     for (index, step) in steps.iter().enumerate() {
         if let Err(difference) = both.perform(step) {
@@ -24,7 +24,7 @@ pub(crate) fn replay(cast: &Cast, mutant: Option<Mutant>, steps: &[Step]) -> Opt
 }
 
 struct Shrinker<'a> {
-    cast: &'a Cast,
+    cast: &'a Parties,
     mutant: Option<Mutant>,
     steps: Vec<Step>,
     difference: Difference,
@@ -33,7 +33,7 @@ struct Shrinker<'a> {
 
 /// Drops whatever is not needed for a difference: steps, calls of multicalls, entries of batches. Any difference will do.
 pub(crate) fn shrink(
-    cast: &Cast,
+    cast: &Parties,
     mutant: Option<Mutant>,
     steps: Vec<Step>,
     difference: Difference,

@@ -6,7 +6,7 @@ use lota_market::{
     world::{Call, ContractCommand, Script, ScriptedCall},
 };
 
-use crate::party::Cast;
+use crate::party::Parties;
 
 /// One transaction.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Step {
 
 impl Step {
     /// One readable line.
-    pub(crate) fn describe(&self, cast: &Cast) -> String {
+    pub(crate) fn describe(&self, cast: &Parties) -> String {
         let chain = self.foreign_chain.map(|chain| format!(" on chain {chain}")).unwrap_or_default();
         let value = if self.value == AttoFil::ZERO { String::new() } else { format!(" with {}", self.value) };
         let mut command = cast.name(&self.command);

@@ -4,8 +4,8 @@ use futures::future::join_all;
 use lota_market::{Address, B256, Bytes, agent::EffectKey};
 
 use crate::journal::{
-    AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Outcome,
-    Sending,
+    AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Sending,
+    TransactionOutcome,
 };
 
 const ME: AccountId = AccountId { chain_id: 314, address: Address::repeat_byte(1) };
@@ -25,12 +25,16 @@ fn sending(name: &str, nonce: u64) -> Sending {
         content: B256::repeat_byte(0xcc),
         nonce,
         attempts: vec![attempt(1)],
-        outcome: Outcome::Pending,
+        outcome: TransactionOutcome::Pending,
     }
 }
 
-fn landed(byte: u8) -> Outcome {
-    Outcome::Landed { transaction: B256::repeat_byte(byte), block: u64::MAX >> 1, block_hash: B256::repeat_byte(byte) }
+fn landed(byte: u8) -> TransactionOutcome {
+    TransactionOutcome::Landed {
+        transaction: B256::repeat_byte(byte),
+        block: u64::MAX >> 1,
+        block_hash: B256::repeat_byte(byte),
+    }
 }
 
 /// Runs the suite. `open` opens the same journal again, as after a restart; it is empty at first.
@@ -55,7 +59,7 @@ async fn nothing_is_found_in_an_empty_one(journal: &impl Journal) {
     assert_eq!(journal.find(ME, &EffectKey::named("a")).await, Ok(None));
     assert_eq!(journal.since(ME, 0).await, Ok(vec![]));
     assert_eq!(journal.add_attempt(ME, 0, &attempt(1)).await, Err(JournalError::UnknownNonce(0)));
-    assert_eq!(journal.settle(ME, 0, Outcome::Failed).await, Err(JournalError::UnknownNonce(0)));
+    assert_eq!(journal.settle(ME, 0, TransactionOutcome::Failed).await, Err(JournalError::UnknownNonce(0)));
 }
 
 async fn what_is_begun_is_there_after_a_restart<J: Journal>(open: &impl AsyncFn() -> J) {
@@ -65,7 +69,7 @@ async fn what_is_begun_is_there_after_a_restart<J: Journal>(open: &impl AsyncFn(
     assert_eq!(open().await.find(ME, &first.key).await, Ok(Some(first.clone())));
     open().await.add_attempt(ME, 5, &attempt(2)).await.expect("is added");
     first.attempts.push(attempt(2));
-    for outcome in [landed(2), Outcome::Pending, landed(1)] {
+    for outcome in [landed(2), TransactionOutcome::Pending, landed(1)] {
         open().await.settle(ME, 5, outcome).await.expect("settles");
         first.outcome = outcome;
         assert_eq!(open().await.find(ME, &first.key).await, Ok(Some(first.clone())));
@@ -89,7 +93,7 @@ async fn a_key_and_a_nonce_belong_to_one_transaction(journal: &impl Journal) {
 }
 
 async fn a_failed_transaction_frees_its_key_and_not_its_nonce(journal: &impl Journal) {
-    journal.settle(ME, 8, Outcome::Failed).await.expect("settles");
+    journal.settle(ME, 8, TransactionOutcome::Failed).await.expect("settles");
     let key = EffectKey::named("b");
     assert_eq!(journal.find(ME, &key).await, Ok(None));
     assert_eq!(journal.begin(ME, &sending("d", 8)).await, Err(JournalError::NonceTaken(8)));
@@ -98,9 +102,9 @@ async fn a_failed_transaction_frees_its_key_and_not_its_nonce(journal: &impl Jou
     journal.begin(ME, &again).await.expect("the key is free");
     assert_eq!(journal.find(ME, &key).await, Ok(Some(again)));
     // A reorganisation may bring the failed one back; its key has a new owner.
-    assert_eq!(journal.settle(ME, 8, Outcome::Pending).await, Err(JournalError::KeyTaken(key)));
+    assert_eq!(journal.settle(ME, 8, TransactionOutcome::Pending).await, Err(JournalError::KeyTaken(key)));
     let outcomes: Vec<_> = journal.since(ME, 8).await.expect("reads").iter().map(|sending| sending.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Failed, Outcome::Pending]);
+    assert_eq!(outcomes, [TransactionOutcome::Failed, TransactionOutcome::Pending]);
 }
 
 async fn accounts_and_chains_are_kept_apart(journal: &impl Journal) {
@@ -157,13 +161,14 @@ async fn several_begin_and_end_together_or_not_at_all<J: Journal>(open: &impl As
     };
     let unknown = open().await.settle_all(us, &[(1, landed(1)), (7, landed(1))]).await;
     assert_eq!(unknown, Err(JournalError::UnknownNonce(7)));
-    assert_eq!(outcomes().await, [Outcome::Pending; 2], "nothing was written");
-    open().await.settle_all(us, &[(1, landed(1)), (2, Outcome::Failed)]).await.expect("both are settled");
-    assert_eq!(outcomes().await, [landed(1), Outcome::Failed]);
+    assert_eq!(outcomes().await, [TransactionOutcome::Pending; 2], "nothing was written");
+    open().await.settle_all(us, &[(1, landed(1)), (2, TransactionOutcome::Failed)]).await.expect("both are settled");
+    assert_eq!(outcomes().await, [landed(1), TransactionOutcome::Failed]);
     open().await.begin(us, &sending("j", 3)).await.expect("the key is free");
-    let taken = open().await.settle_all(us, &[(1, Outcome::Pending), (2, Outcome::Pending)]).await;
+    let taken =
+        open().await.settle_all(us, &[(1, TransactionOutcome::Pending), (2, TransactionOutcome::Pending)]).await;
     assert_eq!(taken, Err(JournalError::KeyTaken(second.key)));
-    assert_eq!(outcomes().await, [landed(1), Outcome::Failed, Outcome::Pending]);
+    assert_eq!(outcomes().await, [landed(1), TransactionOutcome::Failed, TransactionOutcome::Pending]);
 }
 
 async fn pages_are_bounded(journal: &impl Journal) {

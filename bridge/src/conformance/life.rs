@@ -33,7 +33,7 @@ const ALL_ENDS: [(Reason, Status, Share); 9] = [
     (Reason::NotRuled, Status::Void, Share { client: 0, provider: 0, arbiter: 0 }),
 ];
 
-struct Cast<'h, H> {
+struct Parties<'h, H> {
     harness: &'h H,
     client: Party,
     provider: Party,
@@ -41,7 +41,7 @@ struct Cast<'h, H> {
     stranger: Party,
 }
 
-impl<H: Harness> Cast<'_, H> {
+impl<H: Harness> Parties<'_, H> {
     async fn balances(&self) -> [i128; 3] {
         let mut all = [0; 3];
         for (balance, party) in all.iter_mut().zip([&self.client, &self.provider, &self.arbiter]) {
@@ -101,8 +101,8 @@ impl<H: Harness> Cast<'_, H> {
     }
 }
 
-async fn cast<H: Harness>(harness: &H) -> Cast<'_, H> {
-    Cast {
+async fn cast<H: Harness>(harness: &H) -> Parties<'_, H> {
+    Parties {
         harness,
         client: Party::with_deposit(harness, "client").await,
         provider: Party::with_deposit(harness, "provider").await,

@@ -50,7 +50,7 @@ use self::{
 use super::chain::{At, Chain, Header, Refusal, RpcError};
 use crate::{
     Journal, PrivateKeySigner,
-    journal::{AccountId, Outcome, Sending},
+    journal::{AccountId, Sending, TransactionOutcome},
 };
 
 /// The most submissions that wait for their turn.
@@ -190,7 +190,7 @@ impl Watched {
 
     /// Whether it is in a block, and everybody was told.
     fn has_landed(&self) -> bool {
-        matches!(self.sending.outcome, Outcome::Landed { .. }) && self.waiting.is_empty()
+        matches!(self.sending.outcome, TransactionOutcome::Landed { .. }) && self.waiting.is_empty()
     }
 
     fn answer(&mut self, answer: &Result<Landed, SendError>) {
@@ -352,7 +352,7 @@ impl Sender {
             return Err(SendError::KeyReused { account: self.account.address, key: request.key.clone() });
         }
         let nonce = sending.nonce;
-        if let Outcome::Landed { transaction, .. } = sending.outcome
+        if let TransactionOutcome::Landed { transaction, .. } = sending.outcome
             && let Some(receipt) = self.chain.receipt(transaction).await?
             && receipt.succeeded()
             && self.chain.is_canonical(receipt.block(), receipt.block_hash).await?
@@ -487,7 +487,7 @@ impl Sender {
         }
         let attempts = vec![self.sign(&draft, price)?];
         *committed = with_this;
-        Ok(Sending { key: key.clone(), content: *content, nonce, attempts, outcome: Outcome::Pending })
+        Ok(Sending { key: key.clone(), content: *content, nonce, attempts, outcome: TransactionOutcome::Pending })
     }
 
     /// What an estimate that the node refuses means.
@@ -519,7 +519,7 @@ impl Sender {
 
     /// The most that transactions on their way may cost.
     fn committed(&self) -> u128 {
-        let pending = self.watched.values().filter(|watched| watched.sending.outcome == Outcome::Pending);
+        let pending = self.watched.values().filter(|watched| watched.sending.outcome == TransactionOutcome::Pending);
         let newest = pending.filter_map(|watched| watched.sending.attempts.last());
         newest.filter_map(|attempt| Some(Draft::of(attempt)?.cost(attempt.max_fee).0)).fold(0, u128::saturating_add)
     }

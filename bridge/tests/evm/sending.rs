@@ -6,7 +6,7 @@ use lota_bridge::{
     Journal, Landed, SubmitError, Transport,
     conformance::{Harness, Party},
     evm::{Config, EvmTransport, Fees},
-    journal::{AccountId, Outcome, Sending},
+    journal::{AccountId, Sending, TransactionOutcome},
 };
 use lota_market::{
     AttoFil, B256, Bytes, U256,
@@ -430,7 +430,9 @@ async fn a_reorganisation_is_repaired_without_anybody_asking() {
     assert_eq!(again.transaction, paid.transaction);
     assert_ne!(again.cursor, paid.cursor);
     let outcome = written(&chain, "once").await.map(|sending| sending.outcome);
-    assert!(matches!(outcome, Some(Outcome::Landed { block_hash, .. }) if block_hash == again.cursor.block_hash));
+    assert!(
+        matches!(outcome, Some(TransactionOutcome::Landed { block_hash, .. }) if block_hash == again.cursor.block_hash)
+    );
     assert_eq!(transport.balance(transport.party()).await, Ok(AttoFil(FIL)), "it was paid once");
 }
 

@@ -27,7 +27,7 @@ use crate::import::Progress;
 use crate::links::LinksError;
 use crate::store::{Store, StoreError};
 use client::Client;
-use session::{Session, Stop};
+use session::{Session, SessionEnd};
 
 /// How gateways are asked.
 #[derive(Debug, Clone)]
@@ -238,8 +238,8 @@ impl Fetcher {
             let deadline = Instant::now() + self.options.total_timeout;
             match session.drain(client, source, deadline, self.options.concurrency).await {
                 Ok(()) => {}
-                Err(Stop::Fetch(error)) => return Err(error),
-                Err(Stop::Source(failure)) => {
+                Err(SessionEnd::Fetch(error)) => return Err(error),
+                Err(SessionEnd::Source(failure)) => {
                     tracing::info!(%cid, %source, %failure, "left a gateway");
                     failures.push(SourceFailure { source: source.clone(), failure });
                 }

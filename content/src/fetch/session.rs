@@ -24,14 +24,14 @@ const LEAVES_IN_FLIGHT: usize = 4;
 const MAX_UNWANTED: u64 = 8 << 20;
 
 /// Why draining a gateway ended.
-pub(super) enum Stop {
+pub(super) enum SessionEnd {
     /// This gateway is left.
     Source(Failure),
     /// The fetch is over.
     Fetch(FetchError),
 }
 
-impl<E: Into<FetchError>> From<E> for Stop {
+impl<E: Into<FetchError>> From<E> for SessionEnd {
     fn from(error: E) -> Self {
         Self::Fetch(error.into())
     }
@@ -63,7 +63,7 @@ struct State {
     fetched_blocks: u64,
 }
 
-struct Shared {
+struct SessionState {
     root: Cid,
     guard: Guard,
     limits: FetchLimits,
@@ -72,7 +72,7 @@ struct Shared {
 
 /// A fetch under way.
 pub(super) struct Session {
-    shared: Arc<Shared>,
+    shared: Arc<SessionState>,
 }
 
 /// The key of a block; of an identity CID, which is never wanted, one that no block has.
@@ -91,7 +91,7 @@ impl Session {
     /// Looks for what the store has already.
     pub(super) async fn begin(store: &Store, root: &Cid, limits: &FetchLimits) -> Result<Self, FetchError> {
         hash_of(root)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SessionState {
             root: *root,
             guard: store.guard(),
             limits: limits.clone(),
@@ -139,14 +139,14 @@ impl Session {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared) -> Result<T, FetchError> + Send + 'static,
+        work: impl FnOnce(&SessionState) -> Result<T, FetchError> + Send + 'static,
     ) -> Result<T, FetchError> {
         let shared = self.shared.clone();
         spawn_blocking(move || work(&shared)).await.unwrap_or(Err(FetchError::Interrupted))
     }
 
     /// Checks and stores a block on another thread.
-    fn take(&self, cid: Cid, data: Bytes) -> JoinHandle<Result<(), Stop>> {
+    fn take(&self, cid: Cid, data: Bytes) -> JoinHandle<Result<(), SessionEnd>> {
         let shared = self.shared.clone();
         spawn_blocking(move || shared.take(&cid, &data))
     }
@@ -158,7 +158,7 @@ impl Session {
         source: &Url,
         deadline: Instant,
         concurrency: usize,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), SessionEnd> {
         self.shared.state().restock();
         let mut cars = true;
         let mut running = FuturesUnordered::new();
@@ -169,9 +169,9 @@ impl Session {
                 };
                 running.push(async move {
                     let data = client.block(source, &cid, deadline).await;
-                    self.take(cid, data.map_err(Stop::Source)?)
+                    self.take(cid, data.map_err(SessionEnd::Source)?)
                         .await
-                        .unwrap_or(Err(Stop::Fetch(FetchError::Interrupted)))
+                        .unwrap_or(Err(SessionEnd::Fetch(FetchError::Interrupted)))
                 });
             }
             if let Some(done) = running.next().await {
@@ -185,11 +185,11 @@ impl Session {
                 Ok(Some(reading)) => {
                     cars = self.take_car(reading).await? == CarEnd::Complete;
                     if cars && self.shared.state().wanted.contains_key(&key(&cid)) {
-                        return Err(Stop::Source(Failure::Withheld { cid: Box::new(cid) }));
+                        return Err(SessionEnd::Source(Failure::Withheld { cid: Box::new(cid) }));
                     }
                 }
                 Ok(None) => cars = false,
-                Err(failure) => return Err(Stop::Source(failure)),
+                Err(failure) => return Err(SessionEnd::Source(failure)),
             }
             if !cars {
                 self.shared.state().nodes.push(cid);
@@ -198,13 +198,13 @@ impl Session {
     }
 
     /// Takes the blocks of a CAR as they arrive.
-    async fn take_car(&self, mut reading: Reading) -> Result<CarEnd, Stop> {
-        let car = |error| Stop::Source(Failure::Car(error));
+    async fn take_car(&self, mut reading: Reading) -> Result<CarEnd, SessionEnd> {
+        let car = |error| SessionEnd::Source(Failure::Car(error));
         let mut decoder = CarDecoder::new();
         let mut unwanted = 0;
         let mut leaves = FuturesUnordered::new();
         let outcome = 'car: {
-            while let Some(piece) = reading.next().await.map_err(Stop::Source)? {
+            while let Some(piece) = reading.next().await.map_err(SessionEnd::Source)? {
                 decoder.push(&piece);
                 while let Some(item) = decoder.next_item().map_err(car)? {
                     let CarItem::Block(cid, data) = item else {
@@ -244,8 +244,8 @@ impl Session {
     }
 }
 
-fn joined(taken: Result<Result<(), Stop>, tokio::task::JoinError>) -> Result<(), Stop> {
-    taken.unwrap_or(Err(Stop::Fetch(FetchError::Interrupted)))
+fn joined(taken: Result<Result<(), SessionEnd>, tokio::task::JoinError>) -> Result<(), SessionEnd> {
+    taken.unwrap_or(Err(SessionEnd::Fetch(FetchError::Interrupted)))
 }
 
 impl State {
@@ -284,7 +284,7 @@ fn pop(stack: &mut Vec<Cid>, wanted: &HashMap<Key, Cid>) -> Option<Cid> {
     None
 }
 
-impl Shared {
+impl SessionState {
     fn state(&self) -> MutexGuard<'_, State> {
         // consistent between any two statements, so a panic elsewhere does not matter
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -295,8 +295,8 @@ impl Shared {
     }
 
     /// Checks and stores a block that came, and finds out what it leads to.
-    fn take(&self, cid: &Cid, data: &Bytes) -> Result<(), Stop> {
-        let block = Block::verified(cid, data).map_err(|error| Stop::Source(Failure::Wrong { error }))?;
+    fn take(&self, cid: &Cid, data: &Bytes) -> Result<(), SessionEnd> {
+        let block = Block::verified(cid, data).map_err(|error| SessionEnd::Source(Failure::Wrong { error }))?;
         let below = links(cid, data)?;
         let length = data.len() as u64;
         {
@@ -306,7 +306,7 @@ impl Shared {
             }
             // several blocks arrive at once: each takes its room before it is stored
             if state.bytes.saturating_add(length) > self.limits.max_bytes {
-                return Err(Stop::Fetch(self.too_many_bytes()));
+                return Err(SessionEnd::Fetch(self.too_many_bytes()));
             }
             state.bytes += length;
         }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 
-use super::{Job, JobView, Outcome, StepKey};
+use super::{Job, JobView, StepKey, StepOutcome};
 use crate::{
     AttoFil, Time,
     model::{Event, JobId, Terms},
@@ -43,7 +43,7 @@ pub enum Input<'a> {
         /// Which.
         key: StepKey,
         /// What it came to.
-        outcome: Outcome,
+        outcome: StepOutcome,
     },
     /// The party wants a job done.
     Request(Box<Request>),

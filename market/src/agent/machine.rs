@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, Bytes};
 
 use super::{
-    Change, Commitments, Effect, Failure, Input, Job, JobView, LookAfter, Offer, Order, Outcome, Pace, Request,
-    Resources, Specs, Step, StepKey, StepState, caretaker, client,
+    Change, Commitments, Effect, Failure, Input, Job, JobView, LookAfter, Offer, Order, Pace, Request, Resources,
+    Specs, Step, StepKey, StepOutcome, StepState, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     view::At,
@@ -353,7 +353,7 @@ impl Agent {
         }
     }
 
-    fn on_done(&mut self, key: StepKey, outcome: Outcome, effects: &mut Vec<Effect>) {
+    fn on_done(&mut self, key: StepKey, outcome: StepOutcome, effects: &mut Vec<Effect>) {
         let StepKey { job: id, step, round, attempt } = key;
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let job = &mut held.job;
@@ -365,7 +365,7 @@ impl Agent {
         let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
         let is_spent = step.max_attempts().is_some_and(|max| attempt >= max);
         let state = match outcome {
-            Outcome::Err(failure) => {
+            StepOutcome::Err(failure) => {
                 if step == Step::Lock {
                     self.provider.give_back(job);
                 }
@@ -382,7 +382,7 @@ impl Agent {
                 }
             }
             // Whether it helped, the next event says; if it did not, it is tried again under another key.
-            Outcome::Ok if step == Step::RetryCallback => {
+            StepOutcome::Ok if step == Step::RetryCallback => {
                 if is_spent {
                     let problem = format!("the client's callback failed {attempt} times in a row");
                     StepState::Failed { failure: Failure::Permanent(problem) }
@@ -390,19 +390,19 @@ impl Agent {
                     wait(Failure::Temporary("the client's callback failed".to_owned()))
                 }
             }
-            Outcome::Ok if step.is_command() => {
+            StepOutcome::Ok if step.is_command() => {
                 StepState::Landed { attempts: attempt, until: now.after(pace.recheck()) }
             }
-            Outcome::Ok => StepState::Done,
-            Outcome::Spec(bytes) => {
+            StepOutcome::Ok => StepState::Done,
+            StepOutcome::Spec(bytes) => {
                 job.work.get_or_insert_default().spec = bytes;
                 StepState::Done
             }
-            Outcome::Ran(report) => {
+            StepOutcome::Ran(report) => {
                 job.work.get_or_insert_default().report = Some(report);
                 StepState::Done
             }
-            Outcome::Published(result) => {
+            StepOutcome::Published(result) => {
                 job.work.get_or_insert_default().result = Some(result);
                 StepState::Done
             }

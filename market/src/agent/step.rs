@@ -168,7 +168,7 @@ const fn yes() -> bool {
 
 /// What a step came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// A command landed, or a local step without a product is done.
     Ok,
     /// The spec's bytes ([`Step::FetchSpec`]), verified against the terms' digest.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::runs::Runs;
-use super::{Attached, CheckError, Executor, ExecutorError, Outcome, Run, RunId};
+use super::{Attached, CheckError, Executor, ExecutorError, Run, RunId, RunOutcome};
 
 /// Another executor that does nothing for a while before it begins a run.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<E: Executor + ?Sized> Executor for Delayed<E> {
         self.executor.check(run).await
     }
 
-    async fn run(&self, run: Run) -> Result<Outcome, ExecutorError> {
+    async fn run(&self, run: Run) -> Result<RunOutcome, ExecutorError> {
         // Ends after the run itself: whoever attached waits for both.
         let wait = self.waiting.begin_run(run.job).await?;
         let result = tokio::select! {

@@ -26,7 +26,7 @@ pub mod wasm;
 
 pub use delayed::Delayed;
 pub use error::{CheckError, ExecutorError, RunFault};
-pub use outcome::{Ended, Outcome, TrapKind, exit};
+pub use outcome::{Ended, RunOutcome, TrapKind, exit};
 pub use run::{
     EngineRun, Input, Limits, LogPiece, LogSink, ModuleSource, Output, Phase, Progress, ProgressSink, ReadModule, Run,
     RunId, StandardStream, WasmRun,
@@ -60,9 +60,9 @@ pub trait Executor: Send + Sync {
     /// this provider failed to find out.
     async fn check(&self, run: &Run) -> Result<(), CheckError>;
 
-    /// Runs the program to its end and leaves the result directory in [`Outcome::result_dir`].
+    /// Runs the program to its end and leaves the result directory in [`RunOutcome::result_dir`].
     ///
-    /// Whatever the program does is an [`Outcome`], including traps, exhausted limits and programs that are not
+    /// Whatever the program does is an [`RunOutcome`], including traps, exhausted limits and programs that are not
     /// runnable.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ pub trait Executor: Send + Sync {
     /// Only the provider's own failures: a full disk, an unreadable input, a broken engine, an aborted run. Such a
     /// failure says nothing about the job, and no result may be posted for it. [`ExecutorError::AlreadyRunning`] of a job that is
     /// being run: attach to it instead.
-    async fn run(&self, run: Run) -> Result<Outcome, ExecutorError>;
+    async fn run(&self, run: Run) -> Result<RunOutcome, ExecutorError>;
 
     /// What there is of a run that was begun before, by this process or by one that is gone. Asked before a run is begun.
     ///
@@ -96,9 +96,9 @@ pub trait Executor: Send + Sync {
 /// What an executor has of a run.
 pub enum Attached {
     /// It goes on: the future ends with it, as that of [`Executor::run`] would.
-    Running(BoxFuture<'static, Result<Outcome, ExecutorError>>),
+    Running(BoxFuture<'static, Result<RunOutcome, ExecutorError>>),
     /// It has ended, and its result directory is whole.
-    Finished(Outcome),
+    Finished(RunOutcome),
     /// Nothing: it was never begun, or has ended with the process that it ran in.
     Unknown,
 }

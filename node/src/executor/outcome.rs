@@ -122,7 +122,7 @@ pub enum TrapKind {
 
 /// What a run came to. Figures in bytes are logical sizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// The program's exit code, or the fixed one of [`Ended::fixed_exit_code`].
     pub exit_code: u32,
     /// Why the run ended.

@@ -85,7 +85,7 @@ pub struct WasmRun {
     pub entry_point: String,
     /// Seed of everything random that the program sees. The same seed gives the same run.
     pub seed: [u8; 32],
-    /// Stop as soon as this much fuel is used and report [`Outcome::memory_digest`](super::Outcome::memory_digest); a
+    /// Stop as soon as this much fuel is used and report [`RunOutcome::memory_digest`](super::RunOutcome::memory_digest); a
     /// run that ends earlier reports the digest of its memory at its end. `None` runs to the end without a digest.
     pub stop_at_fuel: Option<u64>,
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Attached, ExecutorError, Outcome, RunId};
+use super::{Attached, ExecutorError, RunId, RunOutcome};
 
 /// The jobs that are being checked or run.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ struct Current {
 /// What a run came to, for those who attached to it.
 #[derive(Clone, Debug)]
 enum End {
-    Finished(Outcome),
+    Finished(RunOutcome),
     Aborted,
     Failed(String),
 }
@@ -134,7 +134,7 @@ impl Activity {
     }
 
     /// Ends it, and tells those who attached to the run what it came to.
-    pub(crate) fn finish(self, result: &Result<Outcome, ExecutorError>) {
+    pub(crate) fn finish(self, result: &Result<RunOutcome, ExecutorError>) {
         let end = match result {
             Ok(outcome) => End::Finished(outcome.clone()),
             Err(ExecutorError::Aborted) => End::Aborted,

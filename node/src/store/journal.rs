@@ -4,8 +4,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use lota_bridge::journal::{
-    AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Outcome,
-    Sending,
+    AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Sending,
+    TransactionOutcome,
 };
 use lota_market::agent::EffectKey;
 use serde::{Serialize, de::DeserializeOwned};
@@ -93,7 +93,7 @@ async fn replace(
         .bind(chain(&account))
         .bind(account.address.as_slice())
         .bind(signed(sending.nonce))
-        .bind(sending.outcome != Outcome::Failed)
+        .bind(sending.outcome != TransactionOutcome::Failed)
         .bind(write(sending)?)
         .execute(&mut **transaction)
         .await
@@ -156,7 +156,7 @@ impl Journal for NodeJournal {
             .bind(account.address.as_slice())
             .bind(signed(sending.nonce))
             .bind(sending.key.as_str())
-            .bind(sending.outcome != Outcome::Failed)
+            .bind(sending.outcome != TransactionOutcome::Failed)
             .bind(write(sending)?)
             .execute(&mut *transaction)
             .await
@@ -176,11 +176,11 @@ impl Journal for NodeJournal {
         transaction.commit().await.map_err(storage)
     }
 
-    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, Outcome)]) -> Result<(), JournalError> {
+    async fn settle_all(&self, account: AccountId, outcomes: &[(u64, TransactionOutcome)]) -> Result<(), JournalError> {
         let Writing { mut transaction, turn: _turn } = begin(&self.quick).await?;
         for (nonce, outcome) in outcomes {
             let mut sending = by_nonce(&mut transaction, account, *nonce).await?;
-            if *outcome != Outcome::Failed
+            if *outcome != TransactionOutcome::Failed
                 && live(&mut *transaction, account, &sending.key).await?.is_some_and(|live| live.nonce != *nonce)
             {
                 return Err(JournalError::KeyTaken(sending.key));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lota_node::executor::{
-    Attached, CheckError, Delayed, EngineRun, Executor, ExecutorError, Input, LogPiece, ModuleSource, Outcome, Phase,
-    Progress, Run, RunId, StandardStream, WasmRun, wasm::WasmExecutor,
+    Attached, CheckError, Delayed, EngineRun, Executor, ExecutorError, Input, LogPiece, ModuleSource, Phase, Progress,
+    Run, RunId, RunOutcome, StandardStream, WasmRun, wasm::WasmExecutor,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -56,7 +56,7 @@ pub(crate) trait Subject: Send + Sync {
 const SOON: Duration = Duration::from_secs(60);
 
 /// Begins a run and waits until its program runs.
-async fn begin(executor: &Arc<dyn Executor>, case: &Case) -> JoinHandle<Result<Outcome, ExecutorError>> {
+async fn begin(executor: &Arc<dyn Executor>, case: &Case) -> JoinHandle<Result<RunOutcome, ExecutorError>> {
     let (progress, mut seen) = watch::channel(Progress::default());
     let (executor, run) = (Arc::clone(executor), Run { progress: Some(progress), ..case.run.clone() });
     let running = tokio::spawn(async move { executor.run(run).await });

@@ -1,12 +1,12 @@
 //! The same run gives the same result, whatever the machine does.
 
 use lota_node::executor::wasm::{Optimize, WasmExecutor, WasmSettings};
-use lota_node::executor::{Ended, Executor, Outcome};
+use lota_node::executor::{Ended, Executor, RunOutcome};
 
 use crate::support::{Case, behave, digest, executor};
 
 /// What must not differ.
-fn essence(outcome: &Outcome) -> (u32, Ended, u64, Option<[u8; 32]>, String) {
+fn essence(outcome: &RunOutcome) -> (u32, Ended, u64, Option<[u8; 32]>, String) {
     (outcome.exit_code, outcome.ended.clone(), outcome.fuel_used, outcome.memory_digest, digest(outcome))
 }
 

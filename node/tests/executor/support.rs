@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lota_node::executor::wasm::{Compiler, WasmExecutor, WasmSettings};
 use lota_node::executor::{
-    EngineRun, Executor, ExecutorError, Input, Limits, ModuleSource, Outcome, Run, RunId, WasmRun,
+    EngineRun, Executor, ExecutorError, Input, Limits, ModuleSource, Run, RunId, RunOutcome, WasmRun,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -53,14 +53,14 @@ pub(crate) struct Case {
 
 /// What a run came to; keeps its directory while one looks at the result.
 pub(crate) struct Done {
-    outcome: Outcome,
+    outcome: RunOutcome,
     _directory: Arc<TempDir>,
 }
 
 impl std::ops::Deref for Done {
-    type Target = Outcome;
+    type Target = RunOutcome;
 
-    fn deref(&self) -> &Outcome {
+    fn deref(&self) -> &RunOutcome {
         &self.outcome
     }
 }
@@ -128,7 +128,7 @@ impl Case {
         self
     }
 
-    pub(crate) fn try_execute_on(&self, executor: &WasmExecutor) -> Result<Outcome, ExecutorError> {
+    pub(crate) fn try_execute_on(&self, executor: &WasmExecutor) -> Result<RunOutcome, ExecutorError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(executor.run(self.run.clone()))
     }
@@ -157,7 +157,7 @@ fn assert_scratch_is_gone(work_dir: &Path) {
 }
 
 /// A file of the result as text.
-pub(crate) fn text(outcome: &Outcome, name: &str) -> String {
+pub(crate) fn text(outcome: &RunOutcome, name: &str) -> String {
     String::from_utf8(fs::read(outcome.result_dir.join(name)).unwrap()).unwrap()
 }
 
@@ -183,7 +183,7 @@ pub(crate) fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A digest of all names and bytes of a result.
-pub(crate) fn digest(outcome: &Outcome) -> String {
+pub(crate) fn digest(outcome: &RunOutcome) -> String {
     let mut hash = Sha256::new();
     for (name, bytes) in contents(&outcome.result_dir) {
         for part in [name.as_bytes(), &bytes] {

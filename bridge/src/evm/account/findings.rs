@@ -8,7 +8,7 @@ use lota_market::B256;
 use super::{Fee, Landed, MAX_CALLS, Watched};
 use crate::{
     evm::chain::{Chain, Receipt, RpcError},
-    journal::Outcome,
+    journal::TransactionOutcome,
 };
 
 /// Receipts and blocks of transactions that are watched.
@@ -32,8 +32,8 @@ impl Findings {
         let (mut blocks, mut searched) = (HashSet::new(), Vec::new());
         for (nonce, watched) in watched {
             match watched.sending.outcome {
-                Outcome::Failed => {}
-                Outcome::Landed { block, block_hash, .. } if watched.waiting.is_empty() => {
+                TransactionOutcome::Failed => {}
+                TransactionOutcome::Landed { block, block_hash, .. } if watched.waiting.is_empty() => {
                     blocks.insert((block, block_hash));
                     searched.push((*nonce, watched, Some((block, block_hash))));
                 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     JournalError,
     evm::chain::{At, CallRequest, Config, Fees, Header, Receipt, RpcError, Sighting},
-    journal::{MAX_ATTEMPTS, MAX_PAGE, Outcome, Sending},
+    journal::{MAX_ATTEMPTS, MAX_PAGE, Sending, TransactionOutcome},
 };
 
 /// Where the node has the account's next transaction.
@@ -28,7 +28,7 @@ enum Whereabouts {
 }
 
 /// What was found to have become of a transaction, and what those who wait for it are told.
-type Finding = (u64, Outcome, Result<Landed, SendError>);
+type Finding = (u64, TransactionOutcome, Result<Landed, SendError>);
 
 impl Sender {
     /// Counts a failure; those who wait are told when there were some.
@@ -133,7 +133,7 @@ impl Sender {
         let mut landed = Vec::new();
         for (nonce, watched) in &self.watched {
             match watched.sending.outcome {
-                Outcome::Landed { block, block_hash, .. }
+                TransactionOutcome::Landed { block, block_hash, .. }
                     if watched.has_landed() && self.chain.headers().holds(block, block_hash) == Some(true) =>
                 {
                     landed.push((*nonce, block));
@@ -164,7 +164,7 @@ impl Sender {
             }
             let Sighting { transaction, block, block_hash, time, logs, .. } = sighting;
             let landed = Landed { transaction, block, block_hash, time, logs, created: None, fee: None };
-            found.push((*nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
+            found.push((*nonce, TransactionOutcome::Landed { transaction, block, block_hash }, Ok(landed)));
         }
         if found.is_empty() {
             return;
@@ -198,7 +198,7 @@ impl Sender {
         for (nonce, outcome, answer) in found {
             let Some(watched) = self.watched.get_mut(&nonce) else { continue };
             watched.answer(&answer);
-            if let Outcome::Landed { block, .. } = outcome {
+            if let TransactionOutcome::Landed { block, .. } = outcome {
                 (watched.missing, watched.missing_since) = (0, None);
                 if watched.sending.outcome == outcome && block <= finalized {
                     self.let_go(nonce);
@@ -211,7 +211,7 @@ impl Sender {
 
     /// Takes what a transaction cost at most out of what the account has at least.
     fn pay(&mut self, nonce: u64) {
-        let newest = self.watched.get(&nonce).filter(|watched| watched.sending.outcome == Outcome::Pending);
+        let newest = self.watched.get(&nonce).filter(|watched| watched.sending.outcome == TransactionOutcome::Pending);
         let cost = newest.and_then(|watched| watched.sending.attempts.last()).and_then(|newest| {
             let draft = Draft::of(newest)?;
             Some(draft.cost(newest.max_fee).0)
@@ -226,7 +226,7 @@ impl Sender {
         Some(watched)
     }
 
-    fn remember(&mut self, nonce: u64, outcome: Outcome) {
+    fn remember(&mut self, nonce: u64, outcome: TransactionOutcome) {
         if let Some(watched) = self.watched.get_mut(&nonce) {
             watched.sending.outcome = outcome;
         }
@@ -254,14 +254,15 @@ impl Sender {
         let (draft, price) = self.nothing(used).await?;
         let key = EffectKey::named(&format!("gap/{used}"));
         let attempts = vec![self.sign(&draft, price)?];
-        let sending = Sending { key, content: Default::default(), nonce: used, attempts, outcome: Outcome::Pending };
+        let sending =
+            Sending { key, content: Default::default(), nonce: used, attempts, outcome: TransactionOutcome::Pending };
         self.journal.begin(self.account, &sending).await?;
         self.watched.insert(used, Watched::new(sending));
         self.gap = None;
         Ok(())
     }
 
-    async fn settle(&mut self, nonce: u64, outcome: Outcome) -> Result<(), SendError> {
+    async fn settle(&mut self, nonce: u64, outcome: TransactionOutcome) -> Result<(), SendError> {
         match self.journal.settle(self.account, nonce, outcome).await {
             // A failed one that a reorganisation brought back, and whose effect was begun anew meanwhile.
             Err(JournalError::KeyTaken(_)) => return Ok(()),
@@ -280,7 +281,7 @@ impl Sender {
     ) -> Result<Option<Finding>, SendError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(None) };
         watched.unseen_since = None;
-        if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome
+        if let TransactionOutcome::Landed { block, block_hash, .. } = watched.sending.outcome
             && watched.waiting.is_empty()
             && findings.is_canonical(block, block_hash)
         {
@@ -289,7 +290,7 @@ impl Sender {
             }
             return Ok(None);
         }
-        if watched.sending.outcome == Outcome::Failed {
+        if watched.sending.outcome == TransactionOutcome::Failed {
             self.forget_if_final(nonce, finalized).await?;
             return Ok(None);
         }
@@ -317,14 +318,14 @@ impl Sender {
             // Not all of the node may know the block yet: then the next look does.
             let landed = findings.landed(transaction)?.clone();
             let (block, block_hash) = (receipt.block(), receipt.block_hash);
-            return Some((nonce, Outcome::Landed { transaction, block, block_hash }, Ok(landed)));
+            return Some((nonce, TransactionOutcome::Landed { transaction, block, block_hash }, Ok(landed)));
         }
         let error = if is_filler {
             SendError::Failed("the node would not take it; its nonce was used for nothing".into())
         } else {
             self.why(&draft, receipt).await
         };
-        Some((nonce, Outcome::Failed, Err(error)))
+        Some((nonce, TransactionOutcome::Failed, Err(error)))
     }
 
     /// Why a transaction failed: what the same call says on the state after its block.
@@ -360,7 +361,7 @@ impl Sender {
         }
         self.chain.check_id().await?;
         tracing::warn!(nonce, account = %self.account.address, "a nonce was used by a transaction from elsewhere");
-        self.settle(nonce, Outcome::Failed).await?;
+        self.settle(nonce, TransactionOutcome::Failed).await?;
         // Nobody knows what it cost, and what it did besides.
         (self.purse, self.counted) = (None, None);
         if let Some(watched) = self.let_go(nonce) {
@@ -379,7 +380,7 @@ impl Sender {
     ) -> Result<(), SendError> {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         (watched.missing, watched.missing_since) = (0, None);
-        if let Outcome::Landed { block, block_hash, .. } = watched.sending.outcome {
+        if let TransactionOutcome::Landed { block, block_hash, .. } = watched.sending.outcome {
             let since = *watched.unseen_since.get_or_insert_with(Instant::now);
             let is_behind = latest.number() < block && since.elapsed() < self.chain.config().fees.patience;
             if is_behind || self.chain.is_canonical(block, block_hash).await? {
@@ -390,13 +391,16 @@ impl Sender {
             let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
             tracing::info!(nonce, "a reorganisation undid a transaction; it is sent again");
             watched.sent = None;
-            self.settle(nonce, Outcome::Pending).await?;
+            self.settle(nonce, TransactionOutcome::Pending).await?;
         }
         let Fees { patience, repeat, .. } = self.chain.config().fees;
         let Some(watched) = self.watched.get(&nonce) else { return Ok(()) };
         let is_next = nonce == used;
         let is_stuck = is_next && (watched.cheap || watched.made.elapsed() >= patience);
-        if is_stuck && watched.sending.outcome == Outcome::Pending && watched.sending.attempts.len() < MAX_ATTEMPTS {
+        if is_stuck
+            && watched.sending.outcome == TransactionOutcome::Pending
+            && watched.sending.attempts.len() < MAX_ATTEMPTS
+        {
             return self.raise(nonce).await;
         }
         if watched.is_leaving {

@@ -3,7 +3,7 @@
 use lota_market::{Address, AttoFil, model::Status};
 use serde::Serialize;
 
-use super::{cast::Cast, plan::Job};
+use super::{parties::Parties, plan::Job};
 use crate::host::Wealth;
 
 /// All money, before and after.
@@ -43,9 +43,9 @@ pub(super) struct Change {
 }
 
 /// Explains everybody's change by the jobs and by gas.
-pub(super) async fn account(cast: &Cast, jobs: &[Job], before: &Wealth, after: &Wealth) -> anyhow::Result<Money> {
-    let paid = cast.venue.gas(before, after).await?;
-    let accounts: Vec<Change> = cast
+pub(super) async fn account(parties: &Parties, jobs: &[Job], before: &Wealth, after: &Wealth) -> anyhow::Result<Money> {
+    let paid = parties.venue.gas(before, after).await?;
+    let accounts: Vec<Change> = parties
         .holders()
         .into_iter()
         .zip(before.accounts.iter().zip(&after.accounts))

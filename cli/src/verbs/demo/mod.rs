@@ -1,11 +1,11 @@
 //! `lota demo`: a whole market for half a minute, and whether everything it shows is true.
 
 mod accounts;
-mod cast;
 mod checks;
 mod files;
 mod material;
 mod output;
+mod parties;
 mod plan;
 mod question;
 mod report;
@@ -25,7 +25,7 @@ use crate::{
     scratch::{Purpose, Scratch},
     terminal::{self, Progress},
 };
-use cast::Cast;
+use parties::Parties;
 use report::Report;
 
 /// See jobs go from request to payment: a whole market for half a minute.
@@ -88,41 +88,41 @@ impl Demo {
         };
         progress.say("starting a market, two clients and three providers");
         let scratch = Scratch::new(Purpose::Demo)?;
-        let cast = Cast::start(self.chain, scratch.path()).await?;
-        let before = cast.wealth().await?;
-        tell(story::parties(&cast, &before))?;
+        let parties = Parties::start(self.chain, scratch.path()).await?;
+        let before = parties.wealth().await?;
+        tell(story::parties(&parties, &before))?;
 
         progress.say("sending the program and the texts to the clients' block stores");
-        let mut orders = plan::orders(&cast, scratch.path(), &progress).await?;
-        if let (Some(asker), Some(like)) = (&cast.asker, orders.get(1)) {
+        let mut orders = plan::orders(&parties, scratch.path(), &progress).await?;
+        if let (Some(asker), Some(like)) = (&parties.asker, orders.get(1)) {
             progress.say("deploying a contract, and asking it");
-            let order = question::order(&cast, asker, like).await?;
+            let order = question::order(&parties, asker, like).await?;
             orders.push(order);
         }
         tell(story::requests(&orders))?;
 
         progress.say("the jobs are on the market");
-        let jobs = try_join_all(orders.iter().map(|order| plan::see_through(&cast, order, &progress))).await?;
-        tell(story::jobs(&cast, &jobs))?;
+        let jobs = try_join_all(orders.iter().map(|order| plan::see_through(&parties, order, &progress))).await?;
+        tell(story::jobs(&parties, &jobs))?;
 
         progress.say("fetching the outputs from the providers' gateways");
         let mut outputs = Vec::new();
         for job in &jobs {
             outputs.push(output::fetch(job, scratch.path()).await?);
         }
-        let asked = match &cast.asker {
+        let asked = match &parties.asker {
             Some(asker) => Some(question::asked(asker, &jobs).await?),
             None => None,
         };
-        let after = cast.wealth().await?;
-        let money = accounts::account(&cast, &jobs, &before, &after).await?;
+        let after = parties.wealth().await?;
+        let money = accounts::account(&parties, &jobs, &before, &after).await?;
         let checks = checks::all(&jobs, &outputs, asked.as_ref(), &money);
         tell(story::outputs(&jobs, &outputs, asked.as_ref()))?;
         tell(story::money(&money))?;
-        let report = Report::new(&cast, jobs, outputs, asked, money, checks, begun.elapsed());
+        let report = Report::new(&parties, jobs, outputs, asked, money, checks, begun.elapsed());
         tell(story::end(&report))?;
         progress.say("ending");
-        cast.end().await?;
+        parties.end().await?;
         Ok(report)
     }
 }

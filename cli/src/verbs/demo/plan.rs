@@ -11,9 +11,9 @@ use lota_market::{
 };
 
 use super::{
-    cast::{CLIENTS, Cast, LARGE_MEMORY},
     files,
     material::{self, DECLARATION, TEXTS},
+    parties::{CLIENTS, LARGE_MEMORY, Parties},
 };
 use crate::{
     terminal::Progress,
@@ -135,12 +135,12 @@ fn wishes() -> [Wish; 3] {
 }
 
 /// Sends the material to the clients' nodes and asks for the jobs.
-pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> anyhow::Result<Vec<Order>> {
+pub(super) async fn orders(parties: &Parties, scratch: &Path, progress: &Progress) -> anyhow::Result<Vec<Order>> {
     let folder = scratch.join("material");
     files::write(&folder)?;
     let mut orders = Vec::new();
     for wish in wishes() {
-        let api = &cast.named(wish.client)?.api;
+        let api = &parties.named(wish.client)?.api;
         let input_path = wish.text.map_or_else(|| folder.join("texts"), |name| folder.join("texts").join(name));
         let module =
             upload::path(api, &folder.join("wordcount.wasm"), Links::Refuse, Keep::ForJob, progress).await?.cid;
@@ -176,8 +176,8 @@ pub(super) async fn orders(cast: &Cast, scratch: &Path, progress: &Progress) -> 
 }
 
 /// Waits until a job has ended, or for as long as is reasonable.
-pub(super) async fn see_through(cast: &Cast, order: &Order, progress: &Progress) -> anyhow::Result<Job> {
-    let api = &cast.named(order.seen_by)?.api;
+pub(super) async fn see_through(parties: &Parties, order: &Order, progress: &Progress) -> anyhow::Result<Job> {
+    let api = &parties.named(order.seen_by)?.api;
     let id = order.opened.id.to_string();
     let (Followed::Ended(detail) | Followed::TimeOver(detail)) =
         follow(api, &id, progress, Some(PATIENCE), |_| ()).await?;

@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    cast::{ASKER, Cast},
     material::{self, DECLARATION, TEXTS},
+    parties::{ASKER, Parties},
     plan::{Expected, Job, Order},
 };
 use crate::chain::{Asker, Habits};
@@ -58,7 +58,7 @@ pub(super) struct Asked {
 
 /// Deploys the contract and asks it. The program and the text are those of `like`, whose client serves them: a contract has no
 /// gateway.
-pub(super) async fn order(cast: &Cast, asker: &Asker, like: &Order) -> anyhow::Result<Order> {
+pub(super) async fn order(parties: &Parties, asker: &Asker, like: &Order) -> anyhow::Result<Order> {
     let limits = Limits { fuel: 400_000_000, memory: 64 << 20, output: 1 << 20, entries: 10, wall: 30 };
     let mut spec = JobSpec::wasm(Link(like.module), limits);
     spec.inputs = vec![Input { cid: Link(like.input), path: Some(format!("/inputs/{DECLARATION}")) }];
@@ -68,7 +68,7 @@ pub(super) async fn order(cast: &Cast, asker: &Asker, like: &Order) -> anyhow::R
     asker.deploy(HABITS, head, tail).await.context("the contract was not deployed")?;
     let job = asker.ask(WORD, PRICE).await.context("the contract was not asked")?;
 
-    let api = &cast.named(like.client)?.api;
+    let api = &parties.named(like.client)?.api;
     let deadline = Instant::now() + PATIENCE;
     let opened = loop {
         match api.job(&job.to_string()).await {

@@ -6,7 +6,7 @@ use lota_api::JobDetail;
 use lota_market::{Address, AttoFil};
 use serde::Serialize;
 
-use super::{accounts::Money, cast::Cast, checks::Check, output::Output, plan::Job, question::Asked};
+use super::{accounts::Money, checks::Check, output::Output, parties::Parties, plan::Job, question::Asked};
 
 /// The demo, told to a program. Amounts are attoFIL as decimal strings.
 #[derive(Clone, Debug, Serialize)]
@@ -56,7 +56,7 @@ pub(super) struct ReportedJob {
 
 impl Report {
     pub(super) fn new(
-        cast: &Cast,
+        all: &Parties,
         jobs: Vec<Job>,
         outputs: Vec<Option<Output>>,
         asked: Option<Asked>,
@@ -64,7 +64,7 @@ impl Report {
         checks: Vec<Check>,
         took: Duration,
     ) -> Self {
-        let parties = cast
+        let parties = all
             .people
             .iter()
             .map(|person| Party {
@@ -81,7 +81,7 @@ impl Report {
             .map(|(job, output)| ReportedJob {
                 what: job.what,
                 client: job.client,
-                provider: job.detail.summary.provider.map(|provider| cast.name_of(provider)),
+                provider: job.detail.summary.provider.map(|provider| all.name_of(provider)),
                 module: job.module.to_string(),
                 input: job.input.to_string(),
                 output,

@@ -6,8 +6,8 @@ use lota_market::{AttoFil, model::Status};
 
 use super::{
     accounts::Money,
-    cast::{ASKER, Cast, Person},
     output::Output,
+    parties::{ASKER, Parties, Person},
     plan::{Job, Order},
     question::Asked,
     report::Report,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Who takes part.
-pub(super) fn parties(cast: &Cast, before: &Wealth) -> String {
+pub(super) fn parties(parties: &Parties, before: &Wealth) -> String {
     let mut text = format!(
         "{}\n\nTwo people have work, three providers have computers. The market holds money for them.\n\n",
         bold("1. Who takes part")
@@ -27,7 +27,7 @@ pub(super) fn parties(cast: &Cast, before: &Wealth) -> String {
     let mut table = Table::new([Column::Left, Column::Left, Column::Left, Column::Right, Column::Left])
         .heading(&["NAME", "ROLE", "ACCOUNT", "MONEY", "ASKS"])
         .indent(2);
-    for (person, balance) in cast.people.iter().zip(&before.accounts) {
+    for (person, balance) in parties.people.iter().zip(&before.accounts) {
         table.row([
             person.name.to_owned(),
             if person.offer.is_some() { "provider" } else { "client" }.to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn parties(cast: &Cast, before: &Wealth) -> String {
             asks(person),
         ]);
     }
-    if let (Some(asker), Some(balance)) = (&cast.asker, before.accounts.get(cast.people.len())) {
+    if let (Some(asker), Some(balance)) = (&parties.asker, before.accounts.get(parties.people.len())) {
         table.row([
             ASKER.to_owned(),
             "has a contract".to_owned(),
@@ -46,7 +46,7 @@ pub(super) fn parties(cast: &Cast, before: &Wealth) -> String {
         ]);
     }
     text.push_str(&table.render());
-    if let Some(chain) = cast.venue.describe() {
+    if let Some(chain) = parties.venue.describe() {
         let _ = writeln!(text, "\n  {chain}");
     }
     text
@@ -95,7 +95,7 @@ pub(super) fn requests(orders: &[Order]) -> String {
 }
 
 /// What became of the jobs: who took and refused them, what happened.
-pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
+pub(super) fn jobs(parties: &Parties, jobs: &[Job]) -> String {
     let mut text = format!(
         "\n{}\n\nProviders fetch program and texts and check them before they bind themselves. The first whose price\n\
          is reached locks the job with collateral of its own.\n",
@@ -105,11 +105,11 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
         let summary = &job.detail.summary;
         let outcome = match (summary.status, summary.provider, summary.price) {
             (Status::Settled, Some(provider), Some(price)) => {
-                good(&format!("{} was paid {price}", cast.name_of(provider)))
+                good(&format!("{} was paid {price}", parties.name_of(provider)))
             }
             (Status::Slashed, Some(provider), _) => bad(&format!(
                 "{} was too slow and lost its collateral of {}",
-                cast.name_of(provider),
+                parties.name_of(provider),
                 job.detail.terms.collateral
             )),
             (status, ..) => bad(terminal::status_name(status)),
@@ -117,14 +117,14 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
         let _ = writeln!(text, "\n  {} {}: {outcome}", bold(&short_id(summary.id)), job.client);
         let mut table = Table::new([Column::Left, Column::Left, Column::Left]).indent(4);
         for decision in &job.detail.decisions {
-            table.row([cast.name_of(decision.provider), decision.decision.to_string(), printable(&decision.reason)]);
+            table.row([parties.name_of(decision.provider), decision.decision.to_string(), printable(&decision.reason)]);
         }
         text.push_str(&table.render());
         let first = job.detail.events.first().map(|event| event.time);
         let mut table = Table::new([Column::Right, Column::Left, Column::Left]).indent(4);
         for event in &job.detail.events {
             let seconds = first.map_or(0, |first| event.time.duration_since(first).as_secs());
-            table.row([format!("+{seconds}s"), printable(&event.name), named(cast, &printable(&event.text))]);
+            table.row([format!("+{seconds}s"), printable(&event.name), named(parties, &printable(&event.text))]);
         }
         text.push_str(&table.render());
     }
@@ -132,8 +132,9 @@ pub(super) fn jobs(cast: &Cast, jobs: &[Job]) -> String {
 }
 
 /// The text with the names of those whose addresses it holds.
-fn named(cast: &Cast, text: &str) -> String {
-    cast.people
+fn named(parties: &Parties, text: &str) -> String {
+    parties
+        .people
         .iter()
         .fold(text.to_owned(), |text, person| text.replace(&person.account.address().to_string(), person.name))
 }

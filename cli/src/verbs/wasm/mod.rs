@@ -1,7 +1,7 @@
 //! `lota wasm`.
 
+mod key_value;
 mod limits;
-mod pairs;
 mod run;
 mod source;
 mod stdin;

@@ -13,8 +13,8 @@ use lota_content::Cid;
 use lota_market::spec::{Engine, Input, JobSpec, Link};
 
 use super::{
+    key_value::{Pair, by_name},
     limits::{LimitFlags, limits},
-    pairs::{Pair, by_name},
     source::{Mount, Source},
     stdin,
 };

@@ -236,12 +236,12 @@ impl Party {
     }
 
     /// Does a step that is no command; `None`: it has no end.
-    pub(super) fn do_step(&mut self, job: JobId, step: Step) -> Option<Outcome> {
+    pub(super) fn do_step(&mut self, job: JobId, step: Step) -> Option<StepOutcome> {
         Some(match step {
-            Step::FetchSpec => Outcome::Err(Failure::Permanent("no spec".to_owned())),
+            Step::FetchSpec => StepOutcome::Err(Failure::Permanent("no spec".to_owned())),
             Step::FetchInputs => {
                 self.pinned.insert(job);
-                Outcome::Ok
+                StepOutcome::Ok
             }
             Step::Run if self.stuck => return None,
             Step::Run => {
@@ -249,7 +249,7 @@ impl Party {
                 self.runs += 1;
                 let ended = if self.reproducible { "exited" } else { "ran longer than its wall-time limit" };
                 let reproducible = self.reproducible;
-                Outcome::Ran(RunReport {
+                StepOutcome::Ran(RunReport {
                     exit_code: 0,
                     fuel_used: 7,
                     ended: ended.to_owned(),
@@ -257,9 +257,9 @@ impl Party {
                     wall_ms: 1,
                 })
             }
-            Step::Publish => Outcome::Published(JobResult { fuel_used: 7, ..JobResult::default() }),
-            Step::Verify if self.withholds => Outcome::Err(Failure::Temporary("no gateway answers".to_owned())),
-            _ => Outcome::Ok,
+            Step::Publish => StepOutcome::Published(JobResult { fuel_used: 7, ..JobResult::default() }),
+            Step::Verify if self.withholds => StepOutcome::Err(Failure::Temporary("no gateway answers".to_owned())),
+            _ => StepOutcome::Ok,
         })
     }
 
@@ -379,10 +379,10 @@ impl World {
         true
     }
 
-    fn submit(&mut self, index: usize, key: EffectKey, submission: &Submission) -> Outcome {
+    fn submit(&mut self, index: usize, key: EffectKey, submission: &Submission) -> StepOutcome {
         let me = self.parties[index].me;
         if self.landed.contains(&(me, key.clone())) {
-            return Outcome::Ok;
+            return StepOutcome::Ok;
         }
         let Submission { command, value } = submission;
         // A node that is behind is asked first, as one does to find out what the gas costs.
@@ -392,7 +392,7 @@ impl World {
             let mut env = Chain { now: self.now, value: *value, callback_works: self.callback_works };
             if let Err(rejection) = market.apply(me, command, &mut env, &mut |_| {}) {
                 self.refusals += 1;
-                return Outcome::Err(Failure::rejected(rejection, Some(answers_for)));
+                return StepOutcome::Err(Failure::rejected(rejection, Some(answers_for)));
             }
         }
         let snapshot = (self.log.len(), self.block, self.market.clone(), self.landed.clone());
@@ -400,9 +400,9 @@ impl World {
             Ok(()) => {
                 self.snapshots.push(snapshot);
                 self.landed.insert((me, key));
-                Outcome::Ok
+                StepOutcome::Ok
             }
-            Err(rejection) => Outcome::Err(Failure::rejected(rejection, Some(self.block))),
+            Err(rejection) => StepOutcome::Err(Failure::rejected(rejection, Some(self.block))),
         }
     }
 

@@ -243,8 +243,8 @@ impl Filecoin {
                 continue;
             };
             let outcome = match block.refused.iter().find(|(refused, _)| *refused == number) {
-                None => Outcome::Ok,
-                Some((_, rejection)) => Outcome::Err(Failure::rejected(rejection.clone(), Some(block.number))),
+                None => StepOutcome::Ok,
+                Some((_, rejection)) => StepOutcome::Err(Failure::rejected(rejection.clone(), Some(block.number))),
             };
             for key in std::mem::take(&mut sending.waiting) {
                 self.parties[index].input(Input::Done { key, outcome: outcome.clone() }, now);
@@ -271,7 +271,7 @@ impl Filecoin {
         let mut env = Chain { now: block.time, value: submission.value, callback_works: true };
         let me = self.parties[index].me;
         if let Err(rejection) = block.market.clone().apply(me, &submission.command, &mut env, &mut |_| {}) {
-            let outcome = Outcome::Err(Failure::rejected(rejection, Some(block.number)));
+            let outcome = StepOutcome::Err(Failure::rejected(rejection, Some(block.number)));
             self.parties[index].input(Input::Done { key, outcome }, now);
             return;
         }

@@ -161,7 +161,7 @@ fn what_came_of_a_step_before_a_reorganisation_says_nothing_about_the_one_after_
         |world: &mut World| world.party(CHEAP).agent.job(job).and_then(|job| job.steps.get(&Step::Lock).cloned());
     assert_eq!(state(&mut world), Some(StepState::InFlight { attempt: 1, round: 2 }));
     let stale = Failure::Permanent("of before".to_owned());
-    world.party(CHEAP).input(Input::Done { key, outcome: Outcome::Err(stale) }, now);
+    world.party(CHEAP).input(Input::Done { key, outcome: StepOutcome::Err(stale) }, now);
     assert_eq!(state(&mut world), Some(StepState::InFlight { attempt: 1, round: 2 }), "it is still waited for");
 }
 

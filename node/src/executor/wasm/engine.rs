@@ -96,11 +96,11 @@ pub(crate) fn engine(optimize: Optimize) -> wasmtime::Result<Engine> {
 /// Ticks an engine's epoch while at least one program runs.
 #[derive(Debug)]
 pub(crate) struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<TickerState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct TickerState {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -111,7 +111,7 @@ struct State {
     closed: bool,
 }
 
-impl Shared {
+impl TickerState {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,12 +120,12 @@ impl Shared {
 /// Keeps the ticker going while it lives.
 #[derive(Debug)]
 pub(crate) struct Ticking {
-    shared: Arc<Shared>,
+    shared: Arc<TickerState>,
 }
 
 impl Ticker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(TickerState::default());
         let (theirs, engine) = (Arc::clone(&shared), engine.weak());
         thread::Builder::new().name("lota-wasm-ticker".to_owned()).spawn(move || tick(&theirs, &engine))?;
         Ok(Self { shared })
@@ -138,7 +138,7 @@ impl Ticker {
     }
 }
 
-fn tick(shared: &Shared, engine: &EngineWeak) {
+fn tick(shared: &TickerState, engine: &EngineWeak) {
     let mut state = shared.lock();
     while !state.closed {
         if state.running == 0 {

@@ -14,7 +14,7 @@ use super::modules::{Entry, Prepared};
 use super::stop::{Fail, Stop};
 use super::verdict::{self, Verdict};
 use crate::executor::{
-    Ended, EngineRun, ExecutorError, Input, Outcome, Output, Phase, Progress, Run, RunFault, SCRATCH, WasmRun,
+    Ended, EngineRun, ExecutorError, Input, Output, Phase, Progress, Run, RunFault, RunOutcome, SCRATCH, WasmRun,
 };
 
 /// What the memory digest begins with.
@@ -41,7 +41,7 @@ struct Execution {
 
 impl Job {
     /// Runs the program.
-    pub(crate) fn execute(self, engine: &wasmtime::Engine) -> Result<Outcome, ExecutorError> {
+    pub(crate) fn execute(self, engine: &wasmtime::Engine) -> Result<RunOutcome, ExecutorError> {
         let directories = Directories::make(&self.run.work_dir)?;
         let (module, entry) = match &self.module {
             Ok((module, entry)) => (module, *entry),
@@ -208,7 +208,7 @@ impl Job {
         directories: Directories,
         execution: Execution,
         outputs: &[(Output, NodeId)],
-    ) -> Result<Outcome, ExecutorError> {
+    ) -> Result<RunOutcome, ExecutorError> {
         let Execution { verdict: Verdict { ended, exit_code }, fuel_used, memory_digest, wall, host } = execution;
         if self.stop.is_cancelled() {
             return Err(ExecutorError::Aborted);
@@ -220,7 +220,7 @@ impl Job {
         if ended == Ended::WallTime {
             directories.clear()?;
             let outcome = self.without_running(directories, ended, fuel_used)?;
-            return Ok(Outcome { wall, memory_digest, ..outcome });
+            return Ok(RunOutcome { wall, memory_digest, ..outcome });
         }
         let Host { stdout, stderr, tree, .. } = host;
         let stdout_bytes = stdout.finish().map_err(|stop| directories.stopped(stop))?;
@@ -228,7 +228,7 @@ impl Job {
         let totals = directories.place(&tree, outputs)?;
         let result_dir = directories.finish(exit_code)?;
         self.report(Progress { phase: Phase::Done, ..last });
-        Ok(Outcome {
+        Ok(RunOutcome {
             exit_code,
             ended,
             fuel_used,
@@ -248,7 +248,7 @@ impl Job {
         directories: Directories,
         ended: Ended,
         fuel_used: u64,
-    ) -> Result<Outcome, ExecutorError> {
+    ) -> Result<RunOutcome, ExecutorError> {
         let exit_code = ended.fixed_exit_code().unwrap_or(0);
         directories.file("stdout")?;
         directories.file("stderr")?;
@@ -258,7 +258,7 @@ impl Job {
         }
         let result_dir = directories.finish(exit_code)?;
         self.report(Progress { phase: Phase::Done, fuel_used, ..Progress::default() });
-        Ok(Outcome {
+        Ok(RunOutcome {
             exit_code,
             ended,
             fuel_used,
@@ -298,7 +298,7 @@ fn sorted(inputs: &[Input]) -> Vec<&Input> {
     inputs
 }
 
-/// sha2-256 over the memory; [`Outcome::memory_digest`] says of what exactly.
+/// sha2-256 over the memory; [`RunOutcome::memory_digest`] says of what exactly.
 fn digest(store: &mut Store<Host>, instance: Option<Instance>) -> [u8; 32] {
     let memory = instance.and_then(|instance| instance.get_memory(&mut *store, "memory"));
     let bytes = memory.map_or(&[][..], |memory| memory.data(&*store));

@@ -54,7 +54,7 @@ pub mod bounds {
 
 use crate::executor::runs::{Activity, Runs};
 use crate::executor::{
-    Attached, CheckError, EngineRun, Executor, ExecutorError, Outcome, Phase, Run, RunFault, RunId, WasmRun,
+    Attached, CheckError, EngineRun, Executor, ExecutorError, Phase, Run, RunFault, RunId, RunOutcome, WasmRun,
 };
 use compile::{Artifacts, Effort};
 use engine::Ticker;
@@ -231,7 +231,7 @@ impl WasmExecutor {
 }
 
 /// Ends a run that did not begin.
-fn fail(activity: Activity, error: ExecutorError) -> Result<Outcome, ExecutorError> {
+fn fail(activity: Activity, error: ExecutorError) -> Result<RunOutcome, ExecutorError> {
     let result = Err(error);
     activity.finish(&result);
     result
@@ -244,7 +244,7 @@ impl Executor for WasmExecutor {
         self.prepare(run, Purpose::Check, activity.stop()).await.map(drop)
     }
 
-    async fn run(&self, run: Run) -> Result<Outcome, ExecutorError> {
+    async fn run(&self, run: Run) -> Result<RunOutcome, ExecutorError> {
         let activity = self.runs.begin_run(run.job).await?;
         // Cancelled when this future is dropped, too; the job's thread looks at it.
         let stop = activity.stop().clone();

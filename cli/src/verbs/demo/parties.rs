@@ -30,7 +30,7 @@ pub(super) const LARGE_MEMORY: u64 = 2 << 30;
 const DELAY: Duration = Duration::from_secs(8);
 
 /// Everybody, and the market they meet on.
-pub(super) struct Cast {
+pub(super) struct Parties {
     pub(super) venue: Venue,
     pub(super) people: Vec<Person>,
     /// Who asks through a contract; without a chain there are no contracts.
@@ -67,7 +67,7 @@ const PROVIDERS: [(&str, u64, u64, u64, Duration); 3] = [
     ("erika", 12_000_000, 100_000, LARGE_MEMORY, DELAY),
 ];
 
-impl Cast {
+impl Parties {
     /// Starts the market and all nodes in this folder.
     pub(super) async fn start(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
         let venue = Venue::open(ground, &folder.join("market"), 0).await?;

@@ -11,16 +11,25 @@ use alloy::{
 use lota_market::{
     Address, AttoFil, B256, Bytes,
     agent::EffectKey,
-    model::{JobId, JobResult, Receipt, Signed, Terms},
+    model::{JobId, JobResult, Receipt, Settings, Signed, Terms},
 };
 use serde::{Deserialize, Serialize};
-
-use crate::transport::MarketRef;
 
 /// Name of the signing domain.
 pub const DOMAIN_NAME: &str = "LotaMarket";
 /// Version of the signing domain.
 pub const DOMAIN_VERSION: &str = "1";
+
+/// Which market this is: the domain of everything that is signed for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MarketRef {
+    /// The chain's id (EIP-155).
+    pub chain_id: u64,
+    /// The market's contract; of a market without a chain, a name of 20 bytes.
+    pub contract: Address,
+    /// The settings it was deployed with.
+    pub settings: Settings,
+}
 
 /// The signed structs, named as in the interface; private, since everybody else speaks the market's own types.
 mod typed {

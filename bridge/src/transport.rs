@@ -8,20 +8,11 @@ use futures::stream::BoxStream;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
-    model::{Command, Deal, Event, JobId, Reason, Receipt, Rejection, Settings, Status, Terms},
+    model::{Command, Deal, Event, JobId, Reason, Receipt, Rejection, Status, Terms},
 };
 use serde::{Deserialize, Serialize};
 
-/// Which market this is: the domain of everything that is signed for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct MarketRef {
-    /// The chain's id (EIP-155).
-    pub chain_id: u64,
-    /// The market's contract; of a market without a chain, a name of 20 bytes.
-    pub contract: Address,
-    /// The settings it was deployed with.
-    pub settings: Settings,
-}
+pub use crate::eip712::MarketRef;
 
 /// A position in a log: right after the event whose index within its block, by the chain's own count, is `index - 1`; or, with
 /// `index` 0, before the block's first event. It does not depend on which contracts are read.

@@ -26,6 +26,7 @@ use crate::store::Store;
 use slots::Slots;
 
 pub(crate) use request::{CAR_TYPE, RAW_TYPE};
+pub use request::{Unsatisfiable, requested_range};
 
 /// How a gateway serves.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -184,12 +184,19 @@ fn scope(query: &Query) -> Result<DagScope, Refusal> {
     }
 }
 
+/// A `Range` header asks for bytes that lie wholly beyond the end (RFC 9110, 15.5.17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the range does not lie within the {size} bytes")]
+pub struct Unsatisfiable {
+    size: u64,
+}
+
 /// The part of `size` bytes that a `Range` header asks for, end exclusive. `Ok(None)` if the header
 /// is to be ignored: no header, another unit, several ranges, or nonsense (RFC 9110, 14.2).
 ///
 /// # Errors
 /// If the range cannot be satisfied.
-pub(super) fn range(header: Option<&str>, size: u64) -> Result<Option<std::ops::Range<u64>>, ()> {
+pub fn requested_range(header: Option<&str>, size: u64) -> Result<Option<std::ops::Range<u64>>, Unsatisfiable> {
     let Some((from, to)) =
         header.and_then(|header| header.strip_prefix("bytes=")).and_then(|range| range.trim().split_once('-'))
     else {
@@ -201,7 +208,7 @@ pub(super) fn range(header: Option<&str>, size: u64) -> Result<Option<std::ops::
     let range = match (from, to) {
         ("", "") => return Ok(None),
         ("", last) => match number(last) {
-            Some(0) => return Err(()),
+            Some(0) => return Err(Unsatisfiable { size }),
             Some(last) => size.saturating_sub(last)..size,
             None => return Ok(None),
         },
@@ -213,7 +220,7 @@ pub(super) fn range(header: Option<&str>, size: u64) -> Result<Option<std::ops::
             }
         }
     };
-    if range.start < size { Ok(Some(range)) } else { Err(()) }
+    if range.start < size { Ok(Some(range)) } else { Err(Unsatisfiable { size }) }
 }
 
 #[cfg(test)]
@@ -239,7 +246,7 @@ mod tests {
                 headers.insert(header::ACCEPT, accept);
             }
             let _ = parse(&uri, &headers, &GatewayOptions::default());
-            if let Ok(Some(range)) = range(Some(&header), size) {
+            if let Ok(Some(range)) = requested_range(Some(&header), size) {
                 prop_assert!(range.start < range.end && range.end <= size);
             }
         }
@@ -247,8 +254,8 @@ mod tests {
 
     #[test]
     fn ranges_are_those_of_rfc_9110() {
-        let of = |header, size| range(Some(header), size);
-        assert_eq!(range(None, 10), Ok(None));
+        let of = |header, size| requested_range(Some(header), size);
+        assert_eq!(requested_range(None, 10), Ok(None));
         assert_eq!(of("bytes=0-0", 10), Ok(Some(0..1)));
         assert_eq!(of("bytes=2-5", 10), Ok(Some(2..6)));
         assert_eq!(of("bytes=2-", 10), Ok(Some(2..10)));
@@ -256,9 +263,9 @@ mod tests {
         assert_eq!(of("bytes=-3", 10), Ok(Some(7..10)));
         assert_eq!(of("bytes=-30", 10), Ok(Some(0..10)));
         for unsatisfiable in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
-            assert_eq!(of(unsatisfiable, 10), Err(()), "{unsatisfiable}");
+            assert_eq!(of(unsatisfiable, 10), Err(Unsatisfiable { size: 10 }), "{unsatisfiable}");
         }
-        assert_eq!(of("bytes=0-0", 0), Err(()));
+        assert_eq!(of("bytes=0-0", 0), Err(Unsatisfiable { size: 0 }));
         for ignored in ["bytes=5-2", "bytes=0-1,3-4", "bytes=a-b", "lines=1-2", "bytes=-", "bytes=+1-2"] {
             assert_eq!(of(ignored, 10), Ok(None), "{ignored}");
         }

@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use super::Gateway;
 use super::body::streaming;
 use super::listing::{self, encode_segment};
-use super::request::{CAR_TYPE, Format, RAW_TYPE, Request, range};
+use super::request::{CAR_TYPE, Format, RAW_TYPE, Request, requested_range};
 use super::slots::Slot;
 use crate::digest::{codec, sha2_256};
 use crate::list::{ListError, list_after};
@@ -412,14 +412,14 @@ struct Parts {
 impl Parts {
     fn send(self, builder: Builder, size: u64, body: impl FnOnce(Range<u64>) -> Body) -> Result<Response, Refusal> {
         let builder = builder.header(header::ACCEPT_RANGES, "bytes");
-        let (builder, range) = match range(self.range.as_deref(), size) {
+        let (builder, range) = match requested_range(self.range.as_deref(), size) {
             Ok(None) => (builder, 0..size),
             Ok(Some(range)) => {
                 let stated = format!("bytes {}-{}/{size}", range.start, range.end - 1);
                 let builder = builder.status(StatusCode::PARTIAL_CONTENT).header(header::CONTENT_RANGE, stated);
                 (builder, range)
             }
-            Err(()) => {
+            Err(_) => {
                 let builder = builder
                     .status(StatusCode::RANGE_NOT_SATISFIABLE)
                     .header(header::CONTENT_RANGE, format!("bytes */{size}"));

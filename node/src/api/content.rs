@@ -11,7 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use lota_api::{ContentEntry, Stored};
 use lota_content::{
     CarImportError, CarImportOptions, Cid, DagScope, DirEntry, Entry, EntryKind, ReadError, StoreError, car_import,
-    car_stream,
+    car_stream, gateway::requested_range,
 };
 use lota_market::{Address, agent::Step};
 use serde::Deserialize;
@@ -221,11 +221,8 @@ fn file(api: &Api, entry: &Entry, headers: &HeaderMap) -> Result<Response, HttpE
     let (EntryKind::File { size } | EntryKind::Block { size, .. }) = entry.kind else {
         return Err(HttpError::invalid(format!("{} is a directory; list it, or ask for `format=car`", entry.cid)));
     };
-    let range = match headers.get(header::RANGE).map(|value| parse_range(value, size)) {
-        None => None,
-        Some(Some(range)) => Some(range),
-        Some(None) => return Err(HttpError::invalid(format!("the range does not lie within the file's {size} bytes"))),
-    };
+    let header = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let range = requested_range(header, size).map_err(|error| HttpError::invalid(error.to_string()))?;
     let wanted = range.clone().unwrap_or(0..size);
     let length = wanted.end - wanted.start;
     let pieces = lota_content::read(api.shared.content.clone(), &entry.cid, wanted.clone());
@@ -242,33 +239,4 @@ fn file(api: &Api, entry: &Entry, headers: &HeaderMap) -> Result<Response, HttpE
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
-}
-
-/// One range of a `Range: bytes=…` header (RFC 9110, section 14.1.2), end exclusive.
-fn parse_range(value: &HeaderValue, size: u64) -> Option<std::ops::Range<u64>> {
-    let (first, last) = value.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
-    let range = match (first, last) {
-        ("", last) => size.saturating_sub(last.parse().ok()?)..size,
-        (first, "") => first.parse().ok()?..size,
-        (first, last) => first.parse().ok()?..last.parse::<u64>().ok()?.saturating_add(1).min(size),
-    };
-    (range.start < range.end).then_some(range)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_cut_off_at_the_end_and_refused_beyond_it() {
-        let parse = |text: &'static str| parse_range(&HeaderValue::from_static(text), 10);
-        assert_eq!(parse("bytes=0-3"), Some(0..4));
-        assert_eq!(parse("bytes=4-"), Some(4..10));
-        assert_eq!(parse("bytes=-3"), Some(7..10));
-        assert_eq!(parse("bytes=8-99"), Some(8..10));
-        assert_eq!(parse("bytes=10-"), None);
-        assert_eq!(parse("bytes=5-4"), None);
-        assert_eq!(parse("lines=1-2"), None);
-        assert_eq!(parse("bytes=0-1,3-4"), None);
-    }
 }

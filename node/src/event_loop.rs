@@ -25,7 +25,7 @@ use tokio::{
 use crate::{
     effects::Performer,
     health::Money,
-    inbox::{Message, Refusal, RequestReply},
+    inbox::{Message, Refusal, RequestReply, ResumeReply},
     observe,
     shared::Shared,
     store::{Batch, Claim, StoreError},
@@ -66,6 +66,8 @@ pub(crate) struct EventLoop {
     opening: HashMap<JobId, Vec<RequestReply>>,
     /// What they are told once it is stored: who asks again then finds it.
     answers: Vec<(RequestReply, Result<JobId, Refusal>)>,
+    /// The same for operators who had the provider go on.
+    resumed: Vec<(ResumeReply, Option<JobId>)>,
     pruned: Time,
     /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
     money_moved: bool,
@@ -119,6 +121,7 @@ impl EventLoop {
             strangers: BTreeSet::new(),
             opening: HashMap::new(),
             answers: Vec::new(),
+            resumed: Vec::new(),
             pruned: Time::default(),
             money_moved: true,
             weighed: Time::default(),
@@ -297,6 +300,10 @@ impl EventLoop {
                 observe::rewound(&self.shared.config.name, to.as_ref());
                 self.cursor = to;
                 let block = to.map_or(0, |to| to.block);
+                if block < self.shared.health.finalized() {
+                    self.shared.health.set_finalized(block);
+                    batch.set_meta(FINALIZED, &block).await?;
+                }
                 effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
                 for job in batch.rewind(to).await? {
                     self.know(job, batch, effects).await?;
@@ -331,8 +338,7 @@ impl EventLoop {
                     observe::resumed(&self.shared.config.name);
                 }
                 effects.extend(self.agent.handle(Input::Resume, self.now));
-                // Nobody waits any more: that is no concern of the loop.
-                let _ = reply.send(before);
+                self.resumed.push((reply, before));
             }
             Message::Request { request, key, reply } => {
                 let id = request.id;
@@ -493,8 +499,11 @@ impl EventLoop {
             }
         }
         batch.commit().await?;
+        // Where nobody waits any more, that is no concern of the loop.
         for (waiting, answer) in self.answers.drain(..) {
-            // Nobody waits any more: that is no concern of the loop.
+            let _ = waiting.send(answer);
+        }
+        for (waiting, answer) in self.resumed.drain(..) {
             let _ = waiting.send(answer);
         }
         for job in changed {

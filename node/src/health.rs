@@ -143,8 +143,7 @@ impl Health {
     }
 
     pub(crate) fn set_finalized(&self, block: u64) {
-        let mut state = self.state();
-        state.finalized = state.finalized.max(block);
+        self.state().finalized = block;
     }
 
     /// What keeps the node from its work now. `met` is what the asker met with, should nobody else have met it yet.

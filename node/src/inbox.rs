@@ -19,7 +19,7 @@ pub(crate) enum Message {
     /// A step came to an end.
     Done { key: StepKey, outcome: StepOutcome },
     /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
-    Resume { reply: oneshot::Sender<Option<JobId>> },
+    Resume { reply: ResumeReply },
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
     Request { request: Box<Request>, key: Option<RequestKey>, reply: RequestReply },
     /// A person wants a job cancelled; the answer says whether this node could ask for it.
@@ -28,6 +28,9 @@ pub(crate) enum Message {
 
 /// Where who asked for a job is told which one was opened.
 pub(crate) type RequestReply = oneshot::Sender<Result<JobId, Refusal>>;
+
+/// Where an operator is told for which job the provider had stopped.
+pub(crate) type ResumeReply = oneshot::Sender<Option<JobId>>;
 
 /// Why a job that a person wants is not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

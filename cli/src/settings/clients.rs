@@ -76,13 +76,13 @@ mod tests {
     #[test]
     fn clients_read_back_as_they_are_written() {
         let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
-        for (text, wards) in [
+        for (text, clients_named) in [
             ("nobody", LookAfter::Nobody),
             ("everybody", LookAfter::Everybody),
             (&format!("{a}, {b},{a}"), LookAfter::These([a, b].into())),
         ] {
             let clients: Clients = text.parse().expect(text);
-            assert_eq!(clients.0, wards);
+            assert_eq!(clients.0, clients_named);
             assert_eq!(clients.to_string().parse(), Ok(clients));
         }
         for text in ["all", "0x12", "0x0101010101010101010101010101010101010101,", ","] {

@@ -181,7 +181,11 @@ impl Agent {
                 self.on_event(event, At { block, time }, &mut effects);
             }
             Input::Head { block, finalized } => self.on_head(block, finalized, &mut effects),
-            Input::Rewind { block } => self.situation.seen = self.situation.seen.min(block),
+            Input::Rewind { block } => {
+                self.situation.seen = self.situation.seen.min(block);
+                // A chain that breaks its word is believed again from its next word on.
+                self.situation.finalized = self.situation.finalized.min(block);
+            }
             Input::Refold { job, view } => self.on_refold(job, view, &mut effects),
             Input::Done { key, outcome } => self.on_done(key, outcome, &mut effects),
             Input::Request(request) => self.on_request(*request, &mut effects),

@@ -37,6 +37,19 @@ fn inputs_are_held_until_the_end_is_final_and_so_is_the_record() {
 }
 
 #[test]
+fn a_chain_that_undoes_what_it_called_final_is_believed_again_from_its_next_word_on() {
+    let mut world = World { forks: true, ..world() };
+    let (now, block) = (world.now, world.block);
+    let cheap = world.party(CHEAP);
+    cheap.input(Input::Head { block, finalized: block + 10_000 }, now);
+    cheap.input(Input::Rewind { block }, now);
+    let job = world.request(0);
+    world.run(60);
+    assert_eq!(world.status(job), Status::Settled);
+    assert!(world.party(CHEAP).pinned.contains(&job), "its end may be undone");
+}
+
+#[test]
 fn a_provider_that_was_slashed_stops_when_that_is_final_until_it_is_told_to_go_on() {
     let mut world = World { forks: true, ..one_provider() };
     world.party(CHEAP).stuck = true;

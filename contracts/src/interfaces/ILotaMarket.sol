@@ -10,7 +10,9 @@ pragma solidity ^0.8.24;
 /// @dev This file is the specification. It is implemented twice: by LotaMarket.sol and by `market::model` in Rust, which
 /// a differential test compares event by event, error by error and balance by balance.
 ///
-/// Money: amounts are in attoFIL (wei); every amount in {Terms} is a whole number of gwei below 2^48 gwei.
+/// Money: a deployment has one asset, the chain's coin or one ERC-20 ({Settings}.asset). Amounts are in the asset's smallest
+/// unit (attoFIL or wei for coins); every amount in {Terms} is a whole number of quanta ({Settings}.quantum: 1 gwei for 18
+/// decimals, 1 for 6) below 2^48 quanta.
 /// Time: block timestamps and deadlines are in Unix seconds, windows in seconds. "until T" means `now <= T`, "after T"
 /// means `now > T`.
 ///
@@ -18,27 +20,43 @@ pragma solidity ^0.8.24;
 /// this contract). Only a commitment is stored: callers pass the terms again, and once a result was submitted the
 /// {Receipt} too. The pair (client, salt) is spent once, by whatever opens, settles in a batch, or revokes it.
 ///
+/// Salts: salt = lane * 2^64 + number. Each lane of a client is a window of 64 numbers: all below its first are spent, and it
+/// slides on past spent ones. A number beyond it, and 2^64 - 1 in any lane, is {SaltTooFar}. {nextSalt} names the lowest
+/// free one; {revoke} moves the window. A lane is one storage slot, lane 0 is in the account's: count numbers up from 0.
+///
+/// What has ended leaves the storage: when a deal has ended and its callback, if it gets one, was delivered, nothing is kept of it
+/// unless its terms say `keepRecord`. Terms of a deal that is not stored give {SaltSpent} when their salt is spent, else
+/// {UnknownJob}.
+///
+/// Masked ids: on Filecoin the address 0xff, eleven zero bytes, and an actor's id stands for that actor. As such an actor may have
+/// another address, too, or none, they are refused as parties of terms ({BadTerms}), as providers ({InvalidProvider}) and as
+/// recipients ({InvalidRecipient}), unless they are the sender. Elsewhere nobody has such an address.
+///
 /// Order of checks: every function checks in the order
-///   1. terms      {BadTerms} when they are to be opened, {UnknownJob} when they refer to a deal
-///   2. state      {SaltSpent}, {WrongState}
+///   0. asset      {WrongAsset}
+///   1. terms      {BadTerms} when they are to be opened, {SaltSpent} or {UnknownJob} when they refer to a deal
+///   2. state      {SaltSpent}, {SaltTooFar}, {WrongState}
 ///   3. sender     {WrongSender}
 ///   4. time       {TooEarly}, {TooLate}
 ///   5. arguments  {SpecTooLarge}, {SpecMismatch}, {PriceOutOfRange}, {InvalidProvider}, {InlineTooLarge},
 ///                 {ReceiptMismatch}, {UrlTooLarge}, {TooMany}, {InvalidRecipient}
 ///   6. signature  {WrongChain}, {BadSignature}
-///   7. money      {InsufficientBalance}, then {TransferFailed}
+///   7. money      {InsufficientBalance}, then {TransferFailed}, {TransferMismatch}
+///   8. callback   {CallbackReverted}
 /// and the first failure names the error. Before all of them stands {Reentered}: while the market calls a client back,
-/// anyone may {deposit} and {open}, and no other state-changing function may be called (not {multicall} either); while
-/// it pays out, none. {InsufficientGas} belongs to the chain, not to the protocol:
-/// it says that the caller gave less gas than a callback (or a wallet that checks a signature) was promised, and the call
-/// is to be repeated with more.
+/// anyone may deposit (by any of the four functions) and {open}, and no other state-changing function may be called (not
+/// {openSigned} and {multicall} either); while it pays out or calls the token, none. {InsufficientGas} belongs to the chain, not
+/// to the protocol: it says that the caller gave less gas than a callback (or a wallet that checks a signature) was promised, and
+/// the call is to be repeated with more.
 ///
-/// Constants: MAX_LOCK_AHEAD = 365 days, MAX_WINDOW = 90 days, MAX_SPEC = 8192 bytes, MAX_INLINE_DATA = 1024 bytes,
-/// MAX_URL = 256 bytes, MAX_SALTS = 256, MAX_BATCH = 256.
+/// Constants: MAX_LOCK_AHEAD = 365 days, MAX_WINDOW = 90 days, MAX_SPEC = 7168 bytes (FVM aborts an event of more than 8192),
+/// MAX_INLINE_DATA = 1024 bytes, MAX_URL = 256 bytes, MAX_BATCH = 62 (entries without inline data and with 65-byte signatures
+/// that fit a Filecoin message, 64 KiB).
 ///
-/// Callbacks: when terms name a callbackGas, ending a deal calls the client after all effects, as the last thing:
-/// {ILotaClient-onJobResult} on Settled, {ILotaClient-onJobFailed} on the other ends; then {CallbackDelivered} or
-/// {CallbackFailed} is emitted, after the event of the end. A failed callback never undoes the end.
+/// Callbacks: when terms name a callbackGas and the client has code, ending a deal calls the client after all effects, as the
+/// last thing: {ILotaClient-onJobResult} on Settled, {ILotaClient-onJobFailed} on the other ends; then {CallbackDelivered} or
+/// {CallbackFailed} is emitted, after the event of the end. A failed callback never undoes the end; until {retryCallback}
+/// delivers it the end stays stored. A client without code gets no call and no event.
 interface ILotaMarket {
     // ------------------------------------------------------------------------------------------------------------
     // Types
@@ -46,22 +64,22 @@ interface ILotaMarket {
 
     /// @notice What a client asks for and promises.
     /// @param client who pays and is called back
-    /// @param salt a number that makes the terms unique; clients count it up from 0 (then no opening touches a storage slot
-    /// for it but one in 64)
+    /// @param salt lane * 2^64 + number, which makes the terms unique; clients count the number up from 0
     /// @param spec sha2-256 digest of the job spec's bytes
     /// @param specCodec multicodec of the spec's bytes: 0x71 canonical DAG-CBOR, 0x55 JSON
-    /// @param minPrice price at `rampStart`, in attoFIL
-    /// @param maxPrice price from `rampStart + rampPeriod` on, in attoFIL; this much is put in escrow
-    /// @param rampStart when the price starts to rise and the job may first be locked
+    /// @param minPrice price at `rampStart`, in the asset's unit
+    /// @param maxPrice price from `rampStart + rampPeriod` on; this much is put in escrow
+    /// @param rampStart when the price starts to rise and the job may first be locked; at most `lockBy`
     /// @param rampPeriod how long the price rises, in seconds; at least 1
     /// @param lockBy until when the job may be locked or awarded; at most MAX_LOCK_AHEAD after opening
     /// @param runFor how long the provider may take from lock to result, in seconds
-    /// @param reviewFor how long the result may be disputed, in seconds; afterwards anyone may settle
-    /// @param ruleFor how long the arbiter may take from dispute to ruling, in seconds
-    /// @param collateral what the provider stakes on delivering the right result, in attoFIL
+    /// @param reviewFor how long the result may be disputed, in seconds; afterwards anyone may settle; 0 without an arbiter
+    /// @param ruleFor how long the arbiter may take from dispute to ruling, in seconds; 0 without an arbiter
+    /// @param collateral what the provider stakes on delivering the right result
     /// @param matcher who alone may award (and cancel) the job; zero: any provider may lock it at the ramp's price
-    /// @param arbiter who may dispute and rule; zero: no disputes
-    /// @param callbackGas gas given to the client's callback; zero: no callback
+    /// @param arbiter who may dispute and rule; zero: nobody, whatever the provider submits is paid at once
+    /// @param callbackGas gas given to the client's callback; zero: no callback; not 2300, which FVM takes for a transfer
+    /// @param keepRecord whether {dealOf} tells how the deal ended, for ever; else what has ended leaves the storage
     struct Terms {
         address client;
         uint256 salt;
@@ -79,6 +97,7 @@ interface ILotaMarket {
         address matcher;
         address arbiter;
         uint32 callbackGas;
+        bool keepRecord;
     }
 
     /// @notice What a provider says a job came to. A program that traps or exhausts a limit its spec names has a
@@ -94,9 +113,10 @@ interface ILotaMarket {
         bytes inlineData;
     }
 
-    /// @notice What a deal came to. The market stores the highest 208 bits of its EIP-712 struct hash.
+    /// @notice What a deal came to. The market stores the highest 208 bits of keccak256(abi.encode(jobId, EIP-712 struct hash
+    /// of the receipt)).
     /// @param provider who ran the job
-    /// @param price what the job costs, in attoFIL
+    /// @param price what the job costs
     /// @param result the submitted result
     struct Receipt {
         address provider;
@@ -105,13 +125,15 @@ interface ILotaMarket {
     }
 
     /// @notice One entry of {settleBatch}: a deal that was never opened, accepted by the client's signature.
-    /// @param terms the client's terms; `callbackGas` must be 0
+    /// @param terms the client's terms; `callbackGas` must be 0 and `keepRecord` false
     /// @param receipt provider, price and result that the client accepted
-    /// @param signature the client's signature over Acceptance(bytes32 jobId,Receipt receipt); as the job's id is the
-    /// digest of the terms, it covers them too
+    /// @param until until when the acceptance may be used
+    /// @param signature the client's signature over Acceptance(bytes32 jobId,Receipt receipt,uint64 until); as the job's id is
+    /// the digest of the terms, it covers them too
     struct BatchEntry {
         Terms terms;
         Receipt receipt;
+        uint64 until;
         bytes signature;
     }
 
@@ -129,15 +151,17 @@ interface ILotaMarket {
     }
 
     /// @notice Why a deal ended.
-    /// Settled: Accepted (by the client), Unchallenged (the review window passed), Upheld (by the arbiter).
+    /// Settled: Accepted (by the client), Unchallenged (the review window passed), Upheld (by the arbiter), Unreviewed
+    /// (submitted, and there is no arbiter).
     /// Cancelled: Withdrawn (by the client, or by the matcher), NotLocked (nobody locked the job in time).
-    /// Slashed: NotSubmitted (no result in time), Overturned (by the arbiter).
+    /// Slashed: NotSubmitted (no result in time, or given up), Overturned (by the arbiter).
     /// Void: Undecided (the arbiter could not decide), NotRuled (the arbiter did not rule in time).
     enum Reason {
         None,
         Accepted,
         Unchallenged,
         Upheld,
+        Unreviewed,
         Withdrawn,
         NotLocked,
         NotSubmitted,
@@ -154,32 +178,36 @@ interface ILotaMarket {
     }
 
     /// @notice What is wrong with terms, in the order in which it is checked.
-    /// ZeroClient: client is the zero address. SpecCodec: neither 0x71 nor 0x55. NotWholeGwei: minPrice, maxPrice or
-    /// collateral is not a whole number of gwei. AmountTooLarge: one of them is 2^48 gwei or more. PriceOrder: minPrice >
-    /// maxPrice. ZeroRampPeriod: rampPeriod is 0. RunFor, ReviewFor, RuleFor: out of [minWindow, MAX_WINDOW] (reviewFor
-    /// and ruleFor may be 0 without an arbiter). CallbackGas: above maxCallbackGas; in a batch: above 0.
+    /// ZeroClient: client is the zero address. MaskedId: client, matcher or arbiter is a masked id and not the sender.
+    /// SpecCodec: neither 0x71 nor 0x55. NotWholeQuanta: minPrice, maxPrice or collateral is not a whole number of quanta.
+    /// AmountTooLarge: one of them is 2^48 quanta or more. PriceOrder: minPrice > maxPrice. ZeroRampPeriod: rampPeriod is 0.
+    /// RampStart: rampStart > lockBy. RunFor: out of [minWindow, MAX_WINDOW]. ReviewFor, RuleFor: the same with an arbiter; not
+    /// 0 without one. CallbackGas: above maxCallbackGas, or 2300; in a batch: above 0. KeepRecord: true in a batch.
     enum TermsFault {
         ZeroClient,
+        MaskedId,
         SpecCodec,
-        NotWholeGwei,
+        NotWholeQuanta,
         AmountTooLarge,
         PriceOrder,
         ZeroRampPeriod,
+        RampStart,
         RunFor,
         ReviewFor,
         RuleFor,
-        CallbackGas
+        CallbackGas,
+        KeepRecord
     }
 
     /// @notice A deal as it is stored.
     /// @param status its state
     /// @param reason why it ended; None while it runs
-    /// @param callbackPending a callback failed and may be retried
+    /// @param callbackPending a callback runs, or failed and may be retried
     /// @param since when it was locked (Locked), submitted (Submitted) or disputed (Disputed); otherwise 0
     /// @param provider who locked it (Locked only, otherwise zero)
-    /// @param price its price in attoFIL (Locked only, otherwise zero)
-    /// @param receipt the highest 208 bits of the EIP-712 struct hash of its {Receipt}: in Submitted, Disputed, Settled, in
-    /// Slashed for Overturned, and in Void; otherwise zero
+    /// @param price its price (Locked only, otherwise zero)
+    /// @param receipt the highest 208 bits of keccak256(abi.encode(jobId, struct hash of its {Receipt})): in Submitted, Disputed,
+    /// Settled, in Slashed for Overturned, and in Void; otherwise zero
     struct Deal {
         Status status;
         Reason reason;
@@ -191,31 +219,53 @@ interface ILotaMarket {
     }
 
     /// @notice Settings of a deployment, fixed for ever. Gas amounts are in the chain's own gas.
+    /// @param asset what deals are paid in: zero for the chain's coin, else an ERC-20. Tokens whose balances change by themselves
+    /// (rebasing), that can be paused, or whose issuer can seize them, cannot be told from others: do not use them
+    /// @param quantum what all amounts of terms are multiples of, in the asset's smallest unit
     /// @param minWindow the shortest run, review and ruling window, in seconds (two epochs on Filecoin: 60)
     /// @param maxCallbackGas the largest `callbackGas` that terms may ask for
     /// @param callbackReserve gas that must remain beside a callback (or a wallet's check of a signature), for the call itself
     /// and for what follows it
     /// @param signatureGas gas given to an ERC-1271 wallet to check a signature
     struct Settings {
+        address asset;
+        uint64 quantum;
         uint32 minWindow;
         uint32 maxCallbackGas;
         uint32 callbackReserve;
         uint32 signatureGas;
     }
 
+    /// @notice What is wrong with settings, in the order in which it is checked.
+    /// Asset: not zero, and without code. Quantum: 0. MinWindow: 0, or above MAX_WINDOW. CallbackReserve: below
+    /// MIN_CALLBACK_RESERVE = 40,000, so that it could not cover what follows a callback. SignatureGas: 0.
+    enum SettingsFault {
+        Asset,
+        Quantum,
+        MinWindow,
+        CallbackReserve,
+        SignatureGas
+    }
+
     // ------------------------------------------------------------------------------------------------------------
     // Errors, in the order of checks
     // ------------------------------------------------------------------------------------------------------------
 
-    /// @notice A state-changing function was called from within a payout, or another one than {deposit} and {open} from
-    /// within a callback.
+    /// @notice The market cannot be deployed with these settings.
+    error BadSettings(SettingsFault fault);
+    /// @notice A state-changing function was called from within a payout or a call of the token, or another one than a deposit
+    /// and {open} from within a callback.
     error Reentered();
+    /// @notice The market's asset is `asset` (zero: the chain's coin), and this is for another.
+    error WrongAsset(address asset);
     /// @notice The terms may not be opened.
     error BadTerms(TermsFault fault);
     /// @notice No deal has these terms.
     error UnknownJob(bytes32 jobId);
     /// @notice This salt of this client was used or revoked before.
     error SaltSpent(address client, uint256 salt);
+    /// @notice This salt lies beyond the window of its lane, whose lowest free salt is `next`.
+    error SaltTooFar(address client, uint256 salt, uint256 next);
     /// @notice The deal is in a state that does not allow this.
     error WrongState(bytes32 jobId, Status found);
     /// @notice Only `wanted` may do this.
@@ -228,19 +278,19 @@ interface ILotaMarket {
     error SpecTooLarge(uint256 size);
     /// @notice The spec's bytes hash to `found`, not to the terms' `spec`.
     error SpecMismatch(bytes32 found, bytes32 wanted);
-    /// @notice The zero address cannot be a provider.
+    /// @notice The zero address, or a masked id that is not the sender, cannot be a provider.
     error InvalidProvider();
-    /// @notice The price is not a whole number of gwei within [minPrice, maxPrice].
+    /// @notice The price is not a whole number of quanta within [minPrice, maxPrice].
     error PriceOutOfRange(uint256 price, uint256 minPrice, uint256 maxPrice);
     /// @notice The result carries more than MAX_INLINE_DATA bytes.
     error InlineTooLarge(uint256 size);
-    /// @notice The receipt is not the one this deal committed to.
+    /// @notice The receipt is not the one this deal committed to, or its price is not one that the terms allow.
     error ReceiptMismatch(bytes32 jobId);
     /// @notice The URL has more than MAX_URL bytes.
     error UrlTooLarge(uint256 size);
-    /// @notice More than MAX_SALTS salts, MAX_BATCH entries or MAX_BATCH calls at once.
+    /// @notice More than MAX_BATCH entries or calls at once.
     error TooMany(uint256 count);
-    /// @notice The zero address cannot receive money.
+    /// @notice The zero address, or a masked id that is not the sender, cannot receive money.
     error InvalidRecipient();
     /// @notice Signatures are valid on the chain of deployment only.
     error WrongChain(uint256 chainId);
@@ -248,8 +298,12 @@ interface ILotaMarket {
     error BadSignature(address client);
     /// @notice The account's free balance is too small.
     error InsufficientBalance(address account, uint256 balance, uint256 needed);
-    /// @notice The recipient refused the money.
+    /// @notice `to` refused the money, or the token refused to move it.
     error TransferFailed(address to);
+    /// @notice `asked` should have moved into or out of the market, and `moved` did.
+    error TransferMismatch(uint256 asked, uint256 moved);
+    /// @notice The callback failed again: nothing has changed.
+    error CallbackReverted(bytes32 jobId);
     /// @notice Too little gas was sent along for the callback, or the wallet, that was promised it.
     error InsufficientGas(uint256 left, uint256 needed);
 
@@ -257,14 +311,14 @@ interface ILotaMarket {
     // Events
     // ------------------------------------------------------------------------------------------------------------
 
-    /// @notice `amount` attoFIL were credited to `account`'s balance.
-    event Deposited(address indexed account, uint256 amount);
-    /// @notice `amount` attoFIL left `account`'s balance to `to`.
+    /// @notice `amount` of `payer`'s was credited to `account`'s balance.
+    event Deposited(address indexed account, address indexed payer, uint256 amount);
+    /// @notice `amount` left `account`'s balance to `to`.
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
     /// @notice A job was opened. `spec` is empty when its bytes travel elsewhere.
     event JobOpened(bytes32 indexed jobId, address indexed client, address indexed matcher, Terms terms, bytes spec);
-    /// @notice A provider locked the job, or was awarded it.
-    event JobLocked(bytes32 indexed jobId, address indexed provider, uint256 price);
+    /// @notice A provider locked the job, or was awarded it; `payer` brought the collateral (the provider, or the matcher).
+    event JobLocked(bytes32 indexed jobId, address indexed provider, address indexed payer, uint256 price);
     /// @notice The provider submitted a result.
     event ResultSubmitted(bytes32 indexed jobId, address indexed provider, Result result);
     /// @notice The arbiter disputes the result.
@@ -290,12 +344,18 @@ interface ILotaMarket {
     event CallbackFailed(bytes32 indexed jobId);
     /// @notice A deal that was never opened was settled by the client's signature.
     event BatchSettled(
-        bytes32 indexed jobId, address indexed client, address indexed provider, uint256 price, bytes32 output
+        bytes32 indexed jobId,
+        address indexed client,
+        address indexed provider,
+        uint256 salt,
+        uint256 price,
+        bytes32 output,
+        uint32 exitCode
     );
     /// @notice An entry of a batch was left out; `why` is the selector of the error that names the reason.
     event BatchSkipped(bytes32 indexed jobId, bytes4 why);
-    /// @notice These salts of `client` can no longer be used.
-    event SaltsRevoked(address indexed client, uint256[] salts);
+    /// @notice Salts of `client` in this lane with numbers below `upTo` can no longer be used.
+    event SaltsRevoked(address indexed client, uint192 indexed lane, uint64 upTo);
     /// @notice The bytes of a spec, for whoever needs them.
     event SpecPublished(bytes32 indexed spec, bytes data);
     /// @notice `party` serves content at `url`.
@@ -306,11 +366,44 @@ interface ILotaMarket {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @notice Credits the value sent to `account`.
-    /// @dev arguments {InvalidRecipient} when `account` is zero. Emits {Deposited}.
+    /// @dev asset {WrongAsset} unless the asset is the chain's coin; arguments {InvalidRecipient}. Emits {Deposited}.
     function deposit(address account) external payable;
 
+    /// @notice Takes `amount` of the token from the sender, who approved it, and credits it to `account`.
+    /// @dev asset {WrongAsset} unless the asset is a token; arguments {InvalidRecipient}; money {TransferFailed} when the token
+    /// refuses (reverts, returns false, or the market would hold 2^128 or more), {TransferMismatch} when another amount than
+    /// asked arrived. A token that returns nothing is believed. Emits {Deposited}.
+    function depositToken(address account, uint256 amount) external;
+
+    /// @notice The same, with the sender's ERC-2612 permit for the market; a permit that fails is ignored (somebody else may
+    /// have brought it already).
+    function depositTokenWithPermit(
+        address account,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external;
+
+    /// @notice Takes `amount` of the token from `from`, who signed an ERC-3009 authorization to the market, and credits it to
+    /// `from`. By anyone.
+    /// @dev as {depositToken}; `from` must pass as a recipient.
+    function depositTokenWithAuthorization(
+        address from,
+        uint256 amount,
+        uint256 validAfter,
+        uint256 validBefore,
+        bytes32 nonce,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external;
+
     /// @notice Pays `amount` of the sender's free balance out to `to`.
-    /// @dev arguments {InvalidRecipient}; money {InsufficientBalance}, {TransferFailed}. Emits {Withdrawn}.
+    /// @dev arguments {InvalidRecipient}; money {InsufficientBalance}, {TransferFailed}, {TransferMismatch} when the market did not
+    /// lose exactly `amount` (on FVM a call with value to an id that nobody has succeeds and moves nothing). Emits
+    /// {Withdrawn}.
     function withdraw(address to, uint256 amount) external;
 
     // ------------------------------------------------------------------------------------------------------------
@@ -318,7 +411,8 @@ interface ILotaMarket {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @notice Opens a job; the value sent is credited to the client first, then maxPrice goes into escrow.
-    /// @dev terms {BadTerms}; state {SaltSpent}; sender {WrongSender} unless the client; time {TooLate} (time, lockBy)
+    /// @dev asset {WrongAsset} when value was sent and the asset is a token; terms {BadTerms}; state {SaltSpent}, {SaltTooFar};
+    /// sender {WrongSender} unless the client; time {TooLate} (time, lockBy)
     /// after lockBy, {TooEarly} (time, lockBy - MAX_LOCK_AHEAD) when lockBy is further ahead than that; arguments
     /// {SpecTooLarge}, {SpecMismatch} (an empty `spec` is not compared); money {InsufficientBalance}. Spends the salt.
     /// Emits {Deposited} when value was sent, then {JobOpened}.
@@ -332,17 +426,19 @@ interface ILotaMarket {
 
     /// @notice Opens a job for a client who signed its terms and locks it for the sender, in one step. If somebody opened
     /// it before, this is {lock}.
-    /// @dev When a deal with these terms exists (whatever its state): exactly {lock}. Otherwise: terms {BadTerms}; state
-    /// {SaltSpent}; sender {WrongSender} (sender, matcher) when matcher is not zero; time as {open}, then {TooEarly} before
+    /// @dev When a deal with these terms is stored (whatever its state): {lock}, whose arguments are checked for {SpecTooLarge} and
+    /// {SpecMismatch}, and a `spec` that is not empty is emitted as {SpecPublished} before {JobLocked}. Otherwise: terms
+    /// {BadTerms}; state {SaltSpent}, {SaltTooFar}; sender {WrongSender} (sender, matcher) when matcher is not zero; time as {open}, then {TooEarly} before
     /// rampStart; arguments as {open}; signature; money: the client's maxPrice, then, after the client's refund, the
     /// sender's collateral. Emits {JobOpened}, {JobLocked}.
     function openSignedAndLock(Terms calldata terms, bytes calldata spec, bytes calldata signature)
         external
         returns (bytes32 jobId);
 
-    /// @notice Makes salts of the sender unusable. Salts that are spent already stay so.
-    /// @dev arguments {TooMany} above MAX_SALTS. Emits {SaltsRevoked}.
-    function revoke(uint256[] calldata salts) external;
+    /// @notice Makes the sender's salts in `lane` with numbers below `upTo` unusable, and moves the lane's window there. Does
+    /// nothing but emit when the window is there or further.
+    /// @dev Emits {SaltsRevoked}.
+    function revoke(uint192 lane, uint64 upTo) external;
 
     // ------------------------------------------------------------------------------------------------------------
     // The life of a deal
@@ -370,9 +466,15 @@ interface ILotaMarket {
     /// @dev terms; state {WrongState} unless Open or Locked; time {TooEarly} (time, deadline + 1).
     function expire(Terms calldata terms) external;
 
-    /// @notice Locked -> Submitted, by the provider.
+    /// @notice Locked -> Slashed (NotSubmitted), by the provider at any time, as if the window had passed: the client need not
+    /// wait for it.
+    /// @dev terms; state; sender.
+    function giveUp(Terms calldata terms) external;
+
+    /// @notice Locked -> Submitted, by the provider; without an arbiter -> Settled (Unreviewed) at once: the provider gets price
+    /// and collateral, and nobody has looked at the result.
     /// @dev terms; state; sender; time {TooLate} after lockedAt + runFor; arguments {InlineTooLarge}. Emits
-    /// {ResultSubmitted}.
+    /// {ResultSubmitted}, then, without an arbiter, {JobSettled}.
     function submitResult(Terms calldata terms, Result calldata result) external;
 
     /// @notice Submitted -> Settled, by the client: the provider gets price and collateral.
@@ -399,9 +501,11 @@ interface ILotaMarket {
     /// @dev terms; state {WrongState} unless Disputed; time {TooEarly} (time, deadline + 1); arguments {ReceiptMismatch}.
     function lapse(Terms calldata terms, Receipt calldata receipt) external;
 
-    /// @notice Tries a failed callback again, by anyone. `receipt` is compared for Settled deals only.
-    /// @dev terms; state {WrongState} unless a callback is pending; arguments {ReceiptMismatch}. Emits
-    /// {CallbackDelivered} or {CallbackFailed}.
+    /// @notice Tries a failed callback again, by anyone, with at least `callbackGas` and up to 63/64 of the gas there is: an answer
+    /// that needs more than was promised is not lost. `receipt` is compared for Settled deals only. Reverts when the callback
+    /// fails again, so that gas searches find what it needs.
+    /// @dev terms; state {WrongState} unless a callback is pending; arguments {ReceiptMismatch}; callback {CallbackReverted}.
+    /// Emits {CallbackDelivered}.
     function retryCallback(Terms calldata terms, Receipt calldata receipt) external;
 
     // ------------------------------------------------------------------------------------------------------------
@@ -411,9 +515,10 @@ interface ILotaMarket {
     /// @notice Settles deals that were never opened: each entry moves `receipt.price` from the client's free balance to
     /// the provider's. By anyone. An entry that cannot be settled is skipped and reported.
     /// @dev arguments {TooMany} above MAX_BATCH; signature {WrongChain}. For each entry, in this order: terms {BadTerms}
-    /// (CallbackGas; no other bound is checked, the client having signed the outcome); state {SaltSpent}; arguments
-    /// {InvalidProvider}, {PriceOutOfRange}, {InlineTooLarge}; signature {BadSignature}; money {InsufficientBalance}. Emits
-    /// {BatchSettled} or {BatchSkipped} per entry, in order. No deal is stored: the spent salt is the record.
+    /// (MaskedId, CallbackGas, KeepRecord; no other bound is checked, the client having signed the outcome); state {SaltSpent},
+    /// {SaltTooFar}; time {TooLate} after `until`; arguments {InvalidProvider}, {PriceOutOfRange}, {InlineTooLarge}; signature
+    /// {BadSignature}; money {InsufficientBalance}. Emits {BatchSettled} or {BatchSkipped} per entry, in order. No deal is
+    /// stored: the spent salt is the record.
     function settleBatch(BatchEntry[] calldata entries) external;
 
     /// @notice Several calls of the sender in one transaction; the first that fails reverts all with its own error. Not
@@ -441,24 +546,27 @@ interface ILotaMarket {
     function jobIdOf(Terms calldata terms) external view returns (bytes32);
     /// @notice A deal as it is stored; status None when there is none.
     function dealOf(bytes32 jobId) external view returns (Deal memory);
-    /// @notice The highest 208 bits of the EIP-712 struct hash of a receipt: what {Deal} keeps.
-    function receiptDigest(Receipt calldata receipt) external view returns (bytes26);
-    /// @notice minPrice + (maxPrice - minPrice) * min(time - rampStart, rampPeriod) / rampPeriod, rounded down to a gwei;
+    /// @notice The highest 208 bits of keccak256(abi.encode(jobId, EIP-712 struct hash of the receipt)): what {Deal} keeps.
+    function receiptDigest(bytes32 jobId, Receipt calldata receipt) external view returns (bytes26);
+    /// @notice minPrice + (maxPrice - minPrice) * min(time - rampStart, rampPeriod) / rampPeriod, rounded down to a quantum;
     /// minPrice before rampStart.
     function priceAt(Terms calldata terms, uint64 time) external view returns (uint256);
-    /// @notice Free balance of an account, in attoFIL.
+    /// @notice Free balance of an account.
     function balanceOf(address account) external view returns (uint256);
-    /// @notice attoFIL that were burned; they stay in the contract for ever.
+    /// @notice What was burned; it stays in the contract for ever.
     function burned() external view returns (uint256);
     /// @notice Whether a salt was used or revoked.
     function isSpent(address client, uint256 salt) external view returns (bool);
+    /// @notice The lowest salt of a lane that is not spent.
+    function nextSalt(address client, uint192 lane) external view returns (uint256);
     /// @notice The settings of this deployment.
     function settings() external view returns (Settings memory);
 }
 
 /// @title ILotaClient: what a contract implements to be called back
-/// @notice The market calls with exactly the `callbackGas` of the terms, ignores returned data, and takes a revert as "try
-/// again later". Check that `msg.sender` is the market.
+/// @notice The market calls with exactly the `callbackGas` of the terms (a retry with at least that), ignores returned data, and
+/// takes a revert as "try again later". Check that `msg.sender` is the market. From within, deposits and {ILotaMarket-open} are
+/// possible, nothing else. Inherit LotaClient.sol, which does all that.
 interface ILotaClient {
     /// @notice The job was settled with this result.
     function onJobResult(bytes32 jobId, ILotaMarket.Result calldata result) external;

@@ -238,7 +238,7 @@ interface ILotaMarket {
 
     /// @notice What is wrong with settings, in the order in which it is checked.
     /// Asset: not zero, and without code. Quantum: 0. MinWindow: 0, or above MAX_WINDOW. CallbackReserve: below
-    /// MIN_CALLBACK_RESERVE = 40,000, so that it could not cover what follows a callback. SignatureGas: 0.
+    /// MIN_CALLBACK_RESERVE = 20,000, so that it could not cover what follows a callback. SignatureGas: 0.
     enum SettingsFault {
         Asset,
         Quantum,

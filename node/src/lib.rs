@@ -5,6 +5,7 @@
 //! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it. [`api`] is what people speak to,
 //! `public` what everybody may ask, `order` makes a job of what a person wants; they reach the loop through its `inbox`.
 
+mod announcer;
 pub mod api;
 mod calibration;
 pub mod config;
@@ -29,7 +30,6 @@ mod public;
 pub mod publisher;
 mod resources;
 mod serving;
-mod shared;
 pub mod store;
 
 pub use config::NodeConfig;

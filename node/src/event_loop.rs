@@ -249,9 +249,11 @@ impl EventLoop {
     ) -> Result<(), StoreError> {
         match message {
             Message::Done { key, outcome } => {
-                self.know(key.job, batch, effects).await?;
-                if key.step == Step::Open {
-                    self.opened(key.job, &outcome);
+                if let Some(job) = key.job() {
+                    self.know(job, batch, effects).await?;
+                    if key.step == Step::Open {
+                        self.opened(job, &outcome);
+                    }
                 }
                 observe::step(&self.parts.name, &key, &outcome);
                 effects.extend(self.agent.handle(Input::Done { key, outcome }, self.now));
@@ -398,7 +400,7 @@ impl EventLoop {
         for effect in effects {
             match effect {
                 Effect::Do(key) => {
-                    if let Some(record) = self.agent.job(key.job) {
+                    if let Some(record) = key.job().and_then(|job| self.agent.job(job)) {
                         self.performer.perform(key, record);
                     }
                 }

@@ -15,6 +15,7 @@ mod event_loop;
 pub mod executor;
 mod failure;
 mod fetch;
+mod fuel;
 mod health;
 mod http_error;
 mod inbox;

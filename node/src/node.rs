@@ -262,6 +262,7 @@ impl Node {
             inbox: inbox.clone(),
             pace,
             terms: config.terms,
+            fuel_per_second: config.provider.as_ref().map(|offer| offer.fuel_per_second).filter(|rate| *rate > 0),
             max_fetch_bytes: config.max_fetch_bytes,
             salts: Mutex::default(),
         };

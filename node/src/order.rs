@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, oneshot};
 use crate::{
     config::defaults,
     fetch::Downloader,
+    fuel,
     health::Health,
     inbox::{Inbox, Message, Refusal},
     offers::Offers,
@@ -79,6 +80,8 @@ pub(crate) struct Orders {
     pub(crate) terms: TermsRequest,
     /// The most bytes of a job's module and inputs together.
     pub(crate) max_fetch_bytes: u64,
+    /// Units of fuel that this machine burns in a second, if that was measured.
+    pub(crate) fuel_per_second: Option<u64>,
     /// One order at a time takes a salt.
     pub(crate) salts: Mutex<()>,
 }
@@ -234,7 +237,8 @@ impl Orders {
         let id = transport.job_id(&terms);
         self.offers.expect(id, &quotes, ramp.max_price);
         let value = ramp.max_price.saturating_sub(free);
-        let offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
+        let mut offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
+        offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
         Ok((Request { id, terms, spec: bytes, value }, offer))
     }
 

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, Bytes};
 
 use super::{
     Change, Commitments, Effect, Failure, Input, Job, JobView, LookAfter, Offer, Order, Pace, Request, Resources,
-    Specs, Step, StepKey, StepOutcome, StepState, caretaker, client,
+    Specs, Step, StepKey, StepOutcome, StepState, Subject, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     view::At,
@@ -159,7 +159,7 @@ impl Agent {
         let mut effects = Vec::new();
         for (step, state) in &job.steps {
             if let StepState::InFlight { attempt, round } = *state {
-                effects.push(Effect::Do(StepKey { job: id, step: *step, round, attempt }));
+                effects.push(Effect::Do(StepKey { subject: Subject::Job(id), step: *step, round, attempt }));
             }
         }
         if provider::holds_slot(&job, self.situation.me) {
@@ -358,7 +358,8 @@ impl Agent {
     }
 
     fn on_done(&mut self, key: StepKey, outcome: StepOutcome, effects: &mut Vec<Effect>) {
-        let StepKey { job: id, step, round, attempt } = key;
+        let StepKey { step, round, attempt, .. } = key;
+        let Some(id) = key.job() else { return };
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let job = &mut held.job;
         if job.steps.get(&step) != Some(&StepState::InFlight { attempt, round }) {

@@ -105,8 +105,7 @@ impl Performer {
         let Submission { command, value } = submission;
         match self.parts.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
             Ok(_) => StepOutcome::Ok,
-            // In which block's state, the transport does not say.
-            Err(SubmitError::Rejected(rejection)) => StepOutcome::Err(Failure::rejected(rejection, None)),
+            Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {

@@ -445,11 +445,20 @@ impl Sender {
             wallet = chain.balance(account, At::Latest).await?.0;
         }
         self.purse = Some(wallet);
+        let wallet = AttoFil(wallet);
+        let this = &*self;
+        let gas = fresh.iter().zip(gas).map(|(fresh, gas)| async move {
+            match gas {
+                Ok(gas) => Ok(gas),
+                Err(error) => Err(this.why_not(&fresh.request.call, error, wallet, latest.number()).await),
+            }
+        });
+        let gas = stream::iter(gas.collect::<Vec<_>>()).buffered(MAX_CALLS).collect().await;
         let ours = ours.unwrap_or_default();
         let used = used.unwrap_or(ours);
         // The nonce comes after ours, and after those that others sent with this key.
         let nonce = ours.max(used).max(queued.unwrap_or_default());
-        Ok(Means { gas, wallet: AttoFil(wallet), price, used, ours, nonce })
+        Ok(Means { gas, wallet, price, used, ours, nonce })
     }
 
     /// The gas limit for a call, as the node sees it now.
@@ -462,7 +471,7 @@ impl Sender {
     fn sending(
         &self,
         fresh: &Fresh,
-        gas: Result<u64, RpcError>,
+        gas: Result<u64, SendError>,
         nonce: u64,
         committed: &mut u128,
         means: &Means,
@@ -472,11 +481,7 @@ impl Sender {
         if wallet < call.value {
             return Err(SendError::Unaffordable { account, wallet, needed: call.value });
         }
-        let gas = match gas {
-            Ok(gas) => gas,
-            Err(RpcError::Refused(refusal)) => return Err(self.refused(refusal, wallet, call.value)),
-            Err(error) => return Err(error.into()),
-        };
+        let gas = gas?;
         let (chain_id, price) = (self.chain.id(), means.price.clone()?);
         let draft = Draft { chain_id, nonce, gas, to: call.to, value: call.value, data: call.data.clone() };
         let reserved = fees::reserved(call.reserve, gas).saturating_mul(price.max_fee);
@@ -490,12 +495,29 @@ impl Sender {
         Ok(Sending { key: key.clone(), content: *content, nonce, attempts, outcome: TransactionOutcome::Pending })
     }
 
-    /// What an estimate that the node refuses means.
-    fn refused(&self, refusal: Refusal, wallet: AttoFil, needed: AttoFil) -> SendError {
+    /// Why there is no estimate. Which state the node estimated on it does not say, and one address may stand for several nodes: what
+    /// a contract refuses is tried out once more on the state after the newest block.
+    async fn why_not(&self, call: &Call, error: RpcError, wallet: AttoFil, newest: u64) -> SendError {
+        let refusal = match error {
+            RpcError::Refused(refusal) => refusal,
+            error => return error.into(),
+        };
+        if refusal.data.is_some()
+            && let Err(RpcError::Refused(there)) =
+                self.chain.call(&call.request(self.account.address), At::Block(newest)).await
+            && there.data.is_some()
+        {
+            return self.refused(there, Some(newest), wallet, call.value);
+        }
+        self.refused(refusal, None, wallet, call.value)
+    }
+
+    /// What a node's refusal of a call means; `block`: in whose state it was given, if that is known.
+    fn refused(&self, refusal: Refusal, block: Option<u64>, wallet: AttoFil, needed: AttoFil) -> SendError {
         if objection(&refusal) == Objection::Funds {
             return SendError::Unaffordable { account: self.account.address, wallet, needed };
         }
-        SendError::Refused(refusal)
+        SendError::Refused { refusal, block }
     }
 
     fn sign(&self, draft: &Draft, price: Price) -> Result<crate::journal::Attempt, SendError> {
@@ -544,7 +566,7 @@ struct Fresh {
 /// What transactions are made from.
 struct Means {
     /// The gas limit of each, or why there is none.
-    gas: Vec<Result<u64, RpcError>>,
+    gas: Vec<Result<u64, SendError>>,
     wallet: AttoFil,
     price: Result<Price, SendError>,
     /// How many of the account's transactions are in blocks.

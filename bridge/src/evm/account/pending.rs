@@ -333,7 +333,9 @@ impl Sender {
         let (to, value, data) = (draft.to, draft.value, draft.data.clone());
         let request = CallRequest { from: Some(self.account.address), to, value, data };
         match self.chain.call(&request, At::Block(receipt.block())).await {
-            Err(RpcError::Refused(refusal)) => self.refused(refusal, AttoFil::ZERO, AttoFil::ZERO),
+            Err(RpcError::Refused(refusal)) => {
+                self.refused(refusal, Some(receipt.block()), AttoFil::ZERO, AttoFil::ZERO)
+            }
             _ => SendError::Failed(format!(
                 "transaction {} was reverted in block {}, and the state after it does not say why; it may be tried again",
                 receipt.transaction_hash,

@@ -18,9 +18,9 @@ use axum::{
     routing::{get, post},
 };
 
-use lota_api::{MarketInfo, NodeInfo, Party, Resumed, rfc3339};
+use lota_api::{MarketInfo, NodeInfo, OfferedResources, Party, Resumed, rfc3339};
 use lota_bridge::{Transport, TransportError};
-use lota_market::agent::Offer;
+use lota_market::agent::{Offer, Resources};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -116,6 +116,7 @@ async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> 
         version: env!("CARGO_PKG_VERSION").to_owned(),
         party: api.transport.party(),
         provider: api.offer.is_some(),
+        offers: api.offer.as_ref().map(offered),
         market: MarketInfo {
             chain_id: market.chain_id,
             contract: market.contract,
@@ -128,6 +129,11 @@ async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> 
         store_capacity: api.content.capacity(),
         problems,
     }))
+}
+
+fn offered(offer: &Offer) -> OfferedResources {
+    let Resources { cpu_millis, memory_bytes, disk_bytes, gpus } = offer.resources;
+    OfferedResources { slots: offer.slots, cpu_millis, memory_bytes, disk_bytes, gpus }
 }
 
 /// Has a provider that was slashed lock jobs again.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use lota_api::{JobDetail, OpenedJob, TermsRequest};
+use lota_api::{JobDetail, NodeInfo, OpenedJob, TermsRequest};
 use lota_bridge::memory::{Chain, ManualClock};
 use lota_market::{
     AttoFil,
@@ -121,6 +121,18 @@ async fn who_asks_for_more_fuel_than_fits_the_wall_limit_is_told_at_once() {
         "{told:?}"
     );
     assert_eq!(warned(&modest).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_provides_says_what_its_jobs_may_take_together() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_at(&clock);
+    let provider = Party::provider(&chain, 2, home.path(), asking(ASK)).await;
+    let client = client(&chain, home.path()).await;
+    let offers = async |party: &Party| party.get::<NodeInfo>("/v1/node").await.expect("the node is shown").offers;
+    let offered = offers(&provider).await.expect("it provides");
+    assert!(offered.slots > 0 && offered.cpu_millis >= 1_000 && offered.memory_bytes < u64::MAX, "{offered:?}");
+    assert_eq!(offers(&client).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

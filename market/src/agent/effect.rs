@@ -33,12 +33,6 @@ impl EffectKey {
         }
     }
 
-    /// The key of something about a job.
-    #[must_use]
-    pub fn of_job(job: JobId, what: &str) -> Self {
-        Self::named(&format!("{job}/{what}"))
-    }
-
     /// A key by name; what is not printable ASCII becomes `-`, and the end is cut off after [`EffectKey::MAX_LEN`] bytes.
     #[must_use]
     pub fn named(name: &str) -> Self {

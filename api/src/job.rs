@@ -85,7 +85,8 @@ pub struct JobOffer {
     pub highest_ask: Option<AttoFil>,
     /// What the account paid into the market for the escrow, beyond its free balance there.
     pub from_wallet: AttoFil,
-    /// What the client may have meant otherwise, such as prices far above what providers ask; in words for a person.
+    /// What the client may have meant otherwise, such as prices far above what providers ask, or fuel that does not fit the wall
+    /// limit; in words for a person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

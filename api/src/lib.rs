@@ -22,7 +22,7 @@ pub use job::{
     JobDetail, JobEvent, JobOffer, JobPage, JobRequest, JobSummary, MoneyInfo, OpenedJob, ResultInfo, TermsInfo,
     TermsRequest,
 };
-pub use node::{ApiFile, MarketInfo, NodeInfo, Party, Problem, Resumed};
+pub use node::{ApiFile, MarketInfo, NodeInfo, OfferedResources, Party, Problem, Resumed};
 pub use query::{JobQuery, LabelFilter, MAX_LABELS, QueryError, StateFilter};
 pub use wallet::{MoveMoney, WalletInfo};
 pub use words::{ErrorCode, Phase, ProblemCode, Verdict};

@@ -6,6 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::ProblemCode;
 
+/// What the jobs of a provider may take together at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedResources {
+    /// How many jobs run at once.
+    pub slots: u32,
+    /// Thousandths of a processor.
+    pub cpu_millis: u64,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Disk space for what they write, in bytes.
+    pub disk_bytes: u64,
+    /// Whole graphics processors.
+    #[serde(default)]
+    pub gpus: u32,
+}
+
 /// `GET /v1/node`: who this daemon is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeInfo {
@@ -17,6 +33,9 @@ pub struct NodeInfo {
     pub party: Address,
     /// Whether it runs jobs for others.
     pub provider: bool,
+    /// What jobs may take of its machine together, if it runs jobs for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<OfferedResources>,
     /// The market it is connected to.
     pub market: MarketInfo,
     /// Where it serves content.

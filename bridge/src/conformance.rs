@@ -60,7 +60,8 @@ macro_rules! transport_conformance {
             submitting: the_same_key_lands_once, the_same_key_lands_once_after_a_restart,
                 a_key_belongs_to_one_command, what_a_fork_undid_lands_again, commands_of_many_parties_all_land,
                 value_goes_where_it_is_taken;
-            rejections: refusals_are_typed, a_refused_command_may_be_tried_again, what_is_too_late_or_too_early_says_when;
+            rejections: refusals_are_typed, a_refused_command_may_be_tried_again, a_refusal_names_its_block,
+                what_is_too_late_or_too_early_says_when;
             signing: a_signed_job_is_opened_by_anybody, a_signed_job_is_opened_and_locked,
                 a_batch_settles_what_was_signed_and_skips_the_rest, another_partys_signature_is_refused;
         }

@@ -212,8 +212,13 @@ impl TransportError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// The market refuses it: its word for now. The key is not used up.
-    #[error("the market refuses: {0}")]
-    Rejected(Rejection),
+    #[error("the market refuses: {rejection}")]
+    Rejected {
+        rejection: Rejection,
+        /// Number of the block in whose state it was refused, where that is known: a node may answer from an older state than the
+        /// one that was read.
+        block: Option<u64>,
+    },
     /// The key was used for another command (or the same with another value) before.
     #[error("the key `{key}` was used by {party} for another command before; every effect needs a key of its own")]
     KeyReused { party: Address, key: EffectKey },

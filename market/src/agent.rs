@@ -38,7 +38,7 @@ pub use pace::Pace;
 pub use ramp::{Asks, Ramp, Wish};
 pub use resources::Resources;
 pub use specs::Specs;
-pub use step::{RunReport, Step, StepKey, StepOutcome, StepState};
+pub use step::{RunReport, Step, StepKey, StepOutcome, StepState, Subject, UnknownSubject};
 pub use view::{At, JobView};
 
 #[cfg(test)]

@@ -18,15 +18,19 @@ use axum::{
     routing::{get, post},
 };
 
-use lota_api::{MarketInfo, NodeInfo, Party, Resumed, rfc3339};
-use lota_bridge::TransportError;
+use lota_api::{MarketInfo, NodeInfo, OfferedResources, Party, Resumed, rfc3339};
+use lota_bridge::{Transport, TransportError};
+use lota_market::agent::{Offer, Resources};
 use tokio::sync::oneshot;
 
 use crate::{
+    decisions::Decisions,
+    fetch::Downloader,
+    health::Health,
     http_error::{HttpError, in_json},
     inbox::{Inbox, Message},
-    shared::Shared,
-    store::MAX_PARTIES,
+    order::Orders,
+    store::{MAX_PARTIES, Store},
 };
 
 /// The largest JSON body, in bytes.
@@ -35,14 +39,26 @@ const MAX_JSON: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every route is given.
-#[derive(Clone)]
 pub(crate) struct Api {
-    pub(crate) shared: Arc<Shared>,
+    /// The node's name.
+    pub(crate) name: String,
+    /// What it offers; `None`: it runs no jobs for others.
+    pub(crate) offer: Option<Offer>,
+    /// Where it serves content.
+    pub(crate) gateway: String,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Store,
+    pub(crate) content: lota_content::Store,
+    pub(crate) downloader: Arc<Downloader>,
+    /// The most bytes that are fetched for whoever asks.
+    pub(crate) max_fetch_bytes: u64,
+    pub(crate) health: Arc<Health>,
+    pub(crate) decisions: Arc<Decisions>,
+    pub(crate) orders: Orders,
     pub(crate) inbox: Inbox,
 }
 
-pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
-    let api = Api { shared, inbox };
+pub(crate) fn router(api: Api, token: &str) -> Router {
     let expected: Arc<str> = format!("Bearer {token}").into();
     Router::new()
         .route("/v1/node", get(node))
@@ -64,7 +80,7 @@ pub(crate) fn router(shared: Arc<Shared>, inbox: Inbox, token: &str) -> Router {
         .fallback(|| async { HttpError::not_found("there is no such path in the API; see docs/api.md") })
         .layer(middleware::from_fn(move |request: Request, next: Next| authorize(Arc::clone(&expected), request, next)))
         .layer(middleware::map_response(in_json))
-        .with_state(api)
+        .with_state(Arc::new(api))
 }
 
 /// Lets nobody in without the token. Compared in constant time.
@@ -85,38 +101,43 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, TransportError>>) -> 
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
-async fn node(State(api): State<Api>) -> Result<Json<NodeInfo>, HttpError> {
-    let shared = &api.shared;
-    let market = shared.transport.market();
-    let (head, problems) = match in_time(shared.transport.head()).await {
-        Ok(head) => (head, shared.health.problems(None)),
-        Err(error) => match shared.health.head() {
-            Some(head) => (head, shared.health.problems(Some(&error))),
+async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> {
+    let market = api.transport.market();
+    let (head, problems) = match in_time(api.transport.head()).await {
+        Ok(head) => (head, api.health.problems(None)),
+        Err(error) => match api.health.head() {
+            Some(head) => (head, api.health.problems(Some(&error))),
             None => return Err(HttpError::market(error)),
         },
     };
-    let usage = shared.content.usage();
+    let usage = api.content.usage();
     Ok(Json(NodeInfo {
-        name: shared.config.name.clone(),
+        name: api.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        party: shared.transport.party(),
-        provider: shared.config.provider.is_some(),
+        party: api.transport.party(),
+        provider: api.offer.is_some(),
+        offers: api.offer.as_ref().map(offered),
         market: MarketInfo {
             chain_id: market.chain_id,
             contract: market.contract,
             min_window: market.settings.min_window,
         },
-        gateway: shared.gateway.clone(),
+        gateway: api.gateway.clone(),
         head: rfc3339(head.time),
         store_bytes: usage.charged,
         store_blocks: usage.blocks,
-        store_capacity: shared.content.capacity(),
+        store_capacity: api.content.capacity(),
         problems,
     }))
 }
 
+fn offered(offer: &Offer) -> OfferedResources {
+    let Resources { cpu_millis, memory_bytes, disk_bytes, gpus } = offer.resources;
+    OfferedResources { slots: offer.slots, cpu_millis, memory_bytes, disk_bytes, gpus }
+}
+
 /// Has a provider that was slashed lock jobs again.
-async fn resume(State(api): State<Api>) -> Result<Json<Resumed>, HttpError> {
+async fn resume(State(api): State<Arc<Api>>) -> Result<Json<Resumed>, HttpError> {
     let (reply, answer) = oneshot::channel();
     if !api.inbox.send(Message::Resume { reply }).await {
         return Err(HttpError::unavailable("the daemon is ending"));
@@ -125,7 +146,7 @@ async fn resume(State(api): State<Api>) -> Result<Json<Resumed>, HttpError> {
     Ok(Json(Resumed { slashed_for }))
 }
 
-async fn parties(State(api): State<Api>) -> Result<Json<Vec<Party>>, HttpError> {
-    let parties = api.shared.store.announcements(MAX_PARTIES).await?;
+async fn parties(State(api): State<Arc<Api>>) -> Result<Json<Vec<Party>>, HttpError> {
+    let parties = api.store.announcements(MAX_PARTIES).await?;
     Ok(Json(parties.into_iter().map(|(address, url)| Party { address, url }).collect()))
 }

@@ -1,112 +1,133 @@
 //! What providers decide about jobs: what this one says to whoever asks, and what others say when they are asked.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use lota_api::{Decision, Verdict};
+use lota_content::fetch::Fetcher;
 use lota_market::{
     Address, AttoFil,
     agent::{Decision as Decided, Job, Step, StepState},
     model::JobId,
 };
 
-use crate::{offers::MOST_ASKED, shared::Shared};
+use crate::{
+    health::Health,
+    offers::{MOST_ASKED, Offers},
+};
 
 /// The largest answer about a decision that is read, in bytes.
 const MAX_ANSWER: usize = 16 << 10;
 /// How long another party may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What this provider decided, for whoever asks.
-pub(crate) fn of_this_provider(shared: &Shared, job: &Job) -> Option<Decision> {
-    let work = job.work.as_ref()?;
-    let lock_problem = match job.steps.get(&Step::Lock) {
-        Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => Some(failure.to_string()),
-        _ => None,
-    };
-    let (decision, reason) = match &work.decision {
-        Decided::Considering => {
-            let reason = job.problem().map_or_else(
-                || "fetching and checking spec, module and inputs".to_owned(),
-                |(step, problem)| format!("{step}: {problem}"),
-            );
-            (Verdict::Considering, reason)
-        }
-        Decided::Wanted => {
-            let reason = match (shared.health.suspended(), lock_problem) {
-                (Some(job), _) => format!("asks {}; was slashed for job {job} and waits for its operator", work.asking),
-                (None, Some(problem)) => problem,
-                (None, None) => format!("asks {}; waits for that price and a free slot", work.asking),
-            };
-            (Verdict::Waiting, reason)
-        }
-        Decided::Refused(refusal) => (Verdict::Refused, refusal.to_string()),
-        Decided::Won => {
-            let reason = work.report.as_ref().map_or_else(
-                || format!("asked {} and locked it at {}", work.asking, job.view.price),
-                |report| {
-                    format!(
-                        "asked {}, locked it at {}; the program {} after {} ms",
-                        work.asking, job.view.price, report.ended, report.wall_ms
-                    )
-                },
-            );
-            (Verdict::Won, reason)
-        }
-        Decided::Lost if job.view.provider == Address::ZERO => {
-            let reason = job.problem().map_or_else(
-                || format!("asked {}; the job ended before", work.asking),
-                |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
-            );
-            (Verdict::Lost, reason)
-        }
-        Decided::Lost if work.asking == AttoFil::ZERO => (Verdict::Lost, "another provider was first".to_owned()),
-        Decided::Lost => {
-            (Verdict::Lost, format!("asked {}; another provider took it at {}", work.asking, job.view.price))
-        }
-    };
-    Some(Decision {
-        provider: shared.transport.party(),
-        name: Some(shared.config.name.clone()),
-        decision,
-        reason,
-        ended: work.report.as_ref().map(|report| report.ended.clone()),
-    })
+/// Tells what this provider decided, and asks others.
+pub(crate) struct Decisions {
+    pub(crate) party: Address,
+    /// The node's name.
+    pub(crate) name: String,
+    pub(crate) health: Arc<Health>,
+    /// Who is known to provide is asked first.
+    pub(crate) offers: Arc<Offers>,
+    pub(crate) fetcher: Fetcher,
 }
 
-/// Asks those who announced a gateway what they decided, known providers first; those who are no providers say that they know
-/// of nothing.
-pub(crate) async fn of_all(shared: &Shared, job: &Job, parties: &[(Address, String)]) -> Vec<Decision> {
-    let me = shared.transport.party();
-    let mut others: Vec<_> = parties.iter().filter(|(who, _)| *who != me && *who != job.view.terms.client).collect();
-    others.sort_by_key(|(who, _)| !shared.offers.is_provider(who));
-    let asked = others.into_iter().take(MOST_ASKED).map(|(who, url)| ask(shared, *who, url, job.id()));
-    let mut decisions: Vec<Decision> =
-        of_this_provider(shared, job).into_iter().filter(|_| job.view.terms.client != me).collect();
-    decisions.extend(futures::future::join_all(asked).await.into_iter().flatten());
-    decisions.sort_by_key(|decision| decision.provider);
-    decisions
-}
+impl Decisions {
+    /// What this provider decided, for whoever asks.
+    pub(crate) fn of_this_provider(&self, job: &Job) -> Option<Decision> {
+        let work = job.work.as_ref()?;
+        let lock_problem = match job.steps.get(&Step::Lock) {
+            Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => Some(failure.to_string()),
+            _ => None,
+        };
+        let (decision, reason) = match &work.decision {
+            Decided::Considering => {
+                let reason = job.problem().map_or_else(
+                    || "fetching and checking spec, module and inputs".to_owned(),
+                    |(step, problem)| format!("{step}: {problem}"),
+                );
+                (Verdict::Considering, reason)
+            }
+            Decided::Wanted => {
+                let reason = match (self.health.suspended(), lock_problem) {
+                    (Some(job), _) => {
+                        format!("asks {}; was slashed for job {job} and waits for its operator", work.asking)
+                    }
+                    (None, Some(problem)) => problem,
+                    (None, None) => format!("asks {}; waits for that price and a free slot", work.asking),
+                };
+                (Verdict::Waiting, reason)
+            }
+            Decided::Refused(refusal) => (Verdict::Refused, refusal.to_string()),
+            Decided::Won => {
+                let reason = work.report.as_ref().map_or_else(
+                    || format!("asked {} and locked it at {}", work.asking, job.view.price),
+                    |report| {
+                        format!(
+                            "asked {}, locked it at {}; the program {} after {} ms",
+                            work.asking, job.view.price, report.ended, report.wall_ms
+                        )
+                    },
+                );
+                (Verdict::Won, reason)
+            }
+            Decided::Lost if job.view.provider == Address::ZERO => {
+                let reason = job.problem().map_or_else(
+                    || format!("asked {}; the job ended before", work.asking),
+                    |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
+                );
+                (Verdict::Lost, reason)
+            }
+            Decided::Lost if work.asking == AttoFil::ZERO => (Verdict::Lost, "another provider was first".to_owned()),
+            Decided::Lost => {
+                (Verdict::Lost, format!("asked {}; another provider took it at {}", work.asking, job.view.price))
+            }
+        };
+        Some(Decision {
+            provider: self.party,
+            name: Some(self.name.clone()),
+            decision,
+            reason,
+            ended: work.report.as_ref().map(|report| report.ended.clone()),
+        })
+    }
 
-/// Asks another party what it decided about a job. `None`: it is no provider, or did not see the job.
-async fn ask(shared: &Shared, who: Address, url: &str, job: JobId) -> Option<Decision> {
-    let silent =
-        |reason: String| Some(Decision { provider: who, name: None, decision: Verdict::Silent, reason, ended: None });
-    let address = format!("{}/lota/v1/jobs/{job}/decision", url.trim_end_matches('/'));
-    let address = match address.parse() {
-        Ok(address) => address,
-        Err(error) => return silent(format!("`{url}` is not a URL: {error}")),
-    };
-    let asked = tokio::time::timeout(PATIENCE, shared.fetcher.document(&address, MAX_ANSWER)).await;
-    let Ok(answer) = asked else {
-        return silent(format!("its gateway {url} does not answer within {} s", PATIENCE.as_secs()));
-    };
-    match answer {
-        Ok(None) => None,
-        Ok(Some(body)) => match serde_json::from_slice::<Decision>(&body) {
-            // Nobody speaks for somebody else.
-            Ok(decision) => Some(Decision { provider: who, ..decision }),
-            Err(error) => silent(format!("its answer makes no sense: {error}")),
-        },
-        Err(error) => silent(format!("its gateway {url} does not answer: {error}")),
+    /// Asks those who announced a gateway what they decided, known providers first; those who are no providers say that they know
+    /// of nothing.
+    pub(crate) async fn of_all(&self, job: &Job, parties: &[(Address, String)]) -> Vec<Decision> {
+        let me = self.party;
+        let mut others: Vec<_> =
+            parties.iter().filter(|(who, _)| *who != me && *who != job.view.terms.client).collect();
+        others.sort_by_key(|(who, _)| !self.offers.is_provider(who));
+        let asked = others.into_iter().take(MOST_ASKED).map(|(who, url)| self.ask(*who, url, job.id()));
+        let mut decisions: Vec<Decision> =
+            self.of_this_provider(job).into_iter().filter(|_| job.view.terms.client != me).collect();
+        decisions.extend(futures::future::join_all(asked).await.into_iter().flatten());
+        decisions.sort_by_key(|decision| decision.provider);
+        decisions
+    }
+
+    /// Asks another party what it decided about a job. `None`: it is no provider, or did not see the job.
+    async fn ask(&self, who: Address, url: &str, job: JobId) -> Option<Decision> {
+        let silent = |reason: String| {
+            Some(Decision { provider: who, name: None, decision: Verdict::Silent, reason, ended: None })
+        };
+        let address = format!("{}/lota/v1/jobs/{job}/decision", url.trim_end_matches('/'));
+        let address = match address.parse() {
+            Ok(address) => address,
+            Err(error) => return silent(format!("`{url}` is not a URL: {error}")),
+        };
+        let asked = tokio::time::timeout(PATIENCE, self.fetcher.document(&address, MAX_ANSWER)).await;
+        let Ok(answer) = asked else {
+            return silent(format!("its gateway {url} does not answer within {} s", PATIENCE.as_secs()));
+        };
+        match answer {
+            Ok(None) => None,
+            Ok(Some(body)) => match serde_json::from_slice::<Decision>(&body) {
+                // Nobody speaks for somebody else.
+                Ok(decision) => Some(Decision { provider: who, ..decision }),
+                Err(error) => silent(format!("its answer makes no sense: {error}")),
+            },
+            Err(error) => silent(format!("its gateway {url} does not answer: {error}")),
+        }
     }
 }

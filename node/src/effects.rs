@@ -2,23 +2,23 @@
 //! again, after a crash for example, is harmless.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use lota_bridge::{Reserve, SubmitError};
+use lota_bridge::{Reserve, SubmitError, Transport};
 use lota_market::{
     agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
     model::JobId,
 };
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    health::Shortage,
+    health::{Health, Shortage},
     inbox::{Inbox, Message},
     local_steps::LocalSteps,
     observe,
-    shared::Shared,
 };
 
 /// Commands on their way at once; further ones wait.
@@ -32,10 +32,21 @@ enum Task {
     Do(Box<Job>),
 }
 
+/// What commands, and what is told of failures, need.
+pub(crate) struct Parts {
+    /// The node's name, for its log.
+    pub(crate) name: String,
+    /// The node's folder, whose paths nobody is told.
+    pub(crate) dir: PathBuf,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) stop: CancellationToken,
+}
+
 /// Turns effects into tasks.
 #[derive(Clone)]
 pub(crate) struct Performer {
-    shared: Arc<Shared>,
+    parts: Arc<Parts>,
     steps: LocalSteps,
     inbox: Inbox,
     submissions: Arc<Semaphore>,
@@ -44,9 +55,9 @@ pub(crate) struct Performer {
 }
 
 impl Performer {
-    pub(crate) fn new(shared: Arc<Shared>, steps: LocalSteps, inbox: Inbox) -> Self {
+    pub(crate) fn new(parts: Parts, steps: LocalSteps, inbox: Inbox) -> Self {
         let submissions = Arc::new(Semaphore::new(SUBMISSIONS));
-        Self { shared, steps, inbox, submissions, reserve: Arc::default() }
+        Self { parts: Arc::new(parts), steps, inbox, submissions, reserve: Arc::default() }
     }
 
     /// Locks are sent from now on only if the account can pay for these commands too.
@@ -57,7 +68,7 @@ impl Performer {
     /// Begins a step of a job, of which this is the record.
     pub(crate) fn perform(&self, key: StepKey, record: &Job) {
         let this = self.clone();
-        let stop = self.shared.stop.clone();
+        let stop = self.parts.stop.clone();
         let task = match record.submission(key.step) {
             Some(submission) => Task::Submit(Box::new(submission)),
             None => Task::Do(Box::new(record.clone())),
@@ -92,14 +103,13 @@ impl Performer {
             _ => Reserve::default(),
         };
         let Submission { command, value } = submission;
-        match self.shared.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
+        match self.parts.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
             Ok(_) => StepOutcome::Ok,
-            // In which block's state, the transport does not say.
-            Err(SubmitError::Rejected(rejection)) => StepOutcome::Err(Failure::rejected(rejection, None)),
+            Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
-                    self.shared.health.short_of_gas(Shortage { account, wallet, needed });
+                    self.parts.health.short_of_gas(Shortage { account, wallet, needed });
                 }
                 StepOutcome::Err(Failure::Unaffordable { account, wallet, needed })
             }
@@ -117,12 +127,12 @@ impl Performer {
     /// A failure as everybody may read it: with no path of this machine.
     fn public(&self, key: &StepKey, failure: Failure) -> Failure {
         let public = match &failure {
-            Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.shared.config.dir)),
-            Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.shared.config.dir)),
+            Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.parts.dir)),
+            Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.parts.dir)),
             Failure::Rejected { .. } | Failure::Unaffordable { .. } | Failure::Mismatch { .. } => return failure,
         };
         if public != failure {
-            observe::concealed(&self.shared.config.name, key, &failure);
+            observe::concealed(&self.parts.name, key, &failure);
         }
         public
     }

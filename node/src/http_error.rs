@@ -107,7 +107,7 @@ impl From<lota_content::StoreError> for HttpError {
 impl From<SubmitError> for HttpError {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Rejected(rejection @ Rejection::InsufficientBalance { .. }) => {
+            SubmitError::Rejected { rejection: rejection @ Rejection::InsufficientBalance { .. }, .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, rejection.to_string())
             }
             SubmitError::Unaffordable { .. } => {

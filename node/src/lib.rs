@@ -5,6 +5,7 @@
 //! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it. [`api`] is what people speak to,
 //! `public` what everybody may ask, `order` makes a job of what a person wants; they reach the loop through its `inbox`.
 
+mod announcer;
 pub mod api;
 mod calibration;
 pub mod config;
@@ -14,6 +15,7 @@ mod event_loop;
 pub mod executor;
 mod failure;
 mod fetch;
+mod fuel;
 mod health;
 mod http_error;
 mod inbox;
@@ -29,7 +31,6 @@ mod public;
 pub mod publisher;
 mod resources;
 mod serving;
-mod shared;
 pub mod store;
 
 pub use config::NodeConfig;

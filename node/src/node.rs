@@ -17,9 +17,8 @@ use lota_content::{
     serve::serve,
 };
 use lota_market::{
-    Address, AttoFil,
-    agent::{Agent, EffectKey, Pace, Resources, Specs},
-    model::Command,
+    Address,
+    agent::{Agent, Pace, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -29,22 +28,25 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api, calibration,
+    announcer::Announcer,
+    api::{self, Api},
+    calibration,
     config::NodeConfig,
-    effects::Performer,
-    event_loop::EventLoop,
+    decisions::Decisions,
+    effects::{self, Performer},
+    event_loop::{self, EventLoop},
     executor::{Executors, WasmRun},
     fetch::Downloader,
     health::Health,
     inbox::Inbox,
     local_steps::{self, LocalSteps},
     observe,
-    offers::Offers,
-    public,
+    offers::{Offers, Published},
+    order::Orders,
+    public::{self, Public},
     publisher::{LocalPublisher, Publisher},
     resources::{self, Capacity},
     serving,
-    shared::Shared,
     store::{Store, StoreError},
 };
 
@@ -206,39 +208,84 @@ impl Node {
             ApiFile { url: format!("http://{api_address}"), token, pid: std::process::id(), node: config.name.clone() };
 
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared {
-            gateway: gateway.clone(),
-            store: store.clone(),
-            content,
-            fetcher: fetcher.clone(),
-            transport: Arc::clone(&transport),
-            health: Health::new(&config.name),
-            downloader,
-            pace,
-            stop: stop.clone(),
-            salts: Mutex::new(()),
-            offers: Arc::new(Offers::new(transport.party(), transport.market().settings, store.clone(), fetcher)),
-            config,
+        let health = Arc::new(Health::new(&config.name));
+        let offers =
+            Arc::new(Offers::new(transport.party(), transport.market().settings, store.clone(), fetcher.clone()));
+        let decisions = Arc::new(Decisions {
+            party: transport.party(),
+            name: config.name.clone(),
+            health: Arc::clone(&health),
+            offers: Arc::clone(&offers),
+            fetcher,
         });
-
-        let offer = shared.config.provider.clone();
-        let agent = Agent::new(transport.party(), transport.market().settings, offer)
+        let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
             .sharing(SPECS.clone())
-            .looking_after(shared.config.look_after.clone());
+            .looking_after(config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);
         let inbox = Inbox::new(sender);
-        let performer = Performer::new(Arc::clone(&shared), steps, inbox.clone());
-        let event_loop = EventLoop::new(Arc::clone(&shared), agent, receiver, performer, inbox.changes());
+        let commands = effects::Parts {
+            name: config.name.clone(),
+            dir: config.dir.clone(),
+            transport: Arc::clone(&transport),
+            health: Arc::clone(&health),
+            stop: stop.clone(),
+        };
+        let performer = Performer::new(commands, steps, inbox.clone());
+        let parts = event_loop::Parts {
+            name: config.name.clone(),
+            transport: Arc::clone(&transport),
+            store: store.clone(),
+            health: Arc::clone(&health),
+            offers: Arc::clone(&offers),
+            look_after: config.look_after,
+            provides: config.provider.is_some(),
+            keep_for: config.keep_for,
+            stop: stop.clone(),
+        };
+        let event_loop = EventLoop::new(parts, agent, performer, inbox.changes());
+        let announcer = Announcer {
+            name: config.name.clone(),
+            transport: Arc::clone(&transport),
+            store: store.clone(),
+            gateway: gateway.clone(),
+            stop: stop.clone(),
+        };
+        let public = Public::new(store.clone(), Arc::clone(&decisions), config.provider.as_ref().map(Published::from));
+        let orders = Orders {
+            transport: Arc::clone(&transport),
+            store: store.clone(),
+            content: content.clone(),
+            downloader: Arc::clone(&downloader),
+            health: Arc::clone(&health),
+            offers,
+            inbox: inbox.clone(),
+            pace,
+            terms: config.terms,
+            fuel_per_second: config.provider.as_ref().map(|offer| offer.fuel_per_second).filter(|rate| *rate > 0),
+            max_fetch_bytes: config.max_fetch_bytes,
+            salts: Mutex::default(),
+        };
+        let private = Api {
+            name: config.name,
+            offer: config.provider,
+            gateway: gateway.clone(),
+            transport,
+            store: store.clone(),
+            content: content.clone(),
+            downloader,
+            max_fetch_bytes: config.max_fetch_bytes,
+            health,
+            decisions,
+            orders,
+            inbox,
+        };
 
         let mut tasks = JoinSet::new();
-        let end = stop.clone();
-        let router = public::router(Arc::clone(&shared));
-        tasks.spawn(serve(gateway_listener, router, serving::public(), end.clone()));
-        let router = api::router(Arc::clone(&shared), inbox, &api.token);
-        tasks.spawn(serve(api_listener, router, serving::private(), end));
-        tasks.spawn(event_loop.run());
-        tasks.spawn(announce(shared));
+        tasks.spawn(serve(gateway_listener, public::router(public, content), serving::public(), stop.clone()));
+        tasks.spawn(serve(api_listener, api::router(private, &api.token), serving::private(), stop.clone()));
+        tasks.spawn(event_loop.run(receiver));
+        tasks.spawn(announcer.run());
         Ok(Self { api, gateway, stop, tasks, store, _lock: lock })
     }
 
@@ -298,8 +345,6 @@ static SPECS: LazyLock<Specs> = LazyLock::new(Specs::default);
 
 const MARKET: &str = "market";
 const GATEWAY_PORT: &str = "gateway_port";
-/// How often it is looked whether the market still knows the gateway's URL.
-const CHECK_ANNOUNCEMENT: Duration = Duration::from_secs(15);
 
 /// Only the owner may look into a node's folder: it holds keys.
 fn restrict(dir: &Path) -> std::io::Result<()> {
@@ -364,42 +409,4 @@ async fn listen_again(store: &Store, mut address: SocketAddr) -> Result<TcpListe
 
 fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Listen { address, source })
-}
-
-/// Tells the market where this node serves content whenever it does not know: at first, and after a reorganisation.
-async fn announce(shared: Arc<Shared>) {
-    let party = shared.transport.party();
-    let mut failures = 0u32;
-    loop {
-        let told = async {
-            let known =
-                shared.store.announcements(crate::store::MAX_PARTIES).await.map_err(|error| error.to_string())?;
-            if known.iter().any(|(who, url)| *who == party && *url == shared.gateway) {
-                return Ok(());
-            }
-            let head = shared.transport.head().await.map_err(|error| error.to_string())?;
-            let key = EffectKey::named(&format!("announce/{}/{}", head.block, shared.gateway));
-            let command = Command::Announce { url: shared.gateway.clone() };
-            shared.transport.submit(&key, &command, AttoFil::ZERO).await.map(|_| ()).map_err(|error| error.to_string())
-        };
-        let result: Result<(), String> = tokio::select! {
-            result = told => result,
-            () = shared.stop.cancelled() => return,
-        };
-        let pause = match result {
-            Ok(()) => {
-                failures = 0;
-                CHECK_ANNOUNCEMENT
-            }
-            Err(problem) => {
-                failures = failures.saturating_add(1);
-                observe::announcement_failed(&shared.config.name, &problem);
-                Duration::from_secs(1 << failures.min(5))
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = shared.stop.cancelled() => return,
-        }
-    }
 }

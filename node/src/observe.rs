@@ -82,17 +82,17 @@ pub(crate) fn offers(node: &str, engines: &[String], resources: &Resources) {
 
 /// A step came to an end.
 pub(crate) fn step(node: &str, key: &StepKey, outcome: &StepOutcome) {
-    let StepKey { job, step, round, .. } = key;
+    let StepKey { subject, step, round, .. } = key;
     match outcome {
-        StepOutcome::Err(failure) => tracing::info!(node, %job, %step, round, %failure, "step failed"),
-        _ => tracing::debug!(node, %job, %step, round, "step done"),
+        StepOutcome::Err(failure) => tracing::info!(node, %subject, %step, round, %failure, "step failed"),
+        _ => tracing::debug!(node, %subject, %step, round, "step done"),
     }
 }
 
 /// A step failed over what only the operator may know.
 pub(crate) fn concealed(node: &str, key: &StepKey, failure: &Failure) {
-    let StepKey { job, step, .. } = key;
-    tracing::warn!(node, %job, %step, %failure, "step failed; others are not told which file it was");
+    let StepKey { subject, step, .. } = key;
+    tracing::warn!(node, %subject, %step, %failure, "step failed; others are not told which file it was");
 }
 
 /// A block of some content turned out to be corrupt or gone.

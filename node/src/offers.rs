@@ -188,6 +188,8 @@ impl Known {
         let mut quotes = Quotes::default();
         for (who, entry) in &self.parties {
             let Some(offer) = &entry.offer else { continue };
+            let rate = if offer.fuel_per_second == 0 { u64::MAX } else { offer.fuel_per_second };
+            quotes.fuel_per_second = quotes.fuel_per_second.max(Some(rate));
             if let Ok(asking) = offer.quote(*who, settings, draft, spec) {
                 let believed = entry.distrusted.is_none_or(|until| until <= now);
                 quotes.asks.push(Ask { provider: *who, asking, believed });
@@ -230,6 +232,9 @@ impl Ask {
 pub(crate) struct Quotes {
     /// Of those who would take it, the cheapest first.
     pub(crate) asks: Vec<Ask>,
+    /// The most units of fuel that any known provider burns in a second, whether it would take the job or not; one that did not
+    /// measure it takes every job's word.
+    pub(crate) fuel_per_second: Option<u64>,
 }
 
 impl Quotes {

@@ -1,26 +1,29 @@
 //! Making an order: from a job's spec, and what a person names of its terms, to a job that is open on the market. Terms, salt,
 //! price, what is held for the providers, and the key that makes the request idempotent are chosen here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use lota_api::{JobOffer, TermsRequest};
-use lota_bridge::TransportError;
+use lota_bridge::{Transport, TransportError};
 use lota_content::{Cid, codec, sha2_256};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
-    agent::{Failure, Pricing, Ramp, Request, Step, Wish},
+    agent::{Failure, Pace, Pricing, Ramp, Request, Step, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::ValidatedSpec,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::{
     config::defaults,
+    fetch::Downloader,
+    fuel,
+    health::Health,
     inbox::{Inbox, Message, Refusal},
+    offers::Offers,
     pins::{order_pin, release},
     price,
-    shared::Shared,
-    store::{Claim, ListedJob, RequestKey, StoreError},
+    store::{Claim, ListedJob, RequestKey, Store, StoreError},
 };
 
 const NEXT_SALT: &str = "next_salt";
@@ -62,53 +65,193 @@ pub(crate) enum OrderError {
 /// A job that is open on the market, and how its price was chosen; `None` if an earlier request with the same key opened it.
 pub(crate) type Opened = (ListedJob, Option<JobOffer>);
 
-/// Opens a job, and waits until its event was taken in. `key` makes the request idempotent.
-pub(crate) async fn place(
-    shared: &Shared,
-    inbox: &Inbox,
-    spec: &ValidatedSpec,
-    terms: &TermsRequest,
-    key: Option<String>,
-) -> Result<Opened, OrderError> {
-    let key = key.map(|name| request_key(name, spec, terms)).transpose()?;
-    if let Some(key) = &key {
-        match shared.store.requested(key).await? {
-            Some(Claim::Same(job)) => return Ok((opened(shared, inbox, job).await?, None)),
-            Some(Claim::Other(job)) => return Err(OrderError::KeyReused { key: key.name.clone(), job }),
-            Some(Claim::New) | None => {}
-        }
-    }
-    let (request, offer) = make(shared, spec, terms).await?;
-    let id = request.id;
-    hold(shared, &request, spec).await?;
-    let (reply, answer) = oneshot::channel();
-    let message = Message::Request { request: Box::new(request), key: key.clone(), reply };
-    if !inbox.send(message).await {
-        return Err(OrderError::Ending);
-    }
-    match tokio::time::timeout(patience(shared), answer).await {
-        Ok(Ok(Ok(job))) => {
-            if job != id {
-                // Another request with this key was there at the same moment.
-                release(&shared.content, id);
-            }
-            let offer = (job == id).then_some(offer);
-            Ok((opened(shared, inbox, job).await?, offer))
-        }
-        // What it needs is let go of once no reorganisation can open it after all.
-        Ok(Ok(Err(Refusal::Failed(problem)))) => Err(OrderError::NotOpened(problem)),
-        Ok(Ok(Err(Refusal::KeyReused(job)))) => {
-            release(&shared.content, id);
-            Err(OrderError::KeyReused { key: key.map(|key| key.name).unwrap_or_default(), job })
-        }
-        Ok(Err(_)) => Err(OrderError::Ending),
-        Err(_) => Err(OrderError::Unanswered(id)),
-    }
+/// Makes orders, and what it makes them with.
+pub(crate) struct Orders {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Store,
+    pub(crate) content: lota_content::Store,
+    pub(crate) downloader: Arc<Downloader>,
+    pub(crate) health: Arc<Health>,
+    /// What providers offer.
+    pub(crate) offers: Arc<Offers>,
+    pub(crate) inbox: Inbox,
+    pub(crate) pace: Pace,
+    /// What a request's terms are where it leaves them out.
+    pub(crate) terms: TermsRequest,
+    /// The most bytes of a job's module and inputs together.
+    pub(crate) max_fetch_bytes: u64,
+    /// Units of fuel that this machine burns in a second, if that was measured.
+    pub(crate) fuel_per_second: Option<u64>,
+    /// One order at a time takes a salt.
+    pub(crate) salts: Mutex<()>,
 }
 
-/// How long an order waits for the market, at most.
-fn patience(shared: &Shared) -> Duration {
-    Duration::from_secs(shared.pace.patience())
+impl Orders {
+    /// Opens a job, and waits until its event was taken in. `key` makes the request idempotent.
+    pub(crate) async fn place(
+        &self,
+        spec: &ValidatedSpec,
+        terms: &TermsRequest,
+        key: Option<String>,
+    ) -> Result<Opened, OrderError> {
+        let key = key.map(|name| request_key(name, spec, terms)).transpose()?;
+        if let Some(key) = &key {
+            match self.store.requested(key).await? {
+                Some(Claim::Same(job)) => return Ok((self.opened(job).await?, None)),
+                Some(Claim::Other(job)) => return Err(OrderError::KeyReused { key: key.name.clone(), job }),
+                Some(Claim::New) | None => {}
+            }
+        }
+        let (request, offer) = self.make(spec, terms).await?;
+        let id = request.id;
+        self.hold(&request, spec).await?;
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Request { request: Box::new(request), key: key.clone(), reply };
+        if !self.inbox.send(message).await {
+            return Err(OrderError::Ending);
+        }
+        match tokio::time::timeout(self.patience(), answer).await {
+            Ok(Ok(Ok(job))) => {
+                if job != id {
+                    // Another request with this key was there at the same moment.
+                    release(&self.content, id);
+                }
+                let offer = (job == id).then_some(offer);
+                Ok((self.opened(job).await?, offer))
+            }
+            // What it needs is let go of once no reorganisation can open it after all.
+            Ok(Ok(Err(Refusal::Failed(problem)))) => Err(OrderError::NotOpened(problem)),
+            Ok(Ok(Err(Refusal::KeyReused(job)))) => {
+                release(&self.content, id);
+                Err(OrderError::KeyReused { key: key.map(|key| key.name).unwrap_or_default(), job })
+            }
+            Ok(Err(_)) => Err(OrderError::Ending),
+            Err(_) => Err(OrderError::Unanswered(id)),
+        }
+    }
+
+    /// How long an order waits for the market, at most.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.pace.patience())
+    }
+
+    /// Makes sure that this node holds what the job needs, since this is where providers fetch it from, and pins it until the
+    /// job is over.
+    async fn hold(&self, request: &Request, spec: &ValidatedSpec) -> Result<(), OrderError> {
+        let id = request.id;
+        for (number, cid) in spec.cids().enumerate() {
+            let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
+            if let Err(failure) = held {
+                release(&self.content, id);
+                let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
+                return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });
+            }
+        }
+        if request.spec.len() > MAX_SPEC {
+            // It does not fit into the event.
+            let cid = lota_content::cid_from_digest(codec::DAG_CBOR, request.terms.spec.0);
+            self.content.put(&cid, &request.spec)?;
+            self.content.pin(&cid, &order_pin(id, spec.cids().count()))?;
+        }
+        Ok(())
+    }
+
+    /// The opened job, as soon as its event was taken in.
+    async fn opened(&self, id: JobId) -> Result<ListedJob, OrderError> {
+        let mut changes = self.inbox.watch();
+        let deadline = tokio::time::Instant::now() + self.patience();
+        loop {
+            if let Some(job) = self.store.listed(id).await? {
+                if job.job.view.status != Status::None {
+                    return Ok(job);
+                }
+                if let Some(failure) = job.job.failed(Step::Open) {
+                    return Err(OrderError::NotOpened(failure.to_string()));
+                }
+            }
+            if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
+                return Err(OrderError::Unseen(id));
+            }
+        }
+    }
+
+    /// Terms and id of a new job, and how its price was chosen.
+    async fn make(&self, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<(Request, JobOffer), OrderError> {
+        let transport = &self.transport;
+        let set = &self.terms;
+        let settings = transport.market().settings;
+        let party = transport.party();
+        let bytes = Bytes::from(spec.to_dag_cbor());
+        let named = wanted.max_price.or(set.max_price);
+        let pace = &self.pace;
+        let wish = Wish {
+            limit: named.unwrap_or(defaults::MAX_PRICE),
+            min_price: wanted.min_price.or(set.min_price),
+            ramp_period: wanted.ramp_period.or(set.ramp_period),
+            lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
+        };
+        if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
+            return Err(OrderError::PricesSwapped { lowest, highest: wish.limit });
+        }
+        let run_for = match wanted.run_for.or(set.run_for) {
+            Some(run_for) => run_for,
+            None => u32::try_from(spec.limits().wall.saturating_add(pace.run_margin()))
+                .map_err(|_| OrderError::WallTooLong(spec.limits().wall))?
+                .max(settings.min_window),
+        };
+        // The terms as far as they are known before the price is.
+        let draft = Terms {
+            client: party,
+            salt: U256::ZERO,
+            spec: B256::from(sha2_256(&bytes)),
+            spec_codec: SpecCodec::DagCbor.code(),
+            min_price: wish.limit,
+            max_price: wish.limit,
+            ramp_start: Time(0),
+            ramp_period: 1,
+            lock_by: Time(wish.lock_for),
+            run_for,
+            review_for: wanted.review_for.or(set.review_for).unwrap_or_else(|| pace.review_for(settings.min_window)),
+            rule_for: 0,
+            collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
+            matcher: Address::ZERO,
+            arbiter: Address::ZERO,
+            callback_gas: 0,
+        };
+        let quotes = self.offers.quotes(&draft, spec).await?;
+        let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
+        let head = match self.health.recent_head() {
+            Some(head) => head,
+            None => transport.head().await?,
+        };
+        let terms = Terms {
+            salt: self.next_salt(party).await?,
+            min_price: ramp.min_price,
+            max_price: ramp.max_price,
+            ramp_start: head.time,
+            ramp_period: ramp.period,
+            lock_by: head.time.after(wish.lock_for),
+            ..draft
+        };
+        let free = transport.balance(party).await?;
+        let id = transport.job_id(&terms);
+        self.offers.expect(id, &quotes, ramp.max_price);
+        let value = ramp.max_price.saturating_sub(free);
+        let mut offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
+        offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
+        Ok((Request { id, terms, spec: bytes, value }, offer))
+    }
+
+    /// Counts up, so that salts share storage words; one that another process spent is passed over.
+    async fn next_salt(&self, party: Address) -> Result<U256, OrderError> {
+        let _turn = self.salts.lock().await;
+        let mut next: u64 = self.store.meta(NEXT_SALT).await?.unwrap_or(0);
+        while self.transport.is_spent(party, U256::from(next)).await? {
+            next += 1;
+        }
+        self.store.set_meta(NEXT_SALT, &(next + 1)).await?;
+        Ok(U256::from(next))
+    }
 }
 
 /// The request's key, with the digest of what is asked for: the spec in its canonical form, and the terms that are named.
@@ -120,122 +263,4 @@ fn request_key(name: String, spec: &ValidatedSpec, terms: &TermsRequest) -> Resu
     let terms = serde_json::to_vec(terms).unwrap_or_default();
     let digests = [sha2_256(&spec.to_dag_cbor()), sha2_256(&terms)].concat();
     Ok(RequestKey { name, body: sha2_256(&digests) })
-}
-
-/// Makes sure that this node holds what the job needs, since this is where providers fetch it from, and pins it until the
-/// job is over.
-async fn hold(shared: &Shared, request: &Request, spec: &ValidatedSpec) -> Result<(), OrderError> {
-    let id = request.id;
-    for (number, cid) in spec.cids().enumerate() {
-        let held =
-            shared.downloader.fetch(&cid, None, shared.config.max_fetch_bytes, Some(&order_pin(id, number))).await;
-        if let Err(failure) = held {
-            release(&shared.content, id);
-            let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
-            return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });
-        }
-    }
-    if request.spec.len() > MAX_SPEC {
-        // It does not fit into the event.
-        let cid = lota_content::cid_from_digest(codec::DAG_CBOR, request.terms.spec.0);
-        shared.content.put(&cid, &request.spec)?;
-        shared.content.pin(&cid, &order_pin(id, spec.cids().count()))?;
-    }
-    Ok(())
-}
-
-/// The opened job, as soon as its event was taken in.
-async fn opened(shared: &Shared, inbox: &Inbox, id: JobId) -> Result<ListedJob, OrderError> {
-    let mut changes = inbox.watch();
-    let deadline = tokio::time::Instant::now() + patience(shared);
-    loop {
-        if let Some(job) = shared.store.listed(id).await? {
-            if job.job.view.status != Status::None {
-                return Ok(job);
-            }
-            if let Some(failure) = job.job.failed(Step::Open) {
-                return Err(OrderError::NotOpened(failure.to_string()));
-            }
-        }
-        if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
-            return Err(OrderError::Unseen(id));
-        }
-    }
-}
-
-/// Terms and id of a new job, and how its price was chosen.
-async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<(Request, JobOffer), OrderError> {
-    let transport = &shared.transport;
-    let set = &shared.config.terms;
-    let settings = transport.market().settings;
-    let party = transport.party();
-    let bytes = Bytes::from(spec.to_dag_cbor());
-    let named = wanted.max_price.or(set.max_price);
-    let pace = &shared.pace;
-    let wish = Wish {
-        limit: named.unwrap_or(defaults::MAX_PRICE),
-        min_price: wanted.min_price.or(set.min_price),
-        ramp_period: wanted.ramp_period.or(set.ramp_period),
-        lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
-    };
-    if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
-        return Err(OrderError::PricesSwapped { lowest, highest: wish.limit });
-    }
-    let run_for = match wanted.run_for.or(set.run_for) {
-        Some(run_for) => run_for,
-        None => u32::try_from(spec.limits().wall.saturating_add(pace.run_margin()))
-            .map_err(|_| OrderError::WallTooLong(spec.limits().wall))?
-            .max(settings.min_window),
-    };
-    // The terms as far as they are known before the price is.
-    let draft = Terms {
-        client: party,
-        salt: U256::ZERO,
-        spec: B256::from(sha2_256(&bytes)),
-        spec_codec: SpecCodec::DagCbor.code(),
-        min_price: wish.limit,
-        max_price: wish.limit,
-        ramp_start: Time(0),
-        ramp_period: 1,
-        lock_by: Time(wish.lock_for),
-        run_for,
-        review_for: wanted.review_for.or(set.review_for).unwrap_or_else(|| pace.review_for(settings.min_window)),
-        rule_for: 0,
-        collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
-        matcher: Address::ZERO,
-        arbiter: Address::ZERO,
-        callback_gas: 0,
-    };
-    let quotes = shared.offers.quotes(&draft, spec).await?;
-    let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
-    let head = match shared.health.recent_head() {
-        Some(head) => head,
-        None => transport.head().await?,
-    };
-    let terms = Terms {
-        salt: next_salt(shared, party).await?,
-        min_price: ramp.min_price,
-        max_price: ramp.max_price,
-        ramp_start: head.time,
-        ramp_period: ramp.period,
-        lock_by: head.time.after(wish.lock_for),
-        ..draft
-    };
-    let free = transport.balance(party).await?;
-    let id = transport.job_id(&terms);
-    shared.offers.expect(id, &quotes, ramp.max_price);
-    let value = ramp.max_price.saturating_sub(free);
-    let offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
-    Ok((Request { id, terms, spec: bytes, value }, offer))
-}
-
-/// Counts up, so that salts share storage words; one that another process spent is passed over.
-async fn next_salt(shared: &Shared, party: Address) -> Result<U256, OrderError> {
-    let _turn = shared.salts.lock().await;
-    let mut next: u64 = shared.store.meta(NEXT_SALT).await?.unwrap_or(0);
-    while shared.transport.is_spent(party, U256::from(next)).await? {
-        next += 1;
-    }
-    shared.store.set_meta(NEXT_SALT, &(next + 1)).await?;
-    Ok(U256::from(next))
 }

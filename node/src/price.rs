@@ -62,7 +62,7 @@ mod tests {
 
     fn quotes(asks: &[u128]) -> Quotes {
         let asks = asks.iter().map(|asking| Ask::of(Address::repeat_byte(1), AttoFil(*asking))).collect();
-        Quotes { asks }
+        Quotes { asks, ..Quotes::default() }
     }
 
     fn warned(wish: Wish, named: bool, asks: &[u128]) -> Vec<String> {

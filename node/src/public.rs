@@ -15,10 +15,10 @@ use lota_market::{B256, model::JobId};
 use tokio::sync::Semaphore;
 
 use crate::{
-    decisions,
+    decisions::Decisions,
     http_error::{HttpError, in_json},
     offers::Published,
-    shared::Shared,
+    store::Store,
 };
 
 /// How long a question waits for its turn.
@@ -28,38 +28,43 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const QUESTIONS: usize = 2;
 
 /// What the routes for everybody are given.
-struct Public {
-    shared: Arc<Shared>,
+pub(crate) struct Public {
+    store: Store,
+    decisions: Arc<Decisions>,
+    /// `None`: it runs no jobs for others.
+    offer: Option<Published>,
     questions: Semaphore,
 }
 
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let blocks = gateway::router(shared.content.clone(), GatewayOptions::default());
-    let offer = Router::new().route("/lota/v1/offer", get(show_offer)).with_state(Arc::clone(&shared));
-    let public = Arc::new(Public { shared, questions: Semaphore::new(QUESTIONS) });
-    Router::new()
-        .route("/lota/v1/jobs/{id}/decision", get(show_decision))
-        .with_state(public)
-        .merge(offer)
-        .fallback(|| async { HttpError::not_found("there is no such path on the gateway; see docs/api.md") })
-        .layer(middleware::map_response(in_json))
-        .merge(blocks)
+impl Public {
+    pub(crate) const fn new(store: Store, decisions: Arc<Decisions>, offer: Option<Published>) -> Self {
+        Self { store, decisions, offer, questions: Semaphore::const_new(QUESTIONS) }
+    }
 }
 
-/// `GET /lota/v1/offer`: what this node offers; 404 if it runs no jobs for others.
-async fn show_offer(State(shared): State<Arc<Shared>>) -> Result<Json<Published>, StatusCode> {
-    let offer = shared.config.provider.as_ref().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(Published::from(offer)))
+/// Everything that everybody may ask for; `content` is what the gateway serves.
+pub(crate) fn router(public: Public, content: lota_content::Store) -> Router {
+    Router::new()
+        .route("/lota/v1/jobs/{id}/decision", get(show_decision))
+        .route("/lota/v1/offer", get(show_offer))
+        .with_state(Arc::new(public))
+        .fallback(|| async { HttpError::not_found("there is no such path on the gateway; see docs/api.md") })
+        .layer(middleware::map_response(in_json))
+        .merge(gateway::router(content, GatewayOptions::default()))
+}
+
+/// What this node offers; 404 if it runs no jobs for others.
+async fn show_offer(State(public): State<Arc<Public>>) -> Result<Json<Published>, StatusCode> {
+    public.offer.clone().map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn show_decision(State(public): State<Arc<Public>>, Path(id): Path<B256>) -> Result<Json<Decision>, HttpError> {
-    let Public { shared, questions } = &*public;
-    let Ok(Ok(_place)) = tokio::time::timeout(PATIENCE, questions.acquire()).await else {
+    let Ok(Ok(_place)) = tokio::time::timeout(PATIENCE, public.questions.acquire()).await else {
         return Err(HttpError::unavailable("too many questions at once; try again soon"));
     };
     // What is wrong here is nothing that strangers need to know.
     let job =
-        shared.store.job(JobId(id)).await.map_err(|_| HttpError::unavailable("the records cannot be read now"))?;
-    let decision = job.as_ref().and_then(|job| decisions::of_this_provider(shared, job));
+        public.store.job(JobId(id)).await.map_err(|_| HttpError::unavailable("the records cannot be read now"))?;
+    let decision = job.as_ref().and_then(|job| public.decisions.of_this_provider(job));
     decision.map(Json).ok_or_else(|| HttpError::not_found(format!("nothing was decided here about job {id}")))
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use lota_api::{JobDetail, OpenedJob, TermsRequest};
+use lota_api::{JobDetail, NodeInfo, OpenedJob, TermsRequest};
 use lota_bridge::memory::{Chain, ManualClock};
 use lota_market::{
     AttoFil,
@@ -91,6 +91,48 @@ async fn who_names_the_ramp_gets_it_and_is_warned_where_it_is_dear() {
     assert!(offer.warnings[0].starts_with("the price rises by 3 FIL each second"), "{offer:?}");
     clock.advance(1);
     assert_eq!(settled_price(&client.wait(&opened.job).await), AttoFil(3 * FIL));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_more_fuel_than_fits_the_wall_limit_is_told_at_once() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_at(&clock);
+    let client = client(&chain, home.path()).await;
+    let modest = spec(&client.add(&programs::says("x", 0)).await);
+    let mut greedy = modest.clone();
+    (greedy["limits"]["fuel"], greedy["limits"]["wall"]) = (json!(1_000_000_000_000_u64), json!(2));
+    let warned = async |spec: &Value| {
+        let opened = open(&client, spec, json!({})).await;
+        opened.offer.expect("the first request of its kind").warnings
+    };
+    assert_eq!(warned(&modest).await, [""; 0]);
+    let told = warned(&greedy).await;
+    assert!(
+        told[0].contains("28571 s on a slow machine (70000000 units a second), and the wall limit is 2 s"),
+        "{told:?}"
+    );
+    let _provider = Party::provider(&chain, 2, home.path(), asking(ASK)).await;
+    client.knows(2).await;
+    // Who there is, is looked up once a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let told = warned(&greedy).await;
+    assert!(
+        told[0].starts_with("1000000000000 units of fuel may take ") && told[0].contains("known provider"),
+        "{told:?}"
+    );
+    assert_eq!(warned(&modest).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_provides_says_what_its_jobs_may_take_together() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_at(&clock);
+    let provider = Party::provider(&chain, 2, home.path(), asking(ASK)).await;
+    let client = client(&chain, home.path()).await;
+    let offers = async |party: &Party| party.get::<NodeInfo>("/v1/node").await.expect("the node is shown").offers;
+    let offered = offers(&provider).await.expect("it provides");
+    assert!(offered.slots > 0 && offered.cpu_millis >= 1_000 && offered.memory_bytes < u64::MAX, "{offered:?}");
+    assert_eq!(offers(&client).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,11 +67,12 @@ async fn strange_jobs_of_contracts_are_refused_with_a_reason_and_nothing_is_lock
         async move { contract.submit(&key, &command, value).await }
     };
     let refused = open(&mismatched, &spec).await.expect_err("the market compares them");
-    assert!(matches!(refused, SubmitError::Rejected(Rejection::SpecMismatch { .. })), "{refused}");
+    assert!(matches!(refused, SubmitError::Rejected { rejection: Rejection::SpecMismatch { .. }, .. }), "{refused}");
 
     let (unknown, spec) = terms(1, good.clone()).await;
     let refused = open(&Terms { spec_codec: 0x1234, ..unknown }, &spec).await.expect_err("the market knows its codecs");
-    assert_eq!(refused, SubmitError::Rejected(Rejection::BadTerms(TermsFault::SpecCodec)));
+    let SubmitError::Rejected { rejection, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(rejection, Rejection::BadTerms(TermsFault::SpecCodec));
 
     let (called_back, _) = terms(2, good.clone()).await;
     let (invalid, nonsense) = terms(3, no_spec).await;

@@ -18,7 +18,7 @@ use crate::SubmitError;
 
 fn rejection(error: SubmitError) -> Rejection {
     match error {
-        SubmitError::Rejected(rejection) => rejection,
+        SubmitError::Rejected { rejection, .. } => rejection,
         other => panic!("not the market's refusal: {other}"),
     }
 }
@@ -135,6 +135,20 @@ pub async fn a_refused_command_may_be_tried_again(harness: &impl Harness) {
     let mut log = party.whole_log();
     log.read_to(landed.cursor).await;
     assert_eq!(log.lines.len(), 2);
+}
+
+/// A refusal names the block in whose state it was given: who has read further knows that it may be out of date.
+pub async fn a_refusal_names_its_block(harness: &impl Harness) {
+    let client = Party::with_deposit(harness, "client").await;
+    let provider = Party::with_deposit(harness, "provider").await;
+    let terms = client.terms(0).await;
+    let job = client.open(&terms).await;
+    let cancelled = client.send(Command::Cancel { terms: terms.clone() }).await.cursor.block;
+    let refused = provider.send_in_vain(Command::Lock { terms }).await;
+    let newest = provider.transport.head().await.expect("the market can be reached").block;
+    let SubmitError::Rejected { rejection, block: Some(block) } = refused else { panic!("{refused:?}") };
+    assert_eq!(rejection, Rejection::WrongState { job, found: Status::Cancelled });
+    assert!((cancelled..=newest).contains(&block), "{block} is not from {cancelled} to {newest}");
 }
 
 /// Deadlines come with the time and the limit.

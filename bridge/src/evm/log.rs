@@ -37,26 +37,24 @@
 
 mod late;
 mod pages;
+mod reading;
 mod reorganisation;
+mod telling;
 mod trail;
 mod update;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use lota_market::{Address, B256, Time};
+use lota_market::B256;
 use tokio::{sync::watch, time::Instant};
 
 pub use self::update::{LogError, Source, Update};
 use self::{
     late::Late,
-    pages::{Ahead, Decode, Found, Page, Range, after, fetch, group, is_ahead, is_too_much},
+    pages::{Ahead, Decode, Range},
     trail::Trail,
 };
-use super::chain::{Chain, Header, Live, Log, RpcError, Sighting};
+use super::chain::{Chain, Live, Log, RpcError};
 use crate::{
     Journal,
     journal::{Checkpoint, LogId},
@@ -390,164 +388,8 @@ impl<T: Send + 'static> EventLog<T> {
         }
         Ok(())
     }
-
-    /// The next range, and some blocks before it.
-    fn range_from(&self, next: u64, latest: u64) -> (u64, u64) {
-        // Only nodes that are not as far as the chain leave something out, and only there.
-        let is_near = next.saturating_add(self.range.size) > latest;
-        let look_back = if is_near { self.chain.config().look_back.min(self.range.size / 2) } else { 0 };
-        let from = next.saturating_sub(look_back).max(self.dense_from.min(next));
-        (from, latest.min(next.saturating_add(self.range.size - look_back - 1)))
-    }
-
-    /// The logs of a range: those that were asked for before, or new ones.
-    async fn fetched(&mut self, from: u64, to: u64) -> Result<Vec<Found<T>>, RpcError> {
-        if let Some(ahead) = self.ahead.take()
-            && let Some(answer) = ahead.take(from, to).await
-        {
-            return answer;
-        }
-        fetch(&self.chain, &self.sources, &self.decode, from, to).await
-    }
-
-    /// Asks for the range after this one, unless it reaches to the newest block: by then there may be more.
-    fn look_ahead(&mut self, to: u64, latest: u64) {
-        let (from, to) = self.range_from(self.next.max(to + 1), latest);
-        if to < latest {
-            self.ahead = Some(Ahead::ask(&self.chain, Arc::clone(&self.sources), &self.decode, from, to));
-        }
-    }
-
-    /// Reads the logs of the next range, of some blocks before it, and groups them. `None` when the node asked for less.
-    async fn read(&mut self, latest: u64) -> Result<Option<(Page<T>, u64, u64)>, LogError> {
-        let (from, to) = self.range_from(self.next, latest);
-        if self.sources.is_empty() {
-            return Ok(Some((BTreeMap::new(), from, latest)));
-        }
-        if from > to {
-            return Ok(Some((BTreeMap::new(), from, to)));
-        }
-        match self.fetched(from, to).await {
-            Ok(logs) => {
-                self.range.accepted(to - from + 1, logs.len());
-                self.look_ahead(to, latest);
-                Ok(Some((group(logs)?, from, to)))
-            }
-            Err(RpcError::Refused(refusal)) if is_ahead(&refusal) => {
-                Err(RpcError::unavailable(format!("the node is behind: {}", refusal.message)).into())
-            }
-            Err(RpcError::Refused(refusal)) if is_too_much(&refusal) => {
-                if self.range.refused(to - from + 1, &refusal.message) {
-                    Ok(None)
-                } else {
-                    Err(RpcError::Refused(refusal).into())
-                }
-            }
-            Err(error) => {
-                self.range.lost();
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Whether a block that was read in part has what was read of it; only nodes that are behind the newest block leave something out.
-    fn check_resumed(&self, page: &Page<T>, to: u64, latest: u64) -> Result<(), RpcError> {
-        let Some(position) = self.position.filter(|at| (self.next..=to).contains(&at.block) && at.index > 0) else {
-            return Ok(());
-        };
-        let is_near = position.block.saturating_add(self.chain.config().look_back) >= latest;
-        let reaches = |found: &pages::BlockLogs<T>| match position.count() {
-            Some(count) => found.count() >= count,
-            None => found.index() >= position.index,
-        };
-        match page.get(&position.block) {
-            Some(found) if found.hash == position.block_hash && (!is_near || reaches(found)) => Ok(()),
-            None if !is_near => Ok(()),
-            _ => Err(incomplete(position.block)),
-        }
-    }
-
-    /// The timestamps of the blocks of a page that are new.
-    async fn times(&self, page: &Page<T>) -> Result<Vec<Time>, RpcError> {
-        let mut times = Vec::new();
-        for (_, logs) in page.range(self.next..) {
-            let unknown = || RpcError::unavailable(format!("the node does not know block {} any more", logs.hash));
-            times.push(logs.time(&self.chain).await?.ok_or_else(unknown)?);
-        }
-        Ok(times)
-    }
-
-    /// Queues what is new in a page.
-    fn take(&mut self, mut page: Page<T>, times: &[Time]) {
-        let page = page.split_off(&self.next);
-        let before = self.queue.len();
-        for ((block, logs), time) in page.into_iter().zip(times) {
-            let (hash, point) = (logs.hash, checkpoint(block, &logs));
-            self.sight(block, hash, *time, &logs.logs);
-            let half_read = self.position.filter(|position| position.block == block);
-            for Found { log, value } in rest(logs.logs, half_read) {
-                let cursor = Cursor { block, block_hash: hash, index: after(&log) };
-                self.position = Some(cursor);
-                self.queue.push_back(Update::Log { cursor, time: *time, log, value });
-            }
-            self.trail.push(point);
-        }
-        if self.queue.len() > before {
-            self.announced = None;
-        }
-    }
-
-    /// Contracts of which everything is read.
-    fn complete(&self) -> Arc<[Address]> {
-        let whole = self.sources.iter().filter(|source| source.topics.iter().all(Vec::is_empty));
-        whole.map(|source| source.address).collect()
-    }
-
-    /// Tells accounts of what they wait for.
-    fn sight(&self, block: u64, block_hash: B256, time: Time, logs: &[Found<T>]) {
-        let mut wanted = self.chain.sightings().wanted_of(logs.iter().map(|found| found.log.transaction_hash));
-        if wanted.is_empty() {
-            return;
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        let complete = self.complete();
-        let sighted = wanted.into_iter().map(|transaction| {
-            let own = logs.iter().filter(|found| found.log.transaction_hash == transaction);
-            let (logs, complete) = (own.map(|found| found.log.clone()).collect(), Arc::clone(&complete));
-            Sighting { transaction, block, block_hash, time, logs, complete }
-        });
-        self.chain.sightings().found(sighted.collect());
-    }
-
-    /// Queues the head if it says anything new, and a pause before the next step.
-    fn announce(&mut self, latest: &Header) {
-        let index = self.trail.find(latest.number()).map_or(0, |point| point.index);
-        let cursor = Cursor { block: latest.number(), block_hash: latest.hash, index };
-        let at = Head { block: latest.number(), hash: latest.hash, time: latest.time() };
-        let finalized = self.finalized;
-        if self.announced != Some((cursor, at, finalized)) {
-            self.position = Some(cursor);
-            self.announced = Some((cursor, at, finalized));
-            self.queue.push_back(Update::Head { cursor, latest: at, finalized });
-        }
-        if self.live.is_none() {
-            self.live = Some(self.chain.follow_live(self.complete()));
-        }
-        self.pause(self.idle());
-    }
-}
-
-/// The logs of a block after a position in it.
-fn rest<T>(logs: Vec<Found<T>>, position: Option<Cursor>) -> impl Iterator<Item = Found<T>> {
-    let (count, index) = position.map_or((0, 0), |at| at.count().map_or((0, at.index), |count| (count, 0)));
-    logs.into_iter().skip(count as usize).filter(move |found| after(&found.log) > index)
 }
 
 fn incomplete(block: u64) -> RpcError {
     RpcError::unavailable(format!("the node's logs of block {block} are incomplete"))
-}
-
-fn checkpoint<T>(block: u64, logs: &pages::BlockLogs<T>) -> Checkpoint {
-    Checkpoint { block, hash: logs.hash, logs: logs.count(), index: logs.index() }
 }

@@ -171,7 +171,7 @@ impl From<LogError> for TransportError {
 impl From<SendError> for SubmitError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Refused(refusal) => refused(refusal),
+            SendError::Refused { refusal, block } => refused(refusal, block),
             SendError::KeyReused { account, key } => Self::KeyReused { party: account, key },
             SendError::Unaffordable { account, wallet, needed } => Self::Unaffordable { account, wallet, needed },
             SendError::Failed(problem) => Self::Failed(problem),
@@ -182,10 +182,10 @@ impl From<SendError> for SubmitError {
     }
 }
 
-/// What a node's refusal means.
-fn refused(Refusal { message, data, .. }: Refusal) -> SubmitError {
+/// What a node's refusal means; `block`: in whose state it was given, if that is known.
+fn refused(Refusal { message, data, .. }: Refusal, block: Option<u64>) -> SubmitError {
     match data.as_ref().map(|data| bindings::revert(data)) {
-        Some(Revert::Rejected(rejection)) => SubmitError::Rejected(rejection),
+        Some(Revert::Rejected(rejection)) => SubmitError::Rejected { rejection, block },
         Some(Revert::InsufficientGas { left, needed }) => SubmitError::Failed(format!(
             "the node tried it with too little gas: {left} was left, {needed} was promised to a callback or a wallet"
         )),

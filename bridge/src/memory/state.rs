@@ -202,10 +202,10 @@ impl State {
         let time = self.tip().time.max(now);
         let chain = self.genesis.market;
         let mut env = ChainEnv { chain, now: time, answers, given: Vec::new() };
-        let mut log = Vec::new();
+        let (mut log, height) = (Vec::new(), self.height());
         self.world
             .execute_on_market(signed.sender, chain.contract, signed.value, command, &mut env, &mut log)
-            .map_err(refusal)?;
+            .map_err(|error| refusal(error, height))?;
         let events = log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect();
         self.landed.insert((signed.sender, signed.key.clone()), self.height() + 1);
         let transaction = signed.digest(&chain);
@@ -321,9 +321,10 @@ impl State {
     }
 }
 
-fn refusal(error: CallError) -> SubmitError {
+/// Why a command is not taken in the state of this block.
+fn refusal(error: CallError, block: u64) -> SubmitError {
     match error {
-        CallError::Rejected(rejection) => SubmitError::Rejected(rejection),
+        CallError::Rejected(rejection) => SubmitError::Rejected { rejection, block: Some(block) },
         CallError::Unaffordable { account, wallet, needed } => SubmitError::Unaffordable { account, wallet, needed },
         CallError::NoContract(_) | CallError::SenderIsContract(_) | CallError::NotPayable { .. } => {
             SubmitError::Failed(error.to_string())

@@ -112,7 +112,8 @@ async fn a_restart_replays_the_file_to_the_same_state() {
     chain.fund(signer(9).address(), AttoFil(FIL)).expect("the faucet gives");
     let withdraw = Command::Withdraw { to: me, amount: AttoFil(3 * FIL) };
     let refused = client.submit(&key("withdraw"), &withdraw, AttoFil::ZERO).await;
-    assert_eq!(refused, Err(SubmitError::Rejected(Rejection::TransferFailed(me))));
+    let rejection = Rejection::TransferFailed(me);
+    assert_eq!(refused, Err(SubmitError::Rejected { rejection, block: Some(chain.head().block) }));
     chain.rewind(1).expect("one block less");
     let before = (log(&chain), chain.snapshot(), chain.wallet(me), chain.wallet(signer(9).address()), chain.head());
     assert!(before.0.iter().any(|update| matches!(update, Update::Event { event: Event::CallbackFailed { .. }, .. })));

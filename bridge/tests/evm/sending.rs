@@ -396,8 +396,9 @@ async fn who_loses_a_race_is_told_the_markets_reason() {
     let winners: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).collect();
     assert_eq!(winners.len(), 1, "{outcomes:?}");
     let loser = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err());
-    let taken = SubmitError::Rejected(Rejection::WrongState { job, found: Status::Locked });
-    assert_eq!(loser, Some(&taken));
+    let block = winners[0].1.as_ref().ok().map(|landed| landed.cursor.block);
+    let taken = SubmitError::Rejected { rejection: Rejection::WrongState { job, found: Status::Locked }, block };
+    assert_eq!(loser, Some(&taken), "both are in one block");
 }
 
 #[tokio::test]
@@ -452,7 +453,10 @@ async fn of_many_that_are_begun_together_each_lands_or_fails_for_itself() {
         assert_eq!(landed.events, [Event::Announced { party: transport.party(), url: url.clone() }]);
     }
     let refused = refused.await.expect("no panic");
-    assert_eq!(refused, Err(SubmitError::Rejected(Rejection::TooMany(257))));
+    assert!(
+        matches!(refused, Err(SubmitError::Rejected { rejection: Rejection::TooMany(257), block: Some(_) })),
+        "{refused:?}"
+    );
     for landing in twice {
         landing.await.expect("no panic").expect("it landed");
     }
@@ -461,6 +465,28 @@ async fn of_many_that_are_begun_together_each_lands_or_fails_for_itself() {
     }
     let asked = chain.lotus.calls("eth_gasPrice") + chain.lotus.calls("eth_maxPriorityFeePerGas");
     assert!(asked < 10, "they share what is asked about the account: {asked}");
+}
+
+#[tokio::test]
+async fn a_refusal_names_a_block_only_if_it_holds_there() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    let deposit = Command::Deposit { account: transport.party() };
+    let withdraw = Command::Withdraw { to: transport.party(), amount: AttoFil(FIL) };
+    transport.submit(&key("in"), &deposit, AttoFil(FIL)).await.expect("it lands");
+    chain.anvil.mine(3).await;
+    let out = transport.submit(&key("out"), &withdraw, AttoFil::ZERO).await.expect("it lands").cursor.block;
+    // The node that tries it out knows that the money is gone; the one that is asked for the newest block does not.
+    chain.lotus.fall_behind(2);
+    let refused = async |name| transport.submit(&key(name), &withdraw, AttoFil::ZERO).await.expect_err("it is gone");
+    let told = refused("again").await;
+    let SubmitError::Rejected { rejection: Rejection::InsufficientBalance { .. }, block } = told else {
+        panic!("{told:?}")
+    };
+    assert_eq!(block, None, "the money was there in block {out} less two");
+    chain.lotus.fall_behind(0);
+    let told = refused("once more").await;
+    assert!(matches!(told, SubmitError::Rejected { block: Some(block), .. } if block >= out), "{told:?}");
 }
 
 #[tokio::test]

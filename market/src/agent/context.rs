@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 
-use super::{Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState};
+use super::{Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState, Subject};
 use crate::{Time, model::Settings};
 
 /// What holds for all jobs of a party at a moment.
@@ -61,7 +61,8 @@ impl Context<'_> {
             Some(_) => return,
         };
         self.set(step, StepState::InFlight { attempt, round: self.round });
-        self.effects.push(Effect::Do(StepKey { job: self.view.id, step, round: self.round, attempt }));
+        let subject = Subject::Job(self.view.id);
+        self.effects.push(Effect::Do(StepKey { subject, step, round: self.round, attempt }));
     }
 
     /// Begins a step once the deadline of the job's state has passed.

@@ -21,22 +21,16 @@ impl EffectKey {
     /// The longest key, in bytes.
     pub const MAX_LEN: usize = 128;
 
-    /// The key of a step of a job. It is the same in every round: a command that was sent before a reorganisation is not sent a
+    /// The key of a step. It is the same in every round: a command that was sent before a reorganisation is not sent a
     /// second time after it, unless it was undone.
     #[must_use]
     pub fn of(key: &StepKey) -> Self {
-        let StepKey { job, step, attempt, .. } = key;
+        let StepKey { subject, step, attempt, .. } = key;
         match step {
             // A callback that failed is another transaction each time.
-            Step::RetryCallback => Self::named(&format!("{job}/{step}/{attempt}")),
-            _ => Self::of_job(*job, step.name()),
+            Step::RetryCallback => Self::named(&format!("{subject}/{step}/{attempt}")),
+            _ => Self::named(&format!("{subject}/{step}")),
         }
-    }
-
-    /// The key of something about a job.
-    #[must_use]
-    pub fn of_job(job: JobId, what: &str) -> Self {
-        Self::named(&format!("{job}/{what}"))
     }
 
     /// A key by name; what is not printable ASCII becomes `-`, and the end is cut off after [`EffectKey::MAX_LEN`] bytes.
@@ -61,8 +55,8 @@ impl fmt::Display for EffectKey {
 /// Something that whoever owns the agent is to do. Doing it twice is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Do this step now. Its outcome goes back to the agent as [`Input::Done`](super::Input::Done). What it needs is in the job's
-    /// record: of commands to the market, see [`Job::submission`].
+    /// Do this step now. Its outcome goes back to the agent as [`Input::Done`](super::Input::Done). What it needs is in its
+    /// subject's record: of commands to the market, see [`Job::submission`].
     Do(StepKey),
     /// The job is over for this party, and its end will not be undone: nothing of it needs to be kept ready any more.
     Retire { job: JobId },
@@ -114,18 +108,20 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::B256;
+    use alloy_primitives::{Address, B256};
 
     use super::*;
+    use crate::agent::Subject;
 
     #[test]
     fn keys_are_what_journals_hold_and_the_same_in_every_round() {
-        let key = |step, round, attempt| {
-            EffectKey::of(&StepKey { job: JobId(B256::repeat_byte(0xab)), step, round, attempt }).to_string()
-        };
+        let of = |subject, step, round, attempt| EffectKey::of(&StepKey { subject, step, round, attempt }).to_string();
+        let key = |step, round, attempt| of(Subject::Job(JobId(B256::repeat_byte(0xab))), step, round, attempt);
         let job = format!("0x{}", "ab".repeat(32));
         assert_eq!(key(Step::Lock, 0, 1), format!("{job}/lock"));
         assert_eq!(key(Step::SubmitResult, 3, 7), format!("{job}/submit-result"));
         assert_eq!(key(Step::RetryCallback, 1, 2), format!("{job}/retry-callback/2"));
+        let party = of(Subject::Party(Address::repeat_byte(0xcd)), Step::Settle, 2, 1);
+        assert_eq!(party, format!("party/0x{}/settle", "cd".repeat(20)));
     }
 }

@@ -1,8 +1,8 @@
 //! The steps of a job's way, and what they come to.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
@@ -11,7 +11,7 @@ use crate::{
     time::Time,
 };
 
-/// One step of a job's way, done by one party. Its name is the end of its effect key, so it never changes its meaning.
+/// One step, done by one party. Its name is the end of its effect key, so it never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -93,21 +93,89 @@ impl fmt::Display for Step {
     }
 }
 
-/// One attempt at a step of a job, for the party whose agent it is.
+/// What a step is about. As text, and so wherever it is stored, a job is its id (`0x` and 64 hex digits), and a party is `party/`
+/// and its address in lower case: keys of steps begin with it, so it never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Subject {
+    Job(JobId),
+    /// The party itself, whichever jobs it has.
+    Party(Address),
+}
+
+/// What a party's text begins with.
+const PARTY: &str = "party/";
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(job) => job.fmt(f),
+            Self::Party(party) => write!(f, "{PARTY}{party:#x}"),
+        }
+    }
+}
+
+/// A text that names no [`Subject`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither a job's id (0x and 64 hex digits) nor a party (`party/`, 0x and 40 hex digits)")]
+pub struct UnknownSubject(String);
+
+impl FromStr for Subject {
+    type Err = UnknownSubject;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSubject> {
+        let subject = match text.strip_prefix(PARTY) {
+            Some(party) => party.parse().map(Self::Party).ok(),
+            None => text.parse::<B256>().map(|job| Self::Job(JobId(job))).ok(),
+        };
+        // One text for each: no other case, and no digits without 0x.
+        subject.filter(|subject| subject.to_string() == text).ok_or_else(|| UnknownSubject(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = UnknownSubject;
+
+    fn try_from(text: String) -> Result<Self, UnknownSubject> {
+        text.parse()
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.to_string()
+    }
+}
+
+/// One attempt at a step, for the party whose agent it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
-    pub job: JobId,
+    pub subject: Subject,
     pub step: Step,
-    /// How often the job's events were folded anew when it began: what a step came to before a reorganisation says nothing
+    /// How often the subject's events were folded anew when it began: what a step came to before a reorganisation says nothing
     /// about the one that begins after it.
     pub round: u32,
     /// Which attempt it is, from 1.
     pub attempt: u32,
 }
 
+impl StepKey {
+    /// The job, if the step is about one.
+    #[must_use]
+    pub const fn job(&self) -> Option<JobId> {
+        match self.subject {
+            Subject::Job(job) => Some(job),
+            Subject::Party(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for StepKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of job {}", self.step, self.job)
+        match self.subject {
+            Subject::Job(job) => write!(f, "{} of job {job}", self.step),
+            Subject::Party(party) => write!(f, "{} of party {party}", self.step),
+        }
     }
 }
 
@@ -179,4 +247,34 @@ pub enum StepOutcome {
     Published(JobResult),
     /// It failed.
     Err(Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_has_one_text_and_a_jobs_is_what_journals_hold() {
+        let job = Subject::Job(JobId(B256::repeat_byte(0xab)));
+        let party = Subject::Party(Address::repeat_byte(0xcd));
+        for (subject, text) in
+            [(job, format!("0x{}", "ab".repeat(32))), (party, format!("party/0x{}", "cd".repeat(20)))]
+        {
+            assert_eq!(subject.to_string(), text);
+            assert_eq!(text.parse(), Ok(subject));
+            let stored = serde_json::to_string(&subject).expect("encodes");
+            assert_eq!(stored, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Subject>(&stored).expect("reads back"), subject);
+        }
+        // The beginning of a key that a journal of an earlier version holds.
+        let (begin, step) = "0x00000000000000000000000000000000000000000000000000000000000000ff/submit-result"
+            .split_once('/')
+            .expect("it has a step");
+        let mut id = B256::ZERO;
+        id.0[31] = 0xff;
+        assert_eq!((begin.parse(), step), (Ok(Subject::Job(JobId(id))), Step::SubmitResult.name()));
+        for wrong in ["", "party/", "0x", &"ab".repeat(32), &format!("0x{}", "AB".repeat(32)), &"cd".repeat(20)] {
+            assert_eq!(wrong.parse::<Subject>(), Err(UnknownSubject(wrong.to_owned())));
+        }
+    }
 }

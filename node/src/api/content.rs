@@ -1,5 +1,7 @@
 //! Routes about content: what jobs need and what they made.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Body,
@@ -67,11 +69,11 @@ async fn blocking<T: Send + 'static>(
 
 /// Takes a CAR, and pins its roots if that is wanted.
 pub(super) async fn store(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Query(query): Query<StoreQuery>,
     body: Body,
 ) -> Result<(StatusCode, Json<Stored>), HttpError> {
-    let store = &api.shared.content;
+    let store = &api.content;
     // Until they are pinned, the blocks are guarded from collection.
     let guard = store.guard();
     let reader = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
@@ -94,9 +96,9 @@ pub(super) async fn store(
 }
 
 /// Lets go of content that was added: it goes when its room is needed.
-pub(super) async fn forget(State(api): State<Api>, Path(cid): Path<String>) -> Result<StatusCode, HttpError> {
+pub(super) async fn forget(State(api): State<Arc<Api>>, Path(cid): Path<String>) -> Result<StatusCode, HttpError> {
     let cid = lota_content::parse_cid(&cid).map_err(|error| HttpError::invalid(error.to_string()))?;
-    let (store, pin) = (api.shared.content.clone(), added_pin(&cid));
+    let (store, pin) = (api.content.clone(), added_pin(&cid));
     match blocking(move || store.unpin(&pin)).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
         None => Err(HttpError::not_found(format!("{cid} was not added here, or was let go of before"))),
@@ -106,9 +108,8 @@ pub(super) async fn forget(State(api): State<Api>, Path(cid): Path<String>) -> R
 impl Api {
     /// Makes sure that content is here, whole. It is not pinned: whoever reads something does not mean to keep it.
     async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), HttpError> {
-        let limit = self.shared.config.max_fetch_bytes;
-        self.shared
-            .downloader
+        let limit = self.max_fetch_bytes;
+        self.downloader
             .fetch(cid, holder, limit, None)
             .await
             .map(drop)
@@ -117,7 +118,7 @@ impl Api {
 }
 
 pub(super) async fn show_root(
-    api: State<Api>,
+    api: State<Arc<Api>>,
     Path(cid): Path<String>,
     query: Query<ContentQuery>,
     headers: HeaderMap,
@@ -126,19 +127,19 @@ pub(super) async fn show_root(
 }
 
 pub(super) async fn show(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Path((cid, path)): Path<(String, String)>,
     Query(query): Query<ContentQuery>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let cid = lota_content::parse_cid(&cid).map_err(|error| HttpError::invalid(error.to_string()))?;
-    let _guard = api.shared.content.guard();
+    let _guard = api.content.guard();
     api.fetch_if_missing(&cid, None).await?;
     answer(&api, &cid, &path, &query, &headers).await
 }
 
 pub(super) async fn output_root(
-    api: State<Api>,
+    api: State<Arc<Api>>,
     Path(id): Path<String>,
     query: Query<ContentQuery>,
     headers: HeaderMap,
@@ -147,7 +148,7 @@ pub(super) async fn output_root(
 }
 
 pub(super) async fn output(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Path((id, path)): Path<(String, String)>,
     Query(query): Query<ContentQuery>,
     headers: HeaderMap,
@@ -162,7 +163,7 @@ pub(super) async fn output(
         )));
     };
     let cid = crate::local_steps::output_cid(result);
-    let _guard = api.shared.content.guard();
+    let _guard = api.content.guard();
     if !job.is_done(Step::Verify) {
         api.fetch_if_missing(&cid, Some(job.view.provider)).await?;
     }
@@ -176,7 +177,7 @@ async fn answer(
     query: &ContentQuery,
     headers: &HeaderMap,
 ) -> Result<Response, HttpError> {
-    let store = &api.shared.content;
+    let store = &api.content;
     let entry =
         lota_content::resolve(store, cid, path).await.map_err(|error| HttpError::not_found(error.to_string()))?;
     if query.list {
@@ -195,7 +196,7 @@ async fn answer(
 }
 
 async fn list(api: &Api, entry: &Entry, after: Option<&str>) -> Result<Response, HttpError> {
-    let store = &api.shared.content;
+    let store = &api.content;
     let links: Vec<DirEntry> = lota_content::list_page(store.clone(), &entry.cid, after, MAX_ENTRIES)
         .await
         .map_err(|error| HttpError::invalid(error.to_string()))?;
@@ -225,7 +226,7 @@ fn file(api: &Api, entry: &Entry, headers: &HeaderMap) -> Result<Response, HttpE
     let range = requested_range(header, size).map_err(|error| HttpError::invalid(error.to_string()))?;
     let wanted = range.clone().unwrap_or(0..size);
     let length = wanted.end - wanted.start;
-    let pieces = lota_content::read(api.shared.content.clone(), &entry.cid, wanted.clone());
+    let pieces = lota_content::read(api.content.clone(), &entry.cid, wanted.clone());
     let body = Body::from_stream(pieces.map_err(|error: ReadError| std::io::Error::other(error)));
     let mut response = body.into_response();
     let out = response.headers_mut();

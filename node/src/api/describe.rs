@@ -9,24 +9,23 @@ use lota_market::{
     spec,
 };
 
+use super::Api;
 use crate::{
-    decisions,
     http_error::HttpError,
     local_steps::output_cid,
     observe::event_name,
-    shared::Shared,
     store::{ListedJob, MAX_PARTIES, StoredEvent},
 };
 
 /// A job in a list.
-pub(crate) fn summary(shared: &Shared, listed: &ListedJob) -> JobSummary {
+pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
     let job = &listed.job;
     let view = &job.view;
     let locked = view.provider != Address::ZERO;
     JobSummary {
         id: job.id(),
         status: view.status,
-        is_final: view.is_final(shared.health.finalized()),
+        is_final: view.is_final(api.health.finalized()),
         reason: view.reason,
         phase: phase(job),
         client: view.terms.client,
@@ -106,26 +105,26 @@ fn event_text(event: &Event) -> String {
 }
 
 /// All there is to say about a job.
-pub(crate) async fn detail(shared: &Shared, listed: &ListedJob) -> Result<JobDetail, HttpError> {
-    let parties = shared.store.announcements(MAX_PARTIES).await?;
-    let decisions = decisions::of_all(shared, &listed.job, &parties).await;
-    detail_with(shared, listed, decisions).await
+pub(crate) async fn detail(api: &Api, listed: &ListedJob) -> Result<JobDetail, HttpError> {
+    let parties = api.store.announcements(MAX_PARTIES).await?;
+    let decisions = api.decisions.of_all(&listed.job, &parties).await;
+    detail_with(api, listed, decisions).await
 }
 
 /// The same, with what providers are known to have decided.
 pub(super) async fn detail_with(
-    shared: &Shared,
+    api: &Api,
     listed: &ListedJob,
     decisions: Vec<Decision>,
 ) -> Result<JobDetail, HttpError> {
     let job = &listed.job;
     let view = &job.view;
     let terms = &view.terms;
-    let events = shared.store.events_of(job.id()).await?;
-    let parties = shared.store.announcements(MAX_PARTIES).await?;
+    let events = api.store.events_of(job.id()).await?;
+    let parties = api.store.announcements(MAX_PARTIES).await?;
     let some = |address: Address| (address != Address::ZERO).then_some(address);
     Ok(JobDetail {
-        summary: summary(shared, listed),
+        summary: summary(api, listed),
         terms: TermsInfo {
             salt: terms.salt.to_string(),
             spec: spec_cid(job).to_string(),
@@ -156,7 +155,7 @@ pub(super) async fn detail_with(
         }),
         problem: job.problem().map(|(step, failure)| format!("{step}: {failure}")),
         events: events.iter().map(job_event).collect(),
-        node_problems: shared.health.problems(None),
+        node_problems: api.health.problems(None),
     })
 }
 

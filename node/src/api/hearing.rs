@@ -12,7 +12,11 @@ use lota_market::{
 };
 use tokio::time::Instant;
 
-use crate::{decisions, http_error::HttpError, shared::Shared, store::MAX_PARTIES};
+use crate::{
+    decisions::Decisions,
+    http_error::HttpError,
+    store::{MAX_PARTIES, Store},
+};
 
 /// How often providers are asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -54,11 +58,16 @@ fn is_silent(decision: &Decision) -> bool {
 }
 
 /// Ends when nobody is left who may take the job, with what everybody said; does not end if it is not open any more.
-pub(super) async fn refused_by_all(shared: &Shared, id: JobId, silence: Duration) -> Result<Vec<Decision>, HttpError> {
+pub(super) async fn refused_by_all(
+    store: &Store,
+    decisions: &Decisions,
+    id: JobId,
+    silence: Duration,
+) -> Result<Vec<Decision>, HttpError> {
     let mut hearing = Hearing::new(silence);
     loop {
         tokio::time::sleep(ASK_AGAIN).await;
-        let Some(listed) = shared.store.listed(id).await? else { return std::future::pending().await };
+        let Some(listed) = store.listed(id).await? else { return std::future::pending().await };
         match listed.job.view.status {
             // A reorganisation may open it again.
             Status::Open => {}
@@ -68,11 +77,11 @@ pub(super) async fn refused_by_all(shared: &Shared, id: JobId, silence: Duration
                 continue;
             }
         }
-        let parties = shared.store.announcements(MAX_PARTIES).await?;
+        let parties = store.announcements(MAX_PARTIES).await?;
         let asked = Instant::now();
-        let decisions = decisions::of_all(shared, &listed.job, &parties).await;
-        if hearing.hear(&decisions, asked, Instant::now()) {
-            return Ok(decisions);
+        let said = decisions.of_all(&listed.job, &parties).await;
+        if hearing.hear(&said, asked, Instant::now()) {
+            return Ok(said);
         }
     }
 }

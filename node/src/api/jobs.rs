@@ -1,6 +1,6 @@
 //! Routes about jobs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -38,7 +38,7 @@ const MIN_PREFIX: usize = 4;
 const MAX_CANDIDATES: u32 = 5;
 
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<JobPage>, HttpError> {
     let query = JobQuery::from_pairs(&pairs).map_err(|error| HttpError::invalid(error.to_string()))?;
@@ -57,11 +57,11 @@ pub(super) async fn list(
         limit: limit + 1,
         after,
     };
-    let mut jobs = api.shared.store.list(&filter).await?;
+    let mut jobs = api.store.list(&filter).await?;
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
     let next = jobs.last().filter(|_| more).map(|last| format!("{}-{}", last.job.view.opened, last.job.id()));
-    Ok(Json(JobPage { jobs: jobs.iter().map(|job| summary(&api.shared, job)).collect(), next }))
+    Ok(Json(JobPage { jobs: jobs.iter().map(|job| summary(&api, job)).collect(), next }))
 }
 
 /// The market's states among these.
@@ -87,9 +87,9 @@ fn parse_position(text: &str) -> Result<(Time, JobId), HttpError> {
     })
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobDetail>, HttpError> {
+pub(super) async fn show(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<JobDetail>, HttpError> {
     let job = find(&api, &id).await?;
-    Ok(Json(detail(&api.shared, &job).await?))
+    Ok(Json(detail(&api, &job).await?))
 }
 
 /// Query of `wait`.
@@ -110,7 +110,7 @@ pub(super) struct WaitQuery {
 }
 
 pub(super) async fn wait(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Path(id): Path<String>,
     Query(query): Query<WaitQuery>,
 ) -> Result<Response, HttpError> {
@@ -126,7 +126,7 @@ pub(super) async fn wait(
     let silence = Duration::from_secs(query.silence.unwrap_or(defaults::SILENCE).min(MAX_WAIT));
     let refused = async {
         if query.refusals && !query.brief {
-            refused_by_all(&api.shared, id, silence).await
+            refused_by_all(&api.store, &api.decisions, id, silence).await
         } else {
             std::future::pending().await
         }
@@ -136,7 +136,7 @@ pub(super) async fn wait(
         let changed = tokio::select! {
             changed = tokio::time::timeout_at(deadline, changes.recv()) => changed,
             decisions = &mut refused => {
-                let detail = detail_with(&api.shared, &job, decisions?).await?;
+                let detail = detail_with(&api, &job, decisions?).await?;
                 return Ok(Json(JobDetail { refused_by_all: true, ..detail }).into_response());
             }
         };
@@ -146,14 +146,14 @@ pub(super) async fn wait(
             Ok(Err(RecvError::Closed)) => return Err(HttpError::unavailable("the daemon is ending")),
             Err(_) => break,
         }
-        if let Some(now) = api.shared.store.listed(id).await? {
+        if let Some(now) = api.store.listed(id).await? {
             job = now;
         }
     }
     Ok(if query.brief {
-        Json(summary(&api.shared, &job)).into_response()
+        Json(summary(&api, &job)).into_response()
     } else {
-        Json(detail(&api.shared, &job).await?).into_response()
+        Json(detail(&api, &job).await?).into_response()
     })
 }
 
@@ -169,7 +169,7 @@ fn is_over(listed: &ListedJob) -> bool {
     }
 }
 
-pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<JobSummary>, HttpError> {
+pub(super) async fn cancel(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<JobSummary>, HttpError> {
     let job = find(&api, &id).await?;
     let id = job.job.id();
     if job.job.view.status != Status::Open {
@@ -181,14 +181,14 @@ pub(super) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Re
         return Err(HttpError::unavailable("the daemon is ending"));
     }
     answer.await.map_err(|_| HttpError::unavailable("the daemon is ending"))?.map_err(HttpError::conflict)?;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(api.shared.pace.patience());
+    let deadline = tokio::time::Instant::now() + api.orders.patience();
     loop {
-        let Some(job) = api.shared.store.listed(id).await? else {
+        let Some(job) = api.store.listed(id).await? else {
             return Err(HttpError::not_found(format!("job {id} is gone")));
         };
         match job.job.view.status {
             Status::Open => {}
-            Status::Cancelled => return Ok(Json(summary(&api.shared, &job))),
+            Status::Cancelled => return Ok(Json(summary(&api, &job))),
             _ => return Err(HttpError::conflict(format!("job {id} was not cancelled: it is {}", phase(&job.job)))),
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {
@@ -211,9 +211,9 @@ pub(super) async fn find(api: &Api, text: &str) -> Result<ListedJob, HttpError> 
     let (Some(low), Some(high)) = (bound('0'), bound('f')) else {
         return Err(HttpError::invalid(format!("`{text}` is not a job's id")));
     };
-    let ids = api.shared.store.ids_between(low, high, MAX_CANDIDATES + 1).await?;
+    let ids = api.store.ids_between(low, high, MAX_CANDIDATES + 1).await?;
     match ids.as_slice() {
-        [id] => api.shared.store.listed(*id).await?.ok_or_else(|| HttpError::not_found(format!("job {id} is gone"))),
+        [id] => api.store.listed(*id).await?.ok_or_else(|| HttpError::not_found(format!("job {id} is gone"))),
         [] => Err(HttpError::not_found(format!("no job with the id {text} is known here; see `lota job list --all`"))),
         several => Err(HttpError::ambiguous(
             format!("`{text}` is the beginning of {} ids; write more digits", several.len()),

@@ -1,5 +1,7 @@
 //! Routes about money.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use lota_api::{MoveMoney, WalletInfo};
 use lota_market::{AttoFil, agent::EffectKey, model::Command};
@@ -7,10 +9,10 @@ use lota_market::{AttoFil, agent::EffectKey, model::Command};
 use super::{Api, in_time};
 use crate::{health::Money, http_error::HttpError};
 
-pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, HttpError> {
-    let transport = &api.shared.transport;
+pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>, HttpError> {
+    let transport = &api.transport;
     let address = transport.party();
-    let health = &api.shared.health;
+    let health = &api.health;
     let asked = async { tokio::try_join!(transport.wallet(address), transport.balance(address)) };
     let (Money { wallet, market }, problems) = match in_time(asked).await {
         Ok((wallet, market)) => {
@@ -27,27 +29,27 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<WalletInfo>, Htt
 }
 
 pub(super) async fn deposit(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Json(body): Json<MoveMoney>,
 ) -> Result<Json<WalletInfo>, HttpError> {
     if body.to.is_some() {
         return Err(HttpError::invalid("a deposit goes into the account's own balance; leave `to` out"));
     }
-    let command = Command::Deposit { account: api.shared.transport.party() };
-    once(&api, "deposit", &command, body.amount).await
+    let command = Command::Deposit { account: api.transport.party() };
+    once(api, "deposit", &command, body.amount).await
 }
 
 pub(super) async fn withdraw(
-    State(api): State<Api>,
+    State(api): State<Arc<Api>>,
     Json(body): Json<MoveMoney>,
 ) -> Result<Json<WalletInfo>, HttpError> {
-    let to = body.to.unwrap_or_else(|| api.shared.transport.party());
+    let to = body.to.unwrap_or_else(|| api.transport.party());
     let command = Command::Withdraw { to, amount: body.amount };
-    once(&api, "withdraw", &command, AttoFil::ZERO).await
+    once(api, "withdraw", &command, AttoFil::ZERO).await
 }
 
-async fn once(api: &Api, what: &str, command: &Command, value: AttoFil) -> Result<Json<WalletInfo>, HttpError> {
+async fn once(api: Arc<Api>, what: &str, command: &Command, value: AttoFil) -> Result<Json<WalletInfo>, HttpError> {
     let key = EffectKey::named(&format!("{what}/{}", hex::encode(rand::random::<[u8; 16]>())));
-    api.shared.transport.submit(&key, command, value).await?;
-    show(State(api.clone())).await
+    api.transport.submit(&key, command, value).await?;
+    show(State(api)).await
 }

@@ -1,44 +1,49 @@
 //! Records that earlier versions stored in another form.
 
 use ciborium::Value;
-use sqlx::Row as _;
 
-use super::{Store, StoreError};
+use super::{Batch, Store, StoreError};
 
 /// The form of records that this version stores. 1: failures are texts.
 pub(super) const FORM: i64 = 2;
-/// How many records are rewritten in one transaction.
+/// How many jobs are brought to this version's form in one transaction.
 const AT_ONCE: i64 = 500;
 /// What a failure for want of money began with.
 const UNAFFORDABLE: &str = "too little money: ";
 
+/// Id and record of a job.
+pub(super) type OldJob = (Vec<u8>, Vec<u8>);
+
 impl Store {
+    /// The next jobs of an earlier version, by id and record, and the transaction in which they are brought to this version's form;
+    /// `None` when none is left. `select` takes how many as $1.
+    pub(super) async fn outdated(&self, select: &'static str) -> Result<Option<(Batch<'_>, Vec<OldJob>)>, StoreError> {
+        let mut batch = self.begin().await?;
+        let rows = sqlx::query_as(select)
+            .bind(AT_ONCE)
+            .fetch_all(&mut *batch.transaction)
+            .await
+            .map_err(|source| self.failed(source))?;
+        Ok(if rows.is_empty() { None } else { Some((batch, rows)) })
+    }
+
     /// Brings the records of earlier versions to this version's form.
     pub(super) async fn rewrite_old_records(&self) -> Result<(), StoreError> {
-        loop {
-            let mut batch = self.begin().await?;
-            let rows = sqlx::query("SELECT id, record FROM jobs WHERE form = 1 LIMIT $1")
-                .bind(AT_ONCE)
-                .fetch_all(&mut *batch.transaction)
-                .await
-                .map_err(|source| self.failed(source))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for row in &rows {
-                let record = row.get::<&[u8], _>(1);
+        while let Some((mut batch, jobs)) = self.outdated("SELECT id, record FROM jobs WHERE form = 1 LIMIT $1").await?
+        {
+            for (id, record) in jobs {
                 // A record that cannot be read is reported when somebody asks for it.
-                let rewritten = rewrite(record);
                 sqlx::query("UPDATE jobs SET record = $1, form = $2 WHERE id = $3")
-                    .bind(rewritten.as_deref().unwrap_or(record))
+                    .bind(rewrite(&record).unwrap_or(record))
                     .bind(FORM)
-                    .bind(row.get::<&[u8], _>(0))
+                    .bind(id)
                     .execute(&mut *batch.transaction)
                     .await
                     .map_err(|source| self.failed(source))?;
             }
             batch.commit().await?;
         }
+        Ok(())
     }
 }
 

@@ -207,6 +207,11 @@ impl Journal for NodeJournal {
 
 #[cfg(test)]
 mod tests {
+    use lota_market::{
+        Address, B256, Bytes,
+        agent::{Step, StepKey, Subject},
+        model::JobId,
+    };
     use tempfile::TempDir;
 
     use super::*;
@@ -224,6 +229,31 @@ mod tests {
             store.begin().await.expect("the node's own write").commit().await.expect("written");
             write.await.expect("written");
         }
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_wrote_down_for_a_step_is_found() {
+        let folder = TempDir::new().expect("a folder");
+        let account = AccountId { chain_id: 1, address: Address::repeat_byte(7) };
+        let sending = |key: &EffectKey, nonce| Sending {
+            key: key.clone(),
+            content: B256::repeat_byte(1),
+            nonce,
+            attempts: vec![Attempt { hash: B256::ZERO, raw: Bytes::new(), max_fee: 2, max_tip: 1 }],
+            outcome: TransactionOutcome::Pending,
+        };
+        let of = |subject| EffectKey::of(&StepKey { subject, step: Step::Lock, round: 2, attempt: 1 });
+        // As versions wrote it in which all steps were a job's.
+        let old = EffectKey::named("0xabababababababababababababababababababababababababababababababab/lock");
+        let job = of(Subject::Job(JobId(B256::repeat_byte(0xab))));
+        let party = of(Subject::Party(account.address));
+        let journal = NodeJournal::open(folder.path()).await.expect("it opens");
+        journal.begin(account, &sending(&old, 0)).await.expect("written");
+        journal.begin(account, &sending(&party, 1)).await.expect("written");
+        drop(journal);
+        let journal = NodeJournal::open(folder.path()).await.expect("it opens again");
+        assert_eq!(journal.find(account, &job).await, Ok(Some(sending(&old, 0))));
+        assert_eq!(journal.find(account, &party).await, Ok(Some(sending(&party, 1))));
     }
 
     #[tokio::test]

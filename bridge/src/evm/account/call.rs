@@ -95,8 +95,12 @@ pub struct Fee {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The node, or the contract, refuses it; [`Refusal::data`] is what the contract reverted with. The key is not used up.
-    #[error("the node says: {}", .0.message)]
-    Refused(Refusal),
+    #[error("the node says: {}", refusal.message)]
+    Refused {
+        refusal: Refusal,
+        /// Number of the block in whose state it was refused, if that is known.
+        block: Option<u64>,
+    },
     /// The key was used for another call (or the same with other money) before.
     #[error("the key `{key}` was used by {account} for another call before; every effect needs a key of its own")]
     KeyReused { account: Address, key: EffectKey },

@@ -1,6 +1,9 @@
 //! Sources that catch up with the others, each alone.
 
-use super::{EventLog, LogError, Source, Update, checkpoint, pages};
+use super::{
+    EventLog, LogError, Source, Update, pages,
+    telling::{checkpoint, rest},
+};
 use crate::{evm::chain::RpcError, transport::Cursor};
 
 /// A source that is not as far as the others.
@@ -87,7 +90,7 @@ impl<T: Send + 'static> EventLog<T> {
                 return Err(super::incomplete(block).into());
             }
             self.trail.merge(checkpoint(block, &logs));
-            for pages::Found { log, value } in super::rest(logs.logs, half_read) {
+            for pages::Found { log, value } in rest(logs.logs, half_read) {
                 let cursor = Cursor { block, block_hash, index: pages::after(&log) };
                 self.queue.push_back(Update::Log { cursor, time, log, value });
             }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{EventLog, LogError, Page, Update, incomplete};
+use super::{EventLog, LogError, Update, incomplete, pages::Page};
 use crate::{
     evm::chain::{Header, RpcError},
     journal::Checkpoint,

@@ -1,7 +1,7 @@
 //! `lota node show`.
 
 use clap::Args;
-use lota_api::{NodeInfo, Party, Problem};
+use lota_api::{NodeInfo, OfferedResources, Party, Problem};
 use serde::Serialize;
 
 use crate::{
@@ -37,6 +37,9 @@ impl Show {
         table.row(["node", &printable(&format!("{} (version {})", node.name, node.version))]);
         table.row(["account", &node.party.to_string()]);
         table.row(["runs jobs for others", if node.provider { "yes" } else { "no" }]);
+        if let Some(offers) = &node.offers {
+            table.row(["at once", &at_once(offers)]);
+        }
         table.row([
             "market",
             &format!(
@@ -65,7 +68,36 @@ impl Show {
     }
 }
 
+/// What the jobs of a provider may take together.
+fn at_once(offers: &OfferedResources) -> String {
+    let OfferedResources { slots, cpu_millis, memory_bytes, disk_bytes, gpus } = *offers;
+    let cpus = match cpu_millis % 1_000 {
+        0 => plural(cpu_millis / 1_000, "processor"),
+        rest => format!("{}.{rest:03} processors", cpu_millis / 1_000),
+    };
+    let gpus = if gpus > 0 { format!(", {}", plural(gpus.into(), "graphics processor")) } else { String::new() };
+    let (memory, disk) = (ByteSize(memory_bytes), ByteSize(disk_bytes));
+    format!("{}, together {cpus}{gpus}, {memory} of memory, {disk} of disk", plural(slots.into(), "job"))
+}
+
 /// What keeps the daemon from its work, a line for each.
 pub(crate) fn problems(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{} {}\n", terminal::bad("problem"), printable(&problem.message))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_provider_offers_is_told_in_a_line() {
+        let offers =
+            OfferedResources { slots: 4, cpu_millis: 4_000, memory_bytes: 6 << 30, disk_bytes: 20 << 30, gpus: 0 };
+        assert_eq!(at_once(&offers), "4 jobs, together 4 processors, 6 GiB of memory, 20 GiB of disk");
+        let small = OfferedResources { slots: 1, cpu_millis: 1_500, gpus: 1, ..offers };
+        assert_eq!(
+            at_once(&small),
+            "1 job, together 1.500 processors, 1 graphics processor, 6 GiB of memory, 20 GiB of disk"
+        );
+    }
 }

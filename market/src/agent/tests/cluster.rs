@@ -166,7 +166,7 @@ impl Party {
     pub(super) fn input(&mut self, input: Input<'_>, now: Time) {
         let job = match &input {
             Input::Event { event, .. } => event.job(),
-            Input::Done { key, .. } => Some(key.job),
+            Input::Done { key, .. } => key.job(),
             Input::Refold { job, .. } | Input::Cancel(job) => Some(*job),
             _ => None,
         };
@@ -367,10 +367,11 @@ impl World {
         party.input(head, now);
         let Some(effect) = party.effects.pop_front() else { return false };
         let Effect::Do(key) = effect else { return true };
-        party.know(key.job, now);
-        let submission = party.agent.job(key.job).and_then(|job| job.submission(key.step));
+        let job = key.job().expect("all steps are of jobs");
+        party.know(job, now);
+        let submission = party.agent.job(job).and_then(|job| job.submission(key.step));
         let outcome = match submission {
-            None => party.do_step(key.job, key.step),
+            None => party.do_step(job, key.step),
             Some(submission) => Some(self.submit(index, EffectKey::of(&key), &submission)),
         };
         if let Some(outcome) = outcome {

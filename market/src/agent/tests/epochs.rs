@@ -1,7 +1,7 @@
 //! A chain like Filecoin, in virtual time: an epoch takes 30 seconds, some rounds are null, a block is executed only with the
 //! next one, and every few blocks some are undone. What was in them goes back among the messages that wait, or is dropped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -18,8 +18,25 @@ struct Sending {
     key: EffectKey,
     submission: Submission,
     sent: u64,
-    waiting: Vec<StepKey>,
+    waiting: Vec<Asked>,
     in_pool: bool,
+}
+
+/// A step whose outcome somebody waits for.
+#[derive(Clone, Copy)]
+struct Asked {
+    key: StepKey,
+    /// How often a reorganisation had changed the job for this party before.
+    refolds: usize,
+}
+
+/// An answer on its way.
+struct Answer {
+    party: usize,
+    asked: Asked,
+    outcome: StepOutcome,
+    /// It arrives in this epoch.
+    epoch: u64,
 }
 
 struct Block {
@@ -47,6 +64,8 @@ struct Weather {
     drop: u64,
     /// One in so many answers is of a node that has not executed the newest block.
     behind: u64,
+    /// One in so many answers to a command is on its way for some rounds.
+    slow: u64,
 }
 
 struct Filecoin {
@@ -59,6 +78,10 @@ struct Filecoin {
     epoch: u64,
     weather: Weather,
     random: u64,
+    answers: Vec<Answer>,
+    refolds: BTreeMap<(usize, JobId), usize>,
+    /// Answers from before a reorganisation that met the same step under way again.
+    stale: usize,
 }
 
 impl Filecoin {
@@ -80,7 +103,19 @@ impl Filecoin {
         };
         let read = parties.iter().map(|_| Vec::new()).collect();
         let blocks = vec![genesis(0), genesis(1)];
-        Self { blocks, names: 2, sendings: Vec::new(), parties, read, epoch: 1, weather, random: seed }
+        Self {
+            blocks,
+            names: 2,
+            sendings: Vec::new(),
+            parties,
+            read,
+            epoch: 1,
+            weather,
+            random: seed,
+            answers: Vec::new(),
+            refolds: BTreeMap::new(),
+            stale: 0,
+        }
     }
 
     /// SplitMix64.
@@ -181,11 +216,12 @@ impl Filecoin {
         while let Some(effect) = self.parties[index].effects.pop_front() {
             busy = true;
             let Effect::Do(key) = effect else { continue };
-            let submission = self.parties[index].agent.job(key.job).and_then(|job| job.submission(key.step));
+            let job = key.job().expect("all steps are of jobs");
+            let submission = self.parties[index].agent.job(job).and_then(|job| job.submission(key.step));
             match submission {
                 Some(submission) => self.submit(index, key, submission, now),
                 None => {
-                    if let Some(outcome) = self.parties[index].do_step(key.job, key.step) {
+                    if let Some(outcome) = self.parties[index].do_step(job, key.step) {
                         self.parties[index].input(Input::Done { key, outcome }, now);
                     }
                 }
@@ -214,6 +250,7 @@ impl Filecoin {
                 let view = folded(&log, job);
                 let before = &party.stored[&job].job.view;
                 if view.as_ref().map_or(before.status != Status::None, |view| view != before) {
+                    *self.refolds.entry((index, job)).or_default() += 1;
                     party.input(Input::Refold { job, view: view.map(Box::new) }, now);
                 }
             }
@@ -232,9 +269,10 @@ impl Filecoin {
         true
     }
 
-    /// Tells a party what came of its messages, as far as the executed blocks say.
+    /// Tells a party what came of its messages, as far as the executed blocks say, at once or some rounds later.
     fn answer(&mut self, index: usize, now: Time) {
         let executed = self.blocks.len() - 1;
+        let mut known = Vec::new();
         for (number, sending) in self.sendings.iter_mut().enumerate().filter(|(_, sending)| sending.party == index) {
             if sending.waiting.is_empty() {
                 continue;
@@ -246,15 +284,41 @@ impl Filecoin {
                 None => StepOutcome::Ok,
                 Some((_, rejection)) => StepOutcome::Err(Failure::rejected(rejection.clone(), Some(block.number))),
             };
-            for key in std::mem::take(&mut sending.waiting) {
-                self.parties[index].input(Input::Done { key, outcome: outcome.clone() }, now);
-            }
+            known.extend(std::mem::take(&mut sending.waiting).into_iter().map(|asked| (asked, outcome.clone())));
+        }
+        for (asked, outcome) in known {
+            let rounds = if self.is_one_in(self.weather.slow) { 1 + self.random(3) } else { 0 };
+            self.answers.push(Answer { party: index, asked, outcome, epoch: self.epoch + rounds });
+        }
+        let epoch = self.epoch;
+        let arrived: Vec<_> =
+            self.answers.extract_if(.., |answer| answer.party == index && answer.epoch <= epoch).collect();
+        for Answer { asked, outcome, .. } in arrived {
+            self.hear(index, asked, outcome, now);
+        }
+    }
+
+    /// Tells a party what a step came to. What one came to before a reorganisation says nothing about the one that began after
+    /// it, although both have the same key: a command that landed before is not there now.
+    fn hear(&mut self, index: usize, asked: Asked, outcome: StepOutcome, now: Time) {
+        let Asked { key, refolds } = asked;
+        let job = key.job().expect("all steps are of jobs");
+        let is_stale = self.refolds.get(&(index, job)).is_some_and(|now| *now > refolds);
+        let party = &mut self.parties[index];
+        let state = |party: &Party| party.stored.get(&job).and_then(|change| change.job.steps.get(&key.step).cloned());
+        let before = state(party);
+        party.input(Input::Done { key, outcome: outcome.clone() }, now);
+        if is_stale && matches!(before, Some(StepState::InFlight { .. })) {
+            self.stale += 1;
+            assert_eq!(state(party), before, "{key} of an earlier round came to {outcome:?}");
         }
     }
 
     /// Sends a command, once for each key while it is neither dropped nor refused.
     fn submit(&mut self, index: usize, key: StepKey, submission: Submission, now: Time) {
         let name = EffectKey::of(&key);
+        let job = key.job().expect("all steps are of jobs");
+        let asked = Asked { key, refolds: self.refolds.get(&(index, job)).copied().unwrap_or_default() };
         let before = self.sendings.iter().position(|sending| sending.party == index && sending.key == name);
         let lives = |number: usize, sending: &Sending| {
             sending.in_pool
@@ -263,7 +327,7 @@ impl Filecoin {
                 })
         };
         if let Some(number) = before.filter(|number| lives(*number, &self.sendings[*number])) {
-            self.sendings[number].waiting.push(key);
+            self.sendings[number].waiting.push(asked);
             return;
         }
         let behind = usize::from(self.is_one_in(self.weather.behind));
@@ -276,7 +340,7 @@ impl Filecoin {
             return;
         }
         let sending =
-            Sending { party: index, key: name, submission, sent: self.epoch, waiting: vec![key], in_pool: true };
+            Sending { party: index, key: name, submission, sent: self.epoch, waiting: vec![asked], in_pool: true };
         match before {
             Some(number) => self.sendings[number] = sending,
             None => self.sendings.push(sending),
@@ -317,9 +381,16 @@ fn cluster(weather: Weather, seed: u64) -> Filecoin {
     Filecoin::new(parties, weather, seed)
 }
 
-/// Has some jobs done, one request an epoch, and says in which epoch after its request each was settled for the first time, and
-/// how many blocks were undone.
-fn settle(weather: Weather, seed: u64, jobs: u64) -> Vec<u64> {
+/// What became of some jobs.
+struct Settled {
+    /// In which epoch after its request each was settled for the first time.
+    epochs: Vec<u64>,
+    /// How many answers from before a reorganisation met the same step under way again.
+    stale: usize,
+}
+
+/// Has some jobs done, one request an epoch.
+fn settle(weather: Weather, seed: u64, jobs: u64) -> Settled {
     let mut chain = cluster(weather, seed);
     let spec = spec(1_000_000);
     let mut requested = Vec::new();
@@ -369,27 +440,35 @@ fn settle(weather: Weather, seed: u64, jobs: u64) -> Vec<u64> {
         assert!(party.agent.is_empty() && party.pinned.is_empty(), "{} keeps something", party.me);
         assert_eq!(party.suspended, None);
     }
-    settled.into_iter().map(|epochs| epochs.expect("it was settled")).collect()
+    let epochs = settled.into_iter().map(|epochs| epochs.expect("it was settled")).collect();
+    Settled { epochs, stale: chain.stale }
 }
 
-const CALM: Weather = Weather { null: 0, reorganise: 0, depth: 1, drop: 0, behind: 0 };
+const CALM: Weather = Weather { null: 0, reorganise: 0, depth: 1, drop: 0, behind: 0, slow: 0 };
 
 #[test]
 fn a_job_is_settled_seven_epochs_after_its_request() {
-    assert_eq!(settle(CALM, 1, 5), [7; 5]);
+    assert_eq!(settle(CALM, 1, 5).epochs, [7; 5]);
 }
 
 #[test]
 fn with_null_rounds_and_reorganisations_a_job_is_settled_within_ten_epochs() {
     // One round in thirty is null (on Filecoin fewer are), every five epochs one or two blocks are undone, and one answer in
     // twenty comes from a node that is behind.
-    let weather = Weather { null: 30, reorganise: 5, depth: 2, drop: 0, behind: 20 };
+    let weather = Weather { null: 30, reorganise: 5, depth: 2, drop: 0, behind: 20, slow: 0 };
     let mut all = Vec::new();
     for seed in 0..20 {
-        all.extend(settle(weather, seed, 8));
+        all.extend(settle(weather, seed, 8).epochs);
     }
     let late = all.iter().filter(|epochs| **epochs > 10).count();
     assert_eq!(late, 0, "of {} jobs: {all:?}", all.len());
+}
+
+#[test]
+fn an_answer_from_before_a_reorganisation_is_no_answer_to_what_was_sent_after_it() {
+    let weather = Weather { null: 0, reorganise: 3, depth: 3, drop: 2, behind: 0, slow: 2 };
+    let stale: usize = (0..20).map(|seed| settle(weather, seed, 4).stale).sum();
+    assert!(stale > 10, "only {stale} answers came late enough to mean something");
 }
 
 proptest! {
@@ -399,8 +478,9 @@ proptest! {
     #[test]
     fn nobody_is_slashed_and_nothing_is_paid_twice(
         null in prop_oneof![Just(0), 3u64..20], reorganise in 2u64..8, depth in 1u64..4, drop in prop_oneof![Just(0), 2u64..5],
-        behind in prop_oneof![Just(0), 2u64..10], seed: u64,
+        behind in prop_oneof![Just(0), 2u64..10],
+        slow in prop_oneof![Just(0), 1u64..5], seed: u64,
     ) {
-        settle(Weather { null, reorganise, depth, drop, behind }, seed, 4);
+        settle(Weather { null, reorganise, depth, drop, behind, slow }, seed, 4);
     }
 }

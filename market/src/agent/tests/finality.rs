@@ -166,7 +166,7 @@ fn what_came_of_a_step_before_a_reorganisation_says_nothing_about_the_one_after_
         }
     }
     // The lock landed, and is undone before anybody hears that it did.
-    let (now, key) = (world.now, StepKey { job, step: Step::Lock, round: 0, attempt: 1 });
+    let (now, key) = (world.now, StepKey { subject: Subject::Job(job), step: Step::Lock, round: 0, attempt: 1 });
     world.party(CHEAP).input(Input::Refold { job, view: None }, now);
     let view = folded(&world.log[..world.log.len() - 1], job);
     world.party(CHEAP).input(Input::Refold { job, view: view.map(Box::new) }, now);

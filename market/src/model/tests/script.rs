@@ -52,6 +52,15 @@ pub(crate) fn sign_acceptance(terms: &Terms, receipt: &Receipt) -> Bytes {
     Bytes::copy_from_slice(digest(&(terms.client, job_of(terms), receipt)).as_slice())
 }
 
+/// Whether it is the client's signature over this, as these two functions make them.
+pub(crate) fn is_signature(client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
+    let wanted = match what {
+        Signed::Terms(job) => digest(&(client, *job)),
+        Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
+    };
+    signature.as_ref() == wanted.as_slice()
+}
+
 impl Default for Outside {
     fn default() -> Self {
         Self {
@@ -84,11 +93,7 @@ impl Env for Outside {
     }
 
     fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
-        let wanted = match what {
-            Signed::Terms(job) => digest(&(client, *job)),
-            Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
-        };
-        signature.as_ref() == wanted.as_slice()
+        is_signature(client, what, signature)
     }
 
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {

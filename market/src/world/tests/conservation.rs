@@ -13,7 +13,7 @@ use proptest::{
 use super::*;
 use crate::model::tests::{
     random::{ACCOUNTS, Job, Op, SETTINGS, account, endowment, ops, pools, steps_forward},
-    script::{job_of, sign_acceptance, sign_terms},
+    script::{is_signature, job_of, sign_acceptance, sign_terms},
 };
 
 type Checked = Result<(), TestCaseError>;
@@ -103,11 +103,7 @@ impl Env for Players {
         self.foreign_chain
     }
     fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
-        let wanted = match what {
-            Signed::Terms(job) => digest(&(client, *job)),
-            Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
-        };
-        signature.as_ref() == wanted.as_slice()
+        is_signature(client, what, signature)
     }
     fn script(&mut self, _: &ExternalCall<'_>) -> Script {
         let script = self.scripts.pop_front().unwrap_or_default();

@@ -1,0 +1,177 @@
+//! What each input changes in the jobs that the agent holds.
+
+use alloy_primitives::Bytes;
+
+use super::{Agent, MAX_CONSIDERED};
+use crate::{
+    agent::{
+        Effect, Failure, Job, JobView, Order, Request, Step, StepKey, StepOutcome, StepState, context::Situation,
+        provider, view::At,
+    },
+    model::{Event, JobId, Status, Terms},
+};
+
+impl Agent {
+    pub(super) fn on_event(&mut self, event: &Event, at: At, effects: &mut Vec<Effect>) {
+        let Some(id) = event.job() else { return };
+        if let Some(held) = self.jobs.get_mut(&id) {
+            held.job.view.apply(event, at);
+            if let Event::JobOpened { terms, .. } = event {
+                // What it needs may have been let go of since it was open on another fork.
+                if held.job.is_done(Step::FetchInputs) {
+                    held.job.steps.remove(&Step::FetchInputs);
+                }
+                if let Some(work) = &mut held.job.work {
+                    work.begin_again();
+                }
+                self.consider(id, terms);
+            }
+            self.touched(id);
+            self.advance(id, effects);
+        } else if let Event::JobOpened { terms, spec, .. } = event
+            && self.is_concerned(event, None)
+        {
+            let view = JobView::new(id, terms.clone(), spec.clone(), Status::Open, at);
+            self.insert(Job::new(view));
+            self.consider(id, terms);
+            self.advance(id, effects);
+        }
+    }
+
+    /// Has the provider look at a job's terms, unless it has before.
+    fn consider(&mut self, id: JobId, terms: &Terms) {
+        let considered = self.jobs.len() - 1;
+        if let Some(held) = self.jobs.get_mut(&id)
+            && held.job.work.is_none()
+        {
+            held.job.work = self.provider.consider(terms, &self.situation, considered, MAX_CONSIDERED);
+        }
+    }
+
+    pub(super) fn on_head(&mut self, block: u64, finalized: u64, effects: &mut Vec<Effect>) {
+        self.situation.seen = block;
+        self.situation.finalized = self.situation.finalized.max(finalized);
+        while let Some(job) = self.unsettled.due(self.situation.finalized) {
+            if self.jobs.contains_key(&job) {
+                self.advance(job, effects);
+            } else {
+                effects.push(Effect::Retire { job });
+            }
+        }
+        while let Some(job) = self.blocks.due(block) {
+            self.advance(job, effects);
+        }
+    }
+
+    pub(super) fn on_refold(&mut self, id: JobId, view: Option<Box<JobView>>, effects: &mut Vec<Effect>) {
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        let job = &mut held.job;
+        // Its place in the queue goes by the time of its opening, which may be another now.
+        self.provider.forget(job);
+        let before = (job.view.provider, job.view.result.take());
+        job.view = match view {
+            Some(view) => *view,
+            None => {
+                let JobView { terms, spec, block, .. } = job.view.clone();
+                // The opening may land again: what it needs is kept as long as that is possible.
+                let at = At { block: block.max(self.situation.seen), time: self.situation.now };
+                JobView::new(id, terms, spec, Status::None, at)
+            }
+        };
+        // What was sent may be undone: every command is looked at again. Its key stays the same, and the transport asks the
+        // chain before it sends anything twice. What the commands came to before is for another round.
+        job.round = job.round.saturating_add(1);
+        job.steps.retain(|step, _| !step.is_command());
+        if before != (job.view.provider, job.view.result.clone()) {
+            job.steps.remove(&Step::Verify);
+        }
+        if let Some(work) = &mut job.work {
+            work.reconsider(job.steps.get(&Step::FetchInputs) == Some(&StepState::Done));
+        }
+        if provider::holds_slot(job, self.situation.me) {
+            self.provider.reserve(job);
+        }
+        self.touched(id);
+        self.advance(id, effects);
+    }
+
+    pub(super) fn on_request(&mut self, request: Request, effects: &mut Vec<Effect>) {
+        let Request { id, terms, spec, value } = request;
+        if self.jobs.contains_key(&id) {
+            return;
+        }
+        let mut job = Job::new(JobView::new(id, terms, Bytes::new(), Status::None, self.situation.now));
+        job.order = Some(Order { spec, value, cancel: false });
+        self.insert(job);
+        self.advance(id, effects);
+    }
+
+    pub(super) fn on_resume(&mut self, effects: &mut Vec<Effect>) {
+        self.provider.suspended = None;
+        let open: Vec<JobId> =
+            self.jobs.values().filter(|held| held.job.view.status == Status::Open).map(|held| held.job.id()).collect();
+        for job in open {
+            self.advance(job, effects);
+        }
+    }
+
+    pub(super) fn on_done(&mut self, key: StepKey, outcome: StepOutcome, effects: &mut Vec<Effect>) {
+        let StepKey { step, round, attempt, .. } = key;
+        let Some(id) = key.job() else { return };
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        let job = &mut held.job;
+        if job.steps.get(&step) != Some(&StepState::InFlight { attempt, round }) {
+            // Of another round, or already known.
+            return;
+        }
+        let Situation { now, seen, pace, .. } = &self.situation;
+        let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
+        let is_spent = step.max_attempts().is_some_and(|max| attempt >= max);
+        let state = match outcome {
+            StepOutcome::Err(failure) => {
+                if step == Step::Lock {
+                    self.provider.give_back(job);
+                }
+                // Who asked for the job is told at once; what they were told failed must not happen later.
+                let is_told = step == Step::Open && !matches!(failure, Failure::Temporary(_));
+                if failure.may_pass(*seen) && !is_spent && !is_told {
+                    wait(failure)
+                } else {
+                    if let (Step::Open, Failure::Rejected { block, .. }) = (step, &failure) {
+                        // What was executed in a block, and failed, a reorganisation may execute again.
+                        job.view.block = job.view.block.max(block.unwrap_or(*seen)).max(*seen);
+                    }
+                    StepState::Failed { failure }
+                }
+            }
+            // Whether it helped, the next event says; if it did not, it is tried again under another key.
+            StepOutcome::Ok if step == Step::RetryCallback => {
+                if is_spent {
+                    let problem = format!("the client's callback failed {attempt} times in a row");
+                    StepState::Failed { failure: Failure::Permanent(problem) }
+                } else {
+                    wait(Failure::Temporary("the client's callback failed".to_owned()))
+                }
+            }
+            StepOutcome::Ok if step.is_command() => {
+                StepState::Landed { attempts: attempt, until: now.after(pace.recheck()) }
+            }
+            StepOutcome::Ok => StepState::Done,
+            StepOutcome::Spec(bytes) => {
+                job.work.get_or_insert_default().spec = bytes;
+                StepState::Done
+            }
+            StepOutcome::Ran(report) => {
+                job.work.get_or_insert_default().report = Some(report);
+                StepState::Done
+            }
+            StepOutcome::Published(result) => {
+                job.work.get_or_insert_default().result = Some(result);
+                StepState::Done
+            }
+        };
+        job.steps.insert(step, state);
+        self.touched(id);
+        self.advance(id, effects);
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 use lota_market::{
     Address, AttoFil, U256,
     agent::EffectKey,
-    model::{JobId, Market},
+    model::{JobId, Lane, Market},
     world::TooMuchMoney,
 };
 use tokio::sync::watch;
@@ -232,13 +232,19 @@ impl Chain {
     /// A deal as it is stored.
     #[must_use]
     pub fn deal(&self, job: JobId) -> StoredDeal {
-        StoredDeal::of(&self.kept().state.market().deal(job))
+        StoredDeal::of(job, &self.kept().state.market().deal(job))
     }
 
     /// Whether a salt was used or revoked.
     #[must_use]
     pub fn is_spent(&self, client: Address, salt: U256) -> bool {
         self.kept().state.market().is_spent(client, salt)
+    }
+
+    /// The lowest salt of a client's lane that was neither used nor revoked.
+    #[must_use]
+    pub fn next_salt(&self, client: Address, lane: Lane) -> U256 {
+        self.kept().state.market().next_salt(client, lane)
     }
 
     /// A copy of the market's state.

@@ -29,7 +29,7 @@ fn genesis() -> Genesis {
         market: MarketRef {
             chain_id: 1337,
             contract: Address::repeat_byte(0x10),
-            settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
+            settings: Settings { max_callback_gas: 1_000_000, ..Settings::COIN },
         },
         time: Time(1_000),
         funds: vec![(signer(1).address(), AttoFil(100 * FIL)), (signer(2).address(), AttoFil(100 * FIL))],
@@ -60,12 +60,13 @@ fn terms(client: Address) -> Terms {
         ramp_period: 10,
         lock_by: Time(2_000),
         run_for: 60,
-        review_for: 60,
-        rule_for: 60,
+        review_for: 0,
+        rule_for: 0,
         collateral: AttoFil::from_gwei(2),
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 1_000,
+        keep_record: false,
     }
 }
 
@@ -125,29 +126,6 @@ async fn a_restart_replays_the_file_to_the_same_state() {
     assert_eq!(before, after);
     assert_eq!(after.2, AttoFil(92 * FIL));
     assert_eq!(after.3, AttoFil::ZERO);
-}
-
-/// The log was written by the last version without scripts: deposits, a job's life with a callback that failed and was
-/// retried, a multicall, a faucet, a reorganisation.
-#[test]
-fn a_log_of_an_older_version_replays_to_what_it_was() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("market.log");
-    std::fs::write(&path, include_bytes!("../../fixtures/memory-chain-1.log")).expect("it is written");
-    let clock = ManualClock::at(Time(1_000));
-    let ledger = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
-    let chain = Chain::open(genesis(), ledger, options(&clock)).expect("every block has the hash that it had");
-    let head = chain.head();
-    assert_eq!((head.block, head.time), (11, Time(1_005)));
-    let hash = "0x95b68a4ca6cca624a7f58f08c826e2de97d35130cb40e25300b280c705af76c3";
-    assert_eq!(head.hash.to_string(), hash);
-    let owned = [1, 2, 9].map(|number| {
-        let account = signer(number).address();
-        (chain.wallet(account).0, chain.balance(account).0)
-    });
-    let wanted = [(95 * FIL, 2_999_999_997_000_000_000), (101 * FIL, 1_000_000_003_000_000_000), (FIL, 0)];
-    assert_eq!(owned, wanted);
-    assert_eq!(chain.snapshot().held(), AttoFil(4 * FIL));
 }
 
 #[tokio::test]

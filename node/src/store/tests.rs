@@ -36,6 +36,7 @@ pub(super) fn terms(number: u64) -> Terms {
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     }
 }
 
@@ -53,7 +54,7 @@ fn cursor(block: u64, index: u32) -> Cursor {
 
 /// What an agent makes of a job that was opened at a time.
 fn record(number: u64, time: u64) -> Change {
-    let settings = Settings { min_window: 1, max_callback_gas: 0 };
+    let settings = Settings { min_window: 1, ..Settings::COIN };
     let mut agent = Agent::new(Address::repeat_byte(2), settings, Some(Offer::default()));
     drop(agent.handle(Input::Event { block: 1, time: Time(time), event: &opened(number) }, Time(time)));
     agent.take_changes().remove(0)
@@ -73,7 +74,7 @@ async fn a_round_that_is_not_committed_leaves_nothing() {
 #[tokio::test]
 async fn a_rewind_deletes_what_lies_above_and_names_the_jobs_it_touched() {
     let (_folder, store) = store().await;
-    let locked = Event::JobLocked { job: id(1), provider: CLIENT, price: AttoFil(1) };
+    let locked = Event::JobLocked { job: id(1), provider: CLIENT, payer: CLIENT, price: AttoFil(1) };
     let mut batch = store.begin().await.expect("begins");
     for (at, event) in [(cursor(1, 1), opened(1)), (cursor(1, 2), opened(2)), (cursor(2, 1), locked)] {
         batch.add_event(&at, Time(5), &event).await.expect("added");
@@ -139,7 +140,7 @@ async fn events_about_no_job_go_with_their_age_and_announcements_when_there_are_
     let (_folder, store) = store().await;
     let mut batch = store.begin().await.expect("begins");
     for block in [1, 2] {
-        let event = Event::Deposited { account: CLIENT, amount: AttoFil(1) };
+        let event = Event::Deposited { account: CLIENT, payer: CLIENT, amount: AttoFil(1) };
         batch.add_event(&cursor(block, 1), Time(block * 10), &event).await.expect("added");
     }
     for index in 0..crate::store::MAX_PARTIES + 2 {
@@ -215,7 +216,7 @@ async fn positions_that_counted_events_are_marked_and_what_is_read_after_them_co
     assert_eq!(lota_bridge::Journal::checkpoints(&journal, &log).await, Ok(vec![]), "they have another form");
 
     // The block's third event of the market is the seventh of the chain's logs. It is new, and the last one.
-    let locked = Event::JobLocked { job: id(1), provider: CLIENT, price: AttoFil(1) };
+    let locked = Event::JobLocked { job: id(1), provider: CLIENT, payer: CLIENT, price: AttoFil(1) };
     let mut batch = store.begin().await.expect("begins");
     batch.add_event(&cursor(7, 7), Time(5), &locked).await.expect("added");
     batch.set_cursor(Some(cursor(7, 7))).await.expect("set");

@@ -346,6 +346,7 @@ impl<'a> Batch<'a> {
                 "DELETE FROM events WHERE job = $1",
                 "DELETE FROM requests WHERE job = $1",
                 "DELETE FROM labels WHERE job = $1",
+                "DELETE FROM salts WHERE job = $1",
             ] {
                 sqlx::query(statement)
                     .bind(job.0.as_slice())

@@ -40,7 +40,7 @@ pub(super) fn terms(number: u64) -> Terms {
     }
 }
 
-fn id(number: u64) -> JobId {
+pub(super) fn id(number: u64) -> JobId {
     JobId(B256::from(U256::from(number)))
 }
 

@@ -13,16 +13,17 @@
 //! #     fn job_id(&self, _: Address, _: &Terms) -> JobId { JobId::default() }
 //! #     fn spec_digest(&self, _: &Bytes) -> B256 { B256::ZERO }
 //! #     fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, _: &Bytes) -> bool { false }
+//! #     fn has_code(&self, _: Address) -> bool { false }
 //! #     fn script(&mut self, _: &ExternalCall<'_>) -> Script { Script::default() }
 //! # }
 //! let (market, alice) = (Address::repeat_byte(1), Address::repeat_byte(2));
-//! let mut world = World::with_market(market, Settings { min_window: 60, max_callback_gas: 0 });
+//! let mut world = World::with_market(market, Settings::COIN);
 //! world.mint(alice, AttoFil(10))?;
 //! let deposit = Call { sender: alice, contract: market, value: AttoFil(7), command: Command::Deposit { account: alice }.into() };
 //! let mut log = Vec::new();
 //! world.execute(&deposit, &mut Quiet, &mut log)?;
 //! assert_eq!((world.wallet(alice), world.wallet(market)), (AttoFil(3), AttoFil(7)));
-//! assert_eq!(log, [Log { contract: market, event: Event::Deposited { account: alice, amount: AttoFil(7) }.into() }]);
+//! assert_eq!(log, [Log { contract: market, event: Event::Deposited { account: alice, payer: alice, amount: AttoFil(7) }.into() }]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     AttoFil, Time,
-    model::{self, Callback, Callee, Command, Event, JobId, Market, Next, Payout, Rejection, Signed, Terms},
+    model::{self, Callback, Callee, Command, Event, JobId, Market, Next, Payout, Pull, Rejection, Signed, Terms},
 };
 
 impl World {
@@ -129,11 +129,9 @@ impl<E: Env> Frame<'_, E> {
                 debug_assert!(calls.is_empty(), "calls are run by `multicall`");
                 Ok(())
             }
+            Next::PullIn(pull) => self.pull_in(pull),
             Next::PayOut(payout) => self.pay_out(payout),
-            Next::CallBack(callback) => {
-                self.call_back(&callback);
-                Ok(())
-            }
+            Next::CallBack(callback) => self.call_back(&callback),
         }
     }
 
@@ -162,6 +160,11 @@ impl<E: Env> Frame<'_, E> {
             }
         }
         Ok(())
+    }
+
+    /// The tokens come in.
+    fn pull_in(&mut self, pull: Pull<'_>) -> Result<(), Rejection> {
+        Err(Rejection::TransferFailed(pull.account))
     }
 
     /// The recipient gets the money, and then runs; if it refuses, nothing has happened.
@@ -196,8 +199,13 @@ impl<E: Env> Frame<'_, E> {
     }
 
     /// Tells the client; that its code fails changes nothing but what is remembered about the callback.
-    fn call_back(&mut self, callback: &Callback<'_>) {
+    fn call_back(&mut self, callback: &Callback<'_>) -> Result<(), Rejection> {
         let Terms { client, callback_gas: gas, .. } = *callback.terms;
+        let has_code = self.world.contract(client).is_some() || self.env.has_code(client);
+        if !has_code && !callback.retried {
+            self.state().owes_no_callback(callback);
+            return Ok(());
+        }
         let occasion = Occasion::Callback { job: callback.job, gas, outcome: callback.outcome };
         let script = self.script(client, occasion);
         self.state().calling = Callee::Client;
@@ -205,7 +213,7 @@ impl<E: Env> Frame<'_, E> {
         self.state().calling = Callee::Nobody;
         let Self { world, index, market, log, .. } = self;
         let Deployed { contract: Contract::Market(state), .. } = &mut world.contracts[*index];
-        state.called_back(callback, delivered, &mut |event| log.push(Log { contract: *market, event: event.into() }));
+        state.called_back(callback, delivered, &mut |event| log.push(Log { contract: *market, event: event.into() }))
     }
 
     /// A market is no client, and takes no money but with its commands.

@@ -24,6 +24,8 @@ pub trait Env {
     }
     /// Whether `signature` is `client`'s over `what` (ECDSA first, then ERC-1271).
     fn signature_valid(&self, market: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool;
+    /// Whether an account has code: then it is called back. Not asked of the contracts of this world, which have.
+    fn has_code(&self, account: Address) -> bool;
     /// What the code at an address does when a contract calls it; where there is no code: nothing, which succeeds. Not asked
     /// of the contracts of this world. What this changes in the environment is not undone by a later failure.
     fn script(&mut self, call: &ExternalCall<'_>) -> Script;
@@ -46,7 +48,7 @@ pub enum Occasion<'a> {
     Callback {
         /// Which.
         job: JobId,
-        /// The most gas it may use, in the chain's own.
+        /// The most gas it may use, in the chain's own; when it is tried again, it may be given more.
         gas: u32,
         /// The result of a settled job, or the reason of another end.
         outcome: Result<&'a JobResult, Reason>,

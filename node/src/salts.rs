@@ -90,8 +90,8 @@ impl Salts {
                 continue;
             }
             let taken = TakenSalt { salt: salt(self.lane, number), number, salts: Arc::clone(self) };
-            // Another process with this key may have spent it, or the chain may have gone on.
-            if transport.is_spent(party, taken.salt).await? {
+            // Another process may have spent it; the first one the market has just called free.
+            if number != first && transport.is_spent(party, taken.salt).await? {
                 continue;
             }
             if store.take_salt(number, id(taken.salt)).await? {

@@ -192,6 +192,21 @@ async fn money_goes_from_the_wallet_into_the_market_and_back() {
     assert_eq!(chain.wallet(me), wallet);
 }
 
+#[test]
+fn settings_that_no_market_can_have_are_refused() {
+    let clock = ManualClock::at(Time(1_000));
+    for (change, words) in [
+        ((|settings| settings.asset = Address::repeat_byte(7)) as fn(&mut Settings), "without a chain there are no tokens"),
+        (|settings| settings.quantum = 0, "the quantum is 0"),
+        (|settings| settings.min_window = 0, "the shortest window"),
+    ] {
+        let mut other = genesis();
+        change(&mut other.market.settings);
+        let error = Chain::in_memory(other, options(&clock)).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_log_of_another_market_is_refused_with_what_differs() {
     let ledger = MemoryLedger::default();
@@ -201,6 +216,7 @@ async fn a_log_of_another_market_is_refused_with_what_differs() {
         ((|genesis| genesis.market.chain_id += 1) as fn(&mut Genesis), "chain id"),
         (|genesis| genesis.market.contract = Address::ZERO, "contract address"),
         (|genesis| genesis.market.settings.min_window += 1, "settings"),
+        (|genesis| genesis.market.settings.quantum += 1, "settings"),
         (|genesis| genesis.funds.clear(), "funds"),
     ] {
         let mut other = genesis();

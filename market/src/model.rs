@@ -32,7 +32,7 @@ pub(crate) use env::Env;
 pub use env::Signed;
 pub use event::Event;
 pub use market::Market;
-pub(crate) use market::{Callee, Next, Payout, Pull};
+pub(crate) use market::{Callee, Means, Next, Payout, Pull};
 pub use rejection::Rejection;
 pub use salts::{Lane, lane_of, salt};
 pub use selector::{BAD_SETTINGS, INSUFFICIENT_GAS};

@@ -43,7 +43,7 @@ impl Market {
         &mut self,
         callback: &Callback<'_>,
         delivered: bool,
-        emit: &mut impl FnMut(Event),
+        emit: &mut (impl FnMut(Event) + ?Sized),
     ) -> Checked {
         let job = callback.job;
         if delivered {

@@ -194,7 +194,7 @@ impl Market {
     }
 
     /// The effects of a deposit of tokens, after they have arrived.
-    pub(crate) fn pulled_in(&mut self, pull: Pull<'_>, emit: &mut impl FnMut(Event)) {
+    pub(crate) fn pulled_in(&mut self, pull: Pull<'_>, emit: &mut (impl FnMut(Event) + ?Sized)) {
         self.paid_in(pull.payer, pull.account, pull.amount, emit);
     }
 
@@ -203,7 +203,7 @@ impl Market {
         self.held().checked_add(amount).is_some()
     }
 
-    fn paid_in(&mut self, payer: Address, account: Address, amount: AttoFil, emit: &mut impl FnMut(Event)) {
+    fn paid_in(&mut self, payer: Address, account: Address, amount: AttoFil, emit: &mut (impl FnMut(Event) + ?Sized)) {
         self.storage.books.totals.pay_in(amount);
         self.storage.credit(account, amount);
         emit(Event::Deposited { account, payer, amount });
@@ -221,7 +221,7 @@ impl Market {
     }
 
     /// The effects of a withdrawal, which come before the recipient is paid.
-    pub(crate) fn pay_out(&mut self, payout: Payout, emit: &mut impl FnMut(Event)) -> Checked {
+    pub(crate) fn pay_out(&mut self, payout: Payout, emit: &mut (impl FnMut(Event) + ?Sized)) -> Checked {
         let Payout { account, to, amount } = payout;
         self.storage.debit(account, amount)?;
         self.storage.books.totals.pay_out(amount);

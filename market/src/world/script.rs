@@ -3,10 +3,10 @@
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use super::{Call, Conduct, TokenTransfer};
 use crate::{
     AttoFil, Time,
-    model::{JobId, JobResult, Reason, Signed, Terms},
+    model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
 };
 
 /// The environment of one call: everything that the world does not decide itself. On a chain it is the chain; in the memory
@@ -29,6 +29,34 @@ pub trait Env {
     /// What the code at an address does when a contract calls it; where there is no code: nothing, which succeeds. Not asked
     /// of the contracts of this world. What this changes in the environment is not undone by a later failure.
     fn script(&mut self, call: &ExternalCall<'_>) -> Script;
+
+    // What follows is asked about tokens only.
+
+    /// Whether a token takes `permit` for `owner`'s, who lets `spender` take `amount` of it: signed so, in time, and not used before.
+    fn permit_valid(&self, token: Address, owner: Address, spender: Address, amount: AttoFil, permit: &Permit) -> bool {
+        let _ = (token, owner, spender, amount, permit);
+        false
+    }
+
+    /// Whether a token takes `authorization` for `from`'s, who lets `to` take `amount` of it: signed so, in time, and not used before.
+    fn authorization_valid(
+        &self,
+        token: Address,
+        from: Address,
+        to: Address,
+        amount: AttoFil,
+        authorization: &Authorization,
+    ) -> bool {
+        let _ = (token, from, to, amount, authorization);
+        false
+    }
+
+    /// What a token does when a market asks it to move an amount. What this changes in the environment is not undone by a later
+    /// failure.
+    fn conduct(&mut self, transfer: &TokenTransfer) -> Conduct {
+        let _ = transfer;
+        Conduct::default()
+    }
 }
 
 /// A contract calls code outside of this world.

@@ -9,7 +9,7 @@ use std::{
 use lota_bridge::{Reserve, SubmitError, Transport};
 use lota_market::{
     agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
-    model::JobId,
+    model::{Command, JobId},
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,8 @@ use crate::{
     inbox::{Inbox, Message},
     local_steps::LocalSteps,
     observe,
+    salts::Salts,
+    store::Store,
 };
 
 /// Commands on their way at once; further ones wait.
@@ -39,7 +41,9 @@ pub(crate) struct Parts {
     /// The node's folder, whose paths nobody is told.
     pub(crate) dir: PathBuf,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) store: Store,
     pub(crate) health: Arc<Health>,
+    pub(crate) salts: Arc<Salts>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -98,6 +102,16 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let step = key.step;
+        if let (Step::Open, Command::Open { terms, .. }, Some(job)) = (step, &submission.command, key.job()) {
+            match self.parts.salts.is_lost(&self.parts.store, job, terms.salt).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let problem = "its salt was left to a later request when it could not be opened; ask for it again";
+                    return StepOutcome::Err(Failure::Permanent(problem.to_owned()));
+                }
+                Err(error) => return StepOutcome::Err(Failure::Temporary(error.to_string())),
+            }
+        }
         let reserve = match step {
             Step::Lock => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
             _ => Reserve::default(),

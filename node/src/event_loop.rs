@@ -24,6 +24,7 @@ use crate::{
     inbox::{Message, Refusal, RequestReply, ResumeReply},
     observe,
     offers::Offers,
+    salts::TakenSalt,
     store::{Batch, Claim, Store, StoreError},
 };
 
@@ -71,6 +72,8 @@ pub(crate) struct EventLoop {
     answers: Vec<(RequestReply, Result<JobId, Refusal>)>,
     /// The same for operators who had the provider go on.
     resumed: Vec<(ResumeReply, Option<JobId>)>,
+    /// The salts of requests whose jobs are being stored.
+    storing: Vec<TakenSalt>,
     pruned: Time,
     /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
     money_moved: bool,
@@ -91,6 +94,7 @@ impl EventLoop {
             opening: HashMap::new(),
             answers: Vec::new(),
             resumed: Vec::new(),
+            storing: Vec::new(),
             pruned: Time::default(),
             money_moved: true,
             weighed: Time::default(),
@@ -268,7 +272,7 @@ impl EventLoop {
                 effects.extend(self.agent.handle(Input::Resume, self.now));
                 self.resumed.push((reply, before));
             }
-            Message::Request { request, key, reply } => {
+            Message::Request { request, key, taken, reply } => {
                 let id = request.id;
                 let claim = match &key {
                     Some(key) => batch.claim(key, id).await?,
@@ -290,6 +294,7 @@ impl EventLoop {
                     }
                 }
                 self.opening.entry(id).or_default().push(reply);
+                self.storing.push(taken);
                 effects.extend(self.agent.handle(Input::Request(request), self.now));
             }
             Message::Cancel { job, reply } => {
@@ -383,6 +388,7 @@ impl EventLoop {
             }
         }
         batch.commit().await?;
+        self.storing.clear();
         // Where nobody waits any more, that is no concern of the loop.
         for (waiting, answer) in self.answers.drain(..) {
             let _ = waiting.send(answer);

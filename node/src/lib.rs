@@ -30,6 +30,7 @@ mod price;
 mod public;
 pub mod publisher;
 mod resources;
+mod salts;
 mod serving;
 pub mod store;
 

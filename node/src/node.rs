@@ -22,7 +22,7 @@ use lota_market::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,7 @@ use crate::{
     public::{self, Public},
     publisher::{LocalPublisher, Publisher},
     resources::{self, Capacity},
+    salts::Salts,
     serving,
     store::{Store, StoreError},
 };
@@ -209,6 +210,7 @@ impl Node {
 
         let stop = CancellationToken::new();
         let health = Arc::new(Health::new(&config.name));
+        let salts = Salts::of(&store).await?;
         let offers =
             Arc::new(Offers::new(transport.party(), transport.market().settings, store.clone(), fetcher.clone()));
         let decisions = Arc::new(Decisions {
@@ -228,7 +230,9 @@ impl Node {
             name: config.name.clone(),
             dir: config.dir.clone(),
             transport: Arc::clone(&transport),
+            store: store.clone(),
             health: Arc::clone(&health),
+            salts: Arc::clone(&salts),
             stop: stop.clone(),
         };
         let performer = Performer::new(commands, steps, inbox.clone());
@@ -264,7 +268,7 @@ impl Node {
             terms: config.terms,
             fuel_per_second: config.provider.as_ref().map(|offer| offer.fuel_per_second).filter(|rate| *rate > 0),
             max_fetch_bytes: config.max_fetch_bytes,
-            salts: Mutex::default(),
+            salts,
         };
         let private = Api {
             name: config.name,

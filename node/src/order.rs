@@ -12,7 +12,7 @@ use lota_market::{
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::ValidatedSpec,
 };
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     config::defaults,
@@ -23,10 +23,10 @@ use crate::{
     offers::Offers,
     pins::{order_pin, release},
     price,
+    salts::{SaltError, Salts, TakenSalt},
     store::{Claim, ListedJob, RequestKey, Store, StoreError},
 };
 
-const NEXT_SALT: &str = "next_salt";
 /// The longest idempotency key, in characters.
 const MAX_KEY: usize = 100;
 
@@ -39,6 +39,10 @@ pub(crate) enum OrderError {
     KeyReused { key: String, job: JobId },
     #[error("the lowest price, {lowest}, is above the highest, {highest}")]
     PricesSwapped { lowest: AttoFil, highest: AttoFil },
+    #[error(
+        "review_for is {0} s, but the job has no arbiter, and without one nobody could refuse its result; leave it out"
+    )]
+    Unreviewed(u32),
     #[error("the job's wall limit, {0} s, is longer than any run window")]
     WallTooLong(u64),
     #[error(
@@ -54,6 +58,8 @@ pub(crate) enum OrderError {
     Unseen(JobId),
     #[error("the daemon is ending")]
     Ending,
+    #[error(transparent)]
+    Salt(#[from] SaltError),
     #[error(transparent)]
     Market(#[from] TransportError),
     #[error(transparent)]
@@ -82,8 +88,7 @@ pub(crate) struct Orders {
     pub(crate) max_fetch_bytes: u64,
     /// Units of fuel that this machine burns in a second, if that was measured.
     pub(crate) fuel_per_second: Option<u64>,
-    /// One order at a time takes a salt.
-    pub(crate) salts: Mutex<()>,
+    pub(crate) salts: Arc<Salts>,
 }
 
 impl Orders {
@@ -102,11 +107,11 @@ impl Orders {
                 Some(Claim::New) | None => {}
             }
         }
-        let (request, offer) = self.make(spec, terms).await?;
+        let (request, taken, offer) = self.make(spec, terms).await?;
         let id = request.id;
         self.hold(&request, spec).await?;
         let (reply, answer) = oneshot::channel();
-        let message = Message::Request { request: Box::new(request), key: key.clone(), reply };
+        let message = Message::Request { request: Box::new(request), key: key.clone(), taken, reply };
         if !self.inbox.send(message).await {
             return Err(OrderError::Ending);
         }
@@ -175,8 +180,12 @@ impl Orders {
         }
     }
 
-    /// Terms and id of a new job, and how its price was chosen.
-    async fn make(&self, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<(Request, JobOffer), OrderError> {
+    /// Terms and id of a new job, the salt that it takes, and how its price was chosen.
+    async fn make(
+        &self,
+        spec: &ValidatedSpec,
+        wanted: &TermsRequest,
+    ) -> Result<(Request, TakenSalt, JobOffer), OrderError> {
         let transport = &self.transport;
         let set = &self.terms;
         let settings = transport.market().settings;
@@ -192,6 +201,9 @@ impl Orders {
         };
         if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
             return Err(OrderError::PricesSwapped { lowest, highest: wish.limit });
+        }
+        if let Some(review_for) = wanted.review_for.or(set.review_for).filter(|window| *window > 0) {
+            return Err(OrderError::Unreviewed(review_for));
         }
         let run_for = match wanted.run_for.or(set.run_for) {
             Some(run_for) => run_for,
@@ -211,12 +223,14 @@ impl Orders {
             ramp_period: 1,
             lock_by: Time(wish.lock_for),
             run_for,
-            review_for: wanted.review_for.or(set.review_for).unwrap_or_else(|| pace.review_for(settings.min_window)),
+            // Without an arbiter nobody reviews the result: it is paid for when it is submitted.
+            review_for: 0,
             rule_for: 0,
             collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
             matcher: Address::ZERO,
             arbiter: Address::ZERO,
             callback_gas: 0,
+            keep_record: false,
         };
         let quotes = self.offers.quotes(&draft, spec).await?;
         let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
@@ -224,8 +238,7 @@ impl Orders {
             Some(head) => head,
             None => transport.head().await?,
         };
-        let terms = Terms {
-            salt: self.next_salt(party).await?,
+        let mut terms = Terms {
             min_price: ramp.min_price,
             max_price: ramp.max_price,
             ramp_start: head.time,
@@ -234,23 +247,15 @@ impl Orders {
             ..draft
         };
         let free = transport.balance(party).await?;
+        let id_of = |salt| transport.job_id(&Terms { salt, ..terms.clone() });
+        let taken = self.salts.take(&self.store, &**transport, id_of).await?;
+        terms.salt = taken.salt();
         let id = transport.job_id(&terms);
         self.offers.expect(id, &quotes, ramp.max_price);
         let value = ramp.max_price.saturating_sub(free);
         let mut offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
         offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
-        Ok((Request { id, terms, spec: bytes, value }, offer))
-    }
-
-    /// Counts up, so that salts share storage words; one that another process spent is passed over.
-    async fn next_salt(&self, party: Address) -> Result<U256, OrderError> {
-        let _turn = self.salts.lock().await;
-        let mut next: u64 = self.store.meta(NEXT_SALT).await?.unwrap_or(0);
-        while self.transport.is_spent(party, U256::from(next)).await? {
-            next += 1;
-        }
-        self.store.set_meta(NEXT_SALT, &(next + 1)).await?;
-        Ok(U256::from(next))
+        Ok((Request { id, terms, spec: bytes, value }, taken, offer))
     }
 }
 

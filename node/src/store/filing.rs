@@ -8,7 +8,7 @@ use lota_market::{
     spec,
 };
 
-use super::{Batch, Store, StoreError, decode, signed};
+use super::{Batch, StoreError, signed};
 
 /// How canonical DAG-CBOR says that a spec has no labels: the key, and an empty map. No other map of a spec is empty behind such
 /// a text, and no text can hold it, since it is no UTF-8.
@@ -52,31 +52,6 @@ impl Batch<'_> {
             .execute(&mut *self.transaction)
             .await
             .map_err(|source| self.store.failed(source))?;
-        }
-        Ok(())
-    }
-}
-
-impl Store {
-    /// Fills in what an earlier version did not store of its jobs.
-    pub(super) async fn complete_jobs(&self) -> Result<(), StoreError> {
-        while let Some((mut batch, jobs)) =
-            self.outdated("SELECT id, record FROM jobs WHERE failed IS NULL LIMIT $1").await?
-        {
-            for (id, record) in jobs {
-                // A record that cannot be read is reported when somebody asks for it.
-                let job = decode::<Job>("a job", &record).ok();
-                sqlx::query("UPDATE jobs SET failed = $1 WHERE id = $2")
-                    .bind(job.as_ref().is_some_and(|job| is_failed(&job.view)))
-                    .bind(id)
-                    .execute(&mut *batch.transaction)
-                    .await
-                    .map_err(|source| self.failed(source))?;
-                if let Some(job) = &job {
-                    batch.file_labels(job).await?;
-                }
-            }
-            batch.commit().await?;
         }
         Ok(())
     }

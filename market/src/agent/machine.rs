@@ -233,8 +233,8 @@ impl Agent {
         let mut all = Commitments::default();
         for Held { job, .. } in self.jobs.values().map(|held| &**held).filter(|held| held.job.work.is_some()) {
             let commands = match job.view.status {
-                // Result and settlement.
-                _ if provider::holds_slot(job, self.situation.me) => 2,
+                // Result and, where it is reviewed, settlement.
+                _ if provider::holds_slot(job, self.situation.me) => 1 + u32::from(job.view.terms.has_arbiter()),
                 Status::Submitted if job.view.provider == self.situation.me => 1,
                 _ => continue,
             };

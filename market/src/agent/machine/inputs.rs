@@ -144,15 +144,6 @@ impl Agent {
                     StepState::Failed { failure }
                 }
             }
-            // Whether it helped, the next event says; if it did not, it is tried again under another key.
-            StepOutcome::Ok if step == Step::RetryCallback => {
-                if is_spent {
-                    let problem = format!("the client's callback failed {attempt} times in a row");
-                    StepState::Failed { failure: Failure::Permanent(problem) }
-                } else {
-                    wait(Failure::Temporary("the client's callback failed".to_owned()))
-                }
-            }
             StepOutcome::Ok if step.is_command() => {
                 StepState::Landed { attempts: attempt, until: now.after(pace.recheck()) }
             }

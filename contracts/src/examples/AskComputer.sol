@@ -137,7 +137,8 @@ contract AskComputer is ILotaClient {
             collateral: offer.collateral,
             matcher: address(0),
             arbiter: offer.arbiter,
-            callbackGas: offer.callbackGas
+            callbackGas: offer.callbackGas,
+            keepRecord: false
         });
     }
 }

@@ -54,6 +54,7 @@ abstract contract AuctionTest is MarketTest {
         terms.rampStart = uint64(REVEAL_FROM);
         terms.rampPeriod = uint64(REVEAL_UNTIL - REVEAL_FROM);
         terms.lockBy = uint64(LOCK_BY);
+        terms.keepRecord = false;
     }
 
     function _nonce(address bidder) internal pure returns (bytes32) {

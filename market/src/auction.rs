@@ -10,8 +10,6 @@ mod rejection;
 mod standing;
 mod state;
 mod storage;
-#[cfg(test)]
-mod tests;
 
 pub use command::{Bid, Command};
 pub use event::Event;

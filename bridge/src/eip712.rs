@@ -301,7 +301,7 @@ mod tests {
             market: MarketRef {
                 chain_id: read(&case["chainId"]),
                 contract: read(&case["contract"]),
-                settings: Settings { min_window: 60, max_callback_gas: 0 },
+                settings: Settings::COIN,
             },
             terms: Terms {
                 client: read(&t["client"]),

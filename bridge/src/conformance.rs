@@ -4,6 +4,7 @@
 //! [`transport_conformance!`](crate::transport_conformance), which makes a test of each function, with a fresh market each.
 #![expect(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a suite fails by panicking")]
 
+pub mod auction;
 pub mod journal;
 pub mod life;
 mod log;

@@ -1,6 +1,7 @@
 //! Commands as bytes: canonical DAG-CBOR, for whatever signs, keeps or compares them.
 
-use lota_market::{AttoFil, Bytes, model::Command};
+use lota_market::{Address, AttoFil, Bytes, auction, model::Command};
+use serde::{Deserialize, Serialize};
 
 use crate::transport::{MAX_COMMAND, MAX_NESTING, SubmitError, is_payable};
 
@@ -58,10 +59,55 @@ pub fn decode(bytes: &[u8], value: AttoFil) -> Result<Command, SubmitError> {
     Ok(command)
 }
 
+/// A command to the market, or to another contract, which is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directed {
+    Market(Command),
+    Auction { contract: Address, command: auction::Command },
+}
+
+/// How commands to other contracts are encoded: none of the market's commands has such a name.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Named {
+    Auction { contract: Address, command: auction::Command },
+}
+
+/// The bytes of a command to an auction; otherwise as [`encode`].
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_for_auction(
+    contract: Address,
+    command: &auction::Command,
+    value: AttoFil,
+) -> Result<Bytes, SubmitError> {
+    if value != AttoFil::ZERO && !command.is_payable() {
+        return Err(SubmitError::NotPayable { value });
+    }
+    let bytes = serde_ipld_dagcbor::to_vec(&Named::Auction { contract, command: command.clone() })
+        .map_err(|error| SubmitError::Failed(format!("the command cannot be encoded: {error}")))?;
+    check_size(bytes.len())?;
+    Ok(bytes.into())
+}
+
+/// Reads a command to any contract that somebody else encoded, with the same checks.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_directed(bytes: &[u8], value: AttoFil) -> Result<Directed, SubmitError> {
+    check_size(bytes.len())?;
+    let Ok(Named::Auction { contract, command }) = serde_ipld_dagcbor::from_slice(bytes) else {
+        return decode(bytes, value).map(Directed::Market);
+    };
+    if value != AttoFil::ZERO && !command.is_payable() {
+        return Err(SubmitError::NotPayable { value });
+    }
+    Ok(Directed::Auction { contract, command })
+}
+
 #[cfg(test)]
 mod tests {
-    use lota_market::Address;
-
     use super::*;
 
     fn nested(depth: usize) -> Command {
@@ -92,6 +138,29 @@ mod tests {
         // Deep enough to overflow a stack, were it read without a limit.
         let bomb = vec![0x81; 100_000];
         assert!(matches!(decode(&bomb, AttoFil::ZERO), Err(SubmitError::Failed(_))));
+    }
+
+    #[test]
+    fn a_command_to_an_auction_names_it_and_reads_back() {
+        let contract = Address::repeat_byte(7);
+        for (command, value) in [
+            (auction::Command::Fund, AttoFil(5)),
+            (auction::Command::Withdraw { to: contract, amount: AttoFil(1) }, AttoFil::ZERO),
+        ] {
+            let bytes = encode_for_auction(contract, &command, value).expect("within limits");
+            assert!(decode(&bytes, AttoFil::ZERO).is_err(), "it is none of the market's");
+            let again = decode_directed(&bytes, value);
+            assert_eq!(again, Ok(Directed::Auction { contract, command: command.clone() }));
+            let paid = decode_directed(&bytes, AttoFil(1));
+            assert_eq!(paid.is_ok(), command.is_payable());
+        }
+        let withdraw = auction::Command::Withdraw { to: contract, amount: AttoFil(1) };
+        let value = AttoFil(1);
+        assert_eq!(encode_for_auction(contract, &withdraw, value), Err(SubmitError::NotPayable { value }));
+        let bytes = encode(&nested(1), AttoFil::ZERO).expect("within limits");
+        assert_eq!(decode_directed(&bytes, AttoFil::ZERO), Ok(Directed::Market(nested(1))));
+        assert!(matches!(decode_directed(&[0x81; 100_000], AttoFil::ZERO), Err(SubmitError::Failed(_))));
+        assert!(matches!(decode_directed(&[0; MAX_COMMAND + 1], AttoFil::ZERO), Err(SubmitError::TooLarge(_))));
     }
 
     #[test]

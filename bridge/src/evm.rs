@@ -5,11 +5,13 @@
 //! [`Transport`](crate::Transport) to a Lota market. Whoever speaks to other contracts uses the first three.
 
 pub mod account;
+pub mod auction;
 pub mod chain;
 pub mod log;
 pub mod market;
 
 pub use account::{Account, Call, SendError};
+pub use auction::Auction;
 pub use chain::{CLASSIC_FINALITY, Chain, Config, Fees, Finality, MAX_RANGE, MAX_RESULTS, Network, RpcError};
 pub use log::{EventLog, LogError, Source, Update as LogUpdate};
 pub use market::{EvmTransport, Market, bindings};

@@ -7,6 +7,7 @@
 //! Deliberately absent: what a party does about an event (that is `lota_market::agent`), and any database (that is the
 //! node's; this crate asks for small traits).
 
+pub mod auction;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod eip712;
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod transport;
 
 pub use alloy::signers::local::PrivateKeySigner;
+pub use auction::AuctionRef;
 pub use journal::{Journal, JournalError};
 pub use transport::{
     Cursor, Head, Landed, MarketRef, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update, UpdateStream,

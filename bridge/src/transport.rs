@@ -8,11 +8,15 @@ use futures::stream::BoxStream;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
+    auction,
     model::{Command, Deal, Event, JobId, Lane, Reason, Receipt, Rejection, Status, Terms},
 };
 use serde::{Deserialize, Serialize};
 
-pub use crate::eip712::MarketRef;
+pub use crate::{
+    auction::{AuctionRef, SealedBid},
+    eip712::MarketRef,
+};
 
 /// A position in a log: right after the event whose index within its block, by the chain's own count, is `index - 1`; or, with
 /// `index` 0, before the block's first event. It does not depend on which contracts are read.
@@ -137,6 +141,8 @@ pub enum Update {
         transaction: B256,
         event: Event,
     },
+    /// Something happened in the [auction](Transport::auction); otherwise as `Event`.
+    Auction { cursor: Cursor, time: Time, transaction: B256, event: auction::Event },
     /// Every event up to `cursor` has been yielded, and this is the market's time. Comes when the replay has caught up, and
     /// then as time passes; never between two events of one block.
     Head {
@@ -167,8 +173,11 @@ pub struct Landed {
     pub cursor: Cursor,
     /// Timestamp of its block.
     pub time: Time,
-    /// Its events, in order.
+    /// The market's events, in order.
     pub events: Vec<Event>,
+    /// The [auction's](Transport::auction) events, in order.
+    #[serde(default)]
+    pub auction_events: Vec<auction::Event>,
 }
 
 /// Why the market cannot be read.
@@ -190,6 +199,9 @@ pub enum TransportError {
         chain_id: u64,
         problem: String,
     },
+    /// It was asked about an auction, and there is none.
+    #[error("this market is used without an auction; configure one")]
+    NoAuction,
     /// The other side answered something that this version does not understand.
     #[error("the market's answer cannot be understood: {0}")]
     Malformed(String),
@@ -220,6 +232,13 @@ pub enum SubmitError {
         /// one that was read.
         block: Option<u64>,
     },
+    /// The auction refuses it, or the market that the auction asks. The key is not used up.
+    #[error("the auction refuses: {rejection}")]
+    RejectedByAuction {
+        rejection: auction::Rejection,
+        /// As of [`Self::Rejected`].
+        block: Option<u64>,
+    },
     /// The key was used for another command (or the same with another value) before.
     #[error("the key `{key}` was used by {party} for another command before; every effect needs a key of its own")]
     KeyReused { party: Address, key: EffectKey },
@@ -228,7 +247,7 @@ pub enum SubmitError {
     #[error("{account} holds {wallet} outside the market and needs {needed} for the value and the fees; send it more")]
     Unaffordable { account: Address, wallet: AttoFil, needed: AttoFil },
     /// Value was sent with a command that takes none.
-    #[error("{value} was sent with a command that takes no money; only deposit and open do")]
+    #[error("{value} was sent with a command that takes no money; only deposit, open and fund do")]
     NotPayable { value: AttoFil },
     /// The command has more bytes than [`MAX_COMMAND`], or nests deeper than [`MAX_NESTING`].
     #[error("the command is too large: {0}; split it")]
@@ -326,6 +345,60 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Landed, SubmitError> {
         let _ = reserve;
         self.submit(key, command, value).await
+    }
+
+    /// The auction beside the market, if this transport reaches one: its events come in [`updates`](Self::updates), too.
+    fn auction(&self) -> Option<AuctionRef> {
+        None
+    }
+
+    /// Gets a command to the auction; otherwise as [`submit`](Self::submit), with keys of the same kind. `value` goes with `Fund`
+    /// only.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; [`TransportError::NoAuction`] without an auction.
+    async fn submit_to_auction(
+        &self,
+        key: &EffectKey,
+        command: &auction::Command,
+        value: AttoFil,
+    ) -> Result<Landed, SubmitError> {
+        let _ = (key, command, value);
+        Err(TransportError::NoAuction.into())
+    }
+
+    /// The party's bid for a job, as it is sealed and later revealed; `None` without an auction. The same price gives the same
+    /// bid again, after a restart too.
+    fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {
+        let _ = (job, price);
+        None
+    }
+
+    /// Free balance of an account in the auction.
+    ///
+    /// # Errors
+    /// If it cannot be reached; [`TransportError::NoAuction`].
+    async fn auction_balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        let _ = account;
+        Err(TransportError::NoAuction)
+    }
+
+    /// A job's auction as it is stored, in the newest block; without commits when there is none.
+    ///
+    /// # Errors
+    /// If it cannot be reached; [`TransportError::NoAuction`].
+    async fn auction_of(&self, job: JobId) -> Result<auction::Auction, TransportError> {
+        let _ = job;
+        Err(TransportError::NoAuction)
+    }
+
+    /// Which of a job's bids (from 1) a bidder has sealed and not revealed; 0: none.
+    ///
+    /// # Errors
+    /// If it cannot be reached; [`TransportError::NoAuction`].
+    async fn sealed_order(&self, job: JobId, bidder: Address) -> Result<u32, TransportError> {
+        let _ = (job, bidder);
+        Err(TransportError::NoAuction)
     }
 
     /// The newest block, however deep.

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use lota_bridge::{
-    Cursor, MarketRef, PrivateKeySigner, Transport,
+    AuctionRef, Cursor, MarketRef, PrivateKeySigner, Transport,
     conformance::{self, Harness},
     journal::MemoryJournal,
     memory::{Chain, FileLedger, Genesis, Link, ManualClock, Options, SyncPolicy},
@@ -48,6 +48,7 @@ impl InMemory {
             },
             time: Time(1_800_000_000),
             funds: vec![],
+            auction: Some(AuctionRef { contract: Address::repeat_byte(0xa0), min_reveal_period: 60 }),
         };
         let ledger = FileLedger::open(self.dir.path().join("market.log"), SyncPolicy::OperatingSystem);
         let options = Options { clock: Arc::new(self.clock.clone()), finality_depth: DEPTH, ..Options::default() };
@@ -99,6 +100,7 @@ impl Harness for InMemory {
 }
 
 lota_bridge::transport_conformance!(crate::InMemory::begin());
+lota_bridge::auction_conformance!(crate::InMemory::begin());
 
 #[tokio::test]
 async fn a_journal_in_memory_is_a_journal() {

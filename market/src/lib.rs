@@ -1,11 +1,12 @@
 //! The Lota market as a pure function.
 //!
-//! [`spec`] says what a job is, [`model`] is the protocol (who may do what, when, and where the money goes), [`world`] executes
-//! it, with everybody's wallets and all contracts, and [`agent`] is what a party does about it. Deliberately absent: tokio, I/O,
+//! [`spec`] says what a job is, [`model`] is the protocol (who may do what, when, and where the money goes), [`auction`] is the
+//! first contract beside it, [`world`] executes both, with everybody's wallets and all contracts, and [`agent`] is what a party does about it. Deliberately absent: tokio, I/O,
 //! clocks, randomness and hashing. Ids, recovered signers, what callbacks do and the time come in from outside, through
 //! [`world::Env`] and as arguments.
 
 pub mod agent;
+pub mod auction;
 mod map_as_pairs;
 pub mod model;
 pub mod money;

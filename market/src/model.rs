@@ -37,6 +37,7 @@ pub use rejection::Rejection;
 pub use salts::{Lane, lane_of, salt};
 pub use selector::{BAD_SETTINGS, INSUFFICIENT_GAS};
 pub use settings::{Settings, SettingsFault};
+pub(crate) use terms::is_foreign_id;
 pub use terms::{JobId, SpecCodec, Terms, TermsFault, is_masked_id};
 
 /// How far ahead `lock_by` may lie when a job is opened, in seconds (365 days).

@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod auction;
 mod call;
 mod execute;
 mod script;
@@ -46,6 +47,7 @@ pub use wallets::TooMuchMoney;
 
 use crate::{
     AttoFil,
+    auction::SealedBidAuction,
     model::{Market, Settings, SettingsFault},
 };
 use tokens::Token;
@@ -73,6 +75,31 @@ struct Deployed {
 pub enum Contract {
     /// `LotaMarket.sol`.
     Market(Market),
+    /// `SealedBidAuction.sol`.
+    Auction(SealedBidAuction),
+}
+
+impl Contract {
+    fn open_savepoint(&mut self) {
+        match self {
+            Self::Market(market) => market.open_savepoint(),
+            Self::Auction(auction) => auction.open_savepoint(),
+        }
+    }
+
+    fn keep(&mut self) {
+        match self {
+            Self::Market(market) => market.keep(),
+            Self::Auction(auction) => auction.keep(),
+        }
+    }
+
+    fn roll_back(&mut self) {
+        match self {
+            Self::Market(market) => market.roll_back(),
+            Self::Auction(auction) => auction.roll_back(),
+        }
+    }
 }
 
 /// Why a contract cannot be deployed.
@@ -84,6 +111,12 @@ pub enum DeployError {
     /// A market cannot have such settings.
     #[error("a market cannot have these settings: {0}")]
     BadSettings(SettingsFault),
+    /// An auction cannot be deployed so.
+    #[error(
+        "an auction cannot be deployed beside {market} with a shortest reveal period of {min_reveal_period} s; there must be a \
+         market, and the period must be from 1 s to 90 days"
+    )]
+    BadAuctionSettings { market: Address, min_reveal_period: u32 },
     /// Deployments are not undone, so none is made where something may be undone.
     #[error("a savepoint is open; deploy before it is opened, or after it was closed")]
     SavepointOpen,
@@ -118,12 +151,36 @@ impl World {
     /// See [`DeployError`].
     pub fn deploy(&mut self, address: Address, contract: Contract) -> Result<(), DeployError> {
         self.can_deploy(address)?;
-        let Contract::Market(market) = &contract;
-        if let Some(fault) = market.settings().fault(self.has_contract(market.settings().asset)) {
-            return Err(DeployError::BadSettings(fault));
+        match &contract {
+            Contract::Market(market) => {
+                if let Some(fault) = market.settings().fault(self.has_contract(market.settings().asset)) {
+                    return Err(DeployError::BadSettings(fault));
+                }
+            }
+            Contract::Auction(auction) => {
+                let (market, min_reveal_period) = (auction.market(), auction.min_reveal_period());
+                if !self.market(market).is_some_and(|market| auction.fits(&market.settings())) {
+                    return Err(DeployError::BadAuctionSettings { market, min_reveal_period });
+                }
+            }
         }
         self.contracts.push(Deployed { address, contract });
         Ok(())
+    }
+
+    /// Puts an auction at an address, for the jobs of a market.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub fn deploy_auction(
+        &mut self,
+        address: Address,
+        market: Address,
+        min_reveal_period: u32,
+    ) -> Result<(), DeployError> {
+        let settings = self.market(market).map(Market::settings);
+        let settings = settings.ok_or(DeployError::BadAuctionSettings { market, min_reveal_period })?;
+        self.deploy(address, Contract::Auction(SealedBidAuction::new(market, &settings, min_reveal_period)))
     }
 
     /// Puts a token at an address, of which nobody owns anything yet.
@@ -175,8 +232,8 @@ impl World {
     pub fn savepoint(&mut self) -> Savepoint {
         let outer = self.wallets.undo.depth();
         self.wallets.open_savepoint();
-        for Deployed { contract: Contract::Market(market), .. } in &mut self.contracts {
-            market.open_savepoint();
+        for deployed in &mut self.contracts {
+            deployed.contract.open_savepoint();
         }
         for (_, token) in &mut self.tokens {
             token.open_savepoint();
@@ -188,8 +245,8 @@ impl World {
     pub fn roll_back(&mut self, savepoint: Savepoint) {
         while self.wallets.undo.depth() > savepoint.outer {
             self.wallets.roll_back();
-            for Deployed { contract: Contract::Market(market), .. } in &mut self.contracts {
-                market.roll_back();
+            for deployed in &mut self.contracts {
+                deployed.contract.roll_back();
             }
             for (_, token) in &mut self.tokens {
                 token.roll_back();
@@ -201,8 +258,8 @@ impl World {
     pub fn keep(&mut self, savepoint: Savepoint) {
         while self.wallets.undo.depth() > savepoint.outer {
             self.wallets.undo.keep();
-            for Deployed { contract: Contract::Market(market), .. } in &mut self.contracts {
-                market.keep();
+            for deployed in &mut self.contracts {
+                deployed.contract.keep();
             }
             for (_, token) in &mut self.tokens {
                 token.keep();
@@ -226,7 +283,13 @@ impl World {
     /// The market at an address.
     #[must_use]
     pub fn market(&self, address: Address) -> Option<&Market> {
-        self.contract(address).map(|Contract::Market(market)| market)
+        if let Some(Contract::Market(market)) = self.contract(address) { Some(market) } else { None }
+    }
+
+    /// The auction at an address.
+    #[must_use]
+    pub fn auction(&self, address: Address) -> Option<&SealedBidAuction> {
+        if let Some(Contract::Auction(auction)) = self.contract(address) { Some(auction) } else { None }
     }
 
     /// Whether a contract or a token of this world is there.

@@ -70,7 +70,7 @@ pub fn chain_at(clock: &ManualClock) -> Chain {
 fn genesis(settings: Settings) -> Genesis {
     let market = MarketRef { chain_id: 31_337, contract: Address::repeat_byte(0x10), settings };
     let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
-    Genesis { market, time: BEGINNING, funds }
+    Genesis { market, time: BEGINNING, funds, auction: None }
 }
 
 fn open(genesis: Genesis, ledger: impl Ledger, options: Options) -> Chain {

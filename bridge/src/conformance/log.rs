@@ -86,6 +86,7 @@ impl Log {
                 self.position = Some(*cursor);
                 self.now = latest.time;
             }
+            Update::Auction { event, .. } => panic!("{event:?} of an auction that nobody asked for"),
             Update::Rewind { to } => {
                 self.rewinds += 1;
                 self.lines.retain(|line| !line.cursor.is_above(to.as_ref()));

@@ -11,20 +11,23 @@ use futures::{StreamExt as _, stream};
 use lota_market::{
     Address, AttoFil, Bytes, U256,
     agent::EffectKey,
+    auction,
     Time,
     model::{Command, JobId, Lane, Receipt, Settings, Terms},
+    world::ContractEvent,
 };
 
 use self::bindings::{Revert, Unreadable};
 use super::{
     account::{self, Account, Call, SendError},
+    auction::{self as evm_auction, Auction},
     chain::{At, Chain, Config, Refusal, RpcError},
     log::{self, EventLog, LogError, Source},
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
     transport::{
-        Cursor, Head, Landed, MarketRef, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update,
+        AuctionRef, Cursor, Head, Landed, MarketRef, Reserve, SealedBid, StoredDeal, SubmitError, Transport, TransportError, Update,
         UpdateStream,
     },
 };
@@ -107,6 +110,7 @@ pub struct EvmTransport {
     account: Account,
     signer: PrivateKeySigner,
     journal: Arc<dyn Journal>,
+    auction: Option<Auction>,
 }
 
 impl fmt::Debug for EvmTransport {
@@ -141,7 +145,18 @@ impl EvmTransport {
     /// A party's transport to a market, which sends with this account, the signer's.
     #[must_use]
     pub const fn new(market: Market, account: Account, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
-        Self { market, account, signer, journal }
+        Self { market, account, signer, journal, auction: None }
+    }
+
+    /// The same, with an auction beside the market: its events come in the same log.
+    #[must_use]
+    pub fn with_auction(self, auction: Auction) -> Self {
+        Self { auction: Some(auction), ..self }
+    }
+
+    /// The auction, if it is used.
+    fn used_auction(&self) -> Result<&Auction, TransportError> {
+        self.auction.as_ref().ok_or(TransportError::NoAuction)
     }
 
     fn cannot_sign(&self, error: &alloy::signers::Error) -> TransportError {
@@ -151,11 +166,19 @@ impl EvmTransport {
     /// What a call came to, in the market's terms.
     fn landed(&self, landed: account::Landed) -> Result<Landed, SubmitError> {
         let account::Landed { transaction, block, block_hash, time, logs, .. } = landed;
-        let own: Vec<_> = logs.iter().filter(|log| log.address == self.market.contract).collect();
-        let index = own.last().map_or(0, |log| log.index().saturating_add(1));
-        let events = own.iter().map(|log| bindings::decode(&log.topics, &log.data)).collect::<Result<_, _>>();
-        let events = events.map_err(|error| TransportError::Malformed(error.to_string()))?;
-        Ok(Landed { transaction, cursor: Cursor { block, block_hash, index }, time, events })
+        let (mut index, mut events, mut auction_events) = (0, Vec::new(), Vec::new());
+        for log in &logs {
+            let decoded = if log.address == self.market.contract {
+                bindings::decode(&log.topics, &log.data).map(|event| events.push(event))
+            } else if self.auction.as_ref().is_some_and(|auction| auction.contract() == log.address) {
+                evm_auction::decode(&log.topics, &log.data).map(|event| auction_events.push(event))
+            } else {
+                continue;
+            };
+            decoded.map_err(|error| TransportError::Malformed(error.to_string()))?;
+            index = log.index().saturating_add(1);
+        }
+        Ok(Landed { transaction, cursor: Cursor { block, block_hash, index }, time, events, auction_events })
     }
 }
 
@@ -184,7 +207,21 @@ impl From<SendError> for SubmitError {
 
 /// What a node's refusal means; `block`: in whose state it was given, if that is known.
 fn refused(Refusal { message, data, .. }: Refusal, block: Option<u64>) -> SubmitError {
-    match data.as_ref().map(|data| bindings::revert(data)) {
+    refused_with(message, data.as_ref().map(|data| bindings::revert(data)), block)
+}
+
+/// What it means when the call was one of the auction.
+fn refused_by_auction(error: SendError) -> SubmitError {
+    let SendError::Refused { refusal: Refusal { message, data, .. }, block } = error else { return error.into() };
+    match data.as_ref().map(|data| evm_auction::revert(data)) {
+        Some(Ok(rejection)) => SubmitError::RejectedByAuction { rejection, block },
+        Some(Err(other)) => refused_with(message, Some(other), block),
+        None => refused_with(message, None, block),
+    }
+}
+
+fn refused_with(message: String, revert: Option<Revert>, block: Option<u64>) -> SubmitError {
+    match revert {
         Some(Revert::Rejected(rejection)) => SubmitError::Rejected { rejection, block },
         Some(Revert::InsufficientGas { left, needed }) => SubmitError::Failed(format!(
             "the node tried it with too little gas: {left} was left, {needed} was promised to a callback or a wallet"
@@ -196,12 +233,16 @@ fn refused(Refusal { message, data, .. }: Refusal, block: Option<u64>) -> Submit
 }
 
 /// An update of the market's log; `None` for what only logs of several contracts have.
-fn update(
-    update: log::Update<Result<lota_market::model::Event, Unreadable>>,
-) -> Option<Result<Update, TransportError>> {
+fn update(update: log::Update<Result<ContractEvent, Unreadable>>) -> Option<Result<Update, TransportError>> {
     Some(match update {
         log::Update::Log { cursor, time, log, value } => match value {
-            Ok(event) => Ok(Update::Event { cursor, time, transaction: log.transaction_hash, event }),
+            Ok(event) => {
+                let transaction = log.transaction_hash;
+                Ok(match event {
+                    ContractEvent::Market(event) => Update::Event { cursor, time, transaction, event },
+                    ContractEvent::Auction(event) => Update::Auction { cursor, time, transaction, event },
+                })
+            }
             Err(error) => Err(TransportError::Malformed(error.to_string())),
         },
         log::Update::Head { cursor, latest, finalized } => Ok(Update::Head { cursor, latest, finalized }),
@@ -221,11 +262,24 @@ impl Transport for EvmTransport {
     }
 
     fn updates(&self, from: Option<Cursor>) -> UpdateStream {
-        let name = self.market.contract.to_string();
-        let mut log = EventLog::decoding(&self.market.chain, Arc::clone(&self.journal), &name, |log| {
-            bindings::decode(&log.topics, &log.data)
+        let mut name = self.market.contract.to_string();
+        let auction = self.auction.as_ref().map(Auction::contract);
+        if let Some(auction) = auction {
+            // What is remembered of the way to a position is of these contracts together.
+            name = format!("{name}+{auction}");
+        }
+        let mut log = EventLog::decoding(&self.market.chain, Arc::clone(&self.journal), &name, move |log| {
+            if Some(log.address) == auction {
+                evm_auction::decode(&log.topics, &log.data).map(ContractEvent::Auction)
+            } else {
+                bindings::decode(&log.topics, &log.data).map(ContractEvent::Market)
+            }
         });
         log.follow(self.market.source(), from);
+        if let Some(auction) = &self.auction {
+            // From the same place: the two are read together, and their events come in the chain's order.
+            log.follow(Source::new(auction.contract(), self.market.first_block), from);
+        }
         let updates = stream::unfold(Some(log), |log| async move {
             let mut log = log?;
             loop {
@@ -264,6 +318,41 @@ impl Transport for EvmTransport {
             ..Call::new(*contract, bindings::call_data(command))
         };
         self.landed(self.account.send(key, call).await?)
+    }
+
+    fn auction(&self) -> Option<AuctionRef> {
+        self.auction.as_ref().map(Auction::reference)
+    }
+
+    async fn submit_to_auction(
+        &self,
+        key: &EffectKey,
+        command: &auction::Command,
+        value: AttoFil,
+    ) -> Result<Landed, SubmitError> {
+        let contract = self.used_auction()?.contract();
+        encoding::encode_for_auction(contract, command, value)?;
+        let Market { chain, settings, .. } = &self.market;
+        let extra_gas = gas::promised_through_auction(chain, settings, command).await.map_err(SendError::from)?;
+        let call = Call { value, extra_gas, ..Call::new(contract, evm_auction::call_data(command)) };
+        self.landed(self.account.send(key, call).await.map_err(refused_by_auction)?)
+    }
+
+    fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {
+        let contract = self.auction.as_ref()?.contract();
+        Some(crate::auction::seal(&self.signer, self.market.chain.id(), contract, job, price))
+    }
+
+    async fn auction_balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        self.used_auction()?.view(&evm_auction::balance_of(account), At::Latest).await
+    }
+
+    async fn auction_of(&self, job: JobId) -> Result<auction::Auction, TransportError> {
+        self.used_auction()?.view(&evm_auction::auction_of(job), At::Latest).await
+    }
+
+    async fn sealed_order(&self, job: JobId, bidder: Address) -> Result<u32, TransportError> {
+        self.used_auction()?.view(&evm_auction::commitment_of(job, bidder), At::Latest).await
     }
 
     async fn head(&self) -> Result<Head, TransportError> {

@@ -8,8 +8,9 @@ use std::{
 use lota_market::{
     Address, AttoFil, U256,
     agent::EffectKey,
+    auction::SealedBidAuction,
     model::{JobId, Lane, Market, SettingsFault},
-    world::TooMuchMoney,
+    world::{DeployError, TooMuchMoney},
 };
 use tokio::sync::watch;
 
@@ -21,7 +22,7 @@ use crate::{
     PrivateKeySigner,
     eip712::SignedCommand,
     encoding,
-    transport::{Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, TransportError, Update},
+    transport::{AuctionRef, Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, TransportError, Update},
 };
 
 /// What a chain is run with.
@@ -62,6 +63,9 @@ pub enum ChainError {
     /// The funds of the genesis are more than can exist.
     #[error("the funds that the market begins with are too many")]
     Funds(#[from] TooMuchMoney),
+    /// The auction of the genesis cannot be deployed.
+    #[error(transparent)]
+    Auction(#[from] DeployError),
     /// No market can be opened with these settings.
     #[error("the market cannot have these settings: {0}; without a chain there are no tokens")]
     Settings(SettingsFault),
@@ -109,6 +113,8 @@ fn same_genesis(wanted: &Genesis, found: &Genesis) -> Result<(), ChainError> {
         "settings"
     } else if wanted.funds != found.funds {
         "funds"
+    } else if wanted.auction != found.auction {
+        "an auction"
     } else {
         return Ok(());
     };
@@ -253,6 +259,17 @@ impl Chain {
         self.kept().state.market().next_salt(client, lane)
     }
 
+    /// The auction beside the market.
+    #[must_use]
+    pub fn auction(&self) -> Option<AuctionRef> {
+        self.kept().state.genesis.auction
+    }
+
+    /// What the auction's state says, if there is one.
+    pub(super) fn ask_auction<T>(&self, ask: impl FnOnce(&SealedBidAuction) -> T) -> Result<T, TransportError> {
+        self.kept().state.auction().map(ask).ok_or(TransportError::NoAuction)
+    }
+
     /// A copy of the market's state.
     #[must_use]
     pub fn snapshot(&self) -> Market {
@@ -264,7 +281,7 @@ impl Chain {
     /// # Errors
     /// See [`SubmitError`].
     pub fn execute(&self, signed: &SignedCommand) -> Result<Landed, SubmitError> {
-        let command = encoding::decode(&signed.command, signed.value)?;
+        let command = encoding::decode_directed(&signed.command, signed.value)?;
         if signed.key != EffectKey::named(signed.key.as_str()) || signed.key.as_str().is_empty() {
             return Err(SubmitError::Failed(format!(
                 "the effect's key is empty, longer than {} bytes, or not printable ASCII",

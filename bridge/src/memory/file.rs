@@ -379,6 +379,7 @@ mod tests {
                 contract: lota_market::Address::ZERO,
                 settings: lota_market::model::Settings::COIN,
             },
+            auction: None,
             time: lota_market::Time(0),
             funds: vec![Default::default(); MAX_ENTRY / 16],
         });

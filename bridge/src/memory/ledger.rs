@@ -10,7 +10,10 @@ use lota_market::{Address, AttoFil, B256, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
-use crate::{eip712::SignedCommand, transport::MarketRef};
+use crate::{
+    eip712::SignedCommand,
+    transport::{AuctionRef, MarketRef},
+};
 
 /// How a market begins: block 0.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,6 +24,9 @@ pub struct Genesis {
     pub time: Time,
     /// Native money outside the market.
     pub funds: Vec<(Address, AttoFil)>,
+    /// The auction beside the market.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<AuctionRef>,
 }
 
 /// One entry of the log.

@@ -45,7 +45,7 @@ impl Reader {
             }
             let update = self.page.pop_front()?;
             match &update {
-                Update::Event { cursor, .. } => self.position = Some(*cursor),
+                Update::Event { cursor, .. } | Update::Auction { cursor, .. } => self.position = Some(*cursor),
                 Update::Rewind { to } => self.position = *to,
                 Update::Head { cursor, latest, .. } => {
                     if self.announced.as_ref() == Some(&update) {

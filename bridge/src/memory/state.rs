@@ -9,16 +9,18 @@ use std::{
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time,
     agent::EffectKey,
-    model::{Command, Event, JobId, Market, Signed, Terms},
+    auction::{Bid, SealedBidAuction},
+    model::{JobId, Market, Signed, Terms},
     world::{CallError, ContractEvent, Env, ExternalCall, Log, Script, TooMuchMoney, World},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Answer, Contracts, Genesis};
+use super::{Answer, ChainError, Contracts, Genesis};
 use crate::{
     eip712::{self, SignedCommand},
-    transport::{Cursor, Head, Landed, MarketRef, SubmitError, Update},
+    encoding::Directed,
+    transport::{AuctionRef, Cursor, Head, Landed, MarketRef, SubmitError, Update},
 };
 
 /// Dropped blocks that are remembered, so that a reader who stands on one is led back to the fork.
@@ -40,7 +42,7 @@ pub(super) struct Block {
     pub time: Time,
     pub transaction: B256,
     pub origin: Origin,
-    pub events: Vec<Event>,
+    pub events: Vec<ContractEvent>,
 }
 
 /// How contracts answer: asked now, or as they once did.
@@ -95,6 +97,10 @@ impl Env for ChainEnv<'_> {
         self.answer(|contracts| contracts.has_code(account).into()) == true.into()
     }
 
+    fn seals(&self, auction: Address, commitment: B256, bid: &Bid) -> bool {
+        crate::auction::commitment(self.chain.chain_id, auction, bid) == commitment
+    }
+
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
         self.answer(|contracts| Answer(contracts.script(call))).0
     }
@@ -122,7 +128,7 @@ pub(super) struct State {
 
 impl State {
     /// Block 0.
-    pub(super) fn new(genesis: Genesis) -> Result<Self, TooMuchMoney> {
+    pub(super) fn new(genesis: Genesis) -> Result<Self, ChainError> {
         let begin = Block {
             fork: 0,
             hash: hash_of(&genesis),
@@ -135,12 +141,19 @@ impl State {
         for (account, amount) in &genesis.funds {
             world.mint(*account, *amount)?;
         }
+        if let Some(AuctionRef { contract, min_reveal_period }) = genesis.auction {
+            world.deploy_auction(contract, genesis.market.contract, min_reveal_period)?;
+        }
         Ok(Self { genesis, world, blocks: vec![begin], landed: HashMap::new(), orphans: VecDeque::new(), fork: 0 })
     }
 
     pub(super) fn market(&self) -> &Market {
         #[expect(clippy::expect_used, reason = "`new` deploys it, and contracts stay")]
         self.world.market(self.genesis.market.contract).expect("the market is there from the beginning")
+    }
+
+    pub(super) fn auction(&self) -> Option<&SealedBidAuction> {
+        self.world.auction(self.genesis.auction?.contract)
     }
 
     /// Number of the newest block.
@@ -172,7 +185,8 @@ impl State {
             transaction: block.transaction,
             cursor: end_of(number, block),
             time: block.time,
-            events: block.events.clone(),
+            events: block.events.iter().filter_map(ContractEvent::of_market).cloned().collect(),
+            auction_events: block.events.iter().filter_map(ContractEvent::of_auction).cloned().collect(),
         }
     }
 
@@ -189,7 +203,7 @@ impl State {
         }
     }
 
-    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Vec<Event>) -> Landed {
+    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Vec<ContractEvent>) -> Landed {
         let number = self.height() + 1;
         let answers: &[Answer] = match &origin {
             Origin::Command { answers, .. } => answers,
@@ -207,17 +221,24 @@ impl State {
         &mut self,
         now: Time,
         signed: SignedCommand,
-        command: &Command,
+        command: &Directed,
         answers: Answers<'_>,
     ) -> Result<Landed, SubmitError> {
         let time = self.tip().time.max(now);
         let chain = self.genesis.market;
         let mut env = ChainEnv { chain, now: time, answers: RefCell::new((answers, Vec::new())) };
         let (mut log, height) = (Vec::new(), self.height());
-        self.world
-            .execute_on_market(signed.sender, chain.contract, signed.value, command, &mut env, &mut log)
-            .map_err(|error| refusal(error, height))?;
-        let events = log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect();
+        let (sender, value) = (signed.sender, signed.value);
+        let outcome = match command {
+            Directed::Market(command) => {
+                self.world.execute_on_market(sender, chain.contract, value, command, &mut env, &mut log)
+            }
+            Directed::Auction { contract, command } => {
+                self.world.execute_on_auction(sender, *contract, value, command, &mut env, &mut log)
+            }
+        };
+        outcome.map_err(|error| refusal(error, height))?;
+        let events = log.into_iter().map(|Log { event, .. }| event).collect();
         self.landed.insert((signed.sender, signed.key.clone()), self.height() + 1);
         let transaction = signed.digest(&chain);
         let (_, answers) = env.answers.into_inner();
@@ -276,7 +297,7 @@ impl State {
 
     /// Executes a command from the log.
     pub(super) fn replay(&mut self, time: Time, signed: SignedCommand, answers: Vec<Answer>) -> Result<Landed, String> {
-        let command = crate::encoding::decode(&signed.command, signed.value).map_err(|error| error.to_string())?;
+        let command = crate::encoding::decode_directed(&signed.command, signed.value).map_err(|error| error.to_string())?;
         self.execute(time, signed, &command, Answers::Recorded(answers.into_iter())).map_err(|error| error.to_string())
     }
 
@@ -316,8 +337,11 @@ impl State {
                     return updates;
                 }
                 let cursor = Cursor { index: index as u32 + 1, ..end_of(number, block) };
-                let (time, transaction, event) = (block.time, block.transaction, event.clone());
-                updates.push(Update::Event { cursor, time, transaction, event });
+                let (time, transaction) = (block.time, block.transaction);
+                updates.push(match event.clone() {
+                    ContractEvent::Market(event) => Update::Event { cursor, time, transaction, event },
+                    ContractEvent::Auction(event) => Update::Auction { cursor, time, transaction, event },
+                });
             }
             (number, skip) = (number + 1, 0);
         }
@@ -338,9 +362,11 @@ fn refusal(error: CallError, block: u64) -> SubmitError {
     match error {
         CallError::Rejected(rejection) => SubmitError::Rejected { rejection, block: Some(block) },
         CallError::Unaffordable { account, wallet, needed } => SubmitError::Unaffordable { account, wallet, needed },
-        CallError::NoContract(_) | CallError::SenderIsContract(_) | CallError::NotPayable { .. } => {
-            SubmitError::Failed(error.to_string())
-        }
+        CallError::RejectedByAuction(rejection) => SubmitError::RejectedByAuction { rejection, block: Some(block) },
+        CallError::NoContract(_)
+        | CallError::SenderIsContract(_)
+        | CallError::NotPayable { .. }
+        | CallError::NoSuchFunction(_) => SubmitError::Failed(error.to_string()),
     }
 }
 

@@ -33,6 +33,7 @@ fn genesis() -> Genesis {
         },
         time: Time(1_000),
         funds: vec![(signer(1).address(), AttoFil(100 * FIL)), (signer(2).address(), AttoFil(100 * FIL))],
+        auction: None,
     }
 }
 

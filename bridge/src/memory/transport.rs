@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
     agent::EffectKey,
+    auction,
     model::{Command, JobId, Lane, Receipt, Terms},
 };
 
@@ -12,7 +13,7 @@ use crate::{
     PrivateKeySigner,
     eip712::{self, SignedCommand},
     encoding,
-    transport::{Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, UpdateStream},
+    transport::{AuctionRef, Cursor, Head, Landed, MarketRef, SealedBid, StoredDeal, SubmitError, Transport, TransportError, UpdateStream},
 };
 
 /// A party's transport; made by [`Chain::connect`]. Clones share the connection.
@@ -43,24 +44,9 @@ impl MemoryTransport {
     fn cannot_sign(&self, error: &alloy::signers::Error) -> TransportError {
         TransportError::Signer { party: self.signer.address(), problem: error.to_string() }
     }
-}
 
-#[async_trait]
-impl Transport for MemoryTransport {
-    fn market(&self) -> MarketRef {
-        self.chain.market()
-    }
-
-    fn party(&self) -> Address {
-        self.signer.address()
-    }
-
-    fn updates(&self, from: Option<Cursor>) -> UpdateStream {
-        reader::updates(self.chain.clone(), &self.link, from)
-    }
-
-    async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {
-        let bytes = encoding::encode(command, value)?;
+    /// Signs an encoded command and hands it to the chain.
+    async fn send(&self, key: &EffectKey, value: AttoFil, bytes: Bytes) -> Result<Landed, SubmitError> {
         let signed = SignedCommand::sign(&self.signer, &self.market(), key.clone(), value, bytes)
             .map_err(|error| self.cannot_sign(&error))?;
         let fault = self.link.take();
@@ -82,6 +68,56 @@ impl Transport for MemoryTransport {
             return Err(TransportError::Unavailable("the connection broke before the answer came".into()).into());
         }
         landed
+    }
+}
+
+#[async_trait]
+impl Transport for MemoryTransport {
+    fn market(&self) -> MarketRef {
+        self.chain.market()
+    }
+
+    fn party(&self) -> Address {
+        self.signer.address()
+    }
+
+    fn updates(&self, from: Option<Cursor>) -> UpdateStream {
+        reader::updates(self.chain.clone(), &self.link, from)
+    }
+
+    async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {
+        self.send(key, value, encoding::encode(command, value)?).await
+    }
+
+    fn auction(&self) -> Option<AuctionRef> {
+        self.chain.auction()
+    }
+
+    async fn submit_to_auction(
+        &self,
+        key: &EffectKey,
+        command: &auction::Command,
+        value: AttoFil,
+    ) -> Result<Landed, SubmitError> {
+        let AuctionRef { contract, .. } = self.auction().ok_or(TransportError::NoAuction)?;
+        self.send(key, value, encoding::encode_for_auction(contract, command, value)?).await
+    }
+
+    fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {
+        let AuctionRef { contract, .. } = self.auction()?;
+        Some(crate::auction::seal(&self.signer, self.market().chain_id, contract, job, price))
+    }
+
+    async fn auction_balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        self.chain.ask_auction(|auction| auction.balance(account))
+    }
+
+    async fn auction_of(&self, job: JobId) -> Result<auction::Auction, TransportError> {
+        self.chain.ask_auction(|auction| auction.auction(job))
+    }
+
+    async fn sealed_order(&self, job: JobId, bidder: Address) -> Result<u32, TransportError> {
+        self.chain.ask_auction(|auction| auction.commitment(job, bidder))
     }
 
     async fn head(&self) -> Result<Head, TransportError> {

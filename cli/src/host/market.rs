@@ -50,7 +50,7 @@ impl LocalMarket {
             contract: Address::from(*b"lota/local/market/v1"),
             settings: Settings { min_window: MIN_WINDOW, ..Settings::COIN },
         };
-        let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new() };
+        let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new(), auction: None };
         let ledger = FileLedger::open(&file, policy)?;
         let chain = Chain::open(genesis, ledger, Options::default())
             .with_context(|| format!("the market in {} cannot be opened", file.display()))?;

@@ -109,7 +109,7 @@ pub fn is_masked_id(address: Address) -> bool {
 }
 
 /// Whether an address is a masked id that is not the sender: such an actor may have another address, too, or none.
-pub(super) fn is_foreign_id(address: Address, sender: Address) -> bool {
+pub(crate) fn is_foreign_id(address: Address, sender: Address) -> bool {
     is_masked_id(address) && address != sender
 }
 

@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttoFil,
+    AttoFil, auction,
     model::{Command, Event, Rejection},
 };
 
@@ -26,6 +26,8 @@ pub struct Call {
 pub enum ContractCommand {
     /// To a [`Market`](crate::model::Market).
     Market(Command),
+    /// To a [`SealedBidAuction`](auction::SealedBidAuction).
+    Auction(auction::Command),
 }
 
 /// What a contract of some kind says happened.
@@ -34,6 +36,8 @@ pub enum ContractCommand {
 pub enum ContractEvent {
     /// Of a [`Market`](crate::model::Market).
     Market(Event),
+    /// Of a [`SealedBidAuction`](auction::SealedBidAuction).
+    Auction(auction::Event),
 }
 
 /// An event, and whose it is.
@@ -71,6 +75,12 @@ pub enum CallError {
     /// The market refuses.
     #[error(transparent)]
     Rejected(Rejection),
+    /// The auction refuses, or the market that it asks.
+    #[error(transparent)]
+    RejectedByAuction(auction::Rejection),
+    /// There is a contract of another kind.
+    #[error("the contract at {0} has no such function")]
+    NoSuchFunction(Address),
 }
 
 impl From<Command> for ContractCommand {
@@ -82,5 +92,42 @@ impl From<Command> for ContractCommand {
 impl From<Event> for ContractEvent {
     fn from(event: Event) -> Self {
         Self::Market(event)
+    }
+}
+
+impl From<auction::Command> for ContractCommand {
+    fn from(command: auction::Command) -> Self {
+        Self::Auction(command)
+    }
+}
+
+impl From<auction::Event> for ContractEvent {
+    fn from(event: auction::Event) -> Self {
+        Self::Auction(event)
+    }
+}
+
+impl ContractCommand {
+    /// Whether value may be sent along.
+    #[must_use]
+    pub const fn is_payable(&self) -> bool {
+        match self {
+            Self::Market(command) => command.is_payable(),
+            Self::Auction(command) => command.is_payable(),
+        }
+    }
+}
+
+impl ContractEvent {
+    /// What a market says.
+    #[must_use]
+    pub const fn of_market(&self) -> Option<&Event> {
+        if let Self::Market(event) = self { Some(event) } else { None }
+    }
+
+    /// What an auction says.
+    #[must_use]
+    pub const fn of_auction(&self) -> Option<&auction::Event> {
+        if let Self::Auction(event) = self { Some(event) } else { None }
     }
 }

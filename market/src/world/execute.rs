@@ -24,8 +24,15 @@ impl World {
     /// # Errors
     /// When the call is refused: then nothing has changed, and nothing was said.
     pub fn execute<E: Env>(&mut self, call: &Call, env: &mut E, log: &mut Vec<Log>) -> Result<(), CallError> {
-        let Call { sender, contract, value, command: ContractCommand::Market(command) } = call;
-        self.execute_on_market(*sender, *contract, *value, command, env, log)
+        let Call { sender, contract, value, command } = call;
+        match command {
+            ContractCommand::Market(command) => {
+                self.execute_on_market(*sender, *contract, *value, command, env, log)
+            }
+            ContractCommand::Auction(command) => {
+                self.execute_on_auction(*sender, *contract, *value, command, env, log)
+            }
+        }
     }
 
     /// Executes a call of a market; see [`World::execute`].
@@ -41,20 +48,25 @@ impl World {
         env: &mut E,
         log: &mut Vec<Log>,
     ) -> Result<(), CallError> {
+        self.check_sender(sender)?;
+        self.call_market(sender, market, value, command, env, log)
+    }
+
+    /// The same for whoever sends, contracts of this world included.
+    pub(super) fn call_market<E: Env>(
+        &mut self,
+        sender: Address,
+        market: Address,
+        value: AttoFil,
+        command: &Command,
+        env: &mut E,
+        log: &mut Vec<Log>,
+    ) -> Result<(), CallError> {
         let index = self.index_of(market).ok_or(CallError::NoContract(market))?;
-        if self.index_of(sender).is_some() {
-            return Err(CallError::SenderIsContract(sender));
+        if !matches!(self.contracts[index].contract, Contract::Market(_)) {
+            return Err(CallError::NoSuchFunction(market));
         }
-        if value != AttoFil::ZERO {
-            if !command.is_payable() {
-                return Err(CallError::NotPayable { value });
-            }
-            self.wallets.transfer(sender, market, value).map_err(|wallet| CallError::Unaffordable {
-                account: sender,
-                wallet,
-                needed: value,
-            })?;
-        }
+        self.send_along(sender, market, value, command.is_payable())?;
         let mut frame = Frame { world: self, index, market, env, log };
         let outcome = match frame.step(sender, value, command) {
             Ok(Next::Done) => Ok(()),
@@ -70,11 +82,34 @@ impl World {
         })
     }
 
-    fn index_of(&self, address: Address) -> Option<usize> {
+    /// A contract acts by its own code only.
+    pub(super) fn check_sender(&self, sender: Address) -> Result<(), CallError> {
+        if self.index_of(sender).is_some() { Err(CallError::SenderIsContract(sender)) } else { Ok(()) }
+    }
+
+    /// What is sent along with a command moves before it is executed.
+    pub(super) fn send_along(
+        &mut self,
+        sender: Address,
+        contract: Address,
+        value: AttoFil,
+        is_payable: bool,
+    ) -> Result<(), CallError> {
+        if value == AttoFil::ZERO {
+            return Ok(());
+        }
+        if !is_payable {
+            return Err(CallError::NotPayable { value });
+        }
+        let sent = self.wallets.transfer(sender, contract, value);
+        sent.map_err(|wallet| CallError::Unaffordable { account: sender, wallet, needed: value })
+    }
+
+    pub(super) fn index_of(&self, address: Address) -> Option<usize> {
         self.contracts.iter().position(|deployed| deployed.address == address)
     }
 
-    fn close(&mut self, savepoint: Savepoint, keep: bool) {
+    pub(super) fn close(&mut self, savepoint: Savepoint, keep: bool) {
         if keep {
             self.keep(savepoint);
         } else {
@@ -83,7 +118,7 @@ impl World {
     }
 
     /// Runs the code of somebody; says whether it succeeded. If not, nothing of what it did has happened.
-    fn run<E: Env>(&mut self, script: &Script, env: &mut E, log: &mut Vec<Log>) -> bool {
+    pub(super) fn run<E: Env>(&mut self, script: &Script, env: &mut E, log: &mut Vec<Log>) -> bool {
         if script.calls.is_empty() {
             return script.end == End::Return;
         }
@@ -111,14 +146,13 @@ struct Frame<'f, E> {
 
 impl<E: Env> Frame<'_, E> {
     fn state(&mut self) -> &mut Market {
-        let Deployed { contract: Contract::Market(market), .. } = &mut self.world.contracts[self.index];
-        market
+        market_in(&mut self.world.contracts[self.index])
     }
 
     /// What the market does by itself.
     fn step<'c>(&mut self, sender: Address, value: AttoFil, command: &'c Command) -> Result<Next<'c>, Rejection> {
         let Self { world, index, market, env, log } = self;
-        let Deployed { contract: Contract::Market(state), .. } = &mut world.contracts[*index];
+        let state = market_in(&mut world.contracts[*index]);
         let mut emit = |event: Event| log.push(Log { contract: *market, event: event.into() });
         state.execute(sender, value, command, &Surroundings { market: *market, env: &**env }, &mut emit)
     }
@@ -258,7 +292,7 @@ impl<E: Env> Frame<'_, E> {
     /// Has the market change, and say so.
     fn say<T>(&mut self, change: impl FnOnce(&mut Market, &mut dyn FnMut(Event)) -> T) -> T {
         let Self { world, index, market, log, .. } = self;
-        let Deployed { contract: Contract::Market(state), .. } = &mut world.contracts[*index];
+        let state = market_in(&mut world.contracts[*index]);
         change(state, &mut |event| log.push(Log { contract: *market, event: event.into() }))
     }
 
@@ -293,8 +327,16 @@ impl<E: Env> Frame<'_, E> {
     }
 }
 
-/// What the market's own balance says was moved must be what was asked for.
-fn require_moved(asked: AttoFil, less: AttoFil, more: AttoFil) -> Result<(), Rejection> {
+/// The market at a place where [`World::call_market`] has found one; contracts do not change their kind.
+fn market_in(deployed: &mut Deployed) -> &mut Market {
+    match &mut deployed.contract {
+        Contract::Market(market) => market,
+        Contract::Auction(_) => unreachable!("a frame is of a market"),
+    }
+}
+
+/// What a contract's own balance says was moved must be what was asked for.
+pub(super) fn require_moved(asked: AttoFil, less: AttoFil, more: AttoFil) -> Result<(), Rejection> {
     let moved = more.saturating_sub(less);
     if moved == asked { Ok(()) } else { Err(Rejection::TransferMismatch { asked, moved }) }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Conduct, TokenTransfer};
 use crate::{
     AttoFil, Time,
+    auction::Bid,
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
 };
 
@@ -30,7 +31,15 @@ pub trait Env {
     /// of the contracts of this world. What this changes in the environment is not undone by a later failure.
     fn script(&mut self, call: &ExternalCall<'_>) -> Script;
 
+    /// Whether a commitment that an auction was given is that to a bid: see [`Bid`]. Where it cannot be computed, nothing is
+    /// revealed.
+    fn seals(&self, auction: Address, commitment: B256, bid: &Bid) -> bool {
+        let _ = (auction, commitment, bid);
+        false
+    }
+
     // What follows is asked about tokens only.
+
 
     /// Whether a token takes `permit` for `owner`'s, who lets `spender` take `amount` of it: signed so, in time, and not used before.
     fn permit_valid(&self, token: Address, owner: Address, spender: Address, amount: AttoFil, permit: &Permit) -> bool {

@@ -36,14 +36,14 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    fn new(what: &'static str, problem: impl ToString) -> Self {
+    pub(crate) fn new(what: &'static str, problem: impl ToString) -> Self {
         Self { what, problem: problem.to_string() }
     }
 }
 
 // Values ------------------------------------------------------------------------------------------------------------------
 
-fn amount(word: Word) -> Result<AttoFil, Unreadable> {
+pub(crate) fn amount(word: Word) -> Result<AttoFil, Unreadable> {
     word.try_into()
         .map(AttoFil)
         .map_err(|_| Unreadable::new("an amount", format!("{word} attoFIL is more than there is")))
@@ -53,11 +53,11 @@ fn time(word: Word) -> Time {
     Time(word.saturating_to())
 }
 
-const fn word(amount: AttoFil) -> Word {
+pub(crate) const fn word(amount: AttoFil) -> Word {
     Word::from_limbs([amount.0 as u64, (amount.0 >> 64) as u64, 0, 0])
 }
 
-fn variant<T: TryFrom<u8>>(discriminant: u8) -> Result<T, Unreadable>
+pub(crate) fn variant<T: TryFrom<u8>>(discriminant: u8) -> Result<T, Unreadable>
 where
     T::Error: std::fmt::Display,
 {
@@ -365,6 +365,10 @@ pub struct View<T> {
 }
 
 impl<T> View<T> {
+    pub(crate) const fn new(data: Data, read: fn(&[u8]) -> Result<T, Unreadable>) -> Self {
+        Self { data, read }
+    }
+
     /// Reads the returned data.
     ///
     /// # Errors
@@ -374,7 +378,7 @@ impl<T> View<T> {
     }
 }
 
-fn returned<C: SolCall>(data: &[u8]) -> Result<C::Return, Unreadable> {
+pub(crate) fn returned<C: SolCall>(data: &[u8]) -> Result<C::Return, Unreadable> {
     C::abi_decode_returns(data).map_err(|error| Unreadable::new(C::SIGNATURE, error))
 }
 

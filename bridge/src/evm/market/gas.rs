@@ -1,7 +1,7 @@
 //! The gas that commands need besides what a node estimates.
 
 use lota_market::{
-    Address,
+    Address, auction,
     model::{Command, Settings, Terms},
 };
 
@@ -78,6 +78,18 @@ pub(super) async fn promised(chain: &Chain, settings: &Settings, command: &Comma
         promised = promised.max(Some(to_pass_on(settings.signature_gas, settings.callback_reserve)));
     }
     Ok(promised.unwrap_or_default())
+}
+
+/// The same for a command to an auction, which calls the market with all that is left to it: a cancellation may call the client
+/// back.
+pub(super) async fn promised_through_auction(
+    chain: &Chain,
+    settings: &Settings,
+    command: &auction::Command,
+) -> Result<u64, RpcError> {
+    let auction::Command::Cancel { terms } = command else { return Ok(0) };
+    let at_market = promised(chain, settings, &Command::Cancel { terms: terms.clone() }).await?;
+    Ok(at_market + at_market / 63 + 1)
 }
 
 /// What an account must be able to pay for after a lock, so that what it reserves can be carried out. A result of the greatest size and a

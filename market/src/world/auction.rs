@@ -1,0 +1,169 @@
+//! Executing calls of auctions, and what they ask their markets.
+
+use alloy_primitives::Address;
+
+use super::{
+    Answer, CallError, Contract, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World, execute::require_moved,
+};
+use crate::{
+    AttoFil,
+    auction::{Command, Event, Next, Rejection, SealedBidAuction, Situation},
+    model::{self, JobId, Status},
+};
+
+impl World {
+    /// Executes a call of an auction; see [`World::execute`].
+    ///
+    /// # Errors
+    /// As [`World::execute`].
+    pub fn execute_on_auction<E: Env>(
+        &mut self,
+        sender: Address,
+        auction: Address,
+        value: AttoFil,
+        command: &Command,
+        env: &mut E,
+        log: &mut Vec<Log>,
+    ) -> Result<(), CallError> {
+        let index = self.index_of(auction).ok_or(CallError::NoContract(auction))?;
+        if !matches!(self.contracts[index].contract, Contract::Auction(_)) {
+            return Err(CallError::NoSuchFunction(auction));
+        }
+        self.check_sender(sender)?;
+        self.send_along(sender, auction, value, command.is_payable())?;
+        // What the auction does comes before what it asks of others: if they refuse, it is undone.
+        let (savepoint, said) = (self.savepoint(), log.len());
+        let outcome = Frame { world: self, index, auction, env, log }.execute(sender, value, command);
+        self.close(savepoint, outcome.is_ok());
+        outcome.map_err(|rejection| {
+            log.truncate(said);
+            let returned = self.wallets.transfer(auction, sender, value);
+            debug_assert_eq!(returned, Ok(()), "the auction lost what was sent along with a refused command");
+            CallError::RejectedByAuction(rejection)
+        })
+    }
+}
+
+/// The execution of one command on one auction.
+struct Frame<'f, E> {
+    world: &'f mut World,
+    /// Where the auction is among the contracts.
+    index: usize,
+    auction: Address,
+    env: &'f mut E,
+    log: &'f mut Vec<Log>,
+}
+
+impl<E: Env> Frame<'_, E> {
+    fn execute(&mut self, sender: Address, value: AttoFil, command: &Command) -> Result<(), Rejection> {
+        let market = self.state().market();
+        let job = command.terms().map_or(JobId::default(), |terms| self.env.job_id(market, terms));
+        let status = self.world.market(market).map_or(Status::None, |market| market.deal(job).status);
+        let Self { world, index, auction, env, log } = self;
+        let (here, env) = (*auction, &**env);
+        let seals = |commitment, bid: &_| env.seals(here, commitment, bid);
+        let situation = Situation { now: env.now(), here, job, status, seals: &seals };
+        let mut emit = |event: Event| log.push(Log { contract: here, event: event.into() });
+        match auction_in(world, *index).execute(sender, value, command, &situation, &mut emit)? {
+            Next::Done => Ok(()),
+            Next::PullIn(amount) => self.pull_in(sender, amount),
+            Next::PayOut { to, amount } => self.while_calling(|frame| frame.pay_out(to, amount)),
+            Next::CallMarket { deposit, command } => {
+                self.while_calling(|frame| frame.ask_market(market, deposit, &command))
+            }
+        }
+    }
+
+    fn state(&mut self) -> &mut SealedBidAuction {
+        auction_in(self.world, self.index)
+    }
+
+    /// Meanwhile the auction lets nobody in.
+    fn while_calling<T>(&mut self, action: impl FnOnce(&mut Self) -> T) -> T {
+        self.state().calling = true;
+        let outcome = action(self);
+        self.state().calling = false;
+        outcome
+    }
+
+    /// The tokens come in, and exactly as many as were asked for.
+    fn pull_in(&mut self, from: Address, amount: AttoFil) -> Result<(), Rejection> {
+        let (token, here) = (self.state().asset(), self.auction);
+        let before = self.world.token_wallet(token, here);
+        let transfer = TokenTransfer { token, caller: here, from, to: here, amount };
+        let moved = self.while_calling(|frame| frame.move_tokens(&transfer, false));
+        if !moved || !self.state().has_room_for(amount) {
+            return Err(model::Rejection::TransferFailed(here).into());
+        }
+        require_moved(amount, before, self.world.token_wallet(token, here))?;
+        let Self { world, index, log, .. } = self;
+        auction_in(world, *index).funded(from, amount, &mut |event| {
+            log.push(Log { contract: here, event: event.into() });
+        });
+        Ok(())
+    }
+
+    fn pay_out(&mut self, to: Address, amount: AttoFil) -> Result<(), Rejection> {
+        let (token, here) = (self.state().asset(), self.auction);
+        let failed = Rejection::from(model::Rejection::TransferFailed(to));
+        if self.state().is_token() {
+            let before = self.world.token_wallet(token, here);
+            let transfer = TokenTransfer { token, caller: here, from: here, to, amount };
+            if !self.move_tokens(&transfer, true) {
+                return Err(failed);
+            }
+            return Ok(require_moved(amount, self.world.token_wallet(token, here), before)?);
+        }
+        let script = if self.world.has_contract(to) {
+            // Contracts of this world take no money but with their commands.
+            Script::accepting(false)
+        } else {
+            self.env.script(&ExternalCall { caller: here, callee: to, occasion: Occasion::Payout { amount } })
+        };
+        let paid = self.world.wallets.transfer(here, to, amount);
+        debug_assert_eq!(paid, Ok(()), "the auction holds what is in its books");
+        if self.world.run(&script, self.env, self.log) { Ok(()) } else { Err(failed) }
+    }
+
+    /// The token does what it is asked to, or something else; says whether it did not refuse.
+    fn move_tokens(&mut self, transfer: &TokenTransfer, allowed: bool) -> bool {
+        let conduct = self.env.conduct(transfer);
+        let Some(token) = self.world.token_mut(transfer.token) else { return false };
+        (allowed || token.spend_allowance(transfer.from, transfer.caller, transfer.amount))
+            && token.carry_out(transfer, &conduct)
+            && self.world.run(&conduct.script, self.env, self.log)
+            && conduct.answer != Answer::NotTrue
+    }
+
+    /// Brings the collateral to the market, and gives it a command.
+    fn ask_market(&mut self, market: Address, deposit: AttoFil, command: &model::Command) -> Result<(), Rejection> {
+        let (token, here) = (self.state().asset(), self.auction);
+        if deposit != AttoFil::ZERO {
+            if self.state().is_token() {
+                self.world.approve(token, here, market, deposit);
+                let pulled = model::Command::DepositToken { account: here, amount: deposit };
+                self.call_market(market, AttoFil::ZERO, &pulled)?;
+            } else {
+                self.call_market(market, deposit, &model::Command::Deposit { account: here })?;
+            }
+        }
+        self.call_market(market, AttoFil::ZERO, command)
+    }
+
+    fn call_market(&mut self, market: Address, value: AttoFil, command: &model::Command) -> Result<(), Rejection> {
+        let called = self.world.call_market(self.auction, market, value, command, self.env, self.log);
+        called.map_err(|error| match error {
+            CallError::Rejected(rejection) => rejection.into(),
+            // The auction holds what it brings, and its market is there since before it was deployed.
+            _ => model::Rejection::TransferFailed(market).into(),
+        })
+    }
+}
+
+/// The auction at a place where [`World::execute_on_auction`] has found one; contracts do not change their kind.
+fn auction_in(world: &mut World, index: usize) -> &mut SealedBidAuction {
+    match &mut world.contracts[index].contract {
+        Contract::Auction(auction) => auction,
+        Contract::Market(_) => unreachable!("a frame is of an auction"),
+    }
+}

@@ -15,7 +15,7 @@ function describe(name) {
     bytecode: artifact.bytecode.object,
     deployedBytecode: artifact.deployedBytecode.object,
     // Where the constructor writes into the deployed bytecode: [{start, length}] in bytes.
-    immutableReferences: Object.values(artifact.deployedBytecode.immutableReferences).flat(),
+    immutableReferences: Object.values(artifact.deployedBytecode.immutableReferences ?? {}).flat(),
     solc: compiler.version,
     settings: {
       evmVersion: settings.evmVersion,
@@ -28,7 +28,7 @@ function describe(name) {
 }
 
 fs.mkdirSync(path.join(contracts, "abi"), { recursive: true });
-for (const name of ["LotaMarket", "AskComputer"]) {
+for (const name of ["LotaMarket", "AskComputer", "TestDollar"]) {
   const target = path.join(contracts, "abi", name + ".json");
   const text = describe(name);
   const shown = `contracts/abi/${name}.json`;

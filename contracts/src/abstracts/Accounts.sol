@@ -2,71 +2,133 @@
 pragma solidity ^0.8.28;
 
 import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
-import {CappedCall} from "../libraries/CappedCall.sol";
-import {AccountSlot, AccountSlots, StoredAccount} from "../types/AccountSlot.sol";
+import {Addresses} from "../libraries/Addresses.sol";
+import {Asset} from "../libraries/Asset.sol";
+import {AccountSlot, Lane, Windows} from "../types/AccountSlot.sol";
+import {Deployment} from "./Deployment.sol";
 import {Guard} from "./Guard.sol";
 
 /// @title Accounts: the free balances and the spent salts of everybody
-abstract contract Accounts is Guard {
-    uint256 private constant _MAX_SALTS = 256;
+abstract contract Accounts is Deployment, Guard {
+    mapping(address account => AccountSlot) internal _accounts;
 
-    mapping(address account => StoredAccount) internal _accounts;
+    /// @dev Windows of lanes other than 0.
+    mapping(address client => mapping(uint192 lane => Lane)) private _lanes;
 
-    /// @dev The spent salts outside of an account's current window, 64 to a slot.
-    mapping(address account => mapping(uint256 window => uint256 bits)) private _spent;
+    // ------------------------------------------------------------------------------------------------------------
+    // Money in
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ILotaMarket
+    function deposit(address account) external payable notWhilePaying {
+        if (_ASSET != address(0)) revert WrongAsset(_ASSET);
+        _requireRecipient(account);
+        Asset.requireRoom(_ASSET);
+        _deposited(account, msg.sender, msg.value);
+    }
+
+    /// @inheritdoc ILotaMarket
+    function depositToken(address account, uint256 amount) external notWhilePaying {
+        _requireToken();
+        _requireRecipient(account);
+        _pull(amount);
+        _deposited(account, msg.sender, amount);
+    }
+
+    /// @inheritdoc ILotaMarket
+    function depositTokenWithPermit(address account, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        notWhilePaying
+    {
+        _requireToken();
+        _requireRecipient(account);
+        _permit(amount, Asset.Permit(deadline, v, r, s));
+        _pull(amount);
+        _deposited(account, msg.sender, amount);
+    }
+
+    /// @inheritdoc ILotaMarket
+    function depositTokenWithAuthorization(
+        address from,
+        uint256 amount,
+        uint256 validAfter,
+        uint256 validBefore,
+        bytes32 nonce,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external notWhilePaying {
+        _requireToken();
+        _requireRecipient(from);
+        _pullAuthorized(from, amount, Asset.Authorization(validAfter, validBefore, nonce, v, r, s));
+        _deposited(from, from, amount);
+    }
+
+    function _pull(uint256 amount) private whilePaying {
+        Asset.pull(_ASSET, msg.sender, amount);
+    }
+
+    function _permit(uint256 amount, Asset.Permit memory signed) private whilePaying {
+        Asset.permit(_ASSET, msg.sender, amount, signed);
+    }
+
+    function _pullAuthorized(address from, uint256 amount, Asset.Authorization memory signed) private whilePaying {
+        Asset.pullAuthorized(_ASSET, from, amount, signed);
+    }
+
+    /// @dev For what has arrived; {Asset} sees to it that what the market holds fits in 128 bits.
+    function _deposited(address account, address payer, uint256 amount) private {
+        _accounts[account].balance += uint128(amount);
+        emit Deposited(account, payer, amount);
+    }
+
+    function _requireToken() private view {
+        if (_ASSET == address(0)) revert WrongAsset(_ASSET);
+    }
+
+    function _requireRecipient(address account) private view {
+        if (Addresses.isRefused(account)) revert InvalidRecipient();
+    }
+
+    // ------------------------------------------------------------------------------------------------------------
+    // Money out
+    // ------------------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ILotaMarket
+    function withdraw(address to, uint256 amount) external notWhileCalling {
+        _requireRecipient(to);
+        _debit(msg.sender, amount);
+        emit Withdrawn(msg.sender, to, amount);
+        _pay(to, amount);
+    }
+
+    function _pay(address to, uint256 amount) private whilePaying {
+        Asset.pay(_ASSET, to, amount);
+    }
 
     // ------------------------------------------------------------------------------------------------------------
     // Balances
     // ------------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ILotaMarket
-    function balanceOf(address account) public view returns (uint256) {
-        return _accounts[account].slot.balance();
+    function balanceOf(address account) external view returns (uint256) {
+        return _accounts[account].balance;
     }
 
-    /// @inheritdoc ILotaMarket
-    function deposit(address account) external payable notWhilePaying {
-        if (account == address(0)) revert InvalidRecipient();
-        StoredAccount storage stored = _accounts[account];
-        stored.slot = _deposit(account, stored.slot);
-    }
-
-    /// @inheritdoc ILotaMarket
-    function withdraw(address to, uint256 amount) external notWhileCalling {
-        if (to == address(0)) revert InvalidRecipient();
-        _debit(msg.sender, amount);
-        emit Withdrawn(msg.sender, to, amount);
-        (_calling, _paying) = (true, true);
-        bool paid = CappedCall.pay(to, amount);
-        (_calling, _paying) = (false, false);
-        if (!paid) revert TransferFailed(to);
-    }
-
-    /// @dev The account with the value credited; the caller stores it.
-    function _deposit(address account, AccountSlot slot) internal returns (AccountSlot) {
-        // No chain has 2^128 attoFIL; one that had could not bring them here.
-        if (address(this).balance > type(uint128).max) revert TransferFailed(address(this));
-        emit Deposited(account, msg.value);
-        return slot.plus(msg.value);
-    }
-
-    /// @dev Credits money that is in the contract already; so there is room for it.
+    /// @dev Credits money that is in the contract already, as all amounts of deals are.
     function _credit(address account, uint256 amount) internal {
-        if (amount == 0) return;
-        StoredAccount storage stored = _accounts[account];
-        stored.slot = stored.slot.plus(amount);
+        if (amount != 0) _accounts[account].balance += uint128(amount);
     }
 
     function _debit(address account, uint256 amount) internal {
         if (amount == 0) return;
-        StoredAccount storage stored = _accounts[account];
-        AccountSlot slot = stored.slot;
-        _requireBalance(account, slot, amount);
-        stored.slot = slot.minus(amount);
+        uint256 balance = _accounts[account].balance;
+        _requireBalance(account, balance, amount);
+        _accounts[account].balance = uint128(balance - amount);
     }
 
-    function _requireBalance(address account, AccountSlot slot, uint256 amount) internal pure {
-        if (slot.balance() < amount) revert InsufficientBalance(account, slot.balance(), amount);
+    function _requireBalance(address account, uint256 balance, uint256 amount) internal pure {
+        if (balance < amount) revert InsufficientBalance(account, balance, amount);
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -74,40 +136,59 @@ abstract contract Accounts is Guard {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ILotaMarket
-    function isSpent(address client, uint256 salt) external view returns (bool) {
-        return _isSpent(client, _accounts[client].slot, salt);
+    function isSpent(address client, uint256 salt) public view returns (bool) {
+        (uint64 next, uint64 spent) = _window(client, uint192(salt >> 64));
+        return Windows.isSpent(next, spent, uint64(salt));
     }
 
     /// @inheritdoc ILotaMarket
-    function revoke(uint256[] calldata salts) external notWhileCalling {
-        if (salts.length > _MAX_SALTS) revert TooMany(salts.length);
-        StoredAccount storage stored = _accounts[msg.sender];
-        AccountSlot account = stored.slot;
-        for (uint256 i = 0; i < salts.length; ++i) {
-            account = _spend(msg.sender, account, salts[i]);
-        }
-        stored.slot = account;
-        emit SaltsRevoked(msg.sender, salts);
+    function nextSalt(address client, uint192 lane) external view returns (uint256) {
+        (uint64 next,) = _window(client, lane);
+        return (uint256(lane) << 64) | next;
     }
 
-    function _isSpent(address client, AccountSlot slot, uint256 salt) internal view returns (bool) {
-        (uint256 window, uint256 bit) = AccountSlots.locate(salt);
-        uint256 bits = window == slot.window() ? slot.spent() : _spent[client][window];
-        return bits & bit != 0;
+    /// @inheritdoc ILotaMarket
+    function revoke(uint192 lane, uint64 upTo) external notWhileCalling {
+        (uint64 next, uint64 spent) = _window(msg.sender, lane);
+        (next, spent) = Windows.spendBelow(next, spent, upTo);
+        if (lane == 0) (_accounts[msg.sender].next, _accounts[msg.sender].spent) = (next, spent);
+        else _lanes[msg.sender][lane] = Lane(next, spent);
+        emit SaltsRevoked(msg.sender, lane, upTo);
     }
 
-    /// @dev The client's slot with the salt spent; the caller stores it. The window only moves up, to where nothing is
-    /// spent yet, and leaves what is spent in the old one behind.
-    function _spend(address client, AccountSlot slot, uint256 salt) internal returns (AccountSlot) {
-        (uint256 window, uint256 bit) = AccountSlots.locate(salt);
-        uint256 current = slot.window();
-        if (window == current) return slot.withSpent(bit);
-        mapping(uint256 => uint256) storage others = _spent[client];
-        if (window < current || window > AccountSlots.LAST_WINDOW) {
-            others[window] |= bit;
-            return slot;
+    function _requireUnspent(address client, AccountSlot memory account, uint256 salt) internal view {
+        (bytes4 why, uint64 next) = _saltFault(client, account, salt);
+        if (why == SaltSpent.selector) revert SaltSpent(client, salt);
+        if (why == SaltTooFar.selector) revert SaltTooFar(client, salt, (salt >> 64 << 64) | next);
+    }
+
+    /// @return why the selector of what stands against spending the salt, or zero
+    /// @return next the lowest free number of its lane
+    function _saltFault(address client, AccountSlot memory account, uint256 salt)
+        internal
+        view
+        returns (bytes4 why, uint64 next)
+    {
+        uint64 spent;
+        if (salt >> 64 == 0) (next, spent) = (account.next, account.spent);
+        else (next, spent) = _window(client, uint192(salt >> 64));
+        if (Windows.isSpent(next, spent, uint64(salt))) why = SaltSpent.selector;
+        else if (Windows.isTooFar(next, uint64(salt))) why = SaltTooFar.selector;
+    }
+
+    /// @dev Spends a salt that can be spent. A salt of lane 0 is spent in `account`, which the caller stores.
+    function _spend(address client, AccountSlot memory account, uint256 salt) internal {
+        if (salt >> 64 == 0) {
+            (account.next, account.spent) = Windows.spend(account.next, account.spent, uint64(salt));
+        } else {
+            Lane storage lane = _lanes[client][uint192(salt >> 64)];
+            (uint64 next, uint64 spent) = Windows.spend(lane.next, lane.spent, uint64(salt));
+            (lane.next, lane.spent) = (next, spent);
         }
-        if (slot.spent() != 0) others[current] = slot.spent();
-        return slot.withWindow(window, bit);
+    }
+
+    function _window(address client, uint192 lane) private view returns (uint64 next, uint64 spent) {
+        if (lane == 0) return (_accounts[client].next, _accounts[client].spent);
+        return (_lanes[client][lane].next, _lanes[client][lane].spent);
     }
 }

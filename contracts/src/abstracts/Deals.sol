@@ -4,107 +4,93 @@ pragma solidity ^0.8.28;
 import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
 import {Hashes} from "../libraries/Hashes.sol";
 import {TermsRules} from "../libraries/TermsRules.sol";
-import {DealSlot, StoredDeal} from "../types/DealSlot.sol";
-import {TermsPtr} from "../types/TermsPtr.sol";
+import {DealSlot} from "../types/DealSlot.sol";
+import {Accounts} from "./Accounts.sol";
 
 /// @title Deals: what is stored of the deals, and how callers show which one they mean
-abstract contract Deals is ILotaMarket {
-    mapping(bytes32 jobId => StoredDeal) internal _deals;
-
-    bytes32 internal immutable _DOMAIN = Hashes.domainSeparator();
-    uint256 internal immutable _CHAIN_ID = block.chainid;
+abstract contract Deals is Accounts {
+    mapping(bytes32 jobId => DealSlot) internal _deals;
 
     // ------------------------------------------------------------------------------------------------------------
     // Views
     // ------------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ILotaMarket
-    function jobIdOf(Terms calldata given) external view returns (bytes32) {
-        (bytes32 jobId, TermsPtr terms) = _load(given);
-        terms.requireCanonical();
-        return jobId;
+    function jobIdOf(Terms memory terms) public view returns (bytes32) {
+        return Hashes.typed(_DOMAIN, Hashes.ofTerms(terms));
     }
 
     /// @inheritdoc ILotaMarket
     function dealOf(bytes32 jobId) external view returns (Deal memory deal) {
-        DealSlot slot = _deals[jobId].slot;
+        DealSlot slot = _deals[jobId];
         deal.status = slot.status();
         deal.reason = slot.reason();
         deal.callbackPending = slot.callbackPending();
         deal.since = uint64(slot.since());
         if (deal.status == Status.Locked) {
             deal.provider = slot.provider();
-            deal.price = slot.price();
+            deal.price = slot.quanta() * _QUANTUM;
         } else {
             deal.receipt = slot.receipt();
         }
     }
 
     /// @inheritdoc ILotaMarket
-    function receiptDigest(Receipt calldata receipt) external pure returns (bytes26) {
-        return bytes26(_receiptHash(receipt.provider, receipt.price, receipt.result));
+    function receiptDigest(bytes32 jobId, Receipt calldata receipt) external pure returns (bytes26) {
+        return _digest(jobId, receipt.provider, receipt.price, receipt.result);
     }
 
     /// @inheritdoc ILotaMarket
-    function priceAt(Terms calldata given, uint64 time) external pure returns (uint256) {
-        (, TermsPtr terms) = Hashes.loadTerms(given);
-        return TermsRules.priceAt(terms, time);
+    function priceAt(Terms memory terms, uint64 time) external view returns (uint256) {
+        return TermsRules.priceAt(terms, _QUANTUM, time);
     }
 
     // ------------------------------------------------------------------------------------------------------------
     // Checks
     // ------------------------------------------------------------------------------------------------------------
 
-    function _load(Terms calldata given) internal view returns (bytes32 jobId, TermsPtr terms) {
-        bytes32 structHash;
-        (structHash, terms) = Hashes.loadTerms(given);
-        jobId = Hashes.typed(_DOMAIN, structHash);
-    }
-
-    function _requireDeal(bytes32 jobId) internal view returns (StoredDeal storage stored, DealSlot deal) {
-        stored = _deals[jobId];
-        deal = stored.slot;
-        if (deal.isAt(Status.None)) revert UnknownJob(jobId);
-    }
-
-    function _requireStatus(bytes32 jobId, Status wanted)
-        internal
-        view
-        returns (StoredDeal storage stored, DealSlot deal)
-    {
-        stored = _deals[jobId];
-        deal = stored.slot;
-        if (deal.isAt(wanted)) return (stored, deal);
-        if (deal.isAt(Status.None)) revert UnknownJob(jobId);
-        revert WrongState(jobId, deal.status());
-    }
-
-    function _requireArbiter(TermsPtr terms) internal view {
-        if (terms.arbiter() == address(0) || msg.sender != terms.arbiter()) {
-            revert WrongSender(msg.sender, terms.arbiter());
+    /// @dev The stored deal that has these terms.
+    function _find(Terms memory terms) internal view returns (bytes32 jobId, DealSlot deal) {
+        jobId = jobIdOf(terms);
+        deal = _deals[jobId];
+        if (deal.isAt(Status.None)) {
+            if (isSpent(terms.client, terms.salt)) revert SaltSpent(terms.client, terms.salt);
+            revert UnknownJob(jobId);
         }
     }
 
-    function _requireWithin(DealSlot deal, uint256 window) internal view {
-        uint256 until = deal.since() + window;
-        if (block.timestamp > until) revert TooLate(block.timestamp, until);
+    function _find(Terms memory terms, Status wanted) internal view returns (bytes32 jobId, DealSlot deal) {
+        (jobId, deal) = _find(terms);
+        if (!deal.isAt(wanted)) revert WrongState(jobId, deal.status());
+    }
+
+    /// @dev `wanted` may be the zero address: then nobody.
+    function _requireSender(address wanted) internal view {
+        if (msg.sender != wanted) revert WrongSender(msg.sender, wanted);
+    }
+
+    function _requireUntil(uint256 deadline) internal view {
+        if (block.timestamp > deadline) revert TooLate(block.timestamp, deadline);
     }
 
     function _requireAfter(uint256 deadline) internal view {
         if (block.timestamp <= deadline) revert TooEarly(block.timestamp, deadline + 1);
     }
 
-    function _requireReceipt(bytes32 jobId, DealSlot deal, Receipt calldata receipt)
-        internal
-        pure
-        returns (address provider, uint256 price)
-    {
-        provider = receipt.provider;
-        price = receipt.price;
-        if (bytes26(_receiptHash(provider, price, receipt.result)) != deal.receipt()) revert ReceiptMismatch(jobId);
+    /// @dev The digest alone would do if its 208 bits could not collide: two receipts of one provider's making, one of them with
+    /// a price out of all bounds, would empty the market. So a price is checked again where it is paid.
+    function _requireReceipt(bytes32 jobId, Terms memory terms, DealSlot deal, Receipt calldata receipt) internal view {
+        bytes26 digest = _digest(jobId, receipt.provider, receipt.price, receipt.result);
+        if (digest != deal.receipt() || !TermsRules.allowsPrice(terms, _QUANTUM, receipt.price)) {
+            revert ReceiptMismatch(jobId);
+        }
     }
 
-    function _receiptHash(address provider, uint256 price, Result calldata result) internal pure returns (bytes32) {
-        return Hashes.ofReceipt(provider, price, result.output, result.exitCode, result.fuelUsed, result.inlineData);
+    function _digest(bytes32 jobId, address provider, uint256 price, Result calldata result)
+        internal
+        pure
+        returns (bytes26)
+    {
+        return bytes26(keccak256(abi.encode(jobId, Hashes.ofReceipt(provider, price, result))));
     }
 }

@@ -4,22 +4,44 @@ pragma solidity ^0.8.28;
 import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
 
 /// @title Guard: keeps everybody out while the market calls code of others
-/// @dev It is closed only around calls that may change state: callbacks and payouts. During a callback `deposit` and `open`
-/// stay possible. That is safe because a callback comes after all effects of what ends the deal, the two call nobody,
-/// read every slot that they change again, and cannot touch the one slot that is written after the callback: it is that
-/// of the deal that has ended, whose salt is spent.
+/// @dev It is closed only around calls that may change state: callbacks, payouts, and calls of the token. During a callback
+/// anyone may deposit and `open`. That is safe because
+///
+/// - a callback comes after all effects of what ends the deal, and nothing that was read before it is used after it but
+///   the deal's own terms;
+/// - what is written after it is the one slot of the deal that has ended, and neither function can touch that: its salt is
+///   spent;
+/// - `open` calls nobody, and a deposit nobody but the token, during which everybody is kept out;
+/// - both only add: money of the sender's to a balance, or an escrow out of the sender's own.
+///
+/// `openSigned` would do the same, but ask a wallet, which could run out of gas that the callback's own deal was promised;
+/// and a `multicall` could contain anything.
 abstract contract Guard is ILotaMarket {
-    bool internal transient _calling; // a client or a payee
-    bool internal transient _paying; // a payee
+    enum Phase {
+        Idle,
+        Calling, // a client
+        Paying // a payee, or the token
+    }
+
+    Phase internal transient _phase;
 
     /// @dev Stands on every function that is not a view, but for those of {notWhilePaying}.
     modifier notWhileCalling() {
-        if (_calling) revert Reentered();
+        if (_phase != Phase.Idle) revert Reentered();
         _;
     }
 
     modifier notWhilePaying() {
-        if (_paying) revert Reentered();
+        if (_phase == Phase.Paying) revert Reentered();
         _;
+    }
+
+    /// @dev Around calls of payees and the token. What was the phase before is it again after: a deposit may come from within a
+    /// callback.
+    modifier whilePaying() {
+        Phase before = _phase;
+        _phase = Phase.Paying;
+        _;
+        _phase = before;
     }
 }

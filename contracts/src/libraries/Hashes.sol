@@ -2,7 +2,6 @@
 pragma solidity ^0.8.24;
 
 import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
-import {TermsPtr} from "../types/TermsPtr.sol";
 
 /// @title Hashes: the EIP-712 types of the market
 library Hashes {
@@ -12,7 +11,7 @@ library Hashes {
     bytes32 internal constant TERMS_TYPEHASH = keccak256(
         "Terms(address client,uint256 salt,bytes32 spec,uint16 specCodec,uint256 minPrice,uint256 maxPrice,"
         "uint64 rampStart,uint64 rampPeriod,uint64 lockBy,uint32 runFor,uint32 reviewFor,uint32 ruleFor,"
-        "uint256 collateral,address matcher,address arbiter,uint32 callbackGas)"
+        "uint256 collateral,address matcher,address arbiter,uint32 callbackGas,bool keepRecord)"
     );
 
     bytes32 internal constant RESULT_TYPEHASH =
@@ -24,7 +23,7 @@ library Hashes {
     );
 
     bytes32 internal constant ACCEPTANCE_TYPEHASH = keccak256(
-        "Acceptance(bytes32 jobId,Receipt receipt)Receipt(address provider,uint256 price,Result result)"
+        "Acceptance(bytes32 jobId,Receipt receipt,uint64 until)Receipt(address provider,uint256 price,Result result)"
         "Result(bytes32 output,uint32 exitCode,uint64 fuelUsed,bytes inlineData)"
     );
 
@@ -36,60 +35,36 @@ library Hashes {
     }
 
     /// @dev The digest that is signed for a struct hash.
-    function typed(bytes32 domain, bytes32 structHash) internal pure returns (bytes32 digest) {
-        assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(0x00, hex"1901")
-            mstore(0x02, domain)
-            mstore(0x22, structHash)
-            digest := keccak256(0x00, 0x42)
-            mstore(0x40, free) // the struct hash reached two bytes into it
-        }
+    function typed(bytes32 domain, bytes32 structHash) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
     }
 
-    /// @dev Struct hash of terms, keccak256(abi.encode(TERMS_TYPEHASH, terms)), and the terms themselves.
-    function loadTerms(ILotaMarket.Terms calldata given) internal pure returns (bytes32 hash, TermsPtr terms) {
+    /// @dev keccak256(abi.encode(TERMS_TYPEHASH, terms)). In memory a struct of 17 values is 17 words, as it is encoded; copying
+    /// them once more would cost as much as all else that is done with them. The word in front is borrowed for the type.
+    function ofTerms(ILotaMarket.Terms memory terms) internal pure returns (bytes32 hash) {
         bytes32 typehash = TERMS_TYPEHASH;
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            terms := add(free, 0x20)
-            mstore(0x40, add(free, 0x220)) // 17 words
-            mstore(free, typehash)
-            calldatacopy(terms, given, 0x200)
-            hash := keccak256(free, 0x220)
+            let start := sub(terms, 0x20)
+            let borrowed := mload(start)
+            mstore(start, typehash)
+            hash := keccak256(start, 0x240)
+            mstore(start, borrowed)
         }
     }
 
-    /// @dev Struct hash of a receipt: keccak256(abi.encode(RECEIPT_TYPEHASH, provider, price, keccak256(
-    /// abi.encode(RESULT_TYPEHASH, output, exitCode, fuelUsed, keccak256(inlineData))))), in memory that is not kept.
-    function ofReceipt(
-        address provider,
-        uint256 price,
-        bytes32 output,
-        uint256 exitCode,
-        uint256 fuelUsed,
-        bytes calldata inlineData
-    ) internal pure returns (bytes32 hash) {
-        bytes32 receiptType = RECEIPT_TYPEHASH;
-        bytes32 resultType = RESULT_TYPEHASH;
-        assembly ("memory-safe") {
-            let words := mload(0x40)
-            calldatacopy(words, inlineData.offset, inlineData.length)
-            mstore(add(words, 0x80), keccak256(words, inlineData.length))
-            mstore(words, resultType)
-            mstore(add(words, 0x20), output)
-            mstore(add(words, 0x40), exitCode)
-            mstore(add(words, 0x60), fuelUsed)
-            mstore(add(words, 0x60), keccak256(words, 0xa0))
-            mstore(words, receiptType)
-            mstore(add(words, 0x20), provider)
-            mstore(add(words, 0x40), price)
-            hash := keccak256(words, 0x80)
-        }
+    function ofReceipt(address provider, uint256 price, ILotaMarket.Result calldata result)
+        internal
+        pure
+        returns (bytes32)
+    {
+        bytes32 ofResult = keccak256(
+            abi.encode(RESULT_TYPEHASH, result.output, result.exitCode, result.fuelUsed, keccak256(result.inlineData))
+        );
+        return keccak256(abi.encode(RECEIPT_TYPEHASH, provider, price, ofResult));
     }
 
-    /// @dev Struct hash of the client's acceptance of a deal that was never opened.
-    function ofAcceptance(bytes32 jobId, bytes32 receiptHash) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCEPTANCE_TYPEHASH, jobId, receiptHash));
+    /// @dev Of the client's acceptance of a deal that was never opened.
+    function ofAcceptance(bytes32 jobId, bytes32 receiptHash, uint64 until) internal pure returns (bytes32) {
+        return keccak256(abi.encode(ACCEPTANCE_TYPEHASH, jobId, receiptHash, until));
     }
 }

@@ -21,37 +21,26 @@ library Signatures {
     {
         address recovered = recover(digest, signature);
         if (recovered != address(0) && recovered == signer) return true;
-        return signer.code.length != 0 && _walletAccepts(signer, digest, signature, gasLimit, gasReserve);
+        if (signer.code.length == 0) return false;
+        bytes memory data = abi.encodeWithSelector(_ERC1271, digest, signature);
+        CappedCall.requireGas(gasLimit, gasReserve);
+        (bool success, uint256 word) = CappedCall.read(signer, data, gasLimit);
+        return success && bytes32(word) == bytes32(_ERC1271);
     }
 
     /// @dev The account that made an ECDSA signature; zero when it is not a proper one.
     function recover(bytes32 digest, bytes calldata signature) internal pure returns (address) {
-        bytes32 r;
-        uint256 s;
+        if (signature.length != 64 && signature.length != 65) return address(0);
+        bytes32 r = bytes32(signature[:32]);
+        uint256 s = uint256(bytes32(signature[32:64]));
         uint256 v;
-        assembly ("memory-safe") {
-            r := calldataload(signature.offset)
-            s := calldataload(add(signature.offset, 0x20))
-            v := byte(0, calldataload(add(signature.offset, 0x40)))
-        }
-        if (signature.length == 64) {
+        if (signature.length == 65) {
+            v = uint8(signature[64]);
+        } else {
             v = 27 + (s >> 255);
             s = (s << 1) >> 1;
-        } else if (signature.length != 65) {
-            return address(0);
         }
         if (s > _MAX_S) return address(0);
         return ecrecover(digest, uint8(v), r, bytes32(s));
-    }
-
-    function _walletAccepts(
-        address wallet,
-        bytes32 digest,
-        bytes calldata signature,
-        uint256 gasLimit,
-        uint256 gasReserve
-    ) private view returns (bool) {
-        bytes memory data = abi.encodeWithSelector(_ERC1271, digest, signature);
-        return CappedCall.read(wallet, data, gasLimit, gasReserve) == bytes32(_ERC1271);
     }
 }

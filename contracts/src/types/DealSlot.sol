@@ -7,20 +7,15 @@ import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
 /// @dev From the highest bit on:
 ///
 ///     | 208 bits: payload                                    | 39 bits | 1 bit   | 4 bits | 4 bits |
-///     | Locked: provider (160), price in gwei (48)           | since   | pending | reason | status |
+///     | Locked: provider (160), price in quanta (48)         | since   | pending | reason | status |
 ///     | Submitted, Disputed and the ends after a submission: |         |         |        |        |
-///     | the highest 208 bits of the receipt's struct hash    |         |         |        |        |
+///     | the receipt's digest                                 |         |         |        |        |
 ///     | otherwise: 0                                         |         |         |        |        |
 ///
 /// 39 bits of seconds last until the year 19391.
 type DealSlot is uint256;
 
 using DealSlots for DealSlot global;
-
-/// @dev What a mapping holds, so that a reference to it can be passed on.
-struct StoredDeal {
-    DealSlot slot;
-}
 
 library DealSlots {
     uint256 private constant _PAYLOAD_SHIFT = 48;
@@ -40,19 +35,19 @@ library DealSlots {
     }
 
     /// @param by the provider
-    /// @param attoFil the price in attoFIL, a whole number of gwei below 2^48 gwei
-    function locked(address by, uint256 attoFil) internal view returns (DealSlot) {
-        uint256 payload = (uint256(uint160(by)) << 48) | (attoFil / 1 gwei);
+    /// @param price the price in quanta, below 2^48
+    function locked(address by, uint256 price) internal view returns (DealSlot) {
+        uint256 payload = (uint256(uint160(by)) << 48) | price;
         return _running(payload << _PAYLOAD_SHIFT, ILotaMarket.Status.Locked);
     }
 
-    function submitted(bytes32 receiptHash) internal view returns (DealSlot) {
-        return _running(_payloadOf(uint256(receiptHash)), ILotaMarket.Status.Submitted);
+    function submitted(bytes26 digest) internal view returns (DealSlot) {
+        return _running(uint256(bytes32(digest)), ILotaMarket.Status.Submitted);
     }
 
     /// @dev Keeps the receipt.
     function disputed(DealSlot slot) internal view returns (DealSlot) {
-        return _running(_payloadOf(DealSlot.unwrap(slot)), ILotaMarket.Status.Disputed);
+        return _running(uint256(bytes32(receipt(slot))), ILotaMarket.Status.Disputed);
     }
 
     /// @dev An end of a deal that has no receipt: everything else is forgotten.
@@ -60,9 +55,9 @@ library DealSlots {
         return DealSlot.wrap((uint256(why) << _REASON_SHIFT) | uint256(end));
     }
 
-    /// @dev An end of a deal that has a receipt, which is kept.
-    function ended(DealSlot slot, ILotaMarket.Status end, ILotaMarket.Reason why) internal pure returns (DealSlot) {
-        return DealSlot.wrap(_payloadOf(DealSlot.unwrap(slot)) | DealSlot.unwrap(ended(end, why)));
+    /// @dev An end of a deal that has a receipt.
+    function ended(bytes26 digest, ILotaMarket.Status end, ILotaMarket.Reason why) internal pure returns (DealSlot) {
+        return DealSlot.wrap(uint256(bytes32(digest)) | DealSlot.unwrap(ended(end, why)));
     }
 
     function withPending(DealSlot slot) internal pure returns (DealSlot) {
@@ -71,6 +66,11 @@ library DealSlots {
 
     function withoutPending(DealSlot slot) internal pure returns (DealSlot) {
         return DealSlot.wrap(DealSlot.unwrap(slot) & ~_PENDING);
+    }
+
+    /// @dev What is stored where there is no deal (any more).
+    function none() internal pure returns (DealSlot) {
+        return DealSlot.wrap(0);
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -102,11 +102,9 @@ library DealSlots {
         return address(uint160(DealSlot.unwrap(slot) >> 96));
     }
 
-    /// @dev In attoFIL. Means something while Locked only.
-    function price(DealSlot slot) internal pure returns (uint256) {
-        unchecked {
-            return ((DealSlot.unwrap(slot) >> _PAYLOAD_SHIFT) & _PRICE_MASK) * 1 gwei;
-        }
+    /// @dev The price in quanta. Means something while Locked only.
+    function quanta(DealSlot slot) internal pure returns (uint256) {
+        return (DealSlot.unwrap(slot) >> _PAYLOAD_SHIFT) & _PRICE_MASK;
     }
 
     /// @dev Means something after a submission only.
@@ -118,9 +116,5 @@ library DealSlots {
 
     function _running(uint256 payload, ILotaMarket.Status to) private view returns (DealSlot) {
         return DealSlot.wrap(payload | ((block.timestamp & _SINCE_MASK) << _SINCE_SHIFT) | uint256(to));
-    }
-
-    function _payloadOf(uint256 word) private pure returns (uint256) {
-        return (word >> _PAYLOAD_SHIFT) << _PAYLOAD_SHIFT;
     }
 }

@@ -20,7 +20,7 @@ import {ILotaClient, ILotaMarket} from "./interfaces/ILotaMarket.sol";
 ///
 /// Callbacks. The market gives them exactly the terms' `callbackGas`. One that needs more, or reverts, changes nothing, and anybody
 /// may repeat it with more gas ({ILotaMarket-retryCallback}): hooks should revert only for what will pass. From within a hook jobs
-/// can be opened and money collected, nothing else of the market can be used. Each job's hook is called once.
+/// can be opened, nothing else of the market can be used. Each job has one call of one hook.
 ///
 /// Storage. Three slots, which the constructor does not write. Jobs take one slot each until their callback. Jobs' salts are
 /// numbers of lane 0; open jobs with other salts, if you must, in another lane, and without a callback.
@@ -134,8 +134,7 @@ abstract contract LotaClient is ILotaClient {
         }
         jobId = MARKET.open{value: value}(terms, spec);
         // The market has checked that the amounts are whole quanta of 48 bits.
-        _pending[jobId] =
-            PendingJob(payer, uint48(terms.maxPrice / QUANTUM), uint48(terms.collateral / QUANTUM));
+        _pending[jobId] = PendingJob(payer, uint48(terms.maxPrice / QUANTUM), uint48(terms.collateral / QUANTUM));
         if (value < terms.maxPrice) _requireCovered(0);
     }
 
@@ -149,9 +148,7 @@ abstract contract LotaClient is ILotaClient {
         } else {
             if (msg.value != 0) revert WrongValue(msg.value, 0);
             _callToken(
-                abi.encodeWithSignature(
-                    "transferFrom(address,address,uint256)", msg.sender, address(this), amount
-                ),
+                abi.encodeWithSignature("transferFrom(address,address,uint256)", msg.sender, address(this), amount),
                 amount
             );
             _callToken(abi.encodeWithSignature("approve(address,uint256)", address(MARKET), amount), amount);

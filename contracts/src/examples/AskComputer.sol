@@ -78,9 +78,8 @@ contract AskComputer is LotaClient {
     }
 
     function _onResult(bytes32 jobId, address, ILotaMarket.Result calldata result) internal override {
-        _questions[jobId] = Question(
-            State.Answered, result.exitCode, ILotaMarket.Reason.None, result.output, result.inlineData
-        );
+        _questions[jobId] =
+            Question(State.Answered, result.exitCode, ILotaMarket.Reason.None, result.output, result.inlineData);
         emit Answered(jobId, result.exitCode, result.inlineData);
     }
 

@@ -45,7 +45,7 @@ pub struct TermsRequest {
     /// How long the provider may take from lock to result, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_for: Option<u32>,
-    /// How long the result may be reviewed, in seconds.
+    /// How long the result may be disputed, in seconds; 0, as jobs have no arbiter yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_for: Option<u32>,
     /// The collateral that the provider puts up.

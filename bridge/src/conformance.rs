@@ -10,6 +10,7 @@ mod log;
 mod party;
 pub mod reading;
 pub mod rejections;
+pub mod salts;
 pub mod signing;
 pub mod submitting;
 
@@ -51,7 +52,8 @@ pub trait Harness: Send + Sync {
 macro_rules! transport_conformance {
     ($harness:expr) => {
         $crate::transport_conformance! { @ $harness;
-            life: every_end_pays_whom_it_should, an_account_is_called_back, money_comes_in_and_goes_out;
+            life: every_end_pays_whom_it_should, an_account_is_not_called_back, what_has_ended_is_forgotten,
+                money_comes_in_and_goes_out;
             reading: a_replay_from_any_position_gives_the_rest, jobs_opened_before_connecting_are_seen,
                 a_cut_connection_loses_and_repeats_nothing, a_restart_loses_and_repeats_nothing,
                 a_fork_is_undone_and_read_again, a_reader_who_stood_on_a_dropped_fork_is_led_back,
@@ -61,6 +63,7 @@ macro_rules! transport_conformance {
                 a_key_belongs_to_one_command, what_a_fork_undid_lands_again, commands_of_many_parties_all_land,
                 value_goes_where_it_is_taken;
             rejections: refusals_are_typed, a_refused_command_may_be_tried_again, what_is_too_late_or_too_early_says_when;
+            salts: salts_slide_past_what_is_spent, a_revoked_salt_opens_nothing, lanes_do_not_concern_each_other;
             signing: a_signed_job_is_opened_by_anybody, a_signed_job_is_opened_and_locked,
                 a_batch_settles_what_was_signed_and_skips_the_rest, another_partys_signature_is_refused;
         }

@@ -4,12 +4,12 @@
 //! markets without a chain take in place of a transaction.
 
 use alloy::{
-    primitives::{FixedBytes, Signature, U256 as Word},
+    primitives::{FixedBytes, Signature, U256 as Word, keccak256},
     signers::{SignerSync, local::PrivateKeySigner},
     sol_types::{Eip712Domain, SolStruct},
 };
 use lota_market::{
-    Address, AttoFil, B256, Bytes,
+    Address, AttoFil, B256, Bytes, Time,
     agent::EffectKey,
     model::{JobId, JobResult, Receipt, Settings, Signed, Terms},
 };
@@ -51,6 +51,7 @@ mod typed {
             address matcher;
             address arbiter;
             uint32 callbackGas;
+            bool keepRecord;
         }
 
         struct Result {
@@ -69,6 +70,7 @@ mod typed {
         struct Acceptance {
             bytes32 jobId;
             Receipt receipt;
+            uint64 until;
         }
 
         struct MarketCommand {
@@ -98,6 +100,7 @@ fn typed_terms(terms: &Terms) -> typed::Terms {
         matcher: terms.matcher,
         arbiter: terms.arbiter,
         callbackGas: terms.callback_gas,
+        keepRecord: terms.keep_record,
     }
 }
 
@@ -148,10 +151,11 @@ pub fn receipt_hash(receipt: &Receipt) -> B256 {
     typed_receipt(receipt).eip712_hash_struct()
 }
 
-/// The highest 208 bits of a receipt's struct hash: what the market stores of it.
+/// What the market stores of a job's receipt: the highest 208 bits of keccak256(abi.encode(job's id, struct hash of the receipt)).
 #[must_use]
-pub fn receipt_digest(receipt: &Receipt) -> FixedBytes<26> {
-    FixedBytes::from_slice(&receipt_hash(receipt)[..26])
+pub fn receipt_digest(job: JobId, receipt: &Receipt) -> FixedBytes<26> {
+    let digest = keccak256([job.0, receipt_hash(receipt)].concat());
+    FixedBytes::from_slice(&digest[..26])
 }
 
 /// The id of a job: the digest of its terms, which is also what its client signs.
@@ -160,10 +164,11 @@ pub fn job_id(market: &MarketRef, terms: &Terms) -> JobId {
     JobId(typed_terms(terms).eip712_signing_hash(&domain(market)))
 }
 
-/// The digest of `Acceptance(bytes32 jobId,Receipt receipt)`.
+/// The digest of `Acceptance(bytes32 jobId,Receipt receipt,uint64 until)`.
 #[must_use]
-pub fn acceptance_digest(market: &MarketRef, job: JobId, receipt: &Receipt) -> B256 {
-    typed::Acceptance { jobId: job.0, receipt: typed_receipt(receipt) }.eip712_signing_hash(&domain(market))
+pub fn acceptance_digest(market: &MarketRef, job: JobId, receipt: &Receipt, until: Time) -> B256 {
+    typed::Acceptance { jobId: job.0, receipt: typed_receipt(receipt), until: until.0 }
+        .eip712_signing_hash(&domain(market))
 }
 
 /// The digest that a client's signature is over.
@@ -171,7 +176,7 @@ pub fn acceptance_digest(market: &MarketRef, job: JobId, receipt: &Receipt) -> B
 pub fn signed_digest(market: &MarketRef, what: &Signed<'_>) -> B256 {
     match what {
         Signed::Terms(job) => job.0,
-        Signed::Acceptance(job, receipt) => acceptance_digest(market, *job, receipt),
+        Signed::Acceptance(job, receipt, until) => acceptance_digest(market, *job, receipt, *until),
     }
 }
 
@@ -252,7 +257,7 @@ impl SignedCommand {
 
 #[cfg(test)]
 mod tests {
-    use lota_market::{Time, U256, model::Settings};
+    use lota_market::U256;
     use serde_json::Value;
 
     use super::*;
@@ -280,6 +285,7 @@ mod tests {
         market: MarketRef,
         terms: Terms,
         receipt: Receipt,
+        until: Time,
         command: SignedCommand,
         expected: Value,
     }
@@ -314,6 +320,7 @@ mod tests {
                 matcher: read(&t["matcher"]),
                 arbiter: read(&t["arbiter"]),
                 callback_gas: read(&t["callbackGas"]),
+                keep_record: read(&t["keepRecord"]),
             },
             receipt: Receipt {
                 provider: read(&r["provider"]),
@@ -325,6 +332,7 @@ mod tests {
                     inline_data: read(&r["result"]["inlineData"]),
                 },
             },
+            until: Time(read(&case["until"])),
             command: SignedCommand {
                 sender: read(&c["sender"]),
                 key: EffectKey::named(&text(&c["key"])),
@@ -338,15 +346,16 @@ mod tests {
 
     #[test]
     fn every_digest_is_what_ethers_computes() {
-        for Case { market, terms, receipt, command, expected } in cases() {
+        for Case { market, terms, receipt, until, command, expected } in cases() {
             let job = job_id(&market, &terms);
             assert_eq!(domain(&market).separator(), read::<B256>(&expected["domainSeparator"]));
             assert_eq!(terms_hash(&terms), read::<B256>(&expected["termsHash"]));
             assert_eq!(job.0, read::<B256>(&expected["jobId"]));
             assert_eq!(result_hash(&receipt.result), read::<B256>(&expected["resultHash"]));
             assert_eq!(receipt_hash(&receipt), read::<B256>(&expected["receiptHash"]));
-            assert_eq!(receipt_digest(&receipt), read::<FixedBytes<26>>(&expected["receiptDigest"]));
-            assert_eq!(acceptance_digest(&market, job, &receipt), read::<B256>(&expected["acceptanceDigest"]));
+            assert_eq!(receipt_digest(job, &receipt), read::<FixedBytes<26>>(&expected["receiptDigest"]));
+            let accepted = acceptance_digest(&market, job, &receipt, until);
+            assert_eq!(accepted, read::<B256>(&expected["acceptanceDigest"]));
             assert_eq!(command.digest(&market), read::<B256>(&expected["commandDigest"]));
         }
     }
@@ -354,11 +363,11 @@ mod tests {
     #[test]
     fn signatures_are_those_of_ethers_and_recover_to_the_signer() {
         let signer: PrivateKeySigner = KEY.parse().expect("a valid key");
-        for Case { market, terms, receipt, command, expected } in cases() {
+        for Case { market, terms, receipt, until, command, expected } in cases() {
             let job = job_id(&market, &terms);
             for (digest, name) in [
                 (signed_digest(&market, &Signed::Terms(job)), "termsSignature"),
-                (signed_digest(&market, &Signed::Acceptance(job, &receipt)), "acceptanceSignature"),
+                (signed_digest(&market, &Signed::Acceptance(job, &receipt, until)), "acceptanceSignature"),
                 (command.digest(&market), "commandSignature"),
             ] {
                 let signature = sign(&signer, &digest).expect("the key signs");

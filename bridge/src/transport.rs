@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
-    model::{Command, Deal, Event, JobId, Reason, Receipt, Rejection, Status, Terms},
+    model::{Command, Deal, Event, JobId, Lane, Reason, Receipt, Rejection, Status, Terms},
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,14 +79,15 @@ pub struct Head {
     pub time: Time,
 }
 
-/// A deal as the market stores it: `ILotaMarket.Deal`.
+/// A deal as the market stores it: `ILotaMarket.Deal`. Of one that has ended nothing is stored, unless its terms say `keepRecord` or
+/// its callback is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StoredDeal {
     /// Its state; [`Status::None`] when there is no such deal.
     pub status: Status,
     /// Why it ended; [`Reason::None`] while it runs.
     pub reason: Reason,
-    /// A callback failed and may be retried.
+    /// A callback runs, or failed and may be retried.
     pub callback_pending: bool,
     /// When it was locked (Locked), submitted (Submitted) or disputed (Disputed); otherwise 0.
     pub since: Time,
@@ -102,7 +103,7 @@ pub struct StoredDeal {
 impl StoredDeal {
     /// What a chain would store of the model's deal.
     #[must_use]
-    pub fn of(deal: &Deal<'_>) -> Self {
+    pub fn of(job: JobId, deal: &Deal<'_>) -> Self {
         Self {
             status: deal.status,
             reason: deal.reason,
@@ -110,14 +111,14 @@ impl StoredDeal {
             since: deal.since,
             provider: deal.provider,
             price: deal.price,
-            receipt: deal.receipt.map(crate::eip712::receipt_digest).unwrap_or_default(),
+            receipt: deal.receipt.map(|receipt| crate::eip712::receipt_digest(job, receipt)).unwrap_or_default(),
         }
     }
 
-    /// Whether `receipt` is the one this deal committed to.
+    /// Whether `receipt` is the one that this deal, of this job, committed to.
     #[must_use]
-    pub fn committed_to(&self, receipt: &Receipt) -> bool {
-        self.receipt == crate::eip712::receipt_digest(receipt)
+    pub fn committed_to(&self, job: JobId, receipt: &Receipt) -> bool {
+        self.receipt == crate::eip712::receipt_digest(job, receipt)
     }
 }
 
@@ -352,6 +353,13 @@ pub trait Transport: Send + Sync + 'static {
     /// If the market cannot be reached.
     async fn is_spent(&self, client: Address, salt: U256) -> Result<bool, TransportError>;
 
+    /// The lowest salt of a client's lane that was neither used nor revoked. Those up to
+    /// [`SALT_WINDOW`](lota_market::model::SALT_WINDOW) numbers above it may be used, too.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn next_salt(&self, client: Address, lane: Lane) -> Result<U256, TransportError>;
+
     /// The id that a job with these terms has in this market.
     fn job_id(&self, terms: &Terms) -> JobId {
         crate::eip712::job_id(&self.market(), terms)
@@ -363,9 +371,9 @@ pub trait Transport: Send + Sync + 'static {
     /// [`TransportError::Signer`].
     async fn sign_terms(&self, terms: &Terms) -> Result<Bytes, TransportError>;
 
-    /// The party's signature over `Acceptance(bytes32 jobId,Receipt receipt)`, as `settleBatch` takes it.
+    /// The party's signature over `Acceptance(bytes32 jobId,Receipt receipt,uint64 until)`, as `settleBatch` takes it.
     ///
     /// # Errors
     /// [`TransportError::Signer`].
-    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt) -> Result<Bytes, TransportError>;
+    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt, until: Time) -> Result<Bytes, TransportError>;
 }

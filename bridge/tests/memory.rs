@@ -44,7 +44,7 @@ impl InMemory {
             market: MarketRef {
                 chain_id: 1_337,
                 contract: Address::repeat_byte(0x10),
-                settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
+                settings: Settings { max_callback_gas: 1_000_000, ..Settings::COIN },
             },
             time: Time(1_800_000_000),
             funds: vec![],

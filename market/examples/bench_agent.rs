@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 const ME: Address = Address::repeat_byte(0xA1);
 const OTHER: Address = Address::repeat_byte(0xA2);
 const NOW: Time = Time(1_800_000_000);
-const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 0 };
+const SETTINGS: Settings = Settings { min_window: 1, ..Settings::COIN };
 /// Jobs at a time.
 const AT_ONCE: u64 = 100;
 
@@ -61,6 +61,7 @@ fn terms(number: u64, matcher: Address) -> Terms {
         matcher,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     }
 }
 
@@ -75,7 +76,7 @@ fn lives(jobs: u64, provider: Address, matcher: Address, spec: &Bytes) -> Vec<Ev
             terms: terms(number, matcher),
             spec: spec.clone(),
         }));
-        events.extend(some().map(|(_, job)| Event::JobLocked { job, provider, price }));
+        events.extend(some().map(|(_, job)| Event::JobLocked { job, provider, payer: provider, price }));
         let result = JobResult::default();
         events.extend(some().map(|(_, job)| Event::ResultSubmitted { job, provider, result: result.clone() }));
         let reason = Reason::Accepted;

@@ -4,12 +4,14 @@ use core::{fmt, iter::Sum, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// attoFIL in one gwei (nanoFIL): every amount in [terms](crate::model::Terms) is a whole number of these.
+/// attoFIL in one gwei (nanoFIL): the quantum of markets whose asset has 18 decimals.
 pub const GWEI: u128 = 1_000_000_000;
 /// attoFIL in one FIL.
 pub const FIL: u128 = 1_000_000_000_000_000_000;
 
-/// An amount of money in attoFIL (1e-18 FIL; on an EVM chain: wei).
+const GWEI_QUANTUM: u64 = GWEI as u64;
+
+/// An amount of money in attoFIL (1e-18 FIL; on an EVM chain: wei); in the market of a token: in the token's smallest unit.
 ///
 /// All the FIL there will ever be is below 2^91 attoFIL, so sums of amounts cannot overflow 128 bits in practice; arithmetic
 /// is checked all the same. In JSON an amount is a decimal string, in binary formats 16 big-endian bytes.
@@ -65,6 +67,48 @@ impl AttoFil {
     #[must_use]
     pub const fn whole_gwei(self) -> Self {
         if self.is_whole_gwei() { self } else { Self(self.0 - self.0 % GWEI) }
+    }
+
+    /// A whole number of quanta: multiples of a market's [`quantum`](crate::model::Settings::quantum). Always fits.
+    #[must_use]
+    pub const fn from_quanta(quanta: u64, quantum: u64) -> Self {
+        Self(quanta as u128 * quantum as u128)
+    }
+
+    /// Whether this is a whole number of quanta. Of quanta of 0 there is no whole number.
+    #[must_use]
+    pub const fn is_whole(self, quantum: u64) -> bool {
+        match quantum {
+            GWEI_QUANTUM => self.is_whole_gwei(),
+            0 => false,
+            1 => true,
+            _ => self.0.is_multiple_of(quantum as u128),
+        }
+    }
+
+    /// The amount in quanta, if it is a whole number of them below 2^64.
+    #[must_use]
+    pub const fn quanta(self, quantum: u64) -> Option<u64> {
+        if quantum == GWEI_QUANTUM {
+            return self.to_gwei();
+        }
+        if !self.is_whole(quantum) {
+            return None;
+        }
+        let quanta = self.0 / quantum as u128;
+        if quanta >> 64 == 0 { Some(quanta as u64) } else { None }
+    }
+
+    /// The amount rounded down to a whole number of quanta; to 0 when they are of 0.
+    #[must_use]
+    pub const fn rounded_down(self, quantum: u64) -> Self {
+        if self.is_whole(quantum) {
+            self
+        } else if quantum == 0 {
+            Self::ZERO
+        } else {
+            Self(self.0 - self.0 % quantum as u128)
+        }
     }
 
     /// The sum, or `None` on overflow.
@@ -271,6 +315,23 @@ mod tests {
         }
         assert!(whole(1 << 64).is_whole_gwei());
         assert_eq!(whole(1 << 64).to_gwei(), None);
+    }
+
+    #[test]
+    fn quanta_are_counted_exactly() {
+        for quantum in [1, 3, 1_000_000, GWEI_QUANTUM, u64::MAX] {
+            for quanta in [0, 1, 77, u64::MAX] {
+                let amount = AttoFil::from_quanta(quanta, quantum);
+                assert!(amount.is_whole(quantum));
+                assert_eq!((amount.quanta(quantum), amount.rounded_down(quantum)), (Some(quanta), amount));
+                let above = AttoFil(amount.0 + 1);
+                assert_eq!(above.is_whole(quantum), quantum == 1, "{above:?} of {quantum}");
+                assert_eq!(above.rounded_down(quantum), if quantum == 1 { above } else { amount });
+            }
+        }
+        assert_eq!(AttoFil(u128::MAX).quanta(1), None);
+        assert!(!AttoFil(5).is_whole(0) && AttoFil(5).quanta(0).is_none());
+        assert_eq!(AttoFil(5).rounded_down(0), AttoFil::ZERO);
     }
 
     #[test]

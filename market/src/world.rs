@@ -1,7 +1,8 @@
 //! Everybody's wallets and all contracts as one state machine: what a chain executes, without the chain.
 //!
 //! A [`Call`] names its contract, and so does what a contract says ([`Log`]). Money is either in a wallet or was brought to
-//! a contract, whose wallet then holds it: no sum is ever lost or made, but by [`World::mint`]. What code outside of this
+//! a contract, whose wallet then holds it: no sum is ever lost or made, but by [`World::mint`]. A token is a currency with wallets of
+//! its own, whose code does what [`Env::conduct`] says. What code outside of this
 //! world does when a contract calls it (a client's callback, the recipient of a payout) is a [`Script`] of further calls, for
 //! which [`Env`] is asked. [Savepoints](World::savepoint) span wallets and contracts, nest, and cost nothing while none is open.
 //!
@@ -13,16 +14,17 @@
 //! #     fn job_id(&self, _: Address, _: &Terms) -> JobId { JobId::default() }
 //! #     fn spec_digest(&self, _: &Bytes) -> B256 { B256::ZERO }
 //! #     fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, _: &Bytes) -> bool { false }
+//! #     fn has_code(&self, _: Address) -> bool { false }
 //! #     fn script(&mut self, _: &ExternalCall<'_>) -> Script { Script::default() }
 //! # }
 //! let (market, alice) = (Address::repeat_byte(1), Address::repeat_byte(2));
-//! let mut world = World::with_market(market, Settings { min_window: 60, max_callback_gas: 0 });
+//! let mut world = World::with_market(market, Settings::COIN);
 //! world.mint(alice, AttoFil(10))?;
 //! let deposit = Call { sender: alice, contract: market, value: AttoFil(7), command: Command::Deposit { account: alice }.into() };
 //! let mut log = Vec::new();
 //! world.execute(&deposit, &mut Quiet, &mut log)?;
 //! assert_eq!((world.wallet(alice), world.wallet(market)), (AttoFil(3), AttoFil(7)));
-//! assert_eq!(log, [Log { contract: market, event: Event::Deposited { account: alice, amount: AttoFil(7) }.into() }]);
+//! assert_eq!(log, [Log { contract: market, event: Event::Deposited { account: alice, payer: alice, amount: AttoFil(7) }.into() }]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -31,6 +33,7 @@ mod execute;
 mod script;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod wallets;
 
 use alloy_primitives::Address;
@@ -38,12 +41,14 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{Call, CallError, ContractCommand, ContractEvent, Log};
 pub use script::{End, Env, ExternalCall, Occasion, Script, ScriptedCall};
+pub use tokens::{Answer, Conduct, MintError, TokenTransfer};
 pub use wallets::TooMuchMoney;
 
 use crate::{
     AttoFil,
-    model::{Market, Settings},
+    model::{Market, Settings, SettingsFault},
 };
+use tokens::Token;
 use wallets::Wallets;
 
 /// Wallets and contracts. Equal worlds are equal values, with equal hashes.
@@ -52,6 +57,8 @@ pub struct World {
     wallets: Wallets,
     /// In the order of their deployment. They are few: a search takes no longer than a lookup.
     contracts: Vec<Deployed>,
+    /// By their addresses, in the order of their deployment.
+    tokens: Vec<(Address, Token)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +81,9 @@ pub enum DeployError {
     /// Another contract is there.
     #[error("there is a contract at {0} already; deploy to another address")]
     Taken(Address),
+    /// A market cannot have such settings.
+    #[error("a market cannot have these settings: {0}")]
+    BadSettings(SettingsFault),
     /// Deployments are not undone, so none is made where something may be undone.
     #[error("a savepoint is open; deploy before it is opened, or after it was closed")]
     SavepointOpen,
@@ -95,11 +105,11 @@ impl World {
         Self::default()
     }
 
-    /// A world with one market, in which nothing has happened.
+    /// A world with one market, in which nothing has happened; its settings are taken as they are.
     #[must_use]
     pub fn with_market(address: Address, settings: Settings) -> Self {
         let contract = Contract::Market(Market::new(settings));
-        Self { wallets: Wallets::default(), contracts: vec![Deployed { address, contract }] }
+        Self { contracts: vec![Deployed { address, contract }], ..Self::default() }
     }
 
     /// Puts a contract at an address. What the address owns already stays there, beside what the contract holds for others.
@@ -107,13 +117,32 @@ impl World {
     /// # Errors
     /// See [`DeployError`].
     pub fn deploy(&mut self, address: Address, contract: Contract) -> Result<(), DeployError> {
-        if self.contract(address).is_some() {
+        self.can_deploy(address)?;
+        let Contract::Market(market) = &contract;
+        if let Some(fault) = market.settings().fault(self.has_contract(market.settings().asset)) {
+            return Err(DeployError::BadSettings(fault));
+        }
+        self.contracts.push(Deployed { address, contract });
+        Ok(())
+    }
+
+    /// Puts a token at an address, of which nobody owns anything yet.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub fn deploy_token(&mut self, address: Address) -> Result<(), DeployError> {
+        self.can_deploy(address)?;
+        self.tokens.push((address, Token::default()));
+        Ok(())
+    }
+
+    fn can_deploy(&self, address: Address) -> Result<(), DeployError> {
+        if self.has_contract(address) {
             return Err(DeployError::Taken(address));
         }
         if self.wallets.undo.depth() > 0 {
             return Err(DeployError::SavepointOpen);
         }
-        self.contracts.push(Deployed { address, contract });
         Ok(())
     }
 
@@ -126,6 +155,20 @@ impl World {
         self.wallets.mint(account, amount)
     }
 
+    /// Makes some of a token: see [`World::mint`].
+    ///
+    /// # Errors
+    /// When there is no such token, or would be more than 2^128 - 1 of its smallest units.
+    pub fn mint_token(&mut self, token: Address, account: Address, amount: AttoFil) -> Result<(), MintError> {
+        Ok(self.token_mut(token).ok_or(MintError::NoToken(token))?.mint(account, amount)?)
+    }
+
+    /// Lets `spender` take up to `amount` of the token from `owner` (2^128 - 1: as much as it likes), as `owner` asked the token to;
+    /// says whether there is such a token.
+    pub fn approve(&mut self, token: Address, owner: Address, spender: Address, amount: AttoFil) -> bool {
+        self.token_mut(token).map(|token| token.approve(owner, spender, amount)).is_some()
+    }
+
     // Savepoints ------------------------------------------------------------------------------------------------------
 
     /// From here on everything can be undone. Savepoints nest: one that is closed closes those that were opened after it.
@@ -134,6 +177,9 @@ impl World {
         self.wallets.open_savepoint();
         for Deployed { contract: Contract::Market(market), .. } in &mut self.contracts {
             market.open_savepoint();
+        }
+        for (_, token) in &mut self.tokens {
+            token.open_savepoint();
         }
         Savepoint { outer }
     }
@@ -145,6 +191,9 @@ impl World {
             for Deployed { contract: Contract::Market(market), .. } in &mut self.contracts {
                 market.roll_back();
             }
+            for (_, token) in &mut self.tokens {
+                token.roll_back();
+            }
         }
     }
 
@@ -154,6 +203,9 @@ impl World {
             self.wallets.undo.keep();
             for Deployed { contract: Contract::Market(market), .. } in &mut self.contracts {
                 market.keep();
+            }
+            for (_, token) in &mut self.tokens {
+                token.keep();
             }
         }
     }
@@ -175,6 +227,48 @@ impl World {
     #[must_use]
     pub fn market(&self, address: Address) -> Option<&Market> {
         self.contract(address).map(|Contract::Market(market)| market)
+    }
+
+    /// Whether a contract or a token of this world is there.
+    #[must_use]
+    pub fn has_contract(&self, address: Address) -> bool {
+        self.contract(address).is_some() || self.token(address).is_some()
+    }
+
+    fn token(&self, address: Address) -> Option<&Token> {
+        self.tokens.iter().find(|(at, _)| *at == address).map(|(_, token)| token)
+    }
+
+    fn token_mut(&mut self, address: Address) -> Option<&mut Token> {
+        self.tokens.iter_mut().find(|(at, _)| *at == address).map(|(_, token)| token)
+    }
+
+    /// All tokens, in the order of their deployment.
+    pub fn tokens(&self) -> impl Iterator<Item = Address> + '_ {
+        self.tokens.iter().map(|(address, _)| *address)
+    }
+
+    /// What an account owns of a token outside of all contracts; of a contract: what it holds, and what was forced on it.
+    #[must_use]
+    pub fn token_wallet(&self, token: Address, account: Address) -> AttoFil {
+        self.token(token).map_or(AttoFil::ZERO, |token| token.wallets.of(account))
+    }
+
+    /// All accounts that own some of a token, by their addresses.
+    pub fn token_wallets(&self, token: Address) -> impl Iterator<Item = (Address, AttoFil)> + '_ {
+        self.token(token).into_iter().flat_map(|token| token.wallets.iter())
+    }
+
+    /// How much `spender` may take of a token from `owner`.
+    #[must_use]
+    pub fn allowance(&self, token: Address, owner: Address, spender: Address) -> AttoFil {
+        self.token(token).map_or(AttoFil::ZERO, |token| token.allowance(owner, spender))
+    }
+
+    /// All there is of a token: the sum of all wallets.
+    #[must_use]
+    pub fn token_minted(&self, token: Address) -> AttoFil {
+        self.token(token).map_or(AttoFil::ZERO, |token| token.wallets.minted())
     }
 
     /// What an account owns outside of all contracts; of a contract: what it holds, and what was forced on it.

@@ -9,7 +9,7 @@ use std::{
 use lota_bridge::{Reserve, SubmitError};
 use lota_market::{
     agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
-    model::JobId,
+    model::{Command, JobId},
 };
 use tokio::sync::Semaphore;
 
@@ -87,6 +87,16 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let step = key.step;
+        if let (Step::Open, Command::Open { terms, .. }) = (step, &submission.command) {
+            match self.shared.salts.is_lost(&self.shared.store, key.job, terms.salt).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let problem = "its salt was left to a later request when it could not be opened; ask for it again";
+                    return StepOutcome::Err(Failure::Permanent(problem.to_owned()));
+                }
+                Err(error) => return StepOutcome::Err(Failure::Temporary(error.to_string())),
+            }
+        }
         let reserve = match step {
             Step::Lock => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
             _ => Reserve::default(),

@@ -27,6 +27,7 @@ use crate::{
     health::Money,
     inbox::{Message, Refusal, RequestReply, ResumeReply},
     observe,
+    salts::TakenSalt,
     shared::Shared,
     store::{Batch, Claim, StoreError},
 };
@@ -68,6 +69,8 @@ pub(crate) struct EventLoop {
     answers: Vec<(RequestReply, Result<JobId, Refusal>)>,
     /// The same for operators who had the provider go on.
     resumed: Vec<(ResumeReply, Option<JobId>)>,
+    /// The salts of requests whose jobs are being stored.
+    storing: Vec<TakenSalt>,
     pruned: Time,
     /// Something happened that may have changed the party's free balance since it was asked for, or it was asked long ago.
     money_moved: bool,
@@ -122,6 +125,7 @@ impl EventLoop {
             opening: HashMap::new(),
             answers: Vec::new(),
             resumed: Vec::new(),
+            storing: Vec::new(),
             pruned: Time::default(),
             money_moved: true,
             weighed: Time::default(),
@@ -340,7 +344,7 @@ impl EventLoop {
                 effects.extend(self.agent.handle(Input::Resume, self.now));
                 self.resumed.push((reply, before));
             }
-            Message::Request { request, key, reply } => {
+            Message::Request { request, key, taken, reply } => {
                 let id = request.id;
                 let claim = match &key {
                     Some(key) => batch.claim(key, id).await?,
@@ -362,6 +366,7 @@ impl EventLoop {
                     }
                 }
                 self.opening.entry(id).or_default().push(reply);
+                self.storing.push(taken);
                 effects.extend(self.agent.handle(Input::Request(request), self.now));
             }
             Message::Cancel { job, reply } => {
@@ -499,6 +504,7 @@ impl EventLoop {
             }
         }
         batch.commit().await?;
+        self.storing.clear();
         // Where nobody waits any more, that is no concern of the loop.
         for (waiting, answer) in self.answers.drain(..) {
             let _ = waiting.send(answer);

@@ -13,7 +13,7 @@ use lota_api::{ApiError, ErrorCode};
 use lota_bridge::{SubmitError, TransportError, failure::causes};
 use lota_market::model::Rejection;
 
-use crate::{order::OrderError, store::StoreError};
+use crate::{order::OrderError, salts::SaltError, store::StoreError};
 
 /// The longest text of the HTTP library's that an answer repeats, in bytes.
 const MAX_TEXT: usize = 4 << 10;
@@ -126,12 +126,14 @@ impl From<OrderError> for HttpError {
             OrderError::Key
             | OrderError::PricesSwapped { .. }
             | OrderError::WallTooLong(_)
+            | OrderError::Unreviewed(_)
             | OrderError::Content { .. } => Self::invalid(message),
             OrderError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message),
             OrderError::NotOpened(_) => Self::refused(message),
             OrderError::Ending | OrderError::Unanswered(_) | OrderError::Unseen(_) => Self::unavailable(message),
-            OrderError::Market(error) => Self::market(error),
-            OrderError::Store(error) => error.into(),
+            OrderError::Salt(SaltError::NoneFree) => Self::unavailable(message),
+            OrderError::Salt(SaltError::Store(error)) | OrderError::Store(error) => error.into(),
+            OrderError::Salt(SaltError::Market(error)) | OrderError::Market(error) => Self::market(error),
             OrderError::Blocks(error) => error.into(),
         }
     }

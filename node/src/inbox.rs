@@ -6,7 +6,7 @@ use lota_market::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::store::RequestKey;
+use crate::{salts::TakenSalt, store::RequestKey};
 
 /// How many messages wait for the loop at most.
 pub(crate) const INBOX: usize = 1_024;
@@ -21,7 +21,7 @@ pub(crate) enum Message {
     /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
     Resume { reply: ResumeReply },
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
-    Request { request: Box<Request>, key: Option<RequestKey>, reply: RequestReply },
+    Request { request: Box<Request>, key: Option<RequestKey>, taken: TakenSalt, reply: RequestReply },
     /// A person wants a job cancelled; the answer says whether this node could ask for it.
     Cancel { job: JobId, reply: oneshot::Sender<Result<(), String>> },
 }

@@ -28,6 +28,7 @@ mod price;
 mod public;
 pub mod publisher;
 mod resources;
+mod salts;
 mod serving;
 mod shared;
 pub mod store;

@@ -23,7 +23,7 @@ use lota_market::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, mpsc},
+    sync::mpsc,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,7 @@ use crate::{
     public,
     publisher::{LocalPublisher, Publisher},
     resources::{self, Capacity},
+    salts::Salts,
     serving,
     shared::Shared,
     store::{Store, StoreError},
@@ -216,7 +217,7 @@ impl Node {
             downloader,
             pace,
             stop: stop.clone(),
-            salts: Mutex::new(()),
+            salts: Salts::of(&store).await?,
             offers: Arc::new(Offers::new(transport.party(), transport.market().settings, store.clone(), fetcher)),
             config,
         });

@@ -365,7 +365,7 @@ mod tests {
         (folder, Offers::new(Address::ZERO, SETTINGS, store, fetcher))
     }
 
-    const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 0 };
+    const SETTINGS: Settings = Settings { min_window: 1, ..Settings::COIN };
 
     fn party(number: u8) -> (Address, String) {
         (Address::repeat_byte(number), format!("http://{number}.example"))
@@ -395,12 +395,13 @@ mod tests {
             ramp_period: 1,
             lock_by: Time(100),
             run_for: 60,
-            review_for: 60,
+            review_for: 0,
             rule_for: 0,
             collateral: AttoFil::ZERO,
             matcher: Address::ZERO,
             arbiter: Address::ZERO,
             callback_gas: 0,
+            keep_record: false,
         }
     }
 

@@ -19,11 +19,11 @@ use crate::{
     inbox::{Inbox, Message, Refusal},
     pins::{order_pin, release},
     price,
+    salts::{SaltError, TakenSalt},
     shared::Shared,
     store::{Claim, ListedJob, RequestKey, StoreError},
 };
 
-const NEXT_SALT: &str = "next_salt";
 /// The longest idempotency key, in characters.
 const MAX_KEY: usize = 100;
 
@@ -36,6 +36,10 @@ pub(crate) enum OrderError {
     KeyReused { key: String, job: JobId },
     #[error("the lowest price, {lowest}, is above the highest, {highest}")]
     PricesSwapped { lowest: AttoFil, highest: AttoFil },
+    #[error(
+        "review_for is {0} s, but the job has no arbiter, and without one nobody could refuse its result; leave it out"
+    )]
+    Unreviewed(u32),
     #[error("the job's wall limit, {0} s, is longer than any run window")]
     WallTooLong(u64),
     #[error(
@@ -51,6 +55,8 @@ pub(crate) enum OrderError {
     Unseen(JobId),
     #[error("the daemon is ending")]
     Ending,
+    #[error(transparent)]
+    Salt(#[from] SaltError),
     #[error(transparent)]
     Market(#[from] TransportError),
     #[error(transparent)]
@@ -78,11 +84,11 @@ pub(crate) async fn place(
             Some(Claim::New) | None => {}
         }
     }
-    let (request, offer) = make(shared, spec, terms).await?;
+    let (request, taken, offer) = make(shared, spec, terms).await?;
     let id = request.id;
     hold(shared, &request, spec).await?;
     let (reply, answer) = oneshot::channel();
-    let message = Message::Request { request: Box::new(request), key: key.clone(), reply };
+    let message = Message::Request { request: Box::new(request), key: key.clone(), taken, reply };
     if !inbox.send(message).await {
         return Err(OrderError::Ending);
     }
@@ -163,8 +169,12 @@ async fn opened(shared: &Shared, inbox: &Inbox, id: JobId) -> Result<ListedJob, 
     }
 }
 
-/// Terms and id of a new job, and how its price was chosen.
-async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> Result<(Request, JobOffer), OrderError> {
+/// Terms and id of a new job, the salt that it takes, and how its price was chosen.
+async fn make(
+    shared: &Shared,
+    spec: &ValidatedSpec,
+    wanted: &TermsRequest,
+) -> Result<(Request, TakenSalt, JobOffer), OrderError> {
     let transport = &shared.transport;
     let set = &shared.config.terms;
     let settings = transport.market().settings;
@@ -180,6 +190,9 @@ async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> R
     };
     if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
         return Err(OrderError::PricesSwapped { lowest, highest: wish.limit });
+    }
+    if let Some(review_for) = wanted.review_for.or(set.review_for).filter(|window| *window > 0) {
+        return Err(OrderError::Unreviewed(review_for));
     }
     let run_for = match wanted.run_for.or(set.run_for) {
         Some(run_for) => run_for,
@@ -199,12 +212,14 @@ async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> R
         ramp_period: 1,
         lock_by: Time(wish.lock_for),
         run_for,
-        review_for: wanted.review_for.or(set.review_for).unwrap_or_else(|| pace.review_for(settings.min_window)),
+        // Without an arbiter nobody reviews the result: it is paid for when it is submitted.
+        review_for: 0,
         rule_for: 0,
         collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     };
     let quotes = shared.offers.quotes(&draft, spec).await?;
     let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
@@ -212,8 +227,7 @@ async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> R
         Some(head) => head,
         None => transport.head().await?,
     };
-    let terms = Terms {
-        salt: next_salt(shared, party).await?,
+    let mut terms = Terms {
         min_price: ramp.min_price,
         max_price: ramp.max_price,
         ramp_start: head.time,
@@ -222,20 +236,12 @@ async fn make(shared: &Shared, spec: &ValidatedSpec, wanted: &TermsRequest) -> R
         ..draft
     };
     let free = transport.balance(party).await?;
+    let id_of = |salt| transport.job_id(&Terms { salt, ..terms.clone() });
+    let taken = shared.salts.take(&shared.store, &**transport, id_of).await?;
+    terms.salt = taken.salt();
     let id = transport.job_id(&terms);
     shared.offers.expect(id, &quotes, ramp.max_price);
     let value = ramp.max_price.saturating_sub(free);
     let offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
-    Ok((Request { id, terms, spec: bytes, value }, offer))
-}
-
-/// Counts up, so that salts share storage words; one that another process spent is passed over.
-async fn next_salt(shared: &Shared, party: Address) -> Result<U256, OrderError> {
-    let _turn = shared.salts.lock().await;
-    let mut next: u64 = shared.store.meta(NEXT_SALT).await?.unwrap_or(0);
-    while shared.transport.is_spent(party, U256::from(next)).await? {
-        next += 1;
-    }
-    shared.store.set_meta(NEXT_SALT, &(next + 1)).await?;
-    Ok(U256::from(next))
+    Ok((Request { id, terms, spec: bytes, value }, taken, offer))
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use lota_bridge::Transport;
 use lota_content::fetch::Fetcher;
 use lota_market::agent::Pace;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::NodeConfig, fetch::Downloader, health::Health, offers::Offers, store::Store};
+use crate::{config::NodeConfig, fetch::Downloader, health::Health, offers::Offers, salts::Salts, store::Store};
 
 /// What the parts of a node share.
 pub(crate) struct Shared {
@@ -23,8 +22,8 @@ pub(crate) struct Shared {
     /// How the network's time passes.
     pub(crate) pace: Pace,
     pub(crate) stop: CancellationToken,
-    /// One order at a time takes a salt.
-    pub(crate) salts: Mutex<()>,
+    /// The salts of its orders.
+    pub(crate) salts: Arc<Salts>,
     /// What providers offer.
     pub(crate) offers: Arc<Offers>,
 }

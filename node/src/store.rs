@@ -6,10 +6,10 @@
 
 mod batch;
 mod filing;
-mod form;
 mod job_list;
 mod journal;
 mod migrations;
+mod salts;
 mod specs;
 
 use std::{
@@ -45,6 +45,11 @@ pub enum StoreError {
         /// The migration this version does not know.
         migration: i64,
     },
+    /// The database was made for the contract's first edition, whose events and jobs mean nothing to this version.
+    #[error(
+        "{path} was written for the market's first edition, which this version does not know; move it away, and the node begins anew"
+    )]
+    FirstEdition { path: PathBuf },
     /// The database cannot be brought to this version's form.
     #[error("{path} cannot be opened as a node's database")]
     Migrate {
@@ -93,6 +98,16 @@ fn turn(path: &Path) -> Turn {
     turn
 }
 
+/// Whether a step made this database that there is no more.
+async fn is_of_the_first_edition(pool: &SqlitePool) -> Result<bool, sqlx::Error> {
+    let steps = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'");
+    if steps.fetch_optional(pool).await?.is_none() {
+        return Ok(false);
+    }
+    let earlier = sqlx::query("SELECT 1 FROM _sqlx_migrations WHERE version < $1 LIMIT 1").bind(migrations::FIRST);
+    Ok(earlier.fetch_optional(pool).await?.is_some())
+}
+
 /// A node's database.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -113,10 +128,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::open_with(path, SqliteSynchronous::Normal, 4).await?;
-        store.rewrite_old_records().await?;
-        store.complete_jobs().await?;
-        Ok(store)
+        Self::open_with(path, SqliteSynchronous::Normal, 4).await
     }
 
     async fn open_with(path: &Path, synchronous: SqliteSynchronous, connections: u32) -> Result<Self, StoreError> {
@@ -129,6 +141,9 @@ impl Store {
             .busy_timeout(PATIENCE);
         let pool =
             SqlitePoolOptions::new().max_connections(connections).connect_with(options).await.map_err(database)?;
+        if is_of_the_first_edition(&pool).await.map_err(database)? {
+            return Err(StoreError::FirstEdition { path: path.to_owned() });
+        }
         migrations::all().run(&pool).await.map_err(|source| match source {
             MigrateError::VersionMissing(migration) | MigrateError::VersionTooNew(migration, _) => {
                 StoreError::Newer { path: path.to_owned(), migration }
@@ -191,11 +206,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
-        if let Some(cursor) = self.meta(batch::CURSOR).await? {
-            return Ok(Some(cursor));
-        }
-        let counted: Option<Cursor> = self.meta(batch::COUNTED_CURSOR).await?;
-        Ok(counted.map(|cursor| Cursor::counted(cursor.block, cursor.block_hash, cursor.index)))
+        self.meta(batch::CURSOR).await
     }
 
     /// The records that the agent held.
@@ -259,8 +270,8 @@ pub enum Claim {
 
 impl RequestKey {
     /// Whose the key is if this job was opened for it, for a request with this digest.
-    fn claimed(&self, job: JobId, body: Option<&[u8]>) -> Claim {
-        if body.is_none_or(|body| body == self.body) { Claim::Same(job) } else { Claim::Other(job) }
+    fn claimed(&self, job: JobId, body: &[u8]) -> Claim {
+        if body == self.body { Claim::Same(job) } else { Claim::Other(job) }
     }
 }
 

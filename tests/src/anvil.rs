@@ -12,7 +12,7 @@ use lota_bridge::{
     Journal, PrivateKeySigner,
     evm::{
         Config, EvmTransport, Network,
-        bindings::{self, Deployment},
+        bindings,
     },
 };
 use lota_market::{Address, AttoFil, Bytes, model::Settings};
@@ -115,10 +115,12 @@ impl Anvil {
     }
 
     async fn deploy(&self) -> Address {
-        let code: Bytes = bindings::deployment(&Deployment {
-            settings: Settings { min_window: 1, max_callback_gas: 5_000_000 },
+        let code: Bytes = bindings::deployment(&Settings {
+            min_window: 1,
+            max_callback_gas: 5_000_000,
             callback_reserve: 20_000,
             signature_gas: 200_000,
+            ..Settings::COIN
         });
         let accounts = self.call("eth_accounts", json!([])).await;
         let sent = self.call("eth_sendTransaction", json!([{ "from": accounts[0], "data": code }])).await;

@@ -43,7 +43,7 @@ pub fn key(number: u8) -> PrivateKeySigner {
 /// A chain for [`FUNDS`] and ten parties, with its log in a file or in memory.
 #[must_use]
 pub fn chain(ledger: Option<&Path>) -> Chain {
-    let genesis = genesis(Settings { min_window: 1, max_callback_gas: 1_000_000 });
+    let genesis = genesis(Settings { min_window: 1, max_callback_gas: 1_000_000, ..Settings::COIN });
     match ledger {
         Some(path) => {
             let ledger = FileLedger::open(path, SyncPolicy::default()).expect("the log opens");
@@ -62,7 +62,7 @@ pub fn chain_with(settings: Settings) -> Chain {
 /// The same in memory, where time passes when the test says so.
 #[must_use]
 pub fn chain_at(clock: &ManualClock) -> Chain {
-    let settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
+    let settings = Settings { min_window: 1, max_callback_gas: 1_000_000, ..Settings::COIN };
     let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
     open(genesis(settings), MemoryLedger::default(), options)
 }

@@ -93,12 +93,13 @@ async fn open_like_a_contract(chain: &Chain, spec: &str, way: Spec, lock_for: u6
         ramp_period: 1,
         lock_by: now.after(lock_for),
         run_for: 60,
-        review_for: 1,
+        review_for: 0,
         rule_for: 0,
         collateral: AttoFil::ZERO,
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     };
     let spec = Bytes::copy_from_slice(spec.as_bytes());
     let along = match way {

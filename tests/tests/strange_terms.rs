@@ -36,12 +36,13 @@ async fn strange_terms(chain: &lota_bridge::memory::Chain, salt: u64, spec: &[u8
         ramp_period: 1,
         lock_by: now.after(6),
         run_for: 60,
-        review_for: 2,
+        review_for: 0,
         rule_for: 0,
         collateral: AttoFil(FIL / 100),
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     }
 }
 
@@ -110,11 +111,11 @@ async fn strange_jobs_of_contracts_are_refused_with_a_reason_and_nothing_is_lock
 #[tokio::test(flavor = "multi_thread")]
 async fn a_market_with_long_windows_gets_jobs_with_long_windows() {
     let home = home();
-    let chain = world::chain_with(Settings { min_window: 500, max_callback_gas: 0 });
+    let chain = world::chain_with(Settings { min_window: 500, ..Settings::COIN });
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;
     let module = client.add(&programs::says("x", 0)).await;
     let job =
         client.request(spec(&module), json!({})).await.expect("the defaults are no shorter than the market allows");
     let detail: JobDetail = client.get(&format!("/v1/jobs/{}", job.id)).await.expect("the job is known");
-    assert_eq!((detail.terms.run_for, detail.terms.review_for), (500, 500));
+    assert_eq!((detail.terms.run_for, detail.terms.review_for), (500, 0), "nobody reviews it");
 }

@@ -120,7 +120,7 @@ impl Party {
         persistently(|| self.transport.head()).await.time
     }
 
-    /// Terms of a job of this client that can be locked at once, for exactly [`PRICE`].
+    /// Terms of a job of this client that can be locked at once, for exactly [`PRICE`], and whose result nobody can dispute.
     pub async fn terms(&self, salt: u64) -> Terms {
         let now = self.now().await;
         Terms {
@@ -134,13 +134,19 @@ impl Party {
             ramp_period: 1,
             lock_by: now.after(3_600),
             run_for: WINDOW,
-            review_for: WINDOW,
-            rule_for: WINDOW,
+            review_for: 0,
+            rule_for: 0,
             collateral: COLLATERAL,
             matcher: Address::ZERO,
             arbiter: Address::ZERO,
             callback_gas: 0,
+            keep_record: false,
         }
+    }
+
+    /// The same, and this arbiter may dispute the result.
+    pub async fn disputable_terms(&self, salt: u64, arbiter: Address) -> Terms {
+        Terms { arbiter, review_for: WINDOW, rule_for: WINDOW, ..self.terms(salt).await }
     }
 
     /// Opens a job of this client.

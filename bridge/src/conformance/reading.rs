@@ -10,7 +10,7 @@ use crate::{Cursor, Update};
 
 /// Some history of two parties; the position after it.
 async fn history(first: &Party, second: &Party) -> Cursor {
-    let terms = first.terms(0).await;
+    let terms = first.disputable_terms(0, second.address()).await;
     first.open(&terms).await;
     let receipt = second.run(&terms).await;
     let calls = vec![announcement("https://one.example"), Command::Accept { terms, receipt }];

@@ -1,11 +1,11 @@
 //! Refusals: typed, with the fields that the protocol names.
 
 use lota_market::{
-    Address, AttoFil, B256, Bytes, U256,
+    Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
     model::{
-        BatchEntry, Command, JobResult, MAX_BATCH, MAX_INLINE_DATA, MAX_SALTS, MAX_SPEC, MAX_URL, Receipt, Rejection,
-        Status, Terms, TermsFault, Verdict,
+        BatchEntry, Command, JobResult, Lane, MAX_BATCH, MAX_INLINE_DATA, MAX_SPEC, MAX_URL, Receipt, Rejection,
+        SALT_WINDOW, Status, Terms, TermsFault, Verdict,
     },
     money::FIL,
 };
@@ -36,15 +36,22 @@ pub async fn refusals_are_typed(harness: &impl Harness) {
     let client = Party::with_deposit(harness, "client").await;
     let provider = Party::with_deposit(harness, "provider").await;
     let poor = Party::connect(harness, "poor").await;
-    let terms = client.terms(0).await;
+    let arbiter = Party::connect(harness, "arbiter").await.address();
+    let terms = Terms { keep_record: true, ..client.disputable_terms(0, arbiter).await };
     let open = |terms: &Terms| Command::Open { terms: terms.clone(), spec: Bytes::new() };
     let spec: Bytes = vec![0; 8].into();
 
+    // asset
+    let token = Command::DepositToken { account: client.address(), amount: AttoFil(1) };
+    assert_eq!(refused(&client, token).await, Rejection::WrongAsset(Address::ZERO));
     // terms
     let zero_period = Terms { ramp_period: 0, ..terms.clone() };
     assert_eq!(refused(&client, open(&zero_period)).await, Rejection::BadTerms(TermsFault::ZeroRampPeriod));
     let short = Terms { run_for: 0, ..terms.clone() };
     assert_eq!(refused(&client, open(&short)).await, Rejection::BadTerms(TermsFault::RunFor));
+    for reviewed in [Terms { review_for: WINDOW, ..client.terms(0).await }, Terms { review_for: 0, ..terms.clone() }] {
+        assert_eq!(refused(&client, open(&reviewed)).await, Rejection::BadTerms(TermsFault::ReviewFor));
+    }
     let job = client.transport.job_id(&terms);
     assert_eq!(refused(&provider, Command::Lock { terms: terms.clone() }).await, Rejection::UnknownJob(job));
     // sender
@@ -58,9 +65,7 @@ pub async fn refusals_are_typed(harness: &impl Harness) {
     assert_eq!(refused(&client, published).await, Rejection::SpecTooLarge(MAX_SPEC as u64 + 1));
     let url = "x".repeat(MAX_URL + 1);
     assert_eq!(refused(&client, announcement(&url)).await, Rejection::UrlTooLarge(MAX_URL as u64 + 1));
-    let salts = vec![U256::ZERO; MAX_SALTS + 1];
-    assert_eq!(refused(&client, Command::Revoke { salts }).await, Rejection::TooMany(MAX_SALTS as u64 + 1));
-    let calls = vec![Command::Revoke { salts: vec![] }; MAX_BATCH + 1];
+    let calls = vec![Command::Revoke { lane: Lane::ZERO, up_to: 0 }; MAX_BATCH + 1];
     assert_eq!(refused(&client, Command::Multicall { calls }).await, Rejection::TooMany(MAX_BATCH as u64 + 1));
     let nobody = Command::Withdraw { to: Address::ZERO, amount: AttoFil(1) };
     assert_eq!(refused(&client, nobody).await, Rejection::InvalidRecipient);
@@ -75,16 +80,21 @@ pub async fn refusals_are_typed(harness: &impl Harness) {
     let client_spent = Rejection::SaltSpent { client: client.address(), salt: U256::ZERO };
     let same_salt = Terms { run_for: WINDOW + 1, ..terms.clone() };
     assert_eq!(refused(&client, open(&same_salt)).await, client_spent);
+    let far = Terms { salt: U256::from(SALT_WINDOW + 1), ..terms.clone() };
+    let too_far = Rejection::SaltTooFar { client: client.address(), salt: far.salt, next: U256::from(1) };
+    assert_eq!(refused(&client, open(&far)).await, too_far);
     let lock = Command::Lock { terms: terms.clone() };
     let no_collateral = Rejection::InsufficientBalance { account, balance: AttoFil::ZERO, needed: COLLATERAL };
     assert_eq!(refused(&poor, lock.clone()).await, no_collateral);
+    let give_up = Command::GiveUp { terms: terms.clone() };
+    assert_eq!(refused(&client, give_up).await, Rejection::WrongState { job, found: Status::Open });
     let receipt = provider.run(&terms).await;
     assert_eq!(refused(&provider, lock).await, Rejection::WrongState { job, found: Status::Submitted });
     let wrong = Receipt { price: AttoFil(PRICE.0 + 1), ..receipt.clone() };
     let accept = Command::Accept { terms: terms.clone(), receipt: wrong };
     assert_eq!(refused(&client, accept).await, Rejection::ReceiptMismatch(job));
     let dispute = Command::Dispute { terms: terms.clone() };
-    let (sender, wanted) = (client.address(), Address::ZERO);
+    let (sender, wanted) = (client.address(), arbiter);
     assert_eq!(refused(&client, dispute).await, Rejection::WrongSender { sender, wanted });
     let rule = Command::Rule { terms: terms.clone(), receipt: receipt.clone(), verdict: Verdict::Void };
     assert_eq!(refused(&client, rule).await, Rejection::WrongState { job, found: Status::Submitted });
@@ -113,7 +123,12 @@ pub async fn refusals_are_typed(harness: &impl Harness) {
     let terms = client.terms(2).await;
     let by_nobody = Command::OpenSigned { terms, spec: Bytes::new(), signature: Bytes::new() };
     assert_eq!(refused(&provider, by_nobody).await, Rejection::BadSignature(client.address()));
-    let entry = BatchEntry { terms: client.terms(3).await, receipt: Receipt::default(), signature: Bytes::new() };
+    let entry = BatchEntry {
+        terms: client.terms(3).await,
+        receipt: Receipt::default(),
+        until: Time(u64::MAX),
+        signature: Bytes::new(),
+    };
     let entries = vec![entry; MAX_BATCH + 1];
     assert_eq!(refused(&provider, Command::SettleBatch { entries }).await, Rejection::TooMany(MAX_BATCH as u64 + 1));
 }

@@ -2,7 +2,7 @@
 
 use alloy::primitives::keccak256;
 use lota_market::{
-    AttoFil, Bytes, U256,
+    AttoFil, Bytes, Time, U256,
     model::{BatchEntry, Command, Event, Receipt, Rejection, Status, Terms},
 };
 
@@ -38,7 +38,7 @@ pub async fn a_signed_job_is_opened_and_locked(harness: &impl Harness) {
         let terms = client.terms(salt).await;
         let signature = signed(&client, &terms).await;
         let job = client.transport.job_id(&terms);
-        let locked = Event::JobLocked { job, provider: provider.address(), price: PRICE };
+        let locked = Event::JobLocked { job, provider: provider.address(), payer: provider.address(), price: PRICE };
         let opened = Event::JobOpened { job, terms: terms.clone(), spec: Bytes::new() };
         let wanted = if salt == 0 { vec![opened, locked] } else { vec![locked] };
         if salt == 1 {
@@ -58,33 +58,45 @@ pub async fn a_batch_settles_what_was_signed_and_skips_the_rest(harness: &impl H
     let provider = Party::connect(harness, "provider").await;
     let stranger = Party::connect(harness, "stranger").await;
     let mut entries = Vec::new();
-    for salt in 0..3 {
+    let now = client.now().await;
+    for salt in 0..4 {
         let terms = client.terms(salt).await;
         let receipt = Receipt { provider: provider.address(), price: PRICE, result: result() };
         let job = client.transport.job_id(&terms);
         let signer = if salt == 1 { &stranger } else { &client };
-        let signature = signer.transport.sign_acceptance(job, &receipt).await.expect("the key signs");
-        entries.push(BatchEntry { terms, receipt, signature });
+        let until = if salt == 3 { Time(now.0 - 1) } else { now.after(3_600) };
+        let signature = signer.transport.sign_acceptance(job, &receipt, until).await.expect("the key signs");
+        entries.push(BatchEntry { terms, receipt, until, signature });
     }
     entries.push(entries[0].clone());
+    // Who signed until then did not sign for ever.
+    entries.push(BatchEntry { until: Time(u64::MAX), ..entries[3].clone() });
     let before = client.balance().await;
     let landed = stranger.send(Command::SettleBatch { entries: entries.clone() }).await;
 
     let job = |index: usize| client.transport.job_id(&entries[index].terms);
-    let settled = |index| Event::BatchSettled {
+    let settled = |index: usize| Event::BatchSettled {
         job: job(index),
         client: client.address(),
         provider: provider.address(),
+        salt: entries[index].terms.salt,
         price: PRICE,
         output: result().output,
+        exit_code: result().exit_code,
     };
     let selector = |signature: &str| {
         let hash = keccak256(signature);
         [hash[0], hash[1], hash[2], hash[3]]
     };
     let skipped = |index, why: &str| Event::BatchSkipped { job: job(index), why: selector(why) };
-    let wanted =
-        [settled(0), skipped(1, "BadSignature(address)"), settled(2), skipped(3, "SaltSpent(address,uint256)")];
+    let wanted = [
+        settled(0),
+        skipped(1, "BadSignature(address)"),
+        settled(2),
+        skipped(3, "TooLate(uint256,uint256)"),
+        skipped(4, "SaltSpent(address,uint256)"),
+        skipped(5, "BadSignature(address)"),
+    ];
     assert_eq!(landed.events, wanted);
     assert_eq!(provider.balance().await, AttoFil(2 * PRICE.0));
     assert_eq!(before.checked_sub(client.balance().await), Some(AttoFil(2 * PRICE.0)));

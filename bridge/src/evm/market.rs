@@ -11,10 +11,11 @@ use futures::{StreamExt as _, stream};
 use lota_market::{
     Address, AttoFil, Bytes, U256,
     agent::EffectKey,
-    model::{Command, JobId, Receipt, Terms},
+    Time,
+    model::{Command, JobId, Lane, Receipt, Settings, Terms},
 };
 
-use self::bindings::{Deployment, Revert, Unreadable};
+use self::bindings::{Revert, Unreadable};
 use super::{
     account::{self, Account, Call, SendError},
     chain::{At, Chain, Config, Refusal, RpcError},
@@ -34,7 +35,7 @@ pub struct Market {
     chain: Chain,
     contract: Address,
     first_block: u64,
-    deployment: Deployment,
+    settings: Settings,
 }
 
 impl Market {
@@ -47,13 +48,13 @@ impl Market {
         if chain.code(contract).await?.is_empty() {
             return Err(absent("there is no contract".into()));
         }
-        let settings = bindings::settings();
-        let deployment = match chain.view(contract, &settings.data, At::Latest).await {
-            Ok(returned) => settings.read(&returned).map_err(|error| absent(error.to_string()))?,
+        let view = bindings::settings();
+        let settings = match chain.view(contract, &view.data, At::Latest).await {
+            Ok(returned) => view.read(&returned).map_err(|error| absent(error.to_string()))?,
             Err(RpcError::Refused(refusal)) => return Err(absent(refusal.message)),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { chain: chain.clone(), contract, first_block, deployment })
+        Ok(Self { chain: chain.clone(), contract, first_block, settings })
     }
 
     /// The same market by another connection to its chain.
@@ -76,8 +77,8 @@ impl Market {
 
     /// What it was deployed with.
     #[must_use]
-    pub const fn deployment(&self) -> Deployment {
-        self.deployment
+    pub const fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// What its events are read from.
@@ -96,8 +97,7 @@ impl Market {
     }
 
     fn reference(&self) -> MarketRef {
-        let (chain_id, contract, settings) = (self.chain.id(), self.contract, self.deployment.settings);
-        MarketRef { chain_id, contract, settings }
+        MarketRef { chain_id: self.chain.id(), contract: self.contract, settings: self.settings }
     }
 }
 
@@ -189,6 +189,7 @@ fn refused(Refusal { message, data, .. }: Refusal) -> SubmitError {
         Some(Revert::InsufficientGas { left, needed }) => SubmitError::Failed(format!(
             "the node tried it with too little gas: {left} was left, {needed} was promised to a callback or a wallet"
         )),
+        Some(Revert::BadSettings(fault)) => SubmitError::Failed(format!("the settings cannot be used: {fault}")),
         Some(Revert::Unknown(text)) if message.is_empty() => SubmitError::Failed(text),
         _ => SubmitError::Failed(format!("the node says: {message}")),
     }
@@ -253,12 +254,12 @@ impl Transport for EvmTransport {
         reserve: Reserve,
     ) -> Result<Landed, SubmitError> {
         encoding::encode(command, value)?;
-        let Market { chain, contract, deployment, .. } = &self.market;
-        let extra_gas = gas::promised(chain, deployment, command).await.map_err(SendError::from)?;
+        let Market { chain, contract, settings, .. } = &self.market;
+        let extra_gas = gas::promised(chain, settings, command).await.map_err(SendError::from)?;
         let call = Call {
             value,
             extra_gas,
-            reserve: gas::reserved(deployment, reserve),
+            reserve: gas::reserved(settings, reserve),
             result_from: Some(*contract),
             ..Call::new(*contract, bindings::call_data(command))
         };
@@ -286,12 +287,16 @@ impl Transport for EvmTransport {
         self.market.view(&bindings::is_spent(client, salt), At::Latest).await
     }
 
+    async fn next_salt(&self, client: Address, lane: Lane) -> Result<U256, TransportError> {
+        self.market.view(&bindings::next_salt(client, lane), At::Latest).await
+    }
+
     async fn sign_terms(&self, terms: &Terms) -> Result<Bytes, TransportError> {
         eip712::sign(&self.signer, &self.job_id(terms).0).map_err(|error| self.cannot_sign(&error))
     }
 
-    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt) -> Result<Bytes, TransportError> {
-        let digest = eip712::acceptance_digest(&self.market(), job, receipt);
+    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt, until: Time) -> Result<Bytes, TransportError> {
+        let digest = eip712::acceptance_digest(&self.market(), job, receipt, until);
         eip712::sign(&self.signer, &digest).map_err(|error| self.cannot_sign(&error))
     }
 }

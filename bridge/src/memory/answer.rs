@@ -1,4 +1,4 @@
-//! What code did when it was called, as the log keeps it.
+//! What code did when it was called, and whether there was any, as the log keeps it.
 
 use core::fmt;
 
@@ -8,8 +8,8 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// What code did when the market called it. Of code that called nobody the log keeps whether it succeeded, a truth value: so
-/// did all logs that were written before code could do anything else, and they stay what they are, hashes included.
+/// What code did when the market called it, or whether there was code to call. The log keeps a truth value of an answer that is
+/// one, and of code that called nobody whether it succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer(pub Script);
 

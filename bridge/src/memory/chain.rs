@@ -8,7 +8,7 @@ use std::{
 use lota_market::{
     Address, AttoFil, U256,
     agent::EffectKey,
-    model::{JobId, Market},
+    model::{JobId, Lane, Market, SettingsFault},
     world::TooMuchMoney,
 };
 use tokio::sync::watch;
@@ -62,6 +62,9 @@ pub enum ChainError {
     /// The funds of the genesis are more than can exist.
     #[error("the funds that the market begins with are too many")]
     Funds(#[from] TooMuchMoney),
+    /// No market can be opened with these settings.
+    #[error("the market cannot have these settings: {0}; without a chain there are no tokens")]
+    Settings(SettingsFault),
     /// The log is that of another market.
     #[error("the log was begun with other {what}; use the settings it was begun with, or begin a new log")]
     OtherGenesis { what: &'static str },
@@ -146,6 +149,9 @@ impl Chain {
     /// # Errors
     /// When the log cannot be read, does not add up, or was begun with another genesis.
     pub fn open(genesis: Genesis, mut ledger: impl Ledger, options: Options) -> Result<Self, ChainError> {
+        if let Some(fault) = genesis.market.settings.fault(false) {
+            return Err(ChainError::Settings(fault));
+        }
         let mut state = None;
         ledger.load(&mut |entry| replay(&mut state, entry))?;
         let state = match state {
@@ -232,13 +238,19 @@ impl Chain {
     /// A deal as it is stored.
     #[must_use]
     pub fn deal(&self, job: JobId) -> StoredDeal {
-        StoredDeal::of(&self.kept().state.market().deal(job))
+        StoredDeal::of(job, &self.kept().state.market().deal(job))
     }
 
     /// Whether a salt was used or revoked.
     #[must_use]
     pub fn is_spent(&self, client: Address, salt: U256) -> bool {
         self.kept().state.market().is_spent(client, salt)
+    }
+
+    /// The lowest salt of a client's lane that was neither used nor revoked.
+    #[must_use]
+    pub fn next_salt(&self, client: Address, lane: Lane) -> U256 {
+        self.kept().state.market().next_salt(client, lane)
     }
 
     /// A copy of the market's state.

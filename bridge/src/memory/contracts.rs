@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use lota_market::{
@@ -14,15 +14,22 @@ use lota_market::{
 /// Stands in for the code of contracts on a chain that runs none. It is asked while the market is locked: it must not call
 /// the chain. The answers are kept in the log, so a replay does not ask again.
 pub trait Contracts: Send + Sync + fmt::Debug + 'static {
+    /// Whether an address is that of a contract; see [`lota_market::world::Env::has_code`].
+    fn has_code(&self, account: Address) -> bool;
+
     /// What the code at an address does when the market calls it; see [`lota_market::world::Env::script`].
     fn script(&self, call: &ExternalCall<'_>) -> Script;
 }
 
-/// Everybody is an account: every callback succeeds (there is no code to fail) and every payout is taken.
+/// Everybody is an account: nobody is called back (there is no code to call), and every payout is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Accounts;
 
 impl Contracts for Accounts {
+    fn has_code(&self, _: Address) -> bool {
+        false
+    }
+
     fn script(&self, _: &ExternalCall<'_>) -> Script {
         Script::default()
     }
@@ -33,9 +40,13 @@ impl Contracts for Accounts {
 pub struct Scripted(Arc<Mutex<BTreeMap<Address, Script>>>);
 
 impl Scripted {
+    fn scripts(&self) -> MutexGuard<'_, BTreeMap<Address, Script>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on `contract` does this whenever it is called.
     pub fn set(&self, contract: Address, script: Script) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(contract, script);
+        self.scripts().insert(contract, script);
     }
 
     /// Makes `contract` refuse callbacks and payouts, or take them again.
@@ -45,7 +56,11 @@ impl Scripted {
 }
 
 impl Contracts for Scripted {
+    fn has_code(&self, account: Address) -> bool {
+        self.scripts().contains_key(&account)
+    }
+
     fn script(&self, call: &ExternalCall<'_>) -> Script {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&call.callee).cloned().unwrap_or_default()
+        self.scripts().get(&call.callee).cloned().unwrap_or_default()
     }
 }

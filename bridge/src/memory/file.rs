@@ -17,8 +17,8 @@ use super::{Entry, Ledger, LedgerError};
 use crate::transport::MAX_COMMAND;
 
 const MAGIC: [u8; 8] = *b"LOTALEDG";
-/// The format version that is written, and the newest that is read.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format version that is written and read. 1: logs of the contract's first edition, whose commands and events had other fields.
+pub const FORMAT_VERSION: u32 = 2;
 /// The most bytes of one entry: a command and what belongs to it.
 pub const MAX_ENTRY: usize = MAX_COMMAND + 64 * 1024;
 
@@ -128,7 +128,7 @@ impl FileLedger {
     /// Opens the log at `path`, or begins one there, and locks it. A torn tail is cut off.
     ///
     /// # Errors
-    /// See [`LedgerError`]; a file that is no log, is newer, or is damaged is left as it is.
+    /// See [`LedgerError`]; a file that is no log, is of another version, or is damaged is left as it is.
     pub fn open(path: impl AsRef<Path>, sync: SyncPolicy) -> Result<Self, LedgerError> {
         let path = path.as_ref().to_owned();
         let failed = |action| {
@@ -158,6 +158,9 @@ impl FileLedger {
             }
             if found == 0 {
                 return Err(LedgerError::NotALedger { path });
+            }
+            if found < FORMAT_VERSION {
+                return Err(LedgerError::FirstEdition { path });
             }
         } else if !whole
             && MAGIC.iter().chain(&FORMAT_VERSION.to_be_bytes()).zip(&preamble).take(read).all(|(a, b)| a == b)
@@ -350,13 +353,17 @@ mod tests {
         let newer = [MAGIC.as_slice(), &(FORMAT_VERSION + 1).to_be_bytes()].concat();
         for (content, words) in [
             (newer, "use a newer one"),
+            (
+                include_bytes!("../../fixtures/memory-chain-1.log").to_vec(),
+                "under the rules of the market's first edition, which this program does not know: move it away",
+            ),
             (b"# my diary, which is dear to me".to_vec(), "not the log of a Lota market"),
             (b"LOT".iter().chain(b"TERY").copied().collect(), "not the log of a Lota market"),
             ([MAGIC.as_slice(), &[0; 4]].concat(), "not the log of a Lota market"),
         ] {
             fs::write(&path, &content).expect("it is written");
             let error = open(&path).expect_err(words).to_string();
-            assert!(error.contains(words), "{error}");
+            assert!(error.contains(words) && !error.contains('\n'), "{error}");
             assert_eq!(fs::read(&path).expect("it reads"), content);
         }
     }
@@ -370,7 +377,7 @@ mod tests {
             market: crate::MarketRef {
                 chain_id: 1,
                 contract: lota_market::Address::ZERO,
-                settings: lota_market::model::Settings { min_window: 60, max_callback_gas: 0 },
+                settings: lota_market::model::Settings::COIN,
             },
             time: lota_market::Time(0),
             funds: vec![Default::default(); MAX_ENTRY / 16],

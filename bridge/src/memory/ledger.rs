@@ -97,12 +97,20 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// A newer version of this program wrote it.
-    #[error("{path} has format version {found}; this program reads up to {supported}: use a newer one")]
+    #[error("{path} has format version {found}; this program reads {supported}: use a newer one")]
     NewerVersion {
         /** Which file. */
         path: PathBuf,
         found: u32,
         supported: u32,
+    },
+    /// It was written under rules that replaying it would have to know.
+    #[error(
+        "{path} was written under the rules of the market's first edition, which this program does not know: move it away, and a new market begins"
+    )]
+    FirstEdition {
+        /** Which file. */
+        path: PathBuf,
     },
     /// An entry in the middle is damaged.
     #[error("{path} is damaged at byte {offset}: {problem}; restore it from a copy, or begin a new one")]

@@ -1,6 +1,7 @@
 //! What a chain holds: blocks, and the world that they made. Pure: the same entries give the same state and hashes.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, VecDeque},
     vec,
 };
@@ -51,11 +52,23 @@ pub(super) enum Answers<'a> {
 struct ChainEnv<'a> {
     chain: MarketRef,
     now: Time,
-    answers: Answers<'a>,
-    given: Vec<Answer>,
+    /// With what was answered so far.
+    answers: RefCell<(Answers<'a>, Vec<Answer>)>,
 }
 
 impl ChainEnv<'_> {
+    /// What the contracts say, or once said.
+    fn answer(&self, ask: impl FnOnce(&dyn Contracts) -> Answer) -> Answer {
+        let (answers, given) = &mut *self.answers.borrow_mut();
+        let answer = match answers {
+            Answers::Ask(contracts) => ask(*contracts),
+            // A log that lacks answers gives another hash, which the replay reports.
+            Answers::Recorded(answers) => answers.next().unwrap_or_else(|| false.into()),
+        };
+        given.push(answer.clone());
+        answer
+    }
+
     const fn market(&self, contract: Address) -> MarketRef {
         MarketRef { contract, ..self.chain }
     }
@@ -78,14 +91,12 @@ impl Env for ChainEnv<'_> {
         eip712::recover(&eip712::signed_digest(&self.market(market), what), signature) == Some(client)
     }
 
+    fn has_code(&self, account: Address) -> bool {
+        self.answer(|contracts| contracts.has_code(account).into()) == true.into()
+    }
+
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
-        let answer = match &mut self.answers {
-            Answers::Ask(contracts) => Answer(contracts.script(call)),
-            // A log that lacks answers gives another hash, which the replay reports.
-            Answers::Recorded(answers) => answers.next().unwrap_or_else(|| false.into()),
-        };
-        self.given.push(answer.clone());
-        answer.0
+        self.answer(|contracts| Answer(contracts.script(call))).0
     }
 }
 
@@ -201,7 +212,7 @@ impl State {
     ) -> Result<Landed, SubmitError> {
         let time = self.tip().time.max(now);
         let chain = self.genesis.market;
-        let mut env = ChainEnv { chain, now: time, answers, given: Vec::new() };
+        let mut env = ChainEnv { chain, now: time, answers: RefCell::new((answers, Vec::new())) };
         let mut log = Vec::new();
         self.world
             .execute_on_market(signed.sender, chain.contract, signed.value, command, &mut env, &mut log)
@@ -209,7 +220,8 @@ impl State {
         let events = log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect();
         self.landed.insert((signed.sender, signed.key.clone()), self.height() + 1);
         let transaction = signed.digest(&chain);
-        Ok(self.seal(time, transaction, Origin::Command { signed, answers: env.given }, events))
+        let (_, answers) = env.answers.into_inner();
+        Ok(self.seal(time, transaction, Origin::Command { signed, answers }, events))
     }
 
     /// Gives an account native money from nowhere, as a block without events.

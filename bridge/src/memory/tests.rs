@@ -29,7 +29,7 @@ fn genesis() -> Genesis {
         market: MarketRef {
             chain_id: 1337,
             contract: Address::repeat_byte(0x10),
-            settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
+            settings: Settings { max_callback_gas: 1_000_000, ..Settings::COIN },
         },
         time: Time(1_000),
         funds: vec![(signer(1).address(), AttoFil(100 * FIL)), (signer(2).address(), AttoFil(100 * FIL))],
@@ -60,12 +60,13 @@ fn terms(client: Address) -> Terms {
         ramp_period: 10,
         lock_by: Time(2_000),
         run_for: 60,
-        review_for: 60,
-        rule_for: 60,
+        review_for: 0,
+        rule_for: 0,
         collateral: AttoFil::from_gwei(2),
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 1_000,
+        keep_record: false,
     }
 }
 
@@ -125,29 +126,6 @@ async fn a_restart_replays_the_file_to_the_same_state() {
     assert_eq!(before, after);
     assert_eq!(after.2, AttoFil(92 * FIL));
     assert_eq!(after.3, AttoFil::ZERO);
-}
-
-/// The log was written by the last version without scripts: deposits, a job's life with a callback that failed and was
-/// retried, a multicall, a faucet, a reorganisation.
-#[test]
-fn a_log_of_an_older_version_replays_to_what_it_was() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("market.log");
-    std::fs::write(&path, include_bytes!("../../fixtures/memory-chain-1.log")).expect("it is written");
-    let clock = ManualClock::at(Time(1_000));
-    let ledger = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
-    let chain = Chain::open(genesis(), ledger, options(&clock)).expect("every block has the hash that it had");
-    let head = chain.head();
-    assert_eq!((head.block, head.time), (11, Time(1_005)));
-    let hash = "0x95b68a4ca6cca624a7f58f08c826e2de97d35130cb40e25300b280c705af76c3";
-    assert_eq!(head.hash.to_string(), hash);
-    let owned = [1, 2, 9].map(|number| {
-        let account = signer(number).address();
-        (chain.wallet(account).0, chain.balance(account).0)
-    });
-    let wanted = [(95 * FIL, 2_999_999_997_000_000_000), (101 * FIL, 1_000_000_003_000_000_000), (FIL, 0)];
-    assert_eq!(owned, wanted);
-    assert_eq!(chain.snapshot().held(), AttoFil(4 * FIL));
 }
 
 #[tokio::test]
@@ -214,6 +192,21 @@ async fn money_goes_from_the_wallet_into_the_market_and_back() {
     assert_eq!(chain.wallet(me), wallet);
 }
 
+#[test]
+fn settings_that_no_market_can_have_are_refused() {
+    let clock = ManualClock::at(Time(1_000));
+    for (change, words) in [
+        ((|settings| settings.asset = Address::repeat_byte(7)) as fn(&mut Settings), "without a chain there are no tokens"),
+        (|settings| settings.quantum = 0, "the quantum is 0"),
+        (|settings| settings.min_window = 0, "the shortest window"),
+    ] {
+        let mut other = genesis();
+        change(&mut other.market.settings);
+        let error = Chain::in_memory(other, options(&clock)).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_log_of_another_market_is_refused_with_what_differs() {
     let ledger = MemoryLedger::default();
@@ -223,6 +216,7 @@ async fn a_log_of_another_market_is_refused_with_what_differs() {
         ((|genesis| genesis.market.chain_id += 1) as fn(&mut Genesis), "chain id"),
         (|genesis| genesis.market.contract = Address::ZERO, "contract address"),
         (|genesis| genesis.market.settings.min_window += 1, "settings"),
+        (|genesis| genesis.market.settings.quantum += 1, "settings"),
         (|genesis| genesis.funds.clear(), "funds"),
     ] {
         let mut other = genesis();

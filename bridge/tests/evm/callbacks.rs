@@ -55,7 +55,7 @@ async fn a_hostile_callback_costs_no_more_than_was_agreed_and_keeps_nobody_from_
     ];
     for (salt, (name, code, delivered)) in hostile.into_iter().enumerate() {
         set_code(&chain, wallet, &agreeable).await;
-        let terms = provider.terms(salt as u64).await;
+        let terms = provider.disputable_terms(salt as u64, provider.address()).await;
         let terms = Terms { client: wallet, callback_gas: CALLBACK_GAS, review_for: 60, ..terms };
         let job = provider.transport.job_id(&terms);
         let signature: Bytes = b"the wallet takes anything".to_vec().into();

@@ -40,8 +40,10 @@ async fn ids_and_digests_are_those_of_the_contract() {
         matcher: Address::repeat_byte(0xcd),
         arbiter: Address::repeat_byte(0xef),
         callback_gas: u32::MAX,
+        keep_record: true,
         ..plain.clone()
     };
+    let jobs = [&plain, &full].map(|terms| party.transport.job_id(terms));
     for terms in [plain, full] {
         assert_eq!(view(&chain, bindings::job_id_of(&terms)).await, party.transport.job_id(&terms));
     }
@@ -58,7 +60,10 @@ async fn ids_and_digests_are_those_of_the_contract() {
             },
         },
     ] {
-        assert_eq!(view(&chain, bindings::receipt_digest(&receipt)).await, eip712::receipt_digest(&receipt));
+        for job in jobs {
+            let found = view(&chain, bindings::receipt_digest(job, &receipt)).await;
+            assert_eq!(found, eip712::receipt_digest(job, &receipt));
+        }
     }
 }
 
@@ -79,7 +84,8 @@ async fn a_contract_as_client_is_asked_for_its_signature_and_called_back_with_th
     let provider = Party::with_deposit(&chain, "provider").await;
     provider.pay(Command::Deposit { account: wallet }, AttoFil(10 * FIL)).await;
     let callback_gas = 900_000;
-    let terms = Terms { client: wallet, callback_gas, review_for: 60, ..provider.terms(0).await };
+    let terms = provider.disputable_terms(0, provider.address()).await;
+    let terms = Terms { client: wallet, callback_gas, review_for: 60, ..terms };
     let job = provider.transport.job_id(&terms);
     let signature: Bytes = b"the wallet takes anything".to_vec().into();
     let opened = provider.send(Command::OpenSigned { terms: terms.clone(), spec: Bytes::new(), signature }).await;

@@ -11,8 +11,7 @@ use lota_bridge::{
     Cursor, PrivateKeySigner, Transport,
     conformance::Harness,
     evm::{
-        Config, EvmTransport, Finality, Network,
-        bindings::{self, Deployment},
+        Config, EvmTransport, Finality, Network, bindings,
     },
     journal::MemoryJournal,
 };
@@ -34,11 +33,7 @@ pub(crate) enum Via {
 }
 
 /// How the market is deployed.
-pub(crate) const DEPLOYMENT: Deployment = Deployment {
-    settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
-    callback_reserve: 50_000,
-    signature_gas: 100_000,
-};
+pub(crate) const SETTINGS: Settings = Settings { max_callback_gas: 1_000_000, ..Settings::COIN };
 
 pub(crate) struct OnChain {
     pub(crate) anvil: Anvil,
@@ -57,7 +52,7 @@ impl OnChain {
     pub(crate) async fn begin(via: Via, depth: u64) -> Self {
         let anvil = Anvil::spawn().await;
         let lotus = Lotus::in_front_of(anvil.http_url()).await;
-        let market = anvil.deploy(&bindings::deployment(&DEPLOYMENT)).await;
+        let market = anvil.deploy(&bindings::deployment(&SETTINGS)).await;
         Self { anvil, lotus, market, via, depth, journals: Mutex::default() }
     }
 

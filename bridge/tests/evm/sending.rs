@@ -9,9 +9,9 @@ use lota_bridge::{
     journal::{AccountId, Sending, TransactionOutcome},
 };
 use lota_market::{
-    AttoFil, B256, Bytes, U256,
+    AttoFil, B256, Bytes,
     agent::EffectKey,
-    model::{Command, Event, Rejection, Status},
+    model::{Command, Event, MAX_BATCH, Rejection, Status},
     money::FIL,
 };
 use serde_json::json;
@@ -443,7 +443,7 @@ async fn of_many_that_are_begun_together_each_lands_or_fails_for_itself() {
     // Whoever is first keeps the others waiting, and they are taken together.
     chain.lotus.next("eth_estimateGas", [Fault::Slow(Duration::from_millis(300))]);
     let urls: Vec<_> = (0..20).map(|number| format!("https://{number}.example")).collect();
-    let unknown = Command::Revoke { salts: vec![U256::ZERO; 257] };
+    let unknown = Command::Multicall { calls: vec![announce("https://more.example"); MAX_BATCH + 1] };
     let landings: Vec<_> = urls.iter().map(|url| submit(&transport, url, &announce(url))).collect();
     let refused = submit(&transport, "refused", &unknown);
     let twice: Vec<_> = (0..3).map(|_| submit(&transport, &urls[7], &announce(&urls[7]))).collect();
@@ -452,7 +452,7 @@ async fn of_many_that_are_begun_together_each_lands_or_fails_for_itself() {
         assert_eq!(landed.events, [Event::Announced { party: transport.party(), url: url.clone() }]);
     }
     let refused = refused.await.expect("no panic");
-    assert_eq!(refused, Err(SubmitError::Rejected(Rejection::TooMany(257))));
+    assert_eq!(refused, Err(SubmitError::Rejected(Rejection::TooMany(MAX_BATCH as u64 + 1))));
     for landing in twice {
         landing.await.expect("no panic").expect("it landed");
     }

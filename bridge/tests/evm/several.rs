@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     anvil::{CHAIN_ID, number},
-    harness::{DEPLOYMENT, OnChain, Via, signer},
+    harness::{OnChain, SETTINGS, Via, signer},
     lotus::epoch_of,
 };
 
@@ -58,7 +58,7 @@ impl Several {
         let chain = Chain::connect(on.config()).await.expect("the node answers");
         let account = Account::open(&chain, signer(NAME), Arc::new(on.journal(NAME)));
         let second =
-            account.send(&key("second"), Call::create(bindings::deployment(&DEPLOYMENT))).await.expect("created");
+            account.send(&key("second"), Call::create(bindings::deployment(&SETTINGS))).await.expect("created");
         let echo = account.send(&key("echo"), Call::create(echo())).await.expect("created");
         let me = account.address();
         assert_eq!((second.created, echo.created), (Some(me.create(0)), Some(me.create(1))));

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     anvil::{Anvil, CHAIN_ID, number},
-    harness::{DEPLOYMENT, OnChain, Via, signer},
+    harness::{OnChain, SETTINGS, Via, signer},
     lotus::Fault,
     sending::{elsewhere, try_elsewhere},
 };
@@ -72,7 +72,7 @@ async fn another_chain_behind_the_same_url_is_neither_read_nor_signed_for() {
     chain.anvil.mine(9).await;
     // The other chain has a market at the same address, with other events, and the same account has sent more there.
     let other = Anvil::spawn_with(314).await;
-    assert_eq!(other.deploy(&bindings::deployment(&DEPLOYMENT)).await, chain.market);
+    assert_eq!(other.deploy(&bindings::deployment(&SETTINGS)).await, chain.market);
     other.set_balance(signer(NAME).address(), 1_000 * FIL).await;
     for nonce in 0..5 {
         elsewhere(&other, 314, NAME, nonce, 1_000_000_000_000).await;
@@ -123,7 +123,7 @@ async fn another_chain_behind_the_same_url_is_neither_read_nor_signed_for() {
 /// A chain with the same market at the same address, where the same account has money.
 async fn another_chain(chain: &OnChain) -> Anvil {
     let other = Anvil::spawn_with(314).await;
-    assert_eq!(other.deploy(&bindings::deployment(&DEPLOYMENT)).await, chain.market);
+    assert_eq!(other.deploy(&bindings::deployment(&SETTINGS)).await, chain.market);
     other.set_balance(signer(NAME).address(), 1_000 * FIL).await;
     other
 }

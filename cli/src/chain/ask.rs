@@ -34,8 +34,6 @@ pub(crate) struct Habits {
     pub(crate) lock_for: u64,
     /// How long a provider has for a result.
     pub(crate) run_for: u32,
-    /// How long a result may be looked at before it is paid for; the contract never accepts by itself.
-    pub(crate) review_for: u32,
     /// The collateral that a provider puts up.
     pub(crate) collateral: AttoFil,
     /// Gas for being called back.
@@ -92,7 +90,8 @@ impl Asker {
         let common = AskComputer::Offer {
             lockFor: habits.lock_for,
             runFor: habits.run_for,
-            reviewFor: habits.review_for,
+            // Nobody reviews it: it is paid for when it is submitted.
+            reviewFor: 0,
             ruleFor: 0,
             collateral: Word::from(habits.collateral.0),
             arbiter: Address::ZERO,

@@ -8,12 +8,12 @@ use lota_bridge::{
     evm::{
         Account, Call, Chain, Config, Network, SendError,
         account::Landed,
-        bindings::{self, Deployment},
+        bindings,
         chain::At,
     },
     journal::{AccountId, MemoryJournal},
 };
-use lota_market::{Address, AttoFil, B256, agent::EffectKey};
+use lota_market::{Address, AttoFil, B256, agent::EffectKey, model::Settings};
 use serde::Serialize;
 
 use super::{ChainMarket, Endpoint};
@@ -54,7 +54,7 @@ pub(crate) async fn deploy(
     url: &str,
     network: Option<Network>,
     signer: PrivateKeySigner,
-    settings: impl FnOnce(&Network) -> Deployment,
+    settings: impl FnOnce(&Network) -> Settings,
     sent: impl FnOnce(B256),
 ) -> anyhow::Result<(Deployed, ChainMarket)> {
     let deployer = signer.address();
@@ -64,12 +64,17 @@ pub(crate) async fn deploy(
     if endpoint.money(deployer, At::Latest).await? == AttoFil::ZERO {
         bail!("{deployer} has no money on {} (chain {}) to pay for gas; send it some", network.name, network.chain_id);
     }
+    let has_code = !wanted.asset.is_zero()
+        && !endpoint.chain().code(wanted.asset).await.map_err(|error| endpoint.failed(error))?.is_empty();
+    if let Some(fault) = wanted.fault(has_code) {
+        bail!("the market cannot be deployed with these settings: {fault}");
+    }
     let call = Call::create(bindings::deployment(&wanted));
     let landed = send(endpoint.chain(), signer, call, sent).await.context("nothing was deployed")?;
     let contract = landed.created.context("the chain does not say where the contract is")?;
     let fee = landed.fee.context("the chain does not say what it took")?;
     let market = ChainMarket::find(endpoint, contract, landed.block).await?;
-    let found = market.deployment();
+    let found = market.settings();
     if found != wanted {
         bail!("{contract} was deployed with other settings ({found:?}) than asked for ({wanted:?}); do not use it");
     }

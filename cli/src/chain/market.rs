@@ -1,10 +1,7 @@
 //! A market that is deployed on a chain.
 
-use lota_bridge::{
-    TransportError,
-    evm::{Market, bindings::Deployment},
-};
-use lota_market::Address;
+use lota_bridge::{TransportError, evm::Market};
+use lota_market::{Address, model::Settings};
 
 use super::{ChainError, Endpoint, code};
 
@@ -54,7 +51,7 @@ impl ChainMarket {
     }
 
     /// What it was deployed with.
-    pub(crate) const fn deployment(&self) -> Deployment {
-        self.market.deployment()
+    pub(crate) const fn settings(&self) -> Settings {
+        self.market.settings()
     }
 }

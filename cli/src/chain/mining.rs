@@ -115,12 +115,13 @@ mod tests {
             ramp_period: 1,
             lock_by: Time(5000),
             run_for: 60,
-            review_for: 60,
+            review_for: 0,
             rule_for: 0,
             collateral: AttoFil::ZERO,
             matcher: Address::ZERO,
             arbiter: Address::ZERO,
             callback_gas: 0,
+            keep_record: false,
         };
         Event::JobOpened { job: JobId(B256::repeat_byte(job)), terms, spec: lota_market::Bytes::new() }
     }
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(deadlines.due(Time(5030)), QUICK, "the other one may be expired now");
         assert_eq!(deadlines.due(Time(5031)), IDLE, "and if nobody does, that is that");
         assert!(deadlines.deals.is_empty());
-        let event = Event::Deposited { account, amount: AttoFil(1) };
+        let event = Event::Deposited { account, payer: account, amount: AttoFil(1) };
         deadlines.take(&event, Time(6000));
         assert_eq!(deadlines.due(Time(6120)), QUICK, "something has just happened");
         assert_eq!(deadlines.due(Time(6121)), IDLE);

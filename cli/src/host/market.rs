@@ -48,7 +48,7 @@ impl LocalMarket {
         let market = MarketRef {
             chain_id: CHAIN_ID,
             contract: Address::from(*b"lota/local/market/v1"),
-            settings: Settings { min_window: MIN_WINDOW, max_callback_gas: 0 },
+            settings: Settings { min_window: MIN_WINDOW, ..Settings::COIN },
         };
         let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new() };
         let ledger = FileLedger::open(&file, policy)?;

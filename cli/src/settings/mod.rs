@@ -95,10 +95,13 @@ impl Default for Job {
 
 impl Job {
     /// The terms among these settings.
-    pub(crate) fn terms(&self) -> Result<TermsRequest, WindowTooLong> {
+    pub(crate) fn terms(&self) -> Result<TermsRequest, BadWindow> {
         let window = |name, window: Option<Seconds>| {
-            window.map(|w| u32::try_from(w.0).map_err(|_| WindowTooLong { name, seconds: w })).transpose()
+            window.map(|w| u32::try_from(w.0).map_err(|_| BadWindow::TooLong { name, seconds: w })).transpose()
         };
+        if let Some(seconds) = self.review_for.filter(|window| window.0 > 0) {
+            return Err(BadWindow::Unreviewed { seconds });
+        }
         Ok(TermsRequest {
             min_price: self.min_price.map(|amount| amount.0),
             max_price: self.max_price.map(|amount| amount.0),
@@ -113,10 +116,13 @@ impl Job {
 
 /// A window that no market allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} is {seconds}, which is longer than any market allows; name at most 90 days")]
-pub(crate) struct WindowTooLong {
-    name: &'static str,
-    seconds: Seconds,
+pub(crate) enum BadWindow {
+    #[error("{name} is {seconds}, which is longer than any market allows; name at most 90 days")]
+    TooLong { name: &'static str, seconds: Seconds },
+    #[error(
+        "job.review_for is {seconds}, but these jobs have no arbiter, and without one nobody could refuse the result; leave it out"
+    )]
+    Unreviewed { seconds: Seconds },
 }
 
 /// The node that `lota node run` runs.
@@ -228,7 +234,7 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "job.ramp_period" => "3/4 of job.lock_for".to_owned(),
         "job.lock_for" => Seconds(Pace::INSTANT.lock_for(1)).to_string(),
         "job.run_for" => format!("job.wall_time + {}", Seconds(Pace::INSTANT.run_margin())),
-        "job.review_for" => Seconds(Pace::INSTANT.review_for(1).into()).to_string(),
+        "job.review_for" => Seconds(0).to_string(),
         "job.collateral" => defaults::COLLATERAL.to_string(),
         "node.cpus" => "all, and one for each slot".to_owned(),
         "node.memory" => "3/4 of the machine's".to_owned(),
@@ -247,7 +253,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.ramp_period", about: "how long the price rises; if it is set, up to job.max_price" },
     Key { name: "job.lock_for", about: "how long providers may lock a job" },
     Key { name: "job.run_for", about: "how long a provider may take" },
-    Key { name: "job.review_for", about: "how long a result may be reviewed" },
+    Key { name: "job.review_for", about: "how long an arbiter may dispute a result; jobs have none yet" },
     Key { name: "job.collateral", about: "the collateral that a provider puts up" },
     Key { name: "job.silence", about: "how long a provider may be silent before the refusals of all others count" },
     Key { name: "job.fuel", about: "fuel of `lota wasm run`" },

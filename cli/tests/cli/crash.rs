@@ -29,7 +29,7 @@ fn every_job_is_settled_exactly_once_and_all_money_is_accounted_for() {
     for moment in MOMENTS {
         for _ in 0..JOBS {
             // At a price that is taken at once, and with time for however slow a machine: nobody is late, and nobody cancels.
-            let terms = ["--min-price", "0.01 FIL", "--lock-for", "10h", "--run-for", "10h", "--review-for", "10h"];
+            let terms = ["--min-price", "0.01 FIL", "--lock-for", "10h", "--run-for", "10h"];
             let id = home.stdout(&[&["wasm", "run", hello, "--detach"], &terms[..]].concat());
             ids.push(id.trim().to_owned());
         }

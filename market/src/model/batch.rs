@@ -1,13 +1,18 @@
 //! Settling deals that were never opened.
 
+use alloy_primitives::Address;
+
 use super::{
     BatchEntry, Env, Event, JobId, MAX_INLINE_DATA, Market, Rejection, Signed, TermsFault,
+    life::until,
     market::{Checked, at_most_a_batch},
+    terms::is_foreign_id,
 };
 
 impl Market {
     pub(super) fn settle_batch<E: Env>(
         &mut self,
+        sender: Address,
         entries: &[BatchEntry],
         env: &E,
         emit: &mut impl FnMut(Event),
@@ -18,13 +23,15 @@ impl Market {
         }
         for entry in entries {
             let job = env.job_id(&entry.terms);
-            emit(match self.settle_entry(job, entry, env) {
+            emit(match self.settle_entry(sender, job, entry, env) {
                 Ok(()) => Event::BatchSettled {
                     job,
                     client: entry.terms.client,
                     provider: entry.receipt.provider,
+                    salt: entry.terms.salt,
                     price: entry.receipt.price,
                     output: entry.receipt.result.output,
+                    exit_code: entry.receipt.result.exit_code,
                 },
                 Err(rejection) => Event::BatchSkipped { job, why: rejection.selector() },
             });
@@ -32,23 +39,28 @@ impl Market {
         Ok(())
     }
 
-    fn settle_entry<E: Env>(&mut self, job: JobId, entry: &BatchEntry, env: &E) -> Checked {
-        let BatchEntry { terms, receipt, signature } = entry;
+    fn settle_entry<E: Env>(&mut self, sender: Address, job: JobId, entry: &BatchEntry, env: &E) -> Checked {
+        let BatchEntry { terms, receipt, until: accepted_until, signature } = entry;
+        if terms.names_foreign_id(sender) {
+            return Err(Rejection::BadTerms(TermsFault::MaskedId));
+        }
         if terms.callback_gas > 0 {
             return Err(Rejection::BadTerms(TermsFault::CallbackGas));
         }
-        if self.storage.is_spent(terms.client, terms.salt) {
-            return Err(Rejection::SaltSpent { client: terms.client, salt: terms.salt });
+        if terms.keep_record {
+            return Err(Rejection::BadTerms(TermsFault::KeepRecord));
         }
-        if receipt.provider.is_zero() {
+        self.storage.check_salt(terms.client, terms.salt)?;
+        until(env.now(), *accepted_until)?;
+        if receipt.provider.is_zero() || is_foreign_id(receipt.provider, sender) {
             return Err(Rejection::InvalidProvider);
         }
-        terms.check_price(receipt.price)?;
+        terms.check_price(receipt.price, self.settings.quantum)?;
         let size = receipt.result.inline_data.len();
         if size > MAX_INLINE_DATA {
             return Err(Rejection::InlineTooLarge(size as u64));
         }
-        if !env.signature_valid(terms.client, &Signed::Acceptance(job, receipt), signature) {
+        if !env.signature_valid(terms.client, &Signed::Acceptance(job, receipt, *accepted_until), signature) {
             return Err(Rejection::BadSignature(terms.client));
         }
         self.storage.debit(terms.client, receipt.price)?;

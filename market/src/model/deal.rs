@@ -35,7 +35,7 @@ pub struct Deal<'a> {
     pub status: Status,
     /// Why it ended; [`Reason::None`] while it runs.
     pub reason: Reason,
-    /// A callback failed and may be retried.
+    /// A callback runs, or failed and may be retried.
     pub callback_pending: bool,
     /// When it was locked (Locked), submitted (Submitted) or disputed (Disputed); otherwise 0.
     pub since: Time,
@@ -108,11 +108,13 @@ pub enum Reason {
     Unchallenged,
     /// Settled: by the arbiter.
     Upheld,
+    /// Settled: submitted, and there is no arbiter.
+    Unreviewed,
     /// Cancelled: by the client or the matcher.
     Withdrawn,
     /// Cancelled: nobody locked it in time.
     NotLocked,
-    /// Slashed: no result in time.
+    /// Slashed: no result in time, or given up.
     NotSubmitted,
     /// Slashed: by the arbiter.
     Overturned,
@@ -128,7 +130,7 @@ impl Reason {
     pub const fn status(self) -> Status {
         match self {
             Self::None => Status::None,
-            Self::Accepted | Self::Unchallenged | Self::Upheld => Status::Settled,
+            Self::Accepted | Self::Unchallenged | Self::Upheld | Self::Unreviewed => Status::Settled,
             Self::Withdrawn | Self::NotLocked => Status::Cancelled,
             Self::NotSubmitted | Self::Overturned => Status::Slashed,
             Self::Undecided | Self::NotRuled => Status::Void,

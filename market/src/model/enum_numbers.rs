@@ -1,6 +1,6 @@
 //! Enums as the contract numbers them.
 
-use super::{Reason, Status, TermsFault, Verdict};
+use super::{Reason, SettingsFault, Status, TermsFault, Verdict};
 
 /// A number that names no variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,12 +43,16 @@ macro_rules! numbered {
 }
 
 numbered!(Status: None, Open, Locked, Submitted, Disputed, Settled, Cancelled, Slashed, Void);
-numbered!(Reason: None, Accepted, Unchallenged, Upheld, Withdrawn, NotLocked, NotSubmitted, Overturned, Undecided, NotRuled);
+numbered!(
+    Reason: None, Accepted, Unchallenged, Upheld, Unreviewed, Withdrawn, NotLocked, NotSubmitted, Overturned, Undecided,
+    NotRuled
+);
 numbered!(Verdict: Upheld, Overturned, Void);
 numbered!(
-    TermsFault: ZeroClient, SpecCodec, NotWholeGwei, AmountTooLarge, PriceOrder, ZeroRampPeriod, RunFor, ReviewFor, RuleFor,
-    CallbackGas
+    TermsFault: ZeroClient, MaskedId, SpecCodec, NotWholeQuanta, AmountTooLarge, PriceOrder, ZeroRampPeriod, RampStart, RunFor,
+    ReviewFor, RuleFor, CallbackGas, KeepRecord
 );
+numbered!(SettingsFault: Asset, Quantum, MinWindow, CallbackReserve, SignatureGas);
 
 #[cfg(test)]
 mod tests {
@@ -68,6 +72,7 @@ mod tests {
         check(Reason::ALL);
         check(Verdict::ALL);
         check(TermsFault::ALL);
+        check(SettingsFault::ALL);
         assert_eq!(
             Status::try_from(9).expect_err("nine states").to_string(),
             "9 is no Status: they are numbered from 0 to 8"

@@ -20,6 +20,6 @@ pub(crate) trait Env {
 pub enum Signed<'a> {
     /// The terms of a job, by their id, which is their digest.
     Terms(JobId),
-    /// `Acceptance(bytes32 jobId,Receipt receipt)`.
-    Acceptance(JobId, &'a Receipt),
+    /// `Acceptance(bytes32 jobId,Receipt receipt,uint64 until)`.
+    Acceptance(JobId, &'a Receipt, Time),
 }

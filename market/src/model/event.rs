@@ -3,15 +3,15 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, JobResult, Reason, Terms};
+use super::{JobId, JobResult, Lane, Reason, Terms};
 use crate::money::AttoFil;
 
 /// An event: one for each event of `ILotaMarket`, with the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// `amount` was credited to `account`.
-    Deposited { account: Address, amount: AttoFil },
+    /// `amount` of `payer`'s was credited to `account`.
+    Deposited { account: Address, payer: Address, amount: AttoFil },
     /// `amount` left `account`'s balance to `to`.
     Withdrawn { account: Address, to: Address, amount: AttoFil },
     /// A job was opened.
@@ -22,7 +22,13 @@ pub enum Event {
         spec: Bytes,
     },
     /// A provider locked the job or was awarded it.
-    JobLocked { job: JobId, provider: Address, price: AttoFil },
+    JobLocked {
+        job: JobId,
+        provider: Address,
+        /// Who brought the collateral: the provider, or the matcher.
+        payer: Address,
+        price: AttoFil,
+    },
     /// The provider submitted a result.
     ResultSubmitted { job: JobId, provider: Address, result: JobResult },
     /// The arbiter disputes the result.
@@ -58,14 +64,16 @@ pub enum Event {
         job: JobId,
         client: Address,
         provider: Address,
+        salt: U256,
         price: AttoFil,
         /// The output's digest.
         output: B256,
+        exit_code: u32,
     },
     /// An entry of a batch was left out; `why` is the selector of the error that names the reason.
     BatchSkipped { job: JobId, why: [u8; 4] },
-    /// Salts of a client can no longer be used.
-    SaltsRevoked { client: Address, salts: Vec<U256> },
+    /// Salts of a client in this lane with numbers below `up_to` can no longer be used.
+    SaltsRevoked { client: Address, lane: Lane, up_to: u64 },
     /// The bytes of a spec.
     SpecPublished {
         /// Their sha2-256 digest.

@@ -1,10 +1,10 @@
 //! The life of a deal after it was opened: the checks of every row of the transition table. The effects are [`Escrow`]'s.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 
 use super::{
     Env, Event, JobId, JobResult, MAX_INLINE_DATA, Market, Next, Reason, Receipt, Rejection, Terms, Verdict,
-    callback::end, market::Checked, state::DealState,
+    market::Checked, opening::check_spec, state::DealState, terms::is_foreign_id,
 };
 use crate::{money::AttoFil, time::Time};
 
@@ -16,7 +16,20 @@ impl Market {
         env: &E,
         emit: &mut impl FnMut(Event),
     ) -> Checked {
-        let mut deal = self.storage.deal(env.job_id(terms), terms)?;
+        self.lock_with_spec(sender, env.job_id(terms), terms, &Bytes::new(), env, emit)
+    }
+
+    /// Locks, and publishes the spec's bytes if there are any.
+    pub(super) fn lock_with_spec<E: Env>(
+        &mut self,
+        sender: Address,
+        job: JobId,
+        terms: &Terms,
+        spec: &Bytes,
+        env: &E,
+        emit: &mut impl FnMut(Event),
+    ) -> Checked {
+        let mut deal = self.storage.deal(job, terms)?;
         deal.open()?;
         if !terms.matcher.is_zero() {
             return Err(Rejection::WrongSender { sender, wanted: terms.matcher });
@@ -24,7 +37,8 @@ impl Market {
         let now = env.now();
         not_before(now, terms.ramp_start)?;
         until(now, terms.lock_by)?;
-        deal.lock(sender, sender, terms.price_at(now), now, emit)
+        check_spec(terms, spec, env)?;
+        deal.lock(sender, sender, terms.price_at(now, self.settings.quantum), now, spec, emit)
     }
 
     pub(super) fn award<E: Env>(
@@ -41,11 +55,11 @@ impl Market {
         only(sender, terms.matcher)?;
         let now = env.now();
         until(now, terms.lock_by)?;
-        if provider.is_zero() {
+        if provider.is_zero() || is_foreign_id(provider, sender) {
             return Err(Rejection::InvalidProvider);
         }
-        terms.check_price(price)?;
-        deal.lock(sender, provider, price, now, emit)
+        terms.check_price(price, self.settings.quantum)?;
+        deal.lock(sender, provider, price, now, &Bytes::new(), emit)
     }
 
     pub(super) fn cancel<'c, E: Env>(
@@ -55,12 +69,10 @@ impl Market {
         env: &E,
         emit: &mut impl FnMut(Event),
     ) -> Result<Next<'c>, Rejection> {
-        let job = env.job_id(terms);
-        let mut deal = self.storage.deal(job, terms)?;
+        let deal = self.storage.deal(env.job_id(terms), terms)?;
         deal.open()?;
         only(sender, if terms.matcher.is_zero() { terms.client } else { terms.matcher })?;
-        deal.cancel(Reason::Withdrawn, emit);
-        Ok(end(job, terms, Err(Reason::Withdrawn)))
+        Ok(deal.cancel(Reason::Withdrawn, emit))
     }
 
     pub(super) fn expire<'c, E: Env>(
@@ -69,34 +81,43 @@ impl Market {
         env: &E,
         emit: &mut impl FnMut(Event),
     ) -> Result<Next<'c>, Rejection> {
-        let job = env.job_id(terms);
-        let mut deal = self.storage.deal(job, terms)?;
-        let reason = match *deal.state {
+        let deal = self.storage.deal(env.job_id(terms), terms)?;
+        match *deal.state() {
             DealState::Open => {
                 after(env.now(), terms.lock_by)?;
-                deal.cancel(Reason::NotLocked, emit);
-                Reason::NotLocked
+                Ok(deal.cancel(Reason::NotLocked, emit))
             }
             DealState::Locked { since, provider, price } => {
                 after(env.now(), terms.run_by(since))?;
-                deal.slash(provider, price, Reason::NotSubmitted, emit);
-                Reason::NotSubmitted
+                Ok(deal.slash(provider, price, Reason::NotSubmitted, emit))
             }
-            _ => return Err(deal.wrong_state()),
-        };
-        Ok(end(job, terms, Err(reason)))
+            _ => Err(deal.wrong_state()),
+        }
     }
 
-    pub(super) fn submit_result<E: Env>(
+    pub(super) fn give_up<'c, E: Env>(
         &mut self,
         sender: Address,
-        terms: &Terms,
-        result: &JobResult,
+        terms: &'c Terms,
         env: &E,
         emit: &mut impl FnMut(Event),
-    ) -> Checked {
+    ) -> Result<Next<'c>, Rejection> {
+        let deal = self.storage.deal(env.job_id(terms), terms)?;
+        let (_, provider, price) = deal.locked()?;
+        only(sender, provider)?;
+        Ok(deal.slash(provider, price, Reason::NotSubmitted, emit))
+    }
+
+    pub(super) fn submit_result<'c, E: Env>(
+        &mut self,
+        sender: Address,
+        terms: &'c Terms,
+        result: &'c JobResult,
+        env: &E,
+        emit: &mut impl FnMut(Event),
+    ) -> Result<Next<'c>, Rejection> {
         let mut deal = self.storage.deal(env.job_id(terms), terms)?;
-        let DealState::Locked { since, provider, price } = *deal.state else { return Err(deal.wrong_state()) };
+        let (since, provider, price) = deal.locked()?;
         only(sender, provider)?;
         let now = env.now();
         until(now, terms.run_by(since))?;
@@ -104,10 +125,13 @@ impl Market {
         if size > MAX_INLINE_DATA {
             return Err(Rejection::InlineTooLarge(size as u64));
         }
+        emit(Event::ResultSubmitted { job: deal.job, provider, result: result.clone() });
+        if !terms.has_arbiter() {
+            return Ok(deal.settle_unreviewed(provider, price, result, emit));
+        }
         let receipt = Box::new(Receipt { provider, price, result: result.clone() });
         deal.advance(|_| DealState::Submitted { since: now, receipt });
-        emit(Event::ResultSubmitted { job: deal.job, provider, result: result.clone() });
-        Ok(())
+        Ok(Next::Done)
     }
 
     pub(super) fn accept<'c, E: Env>(
@@ -119,12 +143,11 @@ impl Market {
         emit: &mut impl FnMut(Event),
     ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.storage.deal(job, terms)?;
+        let deal = self.storage.deal(job, terms)?;
         let (_, stored) = deal.submitted()?;
         only(sender, terms.client)?;
         same(job, stored, receipt)?;
-        deal.settle(receipt, Reason::Accepted, emit);
-        Ok(end(job, terms, Ok(&receipt.result)))
+        Ok(deal.settle(receipt, Reason::Accepted, emit))
     }
 
     pub(super) fn settle<'c, E: Env>(
@@ -135,12 +158,11 @@ impl Market {
         emit: &mut impl FnMut(Event),
     ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.storage.deal(job, terms)?;
+        let deal = self.storage.deal(job, terms)?;
         let (since, stored) = deal.submitted()?;
         after(env.now(), terms.review_by(since))?;
         same(job, stored, receipt)?;
-        deal.settle(receipt, Reason::Unchallenged, emit);
-        Ok(end(job, terms, Ok(&receipt.result)))
+        Ok(deal.settle(receipt, Reason::Unchallenged, emit))
     }
 
     pub(super) fn dispute<E: Env>(
@@ -173,26 +195,16 @@ impl Market {
         emit: &mut impl FnMut(Event),
     ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.storage.deal(job, terms)?;
+        let deal = self.storage.deal(job, terms)?;
         let (since, stored) = deal.disputed()?;
         only(sender, terms.arbiter)?;
         until(env.now(), terms.rule_by(since))?;
         same(job, stored, receipt)?;
-        let outcome = match verdict {
-            Verdict::Upheld => {
-                deal.settle(receipt, Reason::Upheld, emit);
-                Ok(&receipt.result)
-            }
-            Verdict::Overturned => {
-                deal.slash(receipt.provider, receipt.price, Reason::Overturned, emit);
-                Err(Reason::Overturned)
-            }
-            Verdict::Void => {
-                deal.void(receipt, Reason::Undecided, emit);
-                Err(Reason::Undecided)
-            }
-        };
-        Ok(end(job, terms, outcome))
+        Ok(match verdict {
+            Verdict::Upheld => deal.settle(receipt, Reason::Upheld, emit),
+            Verdict::Overturned => deal.slash(receipt.provider, receipt.price, Reason::Overturned, emit),
+            Verdict::Void => deal.void(receipt, Reason::Undecided, emit),
+        })
     }
 
     pub(super) fn lapse<'c, E: Env>(
@@ -203,12 +215,11 @@ impl Market {
         emit: &mut impl FnMut(Event),
     ) -> Result<Next<'c>, Rejection> {
         let job = env.job_id(terms);
-        let mut deal = self.storage.deal(job, terms)?;
+        let deal = self.storage.deal(job, terms)?;
         let (since, stored) = deal.disputed()?;
         after(env.now(), terms.rule_by(since))?;
         same(job, stored, receipt)?;
-        deal.void(receipt, Reason::NotRuled, emit);
-        Ok(end(job, terms, Err(Reason::NotRuled)))
+        Ok(deal.void(receipt, Reason::NotRuled, emit))
     }
 }
 
@@ -221,7 +232,7 @@ const fn not_before(now: Time, from: Time) -> Checked {
     if now.0 < from.0 { Err(Rejection::TooEarly { time: now, from }) } else { Ok(()) }
 }
 
-const fn until(now: Time, until: Time) -> Checked {
+pub(super) const fn until(now: Time, until: Time) -> Checked {
     if now.0 > until.0 { Err(Rejection::TooLate { time: now, until }) } else { Ok(()) }
 }
 
@@ -229,6 +240,7 @@ const fn after(now: Time, deadline: Time) -> Checked {
     if now.0 <= deadline.0 { Err(Rejection::TooEarly { time: now, from: deadline.after(1) }) } else { Ok(()) }
 }
 
+/// What the contract compares by digests, and checks the price for a collision: receipts that are equal have the same price.
 fn same(job: JobId, stored: &Receipt, given: &Receipt) -> Checked {
     if stored == given { Ok(()) } else { Err(Rejection::ReceiptMismatch(job)) }
 }

@@ -4,7 +4,8 @@ use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Callback, Command, Deal, Env, Event, JobId, MAX_BATCH, MAX_SPEC, MAX_URL, Rejection, Settings, storage::Storage,
+    Authorization, Callback, Command, Deal, Env, Event, JobId, Lane, MAX_BATCH, MAX_SPEC, MAX_URL, Permit, Rejection,
+    Settings, storage::Storage, terms::is_foreign_id,
 };
 use crate::money::AttoFil;
 
@@ -30,7 +31,7 @@ pub(crate) enum Callee {
     Nobody,
     /// In a callback: anyone may deposit and open.
     Client,
-    /// In a payout: nobody may do anything.
+    /// In a payout, or a call of the token: nobody may do anything.
     Payee,
 }
 
@@ -39,8 +40,31 @@ pub(crate) enum Next<'c> {
     Done,
     /// The calls of a multicall, each to be executed in turn.
     Run(&'c [Command]),
+    PullIn(Pull<'c>),
     PayOut(Payout),
     CallBack(Callback<'c>),
+}
+
+/// Tokens that an account lets the market take; see [`Market::pulled_in`].
+#[derive(Clone, Copy)]
+pub(crate) struct Pull<'c> {
+    /// Whose tokens they are.
+    pub(crate) payer: Address,
+    /// Who is credited.
+    pub(crate) account: Address,
+    pub(crate) amount: AttoFil,
+    pub(crate) means: Means<'c>,
+}
+
+/// Why a token lets the market take an amount.
+#[derive(Clone, Copy)]
+pub(crate) enum Means<'c> {
+    /// The payer approved it before.
+    Allowance,
+    /// The payer's permit comes along; if it fails, he may have approved before.
+    Permit(&'c Permit),
+    /// The payer authorized it.
+    Authorization(&'c Authorization),
 }
 
 /// Money that an account may withdraw; see [`Market::pay_out`].
@@ -72,30 +96,45 @@ impl Market {
     ) -> Result<Next<'c>, Rejection> {
         match self.calling {
             Callee::Nobody => {}
-            Callee::Client if matches!(command, Command::Deposit { .. } | Command::Open { .. }) => {}
+            Callee::Client if command.may_come_from_a_callback() => {}
             Callee::Client | Callee::Payee => return Err(Rejection::Reentered),
         }
         match command {
             Command::Deposit { account } => self.deposit(sender, *account, value, emit),
+            Command::DepositToken { account, amount } => {
+                return self.deposit_token(sender, sender, *account, *amount, Means::Allowance);
+            }
+            Command::DepositTokenWithPermit { account, amount, permit } => {
+                return self.deposit_token(sender, sender, *account, *amount, Means::Permit(permit));
+            }
+            Command::DepositTokenWithAuthorization { from, amount, authorization } => {
+                return self.deposit_token(sender, *from, *from, *amount, Means::Authorization(authorization));
+            }
             Command::Withdraw { to, amount } => return self.withdraw(sender, *to, *amount),
             Command::Open { terms, spec } => self.open(sender, value, terms, spec, env, emit),
-            Command::OpenSigned { terms, spec, signature } => self.open_signed(terms, spec, signature, env, emit),
+            Command::OpenSigned { terms, spec, signature } => {
+                self.open_signed(sender, terms, spec, signature, env, emit)
+            }
             Command::OpenSignedAndLock { terms, spec, signature } => {
                 self.open_signed_and_lock(sender, terms, spec, signature, env, emit)
             }
-            Command::Revoke { salts } => self.revoke(sender, salts, emit),
+            Command::Revoke { lane, up_to } => {
+                self.revoke(sender, *lane, *up_to, emit);
+                Ok(())
+            }
             Command::Lock { terms } => self.lock(sender, terms, env, emit),
             Command::Award { terms, provider, price } => self.award(sender, terms, *provider, *price, env, emit),
             Command::Cancel { terms } => return self.cancel(sender, terms, env, emit),
             Command::Expire { terms } => return self.expire(terms, env, emit),
-            Command::SubmitResult { terms, result } => self.submit_result(sender, terms, result, env, emit),
+            Command::GiveUp { terms } => return self.give_up(sender, terms, env, emit),
+            Command::SubmitResult { terms, result } => return self.submit_result(sender, terms, result, env, emit),
             Command::Accept { terms, receipt } => return self.accept(sender, terms, receipt, env, emit),
             Command::Settle { terms, receipt } => return self.settle(terms, receipt, env, emit),
             Command::Dispute { terms } => self.dispute(sender, terms, env, emit),
             Command::Rule { terms, receipt, verdict } => return self.rule(sender, terms, receipt, *verdict, env, emit),
             Command::Lapse { terms, receipt } => return self.lapse(terms, receipt, env, emit),
             Command::RetryCallback { terms, receipt } => return self.retry_callback(terms, receipt, env),
-            Command::SettleBatch { entries } => self.settle_batch(entries, env, emit),
+            Command::SettleBatch { entries } => self.settle_batch(sender, entries, env, emit),
             Command::Multicall { calls } => {
                 at_most_a_batch(calls.len())?;
                 return Ok(Next::Run(calls));
@@ -132,26 +171,57 @@ impl Market {
     }
 
     fn deposit(&mut self, sender: Address, account: Address, value: AttoFil, emit: &mut impl FnMut(Event)) -> Checked {
-        if account.is_zero() {
-            return Err(Rejection::InvalidRecipient);
-        }
+        self.only_coin()?;
+        check_recipient(account, sender)?;
         self.storage.books.require_room(sender, value)?;
-        self.storage.books.totals.pay_in(value);
-        self.storage.credit(account, value);
-        emit(Event::Deposited { account, amount: value });
+        self.paid_in(sender, account, value, emit);
         Ok(())
     }
 
-    fn withdraw(&self, account: Address, to: Address, amount: AttoFil) -> Result<Next<'static>, Rejection> {
-        if to.is_zero() {
-            return Err(Rejection::InvalidRecipient);
+    fn deposit_token<'c>(
+        &self,
+        sender: Address,
+        payer: Address,
+        account: Address,
+        amount: AttoFil,
+        means: Means<'c>,
+    ) -> Result<Next<'c>, Rejection> {
+        if !self.settings.is_token() {
+            return Err(Rejection::WrongAsset(self.settings.asset));
         }
+        check_recipient(account, sender)?;
+        Ok(Next::PullIn(Pull { payer, account, amount, means }))
+    }
+
+    /// The effects of a deposit of tokens, after they have arrived.
+    pub(crate) fn pulled_in(&mut self, pull: Pull<'_>, emit: &mut (impl FnMut(Event) + ?Sized)) {
+        self.paid_in(pull.payer, pull.account, pull.amount, emit);
+    }
+
+    /// Whether the books can take this much: no sum in them may overflow.
+    pub(crate) fn has_room_for(&self, amount: AttoFil) -> bool {
+        self.held().checked_add(amount).is_some()
+    }
+
+    fn paid_in(&mut self, payer: Address, account: Address, amount: AttoFil, emit: &mut (impl FnMut(Event) + ?Sized)) {
+        self.storage.books.totals.pay_in(amount);
+        self.storage.credit(account, amount);
+        emit(Event::Deposited { account, payer, amount });
+    }
+
+    /// Refuses the chain's coin in the market of a token.
+    pub(super) fn only_coin(&self) -> Checked {
+        if self.settings.is_token() { Err(Rejection::WrongAsset(self.settings.asset)) } else { Ok(()) }
+    }
+
+    fn withdraw(&self, account: Address, to: Address, amount: AttoFil) -> Result<Next<'static>, Rejection> {
+        check_recipient(to, account)?;
         self.storage.books.require(account, amount)?;
         Ok(Next::PayOut(Payout { account, to, amount }))
     }
 
-    /// The effects of a withdrawal, before the recipient is paid.
-    pub(crate) fn pay_out(&mut self, payout: Payout, emit: &mut impl FnMut(Event)) -> Checked {
+    /// The effects of a withdrawal, which come before the recipient is paid.
+    pub(crate) fn pay_out(&mut self, payout: Payout, emit: &mut (impl FnMut(Event) + ?Sized)) -> Checked {
         let Payout { account, to, amount } = payout;
         self.storage.debit(account, amount)?;
         self.storage.books.totals.pay_out(amount);
@@ -173,7 +243,7 @@ impl Market {
         self.storage.deals.get(&job).map_or(Deal::NONE, |state| state.view())
     }
 
-    /// All deals, by their ids.
+    /// All deals of which something is stored, by their ids.
     pub fn deals(&self) -> impl Iterator<Item = (JobId, Deal<'_>)> + '_ {
         self.storage.deals.iter().map(|(job, state)| (*job, state.view()))
     }
@@ -193,6 +263,12 @@ impl Market {
     #[must_use]
     pub fn is_spent(&self, client: Address, salt: U256) -> bool {
         self.storage.is_spent(client, salt)
+    }
+
+    /// The lowest salt of a lane that is not spent.
+    #[must_use]
+    pub fn next_salt(&self, client: Address, lane: Lane) -> U256 {
+        self.storage.next_salt(client, lane)
     }
 
     /// Everything the market holds: free balances, escrow, collateral and burned money. On a chain: the contract's balance,
@@ -219,6 +295,11 @@ impl Market {
     pub const fn burned(&self) -> AttoFil {
         self.storage.books.totals.burned
     }
+}
+
+/// Refuses an account to which money cannot go: nobody's, or one that may be another's.
+fn check_recipient(account: Address, sender: Address) -> Checked {
+    if account.is_zero() || is_foreign_id(account, sender) { Err(Rejection::InvalidRecipient) } else { Ok(()) }
 }
 
 /// Refuses more than [`MAX_BATCH`].

@@ -1,9 +1,9 @@
 //! Opening deals, and making sure that no salt opens two.
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes};
 
 use super::{
-    Env, Event, JobId, MAX_LOCK_AHEAD, MAX_SALTS, MAX_SPEC, Market, Rejection, Signed, Terms, market::Checked,
+    Env, Event, JobId, Lane, MAX_LOCK_AHEAD, MAX_SPEC, Market, Rejection, Signed, Terms, market::Checked,
     state::DealState,
 };
 use crate::{money::AttoFil, time::Time};
@@ -18,7 +18,10 @@ impl Market {
         env: &E,
         emit: &mut impl FnMut(Event),
     ) -> Checked {
-        self.check_unopened(terms)?;
+        if value != AttoFil::ZERO {
+            self.only_coin()?;
+        }
+        self.check_unopened(sender, terms)?;
         let client = terms.client;
         if sender != client {
             return Err(Rejection::WrongSender { sender, wanted: client });
@@ -35,7 +38,7 @@ impl Market {
             }
             self.storage.books.totals.pay_in(value);
             self.storage.credit(client, value);
-            emit(Event::Deposited { account: client, amount: value });
+            emit(Event::Deposited { account: client, payer: sender, amount: value });
             self.storage.debit(client, terms.max_price)?;
         }
         self.opened(env.job_id(terms), terms, spec, emit);
@@ -44,13 +47,14 @@ impl Market {
 
     pub(super) fn open_signed<E: Env>(
         &mut self,
+        sender: Address,
         terms: &Terms,
         spec: &Bytes,
         signature: &Bytes,
         env: &E,
         emit: &mut impl FnMut(Event),
     ) -> Checked {
-        self.check_unopened(terms)?;
+        self.check_unopened(sender, terms)?;
         check_lock_by(terms, env.now())?;
         check_spec(terms, spec, env)?;
         let job = env.job_id(terms);
@@ -71,9 +75,9 @@ impl Market {
     ) -> Checked {
         let job = env.job_id(terms);
         if self.storage.deals.contains_key(&job) {
-            return self.lock(sender, terms, env, emit);
+            return self.lock_with_spec(sender, job, terms, spec, env, emit);
         }
-        self.check_unopened(terms)?;
+        self.check_unopened(sender, terms)?;
         if !terms.matcher.is_zero() {
             return Err(Rejection::WrongSender { sender, wanted: terms.matcher });
         }
@@ -85,7 +89,7 @@ impl Market {
         check_spec(terms, spec, env)?;
         check_signature(job, terms, signature, env)?;
 
-        let price = terms.price_at(now);
+        let price = terms.price_at(now, self.settings.quantum);
         let before = self.storage.books.require(terms.client, terms.max_price)?;
         if sender == terms.client {
             let balance = before.saturating_sub(price);
@@ -99,30 +103,21 @@ impl Market {
         self.storage.spend(terms.client, terms.salt);
         self.storage.enter(job, DealState::Locked { since: now, provider: sender, price });
         emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
-        emit(Event::JobLocked { job, provider: sender, price });
+        emit(Event::JobLocked { job, provider: sender, payer: sender, price });
         Ok(())
     }
 
-    pub(super) fn revoke(&mut self, sender: Address, salts: &[U256], emit: &mut impl FnMut(Event)) -> Checked {
-        if salts.len() > MAX_SALTS {
-            return Err(Rejection::TooMany(salts.len() as u64));
-        }
-        for salt in salts {
-            self.storage.spend(sender, *salt);
-        }
-        emit(Event::SaltsRevoked { client: sender, salts: salts.to_vec() });
-        Ok(())
+    pub(super) fn revoke(&mut self, sender: Address, lane: Lane, up_to: u64, emit: &mut impl FnMut(Event)) {
+        self.storage.revoke(sender, lane, up_to);
+        emit(Event::SaltsRevoked { client: sender, lane, up_to });
     }
 
     /// Terms and state of a deal that is to be opened.
-    fn check_unopened(&self, terms: &Terms) -> Checked {
-        if let Some(fault) = terms.fault(&self.settings) {
+    fn check_unopened(&self, sender: Address, terms: &Terms) -> Checked {
+        if let Some(fault) = terms.fault(&self.settings, sender) {
             return Err(Rejection::BadTerms(fault));
         }
-        if self.storage.is_spent(terms.client, terms.salt) {
-            return Err(Rejection::SaltSpent { client: terms.client, salt: terms.salt });
-        }
-        Ok(())
+        self.storage.check_salt(terms.client, terms.salt)
     }
 
     /// The effects of opening, after the client's escrow was taken.
@@ -147,7 +142,7 @@ const fn check_lock_by(terms: &Terms, now: Time) -> Checked {
 }
 
 /// The spec's bytes, if there are any, are those that the terms name.
-fn check_spec<E: Env>(terms: &Terms, spec: &Bytes, env: &E) -> Checked {
+pub(super) fn check_spec<E: Env>(terms: &Terms, spec: &Bytes, env: &E) -> Checked {
     if spec.is_empty() {
         return Ok(());
     }

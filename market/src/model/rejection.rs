@@ -3,16 +3,21 @@
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, Status, TermsFault};
+use super::{JobId, MAX_BATCH, MAX_INLINE_DATA, MAX_SPEC, MAX_URL, Status, TermsFault};
 use crate::{money::AttoFil, time::Time};
 
 /// A refusal: one for each error of `ILotaMarket`, with the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
-    /// Called from within a callback or a payout.
-    #[error("the market cannot be called from within a callback or a payout")]
+    /// Called from within a payout or a call of the token; or from within a callback, and it is neither a deposit nor `open`.
+    #[error(
+        "from within a callback only deposits and opening are possible, from within a payout or a call of the token nothing"
+    )]
     Reentered,
+    /// The market's asset is this one (zero: the chain's coin), and the call is for another.
+    #[error("this market's asset is {}, and this is for another", asset_name(.0))]
+    WrongAsset(Address),
     /// The terms may not be opened.
     #[error("the terms cannot be opened: {0}")]
     BadTerms(TermsFault),
@@ -22,6 +27,14 @@ pub enum Rejection {
     /// This salt was used or revoked before.
     #[error("salt {salt} of client {client} was used or revoked before; take another")]
     SaltSpent { client: Address, salt: U256 },
+    /// This salt lies beyond the window of its lane.
+    #[error("salt {salt} of client {client} lies too far ahead; the lowest free one in its lane is {next}")]
+    SaltTooFar {
+        client: Address,
+        salt: U256,
+        /// The lowest free salt of the lane.
+        next: U256,
+    },
     /// The deal is in a state that does not allow this.
     #[error("job {job} is {found:?}, which does not allow this")]
     WrongState { job: JobId, found: Status },
@@ -35,31 +48,31 @@ pub enum Rejection {
     #[error("it is {time} and this could be done until {until} (Unix seconds)")]
     TooLate { time: Time, until: Time },
     /// The spec is too large.
-    #[error("the spec has {0} bytes; at most 8192 can be published")]
+    #[error("the spec has {0} bytes; at most {max} can be published", max = MAX_SPEC)]
     SpecTooLarge(u64),
     /// The spec's bytes are not the ones the terms name.
     #[error("the spec's bytes hash to {found}, not to {wanted} as the terms say")]
     SpecMismatch { found: B256, wanted: B256 },
-    /// The zero address cannot be a provider.
-    #[error("the zero address cannot be a provider")]
+    /// The zero address, or a masked id that is not the sender, cannot be a provider.
+    #[error("the zero address cannot be a provider, nor can the masked id (0xff00…) of another than the sender")]
     InvalidProvider,
     /// The price is out of range.
-    #[error("{price} is not a whole number of gwei from {min_price} to {max_price}")]
+    #[error("{price} is not a whole number of quanta from {min_price} to {max_price}")]
     PriceOutOfRange { price: AttoFil, min_price: AttoFil, max_price: AttoFil },
     /// Too much inline data.
-    #[error("the result carries {0} bytes inline; at most 1024 are allowed")]
+    #[error("the result carries {0} bytes inline; at most {max} are allowed", max = MAX_INLINE_DATA)]
     InlineTooLarge(u64),
-    /// Not the receipt this deal committed to.
+    /// Not the receipt this deal committed to, or its price is not one that the terms allow.
     #[error("the receipt is not the one that job {0} committed to")]
     ReceiptMismatch(JobId),
     /// The URL is too long.
-    #[error("the URL has {0} bytes; at most 256 are allowed")]
+    #[error("the URL has {0} bytes; at most {max} are allowed", max = MAX_URL)]
     UrlTooLarge(u64),
     /// Too many at once.
-    #[error("{0} at once are too many; at most 256 are allowed")]
+    #[error("{0} at once are too many; at most {max} are allowed", max = MAX_BATCH)]
     TooMany(u64),
-    /// The zero address cannot receive money.
-    #[error("the zero address cannot receive money")]
+    /// The zero address, or a masked id that is not the sender, cannot receive money.
+    #[error("the zero address cannot receive money, nor can the masked id (0xff00…) of another than the sender")]
     InvalidRecipient,
     /// Signatures are valid on the chain of deployment only.
     #[error("signatures are valid on the chain of deployment only, and this is chain {0}")]
@@ -70,7 +83,21 @@ pub enum Rejection {
     /// The free balance is too small.
     #[error("{account} has {balance} free in the market and needs {needed}; deposit more")]
     InsufficientBalance { account: Address, balance: AttoFil, needed: AttoFil },
-    /// The recipient refused the money.
-    #[error("{0} refused the money")]
+    /// The recipient refused the money, or the token refused to move it.
+    #[error("the money could not be moved to {0}: it refused, or the token did")]
     TransferFailed(Address),
+    /// Another amount than asked moved into or out of the market.
+    #[error("{moved} moved into or out of the market where {asked} should have")]
+    TransferMismatch {
+        /// What should have moved.
+        asked: AttoFil,
+        moved: AttoFil,
+    },
+    /// The callback failed again: nothing has changed.
+    #[error("the callback of job {0} failed again; it may need more gas")]
+    CallbackReverted(JobId),
+}
+
+fn asset_name(asset: &Address) -> String {
+    if asset.is_zero() { "the chain's coin".to_owned() } else { format!("the token {asset}") }
 }

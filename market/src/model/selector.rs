@@ -4,6 +4,8 @@ use super::Rejection;
 
 /// The selector of `InsufficientGas(uint256,uint256)`: the one error that no [`Rejection`] stands for, being the chain's.
 pub const INSUFFICIENT_GAS: [u8; 4] = 0x23e2_28cb_u32.to_be_bytes();
+/// The selector of `BadSettings(uint8)`, with which deploying a market fails: see [`SettingsFault`](super::SettingsFault).
+pub const BAD_SETTINGS: [u8; 4] = 0x5fd0_6413_u32.to_be_bytes();
 
 impl Rejection {
     /// The selector of the Solidity error: the first four bytes of the keccak-256 of its signature (Solidity ABI
@@ -13,12 +15,16 @@ impl Rejection {
         let selector: u32 = match self {
             // Reentered()
             Self::Reentered => 0xb5df_d9e5,
+            // WrongAsset(address)
+            Self::WrongAsset(_) => 0xc85b_58f8,
             // BadTerms(uint8)
             Self::BadTerms(_) => 0x18d5_89cc,
             // UnknownJob(bytes32)
             Self::UnknownJob(_) => 0xe498_a481,
             // SaltSpent(address,uint256)
             Self::SaltSpent { .. } => 0x6862_8eae,
+            // SaltTooFar(address,uint256,uint256)
+            Self::SaltTooFar { .. } => 0xbdcb_aed5,
             // WrongState(bytes32,uint8)
             Self::WrongState { .. } => 0x2b32_63b3,
             // WrongSender(address,address)
@@ -53,6 +59,10 @@ impl Rejection {
             Self::InsufficientBalance { .. } => 0xdb42_144d,
             // TransferFailed(address)
             Self::TransferFailed(_) => 0x39f1_c8d9,
+            // TransferMismatch(uint256,uint256)
+            Self::TransferMismatch { .. } => 0xad48_e590,
+            // CallbackReverted(bytes32)
+            Self::CallbackReverted(_) => 0x69b9_7104,
         };
         selector.to_be_bytes()
     }
@@ -70,13 +80,18 @@ pub(in crate::model) mod tests {
     };
 
     /// One refusal of each kind, with the signature of its error.
-    pub(in crate::model) fn all_rejections() -> [(&'static str, Rejection); 21] {
+    pub(in crate::model) fn all_rejections() -> [(&'static str, Rejection); 25] {
         let (job, account, amount, time) = (JobId::default(), Address::ZERO, AttoFil::ZERO, Time(0));
         [
             ("Reentered()", Rejection::Reentered),
+            ("WrongAsset(address)", Rejection::WrongAsset(account)),
             ("BadTerms(uint8)", Rejection::BadTerms(TermsFault::ZeroClient)),
             ("UnknownJob(bytes32)", Rejection::UnknownJob(job)),
             ("SaltSpent(address,uint256)", Rejection::SaltSpent { client: account, salt: U256::ZERO }),
+            (
+                "SaltTooFar(address,uint256,uint256)",
+                Rejection::SaltTooFar { client: account, salt: U256::ZERO, next: U256::ZERO },
+            ),
             ("WrongState(bytes32,uint8)", Rejection::WrongState { job, found: Status::None }),
             ("WrongSender(address,address)", Rejection::WrongSender { sender: account, wanted: account }),
             ("TooEarly(uint256,uint256)", Rejection::TooEarly { time, from: time }),
@@ -100,6 +115,8 @@ pub(in crate::model) mod tests {
                 Rejection::InsufficientBalance { account, balance: amount, needed: amount },
             ),
             ("TransferFailed(address)", Rejection::TransferFailed(account)),
+            ("TransferMismatch(uint256,uint256)", Rejection::TransferMismatch { asked: amount, moved: amount }),
+            ("CallbackReverted(bytes32)", Rejection::CallbackReverted(job)),
         ]
     }
 
@@ -109,5 +126,6 @@ pub(in crate::model) mod tests {
             assert_eq!(rejection.selector(), keccak256(signature)[..4], "{signature}");
         }
         assert_eq!(INSUFFICIENT_GAS, keccak256("InsufficientGas(uint256,uint256)")[..4]);
+        assert_eq!(BAD_SETTINGS, keccak256("BadSettings(uint8)")[..4]);
     }
 }

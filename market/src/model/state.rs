@@ -28,6 +28,7 @@ pub(super) enum DealState {
     },
     Ended {
         reason: Reason,
+        /// A callback runs, or failed and may be retried.
         callback_pending: bool,
         /// What was submitted, if something was.
         receipt: Option<Box<Receipt>>,

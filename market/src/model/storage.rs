@@ -1,34 +1,56 @@
-//! The market's storage: deals, free balances, what is held for whom, spent salts.
+//! The market's storage: deals that have not ended, accounts, what is held for whom, lanes of salts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, Rejection, Terms, escrow::Escrow, market::Checked, state::DealState};
+use super::{
+    JobId, Lane, Rejection, Terms,
+    escrow::Escrow,
+    lane_of,
+    market::Checked,
+    salts::{self, Window},
+    state::DealState,
+};
 use crate::{money::AttoFil, undo::UndoLog};
 
-/// Everything the market remembers. An account without money and a deal that does not exist have no entry, so that equal
-/// storages are equal values.
+/// Everything the market remembers. An account that was never used and a deal of which nothing is kept have no entry, so that
+/// equal storages are equal values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Storage {
     #[serde(with = "crate::map_as_pairs")]
     pub(super) deals: BTreeMap<JobId, DealState>,
     pub(super) books: Books,
+    /// The lanes other than 0 that were used.
     #[serde(with = "crate::map_as_pairs")]
-    salts: BTreeMap<SaltWord, U256>,
+    lanes: Lanes,
     #[serde(skip)]
     pub(super) undo: Undo,
 }
 
+type Lanes = BTreeMap<(Address, Lane), Window>;
+
 pub(super) type Undo = UndoLog<Change>;
 
-/// Who has how much.
+/// Who has how much, and what was spent in lane 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Books {
     #[serde(with = "crate::map_as_pairs")]
-    balances: BTreeMap<Address, AttoFil>,
+    accounts: BTreeMap<Address, Account>,
     pub(super) totals: Totals,
+}
+
+/// One slot of the contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Account {
+    balance: AttoFil,
+    /// Of lane 0.
+    salts: Window,
+}
+
+impl Account {
+    const UNUSED: Self = Self { balance: AttoFil::ZERO, salts: Window::UNUSED };
 }
 
 /// Sums over the whole market.
@@ -41,36 +63,28 @@ pub(super) struct Totals {
     pub(super) burned: AttoFil,
 }
 
-/// 256 neighbouring salts of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(super) struct SaltWord {
-    client: Address,
-    index: U256,
-}
-
-impl SaltWord {
-    /// The word of a salt, and the salt's bit in it.
-    fn of(client: Address, salt: U256) -> (Self, U256) {
-        let bit = usize::from(salt.to_le_bytes::<32>()[0]);
-        (Self { client, index: salt >> 8 }, U256::ONE << bit)
-    }
-}
-
 /// The value of one entry before it was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Change {
     Totals(Totals),
     Deal(JobId, Option<DealState>),
-    Balance(Address, AttoFil),
-    Salts(SaltWord, U256),
+    Account(Address, Account),
+    Lane(Address, Lane, Window),
 }
 
 impl Storage {
     /// A deal, to check and to move on.
-    pub(super) fn deal<'l>(&'l mut self, job: JobId, terms: &'l Terms) -> Result<Escrow<'l>, Rejection> {
-        let Self { deals, books, undo, .. } = self;
-        let state = deals.get_mut(&job).ok_or(Rejection::UnknownJob(job))?;
-        Ok(Escrow { job, terms, state, books, undo })
+    pub(super) fn deal<'l, 'c>(&'l mut self, job: JobId, terms: &'c Terms) -> Result<Escrow<'l, 'c>, Rejection> {
+        let Self { deals, books, lanes, undo } = self;
+        match deals.entry(job) {
+            Entry::Occupied(entry) => Ok(Escrow { job, terms, entry, books, undo }),
+            Entry::Vacant(_) => {
+                let Terms { client, salt, .. } = *terms;
+                let (lane, number) = lane_of(salt);
+                let is_spent = window(books, lanes, client, lane).is_spent(number);
+                Err(if is_spent { Rejection::SaltSpent { client, salt } } else { Rejection::UnknownJob(job) })
+            }
+        }
     }
 
     /// Enters a deal that did not exist.
@@ -79,16 +93,46 @@ impl Storage {
         self.undo.note(|| Change::Deal(job, before));
     }
 
-    pub(super) fn is_spent(&self, client: Address, salt: U256) -> bool {
-        let (word, bit) = SaltWord::of(client, salt);
-        self.salts.get(&word).is_some_and(|bits| !(*bits & bit).is_zero())
+    fn window(&self, client: Address, lane: Lane) -> Window {
+        window(&self.books, &self.lanes, client, lane)
     }
 
+    pub(super) fn is_spent(&self, client: Address, salt: U256) -> bool {
+        let (lane, number) = lane_of(salt);
+        self.window(client, lane).is_spent(number)
+    }
+
+    pub(super) fn next_salt(&self, client: Address, lane: Lane) -> U256 {
+        salts::salt(lane, self.window(client, lane).next)
+    }
+
+    /// Refuses a salt that cannot be spent.
+    pub(super) fn check_salt(&self, client: Address, salt: U256) -> Checked {
+        self.window(client, lane_of(salt).0).check(client, salt)
+    }
+
+    /// Spends a salt that passed the [check](Self::check_salt).
     pub(super) fn spend(&mut self, client: Address, salt: U256) {
-        let (word, bit) = SaltWord::of(client, salt);
-        let bits = self.salts.entry(word).or_default();
-        self.undo.note(|| Change::Salts(word, *bits));
-        *bits |= bit;
+        let (lane, number) = lane_of(salt);
+        self.move_window(client, lane, |window| window.with_spent(number));
+    }
+
+    /// Spends all salts of a lane with numbers below `up_to`.
+    pub(super) fn revoke(&mut self, client: Address, lane: Lane, up_to: u64) {
+        self.move_window(client, lane, |window| window.revoked(up_to));
+    }
+
+    fn move_window(&mut self, client: Address, lane: Lane, moved: impl FnOnce(Window) -> Window) {
+        if lane.is_zero() {
+            self.books.change(client, &mut self.undo, |account| account.salts = moved(account.salts));
+            return;
+        }
+        let before = self.lanes.get(&(client, lane)).copied().unwrap_or_default();
+        let after = moved(before);
+        if after != before {
+            self.lanes.insert((client, lane), after);
+            self.undo.note(|| Change::Lane(client, lane, before));
+        }
     }
 
     pub(super) fn credit(&mut self, account: Address, amount: AttoFil) {
@@ -114,7 +158,7 @@ impl Storage {
 
     /// Undoes the changes since the innermost savepoint.
     pub(super) fn roll_back(&mut self) {
-        let Self { deals, books, salts, undo } = self;
+        let Self { deals, books, lanes, undo } = self;
         for change in undo.take_back() {
             match change {
                 Change::Totals(totals) => books.totals = totals,
@@ -124,30 +168,61 @@ impl Storage {
                 Change::Deal(job, None) => {
                     deals.remove(&job);
                 }
-                Change::Balance(account, AttoFil::ZERO) => {
-                    books.balances.remove(&account);
+                Change::Account(account, Account::UNUSED) => {
+                    books.accounts.remove(&account);
                 }
-                Change::Balance(account, balance) => {
-                    books.balances.insert(account, balance);
+                Change::Account(account, before) => {
+                    books.accounts.insert(account, before);
                 }
-                Change::Salts(word, U256::ZERO) => {
-                    salts.remove(&word);
+                Change::Lane(client, lane, Window::UNUSED) => {
+                    lanes.remove(&(client, lane));
                 }
-                Change::Salts(word, bits) => {
-                    salts.insert(word, bits);
+                Change::Lane(client, lane, before) => {
+                    lanes.insert((client, lane), before);
                 }
             }
         }
     }
 }
 
+fn window(books: &Books, lanes: &Lanes, client: Address, lane: Lane) -> Window {
+    if lane.is_zero() { books.account(client).salts } else { lanes.get(&(client, lane)).copied().unwrap_or_default() }
+}
+
 impl Books {
+    fn account(&self, account: Address) -> Account {
+        self.accounts.get(&account).copied().unwrap_or_default()
+    }
+
     pub(super) fn balance(&self, account: Address) -> AttoFil {
-        self.balances.get(&account).copied().unwrap_or_default()
+        self.account(account).balance
     }
 
     pub(super) fn balances(&self) -> impl Iterator<Item = (Address, AttoFil)> + '_ {
-        self.balances.iter().map(|(account, balance)| (*account, *balance))
+        let balances = self.accounts.iter().map(|(account, Account { balance, .. })| (*account, *balance));
+        balances.filter(|(_, balance)| *balance != AttoFil::ZERO)
+    }
+
+    /// Changes an account, which may be a new one.
+    fn change(&mut self, account: Address, undo: &mut Undo, change: impl FnOnce(&mut Account)) {
+        match self.accounts.entry(account) {
+            Entry::Occupied(mut entry) => {
+                let before = *entry.get();
+                change(entry.get_mut());
+                if *entry.get() == Account::UNUSED {
+                    entry.remove();
+                }
+                undo.note(|| Change::Account(account, before));
+            }
+            Entry::Vacant(entry) => {
+                let mut new = Account::UNUSED;
+                change(&mut new);
+                if new != Account::UNUSED {
+                    entry.insert(new);
+                    undo.note(|| Change::Account(account, Account::UNUSED));
+                }
+            }
+        }
     }
 
     /// Refuses when `account` has less than `needed`; says how much it has.
@@ -169,12 +244,9 @@ impl Books {
     }
 
     pub(super) fn credit(&mut self, account: Address, amount: AttoFil, undo: &mut Undo) {
-        if amount == AttoFil::ZERO {
-            return;
+        if amount != AttoFil::ZERO {
+            self.change(account, undo, |account| add(&mut account.balance, amount));
         }
-        let balance = self.balances.entry(account).or_default();
-        undo.note(|| Change::Balance(account, *balance));
-        add(balance, amount);
     }
 
     /// Takes `amount` from `account`, or refuses and changes nothing.
@@ -182,19 +254,22 @@ impl Books {
         if amount == AttoFil::ZERO {
             return Ok(());
         }
-        let balance = self.balances.get_mut(&account);
-        let before = balance.as_ref().map_or(AttoFil::ZERO, |balance| **balance);
-        let Some(after) = before.checked_sub(amount) else {
-            return Err(Rejection::InsufficientBalance { account, balance: before, needed: amount });
-        };
-        undo.note(|| Change::Balance(account, before));
-        match balance {
-            Some(balance) if after != AttoFil::ZERO => *balance = after,
-            _ => {
-                self.balances.remove(&account);
+        let mut balance = AttoFil::ZERO;
+        if let Entry::Occupied(mut entry) = self.accounts.entry(account) {
+            let before = *entry.get();
+            if let Some(left) = before.balance.checked_sub(amount) {
+                let after = Account { balance: left, ..before };
+                if after == Account::UNUSED {
+                    entry.remove();
+                } else {
+                    *entry.get_mut() = after;
+                }
+                undo.note(|| Change::Account(account, before));
+                return Ok(());
             }
+            balance = before.balance;
         }
-        Ok(())
+        Err(Rejection::InsufficientBalance { account, balance, needed: amount })
     }
 
     /// Credits `refund` to `client`, then takes `stake` from `staker`, who may be the same; or refuses and changes nothing.

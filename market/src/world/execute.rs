@@ -1,19 +1,21 @@
 //! Executing calls: money moves with them, contracts call out, and what fails has not happened.
 //!
-//! Calls nest through scripts, and no deeper than there are contracts: what a market lets in while it calls out (to deposit
-//! and to open) never calls out itself.
+//! Calls nest through scripts, and no deeper than twice the number of contracts: what a market lets in while it calls a client back
+//! (deposits, and to open) calls nobody but its token, and while it does that it lets nothing in.
 
 use core::slice;
 
 use alloy_primitives::{Address, B256, Bytes};
 
 use super::{
-    Call, CallError, Contract, ContractCommand, Deployed, End, Env, ExternalCall, Log, Occasion, Savepoint, Script,
-    World,
+    Answer, Call, CallError, Contract, ContractCommand, Deployed, End, Env, ExternalCall, Log, Occasion, Savepoint,
+    Script, TokenTransfer, World,
 };
 use crate::{
     AttoFil, Time,
-    model::{self, Callback, Callee, Command, Event, JobId, Market, Next, Payout, Rejection, Signed, Terms},
+    model::{
+        self, Callback, Callee, Command, Event, JobId, Market, Means, Next, Payout, Pull, Rejection, Signed, Terms,
+    },
 };
 
 impl World {
@@ -129,24 +131,27 @@ impl<E: Env> Frame<'_, E> {
                 debug_assert!(calls.is_empty(), "calls are run by `multicall`");
                 Ok(())
             }
+            Next::PullIn(pull) => self.pull_in(pull),
             Next::PayOut(payout) => self.pay_out(payout),
-            Next::CallBack(callback) => {
-                self.call_back(&callback);
-                Ok(())
-            }
+            Next::CallBack(callback) => self.call_back(&callback),
         }
     }
 
-    /// Executes the calls of a multicall, and of those within it, until the first refusal, which undoes all of them. An
-    /// explicit stack: nesting costs no call frames.
-    fn multicall(&mut self, sender: Address, calls: &[Command]) -> Result<(), Rejection> {
+    /// Does something of which, when it fails, nothing has happened.
+    fn attempt(&mut self, action: impl FnOnce(&mut Self) -> Result<(), Rejection>) -> Result<(), Rejection> {
         let (savepoint, said) = (self.world.savepoint(), self.log.len());
-        let outcome = self.sequence(sender, calls);
+        let outcome = action(self);
         self.world.close(savepoint, outcome.is_ok());
         if outcome.is_err() {
             self.log.truncate(said);
         }
         outcome
+    }
+
+    /// Executes the calls of a multicall, and of those within it, until the first refusal, which undoes all of them. An
+    /// explicit stack: nesting costs no call frames.
+    fn multicall(&mut self, sender: Address, calls: &[Command]) -> Result<(), Rejection> {
+        self.attempt(|frame| frame.sequence(sender, calls))
     }
 
     fn sequence(&mut self, sender: Address, calls: &[Command]) -> Result<(), Rejection> {
@@ -164,57 +169,134 @@ impl<E: Env> Frame<'_, E> {
         Ok(())
     }
 
+    /// The tokens come in, and exactly as many as were asked for; or nothing has happened.
+    fn pull_in(&mut self, pull: Pull<'_>) -> Result<(), Rejection> {
+        self.attempt(|frame| {
+            let Pull { payer, amount, means, .. } = pull;
+            let (token, market) = (frame.asset(), frame.market);
+            let refused = Rejection::TransferFailed(market);
+            let authorized = match means {
+                Means::Allowance => false,
+                Means::Permit(permit) => {
+                    if frame.env.permit_valid(token, payer, market, amount, permit) {
+                        frame.world.approve(token, payer, market, amount);
+                    }
+                    false
+                }
+                Means::Authorization(authorization) => {
+                    if !frame.env.authorization_valid(token, payer, market, amount, authorization) {
+                        return Err(refused);
+                    }
+                    true
+                }
+            };
+            let before = frame.world.token_wallet(token, market);
+            let transfer = TokenTransfer { token, caller: market, from: payer, to: market, amount };
+            if !frame.move_tokens(&transfer, authorized) || !frame.state().has_room_for(amount) {
+                return Err(refused);
+            }
+            require_moved(amount, before, frame.world.token_wallet(token, market))?;
+            frame.say(|state, emit| state.pulled_in(pull, emit));
+            Ok(())
+        })
+    }
+
     /// The recipient gets the money, and then runs; if it refuses, nothing has happened.
     fn pay_out(&mut self, payout: Payout) -> Result<(), Rejection> {
         let failed = Rejection::TransferFailed(payout.to);
+        if self.state().settings().is_token() {
+            return self.attempt(|frame| {
+                frame.take_out(payout)?;
+                let (token, market) = (frame.asset(), frame.market);
+                let before = frame.world.token_wallet(token, market);
+                let Payout { to, amount, .. } = payout;
+                let transfer = TokenTransfer { token, caller: market, from: market, to, amount };
+                if !frame.move_tokens(&transfer, true) {
+                    return Err(failed);
+                }
+                require_moved(amount, frame.world.token_wallet(token, market), before)
+            });
+        }
         let script = self.script(payout.to, Occasion::Payout { amount: payout.amount });
         if script.calls.is_empty() {
             return if script.end == End::Return { self.transfer(payout) } else { Err(failed) };
         }
-        let (savepoint, said) = (self.world.savepoint(), self.log.len());
-        let outcome = self.transfer(payout).and_then(|()| {
-            self.state().calling = Callee::Payee;
-            let accepted = self.world.run(&script, self.env, self.log);
-            self.state().calling = Callee::Nobody;
-            if accepted { Ok(()) } else { Err(failed) }
-        });
-        self.world.close(savepoint, outcome.is_ok());
-        if outcome.is_err() {
-            self.log.truncate(said);
-        }
-        outcome
+        self.attempt(|frame| {
+            frame.transfer(payout)?;
+            if frame.run(Callee::Payee, &script) { Ok(()) } else { Err(failed) }
+        })
     }
 
     fn transfer(&mut self, payout: Payout) -> Result<(), Rejection> {
-        let Self { world, index, market, log, .. } = self;
-        let Deployed { contract: Contract::Market(state), .. } = &mut world.contracts[*index];
-        let mut emit = |event: Event| log.push(Log { contract: *market, event: event.into() });
-        state.pay_out(payout, &mut emit)?;
-        let paid = world.wallets.transfer(*market, payout.to, payout.amount);
+        self.take_out(payout)?;
+        let paid = self.world.wallets.transfer(self.market, payout.to, payout.amount);
         debug_assert_eq!(paid, Ok(()), "the market holds what is in its books");
         Ok(())
     }
 
-    /// Tells the client; that its code fails changes nothing but what is remembered about the callback.
-    fn call_back(&mut self, callback: &Callback<'_>) {
-        let Terms { client, callback_gas: gas, .. } = *callback.terms;
-        let occasion = Occasion::Callback { job: callback.job, gas, outcome: callback.outcome };
-        let script = self.script(client, occasion);
-        self.state().calling = Callee::Client;
-        let delivered = self.world.run(&script, self.env, self.log);
-        self.state().calling = Callee::Nobody;
-        let Self { world, index, market, log, .. } = self;
-        let Deployed { contract: Contract::Market(state), .. } = &mut world.contracts[*index];
-        state.called_back(callback, delivered, &mut |event| log.push(Log { contract: *market, event: event.into() }));
+    /// The money leaves the books.
+    fn take_out(&mut self, payout: Payout) -> Result<(), Rejection> {
+        self.say(|state, emit| state.pay_out(payout, emit))
     }
 
-    /// A market is no client, and takes no money but with its commands.
-    fn script(&mut self, callee: Address, occasion: Occasion<'_>) -> Script {
-        match self.world.contract(callee) {
-            Some(Contract::Market(_)) => Script::ending(End::Revert),
-            None => self.env.script(&ExternalCall { caller: self.market, callee, occasion }),
-        }
+    /// The token does what it is asked to, or something else; says whether it did not refuse. What it did when it refused is to be
+    /// undone.
+    fn move_tokens(&mut self, transfer: &TokenTransfer, authorized: bool) -> bool {
+        let conduct = self.env.conduct(transfer);
+        let Some(token) = self.world.token_mut(transfer.token) else { return false };
+        let allowed = authorized || token.spend_allowance(transfer.from, transfer.caller, transfer.amount);
+        allowed
+            && token.carry_out(transfer, &conduct)
+            && self.run(Callee::Payee, &conduct.script)
+            && conduct.answer != Answer::NotTrue
     }
+
+    fn asset(&mut self) -> Address {
+        self.state().settings().asset
+    }
+
+    /// Has the market change, and say so.
+    fn say<T>(&mut self, change: impl FnOnce(&mut Market, &mut dyn FnMut(Event)) -> T) -> T {
+        let Self { world, index, market, log, .. } = self;
+        let Deployed { contract: Contract::Market(state), .. } = &mut world.contracts[*index];
+        change(state, &mut |event| log.push(Log { contract: *market, event: event.into() }))
+    }
+
+    /// Runs somebody's code, during which the market lets in what it lets in while it calls such a callee.
+    fn run(&mut self, callee: Callee, script: &Script) -> bool {
+        let before = core::mem::replace(&mut self.state().calling, callee);
+        let succeeded = self.world.run(script, self.env, self.log);
+        self.state().calling = before;
+        succeeded
+    }
+
+    /// Tells the client; that its code fails changes nothing but what is remembered about the callback.
+    fn call_back(&mut self, callback: &Callback<'_>) -> Result<(), Rejection> {
+        let Terms { client, callback_gas: gas, .. } = *callback.terms;
+        let has_code = self.world.has_contract(client) || self.env.has_code(client);
+        if !has_code && !callback.retried {
+            self.state().owes_no_callback(callback);
+            return Ok(());
+        }
+        let occasion = Occasion::Callback { job: callback.job, gas, outcome: callback.outcome };
+        let script = self.script(client, occasion);
+        let delivered = self.run(Callee::Client, &script);
+        self.say(|state, emit| state.called_back(callback, delivered, emit))
+    }
+
+    /// A market, or a token, is no client, and takes no money but with its commands.
+    fn script(&mut self, callee: Address, occasion: Occasion<'_>) -> Script {
+        if self.world.has_contract(callee) {
+            return Script::ending(End::Revert);
+        }
+        self.env.script(&ExternalCall { caller: self.market, callee, occasion })
+    }
+}
+
+/// What the market's own balance says was moved must be what was asked for.
+fn require_moved(asked: AttoFil, less: AttoFil, more: AttoFil) -> Result<(), Rejection> {
+    let moved = more.saturating_sub(less);
+    if moved == asked { Ok(()) } else { Err(Rejection::TransferMismatch { asked, moved }) }
 }
 
 /// What one market may ask.

@@ -3,10 +3,10 @@
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use super::{Call, Conduct, TokenTransfer};
 use crate::{
     AttoFil, Time,
-    model::{JobId, JobResult, Reason, Signed, Terms},
+    model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
 };
 
 /// The environment of one call: everything that the world does not decide itself. On a chain it is the chain; in the memory
@@ -24,9 +24,39 @@ pub trait Env {
     }
     /// Whether `signature` is `client`'s over `what` (ECDSA first, then ERC-1271).
     fn signature_valid(&self, market: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool;
+    /// Whether an account has code: then it is called back. Not asked of the contracts of this world, which have.
+    fn has_code(&self, account: Address) -> bool;
     /// What the code at an address does when a contract calls it; where there is no code: nothing, which succeeds. Not asked
     /// of the contracts of this world. What this changes in the environment is not undone by a later failure.
     fn script(&mut self, call: &ExternalCall<'_>) -> Script;
+
+    // What follows is asked about tokens only.
+
+    /// Whether a token takes `permit` for `owner`'s, who lets `spender` take `amount` of it: signed so, in time, and not used before.
+    fn permit_valid(&self, token: Address, owner: Address, spender: Address, amount: AttoFil, permit: &Permit) -> bool {
+        let _ = (token, owner, spender, amount, permit);
+        false
+    }
+
+    /// Whether a token takes `authorization` for `from`'s, who lets `to` take `amount` of it: signed so, in time, and not used before.
+    fn authorization_valid(
+        &self,
+        token: Address,
+        from: Address,
+        to: Address,
+        amount: AttoFil,
+        authorization: &Authorization,
+    ) -> bool {
+        let _ = (token, from, to, amount, authorization);
+        false
+    }
+
+    /// What a token does when a market asks it to move an amount. What this changes in the environment is not undone by a later
+    /// failure.
+    fn conduct(&mut self, transfer: &TokenTransfer) -> Conduct {
+        let _ = transfer;
+        Conduct::default()
+    }
 }
 
 /// A contract calls code outside of this world.
@@ -46,7 +76,7 @@ pub enum Occasion<'a> {
     Callback {
         /// Which.
         job: JobId,
-        /// The most gas it may use, in the chain's own.
+        /// The most gas it may use, in the chain's own; when it is tried again, it may be given more.
         gas: u32,
         /// The result of a settled job, or the reason of another end.
         outcome: Result<&'a JobResult, Reason>,

@@ -12,13 +12,11 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, form::FORM, job_id, signed,
+    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed,
     unsigned,
 };
 
 pub(super) const CURSOR: &str = "cursor";
-/// The cursor of a version whose positions counted the market's events of a block.
-pub(super) const COUNTED_CURSOR: &str = "counted cursor";
 
 /// How many events one statement stores: each statement is a journey to the database's thread and back.
 const ROWS: usize = 64;
@@ -92,10 +90,7 @@ impl<'a> Batch<'a> {
     pub async fn set_cursor(&mut self, cursor: Option<Cursor>) -> Result<(), StoreError> {
         match cursor {
             Some(cursor) => self.set_meta(CURSOR, &cursor).await,
-            None => {
-                self.remove_meta(CURSOR).await?;
-                self.remove_meta(COUNTED_CURSOR).await
-            }
+            None => self.remove_meta(CURSOR).await,
         }
     }
 
@@ -225,10 +220,10 @@ impl<'a> Batch<'a> {
     pub async fn save(&mut self, change: &Change, mine: bool, now: Time) -> Result<(), StoreError> {
         let Change { job, live } = change;
         sqlx::query(
-            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record, failed, form) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+            "INSERT INTO jobs (id, status, client, provider, opened, updated, mine, live, record, failed) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, provider = excluded.provider, opened = excluded.opened, \
-             updated = excluded.updated, live = excluded.live, record = excluded.record, failed = excluded.failed, form = excluded.form",
+             updated = excluded.updated, live = excluded.live, record = excluded.record, failed = excluded.failed",
         )
         .bind(job.id().0.as_slice())
         .bind(job.view.status as i64)
@@ -240,7 +235,6 @@ impl<'a> Batch<'a> {
         .bind(live)
         .bind(encode(job)?)
         .bind(is_failed(&job.view))
-        .bind(FORM)
         .execute(&mut *self.transaction)
         .await
         .map_err(|source| self.store.failed(source))?;
@@ -346,6 +340,7 @@ impl<'a> Batch<'a> {
                 "DELETE FROM events WHERE job = $1",
                 "DELETE FROM requests WHERE job = $1",
                 "DELETE FROM labels WHERE job = $1",
+                "DELETE FROM salts WHERE job = $1",
             ] {
                 sqlx::query(statement)
                     .bind(job.0.as_slice())

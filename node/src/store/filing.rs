@@ -7,12 +7,9 @@ use lota_market::{
     model::{Reason, SpecCodec, Status},
     spec,
 };
-use sqlx::Row as _;
 
-use super::{Batch, Store, StoreError, decode, signed};
+use super::{Batch, StoreError, signed};
 
-/// How many jobs of an earlier version are completed in one transaction.
-const AT_ONCE: i64 = 500;
 /// How canonical DAG-CBOR says that a spec has no labels: the key, and an empty map. No other map of a spec is empty behind such
 /// a text, and no text can hold it, since it is no UTF-8.
 const NO_LABELS: &[u8] = b"\x66labels\xa0";
@@ -57,36 +54,5 @@ impl Batch<'_> {
             .map_err(|source| self.store.failed(source))?;
         }
         Ok(())
-    }
-}
-
-impl Store {
-    /// Fills in what an earlier version did not store of its jobs.
-    pub(super) async fn complete_jobs(&self) -> Result<(), StoreError> {
-        loop {
-            let mut batch = self.begin().await?;
-            let rows = sqlx::query("SELECT id, record FROM jobs WHERE failed IS NULL LIMIT $1")
-                .bind(AT_ONCE)
-                .fetch_all(&mut *batch.transaction)
-                .await
-                .map_err(|source| self.failed(source))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for row in &rows {
-                // A record that cannot be read is reported when somebody asks for it.
-                let job = decode::<Job>("a job", row.get(1)).ok();
-                sqlx::query("UPDATE jobs SET failed = $1 WHERE id = $2")
-                    .bind(job.as_ref().is_some_and(|job| is_failed(&job.view)))
-                    .bind(row.get::<&[u8], _>(0))
-                    .execute(&mut *batch.transaction)
-                    .await
-                    .map_err(|source| self.failed(source))?;
-                if let Some(job) = &job {
-                    batch.file_labels(job).await?;
-                }
-            }
-            batch.commit().await?;
-        }
     }
 }

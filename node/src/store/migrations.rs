@@ -8,26 +8,16 @@ use sqlx::{
 };
 
 /// Version, description and SQL. One that was released is never changed: databases hold its digest.
-const STEPS: &[(i64, &str, &str)] = &[
-    (1, "begin", include_str!("../../migrations/0001_begin.sql")),
-    (3, "published specs", include_str!("../../migrations/0003_published_specs.sql")),
-    (4, "events in order", include_str!("../../migrations/0004_events_in_order.sql")),
-    (5, "request bodies", include_str!("../../migrations/0005_request_bodies.sql")),
-    (7, "job filters", include_str!("../../migrations/0007_job_filters.sql")),
-    (8, "positions of the chain", include_str!("../../migrations/0008_positions_of_the_chain.sql")),
-    (9, "typed failures", include_str!("../../migrations/0009_typed_failures.sql")),
-];
+const STEPS: &[(i64, &str, &str)] =
+    &[(FIRST, "second edition", include_str!("../../migrations/0010_second_edition.sql"))];
+/// The first step of all. Databases that earlier ones made hold events and jobs of the contract's first edition.
+pub(super) const FIRST: i64 = 10;
 
 pub(super) fn all() -> Migrator {
-    up_to(i64::MAX)
-}
-
-/// The steps up to this version.
-pub(super) fn up_to(last: i64) -> Migrator {
     let step = |&(version, description, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(STEPS.iter().filter(|(version, ..)| *version <= last).map(step).collect())
+    Migrator::with_migrations(STEPS.iter().map(step).collect())
 }
 
 #[cfg(test)]

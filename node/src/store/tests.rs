@@ -36,10 +36,11 @@ pub(super) fn terms(number: u64) -> Terms {
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     }
 }
 
-fn id(number: u64) -> JobId {
+pub(super) fn id(number: u64) -> JobId {
     JobId(B256::from(U256::from(number)))
 }
 
@@ -53,7 +54,7 @@ fn cursor(block: u64, index: u32) -> Cursor {
 
 /// What an agent makes of a job that was opened at a time.
 fn record(number: u64, time: u64) -> Change {
-    let settings = Settings { min_window: 1, max_callback_gas: 0 };
+    let settings = Settings { min_window: 1, ..Settings::COIN };
     let mut agent = Agent::new(Address::repeat_byte(2), settings, Some(Offer::default()));
     drop(agent.handle(Input::Event { block: 1, time: Time(time), event: &opened(number) }, Time(time)));
     agent.take_changes().remove(0)
@@ -73,7 +74,7 @@ async fn a_round_that_is_not_committed_leaves_nothing() {
 #[tokio::test]
 async fn a_rewind_deletes_what_lies_above_and_names_the_jobs_it_touched() {
     let (_folder, store) = store().await;
-    let locked = Event::JobLocked { job: id(1), provider: CLIENT, price: AttoFil(1) };
+    let locked = Event::JobLocked { job: id(1), provider: CLIENT, payer: CLIENT, price: AttoFil(1) };
     let mut batch = store.begin().await.expect("begins");
     for (at, event) in [(cursor(1, 1), opened(1)), (cursor(1, 2), opened(2)), (cursor(2, 1), locked)] {
         batch.add_event(&at, Time(5), &event).await.expect("added");
@@ -139,7 +140,7 @@ async fn events_about_no_job_go_with_their_age_and_announcements_when_there_are_
     let (_folder, store) = store().await;
     let mut batch = store.begin().await.expect("begins");
     for block in [1, 2] {
-        let event = Event::Deposited { account: CLIENT, amount: AttoFil(1) };
+        let event = Event::Deposited { account: CLIENT, payer: CLIENT, amount: AttoFil(1) };
         batch.add_event(&cursor(block, 1), Time(block * 10), &event).await.expect("added");
     }
     for index in 0..crate::store::MAX_PARTIES + 2 {
@@ -170,75 +171,27 @@ async fn the_latest_announcement_of_a_party_counts() {
     assert_eq!(store.announcements(10).await.expect("read"), [(CLIENT, "http://new".to_owned())]);
 }
 
-/// A database as versions before 0008 left it: they counted the market's events of a block.
-async fn old_store(path: &Path, is_on_chain: bool) -> Cursor {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    let pool = SqlitePoolOptions::new().connect_with(options).await.expect("a new database");
-    migrations::up_to(7).run(&pool).await.expect("it has the old form");
-    let before = cursor(7, 2);
-    let mut meta = vec![("cursor", encode(&before).expect("encoded")), ("market", encode(&1_u8).expect("encoded"))];
-    if is_on_chain {
-        // Block, hash and how many of its events are the market's.
-        let points = vec![(7_u64, B256::repeat_byte(7), 2_u32)];
-        meta.push(("checkpoints/314/0x1", encode(&points).expect("encoded")));
-    }
-    for (key, value) in meta {
-        let insert = sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2)").bind(key).bind(value);
-        insert.execute(&pool).await.expect("written");
-    }
-    for (index, number) in [(1, 1), (2, 2)] {
-        let event = encode(&opened(number)).expect("encoded");
-        sqlx::query("INSERT INTO events (block, idx, block_hash, time, job, announcement, event) VALUES (7, $1, $2, 5, $3, FALSE, $4)")
-            .bind(index)
-            .bind(before.block_hash.as_slice())
-            .bind(id(number).0.as_slice())
-            .bind(event)
-            .execute(&pool)
-            .await
-            .expect("written");
-    }
-    pool.close().await;
-    before
-}
-
 #[tokio::test]
-async fn positions_that_counted_events_are_marked_and_what_is_read_after_them_comes_after_them() {
-    let folder = TempDir::new().expect("a folder");
+async fn a_store_of_the_first_edition_is_refused_in_one_clear_line_and_left_as_it_is() {
+    let (folder, store) = store().await;
+    // As the versions for the first edition left it: with their steps, the last of which was the ninth.
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9").execute(&store.pool).await.expect("an earlier version was here");
+    store.set_meta("cursor", &cursor(7, 2)).await.expect("written");
+    store.close().await;
     let path = folder.path().join("node.db");
-    let before = old_store(&path, true).await;
-    let store = Store::open(&path).await.expect("it is brought to this version's form");
-    let marked = Cursor::counted(before.block, before.block_hash, before.index);
-    assert_eq!(store.cursor().await.expect("read"), Some(marked));
-    assert_eq!(marked.count(), Some(2));
-    let journal = NodeJournal::open(folder.path()).await.expect("opens");
-    let log = lota_bridge::journal::LogId { chain_id: 314, name: "0x1".into() };
-    assert_eq!(lota_bridge::Journal::checkpoints(&journal, &log).await, Ok(vec![]), "they have another form");
-
-    // The block's third event of the market is the seventh of the chain's logs. It is new, and the last one.
-    let locked = Event::JobLocked { job: id(1), provider: CLIENT, price: AttoFil(1) };
-    let mut batch = store.begin().await.expect("begins");
-    batch.add_event(&cursor(7, 7), Time(5), &locked).await.expect("added");
-    batch.set_cursor(Some(cursor(7, 7))).await.expect("set");
-    assert_eq!(batch.fold(id(1)).await.expect("folded").map(|view| view.status), Some(Status::Locked));
-    batch.commit().await.expect("committed");
-    assert_eq!(store.cursor().await.expect("read"), Some(cursor(7, 7)));
-    assert_eq!(store.events_of(id(1)).await.expect("read").len(), 2);
-    // A rewind to the end of the block, as the chain counts, keeps them all; one below it none.
-    let mut batch = store.begin().await.expect("begins");
-    assert_eq!(batch.rewind(Some(cursor(7, 7))).await.expect("rewound"), []);
-    assert_eq!(batch.rewind(Some(cursor(6, 0))).await.expect("rewound"), [id(1), id(2)]);
-    batch.set_cursor(None).await.expect("set");
-    batch.commit().await.expect("committed");
-    assert_eq!(store.cursor().await.expect("read"), None, "the marked one is gone, too");
-}
-
-#[tokio::test]
-async fn positions_in_a_market_without_a_chain_are_what_they_were() {
-    let folder = TempDir::new().expect("a folder");
-    let path = folder.path().join("node.db");
-    let before = old_store(&path, false).await;
-    let store = Store::open(&path).await.expect("it is brought to this version's form");
-    assert_eq!(store.cursor().await.expect("read"), Some(before));
+    for _ in 0..2 {
+        let error = Store::open(&path).await.expect_err("it is of the first edition").to_string();
+        assert!(error.contains("node.db was written for the market's first edition") && error.contains("move it away"));
+        assert!(!error.contains('\n'), "{error}");
+        assert!(NodeJournal::open(folder.path()).await.is_err(), "nor is it used for what is sent");
+    }
+    for name in ["node.db", "node.db-wal", "node.db-shm"] {
+        let file = folder.path().join(name);
+        if file.exists() {
+            std::fs::rename(&file, folder.path().join(format!("old-{name}"))).expect("moved away");
+        }
+    }
+    Store::open(&path).await.expect("the node begins anew");
 }
 
 #[tokio::test]

@@ -121,12 +121,13 @@ fn terms(party: &PrivateKeySigner, salt: U256, now: Time) -> Terms {
         ramp_period: 1,
         lock_by: now.after(86_400),
         run_for: 3_600,
-        review_for: 3_600,
+        review_for: 0,
         rule_for: 0,
         collateral: AttoFil::ZERO,
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     }
 }
 

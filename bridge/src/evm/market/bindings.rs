@@ -5,9 +5,10 @@ use alloy::{
     sol_types::{SolCall, SolEventInterface, SolInterface},
 };
 use lota_market::{
-    AttoFil, B256, Bytes, Time,
+    Address, AttoFil, B256, Bytes, Time, U256,
     model::{
-        BatchEntry, Command, Event, JobId, JobResult, Reason, Receipt, Rejection, Settings, Status, Terms, TermsFault,
+        Authorization, BatchEntry, Command, Event, JobId, JobResult, Lane, Permit, Reason, Receipt, Rejection, Settings,
+        SettingsFault, Status, Terms, TermsFault,
     },
 };
 
@@ -81,6 +82,7 @@ fn terms_in(terms: ILotaMarket::Terms) -> Result<Terms, Unreadable> {
         matcher: terms.matcher,
         arbiter: terms.arbiter,
         callback_gas: terms.callbackGas,
+        keep_record: terms.keepRecord,
     })
 }
 
@@ -102,6 +104,7 @@ fn terms_out(terms: &Terms) -> ILotaMarket::Terms {
         matcher: terms.matcher,
         arbiter: terms.arbiter,
         callbackGas: terms.callback_gas,
+        keepRecord: terms.keep_record,
     }
 }
 
@@ -131,6 +134,7 @@ fn entry_out(entry: &BatchEntry) -> ILotaMarket::BatchEntry {
     ILotaMarket::BatchEntry {
         terms: terms_out(&entry.terms),
         receipt: receipt_out(&entry.receipt),
+        until: entry.until.0,
         signature: entry.signature.clone(),
     }
 }
@@ -143,6 +147,27 @@ pub fn call_data(command: &Command) -> Data {
     use LotaMarket as call;
     let data = match command {
         Command::Deposit { account } => call::depositCall::new((*account,)).abi_encode(),
+        Command::DepositToken { account, amount } => {
+            call::depositTokenCall::new((*account, word(*amount))).abi_encode()
+        }
+        Command::DepositTokenWithPermit { account, amount, permit: Permit { deadline, v, r, s } } => {
+            call::depositTokenWithPermitCall::new((*account, word(*amount), *deadline, *v, *r, *s)).abi_encode()
+        }
+        Command::DepositTokenWithAuthorization {
+            from,
+            amount,
+            authorization: Authorization { valid_after, valid_before, nonce, v, r, s },
+        } => call::depositTokenWithAuthorizationCall::new((
+            *from,
+            word(*amount),
+            *valid_after,
+            *valid_before,
+            *nonce,
+            *v,
+            *r,
+            *s,
+        ))
+        .abi_encode(),
         Command::Withdraw { to, amount } => call::withdrawCall::new((*to, word(*amount))).abi_encode(),
         Command::Open { terms, spec } => call::openCall::new((terms_out(terms), spec.clone())).abi_encode(),
         Command::OpenSigned { terms, spec, signature } => {
@@ -151,13 +176,14 @@ pub fn call_data(command: &Command) -> Data {
         Command::OpenSignedAndLock { terms, spec, signature } => {
             call::openSignedAndLockCall::new((terms_out(terms), spec.clone(), signature.clone())).abi_encode()
         }
-        Command::Revoke { salts } => call::revokeCall::new((salts.clone(),)).abi_encode(),
+        Command::Revoke { lane, up_to } => call::revokeCall::new((*lane, *up_to)).abi_encode(),
         Command::Lock { terms } => call::lockCall::new((terms_out(terms),)).abi_encode(),
         Command::Award { terms, provider, price } => {
             call::awardCall::new((terms_out(terms), *provider, word(*price))).abi_encode()
         }
         Command::Cancel { terms } => call::cancelCall::new((terms_out(terms),)).abi_encode(),
         Command::Expire { terms } => call::expireCall::new((terms_out(terms),)).abi_encode(),
+        Command::GiveUp { terms } => call::giveUpCall::new((terms_out(terms),)).abi_encode(),
         Command::SubmitResult { terms, result } => {
             call::submitResultCall::new((terms_out(terms), result_out(result))).abi_encode()
         }
@@ -204,11 +230,13 @@ pub fn event(log: &LogData) -> Result<Event, Unreadable> {
 pub fn decode(topics: &[B256], data: &[u8]) -> Result<Event, Unreadable> {
     let happening = Happening::decode_raw_log(topics, data).map_err(|error| Unreadable::new("a log", error))?;
     Ok(match happening {
-        Happening::Deposited(e) => Event::Deposited { account: e.account, amount: amount(e.amount)? },
+        Happening::Deposited(e) => {
+            Event::Deposited { account: e.account, payer: e.payer, amount: amount(e.amount)? }
+        }
         Happening::Withdrawn(e) => Event::Withdrawn { account: e.account, to: e.to, amount: amount(e.amount)? },
         Happening::JobOpened(e) => Event::JobOpened { job: JobId(e.jobId), terms: terms_in(e.terms)?, spec: e.spec },
         Happening::JobLocked(e) => {
-            Event::JobLocked { job: JobId(e.jobId), provider: e.provider, price: amount(e.price)? }
+            Event::JobLocked { job: JobId(e.jobId), provider: e.provider, payer: e.payer, price: amount(e.price)? }
         }
         Happening::ResultSubmitted(e) => {
             Event::ResultSubmitted { job: JobId(e.jobId), provider: e.provider, result: result_in(e.result) }
@@ -241,11 +269,13 @@ pub fn decode(topics: &[B256], data: &[u8]) -> Result<Event, Unreadable> {
             job: JobId(e.jobId),
             client: e.client,
             provider: e.provider,
+            salt: e.salt,
             price: amount(e.price)?,
             output: e.output,
+            exit_code: e.exitCode,
         },
         Happening::BatchSkipped(e) => Event::BatchSkipped { job: JobId(e.jobId), why: e.why.0 },
-        Happening::SaltsRevoked(e) => Event::SaltsRevoked { client: e.client, salts: e.salts },
+        Happening::SaltsRevoked(e) => Event::SaltsRevoked { client: e.client, lane: e.lane, up_to: e.upTo },
         Happening::SpecPublished(e) => Event::SpecPublished { spec: e.spec, data: e.data },
         Happening::Announced(e) => Event::Announced { party: e.party, url: e.url },
     })
@@ -265,6 +295,8 @@ pub enum Revert {
         /** What was needed. */
         needed: u64,
     },
+    /// A market cannot be deployed with these settings.
+    BadSettings(SettingsFault),
     /// It is none of the market's errors: a panic, or another contract's.
     Unknown(String),
 }
@@ -284,10 +316,13 @@ fn rejection(failure: Failure) -> Result<Revert, Unreadable> {
         Failure::InsufficientGas(e) => {
             return Ok(Revert::InsufficientGas { left: e.left.saturating_to(), needed: e.needed.saturating_to() });
         }
+        Failure::BadSettings(e) => return variant::<SettingsFault>(e.fault).map(Revert::BadSettings),
         Failure::Reentered(_) => Rejection::Reentered,
+        Failure::WrongAsset(e) => Rejection::WrongAsset(e.asset),
         Failure::BadTerms(e) => Rejection::BadTerms(variant::<TermsFault>(e.fault)?),
         Failure::UnknownJob(e) => Rejection::UnknownJob(JobId(e.jobId)),
         Failure::SaltSpent(e) => Rejection::SaltSpent { client: e.client, salt: e.salt },
+        Failure::SaltTooFar(e) => Rejection::SaltTooFar { client: e.client, salt: e.salt, next: e.next },
         Failure::WrongState(e) => Rejection::WrongState { job: JobId(e.jobId), found: variant::<Status>(e.found)? },
         Failure::WrongSender(e) => Rejection::WrongSender { sender: e.sender, wanted: e.wanted },
         Failure::TooEarly(e) => Rejection::TooEarly { time: time(e.time), from: time(e.from) },
@@ -313,21 +348,14 @@ fn rejection(failure: Failure) -> Result<Revert, Unreadable> {
             needed: amount(e.needed)?,
         },
         Failure::TransferFailed(e) => Rejection::TransferFailed(e.to),
+        Failure::TransferMismatch(e) => {
+            Rejection::TransferMismatch { asked: amount(e.asked)?, moved: amount(e.moved)? }
+        }
+        Failure::CallbackReverted(e) => Rejection::CallbackReverted(JobId(e.jobId)),
     }))
 }
 
 // Views -------------------------------------------------------------------------------------------------------------------
-
-/// The settings of a deployment, with those that only matter on a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deployment {
-    /// What the protocol knows.
-    pub settings: Settings,
-    /// Gas that must remain beside a callback, or a wallet's check of a signature.
-    pub callback_reserve: u32,
-    /// Gas given to an ERC-1271 wallet.
-    pub signature_gas: u32,
-}
 
 /// A view of the contract: its call data, and how its answer is read.
 pub struct View<T> {
@@ -352,13 +380,16 @@ fn returned<C: SolCall>(data: &[u8]) -> Result<C::Return, Unreadable> {
 
 /// `settings()`.
 #[must_use]
-pub fn settings() -> View<Deployment> {
+pub fn settings() -> View<Settings> {
     View {
         data: LotaMarket::settingsCall {}.abi_encode().into(),
         read: |data| {
             let settings = returned::<LotaMarket::settingsCall>(data)?;
-            Ok(Deployment {
-                settings: Settings { min_window: settings.minWindow, max_callback_gas: settings.maxCallbackGas },
+            Ok(Settings {
+                asset: settings.asset,
+                quantum: settings.quantum,
+                min_window: settings.minWindow,
+                max_callback_gas: settings.maxCallbackGas,
                 callback_reserve: settings.callbackReserve,
                 signature_gas: settings.signatureGas,
             })
@@ -375,18 +406,18 @@ pub fn job_id_of(terms: &Terms) -> View<JobId> {
     }
 }
 
-/// `receiptDigest(receipt)`.
+/// `receiptDigest(jobId, receipt)`.
 #[must_use]
-pub fn receipt_digest(receipt: &Receipt) -> View<FixedBytes<26>> {
+pub fn receipt_digest(job: JobId, receipt: &Receipt) -> View<FixedBytes<26>> {
     View {
-        data: LotaMarket::receiptDigestCall::new((receipt_out(receipt),)).abi_encode().into(),
+        data: LotaMarket::receiptDigestCall::new((job.0, receipt_out(receipt))).abi_encode().into(),
         read: |data| returned::<LotaMarket::receiptDigestCall>(data),
     }
 }
 
 /// `balanceOf(account)`.
 #[must_use]
-pub fn balance_of(account: lota_market::Address) -> View<AttoFil> {
+pub fn balance_of(account: Address) -> View<AttoFil> {
     View {
         data: LotaMarket::balanceOfCall::new((account,)).abi_encode().into(),
         read: |data| amount(returned::<LotaMarket::balanceOfCall>(data)?),
@@ -404,10 +435,19 @@ pub fn burned() -> View<AttoFil> {
 
 /// `isSpent(client, salt)`.
 #[must_use]
-pub fn is_spent(client: lota_market::Address, salt: lota_market::U256) -> View<bool> {
+pub fn is_spent(client: Address, salt: U256) -> View<bool> {
     View {
         data: LotaMarket::isSpentCall::new((client, salt)).abi_encode().into(),
         read: |data| returned::<LotaMarket::isSpentCall>(data),
+    }
+}
+
+/// `nextSalt(client, lane)`.
+#[must_use]
+pub fn next_salt(client: Address, lane: Lane) -> View<U256> {
+    View {
+        data: LotaMarket::nextSaltCall::new((client, lane)).abi_encode().into(),
+        read: |data| returned::<LotaMarket::nextSaltCall>(data),
     }
 }
 
@@ -433,13 +473,15 @@ pub fn deal_of(job: JobId) -> View<StoredDeal> {
 
 /// The bytecode that deploys a market with these settings.
 #[must_use]
-pub fn deployment(deployment: &Deployment) -> Data {
+pub fn deployment(settings: &Settings) -> Data {
     use alloy::sol_types::SolConstructor;
     let fixed = ILotaMarket::Settings {
-        minWindow: deployment.settings.min_window,
-        maxCallbackGas: deployment.settings.max_callback_gas,
-        callbackReserve: deployment.callback_reserve,
-        signatureGas: deployment.signature_gas,
+        asset: settings.asset,
+        quantum: settings.quantum,
+        minWindow: settings.min_window,
+        maxCallbackGas: settings.max_callback_gas,
+        callbackReserve: settings.callback_reserve,
+        signatureGas: settings.signature_gas,
     };
     let mut code = LotaMarket::BYTECODE.to_vec();
     code.extend(LotaMarket::constructorCall { fixedSettings: fixed }.abi_encode());

@@ -2,10 +2,9 @@
 
 use lota_market::{
     Address,
-    model::{Command, Terms},
+    model::{Command, Settings, Terms},
 };
 
-use super::bindings::Deployment;
 use crate::{
     evm::{
         account,
@@ -27,11 +26,14 @@ fn ends_with_callback(command: &Command) -> Option<&Terms> {
     match command {
         Command::Cancel { terms }
         | Command::Expire { terms }
+        | Command::GiveUp { terms }
         | Command::Accept { terms, .. }
         | Command::Settle { terms, .. }
         | Command::Rule { terms, .. }
         | Command::Lapse { terms, .. }
         | Command::RetryCallback { terms, .. } => (terms.callback_gas > 0).then_some(terms),
+        // Without an arbiter it is settled at once.
+        Command::SubmitResult { terms, .. } => (terms.callback_gas > 0 && terms.arbiter.is_zero()).then_some(terms),
         _ => None,
     }
 }
@@ -60,10 +62,10 @@ fn steps(command: &Command) -> Vec<&Command> {
 
 /// The gas that the market must have left to call others. Estimates contain what a callee used, not what it was promised, and
 /// FEVM's do not search past a guard that reverts.
-pub(super) async fn promised(chain: &Chain, deployment: &Deployment, command: &Command) -> Result<u64, RpcError> {
+pub(super) async fn promised(chain: &Chain, settings: &Settings, command: &Command) -> Result<u64, RpcError> {
     let steps = steps(command);
     let callbacks = steps.iter().filter_map(|step| ends_with_callback(step));
-    let mut promised = callbacks.map(|terms| to_pass_on(terms.callback_gas, deployment.callback_reserve)).max();
+    let mut promised = callbacks.map(|terms| to_pass_on(terms.callback_gas, settings.callback_reserve)).max();
     let mut clients: Vec<_> = steps.iter().flat_map(|step| signers(step)).collect();
     clients.sort_unstable();
     clients.dedup();
@@ -73,20 +75,20 @@ pub(super) async fn promised(chain: &Chain, deployment: &Deployment, command: &C
         is_wallet = is_wallet || !chain.code(client).await?.is_empty();
     }
     if is_wallet {
-        promised = promised.max(Some(to_pass_on(deployment.signature_gas, deployment.callback_reserve)));
+        promised = promised.max(Some(to_pass_on(settings.signature_gas, settings.callback_reserve)));
     }
     Ok(promised.unwrap_or_default())
 }
 
 /// What an account must be able to pay for after a lock, so that what it reserves can be carried out. A result of the greatest size and a
 /// settlement together take less than three locks (`contracts/snapshots`).
-pub(super) fn reserved(deployment: &Deployment, reserve: transport::Reserve) -> account::Reserve {
+pub(super) fn reserved(settings: &Settings, reserve: transport::Reserve) -> account::Reserve {
     let transport::Reserve { commands, callback_gas } = reserve;
     if callback_gas == 0 {
         return account::Reserve { calls: commands, gas: 0 };
     }
     let callbacks = u128::from(callback_gas) * 64 / 63;
-    let gas = callbacks.saturating_add(u128::from(commands) * (u128::from(deployment.callback_reserve) + 1));
+    let gas = callbacks.saturating_add(u128::from(commands) * (u128::from(settings.callback_reserve) + 1));
     account::Reserve { calls: commands, gas: gas.try_into().unwrap_or(u64::MAX) }
 }
 
@@ -96,9 +98,8 @@ mod tests {
 
     #[test]
     fn what_is_reserved_covers_results_settlements_and_callbacks() {
-        let settings = lota_market::model::Settings { min_window: 1, max_callback_gas: 5_000_000 };
-        let deployment = Deployment { settings, callback_reserve: 20_000, signature_gas: 200_000 };
-        let reserved = |commands, callback_gas| reserved(&deployment, transport::Reserve { commands, callback_gas });
+        let settings = Settings { callback_reserve: 20_000, signature_gas: 200_000, ..Settings::COIN };
+        let reserved = |commands, callback_gas| reserved(&settings, transport::Reserve { commands, callback_gas });
         let in_all = |reserve: account::Reserve, lock: u64| u64::from(reserve.calls) * lock * 3 / 2 + reserve.gas;
         assert_eq!(in_all(reserved(0, 0), 50_000), 0);
         // Of docs/contracts.md: lock, submitResult with 1024 bytes, settle; with the margin that locks are sent with.

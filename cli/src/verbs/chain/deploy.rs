@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lota_bridge::evm::{Network, bindings::Deployment};
-use lota_market::model::Settings;
+use lota_bridge::evm::Network;
+use lota_market::{Address, model::Settings};
 
 use crate::{
     chain::{default_settings, deploy, parse_network},
@@ -38,16 +38,22 @@ pub(crate) struct Deploy {
     /// Take the key's password from the first line of this file instead of LOTA_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// The ERC-20 that jobs are paid in [default: none, the chain's own coin]
+    #[arg(long, value_name = "ADDRESS", requires = "quantum")]
+    asset: Option<Address>,
+    /// What all amounts of terms are multiples of, in the asset's smallest unit [default: 1 gwei; 1 for a token of 6 decimals]
+    #[arg(long, value_name = "UNITS")]
+    quantum: Option<u64>,
     /// The shortest window that terms may name, in seconds [default: 60 on Filecoin, 1 on development chains]
     #[arg(long, value_name = "SECONDS")]
     min_window: Option<u32>,
     /// The most gas that a client's callback may be promised [default: 1 G on Filecoin, 5 M on development chains]
     #[arg(long, value_name = "GAS")]
     max_callback_gas: Option<u32>,
-    /// Gas that must be left over besides a callback's [default: 20 M on Filecoin, 20,000 on development chains]
+    /// Gas that must be left over besides a callback's [default: 25 M on Filecoin, 20,000 on development chains]
     #[arg(long, value_name = "GAS")]
     callback_reserve: Option<u32>,
-    /// Gas that an ERC-1271 wallet may use to check a signature [default: 100 M on Filecoin, 200,000 on development chains]
+    /// Gas that an ERC-1271 wallet may use to check a signature [default: 60 M on Filecoin, 200,000 on development chains]
     #[arg(long, value_name = "GAS")]
     signature_gas: Option<u32>,
     #[command(flatten)]
@@ -80,7 +86,7 @@ impl Deploy {
         table.row(["transaction", &deployed.transaction.to_string()]);
         table.row(["paid by", &deployed.deployer.to_string()]);
         table.row(["gas", &format!("{}, for {}", Count(deployed.gas_used), deployed.fee)]);
-        super::status::settings(&mut table, &market.deployment());
+        super::status::settings(&mut table, &market.settings());
         terminal::print(&table.render())?;
         if let Some(warning) = keystore.warning(&self.key).filter(|_| market.endpoint().network().is_public()) {
             terminal::tell(&warning);
@@ -96,13 +102,13 @@ impl Deploy {
     }
 
     /// What was asked for, and else what is usual there.
-    fn settings(&self, network: &Network) -> Deployment {
+    fn settings(&self, network: &Network) -> Settings {
         let usual = default_settings(network);
-        Deployment {
-            settings: Settings {
-                min_window: self.min_window.unwrap_or(usual.settings.min_window),
-                max_callback_gas: self.max_callback_gas.unwrap_or(usual.settings.max_callback_gas),
-            },
+        Settings {
+            asset: self.asset.unwrap_or(usual.asset),
+            quantum: self.quantum.unwrap_or(usual.quantum),
+            min_window: self.min_window.unwrap_or(usual.min_window),
+            max_callback_gas: self.max_callback_gas.unwrap_or(usual.max_callback_gas),
             callback_reserve: self.callback_reserve.unwrap_or(usual.callback_reserve),
             signature_gas: self.signature_gas.unwrap_or(usual.signature_gas),
         }

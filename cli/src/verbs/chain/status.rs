@@ -2,12 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lota_bridge::evm::{
-    Finality, Network,
-    bindings::{self, Deployment},
-    chain::At,
-};
-use lota_market::{Address, AttoFil};
+use lota_bridge::evm::{Finality, Network, bindings, chain::At};
+use lota_market::{Address, AttoFil, model::Settings};
 use serde::Serialize;
 
 use crate::{
@@ -50,7 +46,7 @@ struct Shown {
     head: Head,
     finality: String,
     contract: Address,
-    settings: Settings,
+    settings: SettingsShown,
     /// What the contract holds, in attoFIL.
     holds: AttoFil,
     /// What of it is burned.
@@ -65,7 +61,9 @@ struct Head {
 }
 
 #[derive(Debug, Serialize)]
-struct Settings {
+struct SettingsShown {
+    asset: Address,
+    quantum: u64,
     min_window: u32,
     max_callback_gas: u32,
     callback_reserve: u32,
@@ -79,7 +77,7 @@ impl Status {
         let market = ChainMarket::find(endpoint, self.contract, 0).await?;
         let endpoint = market.endpoint();
         let head = endpoint.chain().newest().await.map_err(|error| endpoint.failed(error))?;
-        let found = market.deployment();
+        let found = market.settings();
         let shown = Shown {
             node: endpoint.node().to_owned(),
             network: network.name,
@@ -91,9 +89,11 @@ impl Status {
             },
             finality: finality(network.finality),
             contract: market.contract(),
-            settings: Settings {
-                min_window: found.settings.min_window,
-                max_callback_gas: found.settings.max_callback_gas,
+            settings: SettingsShown {
+                asset: found.asset,
+                quantum: found.quantum,
+                min_window: found.min_window,
+                max_callback_gas: found.max_callback_gas,
                 callback_reserve: found.callback_reserve,
                 signature_gas: found.signature_gas,
             },
@@ -117,12 +117,15 @@ impl Status {
 }
 
 /// Adds a market's settings to a table.
-pub(super) fn settings(table: &mut Table, deployment: &Deployment) {
+pub(super) fn settings(table: &mut Table, settings: &Settings) {
     let gas = |gas: u32| Count(gas.into()).to_string();
-    table.row(["shortest window", &format!("{} s", deployment.settings.min_window)]);
-    table.row(["gas of a callback", &format!("at most {}", gas(deployment.settings.max_callback_gas))]);
-    table.row(["gas beside it", &gas(deployment.callback_reserve)]);
-    table.row(["gas of a wallet", &gas(deployment.signature_gas)]);
+    let asset = if settings.is_token() { format!("the token {}", settings.asset) } else { "the chain's coin".to_owned() };
+    table.row(["paid in", &asset]);
+    table.row(["amounts in", &format!("multiples of {}", Count(settings.quantum))]);
+    table.row(["shortest window", &format!("{} s", settings.min_window)]);
+    table.row(["gas of a callback", &format!("at most {}", gas(settings.max_callback_gas))]);
+    table.row(["gas beside it", &gas(settings.callback_reserve)]);
+    table.row(["gas of a wallet", &gas(settings.signature_gas)]);
 }
 
 fn finality(finality: Finality) -> String {

@@ -26,7 +26,6 @@ const PRICE: AttoFil = AttoFil::from_gwei(13_000_000);
 const HABITS: Habits = Habits {
     lock_for: 600,
     run_for: 60,
-    review_for: 2,
     collateral: AttoFil::from_gwei(50_000_000),
     callback_gas: 200_000,
 };

@@ -29,7 +29,7 @@ pub(crate) struct TermFlags {
     /// How long the provider may take from then to the result; if it takes longer, it is slashed [default: the job's wall time + 1m, more where blocks are slow]
     #[arg(long, value_name = "TIME")]
     run_for: Option<Seconds>,
-    /// How long the result may be reviewed [default: 1m, more where blocks are slow]
+    /// How long an arbiter may dispute the result; jobs have none yet, so that nothing but 0s is taken [default: 0s]
     #[arg(long, value_name = "TIME")]
     review_for: Option<Seconds>,
     /// The collateral that the provider puts up, and loses if it does not deliver [default: 0.05 FIL]
@@ -55,7 +55,7 @@ impl TermFlags {
     /// The flags alone as terms.
     ///
     /// # Errors
-    /// [`Usage`] when a window is longer than any market allows.
+    /// As [`terms_of`].
     pub(crate) fn terms(&self) -> Result<TermsRequest, Usage> {
         let job = settings::Job {
             max_price: self.max_price,
@@ -74,7 +74,7 @@ impl TermFlags {
 /// The terms that settings name.
 ///
 /// # Errors
-/// [`Usage`] when a window is longer than any market allows.
+/// [`Usage`] when a window is longer than any market allows, or is one for a review that nobody makes.
 pub(crate) fn terms_of(job: &settings::Job) -> Result<TermsRequest, Usage> {
     job.terms().map_err(|error| Usage(error.to_string()))
 }

@@ -139,19 +139,6 @@ async fn labels_go_with_their_job_and_follow_its_opening() {
 }
 
 #[tokio::test]
-async fn jobs_of_an_earlier_version_are_found_too() {
-    let (folder, store) = filled().await;
-    for statement in ["UPDATE jobs SET failed = NULL", "DELETE FROM labels"] {
-        sqlx::query(statement).execute(&store.pool).await.expect("as it was");
-    }
-    store.close().await;
-    let store = Store::open(&folder.path().join("node.db")).await.expect("opens");
-    assert_eq!(numbers(&store, ListFilter { failed: true, ..ListFilter::default() }).await, [9, 8, 7, 6, 4]);
-    let urgent = ListFilter { labels: vec![label("urgent")], ..ListFilter::default() };
-    assert_eq!(numbers(&store, urgent).await, [7, 3, 0]);
-}
-
-#[tokio::test]
 async fn every_filter_has_an_index_in_the_order_of_the_list() {
     let (_folder, store) = filled().await;
     for (filter, index) in [

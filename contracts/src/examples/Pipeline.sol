@@ -12,7 +12,7 @@ import {Input, JobSpec, JobSpecs, Limits} from "../client/JobSpec.sol";
 ///
 /// @dev The callback of the first job opens a job: it needs more gas than one that stores an answer.
 contract Pipeline is LotaClient {
-    /// @param payer who started it; zero once it has gone on
+    /// @param payer who started it; zero when there is no next run
     /// @param price what the second run costs, which waits in this contract's balance at the market
     struct Next {
         address payer;
@@ -57,24 +57,26 @@ contract Pipeline is LotaClient {
 
     function _onResult(bytes32 jobId, address, ILotaMarket.Result calldata result) internal override {
         Next memory next = _next[jobId];
-        delete _next[jobId];
-        if (result.exitCode != 0) {
-            if (next.payer != address(0)) _credit(next.payer, next.price);
-            emit Stopped(jobId, result.exitCode, ILotaMarket.Reason.None);
-        } else if (next.payer != address(0)) {
-            bytes memory spec = _spec(second, Cid.ofOutput(result.output));
-            emit Continued(jobId, _openJob(_terms(next.price), spec, next.payer, 0));
-        } else {
+        if (result.exitCode != 0) return _stop(jobId, next, result.exitCode, ILotaMarket.Reason.None);
+        if (next.payer == address(0)) {
             outputOf[jobId] = result.output;
             emit Finished(jobId, result.output, result.inlineData);
+            return;
         }
+        delete _next[jobId];
+        bytes memory spec = _spec(second, Cid.ofOutput(result.output));
+        emit Continued(jobId, _openJob(_terms(next.price), spec, next.payer, 0));
     }
 
     function _onFailure(bytes32 jobId, address, ILotaMarket.Reason reason, uint256) internal override {
-        Next memory next = _next[jobId];
+        _stop(jobId, _next[jobId], 0, reason);
+    }
+
+    /// @dev Gives back what the second run would have cost; what a failed job cost is given back already.
+    function _stop(bytes32 jobId, Next memory next, uint32 exitCode, ILotaMarket.Reason reason) private {
         delete _next[jobId];
         if (next.payer != address(0)) _credit(next.payer, next.price);
-        emit Stopped(jobId, 0, reason);
+        emit Stopped(jobId, exitCode, reason);
     }
 
     function _spec(string memory module, string memory input) private view returns (bytes memory) {

@@ -90,6 +90,24 @@ contract LotaClientTest is ClientTest {
         assertFalse(terms.keepRecord);
     }
 
+    /// @dev An ERC-1167 clone: no constructor ran for its storage.
+    function test_ItWorksBehindAProxy() external {
+        bytes memory creation = abi.encodePacked(
+            hex"3d602d80600a3d3981f3363d3d373d3d3d363d73", address(client), hex"5af43d82803e903d91602b57fd5bf3"
+        );
+        address clone;
+        assembly ("memory-safe") {
+            clone := create(0, add(creation, 0x20), mload(creation))
+        }
+        client = TestClient(clone);
+        ILotaMarket.Terms memory terms = _open(_odd(), asker);
+        assertEq(terms.client, clone);
+        _run(terms, _result("42"));
+        assertEq(client.results(), 1);
+        client.cancel(_open(_odd(), asker));
+        _assertCovered(1 ether + 1 gwei, 0);
+    }
+
     // ------------------------------------------------------------------------------------------------------------
     // Opening
     // ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import {DealSlot, DealSlots} from "./types/DealSlot.sol";
 ///   the collateral of a running deal, or `burned`. Only the first and the last are stored; the others follow from the
 ///   deal and its terms. What is forced into the contract counts nowhere, and there is no receive().
 /// - A deal is one storage slot ({DealSlot}), which is zero again when it has ended; so is an account with the salts of its lane 0
-///   ({AccountSlot}), and every other lane.
+///   ({AccountSlot}), and each other lane.
 /// - Every function checks, then changes storage, then emits; only then may it call out: the client's callback, or the
 ///   payout of {withdraw}. A token is called before what it brought is credited. Meanwhile no function of this contract that is
 ///   not a view can be entered, but for deposits and {open} from within a callback ({Guard} says why). Wallets are asked about
@@ -46,13 +46,13 @@ contract LotaMarket is Ends {
     /// @inheritdoc ILotaMarket
     function open(Terms memory terms, bytes calldata spec) external payable notWhilePaying returns (bytes32 jobId) {
         if (msg.value != 0 && _ASSET != address(0)) revert WrongAsset(_ASSET);
-        AccountSlot memory account = _requireOpenable(terms);
+        AccountSlot account = _requireOpenable(terms);
         _requireSender(terms.client);
         _requireLockByInReach(terms);
         _requireSpec(terms, spec);
         if (msg.value != 0) {
             Asset.requireRoom(_ASSET);
-            account.balance += uint128(msg.value);
+            account = account.plus(msg.value);
             emit Deposited(msg.sender, msg.sender, msg.value);
         }
         jobId = jobIdOf(terms);
@@ -66,7 +66,7 @@ contract LotaMarket is Ends {
         notWhileCalling
         returns (bytes32 jobId)
     {
-        AccountSlot memory account = _requireOpenable(terms);
+        AccountSlot account = _requireOpenable(terms);
         _requireLockByInReach(terms);
         _requireSpec(terms, spec);
         jobId = jobIdOf(terms);
@@ -89,7 +89,7 @@ contract LotaMarket is Ends {
             _lock(jobId, terms);
             return jobId;
         }
-        AccountSlot memory account = _requireOpenable(terms);
+        AccountSlot account = _requireOpenable(terms);
         _requireNoMatcher(terms);
         _requireLockByInReach(terms);
         _requireRampStarted(terms);
@@ -101,7 +101,7 @@ contract LotaMarket is Ends {
     }
 
     /// @return account the client's
-    function _requireOpenable(Terms memory terms) private view returns (AccountSlot memory account) {
+    function _requireOpenable(Terms memory terms) private view returns (AccountSlot account) {
         TermsRules.requireValid(terms, _QUANTUM, _MIN_WINDOW, _MAX_CALLBACK_GAS);
         account = _accounts[terms.client];
         _requireUnspent(terms.client, account, terms.salt);
@@ -129,13 +129,11 @@ contract LotaMarket is Ends {
     }
 
     /// @dev Takes `escrow` from a client who has at least maxPrice, and spends the salt. The caller stores the deal.
-    function _open(bytes32 jobId, Terms memory terms, AccountSlot memory account, uint256 escrow, bytes calldata spec)
+    function _open(bytes32 jobId, Terms memory terms, AccountSlot account, uint256 escrow, bytes calldata spec)
         private
     {
-        _requireBalance(terms.client, account.balance, terms.maxPrice);
-        account.balance -= uint128(escrow);
-        _spend(terms.client, account, terms.salt);
-        _accounts[terms.client] = account;
+        _requireBalance(terms.client, account.balance(), terms.maxPrice);
+        _accounts[terms.client] = _spend(terms.client, account.minus(escrow), terms.salt);
         emit JobOpened(jobId, terms.client, terms.matcher, terms, spec);
     }
 
@@ -334,19 +332,17 @@ contract LotaMarket is Ends {
     function _settleUnopened(bytes32 jobId, Terms memory terms, BatchEntry calldata entry) private returns (bytes4) {
         Receipt calldata receipt = entry.receipt;
         if (TermsRules.isFaultyInBatch(terms)) return BadTerms.selector;
-        AccountSlot memory account = _accounts[terms.client];
-        (bytes4 why,) = _saltFault(terms.client, account, terms.salt);
+        AccountSlot account = _accounts[terms.client];
+        bytes4 why = _saltFault(terms.client, account, terms.salt);
         if (why != 0) return why;
         if (block.timestamp > entry.until) return TooLate.selector;
         if (Addresses.isRefused(receipt.provider)) return InvalidProvider.selector;
         if (!TermsRules.allowsPrice(terms, _QUANTUM, receipt.price)) return PriceOutOfRange.selector;
         if (receipt.result.inlineData.length > _MAX_INLINE_DATA) return InlineTooLarge.selector;
         if (!_isAccepted(jobId, terms.client, entry)) return BadSignature.selector;
-        if (account.balance < receipt.price) return InsufficientBalance.selector;
+        if (account.balance() < receipt.price) return InsufficientBalance.selector;
 
-        account.balance -= uint128(receipt.price);
-        _spend(terms.client, account, terms.salt);
-        _accounts[terms.client] = account;
+        _accounts[terms.client] = _spend(terms.client, account.minus(receipt.price), terms.salt);
         _credit(receipt.provider, receipt.price);
         emit BatchSettled(
             jobId,

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
 import {Addresses} from "../libraries/Addresses.sol";
 import {Asset} from "../libraries/Asset.sol";
-import {AccountSlot, Lane, Windows} from "../types/AccountSlot.sol";
+import {AccountSlot} from "../types/AccountSlot.sol";
 import {Deployment} from "./Deployment.sol";
 import {Guard} from "./Guard.sol";
 
@@ -13,7 +13,7 @@ abstract contract Accounts is Deployment, Guard {
     mapping(address account => AccountSlot) internal _accounts;
 
     /// @dev Windows of lanes other than 0.
-    mapping(address client => mapping(uint192 lane => Lane)) private _lanes;
+    mapping(address client => mapping(uint256 lane => AccountSlot)) private _lanes;
 
     // ------------------------------------------------------------------------------------------------------------
     // Money in
@@ -78,7 +78,7 @@ abstract contract Accounts is Deployment, Guard {
 
     /// @dev For what has arrived; {Asset} sees to it that what the market holds fits in 128 bits.
     function _deposited(address account, address payer, uint256 amount) private {
-        _accounts[account].balance += uint128(amount);
+        _accounts[account] = _accounts[account].plus(amount);
         emit Deposited(account, payer, amount);
     }
 
@@ -112,19 +112,19 @@ abstract contract Accounts is Deployment, Guard {
 
     /// @inheritdoc ILotaMarket
     function balanceOf(address account) external view returns (uint256) {
-        return _accounts[account].balance;
+        return _accounts[account].balance();
     }
 
     /// @dev Credits money that is in the contract already, as all amounts of deals are.
     function _credit(address account, uint256 amount) internal {
-        if (amount != 0) _accounts[account].balance += uint128(amount);
+        if (amount != 0) _accounts[account] = _accounts[account].plus(amount);
     }
 
     function _debit(address account, uint256 amount) internal {
         if (amount == 0) return;
-        uint256 balance = _accounts[account].balance;
-        _requireBalance(account, balance, amount);
-        _accounts[account].balance = uint128(balance - amount);
+        AccountSlot slot = _accounts[account];
+        _requireBalance(account, slot.balance(), amount);
+        _accounts[account] = slot.minus(amount);
     }
 
     function _requireBalance(address account, uint256 balance, uint256 amount) internal pure {
@@ -137,58 +137,46 @@ abstract contract Accounts is Deployment, Guard {
 
     /// @inheritdoc ILotaMarket
     function isSpent(address client, uint256 salt) public view returns (bool) {
-        (uint64 next, uint64 spent) = _window(client, uint192(salt >> 64));
-        return Windows.isSpent(next, spent, uint64(salt));
+        return _window(client, _accounts[client], salt).isSpent(uint64(salt));
     }
 
     /// @inheritdoc ILotaMarket
     function nextSalt(address client, uint192 lane) external view returns (uint256) {
-        (uint64 next,) = _window(client, lane);
-        return (uint256(lane) << 64) | next;
+        uint256 salt = uint256(lane) << 64;
+        return salt | _window(client, _accounts[client], salt).next();
     }
 
     /// @inheritdoc ILotaMarket
     function revoke(uint192 lane, uint64 upTo) external notWhileCalling {
-        (uint64 next, uint64 spent) = _window(msg.sender, lane);
-        (next, spent) = Windows.spendBelow(next, spent, upTo);
-        if (lane == 0) (_accounts[msg.sender].next, _accounts[msg.sender].spent) = (next, spent);
-        else _lanes[msg.sender][lane] = Lane(next, spent);
+        if (lane == 0) _accounts[msg.sender] = _accounts[msg.sender].spendBelow(upTo);
+        else _lanes[msg.sender][lane] = _lanes[msg.sender][lane].spendBelow(upTo);
         emit SaltsRevoked(msg.sender, lane, upTo);
     }
 
-    function _requireUnspent(address client, AccountSlot memory account, uint256 salt) internal view {
-        (bytes4 why, uint64 next) = _saltFault(client, account, salt);
-        if (why == SaltSpent.selector) revert SaltSpent(client, salt);
-        if (why == SaltTooFar.selector) revert SaltTooFar(client, salt, (salt >> 64 << 64) | next);
+    function _requireUnspent(address client, AccountSlot account, uint256 salt) internal view {
+        AccountSlot window = _window(client, account, salt);
+        if (window.isSpent(uint64(salt))) revert SaltSpent(client, salt);
+        if (window.isTooFar(uint64(salt))) revert SaltTooFar(client, salt, (salt >> 64 << 64) | window.next());
     }
 
-    /// @return why the selector of what stands against spending the salt, or zero
-    /// @return next the lowest free number of its lane
-    function _saltFault(address client, AccountSlot memory account, uint256 salt)
-        internal
-        view
-        returns (bytes4 why, uint64 next)
-    {
-        uint64 spent;
-        if (salt >> 64 == 0) (next, spent) = (account.next, account.spent);
-        else (next, spent) = _window(client, uint192(salt >> 64));
-        if (Windows.isSpent(next, spent, uint64(salt))) why = SaltSpent.selector;
-        else if (Windows.isTooFar(next, uint64(salt))) why = SaltTooFar.selector;
+    /// @dev The same for batches: the selector of the error, or zero.
+    function _saltFault(address client, AccountSlot account, uint256 salt) internal view returns (bytes4) {
+        AccountSlot window = _window(client, account, salt);
+        if (window.isSpent(uint64(salt))) return SaltSpent.selector;
+        return window.isTooFar(uint64(salt)) ? SaltTooFar.selector : bytes4(0);
     }
 
-    /// @dev Spends a salt that can be spent. A salt of lane 0 is spent in `account`, which the caller stores.
-    function _spend(address client, AccountSlot memory account, uint256 salt) internal {
-        if (salt >> 64 == 0) {
-            (account.next, account.spent) = Windows.spend(account.next, account.spent, uint64(salt));
-        } else {
-            Lane storage lane = _lanes[client][uint192(salt >> 64)];
-            (uint64 next, uint64 spent) = Windows.spend(lane.next, lane.spent, uint64(salt));
-            (lane.next, lane.spent) = (next, spent);
-        }
+    /// @dev Spends a salt that can be spent.
+    /// @return the client's account, for the caller to store
+    function _spend(address client, AccountSlot account, uint256 salt) internal returns (AccountSlot) {
+        uint256 lane = salt >> 64;
+        if (lane == 0) return account.spend(salt);
+        _lanes[client][lane] = _lanes[client][lane].spend(uint64(salt));
+        return account;
     }
 
-    function _window(address client, uint192 lane) private view returns (uint64 next, uint64 spent) {
-        if (lane == 0) return (_accounts[client].next, _accounts[client].spent);
-        return (_lanes[client][lane].next, _lanes[client][lane].spent);
+    /// @dev What holds the window of the salt's lane: for lane 0 the account.
+    function _window(address client, AccountSlot account, uint256 salt) private view returns (AccountSlot) {
+        return salt >> 64 == 0 ? account : _lanes[client][salt >> 64];
     }
 }

@@ -64,9 +64,9 @@ abstract contract Deals is Accounts {
         if (!deal.isAt(wanted)) revert WrongState(jobId, deal.status());
     }
 
-    /// @dev `wanted` may be the zero address: then nobody.
+    /// @dev Zero is nobody, though a simulated call can come from there.
     function _requireSender(address wanted) internal view {
-        if (msg.sender != wanted) revert WrongSender(msg.sender, wanted);
+        if (msg.sender != wanted || wanted == address(0)) revert WrongSender(msg.sender, wanted);
     }
 
     function _requireUntil(uint256 deadline) internal view {

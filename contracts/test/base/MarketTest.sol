@@ -14,6 +14,8 @@ abstract contract MarketTest is Test {
     uint32 internal constant MAX_CALLBACK_GAS = 2_000_000;
     uint32 internal constant CALLBACK_RESERVE = 20_000;
     uint32 internal constant SIGNATURE_GAS = 200_000;
+    /// @dev Until when the acceptances of batches may be used.
+    uint64 internal constant UNTIL = uint64(START + 1 days);
 
     ILotaMarket internal market;
     bytes32 internal specDigest; // kept: a call of the precompile would be taken for the call that a test expects
@@ -39,13 +41,22 @@ abstract contract MarketTest is Test {
         }
     }
 
-    function _deploy() internal returns (ILotaMarket) {
-        ILotaMarket.Settings memory settings = ILotaMarket.Settings({
+    function _settings() internal pure returns (ILotaMarket.Settings memory) {
+        return ILotaMarket.Settings({
+            asset: address(0),
+            quantum: 1 gwei,
             minWindow: MIN_WINDOW,
             maxCallbackGas: MAX_CALLBACK_GAS,
             callbackReserve: CALLBACK_RESERVE,
             signatureGas: SIGNATURE_GAS
         });
+    }
+
+    function _deploy() internal returns (ILotaMarket) {
+        return _deploy(_settings());
+    }
+
+    function _deploy(ILotaMarket.Settings memory settings) internal returns (ILotaMarket) {
         return ILotaMarket(deployCode("LotaMarket.sol:LotaMarket", abi.encode(settings)));
     }
 
@@ -59,7 +70,7 @@ abstract contract MarketTest is Test {
     // Values
     // ------------------------------------------------------------------------------------------------------------
 
-    /// @dev Terms with an arbiter, without a matcher and without a callback; the ramp began a minute ago.
+    /// @dev Terms with an arbiter, without a matcher and without a callback, whose end is kept; the ramp began a minute ago.
     function _terms() internal view returns (ILotaMarket.Terms memory) {
         return _terms(client.addr, 1);
     }
@@ -81,8 +92,15 @@ abstract contract MarketTest is Test {
             collateral: 3 ether,
             matcher: address(0),
             arbiter: arbiter.addr,
-            callbackGas: 0
+            callbackGas: 0,
+            keepRecord: true
         });
+    }
+
+    /// @dev Terms whose deal settles as soon as a result is submitted.
+    function _unreviewed() internal view returns (ILotaMarket.Terms memory terms) {
+        terms = _terms();
+        (terms.arbiter, terms.reviewFor, terms.ruleFor) = (address(0), 0, 0);
     }
 
     function _withMatcher() internal view returns (ILotaMarket.Terms memory terms) {
@@ -104,12 +122,17 @@ abstract contract MarketTest is Test {
         return Eip712.digest(Eip712.domain(address(market), block.chainid), Eip712.hash(terms));
     }
 
+    /// @dev What the market keeps of a receipt.
+    function _kept(ILotaMarket.Terms memory terms, ILotaMarket.Receipt memory receipt) internal view returns (bytes26) {
+        return Eip712.kept(_jobId(terms), receipt);
+    }
+
     function _acceptance(ILotaMarket.Terms memory terms, ILotaMarket.Receipt memory receipt)
         internal
         view
         returns (bytes32)
     {
-        bytes32 structHash = Eip712.acceptance(_jobId(terms), receipt);
+        bytes32 structHash = Eip712.acceptance(_jobId(terms), receipt, UNTIL);
         return Eip712.digest(Eip712.domain(address(market), block.chainid), structHash);
     }
 
@@ -127,7 +150,7 @@ abstract contract MarketTest is Test {
         view
         returns (ILotaMarket.BatchEntry memory)
     {
-        return ILotaMarket.BatchEntry(terms, receipt, _sign(client, _acceptance(terms, receipt)));
+        return ILotaMarket.BatchEntry(terms, receipt, UNTIL, _sign(client, _acceptance(terms, receipt)));
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -187,11 +210,13 @@ abstract contract MarketTest is Test {
             vm.prank(terms.arbiter);
             market.rule(terms, _receipt(), slashed ? ILotaMarket.Verdict.Overturned : ILotaMarket.Verdict.Void);
         }
-        assertEq(uint256(market.dealOf(_jobId(terms)).status), uint256(to), "brought to");
+        bool kept = to < ILotaMarket.Status.Settled || terms.keepRecord;
+        ILotaMarket.Status wanted = kept ? to : ILotaMarket.Status.None;
+        assertEq(uint256(market.dealOf(_jobId(terms)).status), uint256(wanted), "brought to");
     }
 
-    /// @dev Calls `data` as `sender` on a deal in every state but the allowed ones, and on none: it must say so. `make`
-    /// encodes the call for given terms.
+    /// @dev Calls the market as `sender` on a deal in every state but the allowed ones: it must say so. Where a deal has ended, and
+    /// nothing is kept of it, its salt is spent. `make` encodes the call for given terms.
     function _onlyIn(
         ILotaMarket.Status[] memory allowed,
         address sender,
@@ -205,14 +230,30 @@ abstract contract MarketTest is Test {
                 if (allowed[j] == status) skip = true;
             }
             if (skip) continue;
-            terms.salt = 1000 + i;
+            (terms.salt, terms.keepRecord) = (_lane(i), true);
             _bring(terms, status);
-            bytes memory data = make(terms);
-            vm.prank(sender);
-            (bool success, bytes memory why) = address(market).call(data);
-            assertFalse(success, "must not be allowed");
-            assertEq(why, abi.encodeWithSelector(ILotaMarket.WrongState.selector, _jobId(terms), status));
+            _refused(
+                sender, make(terms), abi.encodeWithSelector(ILotaMarket.WrongState.selector, _jobId(terms), status)
+            );
+            if (status < ILotaMarket.Status.Settled) continue;
+            (terms.salt, terms.keepRecord) = (_lane(i) + 1, false);
+            _bring(terms, status);
+            _refused(
+                sender, make(terms), abi.encodeWithSelector(ILotaMarket.SaltSpent.selector, terms.client, terms.salt)
+            );
         }
+    }
+
+    function _refused(address sender, bytes memory data, bytes memory wanted) private {
+        vm.prank(sender);
+        (bool success, bytes memory why) = address(market).call(data);
+        assertFalse(success, "must not be allowed");
+        assertEq(why, wanted);
+    }
+
+    /// @dev The first salt of a lane of its own.
+    function _lane(uint256 lane) internal pure returns (uint256) {
+        return lane << 64;
     }
 
     function _list(ILotaMarket.Status a) internal pure returns (ILotaMarket.Status[] memory list) {
@@ -273,6 +314,10 @@ abstract contract MarketTest is Test {
 
     function _expectUnknown(ILotaMarket.Terms memory terms) internal {
         vm.expectRevert(abi.encodeWithSelector(ILotaMarket.UnknownJob.selector, _jobId(terms)));
+    }
+
+    function _expectSpent(address by, uint256 salt) internal {
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SaltSpent.selector, by, salt));
     }
 
     function _expectMismatch(ILotaMarket.Terms memory terms) internal {

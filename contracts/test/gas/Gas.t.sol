@@ -19,16 +19,18 @@ interface EvmVersions {
 ///
 /// Parties have balances in the market and have dealt there before: no slot of theirs is written for the first time. The
 /// client has spent salt 0, and counts up. Prices rise between lock and open; specs travel elsewhere; a result has no
-/// inline data, unless said otherwise. These figures say nothing about FEVM, whose gas is another unit.
+/// inline data, unless said otherwise; nothing is kept of a deal that has ended. These figures say nothing about FEVM, whose gas is
+/// another unit.
 contract GasTest is MarketTest {
+    uint256 private constant CENT = 0.01 ether;
+
     uint256 private _total;
 
     function setUp() public override {
         super.setUp();
         EvmVersions(address(vm)).setEvmVersion("prague");
-        uint256[] memory salts = new uint256[](1);
         vm.prank(client.addr);
-        market.revoke(salts);
+        market.revoke(0, 1);
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -36,8 +38,14 @@ contract GasTest is MarketTest {
     /// @dev The plain deal: no arbiter, no matcher, no callback.
     function _plain(uint256 salt) private view returns (ILotaMarket.Terms memory t) {
         t = _terms(client.addr, salt);
-        t.arbiter = address(0);
-        (t.minPrice, t.maxPrice, t.collateral) = (0.01 ether, 0.05 ether, 0.02 ether);
+        (t.arbiter, t.reviewFor, t.ruleFor, t.keepRecord) = (address(0), 0, 0, false);
+        (t.minPrice, t.maxPrice, t.collateral) = (CENT, 5 * CENT, 2 * CENT);
+    }
+
+    function _reviewed(uint256 salt) private view returns (ILotaMarket.Terms memory t) {
+        t = _terms(client.addr, salt);
+        t.keepRecord = false;
+        (t.minPrice, t.maxPrice, t.collateral) = (CENT, 5 * CENT, 2 * CENT);
     }
 
     function _ofPlain() private view returns (ILotaMarket.Receipt memory receipt) {
@@ -76,70 +84,76 @@ contract GasTest is MarketTest {
     // A deal from its beginning to its end
     // ------------------------------------------------------------------------------------------------------------
 
-    function test_FourTransactions() external {
-        ILotaMarket.Terms memory t = _plain(1);
+    function _opening(ILotaMarket.Terms memory t, bool signed, string memory kind) private {
+        if (signed) {
+            bytes memory signature = _short(market.jobIdOf(t));
+            vm.prank(provider.addr);
+            market.openSignedAndLock(t, "", signature);
+            _note(string.concat("openSignedAndLock", kind));
+            return;
+        }
         vm.prank(client.addr);
         market.open(t, "");
-        _note("open");
+        _note(string.concat("open", kind));
         vm.prank(provider.addr);
         market.lock(t);
-        _note("lock");
+        _note(string.concat("lock", kind));
+    }
+
+    function _submission(ILotaMarket.Terms memory t, string memory kind) private {
         vm.prank(provider.addr);
         market.submitResult(t, _outcome());
-        _note("submitResult");
+        _note(string.concat("submitResult", kind));
+    }
+
+    function _acceptanceOf(ILotaMarket.Terms memory t, string memory kind) private {
         ILotaMarket.Receipt memory receipt = _ofPlain();
         vm.prank(client.addr);
         market.accept(t, receipt);
-        _note("accept");
-        assertLe(_total, 185_000, "the aim");
-        _noteTotal("open + lock + submitResult + accept");
+        _note(string.concat("accept", kind));
+    }
+
+    /// @dev Without an arbiter: the result is paid at once.
+    function test_ThreeTransactions() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        _opening(t, false, "");
+        _submission(t, "");
+        assertLe(_total, 145_000, "the aim");
+        _noteTotal("open + lock + submitResult");
+    }
+
+    function test_TwoTransactions() external {
+        ILotaMarket.Terms memory t = _plain(1);
+        _opening(t, true, "");
+        _submission(t, "");
+        assertLe(_total, 115_000, "the aim");
+        _noteTotal("openSignedAndLock + submitResult");
     }
 
     function test_FourTransactionsWithAnArbiter() external {
-        ILotaMarket.Terms memory t = _plain(1);
-        t.arbiter = arbiter.addr;
-        vm.prank(client.addr);
-        market.open(t, "");
-        _note("open, with an arbiter");
-        vm.prank(provider.addr);
-        market.lock(t);
-        _note("lock, with an arbiter");
-        vm.prank(provider.addr);
-        market.submitResult(t, _outcome());
-        _note("submitResult, with an arbiter");
-        ILotaMarket.Receipt memory receipt = _ofPlain();
-        vm.prank(client.addr);
-        market.accept(t, receipt);
-        _note("accept, with an arbiter");
+        ILotaMarket.Terms memory t = _reviewed(1);
+        _opening(t, false, ", with an arbiter");
+        _submission(t, ", with an arbiter");
+        _acceptanceOf(t, ", with an arbiter");
         assertLe(_total, 185_000, "the aim");
         _noteTotal("open + lock + submitResult + accept, with an arbiter");
     }
 
-    function _threeTransactions(ILotaMarket.Terms memory t, bytes memory signature) private {
-        vm.prank(provider.addr);
-        market.openSignedAndLock(t, "", signature);
-        _total += _gas();
-        vm.prank(provider.addr);
-        market.submitResult(t, _outcome());
-        _total += _gas();
-        ILotaMarket.Receipt memory receipt = _ofPlain();
-        vm.prank(client.addr);
-        market.accept(t, receipt);
-        _total += _gas();
-    }
-
-    function test_ThreeTransactions() external {
-        ILotaMarket.Terms memory t = _plain(1);
-        _threeTransactions(t, _short(market.jobIdOf(t)));
-        assertLe(_total, 150_000, "the aim");
-        _noteTotal("openSignedAndLock + submitResult + accept");
-    }
-
     function test_ThreeTransactionsWithAnArbiter() external {
-        ILotaMarket.Terms memory t = _plain(1);
-        t.arbiter = arbiter.addr;
-        _threeTransactions(t, _short(market.jobIdOf(t)));
+        ILotaMarket.Terms memory t = _reviewed(1);
+        _opening(t, true, ", with an arbiter");
+        _submission(t, ", with an arbiter");
+        _acceptanceOf(t, ", with an arbiter");
         _noteTotal("openSignedAndLock + submitResult + accept, with an arbiter");
+    }
+
+    function test_FourTransactionsWhoseEndIsKept() external {
+        ILotaMarket.Terms memory t = _reviewed(1);
+        t.keepRecord = true;
+        _opening(t, false, ", with an arbiter and keepRecord");
+        _submission(t, ", with an arbiter and keepRecord");
+        _acceptanceOf(t, ", with an arbiter and keepRecord");
+        _noteTotal("open + lock + submitResult + accept, with an arbiter and keepRecord");
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -155,7 +169,7 @@ contract GasTest is MarketTest {
                 _fund(receipt.provider, 1);
             }
             ILotaMarket.Terms memory t = _plain(1 + i);
-            entries[i] = ILotaMarket.BatchEntry(t, receipt, _short(_acceptance(t, receipt)));
+            entries[i] = ILotaMarket.BatchEntry(t, receipt, UNTIL, _short(_acceptance(t, receipt)));
         }
         vm.prank(provider.addr);
         market.settleBatch(entries);
@@ -185,8 +199,8 @@ contract GasTest is MarketTest {
         _batches(32);
     }
 
-    function test_BatchOf128() external {
-        _batches(128);
+    function test_BatchOf62() external {
+        _batches(62);
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -222,22 +236,24 @@ contract GasTest is MarketTest {
         market.open{value: t.maxPrice}(t, "");
         _note("open, paid with value");
 
-        t = _plain(64);
+        t = _plain(_lane(7));
         vm.prank(client.addr);
         market.open(t, "");
-        _note("open, at every 64th salt");
+        _note("open, in a new lane");
+        t = _plain(_lane(7) + 1);
+        vm.prank(client.addr);
+        market.open(t, "");
+        _note("open, in another lane");
 
-        t = _plain(65);
+        t = _plain(3);
         bytes memory signature = _signed(t);
         market.openSigned(t, "", signature);
         _note("openSigned");
 
-        t = _plain(66);
+        t = _plain(4);
         signature = _short(market.jobIdOf(t));
         vm.prank(provider.addr);
         market.openSignedAndLock(t, "", signature);
-        _note("openSignedAndLock");
-
         Wallet wallet = new Wallet();
         _fund(address(wallet), 1 ether);
         t = _plain(0);
@@ -246,11 +262,9 @@ contract GasTest is MarketTest {
         market.openSigned(t, "", "by the wallet");
         _note("openSigned, by a wallet");
 
-        uint256[] memory salts = new uint256[](1);
-        salts[0] = 70;
         vm.prank(client.addr);
-        market.revoke(salts);
-        _note("revoke, of one salt");
+        market.revoke(0, 70);
+        _note("revoke");
     }
 
     function test_Awards() external {
@@ -264,6 +278,7 @@ contract GasTest is MarketTest {
 
     function test_Disputes() external {
         ILotaMarket.Terms memory t = _terms(client.addr, 1);
+        t.keepRecord = false;
         _submit(t);
         vm.prank(arbiter.addr);
         market.dispute(t);
@@ -308,10 +323,15 @@ contract GasTest is MarketTest {
             vm.warp(START);
         }
         _note("expire, of a locked deal");
+        t.salt = 5;
+        _lock(t);
+        vm.prank(provider.addr);
+        market.giveUp(t);
+        _note("giveUp");
     }
 
     function test_Settle() external {
-        ILotaMarket.Terms memory t = _plain(1);
+        ILotaMarket.Terms memory t = _reviewed(1);
         ILotaMarket.Receipt memory receipt = _ofPlain();
         _lock(t);
         vm.prank(provider.addr);
@@ -340,7 +360,7 @@ contract GasTest is MarketTest {
     function test_Callbacks() external {
         ScriptedClient script = new ScriptedClient(market);
         _fund(address(script), 10 ether);
-        ILotaMarket.Terms memory t = _plain(1);
+        ILotaMarket.Terms memory t = _reviewed(1);
         ILotaMarket.Receipt memory receipt = _ofPlain();
         (t.client, t.callbackGas) = (address(script), 300_000);
         script.setMood(ScriptedClient.Mood.Revert);
@@ -350,8 +370,9 @@ contract GasTest is MarketTest {
         vm.warp(START + 1 days);
         market.settle(t, receipt);
         _note("settle, with a callback that fails at once");
+        script.setMood(ScriptedClient.Mood.Nothing);
         market.retryCallback(t, receipt);
-        _note("retryCallback, which fails at once");
+        _note("retryCallback, which does nothing");
     }
 
     function test_EventsOnly() external {
@@ -368,7 +389,7 @@ contract GasTest is MarketTest {
     function test_Multicall() external {
         bytes[] memory calls = new bytes[](8);
         for (uint256 i = 0; i < 8; ++i) {
-            ILotaMarket.Terms memory t = _plain(1 + i);
+            ILotaMarket.Terms memory t = _reviewed(1 + i);
             _lock(t);
             vm.prank(provider.addr);
             market.submitResult(t, _outcome());

@@ -12,7 +12,8 @@ contract ScriptedClient is ILotaClient {
         ReturnBomb,
         BurnGas,
         Invalid,
-        Reenter
+        Reenter,
+        Nothing
     }
 
     ILotaMarket public immutable MARKET;
@@ -68,6 +69,7 @@ contract ScriptedClient is ILotaClient {
 
     function _react(uint256 given) private {
         require(msg.sender == address(MARKET), "not the market");
+        if (mood == Mood.Nothing) return;
         if (mood == Mood.Revert) revert No();
         if (mood == Mood.BurnGas) while (true) {}
         if (mood == Mood.Invalid) {

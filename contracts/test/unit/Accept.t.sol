@@ -84,7 +84,7 @@ contract AcceptTest is MarketTest {
                     0,
                     address(0),
                     0,
-                    bytes26(Eip712.hash(_receipt()))
+                    _kept(t, _receipt())
                 )
             )
         );

@@ -6,12 +6,12 @@ import {MarketTest} from "../base/MarketTest.sol";
 
 contract AnnouncementsTest is MarketTest {
     function test_RevertWhen_ASpecIsTooLarge() external {
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 8193));
-        market.publishSpec(new bytes(8193));
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 7169));
+        market.publishSpec(new bytes(7169));
     }
 
     function test_WhenASpecFits() external {
-        bytes[3] memory specs = [bytes(""), bytes("spec"), new bytes(8192)];
+        bytes[3] memory specs = [bytes(""), bytes("spec"), new bytes(7168)];
         for (uint256 i = 0; i < 3; ++i) {
             bytes32 digest = sha256(specs[i]);
             vm.expectEmit(address(market));

@@ -101,7 +101,7 @@ contract AwardTest is MarketTest {
         _open(t);
         vm.warp(t.lockBy);
         vm.expectEmit(address(market));
-        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, 1.7 ether);
+        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, matcher.addr, 1.7 ether);
         vm.prank(matcher.addr);
         market.award(t, provider.addr, 1.7 ether);
         _assertBalances(FUNDS - 1.7 ether, FUNDS);

@@ -20,15 +20,14 @@ contract DisputeTest is MarketTest {
     }
 
     function test_RevertWhen_ThereIsNoArbiter() external {
-        ILotaMarket.Terms memory t = _terms();
-        t.arbiter = address(0);
+        ILotaMarket.Terms memory t = _unreviewed();
         _submit(t);
-        _expectWrongSender(client.addr, address(0));
-        vm.prank(client.addr);
-        market.dispute(t);
-        _expectWrongSender(address(0), address(0));
-        vm.prank(address(0));
-        market.dispute(t);
+        address[3] memory senders = [client.addr, arbiter.addr, address(0)];
+        for (uint256 i = 0; i < senders.length; ++i) {
+            _expectWrongState(t, ILotaMarket.Status.Settled);
+            vm.prank(senders[i]);
+            market.dispute(t);
+        }
     }
 
     function test_RevertWhen_TheSenderIsNotTheArbiter() external {
@@ -65,7 +64,7 @@ contract DisputeTest is MarketTest {
                     uint64(START + 3 hours),
                     address(0),
                     0,
-                    bytes26(Eip712.hash(_receipt()))
+                    _kept(t, _receipt())
                 )
             )
         );

@@ -76,7 +76,7 @@ contract LockTest is MarketTest {
         _open(_terms());
         vm.warp(START + 540);
         vm.expectEmit(address(market));
-        emit ILotaMarket.JobLocked(_jobId(_terms()), provider.addr, 2 ether);
+        emit ILotaMarket.JobLocked(_jobId(_terms()), provider.addr, provider.addr, 2 ether);
         vm.prank(provider.addr);
         market.lock(_terms());
         _assertBalances(FUNDS - 2 ether, FUNDS - 3 ether);
@@ -103,7 +103,7 @@ contract LockTest is MarketTest {
         _open(t);
         vm.warp(START + 90); // a quarter of the ramp
         vm.expectEmit(address(market));
-        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, 1.25 ether);
+        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, provider.addr, 1.25 ether);
         vm.prank(provider.addr);
         market.lock(t);
         _assertBalances(FUNDS - 1.25 ether, FUNDS - 3 ether);

@@ -153,9 +153,9 @@ contract OpenTest is MarketTest {
 
     function test_RevertWhen_TheSpecIsTooLarge() external {
         ILotaMarket.Terms memory t = _terms();
-        bytes memory spec = new bytes(8193);
+        bytes memory spec = new bytes(7169);
         t.spec = sha256(spec);
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 8193));
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 7169));
         vm.prank(client.addr);
         market.open(t, spec);
     }
@@ -213,7 +213,7 @@ contract OpenTest is MarketTest {
     }
 
     function test_WhenTheSpecComesAlong() external {
-        uint16[6] memory sizes = [1, 31, 32, 33, 4000, 8192];
+        uint16[6] memory sizes = [1, 31, 32, 33, 4000, 7168];
         for (uint256 i = 0; i < sizes.length; ++i) {
             bytes memory spec = new bytes(sizes[i]);
             for (uint256 j = 0; j < spec.length; ++j) {
@@ -231,11 +231,9 @@ contract OpenTest is MarketTest {
     function test_WhenEverythingIsWrongAtOnce() external {
         ILotaMarket.Terms memory t = _terms();
         _drain(client.addr);
-        bytes memory large = new bytes(8193);
-        uint256[] memory salts = new uint256[](1);
-        salts[0] = t.salt;
+        bytes memory large = new bytes(7169);
         vm.prank(client.addr);
-        market.revoke(salts);
+        market.revoke(0, uint64(t.salt) + 1);
         vm.warp(START + 1 days);
         t.runFor = 0;
 
@@ -251,7 +249,7 @@ contract OpenTest is MarketTest {
         _expectTooLate(START + 1 days, t.lockBy);
         market.open(t, large);
         t.lockBy = uint64(START + 2 days);
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 8193));
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 7169));
         market.open(t, large);
         bytes32 found = sha256("x");
         vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecMismatch.selector, found, specDigest));

@@ -192,10 +192,8 @@ contract OpenSignedTest is MarketTest {
     function test_WhenEverythingIsWrongAtOnce() external {
         ILotaMarket.Terms memory t = _terms();
         _drain(client.addr);
-        uint256[] memory salts = new uint256[](1);
-        salts[0] = t.salt;
         vm.prank(client.addr);
-        market.revoke(salts);
+        market.revoke(0, uint64(t.salt) + 1);
         vm.warp(START + 1 days);
         vm.chainId(1);
         t.specCodec = 1;

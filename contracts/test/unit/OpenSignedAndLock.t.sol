@@ -13,7 +13,7 @@ contract OpenSignedAndLockTest is MarketTest {
         ILotaMarket.Terms memory t = _terms();
         _open(t);
         vm.expectEmit(address(market));
-        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, 1.1 ether);
+        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, provider.addr, 1.1 ether);
         vm.prank(provider.addr);
         assertEq(market.openSignedAndLock(t, "not looked at", "not looked at either"), _jobId(t));
         _assertBalances(FUNDS - 1.1 ether, FUNDS - 3 ether);
@@ -102,7 +102,7 @@ contract OpenSignedAndLockTest is MarketTest {
         vm.expectEmit(address(market));
         emit ILotaMarket.JobOpened(_jobId(t), client.addr, address(0), t, "spec");
         vm.expectEmit(address(market));
-        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, 1.1 ether);
+        emit ILotaMarket.JobLocked(_jobId(t), provider.addr, provider.addr, 1.1 ether);
         vm.prank(provider.addr);
         assertEq(market.openSignedAndLock(t, "spec", signature), _jobId(t));
         _assertBalances(FUNDS - 1.1 ether, FUNDS - 3 ether);
@@ -119,10 +119,8 @@ contract OpenSignedAndLockTest is MarketTest {
         ILotaMarket.Terms memory t = _withMatcher();
         _drain(client.addr);
         _drain(provider.addr);
-        uint256[] memory salts = new uint256[](1);
-        salts[0] = t.salt;
         vm.prank(client.addr);
-        market.revoke(salts);
+        market.revoke(0, uint64(t.salt) + 1);
         vm.warp(START + 1 days);
         vm.chainId(1);
         t.rampStart = type(uint64).max;

@@ -21,7 +21,7 @@ contract RuleTest is MarketTest {
     {
         assertEq(
             abi.encode(market.dealOf(_jobId(t))),
-            abi.encode(ILotaMarket.Deal(status, reason, false, 0, address(0), 0, bytes26(Eip712.hash(_receipt()))))
+            abi.encode(ILotaMarket.Deal(status, reason, false, 0, address(0), 0, _kept(t, _receipt())))
         );
     }
 

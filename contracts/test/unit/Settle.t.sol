@@ -34,15 +34,11 @@ contract SettleTest is MarketTest {
         market.settle(_terms(), other);
     }
 
-    function test_WhenThereIsNoReviewWindow() external {
-        ILotaMarket.Terms memory t = _terms();
-        (t.arbiter, t.reviewFor, t.ruleFor) = (address(0), 0, 0);
+    function test_RevertWhen_ThereIsNoArbiter() external {
+        ILotaMarket.Terms memory t = _unreviewed();
         _submit(t);
-        _expectTooEarly(START, START + 1);
+        _expectWrongState(t, ILotaMarket.Status.Settled);
         market.settle(t, _receipt());
-        vm.warp(START + 1);
-        market.settle(t, _receipt());
-        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Unchallenged, false);
     }
 
     function test_WhenAllIsWell() external {

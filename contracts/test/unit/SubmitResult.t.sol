@@ -77,7 +77,7 @@ contract SubmitResultTest is MarketTest {
             emit ILotaMarket.ResultSubmitted(_jobId(t), provider.addr, receipt.result);
             vm.prank(provider.addr);
             market.submitResult(t, receipt.result);
-            assertEq(market.dealOf(_jobId(t)).receipt, bytes26(Eip712.hash(receipt)));
+            assertEq(market.dealOf(_jobId(t)).receipt, _kept(t, receipt));
         }
     }
 
@@ -100,7 +100,7 @@ contract SubmitResultTest is MarketTest {
                     uint64(START + 2 hours),
                     address(0),
                     0,
-                    bytes26(Eip712.hash(_receipt()))
+                    _kept(t, _receipt())
                 )
             )
         );

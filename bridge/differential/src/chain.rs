@@ -1,10 +1,10 @@
 //! The contract in an EVM.
 
 use alloy::primitives::keccak256;
-use lota_bridge::evm::bindings::{self, Deployment, View};
+use lota_bridge::evm::bindings::{self, View};
 use lota_market::{Address, AttoFil, Bytes, Time, U256, model::Settings};
 use revm::{
-    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
+    Context, Database as _, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
     bytecode::Bytecode,
     context::{
         TxEnv,
@@ -16,12 +16,38 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::party::{MARKET, Parties};
+use crate::{
+    party::{MARKET, Parties},
+    token::{self, TOKEN, TokenStep},
+};
 
 /// Where the market was deployed.
 pub(crate) const CHAIN_ID: u64 = 31_415_926;
-/// The settings it was deployed with.
-pub(crate) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 2_500_000 };
+/// The settings it was deployed with, whatever it is paid in.
+pub(crate) const SETTINGS: Settings = Settings { max_callback_gas: 2_500_000, ..Settings::COIN };
+
+/// What the market of a sequence is paid in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Currency {
+    Coin,
+    Token,
+}
+
+impl Currency {
+    /// Every third sequence is about a token.
+    pub(crate) const fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(3) { Self::Token } else { Self::Coin }
+    }
+
+    pub(crate) const fn settings(self) -> Settings {
+        match self {
+            Self::Coin => SETTINGS,
+            // A whole number of these quanta is a gwei.
+            Self::Token => Settings { asset: TOKEN, quantum: 1_000_000, ..SETTINGS },
+        }
+    }
+}
+
 /// What each party has outside the market at the start, in attoFIL.
 pub(crate) const WALLET: AttoFil = AttoFil(1 << 100);
 /// More than any transaction here needs.
@@ -47,8 +73,9 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    #[expect(clippy::panic, reason = "a contract that cannot be deployed cannot be compared")]
     /// A chain on which the market and everybody's contracts are deployed. `alter` may change the market's code.
-    pub(crate) fn new(cast: &Parties, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
+    pub(crate) fn new(cast: &Parties, currency: Currency, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut db = CacheDB::<EmptyDB>::default();
         for party in &cast.parties {
             if party.address == MARKET {
@@ -68,26 +95,38 @@ impl Chain {
         context.cfg.tx_gas_limit_cap = Some(u64::MAX);
         context.block.gas_limit = u64::MAX;
         let mut chain = Self { evm: context.build_mainnet() };
-        chain.deploy(alter);
+        if currency == Currency::Token {
+            chain.set_code(TOKEN, token::code(&TokenStep::default()));
+            for party in cast.parties.iter().filter(|party| party.address != MARKET) {
+                chain.store(TOKEN, token::balance_slot(party.address), WALLET);
+            }
+        }
+        if let Err(data) = chain.deploy(&currency.settings(), alter) {
+            panic!("the constructor reverts with {:?}", bindings::revert(&data));
+        }
         chain
     }
 
     /// Runs the constructor where nobody is, and moves the code to [`MARKET`]: the domain is bound to the address, so the
     /// constructor runs there.
-    #[expect(clippy::expect_used, clippy::panic, reason = "a contract that cannot be deployed cannot be compared")]
-    fn deploy(&mut self, alter: impl FnOnce(&mut Vec<u8>)) {
-        let creation =
-            bindings::deployment(&Deployment { settings: SETTINGS, callback_reserve: 50_000, signature_gas: 100_000 });
+    #[expect(clippy::expect_used, reason = "a contract that cannot be deployed cannot be compared")]
+    pub(crate) fn deploy(&mut self, settings: &Settings, alter: impl FnOnce(&mut Vec<u8>)) -> Result<(), Bytes> {
+        let creation = bindings::deployment(settings);
         // The market's own address runs its creation code as if it were its code: what that returns becomes its code.
         let info = AccountInfo::from_bytecode(Bytecode::new_raw(creation)).with_nonce(1);
         self.evm.ctx.journaled_state.database.insert_account_info(MARKET, info);
         let transaction = transaction(Address::ZERO, AttoFil::ZERO, Bytes::new());
         let done = self.evm.transact(transaction).expect("the constructor runs");
-        let ExecutionResult::Success { output, .. } = done.result else { panic!("the constructor reverts") };
-        let mut code = output.into_data().to_vec();
+        let output = match done.result {
+            ExecutionResult::Success { output, .. } => output.into_data(),
+            ExecutionResult::Revert { output, .. } => return Err(output),
+            ExecutionResult::Halt { .. } => return Err(Bytes::new()),
+        };
+        let mut code = output.to_vec();
         alter(&mut code);
         let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into())).with_nonce(1);
         self.evm.ctx.journaled_state.database.insert_account_info(MARKET, info);
+        Ok(())
     }
 
     /// Executes a call of the market.
@@ -147,6 +186,24 @@ impl Chain {
             ExecutionResult::Success { output, .. } => Ok(output.into_data()),
             other => Err(format!("{other:?}")),
         }
+    }
+
+    /// Writes an amount where a contract keeps it.
+    #[expect(clippy::expect_used, reason = "a database in memory does not fail")]
+    pub(crate) fn store(&mut self, contract: Address, slot: U256, amount: AttoFil) {
+        let database = &mut self.evm.ctx.journaled_state.database;
+        database.insert_account_storage(contract, slot, U256::from(amount.0)).expect("it is in memory");
+    }
+
+    /// What a contract keeps in a slot.
+    pub(crate) fn stored(&mut self, contract: Address, slot: U256) -> U256 {
+        self.evm.ctx.journaled_state.database.storage(contract, slot).unwrap_or_default()
+    }
+
+    /// How many of a contract's slots are not zero.
+    pub(crate) fn slots(&self, contract: Address) -> usize {
+        let accounts = &self.evm.ctx.journaled_state.database.cache.accounts;
+        accounts.get(&contract).map_or(0, |account| account.storage.values().filter(|word| !word.is_zero()).count())
     }
 
     /// What an account has outside the market; of the market: what it holds.

@@ -1,6 +1,6 @@
 //! The contract and the model side by side.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::Log;
 use lota_bridge::{
@@ -9,17 +9,20 @@ use lota_bridge::{
 };
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
-    model::{Command, Event, JobId, Market, Rejection},
-    world::{CallError, ContractEvent, Log as WorldLog, Script, World},
+    model::{
+        Command, Event, JobId, Lane, Market, Reason, Rejection, SALT_WINDOW, Status, TermsFault, lane_of, salt,
+    },
+    world::{CallError, Contract, ContractEvent, Log as WorldLog, Script, World},
 };
 
 use crate::{
-    chain::{CHAIN_ID, CallOutcome, Chain, SETTINGS, WALLET},
+    chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
     mutant::Mutant,
     oracle::{Ids, Oracle},
     party::{MARKET, Parties},
     scripted,
     step::{Step, Touched},
+    token::{self, TOKEN, TokenStep},
 };
 
 /// Every so many steps all that is stored is compared, not only what a step touched.
@@ -48,15 +51,28 @@ fn same<T: PartialEq + std::fmt::Debug>(
     if contract == model { Ok(()) } else { Err(Difference::new(what(), contract, model)) }
 }
 
+/// What a comparison begins with.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    pub(crate) cast: &'a Parties,
+    pub(crate) currency: Currency,
+    pub(crate) mutant: Option<Mutant>,
+}
+
 pub(crate) struct Comparison<'a> {
     pub(crate) cast: &'a Parties,
+    pub(crate) currency: Currency,
     world: World,
     pub(crate) ids: Ids,
     pub(crate) now: Time,
     mutant: Option<Mutant>,
     chain: Chain,
+    /// How deals have ended, for the mutant that keeps that.
+    ended: HashMap<JobId, (Status, Reason)>,
     /// What the scripted client does now.
     script: Script,
+    /// What the token does now.
+    token: TokenStep,
     /// Salts that were named by anything.
     salts: BTreeSet<(Address, U256)>,
     steps: usize,
@@ -77,19 +93,32 @@ enum Refusal {
 }
 
 impl<'a> Comparison<'a> {
-    pub(crate) fn new(cast: &'a Parties, mutant: Option<Mutant>) -> Self {
-        let mut world = World::with_market(MARKET, SETTINGS);
-        for party in cast.parties.iter().filter(|party| party.address != MARKET) {
-            #[expect(clippy::expect_used, reason = "there are some twenty parties, and 2^28 times as much would fit")]
-            world.mint(party.address, WALLET).expect("there is room");
+    pub(crate) fn new(Setting { cast, currency, mutant }: Setting<'a>) -> Self {
+        let mut world = World::new();
+        let market = Contract::Market(Market::new(currency.settings()));
+        #[expect(clippy::expect_used, reason = "nothing else is there, and there is room for what some twenty parties have")]
+        {
+            if currency == Currency::Token {
+                world.deploy_token(TOKEN).expect("nobody is there");
+            }
+            world.deploy(MARKET, market).expect("nobody is there");
+            for party in cast.parties.iter().filter(|party| party.address != MARKET) {
+                world.mint(party.address, WALLET).expect("there is room");
+                if currency == Currency::Token {
+                    world.mint_token(TOKEN, party.address, WALLET).expect("there is room");
+                }
+            }
         }
         Self {
             cast,
+            currency,
             world,
+            ended: HashMap::new(),
+            token: TokenStep::default(),
             ids: Ids::default(),
             now: START,
             mutant,
-            chain: Chain::new(cast, |code| {
+            chain: Chain::new(cast, currency, |code| {
                 if let Some(mutant) = mutant {
                     mutant.alter_code(code);
                 }
@@ -109,7 +138,16 @@ impl<'a> Comparison<'a> {
     pub(crate) fn perform(&mut self, step: &Step) -> Result<Option<&'static str>, Difference> {
         self.now = step.at;
         self.steps += 1;
+        if let Some((owner, amount)) = step.token.approval
+            && self.world.approve(TOKEN, owner, MARKET, amount)
+        {
+            self.chain.store(TOKEN, token::allowance_slot(owner), amount);
+        }
         let expected = self.expect(step)?;
+        if self.token != step.token && self.currency == Currency::Token {
+            self.token.clone_from(&step.token);
+            self.chain.set_code(TOKEN, token::code(&step.token));
+        }
         if self.script != step.script {
             self.script.clone_from(&step.script);
             self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
@@ -153,7 +191,11 @@ impl<'a> Comparison<'a> {
             }
         };
         let held = U256::from(self.market().held().0);
-        same(|| "all that the market holds".into(), &self.chain.wallet(MARKET), &held)?;
+        let found = match self.currency {
+            Currency::Coin => self.chain.wallet(MARKET),
+            Currency::Token => self.chain.stored(TOKEN, token::balance_slot(MARKET)),
+        };
+        same(|| "all that the market holds".into(), &found, &held)?;
         if self.steps.is_multiple_of(FULL_EVERY) {
             self.compare_everything()?;
         }
@@ -167,7 +209,9 @@ impl<'a> Comparison<'a> {
             now: step.at,
             foreign_chain: step.foreign_chain,
             script: &step.script,
+            conduct: &step.token.conduct,
             mutant: self.mutant,
+            pending: self.world.market(MARKET).map(pending).unwrap_or_default(),
             recorded: Vec::new(),
         };
         let refused = |refusal| Ok(Expected { result: Err(refusal), recorded: Vec::new() });
@@ -185,7 +229,8 @@ impl<'a> Comparison<'a> {
                 let mut events: Vec<Event> =
                     log.into_iter().map(|WorldLog { event: ContractEvent::Market(event), .. }| event).collect();
                 if let Some(mutant) = self.mutant {
-                    events.iter_mut().for_each(|event| mutant.alter_event(event));
+                    mutant.alter_events(&mut events);
+                    self.ended.extend(events.iter().filter_map(end_of));
                 }
                 Ok(Expected { result: Ok(events), recorded })
             }
@@ -231,13 +276,23 @@ impl<'a> Comparison<'a> {
             self.compare_deal(job)?;
         }
         let parties = self.cast.parties.iter().map(|party| party.address);
-        let accounts: BTreeSet<Address> =
-            parties.chain(self.market().balances().map(|(account, _)| account)).chain([Address::ZERO]).collect();
-        for account in accounts {
+        let accounts: BTreeSet<Address> = parties
+            .chain(self.market().balances().map(|(account, _)| account))
+            .chain(self.salts.iter().map(|(client, _)| *client))
+            .chain([Address::ZERO, TOKEN])
+            .collect();
+        for account in accounts.iter().copied() {
             self.compare_balance(account)?;
             let wallet = U256::from(self.world.wallet(account).0);
             same(|| self.cast.name(format_args!("the wallet of {account:?}")), &self.chain.wallet(account), &wallet)?;
+            let tokens = U256::from(self.world.token_wallet(TOKEN, account).0);
+            let found = self.chain.stored(TOKEN, token::balance_slot(account));
+            same(|| self.cast.name(format_args!("the tokens of {account:?}")), &found, &tokens)?;
+            let allowance = U256::from(self.world.allowance(TOKEN, account, MARKET).0);
+            let found = self.chain.stored(TOKEN, token::allowance_slot(account));
+            same(|| self.cast.name(format_args!("the allowance of {account:?}")), &found, &allowance)?;
         }
+        same(|| "how many slots are used".into(), &self.chain.slots(MARKET), &self.slots(&accounts))?;
         for (client, salt) in self.salts.clone() {
             self.compare_salt(client, salt)?;
         }
@@ -249,9 +304,33 @@ impl<'a> Comparison<'a> {
         same(|| "the sum of all money in the market".into(), &market.held().0, &sum)
     }
 
+    /// How many storage slots the market needs: one for each deal that is stored, each account that has money or spent a salt of
+    /// lane 0, each other lane, and what is burned.
+    fn slots(&self, accounts: &BTreeSet<Address>) -> usize {
+        let market = self.market();
+        let is_used = |client: Address, lane: Lane| {
+            let (_, next) = lane_of(market.next_salt(client, lane));
+            let ahead = (1..SALT_WINDOW).filter_map(|ahead| next.checked_add(ahead));
+            next > 0 || ahead.into_iter().any(|number| market.is_spent(client, salt(lane, number)))
+        };
+        let lanes: BTreeSet<(Address, Lane)> =
+            self.salts.iter().map(|(client, salt)| (*client, lane_of(*salt).0)).filter(|(_, lane)| !lane.is_zero()).collect();
+        let is_stored =
+            |account: &&Address| market.balance(**account) != AttoFil::ZERO || is_used(**account, Lane::ZERO);
+        market.deals().count()
+            + accounts.iter().filter(is_stored).count()
+            + lanes.into_iter().filter(|(client, lane)| is_used(*client, *lane)).count()
+            + usize::from(market.burned() != AttoFil::ZERO)
+    }
+
     fn compare_deal(&mut self, job: JobId) -> Result<(), Difference> {
         let found = self.chain.view(&bindings::deal_of(job));
-        same(|| format!("the deal {job}"), &found, &Ok(StoredDeal::of(&self.market().deal(job))))
+        let deal = self.market().deal(job);
+        let mut expected = StoredDeal::of(job, &deal);
+        if let Some(mutant) = self.mutant {
+            mutant.alter_deal(&mut expected, deal.receipt, self.ended.get(&job).copied());
+        }
+        same(|| format!("the deal {job}"), &found, &Ok(expected))
     }
 
     fn compare_balance(&mut self, account: Address) -> Result<(), Difference> {
@@ -263,7 +342,27 @@ impl<'a> Comparison<'a> {
     fn compare_salt(&mut self, client: Address, salt: U256) -> Result<(), Difference> {
         let found = self.chain.view(&bindings::is_spent(client, salt));
         let what = || self.cast.name(format_args!("whether salt {salt} of {client:?} is spent"));
-        same(what, &found, &Ok(self.market().is_spent(client, salt)))
+        same(what, &found, &Ok(self.market().is_spent(client, salt)))?;
+        let (lane, _) = lane_of(salt);
+        let found = self.chain.view(&bindings::next_salt(client, lane));
+        let what = || self.cast.name(format_args!("the lowest free salt of {client:?} in lane {lane}"));
+        same(what, &found, &Ok(self.market().next_salt(client, lane)))
+    }
+}
+
+/// The deals whose callbacks may be tried again.
+fn pending(market: &Market) -> HashSet<JobId> {
+    market.deals().filter(|(_, deal)| deal.callback_pending).map(|(job, _)| job).collect()
+}
+
+/// Which deal an event says has ended, and how.
+const fn end_of(event: &Event) -> Option<(JobId, (Status, Reason))> {
+    match event {
+        Event::JobSettled { job, reason, .. }
+        | Event::JobCancelled { job, reason }
+        | Event::JobSlashed { job, reason, .. }
+        | Event::JobVoided { job, reason, .. } => Some((*job, (reason.status(), *reason))),
+        _ => None,
     }
 }
 
@@ -284,9 +383,23 @@ fn compare_logs(logs: &[Log], events: &[Event], recorded: &[(Address, Bytes)]) -
 fn kind(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::Reentered => "Reentered",
-        Rejection::BadTerms(_) => "BadTerms",
+        Rejection::WrongAsset(_) => "WrongAsset",
+        Rejection::BadTerms(TermsFault::ZeroClient) => "BadTerms: ZeroClient",
+        Rejection::BadTerms(TermsFault::MaskedId) => "BadTerms: MaskedId",
+        Rejection::BadTerms(TermsFault::SpecCodec) => "BadTerms: SpecCodec",
+        Rejection::BadTerms(TermsFault::NotWholeQuanta) => "BadTerms: NotWholeQuanta",
+        Rejection::BadTerms(TermsFault::AmountTooLarge) => "BadTerms: AmountTooLarge",
+        Rejection::BadTerms(TermsFault::PriceOrder) => "BadTerms: PriceOrder",
+        Rejection::BadTerms(TermsFault::ZeroRampPeriod) => "BadTerms: ZeroRampPeriod",
+        Rejection::BadTerms(TermsFault::RampStart) => "BadTerms: RampStart",
+        Rejection::BadTerms(TermsFault::RunFor) => "BadTerms: RunFor",
+        Rejection::BadTerms(TermsFault::ReviewFor) => "BadTerms: ReviewFor",
+        Rejection::BadTerms(TermsFault::RuleFor) => "BadTerms: RuleFor",
+        Rejection::BadTerms(TermsFault::CallbackGas) => "BadTerms: CallbackGas",
+        Rejection::BadTerms(TermsFault::KeepRecord) => "BadTerms: KeepRecord",
         Rejection::UnknownJob(_) => "UnknownJob",
         Rejection::SaltSpent { .. } => "SaltSpent",
+        Rejection::SaltTooFar { .. } => "SaltTooFar",
         Rejection::WrongState { .. } => "WrongState",
         Rejection::WrongSender { .. } => "WrongSender",
         Rejection::TooEarly { .. } => "TooEarly",
@@ -304,15 +417,31 @@ fn kind(rejection: &Rejection) -> &'static str {
         Rejection::BadSignature(_) => "BadSignature",
         Rejection::InsufficientBalance { .. } => "InsufficientBalance",
         Rejection::TransferFailed(_) => "TransferFailed",
+        Rejection::TransferMismatch { .. } => "TransferMismatch",
+        Rejection::CallbackReverted(_) => "CallbackReverted",
     }
 }
 
 /// Every refusal that commands can meet. `Reentered` is not among them: it is what [`crate::party::Behaviour::Reentrant`]
-/// is answered, and only its callback's success tells.
-pub(crate) const REFUSALS: [&str; 21] = [
-    "BadTerms",
+/// is answered, and only its callback's success tells. Nor is the record that a batch may not keep: it is skipped, with the error
+/// but without its reason.
+pub(crate) const REFUSALS: [&str; 36] = [
+    "WrongAsset",
+    "BadTerms: ZeroClient",
+    "BadTerms: MaskedId",
+    "BadTerms: SpecCodec",
+    "BadTerms: NotWholeQuanta",
+    "BadTerms: AmountTooLarge",
+    "BadTerms: PriceOrder",
+    "BadTerms: ZeroRampPeriod",
+    "BadTerms: RampStart",
+    "BadTerms: RunFor",
+    "BadTerms: ReviewFor",
+    "BadTerms: RuleFor",
+    "BadTerms: CallbackGas",
     "UnknownJob",
     "SaltSpent",
+    "SaltTooFar",
     "WrongState",
     "WrongSender",
     "TooEarly",
@@ -330,5 +459,7 @@ pub(crate) const REFUSALS: [&str; 21] = [
     "BadSignature",
     "InsufficientBalance",
     "TransferFailed",
+    "TransferMismatch",
+    "CallbackReverted",
     "not payable",
 ];

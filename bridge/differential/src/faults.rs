@@ -1,8 +1,9 @@
 //! What can be wrong with a command. Two of these at once show which one is checked first.
 
+use lota_bridge::{MarketRef, eip712};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
-    model::{Command, MAX_BATCH, MAX_INLINE_DATA, MAX_SALTS, MAX_SPEC, MAX_URL, Status, Terms},
+    model::{Command, MAX_BATCH, MAX_INLINE_DATA, MAX_SPEC, MAX_URL, Status, TRANSFER_GAS, Terms},
     money::GWEI,
 };
 use rand::Rng;
@@ -11,8 +12,13 @@ use crate::{
     chain::{CHAIN_ID, SETTINGS},
     comparison::Comparison,
     generator::{Generator, parse_signature},
+    oracle::REFERENCE,
+    party::masked,
     step::{Step, receipt_of, signature_of, spec_of, terms_of},
 };
+
+/// An actor that sends commands, and one that never does.
+const MASKED: [Address; 2] = [masked(100), masked(u64::MAX)];
 
 /// Half the order of secp256k1 and the order itself: of a signature (r, s), (r, order - s) is the other one (EIP-2).
 const ORDER: U256 = U256::from_limbs([0xbfd2_5e8c_d036_4141, 0xbaae_dce6_af48_a03b, 0xffff_ffff_ffff_fffe, u64::MAX]);
@@ -33,7 +39,7 @@ impl Generator {
                 }),
                 5..7 => self.spoil_receipt(&mut step.command),
                 7 => self.spoil_spec(&mut step.command),
-                8 => self.spoil_signature(&mut step.command),
+                8 => self.spoil_signature(&mut step.command, both),
                 9..11 => self.spoil_amount(step, both),
                 11..13 => self.spoil_time(step, both),
                 13 => {
@@ -61,33 +67,38 @@ impl Generator {
     }
 
     fn spoil_terms(&mut self, terms: &mut Terms, both: &Comparison<'_>) {
-        let huge = AttoFil((1 << 48) * GWEI);
-        match self.rng.random_range(0..27) {
+        let huge = AttoFil((1 << 48) * u128::from(both.currency.settings().quantum));
+        match self.rng.random_range(0..31) {
             0 => terms.client = Address::ZERO,
             1 => terms.client = self.party(both).address,
             2 => terms.salt = terms.salt.wrapping_add(U256::ONE),
-            3 => terms.salt = U256::ZERO,
+            3 => terms.salt = self.odd_salt(both, terms.client),
             4 => terms.spec = B256::repeat_byte(9),
             5 => terms.spec_codec = self.pick(&[0, 0x70, 0x72, 0x54, 0x56, u16::MAX]),
             6 => terms.min_price.0 = terms.min_price.0.saturating_add(1),
             7 => terms.max_price.0 = terms.max_price.0.saturating_add(1),
-            8 => terms.collateral.0 = terms.collateral.0.saturating_add(GWEI / 2),
+            8 => terms.collateral.0 = terms.collateral.0.saturating_add(GWEI / 2_048),
             9 => terms.min_price = self.pick(&[huge, AttoFil(u128::MAX)]),
-            10 => terms.max_price = self.pick(&[huge, AttoFil(huge.0 - GWEI), AttoFil(u128::MAX)]),
-            11 => terms.collateral = self.pick(&[huge, AttoFil(huge.0 - GWEI), AttoFil(u128::MAX)]),
+            10 => terms.max_price = self.pick(&[huge, AttoFil(huge.0 - u128::from(both.currency.settings().quantum)), AttoFil(u128::MAX)]),
+            11 => terms.collateral = self.pick(&[huge, AttoFil(huge.0 - u128::from(both.currency.settings().quantum)), AttoFil(u128::MAX)]),
             12 => terms.min_price = AttoFil(terms.max_price.0.saturating_add(GWEI)),
             13 => terms.ramp_period = 0,
             14 => terms.ramp_start = self.pick(&[Time(0), Time(u64::MAX), both.now.after(1)]),
             15 => terms.run_for = self.window(),
             16 => terms.review_for = self.window(),
             17 => terms.rule_for = self.window(),
-            18 => terms.callback_gas = self.pick(&[SETTINGS.max_callback_gas + 1, u32::MAX]),
+            18 => terms.callback_gas = self.pick(&[SETTINGS.max_callback_gas + 1, u32::MAX, TRANSFER_GAS]),
             19 => terms.lock_by = self.pick(&[Time(0), Time(both.now.0 - 1), Time(u64::MAX)]),
             20 => terms.lock_by = both.now.after(lota_market::model::MAX_LOCK_AHEAD + self.rng.random_range(0..3)),
             21 => terms.matcher = self.party(both).address,
             22 => terms.arbiter = self.party(both).address,
             23 => terms.arbiter = Address::ZERO,
             24 => terms.matcher = Address::ZERO,
+            25 => terms.matcher = self.pick(&MASKED),
+            26 => terms.arbiter = self.pick(&MASKED),
+            27 => terms.client = self.pick(&MASKED),
+            28 => terms.ramp_start = terms.lock_by.after(self.rng.random_range(0..3)),
+            29 => terms.keep_record = !terms.keep_record,
             _ => {
                 terms.run_for = 0;
                 terms.ramp_period = 0;
@@ -122,10 +133,17 @@ impl Generator {
         })
     }
 
-    fn spoil_signature(&mut self, command: &mut Command) -> bool {
+    fn spoil_signature(&mut self, command: &mut Command, both: &Comparison<'_>) -> bool {
+        let terms = terms_of(command).cloned();
         let Some(signature) = signature_of(command) else { return false };
         let mut bytes = signature.to_vec();
-        match self.rng.random_range(0..8) {
+        match self.rng.random_range(0..9) {
+            // For another market.
+            8 => {
+                let Some(terms) = terms else { return false };
+                let elsewhere = MarketRef { contract: Address::repeat_byte(0x4e), ..REFERENCE };
+                bytes = both.cast.sign(terms.client, &eip712::job_id(&elsewhere, &terms).0).to_vec();
+            }
             0 => bytes.clear(),
             1 => bytes.push(0),
             2 => {
@@ -162,6 +180,11 @@ impl Generator {
             Command::Withdraw { amount, .. } => {
                 *amount = self.pick(&[AttoFil(balance.0.saturating_add(1)), AttoFil(u128::MAX), balance]);
             }
+            Command::DepositToken { amount, .. }
+            | Command::DepositTokenWithPermit { amount, .. }
+            | Command::DepositTokenWithAuthorization { amount, .. } => {
+                *amount = self.pick(&[AttoFil(u128::MAX), AttoFil(1 << 100), AttoFil(1)]);
+            }
             Command::Award { terms, price, .. } => {
                 *price = self.pick(&[
                     AttoFil(terms.min_price.0.saturating_sub(GWEI)),
@@ -174,6 +197,10 @@ impl Generator {
             }
             Command::SettleBatch { entries } => {
                 let Some(entry) = entries.last_mut() else { return false };
+                if self.chance(40) {
+                    entry.until = Time(step.at.0.saturating_sub(1));
+                    return true;
+                }
                 entry.receipt.price = AttoFil(entry.terms.max_price.0.saturating_add(GWEI));
             }
             Command::Open { terms, .. } => {
@@ -205,13 +232,17 @@ impl Generator {
     }
 
     fn spoil_party(&mut self, command: &mut Command) -> bool {
+        let nobody = self.pick(&[Address::ZERO, Address::ZERO, MASKED[0], MASKED[1]]);
         match command {
-            Command::Award { provider, .. } => *provider = Address::ZERO,
-            Command::Withdraw { to, .. } => *to = Address::ZERO,
-            Command::Deposit { account } => *account = Address::ZERO,
+            Command::Award { provider: party, .. }
+            | Command::Withdraw { to: party, .. }
+            | Command::Deposit { account: party }
+            | Command::DepositToken { account: party, .. }
+            | Command::DepositTokenWithPermit { account: party, .. }
+            | Command::DepositTokenWithAuthorization { from: party, .. } => *party = nobody,
             Command::SettleBatch { entries } => {
                 let Some(entry) = entries.last_mut() else { return false };
-                entry.receipt.provider = Address::ZERO;
+                entry.receipt.provider = nobody;
             }
             _ => return false,
         }
@@ -221,12 +252,8 @@ impl Generator {
     fn spoil_size(&mut self, command: &mut Command) -> bool {
         match command {
             Command::SubmitResult { result, .. } => result.inline_data = vec![1; MAX_INLINE_DATA + 1].into(),
-            Command::Revoke { salts } => {
-                let count = if self.chance(50) { MAX_SALTS } else { MAX_SALTS + 1 };
-                // Seldom those that will be counted through next.
-                let base = if self.chance(5) { 0 } else { 10_000 };
-                *salts = (base..base + count).map(U256::from).collect();
-            }
+            // Seldom: the lane is of no use any more.
+            Command::Revoke { up_to, .. } if self.chance(20) => *up_to = self.pick(&[u64::MAX, u64::MAX - 1, u64::MAX - 2]),
             Command::Announce { url } => *url = "é".repeat(MAX_URL / 2 + 1),
             Command::PublishSpec { spec } => *spec = vec![2; MAX_SPEC + 1].into(),
             Command::Multicall { calls } => {

@@ -1,48 +1,20 @@
 //! Commands that make sense, for the state the market is in. [`crate::faults`] makes some of them wrong afterwards.
 
-use std::collections::HashMap;
-
 use alloy::primitives::keccak256;
 use lota_bridge::eip712;
 use lota_market::{
-    Address, AttoFil, B256, Bytes, Time, U256,
-    model::{BatchEntry, Command, Deal, JobResult, MAX_LOCK_AHEAD, MAX_WINDOW, Receipt, Status, Terms, Verdict},
-    world::Script,
+    Address, AttoFil, Bytes, Time, U256,
+    model::{BatchEntry, Command, Deal, JobResult, MAX_SPEC, Receipt, Status, Terms, Verdict, lane_of},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    chain::SETTINGS,
+    chain::Currency,
     comparison::Comparison,
     oracle::REFERENCE,
-    party::{Behaviour, GAUGE_GAS, MARKET, Party, REENTRANT_GAS, REENTRANT_MIN, VERBOSE_GAS},
+    party::{MARKET, Party},
     step::Step,
 };
-
-/// Amounts of callback gas about which it is known what every client does with them, the bounds of each among them. Those of
-/// the recorder follow from its data's size: with 68 bytes of `onJobFailed`, 13 + 375 + 8 * 68 + 6 * 3 gas.
-const CALLBACK_GAS: [u32; 17] = [
-    1,
-    15,
-    16,
-    17,
-    18,
-    21,
-    22,
-    25,
-    REENTRANT_MIN,
-    REENTRANT_GAS,
-    GAUGE_GAS - 1,
-    GAUGE_GAS,
-    GAUGE_GAS + 1,
-    100_000,
-    VERBOSE_GAS - 1,
-    VERBOSE_GAS,
-    SETTINGS.max_callback_gas,
-];
-/// Only of the recorder: the reentrant client's own needs are not known that well.
-const RECORDER_GAS: [u32; 2] = [949, 950];
 
 /// A command and who sends it.
 #[derive(Clone, Debug)]
@@ -58,7 +30,8 @@ pub(crate) struct Generator {
     pub(crate) known: Vec<Terms>,
     /// How many of them were looked at since they were made up.
     seen: usize,
-    salts: HashMap<Address, u64>,
+    /// Salts that this step's commands take already.
+    pub(crate) drafted: Vec<(Address, U256)>,
     begun: usize,
 }
 
@@ -68,7 +41,7 @@ pub(crate) const fn gwei(amount: u64) -> AttoFil {
 
 impl Generator {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), known: Vec::new(), seen: 0, salts: HashMap::new(), begun: 0 }
+        Self { rng: StdRng::seed_from_u64(seed), known: Vec::new(), seen: 0, drafted: Vec::new(), begun: 0 }
     }
 
     pub(crate) fn chance(&mut self, percent: u32) -> bool {
@@ -92,10 +65,16 @@ impl Generator {
     /// The next step.
     pub(crate) fn next(&mut self, both: &Comparison<'_>) -> Step {
         self.forget_unopened(both);
+        self.drafted.clear();
         let at = self.advance(both);
         let Draft { sender, value, command } = self.draft(both, at);
-        let script = if self.chance(40) { self.script(both, at) } else { Script::default() };
-        let mut step = Step { at, foreign_chain: None, sender, value, command, script };
+        let mut step = Step::of(at, sender, value, command);
+        if self.chance(40) {
+            step.script = self.script(both, at);
+        }
+        if both.currency == Currency::Token {
+            step.token = self.token_step(both, &mut step.command, sender, at);
+        }
         let faults = match self.rng.random_range(0..100) {
             0..24 => 1,
             24..34 => 2,
@@ -176,8 +155,13 @@ impl Generator {
         if self.begun < keyed {
             let account = both.cast.parties[self.begun].address;
             self.begun += 1;
-            let value = gwei(self.rng.random_range(0..100_000));
-            return Draft { sender: self.party(both).address, value, command: Command::Deposit { account } };
+            let amount = gwei(self.rng.random_range(0..100_000));
+            let sender = self.party(both).address;
+            let (value, command) = match both.currency {
+                Currency::Coin => (amount, Command::Deposit { account }),
+                Currency::Token => (AttoFil::ZERO, Command::DepositToken { account, amount }),
+            };
+            return Draft { sender, value, command };
         }
         match self.rng.random_range(0..100) {
             0..10 => self.money(both),
@@ -191,9 +175,11 @@ impl Generator {
 
     fn money(&mut self, both: &Comparison<'_>) -> Draft {
         let sender = self.party(both).address;
-        let value = gwei(self.rng.random_range(0..20_000));
         let (value, command) = match self.rng.random_range(0..10) {
-            0..4 => (value, Command::Deposit { account: self.party(both).address }),
+            0..4 => {
+                let amount = gwei(self.rng.random_range(0..20_000));
+                self.deposit(both, sender, amount)
+            }
             4..8 => {
                 let balance = both.market().balance(sender);
                 let amount = match self.rng.random_range(0..4) {
@@ -205,9 +191,11 @@ impl Generator {
                 (AttoFil::ZERO, Command::Withdraw { to: self.party(both).address, amount })
             }
             _ => {
-                let count = self.rng.random_range(0..5);
-                let salts = (0..count).map(|_| self.odd_salt(sender)).collect();
-                (AttoFil::ZERO, Command::Revoke { salts })
+                let lane = self.lane();
+                let (_, next) = lane_of(both.market().next_salt(sender, lane));
+                // Seldom far: what was to be opened with the salts below cannot be any more.
+                let far = if self.chance(15) { self.rng.random_range(60..70) } else { self.rng.random_range(0..4) };
+                (AttoFil::ZERO, Command::Revoke { lane, up_to: next.saturating_add(far).saturating_sub(1) })
             }
         };
         Draft { sender, value, command }
@@ -219,95 +207,10 @@ impl Generator {
         let command = if self.chance(50) {
             Command::Announce { url: "u".repeat(size) }
         } else {
-            let size = if self.chance(10) { 8_192 } else { size };
+            let size = if self.chance(10) { MAX_SPEC } else { size };
             Command::PublishSpec { spec: vec![7; size].into() }
         };
         Draft { sender, value: AttoFil::ZERO, command }
-    }
-
-    // Terms -----------------------------------------------------------------------------------------------------------
-
-    fn next_salt(&mut self, client: Address) -> U256 {
-        let salt = self.salts.entry(client).or_default();
-        *salt += 1;
-        U256::from(*salt)
-    }
-
-    /// A salt that is new, near, spent, or far away.
-    fn odd_salt(&mut self, client: Address) -> U256 {
-        let next = self.salts.get(&client).copied().unwrap_or_default();
-        match self.rng.random_range(0..8) {
-            0 => U256::from(self.rng.random_range(0..200)),
-            1 => U256::MAX,
-            2 => U256::from(u64::MAX) << 6,
-            3 => (U256::from(u64::MAX) + U256::ONE) << 6,
-            4 => U256::from(64 * self.rng.random_range(0..8u64)),
-            _ => U256::from(next + self.rng.random_range(0..130)),
-        }
-    }
-
-    pub(crate) fn terms(&mut self, both: &Comparison<'_>, at: Time, client: &Party) -> Terms {
-        let salt = if self.chance(90) { self.next_salt(client.address) } else { self.odd_salt(client.address) };
-        let max = self.rng.random_range(0..2_000);
-        let arbiter = if self.chance(35) { Address::ZERO } else { self.party(both).address };
-        let min_window = SETTINGS.min_window;
-        let longest = u32::try_from(MAX_WINDOW).unwrap_or(u32::MAX);
-        let window = |generator: &mut Self| match generator.rng.random_range(0..20) {
-            0 => longest,
-            1..5 => min_window,
-            _ => generator.rng.random_range(min_window..200),
-        };
-        let unreviewed = arbiter.is_zero() && self.chance(40);
-        let lock_by = match self.rng.random_range(0..30) {
-            0 => at.after(MAX_LOCK_AHEAD),
-            1 => at.after(MAX_LOCK_AHEAD + 1),
-            2 => at,
-            _ => at.after(self.rng.random_range(1..200)),
-        };
-        Terms {
-            client: client.address,
-            salt,
-            spec: B256::from_slice(&Sha256::digest(self.spec_bytes())),
-            spec_codec: self.pick(&[0x71, 0x55]),
-            min_price: gwei(self.rng.random_range(0..=max)),
-            max_price: gwei(max),
-            ramp_start: if self.chance(85) {
-                Time(at.0.saturating_sub(self.rng.random_range(0..60)))
-            } else {
-                at.after(self.rng.random_range(0..30))
-            },
-            ramp_period: if self.chance(5) { u64::MAX } else { self.rng.random_range(1..100) },
-            lock_by,
-            run_for: window(self),
-            review_for: if unreviewed { 0 } else { window(self) },
-            rule_for: if unreviewed { 0 } else { window(self) },
-            collateral: if self.chance(20) { AttoFil::ZERO } else { gwei(self.rng.random_range(0..500)) },
-            matcher: if self.chance(65) { Address::ZERO } else { self.party(both).address },
-            arbiter,
-            callback_gas: self.callback_gas(client),
-        }
-    }
-
-    fn callback_gas(&mut self, client: &Party) -> u32 {
-        // Calls of accounts without code are all the same.
-        if self.chance(if client.behaviour.is_some() { 20 } else { 70 }) {
-            return 0;
-        }
-        // Running for long takes the EVM long, too.
-        let dear = matches!(client.behaviour, Some(Behaviour::Looping));
-        if client.behaviour == Some(Behaviour::Recorder) && self.chance(40) {
-            return self.pick(&RECORDER_GAS);
-        }
-        if client.behaviour == Some(Behaviour::Scripted) && self.chance(85) {
-            return SETTINGS.max_callback_gas;
-        }
-        let gas = self.pick(&CALLBACK_GAS);
-        if dear { gas.min(100_000) } else { gas }
-    }
-
-    /// The bytes of the spec that goes with all terms that are made up here.
-    pub(crate) const fn spec_bytes(&self) -> &'static [u8] {
-        b"{\"a spec\": \"of some job\"}"
     }
 
     // Opening ---------------------------------------------------------------------------------------------------------
@@ -321,6 +224,7 @@ impl Generator {
         let draft = match how {
             0..4 => {
                 let value = match self.rng.random_range(0..4) {
+                    _ if both.currency == Currency::Token && !self.chance(3) => zero,
                     0 => terms.max_price,
                     1 => gwei(self.rng.random_range(0..3_000)),
                     _ => zero,
@@ -364,7 +268,8 @@ impl Generator {
     pub(crate) fn life(&mut self, both: &Comparison<'_>, at: Time) -> Draft {
         let Some(terms) = self.job(both) else { return self.opening(both, at) };
         let deal = both.market().deal(both.ids.of(&terms));
-        if deal.status.is_final() && !deal.callback_pending && self.chance(85) {
+        let is_over = deal.status == Status::None || deal.status.is_final() && !deal.callback_pending;
+        if is_over && self.chance(85) {
             return self.opening(both, at);
         }
         self.life_of(both, at, terms)
@@ -391,6 +296,7 @@ impl Generator {
             }
             Status::Open => (anybody, Command::Lock { terms }),
             Status::Locked if at > terms.run_by(deal.since) => (anybody, Command::Expire { terms }),
+            Status::Locked if self.chance(6) => (deal.provider, Command::GiveUp { terms }),
             Status::Locked => (deal.provider, Command::SubmitResult { terms, result: self.result() }),
             Status::Submitted if at > terms.review_by(deal.since) && self.chance(80) => {
                 (anybody, Command::Settle { terms, receipt })
@@ -412,7 +318,7 @@ impl Generator {
     pub(crate) fn anything(&mut self, terms: Terms, deal: &Deal<'_>, anybody: Address) -> Draft {
         let sender = self.pick(&[anybody, terms.client, terms.matcher, terms.arbiter, deal.provider]);
         let receipt = deal.receipt.cloned().unwrap_or_default();
-        let command = match self.rng.random_range(0..12) {
+        let command = match self.rng.random_range(0..13) {
             0 => Command::Lock { terms },
             1 => Command::Award { price: terms.max_price, terms, provider: anybody },
             2 => Command::Cancel { terms },
@@ -424,6 +330,7 @@ impl Generator {
             8 => Command::Rule { terms, receipt, verdict: Verdict::Upheld },
             9 => Command::Lapse { terms, receipt },
             10 => Command::RetryCallback { terms, receipt },
+            11 => Command::GiveUp { terms },
             _ => Command::Open { terms, spec: Bytes::new() },
         };
         Draft { sender, value: AttoFil::ZERO, command }
@@ -458,6 +365,8 @@ impl Generator {
         let client = self.party(both);
         let mut terms = self.terms(both, both.now, client);
         terms.callback_gas = 0;
+        terms.keep_record = self.chance(3);
+        let until = if self.chance(10) { Time(both.now.0 - 1) } else { both.now.after(self.rng.random_range(0..50)) };
         if self.chance(20) {
             // No other bound is checked.
             terms.ramp_period = 0;
@@ -468,13 +377,13 @@ impl Generator {
         let range = terms.min_price.to_gwei().unwrap_or(0)..=terms.max_price.to_gwei().unwrap_or(0);
         let price = gwei(self.rng.random_range(range));
         let receipt = Receipt { provider: self.party(both).address, price, result: self.result() };
-        let digest = eip712::acceptance_digest(&REFERENCE, both.ids.of(&terms), &receipt);
+        let digest = eip712::acceptance_digest(&REFERENCE, both.ids.of(&terms), &receipt, until);
         let signature = both.cast.sign(client.address, &digest);
         let signature = self.encode(signature);
         if self.chance(10) {
             self.known.push(terms.clone());
         }
-        BatchEntry { terms, receipt, signature }
+        BatchEntry { terms, receipt, until, signature }
     }
 
     /// Several commands of one sender, on different jobs; sometimes in multicalls of their own.
@@ -500,6 +409,8 @@ impl Generator {
             let free = matches!(
                 draft.command,
                 Command::Deposit { .. }
+                    | Command::DepositToken { .. }
+                    | Command::DepositTokenWithAuthorization { .. }
                     | Command::Expire { .. }
                     | Command::Settle { .. }
                     | Command::Lapse { .. }

@@ -5,7 +5,10 @@
 //! one way or in two, are executed on both: the checked-in bytecode in an EVM (revm) in this process, and the model. Compared
 //! are, after every command, success, every event, the refusal with its fields, returned data, what clients and payees are
 //! called with, all that the market holds, and the deals, balances and salts that the command may have touched; every 64
-//! commands and at the end, everything that is stored.
+//! commands and at the end, everything that is stored, and that nothing else is.
+//!
+//! Every third sequence is about a market that is paid in a token, which sometimes takes a fee, lies, refuses, returns nothing or
+//! calls the market; the others are about one that is paid in the chain's coin.
 //!
 //! The model is executed in a world, which also knows everybody's wallet. Its environment does not look at the EVM: hashes and
 //! signatures are computed, and what clients, wallets and payees do follows from the code that they have been given. One client
@@ -16,6 +19,7 @@
 //!
 //! It is a package of its own because it is optimised in every profile, and because nobody else should have to build an EVM.
 
+mod assembler;
 mod chain;
 mod comparison;
 mod faults;
@@ -26,6 +30,8 @@ mod party;
 mod scripted;
 mod shrink;
 mod step;
+mod terms;
+mod token;
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +41,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use comparison::{Comparison, Difference, REFUSALS};
+use chain::Currency;
+use comparison::{Comparison, Difference, REFUSALS, Setting};
 use generator::Generator;
 pub use mutant::Mutant;
 use party::Parties;
@@ -168,8 +175,9 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Counterexample>> {
 
 /// One sequence, in a world of its own.
 fn sequence(cast: &Parties, seed: u64, mutant: Option<Mutant>, report: &mut Report) -> Result<(), Box<Counterexample>> {
+    let setting = Setting { cast, currency: Currency::of(seed), mutant };
     let mut generator = Generator::new(seed);
-    let mut both = Comparison::new(cast, mutant);
+    let mut both = Comparison::new(setting);
     let mut steps = Vec::new();
     for _ in 0..SEQUENCE {
         let step = generator.next(&both);
@@ -178,22 +186,22 @@ fn sequence(cast: &Parties, seed: u64, mutant: Option<Mutant>, report: &mut Repo
         match outcome {
             Ok(None) => {}
             Ok(Some(refusal)) => *report.refused.entry(refusal).or_default() += 1,
-            Err(difference) => return Err(counterexample(cast, seed, mutant, steps, difference)),
+            Err(difference) => return Err(counterexample(setting, seed, steps, difference)),
         }
         report.commands += 1;
     }
-    both.compare_everything().map_err(|difference| counterexample(cast, seed, mutant, steps, difference))
+    both.compare_everything().map_err(|difference| counterexample(setting, seed, steps, difference))
 }
 
 fn counterexample(
-    cast: &Parties,
+    setting: Setting<'_>,
     seed: u64,
-    mutant: Option<Mutant>,
     steps: Vec<step::Step>,
     difference: Difference,
 ) -> Box<Counterexample> {
     let found_after = steps.len();
-    let (steps, Difference { what, contract, model }) = shrink::shrink(cast, mutant, steps, difference);
+    let cast = setting.cast;
+    let (steps, Difference { what, contract, model }) = shrink::shrink(setting, steps, difference);
     let difference = format!(
         "they differ in {what}:\n  contract: {}\n  model:    {}",
         cast.put_names(contract),

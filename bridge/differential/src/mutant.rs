@@ -1,9 +1,12 @@
 //! Mistakes put in on purpose: the comparison is worth something because it finds them.
 
+use lota_bridge::{StoredDeal, eip712};
 use lota_market::{
     AttoFil,
-    model::{Command, Event, MAX_INLINE_DATA, Market, Rejection, Status},
-    world::{End, Script},
+    model::{
+        Command, Event, MAX_INLINE_DATA, Market, Reason, Receipt, Rejection, SALT_WINDOW, Status, lane_of,
+    },
+    world::{Conduct, End, Script},
 };
 
 use crate::{oracle::Ids, step::Step};
@@ -51,11 +54,25 @@ pub enum Mutant {
     LenientScript,
     /// The world lets nobody in during a callback.
     ClosedGuard,
+    /// The model keeps how all deals ended.
+    KeptRecord,
+    /// The model's window of salts is one number shorter.
+    LaneWindow,
+    /// The model does not settle what is submitted without an arbiter.
+    UnsettledSubmission,
+    /// The model's receipts are of no job in particular.
+    UnboundReceipt,
+    /// The model says that providers bring all collateral.
+    PayerOfCollateral,
+    /// The world gives a callback that is tried again no more gas than the first time.
+    RetryGas,
+    /// The world's token always moves what it is asked to.
+    TrustedToken,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::LockAhead,
         Self::Window,
         Self::HighS,
@@ -70,6 +87,13 @@ impl Mutant {
         Self::KeptScript,
         Self::LenientScript,
         Self::ClosedGuard,
+        Self::KeptRecord,
+        Self::LaneWindow,
+        Self::UnsettledSubmission,
+        Self::UnboundReceipt,
+        Self::PayerOfCollateral,
+        Self::RetryGas,
+        Self::TrustedToken,
     ];
 
     /// Changes a constant of the contract.
@@ -80,8 +104,8 @@ impl Mutant {
             // PUSH3 90 days
             Self::Window => (&[0x62, 0x76, 0xa7, 0x00], &[0x62, 0x76, 0xa7, 0x01]),
             Self::HighS => (&HALF_ORDER, &HIGHER_ORDER),
-            // PUSH2 8192
-            Self::SpecSize => (&[0x61, 0x20, 0x00], &[0x61, 0x20, 0x01]),
+            // PUSH2 7168
+            Self::SpecSize => (&[0x61, 0x1c, 0x00], &[0x61, 0x1c, 0x01]),
             // the magic value
             Self::WalletAnswer => (&[0x16, 0x26, 0xba, 0x7e], &[0x16, 0x26, 0xba, 0x7f]),
             _ => return,
@@ -116,6 +140,18 @@ impl Mutant {
                 let fits = market.deal(ids.of(terms)).status == Status::Open && step.sender == terms.matcher;
                 (fits && provider.is_zero()).then_some(Rejection::InvalidProvider)
             }
+            (Self::LaneWindow, Command::Open { terms, .. }) => {
+                let (client, salt) = (terms.client, terms.salt);
+                let (lane, number) = lane_of(salt);
+                let next = market.next_salt(client, lane);
+                let is_last = number.checked_sub(lane_of(next).1) == Some(SALT_WINDOW - 1);
+                let opens = terms.fault(&market.settings(), step.sender).is_none() && !market.is_spent(client, salt);
+                (is_last && opens && step.value == AttoFil::ZERO).then_some(Rejection::SaltTooFar {
+                    client,
+                    salt,
+                    next,
+                })
+            }
             (Self::SettleOrder, Command::Settle { terms, receipt }) => {
                 let job = ids.of(terms);
                 let deal = market.deal(job);
@@ -140,11 +176,45 @@ impl Mutant {
         script
     }
 
+    /// Makes of what the token does what the world would if it had the mistake.
+    pub(crate) fn alter_conduct(self, mut conduct: Conduct) -> Conduct {
+        if self == Self::TrustedToken {
+            (conduct.taken, conduct.given) = (None, None);
+        }
+        conduct
+    }
+
+    /// Says something else is stored.
+    pub(crate) fn alter_deal(
+        self,
+        deal: &mut StoredDeal,
+        receipt: Option<&Receipt>,
+        ended: Option<(Status, Reason)>,
+    ) {
+        match (self, receipt, ended) {
+            (Self::KeptRecord, _, Some((status, reason))) if deal.status == Status::None => {
+                (deal.status, deal.reason) = (status, reason);
+            }
+            (Self::UnboundReceipt, Some(receipt), _) => {
+                deal.receipt.copy_from_slice(&eip712::receipt_hash(receipt)[..26]);
+            }
+            _ => {}
+        }
+    }
+
     /// Says something else happened.
-    pub(crate) const fn alter_event(self, event: &mut Event) {
+    pub(crate) fn alter_events(self, events: &mut Vec<Event>) {
+        events.iter_mut().for_each(|event| self.alter_event(event));
+        if self == Self::UnsettledSubmission {
+            events.retain(|event| !matches!(event, Event::JobSettled { reason: Reason::Unreviewed, .. }));
+        }
+    }
+
+    const fn alter_event(self, event: &mut Event) {
         match (self, event) {
+            (Self::PayerOfCollateral, Event::JobLocked { provider, payer, .. }) => *payer = *provider,
             (Self::SlashRounding, Event::JobSlashed { to_client, .. }) => *to_client = AttoFil(to_client.0 + 1),
-            (Self::CancelReason, Event::JobCancelled { reason, .. }) => *reason = lota_market::model::Reason::NotLocked,
+            (Self::CancelReason, Event::JobCancelled { reason, .. }) => *reason = Reason::NotLocked,
             _ => {}
         }
     }

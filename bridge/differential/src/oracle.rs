@@ -1,14 +1,14 @@
 //! What the model is told: the truth, found without the EVM. Hashes and signatures are computed; what contracts do when they
 //! are called follows from what they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use alloy::primitives::keccak256;
 use lota_bridge::{MarketRef, eip712};
 use lota_market::{
-    Address, B256, Bytes, Time,
-    model::{JobId, JobResult, Reason, Signed, Terms},
-    world::{Env, ExternalCall, Occasion, Script},
+    Address, AttoFil, B256, Bytes, Time,
+    model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
+    world::{Conduct, Env, ExternalCall, Occasion, Script, TokenTransfer},
 };
 use sha2::{Digest, Sha256};
 
@@ -16,7 +16,7 @@ use crate::{
     chain::{CHAIN_ID, SETTINGS},
     mutant::Mutant,
     party::{Behaviour, MARKET, Parties},
-    scripted,
+    scripted, token,
 };
 
 /// The market as parties refer to it.
@@ -51,7 +51,11 @@ pub(crate) struct Oracle<'a> {
     pub(crate) now: Time,
     pub(crate) foreign_chain: Option<u64>,
     pub(crate) script: &'a Script,
+    pub(crate) conduct: &'a Conduct,
     pub(crate) mutant: Option<Mutant>,
+    /// The jobs whose callback is tried again when their clients are called: those that were pending before the command, and
+    /// those that it has called before.
+    pub(crate) pending: HashSet<JobId>,
     /// What [`Behaviour::Recorder`] logs, in order.
     pub(crate) recorded: Vec<(Address, Bytes)>,
 }
@@ -78,17 +82,28 @@ impl Env for Oracle<'_> {
             || self.cast.behaviour(client).is_some_and(Behaviour::takes_signature)
     }
 
+    fn has_code(&self, account: Address) -> bool {
+        self.cast.behaviour(account).is_some()
+    }
+
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
         let Some(behaviour) = self.cast.behaviour(call.callee) else { return Script::default() };
+        let promised = match call.occasion {
+            Occasion::Callback { job, gas, .. } => {
+                let retried = !self.pending.insert(job) && self.mutant != Some(Mutant::RetryGas);
+                if retried { RETRY_GAS } else { gas }
+            }
+            Occasion::Payout { .. } => 0,
+        };
         if behaviour == Behaviour::Scripted {
-            let script = scripted::run(self.script, &call.occasion);
+            let script = scripted::run(self.script, &call.occasion, promised);
             return self.mutant.map_or_else(|| script.clone(), |mutant| mutant.alter_script(script.clone()));
         }
         let (data, accepts) = match call.occasion {
             Occasion::Payout { .. } => (Bytes::new(), behaviour.takes_money()),
-            Occasion::Callback { job, gas, outcome } => {
+            Occasion::Callback { job, outcome, .. } => {
                 let data = callback_data(job, outcome);
-                let accepts = behaviour.takes_callback(gas, data.len());
+                let accepts = behaviour.takes_callback(promised, data.len());
                 (data, accepts)
             }
         };
@@ -97,7 +112,30 @@ impl Env for Oracle<'_> {
         }
         Script::accepting(accepts)
     }
+
+    fn permit_valid(&self, _: Address, owner: Address, _: Address, _: AttoFil, permit: &Permit) -> bool {
+        token::takes_permit(owner, permit, self.now)
+    }
+
+    fn authorization_valid(
+        &self,
+        _: Address,
+        from: Address,
+        _: Address,
+        _: AttoFil,
+        authorization: &Authorization,
+    ) -> bool {
+        token::takes_authorization(from, authorization, self.now)
+    }
+
+    fn conduct(&mut self, _: &TokenTransfer) -> Conduct {
+        self.mutant.map_or_else(|| self.conduct.clone(), |mutant| mutant.alter_conduct(self.conduct.clone()))
+    }
 }
+
+/// A callback that is tried again gets up to 63/64 of all gas: more than anybody here needs, and not what
+/// [`Behaviour::Gauge`] wants.
+const RETRY_GAS: u32 = 40_000_000;
 
 /// The call of `ILotaClient`, written out (Solidity ABI specification).
 fn callback_data(job: JobId, outcome: Result<&JobResult, Reason>) -> Bytes {

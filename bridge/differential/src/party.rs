@@ -8,6 +8,19 @@ use lota_market::{Address, Bytes};
 /// The contract under test; where it is deployed does not matter to it.
 pub(crate) const MARKET: Address = Address::repeat_byte(0x4d);
 
+/// The masked id of an actor on Filecoin: 0xff, eleven zeros, and its number.
+pub(crate) const fn masked(actor: u64) -> Address {
+    let mut bytes = [0; 20];
+    bytes[0] = 0xff;
+    let number = actor.to_be_bytes();
+    let mut index = 0;
+    while index < number.len() {
+        bytes[12 + index] = number[index];
+        index += 1;
+    }
+    Address::new(bytes)
+}
+
 /// The gas with which [`Behaviour::Gauge`] is content.
 pub(crate) const GAUGE_GAS: u32 = 54_321;
 /// What [`Behaviour::Verbose`] needs: two pushes (5) and 2^15 words of memory (3 each, and their square / 512).
@@ -216,6 +229,8 @@ impl Parties {
                 code("indignant", B::Indignant),
                 code("scripted", B::Scripted),
                 code("market", B::Market),
+                // An account whose only address is a masked id.
+                Party { name: "masked", address: masked(100), signer: None, behaviour: None },
             ],
         }
     }

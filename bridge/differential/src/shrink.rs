@@ -3,9 +3,7 @@
 use lota_market::model::Command;
 
 use crate::{
-    comparison::{Comparison, Difference},
-    mutant::Mutant,
-    party::Parties,
+    comparison::{Comparison, Difference, Setting},
     step::Step,
 };
 
@@ -13,8 +11,8 @@ use crate::{
 const MAX_ATTEMPTS: usize = 4_000;
 
 /// Executes steps in a world of their own, until the contract and the model differ; says at which.
-pub(crate) fn replay(cast: &Parties, mutant: Option<Mutant>, steps: &[Step]) -> Option<(usize, Difference)> {
-    let mut both = Comparison::new(cast, mutant);
+pub(crate) fn replay(setting: Setting<'_>, steps: &[Step]) -> Option<(usize, Difference)> {
+    let mut both = Comparison::new(setting);
     for (index, step) in steps.iter().enumerate() {
         if let Err(difference) = both.perform(step) {
             return Some((index, difference));
@@ -24,8 +22,7 @@ pub(crate) fn replay(cast: &Parties, mutant: Option<Mutant>, steps: &[Step]) -> 
 }
 
 struct Shrinker<'a> {
-    cast: &'a Parties,
-    mutant: Option<Mutant>,
+    setting: Setting<'a>,
     steps: Vec<Step>,
     difference: Difference,
     attempts: usize,
@@ -33,12 +30,11 @@ struct Shrinker<'a> {
 
 /// Drops whatever is not needed for a difference: steps, calls of multicalls, entries of batches. Any difference will do.
 pub(crate) fn shrink(
-    cast: &Parties,
-    mutant: Option<Mutant>,
+    setting: Setting<'_>,
     steps: Vec<Step>,
     difference: Difference,
 ) -> (Vec<Step>, Difference) {
-    let mut shrinker = Shrinker { cast, mutant, steps, difference, attempts: 0 };
+    let mut shrinker = Shrinker { setting, steps, difference, attempts: 0 };
     loop {
         let before = shrinker.size();
         shrinker.drop_steps();
@@ -57,7 +53,7 @@ impl Shrinker<'_> {
     /// Takes a candidate when it still shows a difference; what comes after that is dropped.
     fn try_out(&mut self, mut candidate: Vec<Step>) -> bool {
         self.attempts += 1;
-        let Some((index, difference)) = replay(self.cast, self.mutant, &candidate) else { return false };
+        let Some((index, difference)) = replay(self.setting, &candidate) else { return false };
         candidate.truncate(index + 1);
         self.steps = candidate;
         self.difference = difference;
@@ -112,7 +108,6 @@ fn parts(command: &Command) -> usize {
     match command {
         Command::Multicall { calls } => calls.iter().map(|call| 1 + parts(call)).sum(),
         Command::SettleBatch { entries } => entries.len(),
-        Command::Revoke { salts } => salts.len(),
         _ => 0,
     }
 }
@@ -137,9 +132,6 @@ fn drop_part(command: &mut Command, mut part: usize) {
         }
         Command::SettleBatch { entries } if part < entries.len() => {
             entries.remove(part);
-        }
-        Command::Revoke { salts } if part < salts.len() => {
-            salts.remove(part);
         }
         _ => {}
     }

@@ -2,11 +2,11 @@
 
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
-    model::{BatchEntry, Command, Receipt, Terms},
+    model::{BatchEntry, Command, Receipt, Terms, salt},
     world::{Call, ContractCommand, Script, ScriptedCall},
 };
 
-use crate::party::Parties;
+use crate::{party::Parties, token::TokenStep};
 
 /// One transaction.
 #[derive(Clone, Debug)]
@@ -19,9 +19,17 @@ pub(crate) struct Step {
     pub(crate) command: Command,
     /// What [`Behaviour::Scripted`](crate::party::Behaviour::Scripted) does whenever it is called.
     pub(crate) script: Script,
+    /// What the token does, where there is one.
+    pub(crate) token: TokenStep,
 }
 
 impl Step {
+    /// A step with nothing special about it.
+    pub(crate) fn of(at: Time, sender: Address, value: AttoFil, command: Command) -> Self {
+        let (script, token) = (Script::default(), TokenStep::default());
+        Self { at, foreign_chain: None, sender, value, command, script, token }
+    }
+
     /// One readable line.
     pub(crate) fn describe(&self, cast: &Parties) -> String {
         let chain = self.foreign_chain.map(|chain| format!(" on chain {chain}")).unwrap_or_default();
@@ -42,7 +50,12 @@ impl Step {
             let calls: Vec<String> = calls.collect();
             format!("; scripted: [{}], then {:?}", calls.join(", "), self.script.end)
         };
-        format!("at {}{chain}, {}{value}: {command}{script}", self.at.0, cast.name(self.sender))
+        let token = if self.token == TokenStep::default() {
+            String::new()
+        } else {
+            format!("; token: {}", cast.name(&self.token))
+        };
+        format!("at {}{chain}, {}{value}: {command}{script}{token}", self.at.0, cast.name(self.sender))
     }
 }
 
@@ -56,6 +69,7 @@ pub(crate) fn terms_of(command: &mut Command) -> Option<&mut Terms> {
         | Command::Award { terms, .. }
         | Command::Cancel { terms }
         | Command::Expire { terms }
+        | Command::GiveUp { terms }
         | Command::SubmitResult { terms, .. }
         | Command::Accept { terms, .. }
         | Command::Settle { terms, .. }
@@ -98,6 +112,18 @@ pub(crate) fn signature_of(command: &mut Command) -> Option<&mut Bytes> {
     }
 }
 
+/// The amount of a command that moves money in or out.
+pub(crate) fn amount_of(command: &mut Command) -> Option<&mut AttoFil> {
+    match command {
+        Command::Withdraw { amount, .. }
+        | Command::DepositToken { amount, .. }
+        | Command::DepositTokenWithPermit { amount, .. }
+        | Command::DepositTokenWithAuthorization { amount, .. } => Some(amount),
+        Command::Multicall { calls } => calls.iter_mut().find_map(amount_of),
+        _ => None,
+    }
+}
+
 /// What a command may have changed.
 #[derive(Default)]
 pub(crate) struct Touched<'c> {
@@ -123,15 +149,21 @@ impl<'c> Touched<'c> {
 
     fn add(&mut self, sender: Address, command: &'c Command) {
         match command {
-            Command::Deposit { account } => self.accounts.push(*account),
+            Command::Deposit { account }
+            | Command::DepositToken { account, .. }
+            | Command::DepositTokenWithPermit { account, .. }
+            | Command::DepositTokenWithAuthorization { from: account, .. } => self.accounts.push(*account),
             Command::Withdraw { to, .. } => self.accounts.push(*to),
-            Command::Revoke { salts } => self.salts.extend(salts.iter().map(|salt| (sender, *salt))),
+            Command::Revoke { lane, up_to } => {
+                self.salts.extend([up_to.saturating_sub(1), *up_to].map(|number| (sender, salt(*lane, number))));
+            }
             Command::Open { terms, .. }
             | Command::OpenSigned { terms, .. }
             | Command::OpenSignedAndLock { terms, .. }
             | Command::Lock { terms }
             | Command::Cancel { terms }
             | Command::Expire { terms }
+            | Command::GiveUp { terms }
             | Command::SubmitResult { terms, .. }
             | Command::Dispute { terms } => self.add_terms(terms),
             Command::Award { terms, provider, .. } => {

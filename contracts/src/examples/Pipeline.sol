@@ -22,7 +22,7 @@ contract Pipeline is LotaClient {
     string public first;
     string public second;
     Limits public limits;
-    mapping(bytes32 jobId => Next) private _next; // of first jobs
+    mapping(bytes32 jobId => Next) public nextOf; // of first jobs that are under way
     mapping(bytes32 jobId => bytes32 output) public outputOf; // of second jobs that ended well
 
     event Started(bytes32 indexed jobId, address indexed payer);
@@ -51,30 +51,30 @@ contract Pipeline is LotaClient {
     function start(string calldata input, uint96 price) external payable returns (bytes32 jobId) {
         _collect(2 * uint256(price));
         jobId = _openJob(_terms(price), _spec(first, input), msg.sender, 0);
-        _next[jobId] = Next(msg.sender, price);
+        nextOf[jobId] = Next(msg.sender, price);
         emit Started(jobId, msg.sender);
     }
 
     function _onResult(bytes32 jobId, address, ILotaMarket.Result calldata result) internal override {
-        Next memory next = _next[jobId];
+        Next memory next = nextOf[jobId];
         if (result.exitCode != 0) return _stop(jobId, next, result.exitCode, ILotaMarket.Reason.None);
         if (next.payer == address(0)) {
             outputOf[jobId] = result.output;
             emit Finished(jobId, result.output, result.inlineData);
             return;
         }
-        delete _next[jobId];
+        delete nextOf[jobId];
         bytes memory spec = _spec(second, Cid.ofOutput(result.output));
         emit Continued(jobId, _openJob(_terms(next.price), spec, next.payer, 0));
     }
 
     function _onFailure(bytes32 jobId, address, ILotaMarket.Reason reason, uint256) internal override {
-        _stop(jobId, _next[jobId], 0, reason);
+        _stop(jobId, nextOf[jobId], 0, reason);
     }
 
     /// @dev Gives back what the second run would have cost; what a failed job cost is given back already.
     function _stop(bytes32 jobId, Next memory next, uint32 exitCode, ILotaMarket.Reason reason) private {
-        delete _next[jobId];
+        delete nextOf[jobId];
         if (next.payer != address(0)) _credit(next.payer, next.price);
         emit Stopped(jobId, exitCode, reason);
     }

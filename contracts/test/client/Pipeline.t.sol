@@ -52,6 +52,7 @@ contract PipelineTest is ClientTest {
         assertEq(vm.parseJsonString(spec, ".engine.module"), SECOND);
         assertEq(vm.parseJsonString(spec, ".inputs[0].cid"), Cid.ofOutput(keccak256("output")));
         assertEq(second.salt, first.salt + 1);
+        _assertForgotten(first);
         assertEq(market.balanceOf(address(pipeline)), 0);
     }
 
@@ -98,6 +99,14 @@ contract PipelineTest is ClientTest {
         vm.expectEmit(address(pipeline));
         emit Pipeline.Stopped(jobId, 0, ILotaMarket.Reason.NotLocked);
         market.expire(terms);
+        _assertForgotten(terms);
+    }
+
+    /// @dev What has ended leaves the storage.
+    function _assertForgotten(ILotaMarket.Terms memory terms) private view {
+        (address payer, uint96 price) = pipeline.nextOf(market.jobIdOf(terms));
+        assertEq(payer, address(0));
+        assertEq(price, 0);
     }
 
     function _assertOwed(uint256 amount) private {

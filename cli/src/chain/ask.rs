@@ -90,12 +90,8 @@ impl Asker {
         let common = AskComputer::Offer {
             lockFor: habits.lock_for,
             runFor: habits.run_for,
-            // Nobody reviews it: it is paid for when it is submitted.
-            reviewFor: 0,
-            ruleFor: 0,
-            collateral: Word::from(habits.collateral.0),
-            arbiter: Address::ZERO,
             callbackGas: habits.callback_gas,
+            collateral: Word::from(habits.collateral.0),
         };
         let mut code = AskComputer::BYTECODE.to_vec();
         let arguments = AskComputer::constructorCall {

@@ -62,26 +62,23 @@ fn the_tutorial_works_as_it_is_written() {
     // The checkout is where the reader is; what the commands write must not go there.
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     std::os::unix::fs::symlink(checkout.join("contracts"), home.place("contracts")).expect("linked");
-    let told = shell(&home, &format!("{script}\necho \"$COMPUTER\""));
-    let (told, computer) = told.trim_end().rsplit_once('\n').expect("lines");
-    assert!(told.contains("0x31300a)\n10"), "the answer is not ten:\n{told}");
-    assert!(
-        told.contains("settled: nobody disputed the result in time") && told.contains("CallbackDelivered"),
-        "{told}"
-    );
+    let told = shell(&home, &format!("{script}\necho \"$COUNTER\""));
+    let (told, counter) = told.trim_end().rsplit_once('\n').expect("lines");
+    assert!(told.contains("\"10\\n\""), "the answer is not ten:\n{told}");
+    assert!(told.contains("CallbackDelivered"), "{told}");
 
     // What a contract makes of any question is a spec that providers can read, with the question in it.
     let more = r#"
         ME=$(cast rpc eth_accounts | grep -o '0x[0-9a-f]*')
         BEFORE=$(lota job list --all --quiet --limit 1)
-        cast send "$COMPUTER" 'ask(string)' "$QUESTION" --value 0.01ether --unlocked --from "$ME" >/dev/null
+        cast send "$COUNTER" 'ask(string)' "$QUESTION" --value 0.01ether --unlocked --from "$ME" >/dev/null
         until JOB=$(lota job list --all --quiet --limit 1) && [ "$JOB" != "$BEFORE" ]; do sleep 0.1; done
         lota job wait "$JOB" >/dev/null
         lota job describe "$JOB" --spec
     "#;
     let spec = shell(
         &home,
-        &format!("{printed}\nexport COMPUTER={computer} QUESTION='{EVIL}' PATH={}:$PATH\n{more}", tools.display()),
+        &format!("{printed}\nexport COUNTER={counter} QUESTION='{EVIL}' PATH={}:$PATH\n{more}", tools.display()),
     );
     let spec: serde_json::Value = serde_json::from_str(&spec).expect("JSON");
     assert_eq!(spec["args"], serde_json::json!(["--find", EVIL]));

@@ -55,7 +55,7 @@ fn terms(number: u64, matcher: Address) -> Terms {
         ramp_period: 100,
         lock_by: NOW.after(120),
         run_for: 60,
-        review_for: 60,
+        review_for: 0,
         rule_for: 0,
         collateral: AttoFil::from_gwei(1),
         matcher,
@@ -79,7 +79,7 @@ fn lives(jobs: u64, provider: Address, matcher: Address, spec: &Bytes) -> Vec<Ev
         events.extend(some().map(|(_, job)| Event::JobLocked { job, provider, payer: provider, price }));
         let result = JobResult::default();
         events.extend(some().map(|(_, job)| Event::ResultSubmitted { job, provider, result: result.clone() }));
-        let reason = Reason::Accepted;
+        let reason = Reason::Unreviewed;
         events.extend(some().map(|(_, job)| Event::JobSettled { job, provider, price, reason }));
     }
     events

@@ -1,7 +1,7 @@
 //! How many commands a second the world executes on one core, with one market in it.
 //!
 //! `cargo run --release -p lota-market --example bench_model` prints JSON lines `{"name", "value", "unit"}`. The whole lives of
-//! 500 deals at a time are interleaved, in books that already hold as many deals as the name says; identities are cheap (no hashing),
+//! 500 deals at a time are interleaved, in books that already hold the records of as many deals as the name says; identities are cheap (no hashing),
 //! so that only the world and the model are measured.
 
 use std::hint::black_box;
@@ -65,7 +65,7 @@ impl Env for Cheap {
     }
 }
 
-fn terms(number: u64, arbiter: Address) -> Terms {
+fn terms(number: u64, arbiter: Address, keep_record: bool) -> Terms {
     Terms {
         client: address(1, number % PARTIES),
         salt: U256::from(number / PARTIES),
@@ -83,6 +83,7 @@ fn terms(number: u64, arbiter: Address) -> Terms {
         matcher: Address::ZERO,
         arbiter,
         callback_gas: if number.is_multiple_of(4) { 100_000 } else { 0 },
+        keep_record,
     }
 }
 
@@ -108,10 +109,10 @@ type Step = (Address, Command);
 
 /// The lives of deals `from..to`, each step of all of them in turn: half are accepted, a quarter disputed and upheld, an
 /// eighth each disputed and overturned, and cancelled.
-fn lives(from: u64, to: u64) -> Vec<Step> {
+fn lives(from: u64, to: u64, keep_record: bool) -> Vec<Step> {
     let arbiter = address(3, 0);
     let mut steps = Vec::new();
-    let numbers = || (from..to).map(|n| (n, terms(n, arbiter), address(2, spread(n) % PARTIES)));
+    let numbers = || (from..to).map(|n| (n, terms(n, arbiter, keep_record), address(2, spread(n) % PARTIES)));
     for (_, terms, _) in numbers() {
         steps.push((terms.client, Command::Open { terms, spec: Bytes::new() }));
     }
@@ -185,10 +186,10 @@ fn main() {
     for (name, deals) in [("1k", 1_000), ("100k", 100_000), ("1M", 1_000_000)] {
         let (mut world, mut env) = world();
         for first in (0..deals).step_by(10_000) {
-            run(&mut world, &mut env, &lives(first, (first + 10_000).min(deals)));
+            run(&mut world, &mut env, &lives(first, (first + 10_000).min(deals), true));
         }
         let steps: Vec<Step> =
-            (0..50).flat_map(|round| lives(2_000_000 + round * 500, 2_000_500 + round * 500)).collect();
+            (0..50).flat_map(|round| lives(deals + round * 500, deals + round * 500 + 500, false)).collect();
         measure(&format!("model_mixed_{name}_deals"), &world, &mut env, &steps);
         if deals == 100_000 {
             for (kind, pick) in kinds() {
@@ -209,12 +210,13 @@ fn main() {
     }
     let (world, mut env) = world();
     let entry = |n: u64| {
-        let terms = Terms { callback_gas: 0, ..terms(n, Address::ZERO) };
-        BatchEntry { terms, receipt: receipt(n, address(2, spread(n) % PARTIES)), signature: Bytes::new() }
+        let terms = Terms { callback_gas: 0, ..terms(n, Address::ZERO, false) };
+        let receipt = receipt(n, address(2, spread(n) % PARTIES));
+        BatchEntry { terms, receipt, until: START.after(1_000), signature: Bytes::new() }
     };
-    let batches: Vec<Step> = (0..200)
+    let batches: Vec<Step> = (0..1_000)
         .map(|batch| {
-            (address(4, 0), Command::SettleBatch { entries: (batch * 256..(batch + 1) * 256).map(entry).collect() })
+            (address(4, 0), Command::SettleBatch { entries: (batch * 50..(batch + 1) * 50).map(entry).collect() })
         })
         .collect();
     let mut best = f64::INFINITY;
@@ -224,7 +226,7 @@ fn main() {
         run(&mut world, &mut env, &batches);
         best = best.min(cpu_seconds() - start);
     }
-    report("model_batched_deals", 200.0 * 256.0 / best, "deals/s");
+    report("model_batched_deals", 1_000.0 * 50.0 / best, "deals/s");
 }
 
 type Kind = (&'static str, fn(&Command) -> bool);

@@ -44,9 +44,9 @@ impl LookAfter {
 pub(super) fn advance(cx: &mut Context<'_>) {
     let step = match cx.view.status {
         Status::Open | Status::Locked => Some(Step::Expire),
-        Status::Submitted => Some(Step::Settle),
+        Status::Submitted if cx.view.terms.has_arbiter() => Some(Step::Settle),
         Status::Disputed => Some(Step::Lapse),
-        Status::None | Status::Settled | Status::Cancelled | Status::Slashed | Status::Void => None,
+        Status::None | Status::Submitted | Status::Settled | Status::Cancelled | Status::Slashed | Status::Void => None,
     };
     if let Some(step) = step {
         // Whoever gains by it sends its command at the deadline: it has landed by then, and nobody pays for gas in vain.

@@ -9,8 +9,10 @@ pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
         Status::None => cx.begin(Step::Open),
         Status::Open if order.cancel => cx.begin(Step::Cancel),
         Status::Open | Status::Locked => cx.begin_when_overdue(Step::Expire, 0),
-        // Accepted once the output is here and verified. If it cannot be had, the client lets the review window lapse: it
-        // cannot refuse a result without an arbiter.
+        // It is paid as soon as it is submitted: the next event says so.
+        Status::Submitted if !cx.view.terms.has_arbiter() => {}
+        // Accepted once the output is here and verified. If it cannot be had, the client lets the review window lapse: the
+        // arbiter refuses results, not the client.
         Status::Submitted => cx.begin(if cx.is_done(Step::Verify) { Step::Accept } else { Step::Verify }),
         Status::Disputed => cx.begin_when_overdue(Step::Lapse, 0),
         Status::Settled => cx.begin(Step::Verify),

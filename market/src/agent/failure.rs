@@ -75,9 +75,12 @@ const fn standing(rejection: &Rejection) -> Standing {
         Rejection::TooEarly { .. }
         | Rejection::InsufficientBalance { .. }
         | Rejection::Reentered
-        | Rejection::TransferFailed(_) => Standing::Passing,
+        | Rejection::TransferFailed(_)
+        | Rejection::TransferMismatch { .. }
+        | Rejection::CallbackReverted(_) => Standing::Passing,
         Rejection::UnknownJob(_)
         | Rejection::SaltSpent { .. }
+        | Rejection::SaltTooFar { .. }
         | Rejection::WrongState { .. }
         | Rejection::WrongSender { .. }
         | Rejection::TooLate { .. }

@@ -231,8 +231,8 @@ impl Agent {
         let mut all = Commitments::default();
         for Held { job, .. } in self.jobs.values().map(|held| &**held).filter(|held| held.job.work.is_some()) {
             let commands = match job.view.status {
-                // Result and settlement.
-                _ if provider::holds_slot(job, self.situation.me) => 2,
+                // Result and, where it is reviewed, settlement.
+                _ if provider::holds_slot(job, self.situation.me) => 1 + u32::from(job.view.terms.has_arbiter()),
                 Status::Submitted if job.view.provider == self.situation.me => 1,
                 _ => continue,
             };
@@ -383,15 +383,6 @@ impl Agent {
                         job.view.block = job.view.block.max(block.unwrap_or(*seen)).max(*seen);
                     }
                     StepState::Failed { failure }
-                }
-            }
-            // Whether it helped, the next event says; if it did not, it is tried again under another key.
-            StepOutcome::Ok if step == Step::RetryCallback => {
-                if is_spent {
-                    let problem = format!("the client's callback failed {attempt} times in a row");
-                    StepState::Failed { failure: Failure::Permanent(problem) }
-                } else {
-                    wait(Failure::Temporary("the client's callback failed".to_owned()))
                 }
             }
             StepOutcome::Ok if step.is_command() => {

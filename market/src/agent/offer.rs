@@ -270,9 +270,8 @@ impl Offer {
             return Err(Refusal::CallbackGas { asked: terms.callback_gas, limit: self.max_callback_gas });
         }
         let limit = self.min_window.max(settings.min_window);
-        let arbitration = terms.arbiter != Address::ZERO;
         for seconds in
-            [terms.run_for, terms.review_for, terms.rule_for].into_iter().take(if arbitration { 3 } else { 1 })
+            [terms.run_for, terms.review_for, terms.rule_for].into_iter().take(if terms.has_arbiter() { 3 } else { 1 })
         {
             if seconds < limit {
                 return Err(Refusal::Window { seconds, limit });

@@ -82,7 +82,7 @@ impl Provider {
                 decide(work, Decision::Won, cx);
                 self.release(cx);
                 match status {
-                    Status::Submitted => cx.begin_when_overdue(Step::Settle, 0),
+                    Status::Submitted if cx.view.terms.has_arbiter() => cx.begin_when_overdue(Step::Settle, 0),
                     Status::Disputed => cx.begin_when_overdue(Step::Lapse, 0),
                     Status::Slashed if !work.slash_noted && cx.is_settled_for_good() => {
                         (work.slash_noted, cx.changed) = (true, true);

@@ -24,14 +24,29 @@ use cluster::*;
 const CLIENT: Address = Address::repeat_byte(0xC1);
 const CHEAP: Address = Address::repeat_byte(0xA1);
 const DEAR: Address = Address::repeat_byte(0xA2);
+const ARBITER: Address = Address::repeat_byte(0x3B);
 const START: u64 = 1_000_000;
+const GWEI: u64 = 1_000_000_000;
 
 #[test]
 fn the_cheaper_provider_gets_the_job_at_its_price_and_is_paid() {
+    for (terms, reason) in
+        [(terms(0, &spec(1_000_000)), Reason::Unreviewed), (reviewed(terms(0, &spec(1_000_000))), Reason::Accepted)]
+    {
+        is_done_by_the_cheaper_one(terms, reason);
+    }
+}
+
+fn is_done_by_the_cheaper_one(terms: Terms, reason: Reason) {
     let mut world = world();
-    let job = world.request(0);
+    let job = world.request_with(terms, spec(1_000_000));
     world.run(60);
-    assert_eq!(world.status(job), Status::Settled);
+    assert_eq!(folded(&world.log, job).map(|view| (view.status, view.reason)), Some((Status::Settled, reason)));
+    assert_eq!(world.market().deals().count(), 0, "the market has forgotten it");
+    // Without a review nobody sends anything after the result.
+    let steps: Vec<String> = world.landed.iter().map(|(_, key)| key.to_string()).collect();
+    let settles = |step: &str| steps.iter().any(|key| key.ends_with(step));
+    assert_eq!((settles("/accept"), settles("/settle")), (reason == Reason::Accepted, false));
     assert_eq!(world.market().balance(CHEAP), AttoFil(10 * FIL + FIL / 10));
     assert_eq!(world.market().balance(CLIENT), AttoFil(FIL - FIL / 10));
     assert_eq!(world.party(CHEAP).runs, 1);
@@ -68,10 +83,11 @@ fn a_job_that_nobody_wants_expires_and_the_reasons_are_kept() {
 fn a_result_whose_output_cannot_be_had_is_settled_when_the_review_lapses() {
     let mut world = world();
     world.party(CLIENT).withholds = true;
-    let job = world.request(0);
+    let spec = spec(1_000_000);
+    let job = world.request_with(reviewed(terms(0, &spec)), spec);
     world.run(100);
-    assert_eq!(world.status(job), Status::Settled);
-    assert_eq!(world.market().deal(job).reason, Reason::Unchallenged);
+    let view = folded(&world.log, job).expect("it was opened");
+    assert_eq!((view.status, view.reason), (Status::Settled, Reason::Unchallenged));
 }
 
 #[test]
@@ -150,22 +166,23 @@ fn a_provider_does_not_lock_what_it_cannot_stake() {
 
 #[test]
 fn a_provider_is_bound_to_a_result_and_a_settlement_of_each_job_that_it_has() {
-    let begin = |stuck, withholds| {
+    let begin = |stuck, withholds, is_reviewed| {
         let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(offer(FIL / 10)))]);
         (world.party(CHEAP).stuck, world.party(CLIENT).withholds) = (stuck, withholds);
         let spec = spec(1_000_000);
         let terms = Terms { callback_gas: 1_000, ..terms(0, &spec) };
-        let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
-        world.party(CLIENT).input(Input::Request(Box::new(Request { id, terms, spec, value })), now);
+        let id = world.request_with(if is_reviewed { reviewed(terms) } else { terms }, spec);
         (world, id)
     };
     let bound = |world: &mut World| world.party(CHEAP).agent.commitments();
-    let (mut world, id) = begin(true, false);
-    assert_eq!(bound(&mut world), Commitments::default());
-    world.run(15);
-    assert_eq!(world.status(id), Status::Locked);
-    assert_eq!(bound(&mut world), Commitments { commands: 2, callback_gas: 1_000 });
-    let (mut world, id) = begin(false, true);
+    for (is_reviewed, commands) in [(true, 2), (false, 1)] {
+        let (mut world, id) = begin(true, false, is_reviewed);
+        assert_eq!(bound(&mut world), Commitments::default());
+        world.run(15);
+        assert_eq!(world.status(id), Status::Locked);
+        assert_eq!(bound(&mut world), Commitments { commands, callback_gas: 1_000 });
+    }
+    let (mut world, id) = begin(false, true, true);
     world.run(15);
     assert_eq!(world.status(id), Status::Submitted);
     assert_eq!(bound(&mut world), Commitments { commands: 1, callback_gas: 1_000 });
@@ -231,9 +248,9 @@ fn the_time_at_which_the_ramp_reaches_a_price_is_exact() {
                 continue;
             }
             let at = offer::price_reached(&terms, AttoFil(asking)).expect("the ramp reaches it");
-            assert!(terms.price_at(at).0 >= asking, "at {at} the price is {}", terms.price_at(at));
+            assert!(terms.price_at(at, GWEI).0 >= asking, "at {at} the price is {}", terms.price_at(at, GWEI));
             if at > terms.ramp_start {
-                assert!(terms.price_at(Time(at.0 - 1)).0 < asking, "a second before {at} it is reached already");
+                assert!(terms.price_at(Time(at.0 - 1), GWEI).0 < asking, "a second before {at} it is reached already");
             }
         }
     }

@@ -3,6 +3,7 @@
 mod conservation;
 mod reentrancy;
 mod scripts;
+mod tokens;
 mod wallets;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use super::*;
 use crate::{
     Time,
     model::{
-        Command, Event, JobId, Receipt, Signed, Status, Terms,
+        Authorization, Command, Event, JobId, Permit, Receipt, Signed, Status, Terms,
         tests::script::{CLIENT, PROVIDER, START, STRANGER, digest, gwei, result, terms},
     },
 };
@@ -30,11 +31,28 @@ struct Outside {
     scripts: VecDeque<Script>,
     /// Who was called, by whom.
     called: Vec<(Address, Address)>,
+    /// Accounts without code.
+    plain: Vec<Address>,
+    /// Whose permits and authorizations are good.
+    signers: Vec<Address>,
+    /// What tokens do, in the order in which they are called; when nothing is left, what they should.
+    conduct: VecDeque<Conduct>,
+    /// What tokens were asked for.
+    moved: Vec<TokenTransfer>,
 }
 
 impl Default for Outside {
     fn default() -> Self {
-        Self { now: START, foreign_chain: None, scripts: VecDeque::new(), called: Vec::new() }
+        Self {
+            now: START,
+            foreign_chain: None,
+            scripts: VecDeque::new(),
+            called: Vec::new(),
+            plain: Vec::new(),
+            signers: Vec::new(),
+            conduct: VecDeque::new(),
+            moved: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +76,19 @@ impl Env for Outside {
     fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, signature: &Bytes) -> bool {
         signature.is_empty()
     }
+    fn has_code(&self, account: Address) -> bool {
+        !self.plain.contains(&account)
+    }
+    fn permit_valid(&self, _: Address, owner: Address, _: Address, _: AttoFil, _: &Permit) -> bool {
+        self.signers.contains(&owner)
+    }
+    fn authorization_valid(&self, _: Address, from: Address, _: Address, _: AttoFil, _: &Authorization) -> bool {
+        self.signers.contains(&from)
+    }
+    fn conduct(&mut self, transfer: &TokenTransfer) -> Conduct {
+        self.moved.push(*transfer);
+        self.conduct.pop_front().unwrap_or_default()
+    }
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
         self.called.push((call.caller, call.callee));
         self.scripts.pop_front().unwrap_or_default()
@@ -74,8 +105,8 @@ struct Town {
 
 impl Town {
     fn new() -> Self {
-        let mut world = World::with_market(HERE, Settings { min_window: 60, max_callback_gas: 1_000_000 });
-        let other = Market::new(Settings { min_window: 60, max_callback_gas: 100_000 });
+        let mut world = World::with_market(HERE, Settings { max_callback_gas: 1_000_000, ..Settings::COIN });
+        let other = Market::new(Settings { max_callback_gas: 100_000, ..Settings::COIN });
         world.deploy(THERE, Contract::Market(other)).expect("nothing is there");
         let mut town = Self { world, env: Outside::default(), log: Vec::new() };
         for account in [CLIENT, PROVIDER] {

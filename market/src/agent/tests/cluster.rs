@@ -36,6 +36,9 @@ impl Env for Chain {
     fn signature_valid(&self, _: Address, _: Address, _: &Signed<'_>, _: &Bytes) -> bool {
         false
     }
+    fn has_code(&self, _: Address) -> bool {
+        true
+    }
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
         Script::accepting(self.callback_works || matches!(call.occasion, Occasion::Payout { .. }))
     }
@@ -90,6 +93,12 @@ pub(super) fn spec_with_memory(fuel: u64, memory: u64) -> Bytes {
     JobSpec::wasm(module, limits).validate().expect("a valid spec").to_dag_cbor().into()
 }
 
+/// Terms with an arbiter, who never disputes anything.
+pub(super) fn reviewed(terms: Terms) -> Terms {
+    Terms { arbiter: ARBITER, review_for: 20, rule_for: 20, ..terms }
+}
+
+/// Terms without an arbiter: what is submitted is paid.
 pub(super) fn terms(salt: u64, spec: &Bytes) -> Terms {
     Terms {
         client: CLIENT,
@@ -102,12 +111,13 @@ pub(super) fn terms(salt: u64, spec: &Bytes) -> Terms {
         ramp_period: 100,
         lock_by: Time(START + 120),
         run_for: 30,
-        review_for: 20,
+        review_for: 0,
         rule_for: 0,
         collateral: AttoFil(FIL / 2),
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,
+        keep_record: false,
     }
 }
 
@@ -268,7 +278,7 @@ impl Party {
     }
 }
 
-pub(super) const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 1_000_000 };
+pub(super) const SETTINGS: Settings = Settings { min_window: 1, max_callback_gas: 1_000_000, ..Settings::COIN };
 
 /// The chain as it was before a command: the log's length, the block, the state, the keys that had landed.
 pub(super) type Snapshot = (usize, u64, MarketWorld, BTreeSet<(Address, EffectKey)>);
@@ -290,6 +300,8 @@ pub(super) struct World {
     /// The market's node that answers commands is this many blocks behind the one that is read.
     pub(super) behind: u64,
     pub(super) refusals: usize,
+    /// How often somebody tried to call a client back once more.
+    pub(super) retries: usize,
 }
 
 impl World {
@@ -306,6 +318,7 @@ impl World {
             forks: false,
             behind: 0,
             refusals: 0,
+            retries: 0,
         };
         for account in [CHEAP, DEAR] {
             world.apply(account, &Command::Deposit { account }, AttoFil(10 * FIL)).expect("a deposit");
@@ -385,6 +398,7 @@ impl World {
             return StepOutcome::Ok;
         }
         let Submission { command, value } = submission;
+        self.retries += usize::from(matches!(command, Command::RetryCallback { .. }));
         // A node that is behind is asked first, as one does to find out what the gas costs.
         let answers_for = self.block.saturating_sub(self.behind);
         if let Some((_, _, market, _)) = self.snapshots.iter().find(|(_, before, ..)| *before >= answers_for) {
@@ -451,7 +465,8 @@ impl World {
     }
 
     pub(super) fn status(&self, job: JobId) -> Status {
-        self.market.deal(job).status
+        // The market forgets what has ended; its log does not.
+        folded(&self.log, job).map_or(Status::None, |view| view.status)
     }
 
     pub(super) fn settled_events(&self, job: JobId) -> usize {
@@ -471,7 +486,7 @@ pub(super) fn offer(base: u128) -> Offer {
         per_gib_memory: AttoFil::ZERO,
         per_gib_output: AttoFil::ZERO,
     };
-    Offer { pricing, ..Offer::default() }
+    Offer { pricing, arbiters: vec![ARBITER], ..Offer::default() }
 }
 
 pub(super) fn world() -> World {

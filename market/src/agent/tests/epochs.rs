@@ -283,7 +283,7 @@ impl Filecoin {
         }
     }
 
-    fn request(&mut self, salt: u64, spec: &Bytes) -> JobId {
+    fn request(&mut self, salt: u64, spec: &Bytes, is_reviewed: bool) -> JobId {
         let now = self.head().time;
         let price = AttoFil(FIL / 10);
         let run_for = u32::try_from(5 + PACE.run_margin()).expect("small");
@@ -293,9 +293,10 @@ impl Filecoin {
             ramp_start: now,
             lock_by: now.after(PACE.lock_for(60)),
             run_for,
-            review_for: PACE.review_for(60),
             ..terms(salt, spec)
         };
+        let window = PACE.review_for(60);
+        let terms = if is_reviewed { Terms { review_for: window, rule_for: window, ..reviewed(terms) } } else { terms };
         let (id, value) = (id_of(&terms), AttoFil::ZERO);
         self.parties[0].input(Input::Request(Box::new(Request { id, terms, spec: spec.clone(), value })), now);
         self.act_all();
@@ -303,7 +304,9 @@ impl Filecoin {
     }
 
     fn status(&self, job: JobId) -> Status {
-        self.blocks.last().map_or(Status::None, |block| block.market.deal(job).status)
+        // The market forgets what has ended; its log does not.
+        let events = self.blocks.iter().flat_map(|block| &block.events).filter(|event| event.job() == Some(job));
+        JobView::fold(events.map(|event| (At::default(), event))).map_or(Status::None, |view| view.status)
     }
 }
 
@@ -317,9 +320,11 @@ fn cluster(weather: Weather, seed: u64) -> Filecoin {
     Filecoin::new(parties, weather, seed)
 }
 
-/// Has some jobs done, one request an epoch, and says in which epoch after its request each was settled for the first time, and
-/// how many blocks were undone.
-fn settle(weather: Weather, seed: u64, jobs: u64) -> Vec<u64> {
+/// Whether a job of this number is reviewed.
+type IsReviewed = fn(u64) -> bool;
+
+/// Has some jobs done, one request an epoch, and says in which epoch after its request each was settled for the first time.
+fn settle(weather: Weather, seed: u64, jobs: u64, is_reviewed: IsReviewed) -> Vec<u64> {
     let mut chain = cluster(weather, seed);
     let spec = spec(1_000_000);
     let mut requested = Vec::new();
@@ -335,7 +340,7 @@ fn settle(weather: Weather, seed: u64, jobs: u64) -> Vec<u64> {
         }
     };
     for salt in 0..jobs {
-        requested.push((chain.request(salt, &spec), chain.epoch));
+        requested.push((chain.request(salt, &spec, is_reviewed(salt)), chain.epoch));
         settled.push(None);
         chain.round();
         note(&chain, &requested, &mut settled);
@@ -375,8 +380,9 @@ fn settle(weather: Weather, seed: u64, jobs: u64) -> Vec<u64> {
 const CALM: Weather = Weather { null: 0, reorganise: 0, depth: 1, drop: 0, behind: 0 };
 
 #[test]
-fn a_job_is_settled_seven_epochs_after_its_request() {
-    assert_eq!(settle(CALM, 1, 5), [7; 5]);
+fn a_job_is_settled_five_epochs_after_its_request_and_seven_if_it_is_reviewed() {
+    assert_eq!(settle(CALM, 1, 5, |_| false), [5; 5]);
+    assert_eq!(settle(CALM, 1, 5, |_| true), [7; 5]);
 }
 
 #[test]
@@ -386,7 +392,7 @@ fn with_null_rounds_and_reorganisations_a_job_is_settled_within_ten_epochs() {
     let weather = Weather { null: 30, reorganise: 5, depth: 2, drop: 0, behind: 20 };
     let mut all = Vec::new();
     for seed in 0..20 {
-        all.extend(settle(weather, seed, 8));
+        all.extend(settle(weather, seed, 8, |salt| salt.is_multiple_of(2)));
     }
     let late = all.iter().filter(|epochs| **epochs > 10).count();
     assert_eq!(late, 0, "of {} jobs: {all:?}", all.len());
@@ -401,6 +407,6 @@ proptest! {
         null in prop_oneof![Just(0), 3u64..20], reorganise in 2u64..8, depth in 1u64..4, drop in prop_oneof![Just(0), 2u64..5],
         behind in prop_oneof![Just(0), 2u64..10], seed: u64,
     ) {
-        settle(Weather { null, reorganise, depth, drop, behind }, seed, 4);
+        settle(Weather { null, reorganise, depth, drop, behind }, seed, 4, |salt| salt.is_multiple_of(2));
     }
 }

@@ -39,7 +39,13 @@ struct Ends {
 /// command may have been undone unnoticed, is less than a run may take, every job is settled.
 fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &Ends) -> Result<(), TestCaseError> {
     let mut world = World { forks: true, ..world() };
-    let ids: Vec<JobId> = (0..jobs).map(|salt| world.request_to_run_for(salt, run_for)).collect();
+    // Every other job is reviewed.
+    let spec = spec(1_000_000);
+    let terms = |salt: u64| {
+        let terms = Terms { run_for, ..terms(salt, &spec) };
+        if salt.is_multiple_of(2) { terms } else { reviewed(terms) }
+    };
+    let ids: Vec<JobId> = (0..jobs).map(|salt| world.request_with(terms(salt), spec.clone())).collect();
     for (fault, steps) in faults {
         for index in 0..*steps {
             world.step(index % 3);
@@ -70,6 +76,7 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
     let accounts: AttoFil = [CLIENT, CHEAP, DEAR].map(|account| world.market().balance(account)).into_iter().sum();
     prop_assert_eq!(accounts.0 + world.market().burned().0, paid_in);
     prop_assert_eq!(world.market().escrowed().0 + world.market().collateral().0, 0);
+    prop_assert_eq!(world.market().deals().count(), 0, "the market keeps something of jobs that are over");
     for party in &world.parties {
         let agent = &party.agent;
         prop_assert!(agent.is_empty(), "{} still holds {} jobs", party.me, agent.len());

@@ -6,8 +6,9 @@ use alloy_primitives::keccak256;
 
 use super::script::{result, terms};
 use crate::model::{
-    INSUFFICIENT_GAS, MAX_AMOUNT_GWEI, MAX_BATCH, MAX_INLINE_DATA, MAX_LOCK_AHEAD, MAX_SALTS, MAX_SPEC, MAX_URL,
-    MAX_WINDOW, Reason, Receipt, Status, TermsFault, Verdict, selector::tests::all_rejections,
+    BAD_SETTINGS, INSUFFICIENT_GAS, MAX_AMOUNT_QUANTA, MAX_BATCH, MAX_INLINE_DATA, MAX_LOCK_AHEAD, MAX_SPEC, MAX_URL,
+    MAX_WINDOW, MIN_CALLBACK_RESERVE, Reason, Receipt, SALT_WINDOW, Settings, SettingsFault, Status, TRANSFER_GAS,
+    TermsFault, Verdict, selector::tests::all_rejections,
 };
 
 const INTERFACE: &str = include_str!("../../../../contracts/src/interfaces/ILotaMarket.sol");
@@ -31,6 +32,7 @@ fn enums_have_the_same_variants_in_the_same_order() {
     assert_eq!(variants("Reason"), of(Reason::ALL.iter().map(|v| v as _).collect()));
     assert_eq!(variants("Verdict"), of(Verdict::ALL.iter().map(|v| v as _).collect()));
     assert_eq!(variants("TermsFault"), of(TermsFault::ALL.iter().map(|v| v as _).collect()));
+    assert_eq!(variants("SettingsFault"), of(SettingsFault::ALL.iter().map(|v| v as _).collect()));
 }
 
 /// The types and names of a declaration's parameters or fields.
@@ -50,12 +52,12 @@ fn errors_have_the_same_selectors() {
         let (name, rest) = line.split_once('(').expect("parameters");
         let types: Vec<_> = parameters(rest.trim_end_matches(");"), ',')
             .into_iter()
-            .map(|(kind, _)| if matches!(kind, "Status" | "TermsFault") { "uint8" } else { kind })
+            .map(|(kind, _)| if matches!(kind, "Status" | "TermsFault" | "SettingsFault") { "uint8" } else { kind })
             .collect();
         declared.insert(keccak256(format!("{name}({})", types.join(",")))[..4].to_vec());
     }
     let ours = all_rejections().map(|(_, rejection)| rejection.selector().to_vec()).into_iter();
-    assert_eq!(ours.chain([INSUFFICIENT_GAS.to_vec()]).collect::<BTreeSet<_>>(), declared);
+    assert_eq!(ours.chain([INSUFFICIENT_GAS.to_vec(), BAD_SETTINGS.to_vec()]).collect::<BTreeSet<_>>(), declared);
 }
 
 fn camel(name: &str) -> String {
@@ -75,6 +77,7 @@ fn structs_have_the_same_fields_in_the_same_order() {
         parameters(list, ';').into_iter().map(|(_, name)| name.to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(fields(&serde_json::to_string(&terms(0)).expect("JSON")), names("Terms"));
+    assert_eq!(fields(&serde_json::to_string(&Settings::COIN).expect("JSON")), names("Settings"));
     assert_eq!(fields(&serde_json::to_string(&result()).expect("JSON")), names("Result"));
     let receipt = fields(&serde_json::to_string(&Receipt::default()).expect("JSON"));
     assert_eq!(receipt[..3], names("Receipt"));
@@ -90,11 +93,18 @@ fn constants_are_the_same() {
         ("MAX_SPEC", format!("{MAX_SPEC} bytes")),
         ("MAX_INLINE_DATA", format!("{MAX_INLINE_DATA} bytes")),
         ("MAX_URL", format!("{MAX_URL} bytes")),
-        ("MAX_SALTS", MAX_SALTS.to_string()),
         ("MAX_BATCH", MAX_BATCH.to_string()),
     ] {
         assert!(text.contains(&format!("{name} = {value}")), "{name} = {value} is not in: {text}");
     }
-    assert_eq!(MAX_AMOUNT_GWEI, 1 << 48);
-    assert!(INTERFACE.contains("whole number of gwei below 2^48 gwei"));
+    let prose = INTERFACE.replace("///", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        format!("below 2^{} quanta", MAX_AMOUNT_QUANTA.ilog2()),
+        format!("a window of {SALT_WINDOW} numbers"),
+        format!("not {TRANSFER_GAS}, which FVM takes for a transfer"),
+        "MIN_CALLBACK_RESERVE = 20,000".to_owned(),
+    ] {
+        assert!(prose.contains(&said), "`{said}` is not said");
+    }
+    assert_eq!((MAX_AMOUNT_QUANTA.count_ones(), MIN_CALLBACK_RESERVE), (1, 20_000));
 }

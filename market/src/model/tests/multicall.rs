@@ -4,7 +4,7 @@ use alloy_primitives::Bytes;
 
 use super::{plan::LOCKED, script::*};
 use crate::{
-    model::{Command, Event, Rejection, Status},
+    model::{Command, Event, Lane, Rejection, Status},
     world::CallError,
 };
 
@@ -22,7 +22,7 @@ fn a_failure_undoes_everything_before_it_and_is_the_multicalls_own() {
     let calls = vec![
         open(1),
         Command::Cancel { terms: terms(0) },
-        Command::Revoke { salts: vec![terms(2).salt] },
+        Command::Revoke { lane: Lane::ZERO, up_to: 3 },
         Command::Withdraw { to: STRANGER, amount: scene.market().balance(CLIENT) },
         Command::Multicall { calls: vec![Command::Announce { url: "x".to_owned() }, last] },
     ];
@@ -43,7 +43,7 @@ fn a_multicall_brings_no_value_and_its_calls_see_none() {
     scene.act(CLIENT, &several).expect("runs");
     assert_eq!(scene.market().held(), gwei(4_000));
     let events = scene.news();
-    assert_eq!(events[0], Event::Deposited { account: PROVIDER, amount: gwei(0) });
+    assert_eq!(events[0], Event::Deposited { account: PROVIDER, payer: CLIENT, amount: gwei(0) });
     assert!(matches!(events[1..], [Event::JobOpened { .. }, Event::JobOpened { .. }]), "{events:?}");
 }
 

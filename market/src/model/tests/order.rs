@@ -12,6 +12,7 @@ use super::{
 use crate::model::Rejection;
 
 /// One way to be wrong, and what is said about it.
+#[derive(Clone, Copy)]
 struct Fault {
     name: &'static str,
     spoil: fn(&mut Plan),

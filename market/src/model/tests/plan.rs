@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes, U256};
 
 use super::script::*;
 use crate::{
-    model::{Command, JobResult, Receipt, Status, Terms, Verdict},
+    model::{Command, JobResult, Receipt, Status, Terms, Verdict, lane_of},
     money::AttoFil,
     time::Time,
 };
@@ -42,6 +42,8 @@ pub(super) struct Plan {
     pub(super) amount: AttoFil,
     pub(super) verdict: Verdict,
     pub(super) count: usize,
+    /// Until when an acceptance holds.
+    pub(super) until: Time,
 }
 
 impl Plan {
@@ -67,6 +69,7 @@ impl Plan {
             amount: gwei(150),
             verdict: Verdict::Upheld,
             count: 0,
+            until: Time(u64::MAX),
         }
     }
 
@@ -117,7 +120,8 @@ impl Plan {
             Status::None | Status::Open | Status::Locked | Status::Submitted | Status::Disputed => {}
         }
         if self.revoked {
-            act(START, terms.client, Command::Revoke { salts: vec![terms.salt] });
+            let (lane, number) = lane_of(terms.salt);
+            act(START, terms.client, Command::Revoke { lane, up_to: number + 1 });
         }
         for account in &self.poor {
             let amount = scene.market().balance(*account);
@@ -143,11 +147,12 @@ impl Plan {
 pub(super) type Build = fn(&Plan) -> Command;
 
 /// The commands about a deal in progress.
-pub(super) const LIFE: [(&str, Build); 11] = [
+pub(super) const LIFE: [(&str, Build); 12] = [
     ("lock", lock),
     ("award", award),
     ("cancel", |plan| Command::Cancel { terms: plan.asked() }),
     ("expire", |plan| Command::Expire { terms: plan.asked() }),
+    ("give up", |plan| Command::GiveUp { terms: plan.asked() }),
     ("submit", |plan| Command::SubmitResult { terms: plan.asked(), result: plan.result.clone() }),
     ("accept", |plan| Command::Accept { terms: plan.asked(), receipt: plan.receipt.clone() }),
     ("settle", |plan| Command::Settle { terms: plan.asked(), receipt: plan.receipt.clone() }),

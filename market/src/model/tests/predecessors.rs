@@ -6,7 +6,7 @@ use super::{
     plan::{DISPUTED, LOCKED, Plan, SUBMITTED, life},
     script::*,
 };
-use crate::model::{Command, Event, Receipt, Rejection, Status, Terms};
+use crate::model::{Command, Event, Lane, Receipt, Rejection, Status, Terms};
 
 #[test]
 fn results_are_accepted_from_the_provider_alone() {
@@ -57,8 +57,8 @@ fn a_callback_that_fails_does_not_undo_the_settlement_and_is_tried_again() {
     assert_eq!(scene.market().balance(PROVIDER), gwei(1_150));
     assert_eq!(scene.news().last(), Some(&Event::CallbackFailed { job }));
     let settled = scene.market().clone();
-    scene.act(STRANGER, &life("retry")(&plan)).expect("tries again");
-    assert_eq!(scene.news(), [Event::CallbackFailed { job }]);
+    assert_eq!(scene.act(STRANGER, &life("retry")(&plan)), Err(Rejection::CallbackReverted(job)));
+    assert_eq!(scene.news(), []);
     assert_eq!(*scene.market(), settled, "nothing but the callback is at stake");
     scene.env.callbacks = true;
     scene.act(STRANGER, &life("retry")(&plan)).expect("tries again");
@@ -157,16 +157,15 @@ fn what_is_fulfilled_is_not_fulfilled_again() {
 
 #[test]
 fn a_salt_moves_money_once_whichever_way_comes_first() {
-    let terms = Terms { callback_gas: 0, ..terms(0) };
+    let terms = Terms { callback_gas: 0, keep_record: false, ..terms(0) };
     let receipt = Receipt { provider: PROVIDER, price: gwei(150), result: result() };
-    let entry =
-        crate::model::BatchEntry { terms: terms.clone(), signature: sign_acceptance(&terms, &receipt), receipt };
+    let entry = accepted(terms.clone(), receipt, START);
     let signature = sign_terms(&terms);
     let ways = [
         (CLIENT, Command::Open { terms: terms.clone(), spec: Bytes::new() }),
         (STRANGER, Command::OpenSigned { terms: terms.clone(), spec: Bytes::new(), signature: signature.clone() }),
         (STRANGER, Command::SettleBatch { entries: vec![entry] }),
-        (CLIENT, Command::Revoke { salts: vec![terms.salt] }),
+        (CLIENT, Command::Revoke { lane: Lane::ZERO, up_to: 1 }),
         (PROVIDER, Command::OpenSignedAndLock { terms: terms.clone(), spec: Bytes::new(), signature }),
     ];
     for (first_sender, first) in &ways {

@@ -4,17 +4,18 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use proptest::{prelude::*, sample::select};
 
-use super::script::{START, digest, job_of, sign_acceptance, sign_terms};
+use super::script::{MASKED, START, accepted, digest, job_of, sign_terms};
 use crate::{
     model::{
-        BatchEntry, Command, JobId, JobResult, MAX_AMOUNT_GWEI, MAX_LOCK_AHEAD, Market, Receipt, Settings, Status,
-        Terms, Verdict,
+        Authorization, Command, JobId, JobResult, Lane, MAX_AMOUNT_QUANTA, MAX_LOCK_AHEAD, Market, Permit, Receipt,
+        Settings, Status, Terms, Verdict, salt,
     },
     money::{AttoFil, GWEI},
     time::Time,
+    world::{Answer, Conduct, End, Script},
 };
 
-pub(crate) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
+pub(crate) const SETTINGS: Settings = Settings { max_callback_gas: 1_000_000, ..Settings::COIN };
 pub(crate) const ACCOUNTS: usize = 5;
 /// Terms in the pool.
 const POOL: usize = 12;
@@ -39,6 +40,8 @@ pub(crate) struct Op {
     pub(crate) payouts: bool,
     pub(crate) callbacks: bool,
     pub(crate) foreign_chain: bool,
+    /// Whether accounts have code.
+    pub(crate) code: bool,
     /// Something about the command is made wrong.
     tamper: bool,
     /// The commands of a multicall.
@@ -50,6 +53,7 @@ enum Kind {
     /// Whatever moves the job on.
     Next,
     Deposit,
+    DepositToken,
     Withdraw,
     Open,
     OpenSigned,
@@ -59,6 +63,7 @@ enum Kind {
     Award,
     Cancel,
     Expire,
+    GiveUp,
     Submit,
     Accept,
     Settle,
@@ -72,9 +77,10 @@ enum Kind {
     Announce,
 }
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 24] = [
     Kind::Next,
     Kind::Deposit,
+    Kind::DepositToken,
     Kind::Withdraw,
     Kind::Open,
     Kind::OpenSigned,
@@ -84,6 +90,7 @@ const KINDS: [Kind; 22] = [
     Kind::Award,
     Kind::Cancel,
     Kind::Expire,
+    Kind::GiveUp,
     Kind::Submit,
     Kind::Accept,
     Kind::Settle,
@@ -122,7 +129,8 @@ fn op(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Op> {
     (kind, 0..POOL, sender, steps(), any::<u64>(), often(), often(), rarely(), rarely()).prop_map(
         |(kind, job, sender, step, dice, payouts, callbacks, foreign_chain, tamper)| {
             let inner = Vec::new();
-            Op { kind, job, sender, step, dice, payouts, callbacks, foreign_chain, tamper, inner }
+            let code = !dice.is_multiple_of(5);
+            Op { kind, job, sender, step, dice, payouts, callbacks, foreign_chain, code, tamper, inner }
         },
     )
 }
@@ -143,7 +151,7 @@ pub(crate) fn steps_forward() -> impl Strategy<Value = Op> {
 }
 
 fn amounts() -> impl Strategy<Value = AttoFil> {
-    let most = MAX_AMOUNT_GWEI - 1;
+    let most = MAX_AMOUNT_QUANTA - 1;
     prop_oneof![
         40 => (0..300_u64).prop_map(AttoFil::from_gwei),
         1 => Just(AttoFil::from_gwei(most)),
@@ -162,28 +170,29 @@ fn terms() -> impl Strategy<Value = Terms> {
     (
         (0..ACCOUNTS, 0..20_u64, prop::bool::weighted(0.1), amounts(), amounts(), amounts()),
         (start, period, lock_by, window(), window(), window()),
-        (role(), role(), callback, prop::option::weighted(0.06, 0..8_u8)),
+        (role(), role(), callback, prop::bool::ANY, prop::option::weighted(0.06, 0..10_u8)),
     )
         .prop_map(
-            |((client, salt, far, one, other, collateral), (start, period, lock_by, run, review, rule), rest)| {
-                let (matcher, arbiter, callback_gas, fault) = rest;
+            |((client, number, far, one, other, collateral), (start, period, lock_by, run, review, rule), rest)| {
+                let (matcher, arbiter, callback_gas, keep_record, fault) = rest;
                 let mut terms = Terms {
                     client: account(client),
-                    salt: if far { U256::MAX - U256::from(salt) } else { U256::from(salt) },
+                    salt: if far { salt(Lane::MAX, number * 5) } else { U256::from(number) },
                     spec: digest(&Bytes::from_static(b"a spec")),
                     spec_codec: 0x71,
                     min_price: one.min(other),
                     max_price: one.max(other),
-                    ramp_start: Time(start),
+                    ramp_start: Time(start.min(lock_by)),
                     ramp_period: period,
                     lock_by: Time(lock_by),
                     run_for: run.max(60),
-                    review_for: if arbiter.is_zero() { review } else { review.max(60) },
-                    rule_for: if arbiter.is_zero() { rule } else { rule.max(60) },
+                    review_for: if arbiter.is_zero() { 0 } else { review.max(60) },
+                    rule_for: if arbiter.is_zero() { 0 } else { rule.max(60) },
                     collateral,
                     matcher,
                     arbiter,
                     callback_gas,
+                    keep_record,
                 };
                 match fault {
                     Some(0) => terms.client = Address::ZERO,
@@ -193,7 +202,9 @@ fn terms() -> impl Strategy<Value = Terms> {
                     Some(4) => core::mem::swap(&mut terms.min_price, &mut terms.max_price),
                     Some(5) => terms.ramp_period = 0,
                     Some(6) => terms.run_for = u32::MAX,
-                    Some(_) => terms.callback_gas = u32::MAX,
+                    Some(7) => terms.callback_gas = u32::MAX,
+                    Some(8) => terms.matcher = MASKED,
+                    Some(_) => terms.review_for ^= 1 << 31,
                     None => {}
                 }
                 terms
@@ -221,6 +232,23 @@ pub(crate) fn endowment(n: usize) -> AttoFil {
     }
 }
 
+impl Op {
+    /// What a token does that is not what it should.
+    pub(crate) fn conduct(&self) -> Conduct {
+        let amount = Some(AttoFil(u128::from(self.dice >> 16)));
+        let honest = Conduct::default();
+        match self.dice % 7 {
+            0 => Conduct { answer: Answer::NotTrue, ..honest },
+            1 => Conduct { answer: Answer::Nothing, ..honest },
+            2 => Conduct { script: Script::ending(End::Revert), ..honest },
+            3 => Conduct { given: amount, ..honest },
+            4 => Conduct { taken: amount, ..honest },
+            5 => Conduct { taken: Some(AttoFil::ZERO), given: Some(AttoFil::ZERO), ..honest },
+            _ => Conduct { taken: amount, given: amount, ..honest },
+        }
+    }
+}
+
 /// A command as it is sent.
 pub(crate) struct Sent {
     pub(crate) sender: Address,
@@ -234,7 +262,7 @@ impl Op {
         let moves = |Job { id, terms }: &&Job| match market.deal(*id).status {
             Status::None => {
                 let late = now > terms.lock_by || now.after(MAX_LOCK_AHEAD) < terms.lock_by;
-                !late && terms.fault(&SETTINGS).is_none() && !market.is_spent(terms.client, terms.salt)
+                !late && terms.fault(&SETTINGS, terms.client).is_none() && !market.is_spent(terms.client, terms.salt)
             }
             status => !status.is_final(),
         };
@@ -293,6 +321,23 @@ impl Op {
                 };
                 (anyone, Command::Deposit { account: account((dice >> 8) as usize) })
             }
+            Kind::DepositToken => {
+                let (amount, account) = (AttoFil(u128::from(dice)), account((dice >> 8) as usize));
+                let (r, s) = (B256::ZERO, B256::ZERO);
+                let command = match dice % 3 {
+                    0 => Command::DepositToken { account, amount },
+                    1 => {
+                        let permit = Permit { deadline: U256::from(now.0), v: 27, r, s };
+                        Command::DepositTokenWithPermit { account, amount, permit }
+                    }
+                    _ => {
+                        let (valid_after, valid_before, nonce) = (U256::ZERO, U256::MAX, digest(&dice));
+                        let authorization = Authorization { valid_after, valid_before, nonce, v: 27, r, s };
+                        Command::DepositTokenWithAuthorization { from: account, amount, authorization }
+                    }
+                };
+                (anyone, command)
+            }
             Kind::Withdraw => {
                 let amount = AttoFil(own(anyone).0 / u128::from(dice % 3 + 1));
                 (anyone, Command::Withdraw { to: account((dice >> 8) as usize), amount })
@@ -303,7 +348,10 @@ impl Op {
             }
             Kind::OpenSigned => (anyone, Command::OpenSigned { terms, spec, signature }),
             Kind::OpenSignedAndLock => (anyone, Command::OpenSignedAndLock { terms, spec, signature }),
-            Kind::Revoke => (anyone, Command::Revoke { salts: vec![U256::from(dice % 20); (dice % 3) as usize] }),
+            Kind::Revoke => (
+                anyone,
+                Command::Revoke { lane: if dice.is_multiple_of(2) { Lane::ZERO } else { Lane::MAX }, up_to: dice % 12 },
+            ),
             Kind::Lock => (anyone, Command::Lock { terms }),
             Kind::Award => {
                 let price = price(&terms, dice);
@@ -311,6 +359,7 @@ impl Op {
             }
             Kind::Cancel => (if matcher.is_zero() { client } else { matcher }, Command::Cancel { terms }),
             Kind::Expire => (anyone, Command::Expire { terms }),
+            Kind::GiveUp => (deal.provider, Command::GiveUp { terms }),
             Kind::Submit => (deal.provider, Command::SubmitResult { terms, result: result(dice) }),
             Kind::Accept => (client, Command::Accept { terms, receipt: receipt() }),
             Kind::Settle => (anyone, Command::Settle { terms, receipt: receipt() }),
@@ -325,14 +374,15 @@ impl Op {
                 let entry = |n: u64| {
                     let mut terms = pool[(self.job + n as usize) % pool.len()].terms.clone();
                     if !dice.is_multiple_of(8) {
-                        terms.callback_gas = 0;
+                        (terms.callback_gas, terms.keep_record) = (0, false);
                     }
                     // Mostly of salts of their own, so that jobs are left to be opened.
                     if !dice.is_multiple_of(5) {
-                        terms.salt = U256::from(1_000 + dice % 500);
+                        terms.salt = salt(Lane::from(1 + dice % 50), dice >> 20 & 63);
                     }
                     let receipt = self::receipt(&terms, account((dice >> (8 * n)) as usize), dice >> n);
-                    BatchEntry { signature: sign_acceptance(&terms, &receipt), terms, receipt }
+                    let until = if dice.is_multiple_of(16) { Time(now.0 - 1) } else { now };
+                    accepted(terms, receipt, until)
                 };
                 (anyone, Command::SettleBatch { entries: (0..dice % 4).map(entry).collect() })
             }
@@ -365,8 +415,7 @@ impl Op {
                 &[Kind::Lock, Kind::Lock, Kind::Lock, Kind::Expire, Kind::Cancel]
             }
             Status::Open => &[Kind::Award, Kind::Award, Kind::Award, Kind::Expire, Kind::Cancel],
-            Status::Locked => &[Kind::Submit, Kind::Submit, Kind::Submit, Kind::Expire],
-            Status::Submitted if terms.arbiter.is_zero() => &[Kind::Accept, Kind::Settle],
+            Status::Locked => &[Kind::Submit, Kind::Submit, Kind::Submit, Kind::Submit, Kind::Expire, Kind::GiveUp],
             Status::Submitted => &[Kind::Dispute, Kind::Dispute, Kind::Dispute, Kind::Accept, Kind::Settle],
             Status::Disputed => &[Kind::Rule, Kind::Rule, Kind::Lapse],
             _ if pending => &[Kind::Retry],
@@ -378,7 +427,9 @@ impl Op {
     fn spoil(&self, command: &mut Command) {
         let dice = self.dice >> 3;
         match command {
-            Command::Deposit { account } => *account = Address::ZERO,
+            Command::Deposit { account } | Command::DepositToken { account, .. } => *account = Address::ZERO,
+            Command::DepositTokenWithPermit { account, .. } => *account = MASKED,
+            Command::DepositTokenWithAuthorization { from, .. } => *from = Address::ZERO,
             Command::Withdraw { to, amount } => {
                 if dice.is_multiple_of(2) {
                     *to = Address::ZERO
@@ -412,13 +463,14 @@ impl Op {
                     entry.receipt.price.0 ^= 1 << (dice % 100);
                 }
             }
-            Command::Revoke { salts } => *salts = vec![U256::ZERO; 257],
+            Command::Revoke { up_to, .. } => *up_to = 0,
             Command::Multicall { calls } => calls.resize(257, Command::Announce { url: String::new() }),
             Command::PublishSpec { spec } => *spec = Bytes::from(vec![1; 9_000]),
             Command::Announce { url } => *url = "x".repeat(300),
             Command::Lock { terms }
             | Command::Cancel { terms }
             | Command::Expire { terms }
+            | Command::GiveUp { terms }
             | Command::Dispute { terms } => {
                 terms.spec = B256::ZERO;
             }

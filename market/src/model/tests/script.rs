@@ -1,15 +1,18 @@
 //! A scripted environment, and the parties and terms that the tests use.
 
 use core::hash::{Hash, Hasher};
-use std::hash::DefaultHasher;
+use std::{collections::VecDeque, hash::DefaultHasher};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 use crate::{
-    model::{Command, Deal, Event, JobId, JobResult, Market, Reason, Receipt, Rejection, Settings, Signed, Terms},
+    model::{
+        Authorization, BatchEntry, Command, Deal, Event, JobId, JobResult, Market, Permit, Reason, Receipt, Rejection,
+        Settings, Signed, Terms,
+    },
     money::AttoFil,
     time::Time,
-    world::{CallError, ContractEvent, Env, ExternalCall, Log, Occasion, Script, World},
+    world::{CallError, Conduct, ContractEvent, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World},
 };
 
 /// What the environment does, as far as the model may ask.
@@ -20,6 +23,12 @@ pub(crate) struct Outside {
     pub(crate) foreign_chain: Option<u64>,
     pub(crate) payouts: bool,
     pub(crate) callbacks: bool,
+    /// Whether accounts have code.
+    pub(crate) code: bool,
+    /// Whether permits and authorizations are good.
+    pub(crate) permits: bool,
+    /// What the token does next; when nothing is left, what it should.
+    pub(crate) conduct: VecDeque<Conduct>,
     /// Every callback that was made.
     pub(crate) calls: Vec<(Address, JobId, u32, Result<JobResult, Reason>)>,
     /// What was paid out, modulo 2^128.
@@ -48,8 +57,13 @@ pub(crate) fn sign_terms(terms: &Terms) -> Bytes {
 }
 
 /// The signature of a client over an acceptance.
-pub(crate) fn sign_acceptance(terms: &Terms, receipt: &Receipt) -> Bytes {
-    Bytes::copy_from_slice(digest(&(terms.client, job_of(terms), receipt)).as_slice())
+pub(crate) fn sign_acceptance(terms: &Terms, receipt: &Receipt, until: Time) -> Bytes {
+    Bytes::copy_from_slice(digest(&(terms.client, job_of(terms), receipt, until)).as_slice())
+}
+
+/// An entry of a batch that its client has signed.
+pub(crate) fn accepted(terms: Terms, receipt: Receipt, until: Time) -> BatchEntry {
+    BatchEntry { signature: sign_acceptance(&terms, &receipt, until), terms, receipt, until }
 }
 
 impl Default for Outside {
@@ -60,6 +74,9 @@ impl Default for Outside {
             foreign_chain: None,
             payouts: true,
             callbacks: true,
+            code: true,
+            permits: true,
+            conduct: VecDeque::new(),
             calls: Vec::new(),
             paid: AttoFil::ZERO,
         }
@@ -86,9 +103,25 @@ impl Env for Outside {
     fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
         let wanted = match what {
             Signed::Terms(job) => digest(&(client, *job)),
-            Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
+            Signed::Acceptance(job, receipt, until) => digest(&(client, *job, *receipt, *until)),
         };
         signature.as_ref() == wanted.as_slice()
+    }
+
+    fn has_code(&self, _: Address) -> bool {
+        self.code
+    }
+
+    fn permit_valid(&self, _: Address, _: Address, _: Address, _: AttoFil, _: &Permit) -> bool {
+        self.permits
+    }
+
+    fn authorization_valid(&self, _: Address, _: Address, _: Address, _: AttoFil, _: &Authorization) -> bool {
+        self.permits
+    }
+
+    fn conduct(&mut self, _: &TokenTransfer) -> Conduct {
+        self.conduct.pop_front().unwrap_or_default()
     }
 
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
@@ -133,6 +166,14 @@ impl crate::model::Env for Nothing {
     }
 }
 
+/// The id of an actor on Filecoin, as an address.
+pub(crate) const MASKED: Address = {
+    let mut bytes = [0; 20];
+    (bytes[0], bytes[18], bytes[19]) = (0xff, 0x12, 0x34);
+    Address::new(bytes)
+};
+/// Where a token is.
+pub(crate) const TOKEN: Address = Address::repeat_byte(0x70);
 /// Where the market of the tests is.
 pub(crate) const MARKET: Address = Address::repeat_byte(0x4d);
 pub(crate) const START: Time = Time(1_800_000_000);
@@ -141,13 +182,13 @@ pub(crate) const PROVIDER: Address = Address::repeat_byte(0xb0);
 pub(crate) const MATCHER: Address = Address::repeat_byte(0x3a);
 pub(crate) const ARBITER: Address = Address::repeat_byte(0xa2);
 pub(crate) const STRANGER: Address = Address::repeat_byte(0x57);
-pub(crate) const SETTINGS: Settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
+pub(crate) const SETTINGS: Settings = Settings { max_callback_gas: 1_000_000, ..Settings::COIN };
 
 pub(crate) fn gwei(amount: u64) -> AttoFil {
     AttoFil::from_gwei(amount)
 }
 
-/// Terms at a ramp from 100 to 200 gwei over 100 seconds from START, with an arbiter and a callback; collateral 51 gwei.
+/// Terms at a ramp from 100 to 200 gwei over 100 seconds from START, with an arbiter, a callback and a record; collateral 51 gwei.
 pub(crate) fn terms(salt: u64) -> Terms {
     Terms {
         client: CLIENT,
@@ -166,6 +207,7 @@ pub(crate) fn terms(salt: u64) -> Terms {
         matcher: Address::ZERO,
         arbiter: ARBITER,
         callback_gas: 500_000,
+        keep_record: true,
     }
 }
 

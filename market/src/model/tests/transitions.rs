@@ -7,7 +7,7 @@ use super::{
     script::*,
 };
 use crate::{
-    model::{BatchEntry, Command, Event, JobId, JobResult, Reason, Receipt, Rejection, Status, Terms, Verdict},
+    model::{Command, Deal, Event, JobId, JobResult, Lane, Reason, Receipt, Rejection, Status, Terms, Verdict, salt},
     money::{AttoFil, GWEI},
     time::Time,
 };
@@ -45,6 +45,8 @@ struct Row {
 
 fn rows() -> Vec<Row> {
     let matched = |plan: Plan| Plan { terms: Terms { matcher: MATCHER, ..plan.terms }, ..plan };
+    let unreviewed =
+        |plan: Plan| Plan { terms: Terms { arbiter: Address::ZERO, review_for: 0, rule_for: 0, ..plan.terms }, ..plan };
     let ruling = |verdict| Plan { verdict, ..Plan::new(Status::Disputed, ARBITER, DISPUTED.after(300)) };
     let open: Books = ([800, 1000, 1000, 1000], 200, 0, 0);
     let locked: Books = ([850, 949, 1000, 1000], 150, 51, 0);
@@ -65,7 +67,7 @@ fn rows() -> Vec<Row> {
             to: Status::Locked,
             reason: Reason::None,
             since: LOCKED,
-            event: |job| Event::JobLocked { job, provider: PROVIDER, price: gwei(JOB_PRICE) },
+            event: |job| Event::JobLocked { job, provider: PROVIDER, payer: PROVIDER, price: gwei(JOB_PRICE) },
             called: None,
         },
         Row {
@@ -77,7 +79,7 @@ fn rows() -> Vec<Row> {
             to: Status::Locked,
             reason: Reason::None,
             since: LOCKED,
-            event: |job| Event::JobLocked { job, provider: PROVIDER, price: gwei(JOB_PRICE) },
+            event: |job| Event::JobLocked { job, provider: PROVIDER, payer: MATCHER, price: gwei(JOB_PRICE) },
             called: None,
         },
         Row {
@@ -127,6 +129,42 @@ fn rows() -> Vec<Row> {
             since: SUBMITTED,
             event: |job| Event::ResultSubmitted { job, provider: PROVIDER, result: result() },
             called: None,
+        },
+        Row {
+            name: "submit without an arbiter",
+            plan: unreviewed(Plan::new(Status::Locked, PROVIDER, SUBMITTED)),
+            command: "submit",
+            before: locked,
+            after: paid,
+            to: Status::Settled,
+            reason: Reason::Unreviewed,
+            since: Time(0),
+            event: |job| Event::JobSettled {
+                job,
+                provider: PROVIDER,
+                price: gwei(JOB_PRICE),
+                reason: Reason::Unreviewed,
+            },
+            called: Some(Ok(result())),
+        },
+        Row {
+            name: "give up",
+            plan: Plan::new(Status::Locked, PROVIDER, LOCKED),
+            command: "give up",
+            before: locked,
+            after: ([1025, 949, 1000, 1000], 0, 0, 25),
+            to: Status::Slashed,
+            reason: Reason::NotSubmitted,
+            since: Time(0),
+            event: |job| Event::JobSlashed {
+                job,
+                provider: PROVIDER,
+                to_client: AttoFil(JOB_PRICE as u128 * GWEI + 51 * GWEI / 2),
+                to_arbiter: AttoFil::ZERO,
+                to_burn: AttoFil(51 * GWEI / 2),
+                reason: Reason::NotSubmitted,
+            },
+            called: Some(Err(Reason::NotSubmitted)),
         },
         Row {
             name: "expire a locked job",
@@ -259,62 +297,82 @@ fn rows() -> Vec<Row> {
     .collect()
 }
 
+/// How the client of a row is called back, and whether a record is kept.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    callback_gas: u32,
+    /// The client has code.
+    code: bool,
+    /// Its code succeeds.
+    callbacks: bool,
+    keep_record: bool,
+}
+
 #[test]
 fn every_row_of_the_transition_table_moves_the_money_it_says() {
-    for Row { name, plan, command, before, after, to, reason, since, event, called } in rows() {
-        let command = life(command)(&plan);
-        for (callbacks, callback_gas) in [(true, 500_000), (false, 500_000), (true, 0)] {
-            let plan = Plan { callbacks, ..plan.clone() };
-            let mut plan = plan;
-            plan.terms.callback_gas = callback_gas;
-            let command = if callback_gas == 0 { life_again(&command, &plan) } else { command.clone() };
-            let mut scene = plan.scene();
-            let job = job_of(&plan.terms);
-            assert_eq!(books(&scene), before, "{name}: before");
-            scene.act(plan.sender, &command).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
-            assert_eq!(books(&scene), after, "{name}: after");
-
-            let called = if callback_gas == 0 { None } else { called.clone() };
-            let mut events = vec![event(job)];
-            events.extend(called.is_some().then_some(match callbacks {
-                true => Event::CallbackDelivered { job },
-                false => Event::CallbackFailed { job },
-            }));
-            assert_eq!(scene.news(), events, "{name}");
-            let pending = called.is_some() && !callbacks;
-            let calls: Vec<_> = called.into_iter().map(|outcome| (CLIENT, job, callback_gas, outcome)).collect();
-            assert_eq!(scene.env.calls, calls, "{name}");
-
-            let deal = scene.market().deal(job);
-            assert_eq!((deal.status, deal.reason, deal.since), (to, reason, since), "{name}");
-            assert_eq!(deal.callback_pending, pending, "{name}");
-            let locked = to == Status::Locked;
-            assert_eq!(deal.provider, if locked { PROVIDER } else { Address::ZERO }, "{name}");
-            assert_eq!(deal.price, if locked { gwei(JOB_PRICE) } else { gwei(0) }, "{name}");
-            let kept = matches!(to, Status::Submitted | Status::Disputed | Status::Settled | Status::Void)
-                || reason == Reason::Overturned;
-            let receipt = Receipt { provider: PROVIDER, price: gwei(JOB_PRICE), result: result() };
-            assert_eq!(deal.receipt, kept.then_some(&receipt), "{name}");
-        }
+    let both = [true, false];
+    let manners = both.into_iter().flat_map(|keep_record| {
+        [(500_000, true, true), (500_000, true, false), (500_000, false, false), (0, true, true)]
+            .map(|(callback_gas, code, callbacks)| Manner { callback_gas, code, callbacks, keep_record })
+    });
+    for manner in manners {
+        rows().into_iter().for_each(|row| try_row(row, manner));
     }
 }
 
-/// The same command about the terms of another plan.
-fn life_again(command: &Command, plan: &Plan) -> Command {
-    let name = match command {
-        Command::Lock { .. } => "lock",
-        Command::Award { .. } => "award",
-        Command::Cancel { .. } => "cancel",
-        Command::Expire { .. } => "expire",
-        Command::SubmitResult { .. } => "submit",
-        Command::Accept { .. } => "accept",
-        Command::Settle { .. } => "settle",
-        Command::Dispute { .. } => "dispute",
-        Command::Rule { .. } => "rule",
-        Command::Lapse { .. } => "lapse",
-        other => panic!("{other:?} is not about a deal in progress"),
-    };
-    life(name)(plan)
+fn try_row(Row { name, mut plan, command, before, after, to, reason, since, event, called }: Row, manner: Manner) {
+    let Manner { callback_gas, code, callbacks, keep_record } = manner;
+    let name = format!("{name}, {manner:?}");
+    (plan.terms.callback_gas, plan.terms.keep_record, plan.callbacks) = (callback_gas, keep_record, callbacks);
+    let mut scene = plan.scene();
+    scene.env.code = code;
+    let job = job_of(&plan.terms);
+    assert_eq!(books(&scene), before, "{name}: before");
+    scene.act(plan.sender, &life(command)(&plan)).unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
+    assert_eq!(books(&scene), after, "{name}: after");
+
+    let called = if callback_gas == 0 || !code { None } else { called };
+    let mut events = vec![event(job)];
+    if reason == Reason::Unreviewed {
+        events.insert(0, Event::ResultSubmitted { job, provider: PROVIDER, result: result() });
+    }
+    events.extend(called.is_some().then_some(match callbacks {
+        true => Event::CallbackDelivered { job },
+        false => Event::CallbackFailed { job },
+    }));
+    assert_eq!(scene.news(), events, "{name}");
+    let pending = called.is_some() && !callbacks;
+    let calls: Vec<_> = called.into_iter().map(|outcome| (CLIENT, job, callback_gas, outcome)).collect();
+    assert_eq!(scene.env.calls, calls, "{name}");
+
+    let deal = scene.market().deal(job);
+    if to.is_final() && !keep_record && !pending {
+        assert_eq!(deal, Deal::NONE, "{name}: nothing is kept");
+        assert_eq!(scene.market().deals().count(), 0, "{name}");
+        return;
+    }
+    assert_eq!((deal.status, deal.reason, deal.since), (to, reason, since), "{name}");
+    assert_eq!(deal.callback_pending, pending, "{name}");
+    let locked = to == Status::Locked;
+    assert_eq!(deal.provider, if locked { PROVIDER } else { Address::ZERO }, "{name}");
+    assert_eq!(deal.price, if locked { gwei(JOB_PRICE) } else { gwei(0) }, "{name}");
+    let kept = matches!(to, Status::Submitted | Status::Disputed | Status::Settled | Status::Void)
+        || reason == Reason::Overturned;
+    let receipt = Receipt { provider: PROVIDER, price: gwei(JOB_PRICE), result: result() };
+    assert_eq!(deal.receipt, kept.then_some(&receipt), "{name}");
+
+    // Once the callback is delivered, only a record that was asked for stays.
+    if pending {
+        scene.env.callbacks = true;
+        scene.act(STRANGER, &Command::RetryCallback { terms: plan.terms.clone(), receipt }).expect("delivers");
+        let deal = scene.market().deal(job);
+        assert_eq!(
+            (deal.status, deal.callback_pending),
+            (if keep_record { to } else { Status::None }, false),
+            "{name}"
+        );
+        assert_eq!(books(&scene), after, "{name}: delivered");
+    }
 }
 
 #[test]
@@ -322,7 +380,7 @@ fn every_other_command_in_every_state_is_refused_for_the_state() {
     let all = [
         (Status::None, &[][..]),
         (Status::Open, &["lock", "award", "cancel", "expire"]),
-        (Status::Locked, &["expire", "submit"]),
+        (Status::Locked, &["expire", "give up", "submit"]),
         (Status::Submitted, &["accept", "settle", "dispute"]),
         (Status::Disputed, &["rule", "lapse"]),
         (Status::Settled, &["retry"]),
@@ -350,7 +408,7 @@ fn opening_takes_the_highest_price_into_escrow() {
     let (terms, mut scene) = (terms(0), Scene::new());
     let job = job_of(&terms);
     scene.pay(CLIENT, gwei(30), &Command::Open { terms: terms.clone(), spec: spec() }).expect("opens");
-    let deposited = Event::Deposited { account: CLIENT, amount: gwei(30) };
+    let deposited = Event::Deposited { account: CLIENT, payer: CLIENT, amount: gwei(30) };
     assert_eq!(scene.news(), [deposited, Event::JobOpened { job, terms: terms.clone(), spec: spec() }]);
     assert_eq!(books(&scene), ([830, 1000, 1000, 1000], 200, 0, 0));
     assert!(scene.market().is_spent(CLIENT, terms.salt) && !scene.market().is_spent(PROVIDER, terms.salt));
@@ -366,7 +424,7 @@ fn opening_takes_the_highest_price_into_escrow() {
     let open = Command::OpenSignedAndLock { terms: terms.clone(), spec: spec(), signature: signed };
     scene.at(LOCKED).act(PROVIDER, &open).expect("opens and locks");
     let opened = Event::JobOpened { job, terms: terms.clone(), spec: spec() };
-    assert_eq!(scene.news(), [opened, Event::JobLocked { job, provider: PROVIDER, price: gwei(150) }]);
+    assert_eq!(scene.news(), [opened, Event::JobLocked { job, provider: PROVIDER, payer: PROVIDER, price: gwei(150) }]);
     assert_eq!(books(&scene), ([850, 949, 1000, 1000], 150, 51, 0));
     // A second provider comes too late, and is told so.
     let again = scene.act(MATCHER, &open);
@@ -378,7 +436,7 @@ fn money_comes_and_goes() {
     let mut scene = Scene::new();
     scene.pay(STRANGER, gwei(7), &Command::Deposit { account: PROVIDER }).expect("deposits");
     scene.act(PROVIDER, &Command::Withdraw { to: MATCHER, amount: gwei(1_007) }).expect("withdraws");
-    let deposited = Event::Deposited { account: PROVIDER, amount: gwei(7) };
+    let deposited = Event::Deposited { account: PROVIDER, payer: STRANGER, amount: gwei(7) };
     let withdrawn = Event::Withdrawn { account: PROVIDER, to: MATCHER, amount: gwei(1_007) };
     assert_eq!(scene.news(), [deposited, withdrawn]);
     assert_eq!((scene.env.paid, scene.market().held()), (gwei(1_007), gwei(3_000)));
@@ -390,14 +448,20 @@ fn money_comes_and_goes() {
 #[test]
 fn signed_acceptances_settle_deals_that_were_never_opened() {
     let mut scene = Scene::new();
-    let terms = Terms { callback_gas: 0, ..terms(1) };
+    let terms = Terms { callback_gas: 0, keep_record: false, ..terms(1) };
     let receipt = Receipt { provider: PROVIDER, price: gwei(120), result: result() };
-    let signature = sign_acceptance(&terms, &receipt);
-    let entry = BatchEntry { terms: terms.clone(), receipt, signature };
+    let entry = accepted(terms.clone(), receipt, START);
     scene.act(STRANGER, &Command::SettleBatch { entries: vec![entry.clone(), entry] }).expect("settles");
     let job = job_of(&terms);
-    let paid =
-        Event::BatchSettled { job, client: CLIENT, provider: PROVIDER, price: gwei(120), output: result().output };
+    let paid = Event::BatchSettled {
+        job,
+        client: CLIENT,
+        provider: PROVIDER,
+        salt: terms.salt,
+        price: gwei(120),
+        output: result().output,
+        exit_code: result().exit_code,
+    };
     let spent = Rejection::SaltSpent { client: CLIENT, salt: terms.salt };
     assert_eq!(scene.news(), [paid, Event::BatchSkipped { job, why: spent.selector() }]);
     assert_eq!(books(&scene), ([880, 1120, 1000, 1000], 0, 0, 0));
@@ -406,15 +470,50 @@ fn signed_acceptances_settle_deals_that_were_never_opened() {
 
 #[test]
 fn revoked_salts_are_spent_and_only_those() {
-    let mut scene = Scene::new();
-    let salts: Vec<_> = [0_u64, 255, 256, 300].map(alloy_primitives::U256::from).into();
-    scene.act(CLIENT, &Command::Revoke { salts: salts.clone() }).expect("revokes");
-    assert_eq!(scene.news(), [Event::SaltsRevoked { client: CLIENT, salts: salts.clone() }]);
-    for salt in (0..600).map(alloy_primitives::U256::from) {
-        assert_eq!(scene.market().is_spent(CLIENT, salt), salts.contains(&salt), "{salt}");
-        assert!(!scene.market().is_spent(PROVIDER, salt));
+    for lane in [Lane::ZERO, Lane::from(7), Lane::MAX] {
+        let mut scene = Scene::new();
+        let unused = scene.market().clone();
+        scene.act(CLIENT, &Command::Revoke { lane, up_to: 0 }).expect("revokes nothing");
+        assert_eq!(*scene.market(), unused);
+        scene.news();
+        scene.act(CLIENT, &Command::Revoke { lane, up_to: 300 }).expect("revokes");
+        assert_eq!(scene.news(), [Event::SaltsRevoked { client: CLIENT, lane, up_to: 300 }]);
+        for number in (0..600).chain([u64::MAX]) {
+            let market = scene.market();
+            assert_eq!(market.is_spent(CLIENT, salt(lane, number)), number < 300, "{number}");
+            assert!(!market.is_spent(PROVIDER, salt(lane, number)));
+            assert!(!market.is_spent(CLIENT, salt(lane.wrapping_add(Lane::from(1)), number)), "another lane");
+        }
+        assert_eq!(scene.market().next_salt(CLIENT, lane), salt(lane, 300));
+        let moved = scene.market().clone();
+        scene.act(CLIENT, &Command::Revoke { lane, up_to: 299 }).expect("says so, and changes nothing");
+        assert_eq!(*scene.market(), moved);
     }
-    assert!(!scene.market().is_spent(CLIENT, alloy_primitives::U256::MAX));
+}
+
+#[test]
+fn each_lane_has_its_own_numbers() {
+    let mut scene = Scene::new();
+    let open = |lane: u64, number| {
+        let terms = Terms { salt: salt(Lane::from(lane), number), ..terms(0) };
+        Command::Open { terms, spec: Bytes::new() }
+    };
+    for lane in [0, 1, u64::MAX] {
+        scene.act(CLIENT, &open(lane, 1)).expect("a free number");
+        let lane = Lane::from(lane);
+        assert_eq!(scene.market().next_salt(CLIENT, lane), salt(lane, 0), "the lowest is free");
+    }
+    scene.act(CLIENT, &open(1, 0)).expect("a free number");
+    assert_eq!(scene.market().next_salt(CLIENT, Lane::from(1)), salt(Lane::from(1), 2));
+    let far = salt(Lane::from(1), 66);
+    let next = salt(Lane::from(1), 2);
+    assert_eq!(scene.act(CLIENT, &open(1, 66)), Err(Rejection::SaltTooFar { client: CLIENT, salt: far, next }));
+    scene.act(CLIENT, &open(1, 65)).expect("the last one of the window");
+    // The highest number of a lane is never used: its window could not slide past it.
+    scene.act(CLIENT, &Command::Revoke { lane: Lane::from(9), up_to: u64::MAX }).expect("revokes all");
+    let last = salt(Lane::from(9), u64::MAX);
+    let refused = scene.act(CLIENT, &open(9, u64::MAX));
+    assert_eq!(refused, Err(Rejection::SaltTooFar { client: CLIENT, salt: last, next: last }));
 }
 
 #[test]

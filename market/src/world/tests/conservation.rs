@@ -13,7 +13,7 @@ use proptest::{
 use super::*;
 use crate::model::tests::{
     random::{ACCOUNTS, Job, Op, SETTINGS, account, endowment, ops, pools, steps_forward},
-    script::{job_of, sign_acceptance, sign_terms},
+    script::{TOKEN, job_of, sign_acceptance, sign_terms},
 };
 
 type Checked = Result<(), TestCaseError>;
@@ -85,6 +85,10 @@ struct Players {
     now: Time,
     foreign_chain: Option<u64>,
     scripts: VecDeque<Script>,
+    /// What tokens do, as long as it is not what they should.
+    conduct: VecDeque<Conduct>,
+    /// Whether accounts have code.
+    code: bool,
     /// How many scripts with calls were begun.
     begun: u64,
 }
@@ -105,9 +109,23 @@ impl Env for Players {
     fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
         let wanted = match what {
             Signed::Terms(job) => digest(&(client, *job)),
-            Signed::Acceptance(job, receipt) => digest(&(client, *job, *receipt)),
+            Signed::Acceptance(job, receipt, until) => digest(&(client, *job, *receipt, *until)),
         };
         signature.as_ref() == wanted.as_slice()
+    }
+    fn has_code(&self, _: Address) -> bool {
+        self.code
+    }
+    fn permit_valid(&self, _: Address, _: Address, _: Address, amount: AttoFil, _: &Permit) -> bool {
+        !amount.0.is_multiple_of(2)
+    }
+    fn authorization_valid(&self, _: Address, _: Address, _: Address, amount: AttoFil, _: &Authorization) -> bool {
+        !amount.0.is_multiple_of(3)
+    }
+    fn conduct(&mut self, _: &TokenTransfer) -> Conduct {
+        let conduct = self.conduct.pop_front().unwrap_or_default();
+        self.begun += u64::from(!conduct.script.calls.is_empty());
+        conduct
     }
     fn script(&mut self, _: &ExternalCall<'_>) -> Script {
         let script = self.scripts.pop_front().unwrap_or_default();
@@ -126,8 +144,18 @@ struct Trial {
 }
 
 const MARKETS: [Address; 2] = [HERE, THERE];
-/// Money that was forced on the second market.
+/// Money that was forced on each market.
 const FORCED: AttoFil = AttoFil(7);
+
+fn players() -> Players {
+    let (scripts, conduct) = (VecDeque::new(), VecDeque::new());
+    Players { now: START, foreign_chain: None, scripts, conduct, code: true, begun: 0 }
+}
+
+/// How the market of this number is paid: what is sent along, and the command.
+fn paying(index: usize, account: Address, amount: AttoFil) -> (AttoFil, Command) {
+    if index == 0 { (amount, Command::Deposit { account }) } else { (ZERO, Command::DepositToken { account, amount }) }
+}
 
 impl Trial {
     fn new(mut pools: [Vec<Job>; 2]) -> Self {
@@ -135,21 +163,27 @@ impl Trial {
         for (n, Job { id, terms }) in pools.iter_mut().flatten().enumerate() {
             if n % 4 > 0 {
                 (terms.callback_gas, terms.arbiter, terms.matcher) = (1_000, Address::ZERO, Address::ZERO);
+                (terms.review_for, terms.rule_for) = (0, 0);
                 *id = job_of(terms);
             }
         }
         let mut world = World::with_market(HERE, SETTINGS);
-        // A second market with other settings: half of the jobs with callbacks cannot be opened there.
-        let other = Settings { max_callback_gas: SETTINGS.max_callback_gas / 2, ..SETTINGS };
+        // A second market, for a token, with other settings: half of the jobs with callbacks cannot be opened there.
+        world.deploy_token(TOKEN).expect("nothing is there");
+        let other = Settings { asset: TOKEN, max_callback_gas: SETTINGS.max_callback_gas / 2, ..SETTINGS };
         world.deploy(THERE, Contract::Market(Market::new(other))).expect("nothing is there");
-        world.mint(THERE, FORCED).expect("there is room");
-        let env = Players { now: START, foreign_chain: None, scripts: VecDeque::new(), begun: 0 };
+        world.mint(HERE, FORCED).expect("there is room");
+        world.mint_token(TOKEN, THERE, FORCED).expect("there is room");
+        let env = players();
         let mut trial = Self { world, env, pools, log: Vec::new() };
         for n in 0..ACCOUNTS {
-            trial.world.mint(account(n), AttoFil(endowment(n).0 * 3)).expect("there is room");
-            for market in MARKETS {
-                let deposit = Command::Deposit { account: account(n) };
-                let call = Call { sender: account(n), contract: market, value: endowment(n), command: deposit.into() };
+            let (account, amount) = (account(n), endowment(n));
+            trial.world.mint(account, AttoFil(amount.0 * 2)).expect("there is room");
+            trial.world.mint_token(TOKEN, account, AttoFil(amount.0 * 2)).expect("there is room");
+            assert!(trial.world.approve(TOKEN, account, THERE, AttoFil(u128::MAX)));
+            for (index, contract) in MARKETS.into_iter().enumerate() {
+                let (value, command) = paying(index, account, amount);
+                let call = Call { sender: account, contract, value, command: command.into() };
                 trial.world.execute(&call, &mut trial.env, &mut trial.log).expect("a deposit");
             }
         }
@@ -170,13 +204,15 @@ impl Trial {
         let (sender, value, command) = match planning {
             Planning::Any(op) => return self.call(index, op),
             Planning::Deposit(n, amount) => {
-                (account(*n), AttoFil(u128::from(*amount)), Command::Deposit { account: account(n + 1) })
+                let (value, command) = paying(index, account(n + 1), AttoFil(u128::from(*amount)));
+                (account(*n), value, command)
             }
             Planning::Open(first) => {
                 let (before, after) = self.pools[index].split_at(first % self.pools[index].len());
                 let is_new = |job: &&Job| self.market(index).deal(job.id).status == Status::None;
                 let terms = after.iter().chain(before).find(is_new).unwrap_or(&after[0]).terms.clone();
-                (terms.client, terms.max_price, Command::Open { terms, spec: Bytes::new() })
+                let value = if index == 0 { terms.max_price } else { ZERO };
+                (terms.client, value, Command::Open { terms, spec: Bytes::new() })
             }
         };
         Call { sender, contract, value, command: command.into() }
@@ -194,6 +230,14 @@ impl Trial {
         let script =
             |Planned { calls, end }: &Planned| Script { calls: calls.iter().map(scripted).collect(), end: *end };
         self.env.scripts = scripts.iter().map(script).collect();
+        self.env.code = op.code;
+        // Every other token does its own things: those that are planned for others, or worse.
+        let calls_back = |script| Conduct { script, ..Conduct::default() };
+        self.env.conduct = match (op.payouts, op.callbacks) {
+            (true, _) => VecDeque::new(),
+            (false, true) => self.env.scripts.iter().cloned().map(calls_back).collect(),
+            (false, false) => [op.conduct()].into(),
+        };
         self.call(*market, op)
     }
 
@@ -210,12 +254,15 @@ impl Trial {
     fn money_is_conserved(&self) -> Checked {
         let world = &self.world;
         prop_assert_eq!(world.wallets().map(|(_, owned)| owned).sum::<AttoFil>(), world.minted());
+        let tokens: AttoFil = world.token_wallets(TOKEN).map(|(_, owned)| owned).sum();
+        prop_assert_eq!(tokens, world.token_minted(TOKEN));
+        prop_assert_eq!(world.wallet(THERE), ZERO, "the market of the token takes no coins");
         for (index, address) in MARKETS.into_iter().enumerate() {
             let market = self.market(index);
             let free: AttoFil = market.balances().map(|(_, balance)| balance).sum();
             let held = free.0 + market.escrowed().0 + market.collateral().0 + market.burned().0;
-            let forced = if address == THERE { FORCED.0 } else { 0 };
-            prop_assert_eq!(world.wallet(address).0, held + forced);
+            let owned = if index == 0 { world.wallet(address) } else { world.token_wallet(TOKEN, address) };
+            prop_assert_eq!(owned.0, held + FORCED.0);
             prop_assert_eq!(market.held().0, held);
             // What it said came in and went out.
             let moved = |log: &Log| match &log.event {
@@ -251,7 +298,18 @@ fn run<T: core::fmt::Debug>(
 #[test]
 fn money_is_conserved_to_the_last_attofil() {
     let strategy = ([pools(), pools()], prop::collection::vec(turns(), 60..120));
-    let wanted = ["accepted", "refused", "scripts", "nested scripts", "callbacks that opened", "undone scripts"];
+    let wanted = [
+        "accepted",
+        "refused",
+        "scripts",
+        "nested scripts",
+        "callbacks that opened",
+        "undone scripts",
+        "tokens in",
+        "tokens out",
+        "tokens in from within a callback",
+        "mismatches",
+    ];
     run(&strategy, &wanted, |(pools, turns), tally| {
         let mut trial = Trial::new(pools);
         for turn in &turns {
@@ -268,6 +326,17 @@ fn money_is_conserved_to_the_last_attofil() {
             let position = |name: &str| names.iter().position(|found| found == name);
             count("callbacks that opened", position("CallbackDelivered") > position("JobOpened").or(Some(usize::MAX)));
             count("undone scripts", trial.env.begun > begun && position("CallbackFailed").is_some());
+            let there = |name: &str| {
+                news.iter().any(|Log { contract, event: ContractEvent::Market(event) }| {
+                    *contract == THERE && name_of(event) == name
+                })
+            };
+            count("tokens in", there("Deposited"));
+            count("tokens out", there("Withdrawn"));
+            count("tokens in from within a callback", there("Deposited") && position("CallbackDelivered") > Some(1));
+            let mismatch =
+                matches!(outcome, Err(CallError::Rejected(crate::model::Rejection::TransferMismatch { .. })));
+            count("mismatches", mismatch);
             if outcome.is_err() {
                 prop_assert_eq!(&trial.world, &before, "a refused call changed something");
                 prop_assert!(news.is_empty(), "a refused call said something");
@@ -327,11 +396,11 @@ fn what_is_rolled_back_has_never_happened() {
 
 #[test]
 fn signatures_are_those_that_the_random_commands_carry() {
-    let players = Players { now: START, foreign_chain: None, scripts: VecDeque::new(), begun: 0 };
+    let players = players();
     let (terms, receipt) = (terms(0), Receipt::default());
     let (job, client) = (job_of(&terms), terms.client);
     assert!(players.signature_valid(HERE, client, &Signed::Terms(job), &sign_terms(&terms)));
-    let accepted = Signed::Acceptance(job, &receipt);
-    assert!(players.signature_valid(HERE, client, &accepted, &sign_acceptance(&terms, &receipt)));
+    let accepted = Signed::Acceptance(job, &receipt, START);
+    assert!(players.signature_valid(HERE, client, &accepted, &sign_acceptance(&terms, &receipt, START)));
     assert!(!players.signature_valid(HERE, client, &accepted, &sign_terms(&terms)));
 }

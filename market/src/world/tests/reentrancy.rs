@@ -3,7 +3,7 @@
 use alloy_primitives::U256;
 
 use super::*;
-use crate::model::{Callee, Rejection, Verdict, tests::script::Nothing};
+use crate::model::{Callee, Lane, Rejection, Verdict, tests::script::Nothing};
 
 /// One command of each kind that would do something if it were let in.
 fn commands(other: &(Terms, Receipt)) -> Vec<(bool, Command)> {
@@ -17,11 +17,12 @@ fn commands(other: &(Terms, Receipt)) -> Vec<(bool, Command)> {
         (false, Command::Withdraw { to: CLIENT, amount: gwei(1) }),
         (false, Command::OpenSigned { terms: signed, spec: spec.clone(), signature: signature.clone() }),
         (false, Command::OpenSignedAndLock { terms: locked, spec: spec.clone(), signature }),
-        (false, Command::Revoke { salts: vec![U256::from(99)] }),
+        (false, Command::Revoke { lane: Lane::ZERO, up_to: 99 }),
         (false, Command::Lock { terms: terms.clone() }),
         (false, Command::Award { terms: terms.clone(), provider: PROVIDER, price: gwei(100) }),
         (false, Command::Cancel { terms: terms.clone() }),
         (false, Command::Expire { terms: terms.clone() }),
+        (false, Command::GiveUp { terms: terms.clone() }),
         (false, Command::SubmitResult { terms: terms.clone(), result: result() }),
         (false, Command::Accept { terms: terms.clone(), receipt: receipt.clone() }),
         (false, Command::Settle { terms: terms.clone(), receipt: receipt.clone() }),
@@ -39,7 +40,7 @@ fn commands(other: &(Terms, Receipt)) -> Vec<(bool, Command)> {
 /// Whether a call from within a callback (or a payout) succeeded. That it is the guard and nothing else that keeps it out is
 /// seen in the market itself.
 fn succeeds(town: &mut Town, callback: bool, inner: &Command, contract: Address) -> bool {
-    let done = town.submitted(HERE, 100);
+    let done = town.submitted(HERE, 50);
     let script = script([call(CLIENT, contract, ZERO, inner.clone())]);
     if callback {
         town.accept(HERE, &done, [script]);
@@ -53,7 +54,7 @@ fn succeeds(town: &mut Town, callback: bool, inner: &Command, contract: Address)
 #[test]
 fn the_guard_lets_in_what_the_contract_lets_in() {
     let count = commands(&Town::new().submitted(HERE, 1)).len();
-    assert_eq!(count, 21, "one of each command");
+    assert_eq!(count, 22, "one of each command, but for deposits of tokens");
     for index in 0..count {
         for callback in [true, false] {
             let mut town = Town::new();
@@ -63,7 +64,7 @@ fn the_guard_lets_in_what_the_contract_lets_in() {
         }
         // The refusal is the guard's, and comes before all others.
         let (allowed, command) = commands(&(terms(0), Receipt::default())).swap_remove(index);
-        let mut market = Market::new(Settings { min_window: 60, max_callback_gas: 0 });
+        let mut market = Market::new(Settings::COIN);
         for (calling, refused) in [(Callee::Nobody, false), (Callee::Client, !allowed), (Callee::Payee, true)] {
             market.calling = calling;
             let outcome = market.execute(CLIENT, ZERO, &command, &Nothing, &mut |_| ());

@@ -127,3 +127,54 @@ fn callbacks_nest_through_other_contracts() {
     assert_eq!(town.news(), wanted.map(|(contract, name)| (contract, name.to_owned())));
     assert_eq!(town.env.called, [(HERE, CLIENT), (THERE, CLIENT)]);
 }
+
+#[test]
+fn a_client_without_code_is_not_called_and_nothing_is_kept_for_it() {
+    let mut town = Town::new();
+    let (terms, receipt) = town.submitted(HERE, 0);
+    town.env.plain = vec![CLIENT];
+    town.env.scripts = [Script::ending(End::Revert)].into();
+    town.act(CLIENT, HERE, ZERO, Command::Accept { terms: terms.clone(), receipt }).expect("accepts");
+    assert_eq!(town.news(), [(HERE, "JobSettled".to_owned())]);
+    assert_eq!((town.env.called.len(), town.market(HERE).deal(job_at(HERE, &terms)).callback_pending), (0, false));
+    // Payees are asked all the same: an account that takes money needs no code.
+    town.act(CLIENT, HERE, ZERO, Command::Withdraw { to: CLIENT, amount: gwei(1) }).expect_err("it refuses");
+}
+
+#[test]
+fn while_a_callback_runs_the_end_is_stored_and_afterwards_it_is_not() {
+    // What the client's code sees in the market while it runs, as far as the world can tell: it cannot open the same job again.
+    for (keep_record, end) in [(false, End::Return), (false, End::Revert), (true, End::Return)] {
+        let mut town = Town::new();
+        let terms = Terms { callback_gas: 100_000, keep_record, ..terms(0) };
+        let open = Command::Open { terms: terms.clone(), spec: Bytes::new() };
+        town.act(CLIENT, HERE, ZERO, open.clone()).expect("opens");
+        let again = ScriptedCall { may_fail: true, ..call(CLIENT, HERE, ZERO, open) };
+        town.env.scripts = [Script { calls: vec![again], end }].into();
+        town.act(CLIENT, HERE, ZERO, Command::Cancel { terms: terms.clone() }).expect("cancels");
+        let deal = town.market(HERE).deal(job_at(HERE, &terms));
+        let wanted = if keep_record || end == End::Revert { Status::Cancelled } else { Status::None };
+        assert_eq!((deal.status, deal.callback_pending), (wanted, end == End::Revert));
+        assert_eq!(town.market(HERE).escrowed(), ZERO, "the same job was not opened again");
+    }
+}
+
+#[test]
+fn a_retry_that_fails_has_not_happened() {
+    let mut town = Town::new();
+    let done = town.submitted(HERE, 0);
+    town.accept(HERE, &done, [Script::ending(End::OutOfGas)]);
+    town.news();
+    let (before, (terms, receipt)) = (town.world.clone(), done);
+    let retry = || Command::RetryCallback { terms: terms.clone(), receipt: receipt.clone() };
+    let failing = Script { end: End::Revert, ..script([call(CLIENT, HERE, ZERO, open(1))]) };
+    town.env.scripts = [failing.clone(), failing].into();
+    let job = job_at(HERE, &terms);
+    let reverted = || Err(CallError::Rejected(Rejection::CallbackReverted(job)));
+    assert_eq!(town.act(STRANGER, HERE, ZERO, retry()), reverted());
+    // In a multicall it takes everything else with it.
+    let calls = vec![Command::Announce { url: "x".into() }, retry()];
+    assert_eq!(town.act(STRANGER, HERE, ZERO, Command::Multicall { calls }), reverted());
+    assert_eq!((town.news(), &town.world), (vec![], &before));
+    town.act(STRANGER, HERE, ZERO, retry()).expect("it succeeds at last");
+}

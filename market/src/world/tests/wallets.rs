@@ -65,7 +65,7 @@ fn a_call_that_cannot_be_made_says_why_and_changes_nothing() {
 #[test]
 fn contracts_are_deployed_once_and_not_while_something_may_be_undone() {
     let mut town = Town::new();
-    let market = || Contract::Market(Market::new(Settings { min_window: 1, max_callback_gas: 0 }));
+    let market = || Contract::Market(Market::new(Settings::COIN));
     assert_eq!(town.world.deploy(HERE, market()), Err(DeployError::Taken(HERE)));
     let savepoint = town.world.savepoint();
     assert_eq!(town.world.deploy(STRANGER, market()), Err(DeployError::SavepointOpen));
@@ -108,7 +108,7 @@ fn a_market_takes_no_payouts_and_no_callbacks() {
     town.act(CLIENT, HERE, gwei(500), Command::Deposit { account: client }).expect("a deposit");
     let terms = Terms { client, callback_gas: 100_000, ..terms(0) };
     town.act(client, HERE, ZERO, Command::Open { terms: terms.clone(), spec: Bytes::new() }).expect("opens");
-    let market = Market::new(Settings { min_window: 1, max_callback_gas: 0 });
+    let market = Market::new(Settings::COIN);
     town.world.deploy(client, Contract::Market(market)).expect("nothing is there");
     town.env.now = terms.lock_by.after(1);
     town.news();

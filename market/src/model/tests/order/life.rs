@@ -4,13 +4,13 @@ use alloy_primitives::{Address, B256, Bytes};
 
 use super::{
     super::{
-        plan::{DISPUTED, LOCKED, Plan, SUBMITTED, life},
+        plan::{DISPUTED, LIFE, LOCKED, Plan, SUBMITTED, life},
         script::*,
     },
     Fault, RECEIPT, STRANGE_SENDER, UNKNOWN, check, fault, refused, wrong_state,
 };
 use crate::{
-    model::{Command, MAX_INLINE_DATA, Receipt, Rejection, Status},
+    model::{Command, MAX_INLINE_DATA, Receipt, Rejection, Status, Terms},
     time::Time,
 };
 
@@ -24,16 +24,22 @@ fn lock() {
             |plan| plan.terms.matcher = MATCHER,
             |plan| Rejection::WrongSender { sender: plan.sender, wanted: MATCHER },
         ),
-        fault(
-            "before rampStart",
-            |plan| plan.terms.ramp_start = Time(u64::MAX),
-            |plan| Rejection::TooEarly { time: plan.now, from: Time(u64::MAX) },
-        ),
-        fault(
-            "after lockBy",
-            |plan| plan.now = plan.terms.lock_by.after(1),
-            |plan| Rejection::TooLate { time: plan.now, until: plan.terms.lock_by },
-        ),
+        Fault {
+            group: 1,
+            ..fault(
+                "before rampStart",
+                |plan| plan.now = Time(START.0 - 1),
+                |plan| Rejection::TooEarly { time: plan.now, from: START },
+            )
+        },
+        Fault {
+            group: 1,
+            ..fault(
+                "after lockBy",
+                |plan| plan.now = plan.terms.lock_by.after(1),
+                |plan| Rejection::TooLate { time: plan.now, until: plan.terms.lock_by },
+            )
+        },
         fault(
             "poor provider",
             |plan| plan.poor.push(PROVIDER),
@@ -79,7 +85,8 @@ fn award() {
             |plan| plan.now = plan.terms.lock_by.after(1),
             |plan| Rejection::TooLate { time: plan.now, until: plan.terms.lock_by },
         ),
-        fault("zero provider", |plan| plan.to = Address::ZERO, |_| Rejection::InvalidProvider),
+        Fault { group: 2, ..fault("zero provider", |plan| plan.to = Address::ZERO, |_| Rejection::InvalidProvider) },
+        Fault { group: 2, ..fault("masked provider", |plan| plan.to = MASKED, |_| Rejection::InvalidProvider) },
         Fault { group: 1, ..fault("price too low", |plan| plan.amount = gwei(99), out_of_range) },
         Fault { group: 1, ..fault("price too high", |plan| plan.amount = gwei(201), out_of_range) },
         Fault { group: 1, ..fault("fraction of a gwei", |plan| plan.amount.0 += 1, out_of_range) },
@@ -95,7 +102,7 @@ fn award() {
         check("award at an end of the range", &Plan { amount, ..plan.clone() }, life("award"), &[]);
     }
     // Before rampStart a matcher may award all the same.
-    plan.terms.ramp_start = Time(u64::MAX);
+    plan.terms.ramp_start = plan.terms.lock_by;
     check("early award", &plan, life("award"), &[]);
     // Without a matcher nobody may.
     let open = Plan::new(Status::Open, STRANGER, LOCKED);
@@ -163,6 +170,38 @@ fn submit_result() {
     let mut plan = Plan::new(Status::Locked, PROVIDER, LOCKED.after(100));
     plan.result.inline_data = Bytes::from(vec![0; MAX_INLINE_DATA]);
     check("submit", &plan, life("submit"), &faults);
+    // Without an arbiter nothing else is checked. It is over then.
+    unreviewed(&mut plan.terms);
+    check("submit without an arbiter", &plan, life("submit"), &[UNKNOWN, faults[2], faults[3], faults[4]]);
+}
+
+#[test]
+fn give_up() {
+    let faults = [
+        UNKNOWN,
+        fault("submitted", |plan| plan.reach = Status::Submitted, wrong_state),
+        fault("another sender", STRANGE_SENDER, |_| Rejection::WrongSender { sender: STRANGER, wanted: PROVIDER }),
+    ];
+    for now in [LOCKED, LOCKED.after(5_000)] {
+        check("give up", &Plan::new(Status::Locked, PROVIDER, now), life("give up"), &faults);
+    }
+}
+
+/// The terms of a deal that is paid without a review.
+fn unreviewed(terms: &mut Terms) {
+    (terms.arbiter, terms.review_for, terms.rule_for) = (Address::ZERO, 0, 0);
+}
+
+#[test]
+fn what_is_no_longer_stored_is_named_by_its_salt() {
+    for reach in [Status::Settled, Status::Cancelled, Status::Slashed, Status::Void] {
+        for (name, build) in LIFE {
+            let mut plan = Plan::new(reach, CLIENT, DISPUTED.after(301));
+            (plan.terms.keep_record, plan.terms.callback_gas) = (false, 0);
+            let spent = |plan: &Plan| Rejection::SaltSpent { client: CLIENT, salt: plan.terms.salt };
+            refused(&format!("{name} after {reach:?}"), &plan, build, spent);
+        }
+    }
 }
 
 #[test]
@@ -224,10 +263,6 @@ fn dispute() {
         ),
     ];
     check("dispute", &Plan::new(Status::Submitted, ARBITER, SUBMITTED.after(200)), life("dispute"), &faults);
-    let mut unreviewed = Plan::new(Status::Submitted, Address::ZERO, SUBMITTED);
-    unreviewed.terms.arbiter = Address::ZERO;
-    let error = |_: &Plan| Rejection::WrongSender { sender: Address::ZERO, wanted: Address::ZERO };
-    refused("dispute without an arbiter", &unreviewed, life("dispute"), error);
 }
 
 #[test]
@@ -278,4 +313,18 @@ fn retry_callback() {
     let mut plan = Plan::new(Status::Settled, STRANGER, SUBMITTED);
     plan.terms.callback_gas = 0;
     refused("retry without a callback", &plan, life("retry"), wrong_state);
+    // One that fails again has not happened; but for that it comes after all other checks.
+    for (spoil, called) in [(None, 1), (Some(RECEIPT.spoil), 0)] {
+        let mut plan = Plan { callbacks: false, ..Plan::new(Status::Settled, STRANGER, SUBMITTED) };
+        let mut wanted = Rejection::CallbackReverted(job_of(&plan.terms));
+        if let Some(spoil) = spoil {
+            spoil(&mut plan);
+            wanted = (RECEIPT.error)(&plan);
+        }
+        let mut scene = plan.scene();
+        let before = scene.world.clone();
+        assert_eq!(scene.act(STRANGER, &life("retry")(&plan)), Err(wanted));
+        assert_eq!((scene.news(), scene.env.calls.len()), (vec![], called));
+        assert_eq!(scene.world, before);
+    }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes};
 
 use super::{
     super::{plan::Plan, script::*},
-    check, fault,
+    Fault, check, fault,
 };
 use crate::{
     model::{Command, Market, Rejection, Status},
@@ -13,12 +13,20 @@ use crate::{
 
 #[test]
 fn deposit_and_withdraw() {
-    let invalid = || fault("zero address", |plan| plan.to = Address::ZERO, |_| Rejection::InvalidRecipient);
+    let invalid = || {
+        let group = 1;
+        [
+            Fault { group, ..fault("zero address", |plan| plan.to = Address::ZERO, |_| Rejection::InvalidRecipient) },
+            Fault { group, ..fault("masked id", |plan| plan.to = MASKED, |_| Rejection::InvalidRecipient) },
+        ]
+    };
     let plan = Plan { value: gwei(5), ..Plan::new(Status::None, STRANGER, START) };
-    check("deposit", &plan, |plan| Command::Deposit { account: plan.to }, &[invalid()]);
+    check("deposit", &plan, |plan| Command::Deposit { account: plan.to }, &invalid());
     let plan = Plan::new(Status::None, PROVIDER, START);
+    let [zero, masked] = invalid();
     let faults = [
-        invalid(),
+        zero,
+        masked,
         fault(
             "poor sender",
             |plan| plan.poor.push(PROVIDER),
@@ -27,6 +35,13 @@ fn deposit_and_withdraw() {
         fault("refused payout", |plan| plan.payouts = false, |_| Rejection::TransferFailed(PROVIDER)),
     ];
     check("withdraw", &plan, |plan| Command::Withdraw { to: plan.to, amount: plan.amount }, &faults);
+}
+
+#[test]
+fn a_masked_id_may_act_for_itself() {
+    let mut scene = Scene::new();
+    scene.pay(MASKED, gwei(5), &Command::Deposit { account: MASKED }).expect("its own account");
+    scene.act(MASKED, &Command::Withdraw { to: MASKED, amount: gwei(5) }).expect("its own money");
 }
 
 #[test]

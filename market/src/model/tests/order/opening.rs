@@ -1,6 +1,6 @@
 //! Errors of opening.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::{
     super::{
@@ -10,19 +10,24 @@ use super::{
     Fault, STRANGE_SENDER, check, fault, wrong_state,
 };
 use crate::{
-    model::{Command, MAX_LOCK_AHEAD, MAX_SPEC, Rejection, Status, Terms, TermsFault},
+    model::{
+        Command, Event, MAX_LOCK_AHEAD, MAX_SPEC, Rejection, SALT_WINDOW, Settings, Status, Terms, TermsFault,
+        is_masked_id,
+    },
+    money::AttoFil,
     time::Time,
 };
 
 /// The faults of terms, in their order.
-fn terms_faults() -> [Fault; 10] {
+fn terms_faults() -> [Fault; 13] {
     [
         fault("zero client", |plan| plan.terms.client = Address::ZERO, |_| Rejection::BadTerms(TermsFault::ZeroClient)),
+        fault("masked matcher", |plan| plan.terms.matcher = MASKED, |_| Rejection::BadTerms(TermsFault::MaskedId)),
         fault("codec", |plan| plan.terms.spec_codec = 0x70, |_| Rejection::BadTerms(TermsFault::SpecCodec)),
         fault(
             "1 attoFIL above a gwei",
             |plan| plan.terms.max_price.0 += 1,
-            |_| Rejection::BadTerms(TermsFault::NotWholeGwei),
+            |_| Rejection::BadTerms(TermsFault::NotWholeQuanta),
         ),
         fault(
             "2^48 gwei",
@@ -31,6 +36,11 @@ fn terms_faults() -> [Fault; 10] {
         ),
         fault("price order", |plan| plan.terms.min_price = gwei(201), |_| Rejection::BadTerms(TermsFault::PriceOrder)),
         fault("no ramp", |plan| plan.terms.ramp_period = 0, |_| Rejection::BadTerms(TermsFault::ZeroRampPeriod)),
+        fault(
+            "ramp after lockBy",
+            |plan| plan.terms.ramp_start = Time(u64::MAX),
+            |_| Rejection::BadTerms(TermsFault::RampStart),
+        ),
         fault("run window", |plan| plan.terms.run_for = 59, |_| Rejection::BadTerms(TermsFault::RunFor)),
         fault(
             "review window",
@@ -43,17 +53,37 @@ fn terms_faults() -> [Fault; 10] {
             |plan| plan.terms.callback_gas = 1_000_001,
             |_| Rejection::BadTerms(TermsFault::CallbackGas),
         ),
+        fault(
+            "the gas of a transfer",
+            |plan| plan.terms.callback_gas = 2_300,
+            |_| Rejection::BadTerms(TermsFault::CallbackGas),
+        ),
     ]
 }
 
 /// What all ways of opening check first: terms and state.
 fn unopened() -> Vec<Fault> {
     let mut faults = Vec::from(terms_faults());
-    faults.push(fault(
-        "spent salt",
-        |plan| plan.revoked = true,
-        |plan| Rejection::SaltSpent { client: plan.terms.client, salt: plan.terms.salt },
-    ));
+    faults.push(Fault {
+        group: 2,
+        ..fault(
+            "spent salt",
+            |plan| plan.revoked = true,
+            |plan| Rejection::SaltSpent { client: plan.terms.client, salt: plan.terms.salt },
+        )
+    });
+    faults.push(Fault {
+        group: 2,
+        ..fault(
+            "far salt",
+            |plan| plan.terms.salt = plan.terms.salt + U256::from(SALT_WINDOW),
+            |plan| Rejection::SaltTooFar {
+                client: plan.terms.client,
+                salt: plan.terms.salt,
+                next: plan.terms.salt - U256::from(SALT_WINDOW),
+            },
+        )
+    });
     faults
 }
 
@@ -63,7 +93,7 @@ fn lock_by_faults() -> [Fault; 2] {
             group: 1,
             ..fault(
                 "after lockBy",
-                |plan| plan.terms.lock_by = Time(plan.now.0 - 1),
+                |plan| plan.now = plan.terms.lock_by.after(1),
                 |plan| Rejection::TooLate { time: plan.now, until: plan.terms.lock_by },
             )
         },
@@ -159,11 +189,12 @@ fn open_signed_and_lock() {
             |plan| Rejection::WrongSender { sender: plan.sender, wanted: MATCHER },
         )
     };
-    let early = || {
-        fault(
+    let early = || Fault {
+        group: 1,
+        ..fault(
             "before rampStart",
-            |plan| plan.terms.ramp_start = Time(u64::MAX),
-            |plan| Rejection::TooEarly { time: plan.now, from: Time(u64::MAX) },
+            |plan| plan.now = Time(plan.terms.ramp_start.0 - 1),
+            |plan| Rejection::TooEarly { time: plan.now, from: plan.terms.ramp_start },
         )
     };
     let poor = || {
@@ -185,20 +216,27 @@ fn open_signed_and_lock() {
         |plan| Command::OpenSignedAndLock { terms: plan.asked(), spec: plan.spec.clone(), signature: plan.signature() };
     check("open signed and lock", &Plan::new(Status::None, PROVIDER, LOCKED), build, &faults);
 
-    // Once opened by somebody else it is a lock: spec, signature and chain do not matter any more.
-    let plan = Plan {
-        forged: true,
-        foreign_chain: Some(315),
-        spec: Bytes::from_static(b"whatever"),
-        ..Plan::new(Status::Open, PROVIDER, LOCKED)
-    };
-    let late = fault(
-        "after lockBy",
-        |plan| plan.now = plan.terms.lock_by.after(1),
-        |plan| Rejection::TooLate { time: plan.now, until: plan.terms.lock_by },
-    );
+    // Once opened by somebody else it is a lock: signature and chain do not matter any more; the spec does.
+    let plan = Plan { forged: true, foreign_chain: Some(315), ..Plan::new(Status::Open, PROVIDER, LOCKED) };
+    let [late, _] = lock_by_faults();
     let state = fault("cancelled", |plan| plan.reach = Status::Cancelled, wrong_state);
-    check("open signed and lock an open job", &plan, build, &[state, matcher(), early(), late, poor()]);
+    let other_spec = fault(
+        "another spec",
+        |plan| plan.spec = Bytes::from_static(b"whatever"),
+        |plan| Rejection::SpecMismatch { found: digest(&plan.spec), wanted: plan.terms.spec },
+    );
+    let [large_spec, _] = spec_faults();
+    let other_spec = Fault { group: 3, ..other_spec };
+    let large_spec = Fault { group: 3, ..large_spec };
+    let faults = [state, matcher(), early(), late, large_spec, other_spec, poor()];
+    check("open signed and lock an open job", &plan, build, &faults);
+    let mut scene = plan.scene();
+    scene.act(PROVIDER, &build(&plan)).expect("locks");
+    let published = Event::SpecPublished { spec: plan.terms.spec, data: plan.spec.clone() };
+    assert!(matches!(&scene.news()[..], [first, Event::JobLocked { .. }] if *first == published));
+    let mut scene = plan.scene();
+    scene.act(PROVIDER, &build(&Plan { spec: Bytes::new(), ..plan })).expect("locks");
+    assert!(matches!(scene.news()[..], [Event::JobLocked { .. }]));
 }
 
 #[test]
@@ -218,15 +256,46 @@ fn opening_and_locking_for_oneself_needs_the_money_for_both() {
 }
 
 #[test]
-fn windows_may_be_zero_without_an_arbiter_but_not_too_short() {
+fn windows_are_zero_without_an_arbiter_and_not_too_short_with_one() {
     let unreviewed = Terms { arbiter: Address::ZERO, review_for: 0, rule_for: 0, ..terms(0) };
-    assert_eq!(unreviewed.fault(&SETTINGS), None);
-    assert_eq!(Terms { review_for: 59, ..unreviewed.clone() }.fault(&SETTINGS), Some(TermsFault::ReviewFor));
-    assert_eq!(Terms { rule_for: 59, ..unreviewed.clone() }.fault(&SETTINGS), Some(TermsFault::RuleFor));
-    assert_eq!(Terms { arbiter: ARBITER, ..unreviewed }.fault(&SETTINGS), Some(TermsFault::ReviewFor));
+    let fault = |terms: &Terms| terms.fault(&SETTINGS, CLIENT);
+    assert_eq!(fault(&unreviewed), None);
+    assert_eq!(Terms { review_for: 60, ..unreviewed.clone() }.fault(&SETTINGS, CLIENT), Some(TermsFault::ReviewFor));
+    assert_eq!(Terms { rule_for: 60, ..unreviewed.clone() }.fault(&SETTINGS, CLIENT), Some(TermsFault::RuleFor));
+    assert_eq!(Terms { review_for: 59, ..unreviewed.clone() }.fault(&SETTINGS, CLIENT), Some(TermsFault::ReviewFor));
+    assert_eq!(Terms { rule_for: 59, ..unreviewed.clone() }.fault(&SETTINGS, CLIENT), Some(TermsFault::RuleFor));
+    assert_eq!(Terms { arbiter: ARBITER, ..unreviewed }.fault(&SETTINGS, CLIENT), Some(TermsFault::ReviewFor));
     for run_for in [60, 90 * 86_400] {
-        assert_eq!(Terms { run_for, ..terms(0) }.fault(&SETTINGS), None);
+        assert_eq!(Terms { run_for, ..terms(0) }.fault(&SETTINGS, CLIENT), None);
     }
-    assert_eq!(Terms { run_for: 90 * 86_400 + 1, ..terms(0) }.fault(&SETTINGS), Some(TermsFault::RunFor));
-    assert_eq!(Terms { max_price: gwei((1 << 48) - 1), ..terms(0) }.fault(&SETTINGS), None);
+    assert_eq!(Terms { run_for: 90 * 86_400 + 1, ..terms(0) }.fault(&SETTINGS, CLIENT), Some(TermsFault::RunFor));
+    assert_eq!(Terms { max_price: gwei((1 << 48) - 1), ..terms(0) }.fault(&SETTINGS, CLIENT), None);
+}
+
+#[test]
+fn masked_ids_are_parties_only_when_they_send() {
+    assert!(is_masked_id(MASKED) && !is_masked_id(Address::repeat_byte(0xff)) && !is_masked_id(Address::ZERO));
+    let parties: [fn(&mut Terms); 3] =
+        [|terms| terms.client = MASKED, |terms| terms.matcher = MASKED, |terms| terms.arbiter = MASKED];
+    for spoil in parties {
+        let mut terms = terms(0);
+        spoil(&mut terms);
+        assert_eq!(terms.fault(&SETTINGS, STRANGER), Some(TermsFault::MaskedId));
+        assert_eq!(terms.fault(&SETTINGS, MASKED), None);
+    }
+}
+
+#[test]
+fn amounts_are_whole_quanta_below_a_limit() {
+    for quantum in [1, 1_000_000, 1_000_000_000, u64::MAX] {
+        let settings = Settings { quantum, ..SETTINGS };
+        let of = |quanta| AttoFil::from_quanta(quanta, quantum);
+        let fault =
+            |max_price| Terms { max_price, min_price: of(1), collateral: of(0), ..terms(0) }.fault(&settings, CLIENT);
+        assert_eq!(fault(of((1 << 48) - 1)), None);
+        assert_eq!(fault(of(1 << 48)), Some(TermsFault::AmountTooLarge));
+        if quantum > 1 {
+            assert_eq!(fault(AttoFil(of(5).0 + 1)), Some(TermsFault::NotWholeQuanta));
+        }
+    }
 }

@@ -283,6 +283,11 @@ impl EventLoop {
                 }
                 self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
             }
+            // Bidders read these; nobody else does.
+            Update::Auction { cursor, time, .. } => {
+                self.now = self.now.max(time);
+                self.cursor = Some(cursor);
+            }
             Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
                 self.shared.health.set_head(latest);
@@ -542,7 +547,8 @@ impl EventLoop {
         let event = match &**update {
             Update::Event { event, .. } => event,
             Update::Rewind { .. } => return true,
-            Update::Head { .. } => return false,
+            // What the auction does to a balance, the market says, too.
+            Update::Auction { .. } | Update::Head { .. } => return false,
         };
         let me = self.shared.transport.party();
         let terms = |job: &JobId| self.agent.job(*job).map(|job| &job.view.terms);

@@ -209,6 +209,11 @@ impl EventLoop {
                 }
                 self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
             }
+            // Bidders read these; nobody else does.
+            Update::Auction { cursor, time, .. } => {
+                self.now = self.now.max(time);
+                self.cursor = Some(cursor);
+            }
             Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
                 self.parts.health.set_head(latest);
@@ -426,7 +431,8 @@ impl EventLoop {
         let event = match &**update {
             Update::Event { event, .. } => event,
             Update::Rewind { .. } => return true,
-            Update::Head { .. } => return false,
+            // What the auction does to a balance, the market says, too.
+            Update::Auction { .. } | Update::Head { .. } => return false,
         };
         let me = self.parts.transport.party();
         let terms = |job: &JobId| self.agent.job(*job).map(|job| &job.view.terms);

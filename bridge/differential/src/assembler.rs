@@ -1,10 +1,9 @@
 //! Assembling code for the EVM: just enough for the contracts of this test.
 
 use alloy::primitives::U256;
-use lota_bridge::evm::bindings;
+use lota_bridge::evm::{auction, bindings};
 use lota_market::world::{Call, ContractCommand, End, ScriptedCall};
 
-use crate::party::MARKET;
 
 pub(crate) const STOP: u8 = 0x00;
 pub(crate) const ADD: u8 = 0x01;
@@ -117,9 +116,12 @@ impl Assembler {
 
     /// Calls the market as a script says, over whatever is in memory; the code goes on unless the script ends it.
     pub(crate) fn script(&mut self, calls: &[ScriptedCall], end: End) {
-        for ScriptedCall { call: Call { value, command, .. }, may_fail } in calls {
-            let ContractCommand::Market(command) = command;
-            let data = bindings::call_data(command).to_vec();
+        for ScriptedCall { call: Call { contract, value, command, .. }, may_fail } in calls {
+            let data = match command {
+                ContractCommand::Market(command) => bindings::call_data(command),
+                ContractCommand::Auction(command) => auction::call_data(command),
+            };
+            let data = data.to_vec();
             let (size, at) = (U256::from(data.len()), self.label());
             self.data.push((at, data));
             self.push(size);
@@ -130,7 +132,7 @@ impl Assembler {
             self.push(size);
             self.ops(&[PUSH0]);
             self.push(U256::from(value.0));
-            self.push(U256::from_be_slice(MARKET.as_slice()));
+            self.push(U256::from_be_slice(contract.as_slice()));
             self.ops(&[GAS, CALL]);
             if *may_fail {
                 self.ops(&[POP]);

@@ -107,15 +107,23 @@ impl Chain {
         chain
     }
 
-    /// Runs the constructor where nobody is, and moves the code to [`MARKET`]: the domain is bound to the address, so the
-    /// constructor runs there.
-    #[expect(clippy::expect_used, reason = "a contract that cannot be deployed cannot be compared")]
+    /// Deploys a market.
     pub(crate) fn deploy(&mut self, settings: &Settings, alter: impl FnOnce(&mut Vec<u8>)) -> Result<(), Bytes> {
-        let creation = bindings::deployment(settings);
-        // The market's own address runs its creation code as if it were its code: what that returns becomes its code.
+        self.deploy_at(MARKET, bindings::deployment(settings), alter)
+    }
+
+    /// Runs the constructor at an address: a market's domain is bound to it.
+    #[expect(clippy::expect_used, reason = "a contract that cannot be deployed cannot be compared")]
+    pub(crate) fn deploy_at(
+        &mut self,
+        at: Address,
+        creation: Bytes,
+        alter: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Bytes> {
+        // The address runs its creation code as if it were its code: what that returns becomes its code.
         let info = AccountInfo::from_bytecode(Bytecode::new_raw(creation)).with_nonce(1);
-        self.evm.ctx.journaled_state.database.insert_account_info(MARKET, info);
-        let transaction = transaction(Address::ZERO, AttoFil::ZERO, Bytes::new());
+        self.evm.ctx.journaled_state.database.insert_account_info(at, info);
+        let transaction = transaction(at, Address::ZERO, AttoFil::ZERO, Bytes::new());
         let done = self.evm.transact(transaction).expect("the constructor runs");
         let output = match done.result {
             ExecutionResult::Success { output, .. } => output.into_data(),
@@ -125,7 +133,7 @@ impl Chain {
         let mut code = output.to_vec();
         alter(&mut code);
         let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into())).with_nonce(1);
-        self.evm.ctx.journaled_state.database.insert_account_info(MARKET, info);
+        self.evm.ctx.journaled_state.database.insert_account_info(at, info);
         Ok(())
     }
 
@@ -138,9 +146,22 @@ impl Chain {
         now: Time,
         chain_id: u64,
     ) -> CallOutcome {
+        self.execute_at(MARKET, sender, value, data, now, chain_id)
+    }
+
+    /// Executes a call of any contract.
+    pub(crate) fn execute_at(
+        &mut self,
+        contract: Address,
+        sender: Address,
+        value: AttoFil,
+        data: Bytes,
+        now: Time,
+        chain_id: u64,
+    ) -> CallOutcome {
         self.evm.ctx.block.timestamp = U256::from(now.0);
         self.evm.ctx.cfg.chain_id = chain_id;
-        let done = match self.evm.transact(transaction(sender, value, data)) {
+        let done = match self.evm.transact(transaction(contract, sender, value, data)) {
             Ok(done) => done,
             Err(error) => return CallOutcome::Halted(format!("the transaction is invalid: {error:?}")),
         };
@@ -170,18 +191,23 @@ impl Chain {
 
     /// What a view says.
     pub(crate) fn view<T>(&mut self, view: &View<T>) -> Result<T, String> {
-        view.read(&self.call(view.data.clone())?).map_err(|error| error.to_string())
+        self.view_at(MARKET, view)
+    }
+
+    /// What a view of any contract says.
+    pub(crate) fn view_at<T>(&mut self, contract: Address, view: &View<T>) -> Result<T, String> {
+        view.read(&self.call(contract, view.data.clone())?).map_err(|error| error.to_string())
     }
 
     /// `burned()`.
     pub(crate) fn burned(&mut self) -> Result<U256, String> {
-        let returned = self.call(Bytes::copy_from_slice(&keccak256("burned()")[..4]))?;
+        let returned = self.call(MARKET, Bytes::copy_from_slice(&keccak256("burned()")[..4]))?;
         U256::try_from_be_slice(&returned).ok_or_else(|| format!("burned() returns {returned}"))
     }
 
     /// Calls without changing anything.
-    fn call(&mut self, data: Bytes) -> Result<Bytes, String> {
-        let called = self.evm.transact(transaction(Address::ZERO, AttoFil::ZERO, data));
+    fn call(&mut self, contract: Address, data: Bytes) -> Result<Bytes, String> {
+        let called = self.evm.transact(transaction(contract, Address::ZERO, AttoFil::ZERO, data));
         match called.map_err(|error| format!("{error:?}"))?.result {
             ExecutionResult::Success { output, .. } => Ok(output.into_data()),
             other => Err(format!("{other:?}")),
@@ -214,10 +240,10 @@ impl Chain {
 }
 
 #[expect(clippy::expect_used, reason = "the builder refuses only what is not set here")]
-fn transaction(sender: Address, value: AttoFil, data: Bytes) -> TxEnv {
+fn transaction(contract: Address, sender: Address, value: AttoFil, data: Bytes) -> TxEnv {
     TxEnv::builder()
         .caller(sender)
-        .kind(TxKind::Call(MARKET))
+        .kind(TxKind::Call(contract))
         .gas_limit(GAS)
         .gas_price(0)
         .value(U256::from(value.0))

@@ -227,7 +227,7 @@ impl<'a> Comparison<'a> {
             Ok(()) => {
                 let recorded = oracle.recorded;
                 let mut events: Vec<Event> =
-                    log.into_iter().map(|WorldLog { event: ContractEvent::Market(event), .. }| event).collect();
+                    log.iter().filter_map(|WorldLog { event, .. }| event.of_market().cloned()).collect();
                 if let Some(mutant) = self.mutant {
                     mutant.alter_events(&mut events);
                     self.ended.extend(events.iter().filter_map(end_of));

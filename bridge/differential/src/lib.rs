@@ -20,6 +20,7 @@
 //! It is a package of its own because it is optimised in every profile, and because nobody else should have to build an EVM.
 
 mod assembler;
+mod auctions;
 mod chain;
 mod comparison;
 mod faults;
@@ -44,6 +45,7 @@ use std::{
 use chain::Currency;
 use comparison::{Comparison, Difference, REFUSALS, Setting};
 use generator::Generator;
+pub use auctions::{AuctionMutant, AuctionPlan, run_auctions};
 pub use mutant::Mutant;
 use party::Parties;
 

@@ -7,6 +7,7 @@ use alloy::primitives::keccak256;
 use lota_bridge::{MarketRef, eip712};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time,
+    auction::Bid,
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
     world::{Conduct, Env, ExternalCall, Occasion, Script, TokenTransfer},
 };
@@ -80,6 +81,10 @@ impl Env for Oracle<'_> {
     fn signature_valid(&self, _: Address, client: Address, what: &Signed<'_>, signature: &Bytes) -> bool {
         eip712::recover(&eip712::signed_digest(&REFERENCE, what), signature) == Some(client)
             || self.cast.behaviour(client).is_some_and(Behaviour::takes_signature)
+    }
+
+    fn seals(&self, auction: Address, commitment: B256, bid: &Bid) -> bool {
+        lota_bridge::auction::commitment(CHAIN_ID, auction, bid) == commitment
     }
 
     fn has_code(&self, account: Address) -> bool {

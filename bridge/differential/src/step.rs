@@ -44,7 +44,7 @@ impl Step {
             String::new()
         } else {
             let calls = self.script.calls.iter().map(|ScriptedCall { call, may_fail }| {
-                let Call { value, command: ContractCommand::Market(command), .. } = call;
+                let Call { value, command, .. } = call;
                 format!("{}{} with {value}", if *may_fail { "perhaps " } else { "" }, cast.name(command))
             });
             let calls: Vec<String> = calls.collect();
@@ -136,11 +136,11 @@ impl<'c> Touched<'c> {
     pub(crate) fn by(step: &'c Step) -> Self {
         let mut touched = Self { accounts: vec![step.sender], ..Self::default() };
         touched.add(step.sender, &step.command);
-        for ScriptedCall { call: Call { sender, command: ContractCommand::Market(command), .. }, .. } in
-            &step.script.calls
-        {
+        for ScriptedCall { call: Call { sender, command, .. }, .. } in &step.script.calls {
             touched.accounts.push(*sender);
-            touched.add(*sender, command);
+            if let ContractCommand::Market(command) = command {
+                touched.add(*sender, command);
+            }
         }
         touched.accounts.sort_unstable();
         touched.accounts.dedup();

@@ -154,6 +154,15 @@ impl EvmTransport {
         Self { auction: Some(auction), ..self }
     }
 
+    /// The same, with the auction at an address.
+    ///
+    /// # Errors
+    /// See [`Auction::find`].
+    pub async fn with_auction_at(self, contract: Address) -> Result<Self, TransportError> {
+        let auction = Auction::find(&self.market, contract).await?;
+        Ok(self.with_auction(auction))
+    }
+
     /// The auction, if it is used.
     fn used_auction(&self) -> Result<&Auction, TransportError> {
         self.auction.as_ref().ok_or(TransportError::NoAuction)

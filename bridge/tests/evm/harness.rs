@@ -11,7 +11,7 @@ use lota_bridge::{
     Cursor, PrivateKeySigner, Transport,
     conformance::Harness,
     evm::{
-        Config, EvmTransport, Finality, Network, bindings,
+        Config, EvmTransport, auction, Finality, Network, bindings,
     },
     journal::MemoryJournal,
 };
@@ -39,6 +39,8 @@ pub(crate) struct OnChain {
     pub(crate) anvil: Anvil,
     pub(crate) lotus: Lotus,
     pub(crate) market: Address,
+    /// Beside it, for those who ask for it.
+    auction: Option<Address>,
     via: Via,
     depth: u64,
     journals: Mutex<HashMap<String, MemoryJournal>>,
@@ -53,7 +55,14 @@ impl OnChain {
         let anvil = Anvil::spawn().await;
         let lotus = Lotus::in_front_of(anvil.http_url()).await;
         let market = anvil.deploy(&bindings::deployment(&SETTINGS)).await;
-        Self { anvil, lotus, market, via, depth, journals: Mutex::default() }
+        Self { anvil, lotus, market, auction: None, via, depth, journals: Mutex::default() }
+    }
+
+    /// The same with an auction, which everybody's transport reaches.
+    pub(crate) async fn with_auction(via: Via, depth: u64) -> Self {
+        let chain = Self::begin(via, depth).await;
+        let auction = chain.anvil.deploy(&auction::deployment(chain.market, 60)).await;
+        Self { auction: Some(auction), ..chain }
     }
 
     pub(crate) fn journal(&self, name: &str) -> MemoryJournal {
@@ -76,9 +85,13 @@ impl OnChain {
     /// A party's transport with settings of the test's own.
     pub(crate) async fn connect_with(&self, name: &str, config: Config) -> EvmTransport {
         let journal = self.journal(name);
-        EvmTransport::connect(config, self.market, 0, signer(name), Arc::new(journal))
-            .await
-            .expect("the market is there")
+        let journal = Arc::new(journal);
+        let transport = EvmTransport::connect(config, self.market, 0, signer(name), journal).await;
+        let transport = transport.expect("the market is there");
+        match self.auction {
+            Some(auction) => transport.with_auction_at(auction).await.expect("the auction is there"),
+            None => transport,
+        }
     }
 
     pub(crate) async fn fund(&self, name: &str) {

@@ -17,6 +17,11 @@ mod like_lotus {
     lota_bridge::transport_conformance!(crate::harness::OnChain::begin(crate::harness::Via::Lotus, 3));
 }
 
+/// An auction beside the market.
+mod auction_like_lotus {
+    lota_bridge::auction_conformance!(crate::harness::OnChain::with_auction(crate::harness::Via::Lotus, 3));
+}
+
 /// What of the suite depends on how the node is reached, by websocket.
 mod by_websocket {
     use lota_bridge::conformance::{reading, submitting};

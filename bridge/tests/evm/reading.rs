@@ -50,7 +50,7 @@ async fn read_events(updates: &mut UpdateStream, count: usize) -> Vec<TransportE
         match update {
             Update::Event { .. } => found += 1,
             Update::Head { .. } => {}
-            Update::Rewind { to } => panic!("a rewind to {to:?}"),
+            other => panic!("{other:?}"),
         }
     }
     all
@@ -211,7 +211,7 @@ async fn logs_that_a_lagging_node_left_out_are_read_later() {
         match next(&mut updates).await.0 {
             Update::Event { .. } => found += 1,
             // Nothing was yielded that is undone: at most heads.
-            Update::Rewind { .. } | Update::Head { .. } => {}
+            Update::Auction { .. } | Update::Rewind { .. } | Update::Head { .. } => {}
         }
     }
 }
@@ -230,6 +230,7 @@ impl Fold {
         loop {
             match next(updates).await.0 {
                 Update::Event { cursor, event, .. } => self.events.push((cursor, event)),
+                Update::Auction { event, .. } => panic!("{event:?} of no auction"),
                 Update::Rewind { to } => {
                     self.rewinds += 1;
                     let is_final = |(cursor, _): &&(Cursor, Event)| cursor.block <= self.finalized;
@@ -499,6 +500,7 @@ async fn replay(updates: &mut UpdateStream, events: &mut Vec<(Cursor, Event)>) {
     loop {
         match next(updates).await.0 {
             Update::Event { cursor, event, .. } => events.push((cursor, event)),
+            Update::Auction { event, .. } => panic!("{event:?} of no auction"),
             Update::Rewind { to } => events.retain(|(cursor, _)| !cursor.is_above(to.as_ref())),
             Update::Head { .. } => return,
         }

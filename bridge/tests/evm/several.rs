@@ -285,7 +285,7 @@ async fn a_markets_log_goes_on_from_every_position_in_a_block_that_others_log_in
             match updates.next().await.expect("it goes on").expect("it reads") {
                 Update::Event { cursor, .. } => indices.push(cursor.index),
                 Update::Head { .. } => return indices,
-                Update::Rewind { to } => panic!("a rewind to {to:?}"),
+                other => panic!("{other:?}"),
             }
         }
     };

@@ -154,7 +154,7 @@ impl Town {
     /// What was said since the last time, by name and contract.
     fn news(&mut self) -> Vec<(Address, String)> {
         let name = |log: Log| {
-            let ContractEvent::Market(event) = log.event;
+            let ContractEvent::Market(event) = log.event else { panic!("there are markets only") };
             (log.contract, name_of(&event))
         };
         self.log.drain(..).map(name).collect()

@@ -8,7 +8,6 @@ import {OddToken} from "../../mocks/OddToken.sol";
 import {Visitor} from "../../mocks/Visitor.sol";
 
 contract AuctionMoneyTest is AuctionTest {
-    address private constant MASKED = address((0xff << 152) | 100);
     address private ann;
     OddToken private token;
     ISealedBidAuction private coins;

@@ -10,7 +10,7 @@ use alloy_primitives::{B256, keccak256};
 use super::*;
 use crate::{
     model::{Market, Rejection, Signed},
-    world::{self, CallError, ContractEvent, Env, ExternalCall, Log, Occasion, Script},
+    world::{self, CallError, Env, ExternalCall, Log, Occasion, Script},
 };
 
 /// Where the market is.
@@ -63,7 +63,7 @@ impl MarketWorld {
         let mut log = Vec::new();
         self.0.mint(sender, env.value).expect("there is room for it");
         let outcome = self.0.execute_on_market(sender, MARKET, env.value, command, env, &mut log);
-        log.into_iter().for_each(|Log { event: ContractEvent::Market(event), .. }| say(event));
+        log.iter().filter_map(|Log { event, .. }| event.of_market().cloned()).for_each(say);
         outcome.map_err(|error| match error {
             CallError::Rejected(rejection) => rejection,
             other => panic!("{command:?}: {other}"),

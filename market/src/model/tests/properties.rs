@@ -380,7 +380,7 @@ impl Trial {
 }
 
 fn events_of(log: Vec<Log>) -> Vec<Event> {
-    log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect()
+    log.iter().filter_map(|Log { event, .. }| event.of_market().cloned()).collect()
 }
 
 /// The clients whose valid signatures a command carries.

@@ -258,9 +258,9 @@ impl Scene {
         self.world.mint(sender, self.env.value).expect("there is room for it");
         let mut log = Vec::new();
         let outcome = self.world.execute_on_market(sender, MARKET, self.env.value, command, &mut self.env, &mut log);
-        self.events.extend(log.into_iter().map(|Log { contract, event: ContractEvent::Market(event) }| {
-            assert_eq!(contract, MARKET);
-            event
+        self.events.extend(log.iter().filter_map(|Log { contract, event }| {
+            assert_eq!(*contract, MARKET);
+            event.of_market().cloned()
         }));
         outcome.map_err(|error| match error {
             CallError::Rejected(rejection) => rejection,

@@ -265,7 +265,7 @@ impl Trial {
                 _ if log.contract != address => 0,
                 ContractEvent::Market(Event::Deposited { amount, .. }) => amount.0 as i128,
                 ContractEvent::Market(Event::Withdrawn { amount, .. }) => -(amount.0 as i128),
-                ContractEvent::Market(_) => 0,
+                _ => 0,
             };
             prop_assert_eq!(self.log.iter().map(moved).sum::<i128>(), held as i128);
         }
@@ -318,13 +318,13 @@ fn money_is_conserved_to_the_last_attofil() {
             count("scripts", trial.env.begun > begun);
             count("nested scripts", trial.env.begun > begun + 1);
             let names: Vec<String> =
-                news.iter().map(|Log { event: ContractEvent::Market(event), .. }| name_of(event)).collect();
+                news.iter().filter_map(|Log { event, .. }| event.of_market()).map(name_of).collect();
             let position = |name: &str| names.iter().position(|found| found == name);
             count("callbacks that opened", position("CallbackDelivered") > position("JobOpened").or(Some(usize::MAX)));
             count("undone scripts", trial.env.begun > begun && position("CallbackFailed").is_some());
             let there = |name: &str| {
-                news.iter().any(|Log { contract, event: ContractEvent::Market(event) }| {
-                    *contract == THERE && name_of(event) == name
+                news.iter().any(|Log { contract, event }| {
+                    *contract == THERE && event.of_market().is_some_and(|event| name_of(event) == name)
                 })
             };
             count("tokens in", there("Deposited"));

@@ -157,7 +157,7 @@ pub async fn the_auctions_refusals_are_typed(harness: &impl Harness) {
     let refused = async |party: &Party, command: Bid| {
         let key = party.fresh_key();
         match party.transport.submit_to_auction(&key, &command, AttoFil::ZERO).await {
-            Err(SubmitError::RejectedByAuction(rejection)) => rejection,
+            Err(SubmitError::RejectedByAuction { rejection, .. }) => rejection,
             other => panic!("{command:?} came to {other:?}"),
         }
     };

@@ -48,14 +48,19 @@ pub(super) enum Answers<'a> {
     Recorded(vec::IntoIter<Answer>),
 }
 
-struct ChainEnv<'a> {
+/// What the world asks a chain for.
+pub(super) struct ChainEnv<'a> {
     chain: MarketRef,
     now: Time,
     answers: Answers<'a>,
     given: Vec<Answer>,
 }
 
-impl ChainEnv<'_> {
+impl<'a> ChainEnv<'a> {
+    pub(super) const fn new(chain: MarketRef, now: Time, answers: Answers<'a>) -> Self {
+        Self { chain, now, answers, given: Vec::new() }
+    }
+
     const fn market(&self, contract: Address) -> MarketRef {
         MarketRef { contract, ..self.chain }
     }
@@ -94,7 +99,7 @@ fn sha256(bytes: &[u8]) -> B256 {
 }
 
 /// Hash of a value's canonical encoding.
-fn hash_of(value: &impl Serialize) -> B256 {
+pub(super) fn hash_of(value: &impl Serialize) -> B256 {
     // Every type that is hashed here can be encoded; an encoding that failed would hash like no bytes.
     sha256(&serde_ipld_dagcbor::to_vec(value).unwrap_or_default())
 }
@@ -201,7 +206,7 @@ impl State {
     ) -> Result<Landed, SubmitError> {
         let time = self.tip().time.max(now);
         let chain = self.genesis.market;
-        let mut env = ChainEnv { chain, now: time, answers, given: Vec::new() };
+        let mut env = ChainEnv::new(chain, time, answers);
         let (mut log, height) = (Vec::new(), self.height());
         self.world
             .execute_on_market(signed.sender, chain.contract, signed.value, command, &mut env, &mut log)
@@ -322,7 +327,7 @@ impl State {
 }
 
 /// Why a command is not taken in the state of this block.
-fn refusal(error: CallError, block: u64) -> SubmitError {
+pub(super) fn refusal(error: CallError, block: u64) -> SubmitError {
     match error {
         CallError::Rejected(rejection) => SubmitError::Rejected { rejection, block: Some(block) },
         CallError::Unaffordable { account, wallet, needed } => SubmitError::Unaffordable { account, wallet, needed },

@@ -231,7 +231,7 @@ impl Filecoin {
 impl Watched {
     /// What a node has to do in this epoch, if it has anything.
     fn busy(&self, chain: &EpochChain) -> Option<String> {
-        let Activity { head, local_steps, commands } = *self.activity.borrow();
+        let Activity { head, local_steps, commands, .. } = *self.activity.borrow();
         let asleep = self.asleep.as_ref().map_or(0, |slow| slow.asleep());
         let awaited = chain.awaited(self.party);
         // Keys of jobs begin with the job's id; others are of what people and the node itself do.

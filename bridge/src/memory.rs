@@ -4,11 +4,14 @@
 //! One [`Chain`] serves many parties: `chain.connect(signer)` is a party's transport. Commands are signed as everywhere, each
 //! accepted one is a block of its own with its own hash, and a refused one leaves nothing behind. A restart replays the
 //! [`Ledger`] through the model and compares every block's hash.
+//!
+//! An [`EpochChain`] is the same world on a chain like Filecoin, for tests: its time passes in epochs, when it is told to.
 
 mod answer;
 mod chain;
 mod clock;
 mod contracts;
+mod epochs;
 mod fault;
 mod file;
 mod ledger;
@@ -22,6 +25,7 @@ pub use answer::Answer;
 pub use chain::{Chain, ChainError, Options};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use contracts::{Accounts, Contracts, Scripted};
+pub use epochs::{EpochChain, EpochOptions, EpochTransport, Sent, Weather};
 pub use fault::{Fault, Link, MAX_FAULTS};
 pub use file::{FORMAT_VERSION, FileLedger, MAX_ENTRY, SyncPolicy};
 pub use ledger::{Entry, Genesis, Ledger, LedgerError, MemoryLedger};

@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use lota_bridge::Transport;
 use lota_market::{AttoFil, agent::EffectKey, model::Command};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    activity::Activity,
     observe,
     store::{MAX_PARTIES, Store},
 };
@@ -23,16 +25,23 @@ pub(crate) struct Announcer {
     pub(crate) store: Store,
     /// Where this node serves content.
     pub(crate) gateway: String,
+    /// Says when a reorganisation may have undone the announcement.
+    pub(crate) activity: watch::Receiver<Activity>,
     pub(crate) stop: CancellationToken,
 }
 
+/// The key of an announcement, and the URL that the market had before. What a reorganisation undoes lands again under that key, once.
+type Sent = (EffectKey, Option<String>);
+
 impl Announcer {
     /// Runs until the node is stopped.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         let mut failures = 0u32;
+        let mut sent = None;
         loop {
+            let rewinds = self.activity.borrow().rewinds;
             let result = tokio::select! {
-                result = self.tell() => result,
+                result = self.tell(&mut sent) => result,
                 () = self.stop.cancelled() => return,
             };
             let pause = match result {
@@ -48,20 +57,29 @@ impl Announcer {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                // The loop that tells of them has ended: so does the node.
+                Ok(_) = self.activity.wait_for(|activity| activity.rewinds > rewinds) => {}
                 () = self.stop.cancelled() => return,
             }
         }
     }
 
     /// Tells it unless it knows.
-    async fn tell(&self) -> Result<(), String> {
+    async fn tell(&self, sent: &mut Option<Sent>) -> Result<(), String> {
         let Self { transport, store, gateway, .. } = self;
         let known = store.announcements(MAX_PARTIES).await.map_err(|error| error.to_string())?;
-        if known.iter().any(|(who, url)| *who == transport.party() && url == gateway) {
+        let announced = known.into_iter().find(|(who, _)| *who == transport.party()).map(|(_, url)| url);
+        if announced.as_ref() == Some(gateway) {
             return Ok(());
         }
-        let head = transport.head().await.map_err(|error| error.to_string())?;
-        let key = EffectKey::named(&format!("announce/{}/{gateway}", head.block));
+        let key = match sent.take() {
+            Some((key, before)) if before == announced => key,
+            _ => {
+                let head = transport.head().await.map_err(|error| error.to_string())?;
+                EffectKey::named(&format!("announce/{}/{gateway}", head.block))
+            }
+        };
+        *sent = Some((key.clone(), announced));
         let command = Command::Announce { url: gateway.clone() };
         transport.submit(&key, &command, AttoFil::ZERO).await.map(drop).map_err(|error| error.to_string())
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use lota_bridge::{Reserve, SubmitError, Transport};
+use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
     agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
     model::{Command, JobId},
@@ -117,7 +117,15 @@ impl Performer {
             _ => Reserve::default(),
         };
         let Submission { command, value } = submission;
-        match self.parts.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
+        let send =
+            async |key: &EffectKey| self.parts.transport.submit_with_reserve(key, command, *value, reserve).await;
+        let mut result = send(&EffectKey::of(key)).await;
+        if matches!(result, Err(SubmitError::KeyReused { .. }))
+            && let Some(key) = key_with_receipt(key, command)
+        {
+            result = send(&key).await;
+        }
+        match result {
             Ok(_) => StepOutcome::Ok,
             Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
@@ -165,6 +173,19 @@ impl Performer {
     pub(crate) fn forget(&self, job: JobId) {
         self.steps.forget(job);
     }
+}
+
+/// The key of a command that is about a receipt, and whose step's key belongs to the same command about another receipt: that of
+/// another fork, where another provider ran the job, or at another price. At most one of the two can take effect.
+fn key_with_receipt(key: &StepKey, command: &Command) -> Option<EffectKey> {
+    let (Command::Accept { receipt, .. }
+    | Command::Settle { receipt, .. }
+    | Command::Lapse { receipt, .. }
+    | Command::RetryCallback { receipt, .. }) = command
+    else {
+        return None;
+    };
+    Some(EffectKey::named(&format!("{}/{}", EffectKey::of(key), hex::encode(receipt_digest(receipt)))))
 }
 
 /// Takes the paths below a directory out of a text.

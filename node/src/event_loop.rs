@@ -11,7 +11,7 @@ use lota_market::{
     agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -19,6 +19,7 @@ use self::{
     records::Records,
 };
 use crate::{
+    activity::Activity,
     effects::Performer,
     health::{Health, Money},
     inbox::{Message, Refusal, RequestReply, ResumeReply},
@@ -79,10 +80,18 @@ pub(crate) struct EventLoop {
     money_moved: bool,
     /// When it was asked for.
     weighed: Time,
+    activity: Activity,
+    watched: watch::Sender<Activity>,
 }
 
 impl EventLoop {
-    pub(crate) fn new(parts: Parts, agent: Agent, performer: Performer, changes: broadcast::Sender<JobId>) -> Self {
+    pub(crate) fn new(
+        parts: Parts,
+        agent: Agent,
+        performer: Performer,
+        changes: broadcast::Sender<JobId>,
+        watched: watch::Sender<Activity>,
+    ) -> Self {
         Self {
             parts,
             agent,
@@ -98,6 +107,8 @@ impl EventLoop {
             pruned: Time::default(),
             money_moved: true,
             weighed: Time::default(),
+            activity: Activity::default(),
+            watched,
         }
     }
 
@@ -217,6 +228,7 @@ impl EventLoop {
             Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
                 self.parts.health.set_head(latest);
+                self.activity.head = Some(latest);
                 self.cursor = Some(cursor);
                 if finalized > self.parts.health.finalized() {
                     self.parts.health.set_finalized(finalized);
@@ -233,6 +245,8 @@ impl EventLoop {
             }
             Update::Rewind { to } => {
                 observe::rewound(&self.parts.name, to.as_ref());
+                self.activity.head = None;
+                self.activity.rewinds += 1;
                 self.cursor = to;
                 let block = to.map_or(0, |to| to.block);
                 if block < self.parts.health.finalized() {
@@ -258,6 +272,7 @@ impl EventLoop {
     ) -> Result<(), StoreError> {
         match message {
             Message::Done { key, outcome } => {
+                self.activity.ended(key.step);
                 if let Some(job) = key.job() {
                     self.know(job, batch, effects).await?;
                     if key.step == Step::Open {
@@ -412,6 +427,7 @@ impl EventLoop {
             match effect {
                 Effect::Do(key) => {
                     if let Some(record) = key.job().and_then(|job| self.agent.job(job)) {
+                        self.activity.begun(key.step);
                         self.performer.perform(key, record);
                     }
                 }
@@ -422,6 +438,8 @@ impl EventLoop {
                 }
             }
         }
+        let activity = self.activity;
+        self.watched.send_if_modified(|watched| std::mem::replace(watched, activity) != activity);
         Ok(())
     }
 

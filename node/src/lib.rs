@@ -5,6 +5,7 @@
 //! leaves the rest to `local_steps`. Executors, publishers and the store are small parts beside it. [`api`] is what people speak to,
 //! `public` what everybody may ask, `order` makes a job of what a person wants; they reach the loop through its `inbox`.
 
+mod activity;
 mod announcer;
 pub mod api;
 mod calibration;
@@ -34,5 +35,6 @@ mod salts;
 mod serving;
 pub mod store;
 
+pub use activity::Activity;
 pub use config::NodeConfig;
 pub use node::{Node, Parts, StartError};

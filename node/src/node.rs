@@ -22,12 +22,13 @@ use lota_market::{
 };
 use tokio::{
     net::TcpListener,
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    activity::Activity,
     announcer::Announcer,
     api::{self, Api},
     calibration,
@@ -105,6 +106,7 @@ pub struct Node {
     stop: CancellationToken,
     tasks: JoinSet<()>,
     store: Store,
+    activity: watch::Receiver<Activity>,
     _lock: File,
 }
 
@@ -247,12 +249,14 @@ impl Node {
             keep_for: config.keep_for,
             stop: stop.clone(),
         };
-        let event_loop = EventLoop::new(parts, agent, performer, inbox.changes());
+        let (watched, activity) = watch::channel(Activity::default());
+        let event_loop = EventLoop::new(parts, agent, performer, inbox.changes(), watched);
         let announcer = Announcer {
             name: config.name.clone(),
             transport: Arc::clone(&transport),
             store: store.clone(),
             gateway: gateway.clone(),
+            activity: activity.clone(),
             stop: stop.clone(),
         };
         let public = Public::new(store.clone(), Arc::clone(&decisions), config.provider.as_ref().map(Published::from));
@@ -290,7 +294,7 @@ impl Node {
         tasks.spawn(serve(api_listener, api::router(private, &api.token), serving::private(), stop.clone()));
         tasks.spawn(event_loop.run(receiver));
         tasks.spawn(announcer.run());
-        Ok(Self { api, gateway, stop, tasks, store, _lock: lock })
+        Ok(Self { api, gateway, stop, tasks, store, activity, _lock: lock })
     }
 
     /// Where its API is, and the token for it.
@@ -303,6 +307,12 @@ impl Node {
     #[must_use]
     pub fn gateway(&self) -> &str {
         &self.gateway
+    }
+
+    /// What it is busy with: for whoever drives the time of its market.
+    #[must_use]
+    pub fn activity(&self) -> watch::Receiver<Activity> {
+        self.activity.clone()
     }
 
     /// Ends it: what is under way is left, and taken up again at the next start.

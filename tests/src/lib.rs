@@ -10,5 +10,6 @@
 
 pub mod anvil;
 pub mod counting;
+pub mod filecoin;
 pub mod programs;
 pub mod world;

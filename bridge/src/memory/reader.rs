@@ -2,17 +2,56 @@
 
 use std::collections::VecDeque;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use lota_market::Time;
 use tokio::sync::watch;
 
-use super::{Chain, Link};
+use super::{Chain, EpochChain, Link};
 use crate::transport::{Cursor, TransportError, Update, UpdateStream};
 
 /// How many events are read at once.
 const PAGE: usize = 64;
 
-struct Reader {
-    chain: Chain,
+/// What a reader reads.
+pub(super) trait Log: Send + Sync + 'static {
+    /// What comes after `from`, at most `limit` updates: a rewind, events, or the head when there are none.
+    fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update>;
+    /// Changes whenever the log does.
+    fn changes(&self) -> watch::Receiver<u64>;
+    /// Ready once the time is later than `time`, should it pass between blocks.
+    fn later_than(&self, time: Time) -> BoxFuture<'static, ()>;
+}
+
+impl Log for Chain {
+    fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update> {
+        self.read(from, limit)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes()
+    }
+
+    fn later_than(&self, time: Time) -> BoxFuture<'static, ()> {
+        self.clock().later_than(time)
+    }
+}
+
+impl Log for EpochChain {
+    fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update> {
+        self.read(from, limit)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes()
+    }
+
+    fn later_than(&self, _: Time) -> BoxFuture<'static, ()> {
+        std::future::pending().boxed()
+    }
+}
+
+struct Reader<L> {
+    chain: L,
     /// Held so that `cuts` keeps its sender.
     _link: Link,
     changes: watch::Receiver<u64>,
@@ -23,14 +62,14 @@ struct Reader {
     announced: Option<Update>,
 }
 
-pub(super) fn updates(chain: Chain, link: &Link, from: Option<Cursor>) -> UpdateStream {
+pub(super) fn updates(chain: impl Log, link: &Link, from: Option<Cursor>) -> UpdateStream {
     let (changes, cuts) = (chain.changes(), link.cuts());
     let reader =
         Reader { chain, _link: link.clone(), changes, cuts, position: from, page: VecDeque::new(), announced: None };
     stream::unfold(reader, |mut reader| async move { reader.next().await.map(|update| (update, reader)) }).boxed()
 }
 
-impl Reader {
+impl<L: Log> Reader<L> {
     async fn next(&mut self) -> Option<Result<Update, TransportError>> {
         loop {
             if self.cuts.has_changed().unwrap_or_default() {
@@ -52,7 +91,7 @@ impl Reader {
                         tokio::select! {
                             _ = self.changes.changed() => {}
                             _ = self.cuts.changed() => self.cuts.mark_changed(),
-                            () = self.chain.clock().later_than(latest.time) => {}
+                            () = self.chain.later_than(latest.time) => {}
                         }
                         continue;
                     }

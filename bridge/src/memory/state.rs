@@ -51,14 +51,19 @@ pub(super) enum Answers<'a> {
     Recorded(vec::IntoIter<Answer>),
 }
 
-struct ChainEnv<'a> {
+/// What the world asks a chain for.
+pub(super) struct ChainEnv<'a> {
     chain: MarketRef,
     now: Time,
     /// With what was answered so far.
     answers: RefCell<(Answers<'a>, Vec<Answer>)>,
 }
 
-impl ChainEnv<'_> {
+impl<'a> ChainEnv<'a> {
+    pub(super) const fn new(chain: MarketRef, now: Time, answers: Answers<'a>) -> Self {
+        Self { chain, now, answers: RefCell::new((answers, Vec::new())) }
+    }
+
     /// What the contracts say, or once said.
     fn answer(&self, ask: impl FnOnce(&dyn Contracts) -> Answer) -> Answer {
         let (answers, given) = &mut *self.answers.borrow_mut();
@@ -111,7 +116,7 @@ fn sha256(bytes: &[u8]) -> B256 {
 }
 
 /// Hash of a value's canonical encoding.
-fn hash_of(value: &impl Serialize) -> B256 {
+pub(super) fn hash_of(value: &impl Serialize) -> B256 {
     // Every type that is hashed here can be encoded; an encoding that failed would hash like no bytes.
     sha256(&serde_ipld_dagcbor::to_vec(value).unwrap_or_default())
 }
@@ -226,7 +231,7 @@ impl State {
     ) -> Result<Landed, SubmitError> {
         let time = self.tip().time.max(now);
         let chain = self.genesis.market;
-        let mut env = ChainEnv { chain, now: time, answers: RefCell::new((answers, Vec::new())) };
+        let mut env = ChainEnv::new(chain, time, answers);
         let (mut log, height) = (Vec::new(), self.height());
         let (sender, value) = (signed.sender, signed.value);
         let outcome = match command {
@@ -358,7 +363,7 @@ impl State {
 }
 
 /// Why a command is not taken in the state of this block.
-fn refusal(error: CallError, block: u64) -> SubmitError {
+pub(super) fn refusal(error: CallError, block: u64) -> SubmitError {
     match error {
         CallError::Rejected(rejection) => SubmitError::Rejected { rejection, block: Some(block) },
         CallError::Unaffordable { account, wallet, needed } => SubmitError::Unaffordable { account, wallet, needed },

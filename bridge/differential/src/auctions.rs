@@ -126,13 +126,36 @@ impl fmt::Display for AuctionReport {
 
 /// All that a long run must have met: every refusal, and every command done.
 const OUTCOMES: [&str; 31] = [
-    "Fund", "Withdraw", "Commit", "Reveal", "Award", "Cancel", "Release", "Sweep", "refused: NotTheMatcher",
-    "refused: BadAuction(NoRange)", "refused: BadAuction(RevealPeriod)", "refused: BadAuction(TooLong)",
-    "refused: NotOpen", "refused: AlreadyCommitted", "refused: NoCommitment", "refused: NothingToAward",
-    "refused: HasBids", "refused: NoAuction", "refused: InvalidBidder", "refused: WrongReveal",
-    "refused: Market(WrongAsset", "refused: Market(UnknownJob", "refused: Market(SaltSpent",
-    "refused: Market(WrongState", "refused: Market(WrongSender", "refused: Market(TooEarly", "refused: Market(TooLate",
-    "refused: Market(PriceOutOfRange", "refused: Market(TooMany", "refused: Market(InvalidRecipient",
+    "Fund",
+    "Withdraw",
+    "Commit",
+    "Reveal",
+    "Award",
+    "Cancel",
+    "Release",
+    "Sweep",
+    "refused: NotTheMatcher",
+    "refused: BadAuction(NoRange)",
+    "refused: BadAuction(RevealPeriod)",
+    "refused: BadAuction(TooLong)",
+    "refused: NotOpen",
+    "refused: AlreadyCommitted",
+    "refused: NoCommitment",
+    "refused: NothingToAward",
+    "refused: HasBids",
+    "refused: NoAuction",
+    "refused: InvalidBidder",
+    "refused: WrongReveal",
+    "refused: Market(WrongAsset",
+    "refused: Market(UnknownJob",
+    "refused: Market(SaltSpent",
+    "refused: Market(WrongState",
+    "refused: Market(WrongSender",
+    "refused: Market(TooEarly",
+    "refused: Market(TooLate",
+    "refused: Market(PriceOutOfRange",
+    "refused: Market(TooMany",
+    "refused: Market(InvalidRecipient",
     "refused: Market(InsufficientBalance",
 ];
 
@@ -265,7 +288,12 @@ impl<'a> Comparison<'a> {
         };
         let before = self.world.auction(AUCTION).cloned();
         let mut log = Vec::new();
-        let call = Call { sender: step.sender, contract: contract_of(&step.command), value: step.value, command: step.command.clone() };
+        let call = Call {
+            sender: step.sender,
+            contract: contract_of(&step.command),
+            value: step.value,
+            command: step.command.clone(),
+        };
         let outcome = self.world.execute(&call, &mut oracle, &mut log);
         if let Some(before) = before {
             self.misjudge(step, &before, &mut log);
@@ -275,8 +303,10 @@ impl<'a> Comparison<'a> {
             Err(CallError::Rejected(rejection)) => Err(format!("{:?}", Rejection::Market(rejection))),
             Err(CallError::RejectedByAuction(rejection)) => {
                 if self.is(AuctionMutant::LateCommit)
-                    && let (Rejection::Market(model::Rejection::TooLate { time, .. }), ContractCommand::Auction(Command::Commit { terms, .. })) =
-                        (&rejection, &step.command)
+                    && let (
+                        Rejection::Market(model::Rejection::TooLate { time, .. }),
+                        ContractCommand::Auction(Command::Commit { terms, .. }),
+                    ) = (&rejection, &step.command)
                     && *time == terms.ramp_start
                 {
                     return Ok(Vec::new());

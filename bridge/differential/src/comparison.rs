@@ -12,7 +12,7 @@ use lota_market::{
     model::{
         Command, Event, JobId, Lane, Market, Reason, Rejection, SALT_WINDOW, Status, TermsFault, lane_of, salt,
     },
-    world::{CallError, Contract, ContractEvent, Log as WorldLog, Script, World},
+    world::{CallError, Contract, Log as WorldLog, Script, World},
 };
 
 use crate::{

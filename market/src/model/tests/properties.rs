@@ -23,7 +23,7 @@ use crate::{
     model::{Command, Deal, Event, JobId, MAX_BATCH, Market, Reason, Receipt, Rejection, Settings, Status, Terms},
     money::AttoFil,
     time::Time,
-    world::{CallError, Contract, ContractEvent, Log, World},
+    world::{CallError, Contract, Log, World},
 };
 
 /// How often each command was accepted and refused.

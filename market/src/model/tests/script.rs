@@ -12,7 +12,7 @@ use crate::{
     },
     money::AttoFil,
     time::Time,
-    world::{CallError, Conduct, ContractEvent, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World},
+    world::{CallError, Conduct, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World},
 };
 
 /// What the environment does, as far as the model may ask.

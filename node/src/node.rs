@@ -21,11 +21,7 @@ use lota_market::{
     agent::{Agent, EffectKey, Pace, Resources, Specs},
     model::Command,
 };
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{

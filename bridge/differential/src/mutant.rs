@@ -3,9 +3,7 @@
 use lota_bridge::{StoredDeal, eip712};
 use lota_market::{
     AttoFil,
-    model::{
-        Command, Event, MAX_INLINE_DATA, Market, Reason, Receipt, Rejection, SALT_WINDOW, Status, lane_of,
-    },
+    model::{Command, Event, MAX_INLINE_DATA, Market, Reason, Receipt, Rejection, SALT_WINDOW, Status, lane_of},
     world::{Conduct, End, Script},
 };
 
@@ -68,11 +66,13 @@ pub enum Mutant {
     RetryGas,
     /// The world's token always moves what it is asked to.
     TrustedToken,
+    /// The world's token takes no permit.
+    IgnoredPermit,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::LockAhead,
         Self::Window,
         Self::HighS,
@@ -94,6 +94,7 @@ impl Mutant {
         Self::PayerOfCollateral,
         Self::RetryGas,
         Self::TrustedToken,
+        Self::IgnoredPermit,
     ];
 
     /// Changes a constant of the contract.
@@ -185,12 +186,7 @@ impl Mutant {
     }
 
     /// Says something else is stored.
-    pub(crate) fn alter_deal(
-        self,
-        deal: &mut StoredDeal,
-        receipt: Option<&Receipt>,
-        ended: Option<(Status, Reason)>,
-    ) {
+    pub(crate) fn alter_deal(self, deal: &mut StoredDeal, receipt: Option<&Receipt>, ended: Option<(Status, Reason)>) {
         match (self, receipt, ended) {
             (Self::KeptRecord, _, Some((status, reason))) if deal.status == Status::None => {
                 (deal.status, deal.reason) = (status, reason);

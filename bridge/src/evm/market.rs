@@ -9,10 +9,9 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use lota_market::{
-    Address, AttoFil, Bytes, U256,
+    Address, AttoFil, Bytes, Time, U256,
     agent::EffectKey,
     auction,
-    Time,
     model::{Command, JobId, Lane, Receipt, Settings, Terms},
     world::ContractEvent,
 };

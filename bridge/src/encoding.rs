@@ -77,11 +77,7 @@ enum Named {
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_for_auction(
-    contract: Address,
-    command: &auction::Command,
-    value: AttoFil,
-) -> Result<Bytes, SubmitError> {
+pub fn encode_for_auction(contract: Address, command: &auction::Command, value: AttoFil) -> Result<Bytes, SubmitError> {
     if value != AttoFil::ZERO && !command.is_payable() {
         return Err(SubmitError::NotPayable { value });
     }

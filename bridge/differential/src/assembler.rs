@@ -4,7 +4,6 @@ use alloy::primitives::U256;
 use lota_bridge::evm::{auction, bindings};
 use lota_market::world::{Call, ContractCommand, End, ScriptedCall};
 
-
 pub(crate) const STOP: u8 = 0x00;
 pub(crate) const ADD: u8 = 0x01;
 pub(crate) const SUB: u8 = 0x03;

@@ -34,7 +34,7 @@ use crate::{
     chain::{CHAIN_ID, CallOutcome, Chain, Currency, SETTINGS, WALLET},
     comparison::START,
     oracle::{Ids, Oracle},
-    party::{MARKET, Parties, masked},
+    party::{Behaviour, MARKET, Parties, Party, masked},
     scripted,
 };
 
@@ -126,13 +126,36 @@ impl fmt::Display for AuctionReport {
 
 /// All that a long run must have met: every refusal, and every command done.
 const OUTCOMES: [&str; 31] = [
-    "Fund", "Withdraw", "Commit", "Reveal", "Award", "Cancel", "Release", "Sweep", "refused: NotTheMatcher",
-    "refused: BadAuction(NoRange)", "refused: BadAuction(RevealPeriod)", "refused: BadAuction(TooLong)",
-    "refused: NotOpen", "refused: AlreadyCommitted", "refused: NoCommitment", "refused: NothingToAward",
-    "refused: HasBids", "refused: NoAuction", "refused: InvalidBidder", "refused: WrongReveal",
-    "refused: Market(WrongAsset", "refused: Market(UnknownJob", "refused: Market(SaltSpent",
-    "refused: Market(WrongState", "refused: Market(WrongSender", "refused: Market(TooEarly", "refused: Market(TooLate",
-    "refused: Market(PriceOutOfRange", "refused: Market(TooMany", "refused: Market(InvalidRecipient",
+    "Fund",
+    "Withdraw",
+    "Commit",
+    "Reveal",
+    "Award",
+    "Cancel",
+    "Release",
+    "Sweep",
+    "refused: NotTheMatcher",
+    "refused: BadAuction(NoRange)",
+    "refused: BadAuction(RevealPeriod)",
+    "refused: BadAuction(TooLong)",
+    "refused: NotOpen",
+    "refused: AlreadyCommitted",
+    "refused: NoCommitment",
+    "refused: NothingToAward",
+    "refused: HasBids",
+    "refused: NoAuction",
+    "refused: InvalidBidder",
+    "refused: WrongReveal",
+    "refused: Market(WrongAsset",
+    "refused: Market(UnknownJob",
+    "refused: Market(SaltSpent",
+    "refused: Market(WrongState",
+    "refused: Market(WrongSender",
+    "refused: Market(TooEarly",
+    "refused: Market(TooLate",
+    "refused: Market(PriceOutOfRange",
+    "refused: Market(TooMany",
+    "refused: Market(InvalidRecipient",
     "refused: Market(InsufficientBalance",
 ];
 
@@ -186,8 +209,11 @@ impl<'a> Comparison<'a> {
         for party in cast.parties.iter().filter(|party| party.address != MARKET) {
             world.mint(party.address, WALLET).expect("there is room");
         }
-        let plain = |party: &&crate::party::Party| party.behaviour.is_none();
-        let bidders = cast.parties.iter().filter(plain).map(|party| party.address).collect();
+        // Accounts, one with a masked id only among them, and contracts that take money.
+        let can_bid = |party: &&Party| {
+            matches!(party.behaviour, None | Some(Behaviour::Silent | Behaviour::Agreeable | Behaviour::Talkative))
+        };
+        let bidders = cast.parties.iter().filter(can_bid).map(|party| party.address).collect();
         Self {
             cast,
             bidders,
@@ -265,7 +291,12 @@ impl<'a> Comparison<'a> {
         };
         let before = self.world.auction(AUCTION).cloned();
         let mut log = Vec::new();
-        let call = Call { sender: step.sender, contract: contract_of(&step.command), value: step.value, command: step.command.clone() };
+        let call = Call {
+            sender: step.sender,
+            contract: contract_of(&step.command),
+            value: step.value,
+            command: step.command.clone(),
+        };
         let outcome = self.world.execute(&call, &mut oracle, &mut log);
         if let Some(before) = before {
             self.misjudge(step, &before, &mut log);
@@ -275,8 +306,10 @@ impl<'a> Comparison<'a> {
             Err(CallError::Rejected(rejection)) => Err(format!("{:?}", Rejection::Market(rejection))),
             Err(CallError::RejectedByAuction(rejection)) => {
                 if self.is(AuctionMutant::LateCommit)
-                    && let (Rejection::Market(model::Rejection::TooLate { time, .. }), ContractCommand::Auction(Command::Commit { terms, .. })) =
-                        (&rejection, &step.command)
+                    && let (
+                        Rejection::Market(model::Rejection::TooLate { time, .. }),
+                        ContractCommand::Auction(Command::Commit { terms, .. }),
+                    ) = (&rejection, &step.command)
                     && *time == terms.ramp_start
                 {
                     return Ok(Vec::new());

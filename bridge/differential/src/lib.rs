@@ -42,10 +42,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use auctions::{AuctionMutant, AuctionPlan, run_auctions};
 use chain::Currency;
 use comparison::{Comparison, Difference, FEATS, REFUSALS, Setting};
 use generator::Generator;
-pub use auctions::{AuctionMutant, AuctionPlan, run_auctions};
 use lota_bridge::evm::bindings::{self, Revert};
 use lota_market::{
     Address,

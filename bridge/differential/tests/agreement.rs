@@ -3,9 +3,7 @@
 
 use std::thread::available_parallelism;
 
-use lota_differential::{
-    AuctionMutant, AuctionPlan, Mutant, Plan, SOME_CONTRACT, faults_of, run, run_auctions,
-};
+use lota_differential::{AuctionMutant, AuctionPlan, Mutant, Plan, SOME_CONTRACT, faults_of, run, run_auctions};
 use lota_market::{
     Address,
     model::{MIN_CALLBACK_RESERVE, Settings, SettingsFault},

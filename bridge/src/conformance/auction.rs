@@ -98,8 +98,7 @@ async fn log(party: &Party) -> Vec<String> {
 /// Three seal their bids, two of them open them after the third did: the lowest gets the job, at the price of the next.
 pub async fn the_lowest_of_three_sealed_bids_wins_at_the_second_price(harness: &impl Harness) {
     let client = Party::with_deposit(harness, "client").await;
-    let (ann, bob, cid) =
-        (bidder(harness, "ann").await, bidder(harness, "bob").await, bidder(harness, "cid").await);
+    let (ann, bob, cid) = (bidder(harness, "ann").await, bidder(harness, "bob").await, bidder(harness, "cid").await);
     let terms = terms(&client, 0).await;
     let job = client.open(&terms).await;
     let mut order = 0;
@@ -139,10 +138,25 @@ pub async fn the_lowest_of_three_sealed_bids_wins_at_the_second_price(harness: &
     assert_eq!(client.transport.auction_balance(ann.address()).await, Ok(AttoFil::ZERO));
 
     let wanted = [
-        "Deposited", "Funded", "Funded", "Funded", "JobOpened", "BidCommitted", "BidCommitted", "BidCommitted",
-        "BidRevealed", "BidRevealed", "BidRevealed", "AuctionAwarded", "Deposited", "JobLocked", "Defunded",
+        "Deposited",
+        "Funded",
+        "Funded",
+        "Funded",
+        "JobOpened",
+        "BidCommitted",
+        "BidCommitted",
+        "BidCommitted",
+        "BidRevealed",
+        "BidRevealed",
+        "BidRevealed",
+        "AuctionAwarded",
+        "Deposited",
+        "JobLocked",
+        "Defunded",
     ];
     assert_eq!(log(&client).await, wanted);
+    // Nobody holds what is to be stopped.
+    drop((client, ann, bob, cid));
     harness.restart().await;
     let client = Party::connect(harness, "client").await;
     assert_eq!(log(&client).await, wanted, "after a restart");
@@ -164,14 +178,8 @@ pub async fn the_auctions_refusals_are_typed(harness: &impl Harness) {
     let bidder = ann.address();
     let none = auction::Rejection::NoCommitment { job, bidder };
     assert_eq!(refused(&ann, reveal(&ann, &terms, 2)).await, none);
-    assert_eq!(
-        refused(&ann, Bid::Award { terms: terms.clone() }).await,
-        auction::Rejection::NothingToAward(job)
-    );
-    assert_eq!(
-        refused(&client, seal(&client, &terms, 2)).await,
-        auction::Rejection::InvalidBidder(client.address())
-    );
+    assert_eq!(refused(&ann, Bid::Award { terms: terms.clone() }).await, auction::Rejection::NothingToAward(job));
+    assert_eq!(refused(&client, seal(&client, &terms, 2)).await, auction::Rejection::InvalidBidder(client.address()));
     let short = Terms { lock_by: Time(terms.ramp_start.0 + PHASE), ..terms.clone() };
     let fault = auction::Rejection::BadAuction(auction::AuctionFault::TooLong);
     assert_eq!(refused(&ann, seal(&ann, &short, 2)).await, fault);

@@ -123,9 +123,7 @@ pub fn call_data(command: &Command) -> Data {
         Command::Fund => call::fundCall {}.abi_encode(),
         Command::FundToken { amount } => call::fundTokenCall::new((word(*amount),)).abi_encode(),
         Command::Withdraw { to, amount } => call::withdrawCall::new((*to, word(*amount))).abi_encode(),
-        Command::Commit { terms, commitment } => {
-            call::commitCall::new((terms_out(terms), *commitment)).abi_encode()
-        }
+        Command::Commit { terms, commitment } => call::commitCall::new((terms_out(terms), *commitment)).abi_encode(),
         Command::Reveal { terms, price, nonce } => {
             call::revealCall::new((terms_out(terms), word(*price), *nonce)).abi_encode()
         }
@@ -146,12 +144,9 @@ pub fn decode(topics: &[B256], data: &[u8]) -> Result<Event, Unreadable> {
     Ok(match happening {
         Happening::Funded(e) => Event::Funded { account: e.account, payer: e.payer, amount: amount(e.amount)? },
         Happening::Defunded(e) => Event::Defunded { account: e.account, to: e.to, amount: amount(e.amount)? },
-        Happening::BidCommitted(e) => Event::BidCommitted {
-            job: JobId(e.jobId),
-            bidder: e.bidder,
-            commitment: e.commitment,
-            order: e.order,
-        },
+        Happening::BidCommitted(e) => {
+            Event::BidCommitted { job: JobId(e.jobId), bidder: e.bidder, commitment: e.commitment, order: e.order }
+        }
         Happening::BidRevealed(e) => {
             Event::BidRevealed { job: JobId(e.jobId), bidder: e.bidder, price: amount(e.price)? }
         }

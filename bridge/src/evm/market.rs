@@ -26,8 +26,8 @@ use super::{
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
     transport::{
-        AuctionRef, Cursor, Head, Landed, MarketRef, Reserve, SealedBid, StoredDeal, SubmitError, Transport, TransportError, Update,
-        UpdateStream,
+        AuctionRef, Cursor, Head, Landed, MarketRef, Reserve, SealedBid, StoredDeal, SubmitError, Transport,
+        TransportError, Update, UpdateStream,
     },
 };
 

@@ -297,7 +297,8 @@ impl State {
 
     /// Executes a command from the log.
     pub(super) fn replay(&mut self, time: Time, signed: SignedCommand, answers: Vec<Answer>) -> Result<Landed, String> {
-        let command = crate::encoding::decode_directed(&signed.command, signed.value).map_err(|error| error.to_string())?;
+        let command =
+            crate::encoding::decode_directed(&signed.command, signed.value).map_err(|error| error.to_string())?;
         self.execute(time, signed, &command, Answers::Recorded(answers.into_iter())).map_err(|error| error.to_string())
     }
 

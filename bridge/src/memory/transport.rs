@@ -13,7 +13,10 @@ use crate::{
     PrivateKeySigner,
     eip712::{self, SignedCommand},
     encoding,
-    transport::{AuctionRef, Cursor, Head, Landed, MarketRef, SealedBid, StoredDeal, SubmitError, Transport, TransportError, UpdateStream},
+    transport::{
+        AuctionRef, Cursor, Head, Landed, MarketRef, SealedBid, StoredDeal, SubmitError, Transport, TransportError,
+        UpdateStream,
+    },
 };
 
 /// A party's transport; made by [`Chain::connect`]. Clones share the connection.

@@ -71,9 +71,7 @@ impl SealedBidAuction {
     /// Whether its reveal period is one that can be deployed with, and it was made for a market with these settings.
     pub(crate) fn fits(&self, settings: &Settings) -> bool {
         let period = u64::from(self.min_reveal_period);
-        period != 0
-            && period <= MAX_REVEAL_PERIOD
-            && (self.asset, self.quantum) == (settings.asset, settings.quantum)
+        period != 0 && period <= MAX_REVEAL_PERIOD && (self.asset, self.quantum) == (settings.asset, settings.quantum)
     }
 
     /// Executes a command, as far as it goes without the outside: the caller does what comes next. On `Err` nothing has changed

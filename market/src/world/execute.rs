@@ -26,12 +26,8 @@ impl World {
     pub fn execute<E: Env>(&mut self, call: &Call, env: &mut E, log: &mut Vec<Log>) -> Result<(), CallError> {
         let Call { sender, contract, value, command } = call;
         match command {
-            ContractCommand::Market(command) => {
-                self.execute_on_market(*sender, *contract, *value, command, env, log)
-            }
-            ContractCommand::Auction(command) => {
-                self.execute_on_auction(*sender, *contract, *value, command, env, log)
-            }
+            ContractCommand::Market(command) => self.execute_on_market(*sender, *contract, *value, command, env, log),
+            ContractCommand::Auction(command) => self.execute_on_auction(*sender, *contract, *value, command, env, log),
         }
     }
 

@@ -40,7 +40,6 @@ pub trait Env {
 
     // What follows is asked about tokens only.
 
-
     /// Whether a token takes `permit` for `owner`'s, who lets `spender` take `amount` of it: signed so, in time, and not used before.
     fn permit_valid(&self, token: Address, owner: Address, spender: Address, amount: AttoFil, permit: &Permit) -> bool {
         let _ = (token, owner, spender, amount, permit);

@@ -46,11 +46,7 @@ fn the_lowest_bid_wins_at_the_second_lowest_price() {
         let count = 1 + dice.below(12) as usize;
         let terms = Terms { collateral: gwei(dice.below(3) * 1_000), ..terms(0) };
         let bids: Vec<_> = (0..count)
-            .map(|n| Bid {
-                bidder: bidder(n),
-                price: gwei(1_000 + 125 * dice.below(9)),
-                revealed: dice.below(5) > 0,
-            })
+            .map(|n| Bid { bidder: bidder(n), price: gwei(1_000 + 125 * dice.below(9)), revealed: dice.below(5) > 0 })
             .collect();
         let wanted = formula(&bids, terms.max_price);
         // Twice: the order of the reveals, the caller and the time change nothing.
@@ -59,7 +55,8 @@ fn the_lowest_bid_wins_at_the_second_lowest_price() {
             assert_eq!(auction(town, &terms, &bids, &mut dice), wanted, "round {round}");
             for (n, bid) in bids.iter().enumerate() {
                 let burned = if bid.revealed { 0 } else { DEPOSIT.0 };
-                let staked = if wanted.is_some_and(|(winner, _)| winner == bid.bidder) { terms.collateral.0 } else { 0 };
+                let staked =
+                    if wanted.is_some_and(|(winner, _)| winner == bid.bidder) { terms.collateral.0 } else { 0 };
                 assert_eq!(town.account(n).0, ACCOUNT.0 - burned - staked, "round {round}, bidder {n}");
             }
             town.money_is_accounted_for();
@@ -81,9 +78,8 @@ const ONE: u64 = 1 << 40;
 fn uniform(town: &mut Town, costs: &[u64], dice: &mut Dice, salt: u64) -> (Address, AttoFil) {
     // As many quanta as terms can hold, so that a uniform cost is hardly rounded.
     let terms = Terms { min_price: AttoFil::ZERO, max_price: gwei(ONE), collateral: AttoFil::ZERO, ..terms(salt) };
-    let bids: Vec<_> = (0..costs.len())
-        .map(|n| Bid { bidder: bidder(n), price: gwei(costs[n]), revealed: true })
-        .collect();
+    let bids: Vec<_> =
+        (0..costs.len()).map(|n| Bid { bidder: bidder(n), price: gwei(costs[n]), revealed: true }).collect();
     auction(town, &terms, &bids, dice).expect("there are bids")
 }
 

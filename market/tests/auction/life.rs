@@ -91,10 +91,7 @@ fn a_commit_is_refused_for_its_first_fault() {
     );
     town.open(&terms);
     town.commit(&terms, ann, gwei(1_500));
-    assert_eq!(
-        town.refused(ann, sealed(&terms, ann, gwei(1_400))),
-        Rejection::AlreadyCommitted { job, bidder: ann }
-    );
+    assert_eq!(town.refused(ann, sealed(&terms, ann, gwei(1_400))), Rejection::AlreadyCommitted { job, bidder: ann });
     town.env.now = REVEAL_FROM;
     let masked = Address::from_word(B256::from(lota_market::U256::from(0xff_u64) << 152));
     for stranger in [CLIENT, Address::ZERO, masked] {
@@ -363,12 +360,8 @@ fn value_goes_with_fund_only_and_commands_to_their_own_kind_of_contract() {
     let value = gwei(1);
     let sent = town.send(STRANGER, value, Command::Award { terms });
     assert_eq!(sent, Err(CallError::NotPayable { value }));
-    let mut call = lota_market::world::Call {
-        sender: STRANGER,
-        contract: MARKET,
-        value,
-        command: Command::Fund.into(),
-    };
+    let mut call =
+        lota_market::world::Call { sender: STRANGER, contract: MARKET, value, command: Command::Fund.into() };
     let (mut env, mut log) = (town.env.clone(), Vec::new());
     assert_eq!(town.world.execute(&call, &mut env, &mut log), Err(CallError::NoSuchFunction(MARKET)));
     (call.contract, call.command) = (AUCTION, MarketCommand::Deposit { account: STRANGER }.into());

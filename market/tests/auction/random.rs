@@ -73,8 +73,7 @@ impl Trial {
 fn money_is_conserved_and_what_is_refused_or_rolled_back_has_not_happened() {
     let (mut done, mut refused, mut undone, mut awarded) = (0, 0, 0, 0);
     for seed in 0..180 {
-        let mut trial =
-            Trial { town: Town::with(BIDDERS as usize, seed % 3 == 0), dice: Dice(seed), jobs: Vec::new() };
+        let mut trial = Trial { town: Town::with(BIDDERS as usize, seed % 3 == 0), dice: Dice(seed), jobs: Vec::new() };
         for _ in 0..150 {
             if trial.jobs.is_empty() || trial.dice.below(25) == 0 {
                 let terms = trial.random_terms();

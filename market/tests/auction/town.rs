@@ -146,12 +146,7 @@ impl Town {
         self.send(sender, AttoFil::ZERO, command)
     }
 
-    pub(crate) fn send(
-        &mut self,
-        sender: Address,
-        value: AttoFil,
-        command: auction::Command,
-    ) -> Result<(), CallError> {
+    pub(crate) fn send(&mut self, sender: Address, value: AttoFil, command: auction::Command) -> Result<(), CallError> {
         let call = Call { sender, contract: AUCTION, value, command: command.into() };
         self.world.execute(&call, &mut self.env, &mut self.log)
     }

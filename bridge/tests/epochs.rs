@@ -103,8 +103,9 @@ fn chain(weather: Weather, seed: u64) -> EpochChain {
         market: MarketRef {
             chain_id: Network::CALIBRATION.chain_id,
             contract: Address::repeat_byte(0x10),
-            settings: Settings { min_window: 60, max_callback_gas: 1_000_000 },
+            settings: Settings { max_callback_gas: 1_000_000, ..Settings::COIN },
         },
+        auction: None,
         time: Time(1_800_000_000),
         funds: PARTIES.iter().map(|name| (signer(name).address(), AttoFil(1_000 * FIL))).collect(),
     };

@@ -165,7 +165,7 @@ contract SealedBidAuction is ISealedBidAuction {
         address displaced = auction.second;
         if (_isBetter(price, order, auction.best, auction.bestPrice, auction.bestOrder)) {
             (auction.second, auction.secondPrice, auction.secondOrder) =
-                (auction.best, auction.bestPrice, auction.bestOrder);
+            (auction.best, auction.bestPrice, auction.bestOrder);
             (auction.best, auction.bestPrice, auction.bestOrder) = (bidder, uint48(price), uint24(order));
         } else if (_isBetter(price, order, displaced, auction.secondPrice, auction.secondOrder)) {
             (auction.second, auction.secondPrice, auction.secondOrder) = (bidder, uint48(price), uint24(order));
@@ -257,9 +257,7 @@ contract SealedBidAuction is ISealedBidAuction {
             _MARKET.deposit{value: collateral}(address(this));
         } else {
             // What the token answers does not matter: without an allowance the market gets nothing, and says so.
-            CappedCall.call(
-                _ASSET, 0, abi.encodeCall(IToken.approve, (address(_MARKET), collateral)), gasleft()
-            );
+            CappedCall.call(_ASSET, 0, abi.encodeCall(IToken.approve, (address(_MARKET), collateral)), gasleft());
             _MARKET.depositToken(address(this), collateral);
         }
     }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.24;
 
-import {ILotaMarket} from "../src/interfaces/ILotaMarket.sol";
-import {MarketTest} from "./base/MarketTest.sol";
+import {AuctionTest} from "./base/AuctionTest.sol";
 
 /// @title BytecodeTest: what is deployed, byte by byte
-contract BytecodeTest is MarketTest {
+contract BytecodeTest is AuctionTest {
     uint8 private constant PUSH0 = 0x5f;
     uint8 private constant PUSH32 = 0x7f;
     uint8 private constant DELEGATECALL = 0xf4;
@@ -25,7 +24,11 @@ contract BytecodeTest is MarketTest {
         assertLt(vm.getCode("LotaMarket.sol:LotaMarket").length + 128, 49_152, "EIP-3860");
     }
 
-    function test_TheMarketUsesNoOpcodeThatFevmLacksOrThatItShouldNot() external view {
+    function test_TheAuctionFitsIntoAContract() external view {
+        assertLt(address(auction).code.length, 24_576, "EIP-170");
+    }
+
+    function _requireNoneBanned(uint256[256] memory counts) private pure {
         uint8[10] memory banned = [
             0x49, // BLOBHASH: absent on FEVM
             0x4a, // BLOBBASEFEE: absent on FEVM
@@ -38,11 +41,21 @@ contract BytecodeTest is MarketTest {
             0xf5, // CREATE2
             0x43 // NUMBER: time is in seconds here
         ];
-        uint256[256] memory counts = _count(address(market).code);
         for (uint256 i = 0; i < banned.length; ++i) {
             assertEq(counts[banned[i]], 0, vm.toString(banned[i]));
         }
+    }
+
+    function test_TheMarketUsesNoOpcodeThatFevmLacksOrThatItShouldNot() external view {
+        uint256[256] memory counts = _count(address(market).code);
+        _requireNoneBanned(counts);
         assertEq(counts[DELEGATECALL], 1, "multicall, to itself");
+    }
+
+    function test_TheAuctionUsesNoOpcodeThatFevmLacksOrThatItShouldNot() external view {
+        uint256[256] memory counts = _count(address(auction).code);
+        _requireNoneBanned(counts);
+        assertEq(counts[DELEGATECALL], 0);
     }
 
     /// @dev The scan finds what it looks for.
@@ -58,11 +71,14 @@ contract BytecodeTest is MarketTest {
 
     /// @dev scripts/abi --check compares all of it; this fails as soon as the tests run against something else.
     function test_TheCheckedInBytecodeIsWhatTheTestsDeploy() external view {
-        string memory json = vm.readFile("abi/LotaMarket.json");
-        assertEq(
-            keccak256(vm.parseJsonBytes(json, ".bytecode")),
-            keccak256(vm.getCode("LotaMarket.sol:LotaMarket")),
-            "run scripts/abi"
-        );
+        string[2] memory names = ["LotaMarket", "SealedBidAuction"];
+        for (uint256 i = 0; i < names.length; ++i) {
+            string memory json = vm.readFile(string.concat("abi/", names[i], ".json"));
+            assertEq(
+                keccak256(vm.parseJsonBytes(json, ".bytecode")),
+                keccak256(vm.getCode(string.concat(names[i], ".sol:", names[i]))),
+                "run scripts/abi"
+            );
+        }
     }
 }

@@ -185,7 +185,7 @@ fn key_with_receipt(key: &StepKey, command: &Command) -> Option<EffectKey> {
     else {
         return None;
     };
-    Some(EffectKey::named(&format!("{}/{}", EffectKey::of(key), hex::encode(receipt_digest(receipt)))))
+    Some(EffectKey::named(&format!("{}/{}", EffectKey::of(key), hex::encode(receipt_digest(key.job()?, receipt)))))
 }
 
 /// Takes the paths below a directory out of a text.

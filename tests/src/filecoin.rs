@@ -68,11 +68,11 @@ impl Filecoin {
     /// Begins a chain with the network preset of Filecoin's test network, and with [`FUNDS`] for ten parties.
     #[must_use]
     pub fn begin(seed: u64) -> Self {
-        let settings = Settings { min_window: 60, max_callback_gas: 1_000_000 };
+        let settings = Settings { max_callback_gas: 1_000_000, ..Settings::COIN };
         let market =
             MarketRef { chain_id: Network::CALIBRATION.chain_id, contract: Address::repeat_byte(0x10), settings };
         let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
-        let genesis = Genesis { market, time: world::BEGINNING, funds };
+        let genesis = Genesis { market, auction: None, time: world::BEGINNING, funds };
         let options = EpochOptions { epoch: EPOCH, finality: FINALITY, seed, ..EpochOptions::default() };
         let chain = EpochChain::new(&genesis, options).expect("little money");
         Self { chain, home: TempDir::new().expect("a folder"), nodes: Mutex::default() }

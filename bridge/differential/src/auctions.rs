@@ -34,7 +34,7 @@ use crate::{
     chain::{CHAIN_ID, CallOutcome, Chain, Currency, SETTINGS, WALLET},
     comparison::START,
     oracle::{Ids, Oracle},
-    party::{MARKET, Parties, masked},
+    party::{Behaviour, MARKET, Parties, Party, masked},
     scripted,
 };
 
@@ -209,8 +209,11 @@ impl<'a> Comparison<'a> {
         for party in cast.parties.iter().filter(|party| party.address != MARKET) {
             world.mint(party.address, WALLET).expect("there is room");
         }
-        let plain = |party: &&crate::party::Party| party.behaviour.is_none();
-        let bidders = cast.parties.iter().filter(plain).map(|party| party.address).collect();
+        // Accounts, one with a masked id only among them, and contracts that take money.
+        let can_bid = |party: &&Party| {
+            matches!(party.behaviour, None | Some(Behaviour::Silent | Behaviour::Agreeable | Behaviour::Talkative))
+        };
+        let bidders = cast.parties.iter().filter(can_bid).map(|party| party.address).collect();
         Self {
             cast,
             bidders,

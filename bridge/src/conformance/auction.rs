@@ -155,6 +155,8 @@ pub async fn the_lowest_of_three_sealed_bids_wins_at_the_second_price(harness: &
         "Defunded",
     ];
     assert_eq!(log(&client).await, wanted);
+    // Nobody holds what is to be stopped.
+    drop((client, ann, bob, cid));
     harness.restart().await;
     let client = Party::connect(harness, "client").await;
     assert_eq!(log(&client).await, wanted, "after a restart");

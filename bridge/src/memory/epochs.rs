@@ -20,7 +20,7 @@ use std::{
 use lota_market::{
     Address, AttoFil, Bytes, U256,
     agent::EffectKey,
-    model::{Command, Event, JobId, Market},
+    model::{Command, Event, JobId, Lane, Market},
     world::TooMuchMoney,
 };
 use tokio::sync::watch;
@@ -188,13 +188,19 @@ impl EpochChain {
     /// A deal as it is stored.
     #[must_use]
     pub fn deal(&self, job: JobId) -> StoredDeal {
-        self.in_market(|market| StoredDeal::of(&market.deal(job)))
+        self.in_market(|market| StoredDeal::of(job, &market.deal(job)))
     }
 
     /// Whether a salt was used or revoked.
     #[must_use]
     pub fn is_spent(&self, client: Address, salt: U256) -> bool {
         self.in_market(|market| market.is_spent(client, salt))
+    }
+
+    /// The lowest salt of a client's lane that was neither used nor revoked.
+    #[must_use]
+    pub fn next_salt(&self, client: Address, lane: Lane) -> U256 {
+        self.in_market(|market| market.next_salt(client, lane))
     }
 
     /// A copy of the market's state.

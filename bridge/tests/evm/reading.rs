@@ -342,7 +342,7 @@ async fn a_reorganisation_below_the_final_blocks_is_followed_and_the_work_is_don
         match next(&mut updates).await.0 {
             Update::Rewind { to } => break to,
             Update::Head { .. } => {}
-            Update::Event { event, .. } => panic!("{event:?} came before the rewind"),
+            other => panic!("{other:?} came before the rewind"),
         }
     };
     assert!(rewound.is_some_and(|to| to.position() >= kept.cursor.position()), "{rewound:?}");

@@ -29,9 +29,7 @@ abstract contract AuctionTest is MarketTest {
     }
 
     function _deployAuction(ILotaMarket at) internal returns (ISealedBidAuction) {
-        return ISealedBidAuction(
-            deployCode("SealedBidAuction.sol:SealedBidAuction", abi.encode(at, MIN_REVEAL_PERIOD))
-        );
+        return ISealedBidAuction(deployCode("SealedBidAuction.sol:SealedBidAuction", abi.encode(at, MIN_REVEAL_PERIOD)));
     }
 
     function _fundBidder(address bidder, uint256 amount) internal virtual {

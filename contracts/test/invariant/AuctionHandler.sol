@@ -212,8 +212,7 @@ contract AuctionHandler is Test {
         bool isOpen = MARKET.dealOf(job.id).status == ILotaMarket.Status.Open;
         bool ended = block.timestamp > t.rampStart + t.rampPeriod;
         bool stored = !job.over && job.bids.length != 0;
-        bool possible = isOpen && !(stored && best != type(uint256).max)
-            && (ended || (!stored && sender == t.client));
+        bool possible = isOpen && !(stored && best != type(uint256).max) && (ended || (!stored && sender == t.client));
         bool success = _call(sender, 0, abi.encodeCall(AUCTION.cancel, (t)));
         assertEq(success, possible, "cancel");
         if (success) job.over = true;

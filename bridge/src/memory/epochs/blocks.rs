@@ -6,7 +6,7 @@ use lota_market::{
     Address, B256, Bytes, Time,
     agent::EffectKey,
     model::{Command, Event, Market},
-    world::{ContractEvent, Log, TooMuchMoney, World},
+    world::{Log, TooMuchMoney, World},
 };
 
 use super::{EpochOptions, Sent, Weather, chance::Chance};
@@ -249,7 +249,8 @@ impl Blocks {
         world
             .execute_on_market(signed.sender, self.market.contract, signed.value, command, &mut env, &mut log)
             .map_err(|error| refusal(error, block))?;
-        Ok(log.into_iter().map(|Log { event: ContractEvent::Market(event), .. }| event).collect())
+        // There is nothing but the market on this chain.
+        Ok(log.iter().filter_map(|Log { event, .. }| event.of_market()).cloned().collect())
     }
 
     // Messages --------------------------------------------------------------------------------------------------------
@@ -322,7 +323,7 @@ impl Blocks {
                     if *other == index {
                         let cursor = Cursor { index: before as u32, ..block.end() };
                         let transaction = self.messages[index].transaction;
-                        return Some(Ok(Landed { transaction, cursor, time: block.time, events: events.clone() }));
+                        return Some(Ok(Landed { transaction, cursor, time: block.time, events: events.clone(), auction_events: Vec::new() }));
                     }
                 }
                 Err(refused) if *other == index => return Some(Err(refused.clone())),

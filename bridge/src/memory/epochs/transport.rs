@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use lota_market::{
-    Address, AttoFil, Bytes, U256,
+    Address, AttoFil, Bytes, Time, U256,
     agent::EffectKey,
-    model::{Command, JobId, Receipt, Terms},
+    model::{Command, JobId, Lane, Receipt, Terms},
 };
 
 use super::{EpochChain, blocks::Submitted};
@@ -112,12 +112,16 @@ impl Transport for EpochTransport {
         Ok(self.chain.is_spent(client, salt))
     }
 
+    async fn next_salt(&self, client: Address, lane: Lane) -> Result<U256, TransportError> {
+        Ok(self.chain.next_salt(client, lane))
+    }
+
     async fn sign_terms(&self, terms: &Terms) -> Result<Bytes, TransportError> {
         eip712::sign(&self.signer, &self.job_id(terms).0).map_err(|error| self.cannot_sign(&error))
     }
 
-    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt) -> Result<Bytes, TransportError> {
-        let digest = eip712::acceptance_digest(&self.market(), job, receipt);
+    async fn sign_acceptance(&self, job: JobId, receipt: &Receipt, until: Time) -> Result<Bytes, TransportError> {
+        let digest = eip712::acceptance_digest(&self.market(), job, receipt, until);
         eip712::sign(&self.signer, &digest).map_err(|error| self.cannot_sign(&error))
     }
 }

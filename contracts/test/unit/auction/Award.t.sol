@@ -85,8 +85,7 @@ contract AuctionAwardTest is AuctionTest {
 
     function test_WhenManyBidsWereRevealed() external {
         uint256[5] memory prices = [uint256(1.4 ether), 1.1 ether, 2 ether, 1.3 ether, 1.2 ether];
-        uint256[5][3] memory orders =
-            [[uint256(0), 1, 2, 3, 4], [uint256(4), 3, 2, 1, 0], [uint256(2), 1, 4, 0, 3]];
+        uint256[5][3] memory orders = [[uint256(0), 1, 2, 3, 4], [uint256(4), 3, 2, 1, 0], [uint256(2), 1, 4, 0, 3]];
         for (uint256 i = 0; i < 3; ++i) {
             ILotaMarket.Terms memory t = _auctioned(10 + i);
             vm.warp(START);

@@ -31,7 +31,7 @@ contract AuctionCancelTest is AuctionTest {
         assertEq(market.balanceOf(client.addr), FUNDS);
     }
 
-    function test_GivenABidWasRevealed() external {
+    function test_RevertGiven_ABidWasRevealed() external {
         ILotaMarket.Terms memory t = _auctioned();
         _committed(t, _prices(1.5 ether));
         vm.warp(REVEAL_FROM);
@@ -71,7 +71,7 @@ contract AuctionCancelTest is AuctionTest {
         auction.cancel(_auctioned());
     }
 
-    function test_WhenSomebodyHasCommitted() external {
+    function test_RevertWhen_SomebodyHasCommitted() external {
         ILotaMarket.Terms memory t = _auctioned();
         _committed(t, _prices(1.5 ether));
         uint256[3] memory times = [START, REVEAL_FROM, REVEAL_UNTIL];

@@ -6,7 +6,6 @@ import {ISealedBidAuction} from "../../../src/interfaces/ISealedBidAuction.sol";
 import {AuctionTest} from "../../base/AuctionTest.sol";
 
 contract AuctionCommitTest is AuctionTest {
-
     function call(ILotaMarket.Terms memory t) external {
         auction.commit(t, "sealed");
     }

@@ -79,8 +79,12 @@ contract AuctionMoneyTest is AuctionTest {
     function test_WhenTheTokenIsOdd() external {
         vm.startPrank(ann);
         tokens.fundToken(1000);
-        OddToken.Oddity[4] memory all =
-            [OddToken.Oddity.ReturnsFalse, OddToken.Oddity.Reverts, OddToken.Oddity.TakesFee, OddToken.Oddity.MovesNothing];
+        OddToken.Oddity[4] memory all = [
+            OddToken.Oddity.ReturnsFalse,
+            OddToken.Oddity.Reverts,
+            OddToken.Oddity.TakesFee,
+            OddToken.Oddity.MovesNothing
+        ];
         for (uint256 i = 0; i < 4; ++i) {
             token.become(all[i]);
             bool refused = i < 2;
@@ -149,7 +153,7 @@ contract AuctionMoneyTest is AuctionTest {
         coins.withdraw(address(0), 1);
     }
 
-    function test_WhenTheRecipientHasAMaskedId() external {
+    function test_RevertWhen_TheRecipientHasAMaskedId() external {
         vm.expectRevert(ILotaMarket.InvalidRecipient.selector);
         vm.prank(ann);
         coins.withdraw(MASKED, ACCOUNT + 1);
@@ -173,7 +177,7 @@ contract AuctionMoneyTest is AuctionTest {
         coins.withdraw(address(visitor), 1);
     }
 
-    function test_WhenTheRecipientIsTheAuction() external {
+    function test_RevertWhen_TheRecipientIsTheAuction() external {
         _expectTransferFailed(address(coins));
         vm.prank(ann);
         coins.withdraw(address(coins), 1);
@@ -197,7 +201,7 @@ contract AuctionMoneyTest is AuctionTest {
         assertEq(address(visitor).balance, 4);
     }
 
-    function test_WhenCoinsAreSentWithoutAWord() external {
+    function test_RevertWhen_CoinsAreSentWithoutAWord() external {
         vm.deal(ann, 5);
         vm.startPrank(ann);
         (bool success,) = address(coins).call{value: 1}("");
@@ -264,9 +268,7 @@ contract AuctionMoneyTest is AuctionTest {
         ILotaMarket.Terms memory t = _withTokens();
         token.become(OddToken.Oddity.TakesFee);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                ILotaMarket.TransferMismatch.selector, COLLATERAL, COLLATERAL - COLLATERAL / 100
-            )
+            abi.encodeWithSelector(ILotaMarket.TransferMismatch.selector, COLLATERAL, COLLATERAL - COLLATERAL / 100)
         );
         auction.award(t);
         _givesBack(t);

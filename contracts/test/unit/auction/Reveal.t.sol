@@ -102,9 +102,8 @@ contract AuctionRevealTest is AuctionTest {
     function test_RevertWhen_ACommitmentIsOfAnotherAuction() external {
         ILotaMarket.Terms memory t = _auctioned();
         _open(t);
-        bytes32 commitment = keccak256(
-            abi.encode(block.chainid, address(market), _jobId(t), bidders[0], 1.5 ether, _nonce(bidders[0]))
-        );
+        bytes32 commitment =
+            keccak256(abi.encode(block.chainid, address(market), _jobId(t), bidders[0], 1.5 ether, _nonce(bidders[0])));
         vm.prank(bidders[0]);
         auction.commit(t, commitment);
         vm.warp(REVEAL_FROM);
@@ -234,8 +233,12 @@ contract AuctionRevealTest is AuctionTest {
 
     function test_WhenBidsAreEqual() external {
         uint256[3][6] memory orders = [
-            [uint256(0), 1, 2], [uint256(0), 2, 1], [uint256(1), 0, 2],
-            [uint256(1), 2, 0], [uint256(2), 0, 1], [uint256(2), 1, 0]
+            [uint256(0), 1, 2],
+            [uint256(0), 2, 1],
+            [uint256(1), 0, 2],
+            [uint256(1), 2, 0],
+            [uint256(2), 0, 1],
+            [uint256(2), 1, 0]
         ];
         for (uint256 i = 0; i < 6; ++i) {
             ILotaMarket.Terms memory t = _auctioned(10 + i);

@@ -523,10 +523,6 @@ impl Generator {
         if self.chance(2) {
             value = gwei(1);
         }
-        if sender == scripted {
-            // It acts by scripts only; its jobs are opened by its signature, which it has none of: see `open`.
-            sender = both.bidders[0];
-        }
         let script = if self.chance(50) { self.script(both, at) } else { Script::default() };
         Step { at, sender, value, command, script }
     }
@@ -604,8 +600,9 @@ impl Generator {
     }
 
     fn open(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
-        let client = self.pick(&both.bidders[..2]);
-        let terms = self.terms(client, at, both.cast.scripted().address);
+        let scripted = both.cast.scripted().address;
+        let client = self.pick(&[both.bidders[0], both.bidders[1], scripted]);
+        let terms = self.terms(client, at, scripted);
         (client, MarketCommand::Open { terms, spec: Bytes::new() }.into())
     }
 

@@ -157,12 +157,13 @@ pub async fn a_refusal_names_its_block(harness: &impl Harness) {
     let client = Party::with_deposit(harness, "client").await;
     let provider = Party::with_deposit(harness, "provider").await;
     let terms = client.terms(0).await;
-    let job = client.open(&terms).await;
+    client.open(&terms).await;
+    let spent = Rejection::SaltSpent { client: client.address(), salt: terms.salt };
     let cancelled = client.send(Command::Cancel { terms: terms.clone() }).await.cursor.block;
     let refused = provider.send_in_vain(Command::Lock { terms }).await;
     let newest = provider.transport.head().await.expect("the market can be reached").block;
     let SubmitError::Rejected { rejection, block: Some(block) } = refused else { panic!("{refused:?}") };
-    assert_eq!(rejection, Rejection::WrongState { job, found: Status::Cancelled });
+    assert_eq!(rejection, spent);
     assert!((cancelled..=newest).contains(&block), "{block} is not from {cancelled} to {newest}");
 }
 

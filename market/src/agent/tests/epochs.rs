@@ -488,6 +488,8 @@ proptest! {
         behind in prop_oneof![Just(0), 2u64..10],
         slow in prop_oneof![Just(0), 1u64..5], seed: u64,
     ) {
+        // What is dropped has to be sent again, for which the windows leave time once: not every few epochs.
+        let reorganise = if drop > 0 { reorganise.max(depth + 4) } else { reorganise };
         settle(Weather { null, reorganise, depth, drop, behind, slow }, seed, 4, |salt| salt.is_multiple_of(2));
     }
 }

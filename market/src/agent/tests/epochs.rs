@@ -473,8 +473,8 @@ fn with_null_rounds_and_reorganisations_a_job_is_settled_within_ten_epochs() {
 
 #[test]
 fn an_answer_from_before_a_reorganisation_is_no_answer_to_what_was_sent_after_it() {
-    let weather = Weather { null: 0, reorganise: 3, depth: 3, drop: 2, behind: 0, slow: 2 };
-    let stale: usize = (0..20).map(|seed| settle(weather, seed, 4, |salt| salt.is_multiple_of(2)).stale).sum();
+    let weather = Weather { null: 0, reorganise: 7, depth: 3, drop: 2, behind: 0, slow: 2 };
+    let stale: usize = (0..60).map(|seed| settle(weather, seed, 4, |salt| salt.is_multiple_of(2)).stale).sum();
     assert!(stale > 10, "only {stale} answers came late enough to mean something");
 }
 

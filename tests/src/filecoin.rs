@@ -11,7 +11,7 @@ use lota_api::JobSummary;
 use lota_bridge::{
     MarketRef,
     evm::Network,
-    memory::{EpochChain, EpochOptions, Genesis, Weather},
+    memory::{EpochChain, EpochOptions, Genesis, Scripted, Weather},
 };
 use lota_market::{
     Address, AttoFil,
@@ -65,7 +65,8 @@ pub struct Asked {
 }
 
 impl Filecoin {
-    /// Begins a chain with the network preset of Filecoin's test network, and with [`FUNDS`] for ten parties.
+    /// Begins a chain with the network preset of Filecoin's test network, and with [`FUNDS`] for ten parties, of whom
+    /// [`CONTRACT`] stands for a contract that takes its callbacks.
     #[must_use]
     pub fn begin(seed: u64) -> Self {
         let settings = Settings { max_callback_gas: 1_000_000, ..Settings::COIN };
@@ -73,7 +74,15 @@ impl Filecoin {
             MarketRef { chain_id: Network::CALIBRATION.chain_id, contract: Address::repeat_byte(0x10), settings };
         let funds = (1..=10).map(|number| (key(number).address(), FUNDS)).collect();
         let genesis = Genesis { market, auction: None, time: world::BEGINNING, funds };
-        let options = EpochOptions { epoch: EPOCH, finality: FINALITY, seed, ..EpochOptions::default() };
+        let contracts = Scripted::default();
+        contracts.refuse(key(CONTRACT).address(), false);
+        let options = EpochOptions {
+            epoch: EPOCH,
+            finality: FINALITY,
+            seed,
+            contracts: Arc::new(contracts),
+            ..EpochOptions::default()
+        };
         let chain = EpochChain::new(&genesis, options).expect("little money");
         Self { chain, home: TempDir::new().expect("a folder"), nodes: Mutex::default() }
     }
@@ -200,6 +209,21 @@ impl Filecoin {
     #[must_use]
     pub fn count(&self, job: JobId, is_it: impl Fn(&Event) -> bool) -> usize {
         self.chain.events().iter().filter(|(_, event)| event.job() == Some(job) && is_it(event)).count()
+    }
+
+    /// Whether a job has ended, in the chain's newest block.
+    #[must_use]
+    pub fn is_over(&self, job: JobId) -> bool {
+        let is_end = |event: &Event| {
+            matches!(
+                event,
+                Event::JobSettled { .. }
+                    | Event::JobCancelled { .. }
+                    | Event::JobSlashed { .. }
+                    | Event::JobVoided { .. }
+            )
+        };
+        self.count(job, is_end) > 0
     }
 
     // Money -----------------------------------------------------------------------------------------------------------
@@ -358,6 +382,9 @@ impl Settlements {
         self.took.get(&job).copied()
     }
 }
+
+/// The number of the key whose account has code.
+pub const CONTRACT: u8 = 6;
 
 /// What a job costs at the most in these suites.
 pub const MAX_PRICE: AttoFil = AttoFil(FIL / 50);

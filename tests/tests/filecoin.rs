@@ -19,7 +19,7 @@ use lota_market::{
     money::FIL,
 };
 use lota_tests::{
-    filecoin::{Asked, FINALITY, Filecoin, MAX_PRICE, ROUGH, Settlements},
+    filecoin::{Asked, CONTRACT, FINALITY, Filecoin, MAX_PRICE, ROUGH, Settlements},
     world::{FUNDS, Party, key},
 };
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ fn offer((_, base, per_gigafuel, max_memory): (u8, u64, u64, u64)) -> Offer {
 
 /// Who asks through a contract: without a node, and without a gateway.
 fn frida() -> Address {
-    key(6).address()
+    key(CONTRACT).address()
 }
 
 impl Demo {
@@ -133,7 +133,7 @@ impl Demo {
         let mut spec = spec(&self.bob, &module, &[DECLARATION], None, 400_000_000, 64 << 20, 30).await;
         spec["args"] = json!(["--find", "people"]);
         let spec = Bytes::from(spec.to_string().into_bytes());
-        let contract = self.world.chain.connect(key(6));
+        let contract = self.world.chain.connect(key(CONTRACT));
         let now = contract.head().await.expect("there is one").time;
         let price = AttoFil(FIL / 100);
         let run_for = u32::try_from(30 + Pace::FILECOIN.run_margin()).expect("small");
@@ -176,7 +176,7 @@ impl Demo {
         self.world
             .until("all jobs are over", 80, async || {
                 settlements.note(&self.world.chain);
-                jobs.iter().all(|job| self.world.chain.deal(*job).status.is_final())
+                jobs.iter().all(|job| self.world.is_over(*job))
             })
             .await;
     }
@@ -400,6 +400,8 @@ async fn a_result_that_was_paid_and_undone_is_paid_again_at_another_price() {
     let asked = demo.world.ask(&demo.bob, spec, terms).await;
     let job = demo.world.opened(asked).await.id;
     demo.see_through(&[job], &mut Settlements::default()).await;
+    // A node hears of it an epoch later.
+    demo.world.pass_many(1).await;
     let before: JobDetail = demo.bob.get(&format!("/v1/jobs/{job}")).await.expect("the job is known");
     assert_eq!(before.summary.reason, Reason::Unreviewed);
 
@@ -489,7 +491,7 @@ async fn nodes_that_are_stopped_while_their_jobs_are_undone_finish_them_and_are_
     demo.erika = demo.world.provider("erika", ERIKA.0, offer(ERIKA), 0).await;
     demo.bob = demo.world.client("bob", 2, LookAfter::Nobody).await;
     demo.world.chain.set_weather(ROUGH);
-    demo.world.until("it is accepted on the way", 20, async || status(&demo) >= Status::Submitted).await;
+    demo.world.until("erika runs it again", 20, async || status(&demo) == Status::Locked).await;
     demo.world.stop("bob", demo.bob).await;
     demo.world.pass_many(2).await;
     demo.bob = demo.world.client("bob", 2, LookAfter::Nobody).await;

@@ -99,7 +99,8 @@ impl Account {
             if chain.wallet(account) != AttoFil::ZERO || chain.balance(account) != AttoFil::ZERO {
                 return Ok(None);
             }
-            chain.fund(account, sum).map(|landed| Some(landed.cursor.block))
+            let landed = chain.fund(account, sum)?;
+            anyhow::Ok(Some(landed.cursor.block))
         })
         .await?
         .context("the faucet failed")?;

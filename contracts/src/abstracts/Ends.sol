@@ -99,7 +99,11 @@ abstract contract Ends is Deals {
             data = _failed(jobId, deal.reason());
         }
         CappedCall.requireGas(terms.callbackGas, _CALLBACK_RESERVE);
-        if (!_deliver(terms.client, data, gasleft() - _CALLBACK_RESERVE)) revert CallbackReverted(jobId);
+        // Never less than was promised: the reserve pays for what comes before the call, as it does in {_callBack}.
+        uint256 left = gasleft();
+        uint256 promised = terms.callbackGas;
+        uint256 given = left > promised + _CALLBACK_RESERVE ? left - _CALLBACK_RESERVE : promised;
+        if (!_deliver(terms.client, data, given)) revert CallbackReverted(jobId);
         _endQuietly(jobId, terms, deal);
         emit CallbackDelivered(jobId);
     }

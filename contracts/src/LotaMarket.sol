@@ -103,7 +103,7 @@ contract LotaMarket is Ends {
     /// @return account the client's
     function _requireOpenable(Terms memory terms) private view returns (AccountSlot account) {
         TermsRules.requireValid(terms, _QUANTUM, _MIN_WINDOW, _MAX_CALLBACK_GAS);
-        account = _accounts[terms.client];
+        account = _accounts[terms.client].slot;
         _requireUnspent(terms.client, account, terms.salt);
     }
 
@@ -135,7 +135,7 @@ contract LotaMarket is Ends {
         private
     {
         _requireBalance(terms.client, account.balance(), terms.maxPrice);
-        _accounts[terms.client] = _spend(terms.client, account.minus(escrow), terms.salt);
+        _accounts[terms.client].slot = _spend(terms.client, account.minus(escrow), terms.salt);
         emit JobOpened(jobId, terms.client, terms.matcher, terms, spec);
     }
 
@@ -332,7 +332,7 @@ contract LotaMarket is Ends {
     function _settleUnopened(bytes32 jobId, Terms memory terms, BatchEntry calldata entry) private returns (bytes4) {
         Receipt calldata receipt = entry.receipt;
         if (TermsRules.isFaultyInBatch(terms)) return BadTerms.selector;
-        AccountSlot account = _accounts[terms.client];
+        AccountSlot account = _accounts[terms.client].slot;
         bytes4 why = _saltFault(terms.client, account, terms.salt);
         if (why != 0) return why;
         if (block.timestamp > entry.until) return TooLate.selector;
@@ -345,7 +345,7 @@ contract LotaMarket is Ends {
         if (!_isSigned(terms.client, Hashes.typed(_DOMAIN, accepted), entry.signature)) return BadSignature.selector;
         if (account.balance() < price) return InsufficientBalance.selector;
 
-        _accounts[terms.client] = _spend(terms.client, account.minus(price), terms.salt);
+        _accounts[terms.client].slot = _spend(terms.client, account.minus(price), terms.salt);
         _credit(provider, price);
         emit BatchSettled(jobId, terms.client, provider, terms.salt, price, result.output, result.exitCode);
         return 0;

@@ -103,7 +103,7 @@ contract LotaMarket is Ends {
     /// @return account the client's
     function _requireOpenable(Terms memory terms) private view returns (AccountSlot account) {
         TermsRules.requireValid(terms, _QUANTUM, _MIN_WINDOW, _MAX_CALLBACK_GAS);
-        account = _accounts[terms.client];
+        account = _accounts[terms.client].slot;
         _requireUnspent(terms.client, account, terms.salt);
     }
 
@@ -123,9 +123,11 @@ contract LotaMarket is Ends {
 
     function _requireSigned(address client, bytes32 digest, bytes calldata signature) private view {
         if (block.chainid != _CHAIN_ID) revert WrongChain(block.chainid);
-        if (!Signatures.isValid(client, digest, signature, _SIGNATURE_GAS, _CALLBACK_RESERVE)) {
-            revert BadSignature(client);
-        }
+        if (!_isSigned(client, digest, signature)) revert BadSignature(client);
+    }
+
+    function _isSigned(address client, bytes32 digest, bytes calldata signature) private view returns (bool) {
+        return Signatures.isValid(client, digest, signature, _SIGNATURE_GAS, _CALLBACK_RESERVE);
     }
 
     /// @dev Takes `escrow` from a client who has at least maxPrice, and spends the salt. The caller stores the deal.
@@ -133,7 +135,7 @@ contract LotaMarket is Ends {
         private
     {
         _requireBalance(terms.client, account.balance(), terms.maxPrice);
-        _accounts[terms.client] = _spend(terms.client, account.minus(escrow), terms.salt);
+        _accounts[terms.client].slot = _spend(terms.client, account.minus(escrow), terms.salt);
         emit JobOpened(jobId, terms.client, terms.matcher, terms, spec);
     }
 
@@ -270,8 +272,7 @@ contract LotaMarket is Ends {
             _settleReceipt(jobId, terms, deal, receipt, Reason.Upheld);
         } else if (verdict == Verdict.Overturned) {
             _requireReceipt(jobId, terms, deal, receipt);
-            DealSlot ended = DealSlots.ended(deal.receipt(), Status.Slashed, Reason.Overturned);
-            _slash(jobId, terms, ended, receipt.provider, receipt.price, terms.arbiter);
+            _slash(jobId, terms, deal, receipt.provider, receipt.price);
         } else {
             _void(jobId, terms, deal, receipt, Reason.Undecided);
         }
@@ -292,8 +293,7 @@ contract LotaMarket is Ends {
     }
 
     function _slashUnsubmitted(bytes32 jobId, Terms memory terms, DealSlot deal) private {
-        DealSlot ended = DealSlots.ended(Status.Slashed, Reason.NotSubmitted);
-        _slash(jobId, terms, ended, deal.provider(), deal.quanta() * _QUANTUM, address(0));
+        _slash(jobId, terms, deal, deal.provider(), deal.quanta() * _QUANTUM);
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -332,34 +332,23 @@ contract LotaMarket is Ends {
     function _settleUnopened(bytes32 jobId, Terms memory terms, BatchEntry calldata entry) private returns (bytes4) {
         Receipt calldata receipt = entry.receipt;
         if (TermsRules.isFaultyInBatch(terms)) return BadTerms.selector;
-        AccountSlot account = _accounts[terms.client];
+        AccountSlot account = _accounts[terms.client].slot;
         bytes4 why = _saltFault(terms.client, account, terms.salt);
         if (why != 0) return why;
         if (block.timestamp > entry.until) return TooLate.selector;
-        if (Addresses.isRefused(receipt.provider)) return InvalidProvider.selector;
-        if (!TermsRules.allowsPrice(terms, _QUANTUM, receipt.price)) return PriceOutOfRange.selector;
-        if (receipt.result.inlineData.length > _MAX_INLINE_DATA) return InlineTooLarge.selector;
-        if (!_isAccepted(jobId, terms.client, entry)) return BadSignature.selector;
-        if (account.balance() < receipt.price) return InsufficientBalance.selector;
+        (address provider, uint256 price) = (receipt.provider, receipt.price);
+        if (Addresses.isRefused(provider)) return InvalidProvider.selector;
+        if (!TermsRules.allowsPrice(terms, _QUANTUM, price)) return PriceOutOfRange.selector;
+        Result calldata result = receipt.result;
+        if (result.inlineData.length > _MAX_INLINE_DATA) return InlineTooLarge.selector;
+        bytes32 accepted = Hashes.ofAcceptance(jobId, Hashes.ofReceipt(provider, price, result), entry.until);
+        if (!_isSigned(terms.client, Hashes.typed(_DOMAIN, accepted), entry.signature)) return BadSignature.selector;
+        if (account.balance() < price) return InsufficientBalance.selector;
 
-        _accounts[terms.client] = _spend(terms.client, account.minus(receipt.price), terms.salt);
-        _credit(receipt.provider, receipt.price);
-        emit BatchSettled(
-            jobId,
-            terms.client,
-            receipt.provider,
-            terms.salt,
-            receipt.price,
-            receipt.result.output,
-            receipt.result.exitCode
-        );
+        _accounts[terms.client].slot = _spend(terms.client, account.minus(price), terms.salt);
+        _credit(provider, price);
+        emit BatchSettled(jobId, terms.client, provider, terms.salt, price, result.output, result.exitCode);
         return 0;
-    }
-
-    function _isAccepted(bytes32 jobId, address client, BatchEntry calldata entry) private view returns (bool) {
-        bytes32 receiptHash = Hashes.ofReceipt(entry.receipt.provider, entry.receipt.price, entry.receipt.result);
-        bytes32 digest = Hashes.typed(_DOMAIN, Hashes.ofAcceptance(jobId, receiptHash, entry.until));
-        return Signatures.isValid(client, digest, entry.signature, _SIGNATURE_GAS, _CALLBACK_RESERVE);
     }
 
     // ------------------------------------------------------------------------------------------------------------

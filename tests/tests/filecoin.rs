@@ -364,7 +364,7 @@ const STORM: Weather = Weather { null: 6, reorganise: 10, depth: 3, drop: 2, beh
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_storm_the_work_gets_done_and_nobody_is_slashed_or_paid_twice() {
     let (mut asked, mut paid, mut undone) = (0, 0, 0);
-    for seed in 10..14 {
+    for seed in 10..17 {
         let Story { demo, jobs, .. } = story(seed, STORM).await;
         for job in &jobs {
             let detail = demo.detail(&demo.carla, *job).await;

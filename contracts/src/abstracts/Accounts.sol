@@ -10,7 +10,12 @@ import {Guard} from "./Guard.sol";
 
 /// @title Accounts: the free balances and the spent salts of everybody
 abstract contract Accounts is Deployment, Guard {
-    mapping(address account => AccountSlot) internal _accounts;
+    /// @dev A struct so that there are pointers to it: where an account is stored is hashed once to read and write it.
+    struct Account {
+        AccountSlot slot;
+    }
+
+    mapping(address account => Account) internal _accounts;
 
     /// @dev Windows of lanes other than 0.
     mapping(address client => mapping(uint256 lane => AccountSlot)) private _lanes;
@@ -64,7 +69,7 @@ abstract contract Accounts is Deployment, Guard {
 
     /// @dev For what has arrived; {Asset} sees to it that what the market holds fits in 128 bits.
     function _deposited(address account, address payer, uint256 amount) private {
-        _accounts[account] = _accounts[account].plus(amount);
+        _credit(account, amount);
         emit Deposited(account, payer, amount);
     }
 
@@ -95,19 +100,22 @@ abstract contract Accounts is Deployment, Guard {
 
     /// @inheritdoc ILotaMarket
     function balanceOf(address account) external view returns (uint256) {
-        return _accounts[account].balance();
+        return _accounts[account].slot.balance();
     }
 
     /// @dev Credits money that is in the contract already, as all amounts of deals are.
     function _credit(address account, uint256 amount) internal {
-        if (amount != 0) _accounts[account] = _accounts[account].plus(amount);
+        if (amount == 0) return;
+        Account storage stored = _accounts[account];
+        stored.slot = stored.slot.plus(amount);
     }
 
     function _debit(address account, uint256 amount) internal {
         if (amount == 0) return;
-        AccountSlot slot = _accounts[account];
+        Account storage stored = _accounts[account];
+        AccountSlot slot = stored.slot;
         _requireBalance(account, slot.balance(), amount);
-        _accounts[account] = slot.minus(amount);
+        stored.slot = slot.minus(amount);
     }
 
     function _requireBalance(address account, uint256 balance, uint256 amount) internal pure {
@@ -120,18 +128,18 @@ abstract contract Accounts is Deployment, Guard {
 
     /// @inheritdoc ILotaMarket
     function isSpent(address client, uint256 salt) public view returns (bool) {
-        return _window(client, _accounts[client], salt).isSpent(uint64(salt));
+        return _window(client, _accounts[client].slot, salt).isSpent(uint64(salt));
     }
 
     /// @inheritdoc ILotaMarket
     function nextSalt(address client, uint192 lane) external view returns (uint256) {
         uint256 salt = uint256(lane) << 64;
-        return salt | _window(client, _accounts[client], salt).next();
+        return salt | _window(client, _accounts[client].slot, salt).next();
     }
 
     /// @inheritdoc ILotaMarket
     function revoke(uint192 lane, uint64 upTo) external notWhileCalling {
-        if (lane == 0) _accounts[msg.sender] = _accounts[msg.sender].spendBelow(upTo);
+        if (lane == 0) _accounts[msg.sender].slot = _accounts[msg.sender].slot.spendBelow(upTo);
         else _lanes[msg.sender][lane] = _lanes[msg.sender][lane].spendBelow(upTo);
         emit SaltsRevoked(msg.sender, lane, upTo);
     }

@@ -41,20 +41,23 @@ abstract contract Ends is Deals {
         if (calls) _callBack(jobId, terms, ended, _settled(jobId, result));
     }
 
-    /// @param arbiter who gets what the client does not get of the collateral; zero: it is burned
-    function _slash(bytes32 jobId, Terms memory terms, DealSlot ended, address provider, uint256 price, address arbiter)
-        internal
-    {
+    /// @dev A deal is slashed while Disputed (overturned: the arbiter gets what the client does not get), or while Locked (nothing
+    /// was submitted: that is burned).
+    function _slash(bytes32 jobId, Terms memory terms, DealSlot deal, address provider, uint256 price) internal {
         uint256 toClient = price + terms.collateral / 2;
-        uint256 rest = price + terms.collateral - toClient;
+        uint256 toArbiter = 0;
+        uint256 toBurn = price + terms.collateral - toClient;
+        DealSlot ended = DealSlots.ended(Status.Slashed, Reason.NotSubmitted);
+        if (deal.isAt(Status.Disputed)) {
+            (toArbiter, toBurn) = (toBurn, 0);
+            ended = DealSlots.ended(deal.receipt(), Status.Slashed, Reason.Overturned);
+        }
         _credit(terms.client, toClient);
-        if (arbiter == address(0)) _burned += rest;
-        else _credit(arbiter, rest);
+        _credit(terms.arbiter, toArbiter);
+        if (toBurn != 0) _burned += toBurn;
         bool calls = _end(jobId, terms, ended);
-        Reason reason = ended.reason();
-        if (arbiter == address(0)) emit JobSlashed(jobId, provider, toClient, 0, rest, reason);
-        else emit JobSlashed(jobId, provider, toClient, rest, 0, reason);
-        if (calls) _callBack(jobId, terms, ended, _failed(jobId, reason));
+        emit JobSlashed(jobId, provider, toClient, toArbiter, toBurn, ended.reason());
+        if (calls) _callBack(jobId, terms, ended, _failed(jobId, ended.reason()));
     }
 
     function _void(bytes32 jobId, Terms memory terms, DealSlot deal, Receipt calldata receipt, Reason reason) internal {
@@ -99,7 +102,11 @@ abstract contract Ends is Deals {
             data = _failed(jobId, deal.reason());
         }
         CappedCall.requireGas(terms.callbackGas, _CALLBACK_RESERVE);
-        if (!_deliver(terms.client, data, gasleft() - _CALLBACK_RESERVE)) revert CallbackReverted(jobId);
+        // Never less than was promised: the reserve pays for what comes before the call, as it does in {_callBack}.
+        uint256 left = gasleft();
+        uint256 promised = terms.callbackGas;
+        uint256 given = left > promised + _CALLBACK_RESERVE ? left - _CALLBACK_RESERVE : promised;
+        if (!_deliver(terms.client, data, given)) revert CallbackReverted(jobId);
         _endQuietly(jobId, terms, deal);
         emit CallbackDelivered(jobId);
     }
@@ -116,9 +123,9 @@ abstract contract Ends is Deals {
     }
 
     function _deliver(address client, bytes memory data, uint256 gasLimit) private returns (bool delivered) {
-        _phase = Phase.Calling;
+        _enter(Phase.Calling);
         (delivered,,) = CappedCall.call(client, 0, data, gasLimit);
-        _phase = Phase.Idle;
+        _enter(Phase.Idle);
     }
 
     function _settled(bytes32 jobId, Result calldata result) private pure returns (bytes memory) {

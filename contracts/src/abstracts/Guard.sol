@@ -22,16 +22,16 @@ abstract contract Guard is ILotaMarket {
         Paying // a payee, or the token
     }
 
-    Phase internal transient _phase;
+    Phase private transient _phase;
 
     /// @dev Stands on every function that is not a view, but for those of {notWhilePaying}.
     modifier notWhileCalling() {
-        if (_phase != Phase.Idle) revert Reentered();
+        _requireIdle();
         _;
     }
 
     modifier notWhilePaying() {
-        if (_phase == Phase.Paying) revert Reentered();
+        _requireNotPaying();
         _;
     }
 
@@ -39,8 +39,22 @@ abstract contract Guard is ILotaMarket {
     /// callback.
     modifier whilePaying() {
         Phase before = _phase;
-        _phase = Phase.Paying;
+        _enter(Phase.Paying);
         _;
-        _phase = before;
+        _enter(before);
+    }
+
+    function _enter(Phase phase) internal {
+        _phase = phase;
+    }
+
+    // Functions, as the code of a modifier is repeated wherever it stands.
+
+    function _requireIdle() private view {
+        if (_phase != Phase.Idle) revert Reentered();
+    }
+
+    function _requireNotPaying() private view {
+        if (_phase == Phase.Paying) revert Reentered();
     }
 }

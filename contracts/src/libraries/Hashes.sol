@@ -57,14 +57,38 @@ library Hashes {
         pure
         returns (bytes32)
     {
-        bytes32 ofResult = keccak256(
-            abi.encode(RESULT_TYPEHASH, result.output, result.exitCode, result.fuelUsed, keccak256(result.inlineData))
+        bytes32 data = keccak256(result.inlineData);
+        bytes32 ofResult = _ofWords(
+            5,
+            RESULT_TYPEHASH,
+            result.output,
+            bytes32(uint256(result.exitCode)),
+            bytes32(uint256(result.fuelUsed)),
+            data
         );
-        return keccak256(abi.encode(RECEIPT_TYPEHASH, provider, price, ofResult));
+        return _ofWords(4, RECEIPT_TYPEHASH, bytes32(uint256(uint160(provider))), bytes32(price), ofResult, 0);
     }
 
     /// @dev Of the client's acceptance of a deal that was never opened.
     function ofAcceptance(bytes32 jobId, bytes32 receiptHash, uint64 until) internal pure returns (bytes32) {
-        return keccak256(abi.encode(ACCEPTANCE_TYPEHASH, jobId, receiptHash, until));
+        return _ofWords(4, ACCEPTANCE_TYPEHASH, jobId, receiptHash, bytes32(uint256(until)), 0);
+    }
+
+    /// @dev keccak256(abi.encode(...)) of the first `count` of these words. abi.encode would allocate memory for each hash: 450 gas
+    /// per deal in a batch.
+    function _ofWords(uint256 count, bytes32 a, bytes32 b, bytes32 c, bytes32 d, bytes32 e)
+        private
+        pure
+        returns (bytes32 hash)
+    {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, a)
+            mstore(add(free, 0x20), b)
+            mstore(add(free, 0x40), c)
+            mstore(add(free, 0x60), d)
+            mstore(add(free, 0x80), e)
+            hash := keccak256(free, shl(5, count))
+        }
     }
 }

@@ -31,8 +31,7 @@ library Signatures {
     /// @dev The account that made an ECDSA signature; zero when it is not a proper one.
     function recover(bytes32 digest, bytes calldata signature) internal pure returns (address) {
         if (signature.length != 64 && signature.length != 65) return address(0);
-        bytes32 r = bytes32(signature[:32]);
-        uint256 s = uint256(bytes32(signature[32:64]));
+        (bytes32 r, uint256 s) = abi.decode(signature, (bytes32, uint256));
         uint256 v;
         if (signature.length == 65) {
             v = uint8(signature[64]);

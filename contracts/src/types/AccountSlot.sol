@@ -45,25 +45,30 @@ library AccountSlots {
     }
 
     function isSpent(AccountSlot slot, uint256 number) internal pure returns (bool) {
-        uint256 first = next(slot);
-        return number < first || (_spent(slot) >> (number - first)) & 1 != 0;
+        return number < next(slot) || (_spent(slot) >> _index(slot, number)) & 1 != 0;
     }
 
     /// @dev For a number that is not spent.
     function isTooFar(AccountSlot slot, uint256 number) internal pure returns (bool) {
-        return number - next(slot) >= _WINDOW || number == type(uint64).max;
+        return _index(slot, number) >= _WINDOW || number == type(uint64).max;
     }
 
     /// @dev For a number that is neither spent nor too far.
     function spend(AccountSlot slot, uint256 number) internal pure returns (AccountSlot) {
-        uint256 first = next(slot);
-        return _withWindow(slot, first, _spent(slot) | (1 << (number - first)));
+        return _withWindow(slot, next(slot), _spent(slot) | (1 << _index(slot, number)));
     }
 
     /// @dev Spends all numbers below `upTo`.
     function spendBelow(AccountSlot slot, uint256 upTo) internal pure returns (AccountSlot) {
         uint256 first = next(slot);
         return upTo > first ? _withWindow(slot, upTo, _spent(slot) >> (upTo - first)) : slot;
+    }
+
+    /// @dev Where in the window a number is that is not below `next`.
+    function _index(AccountSlot slot, uint256 number) private pure returns (uint256) {
+        unchecked {
+            return number - next(slot);
+        }
     }
 
     function _spent(AccountSlot slot) private pure returns (uint256) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-pragma solidity ^0.8.24;
+pragma solidity ^0.8.28;
 
 import {ILotaClient, ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
 
@@ -127,5 +127,14 @@ contract Gauge {
         if (given < _needed) revert TooLittle();
         gasSeen = given;
         if (address(_market) != address(0)) _seen = _market.dealOf(bytes32(msg.data[4:36]));
+    }
+}
+
+/// @title Meter: notes how much gas a callback is given, for some 200 gas
+contract Meter {
+    uint256 public transient gasSeen;
+
+    fallback() external {
+        gasSeen = gasleft();
     }
 }

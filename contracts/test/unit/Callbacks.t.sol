@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {ILotaClient, ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
 import {Vm} from "forge-std/Vm.sol";
 import {MarketTest} from "../base/MarketTest.sol";
-import {Gauge, ScriptedClient} from "../mocks/Clients.sol";
+import {Gauge, Meter, ScriptedClient} from "../mocks/Clients.sol";
 
 contract CallbacksTest is MarketTest {
     uint32 private constant GAS = 400_000;
@@ -355,6 +355,50 @@ contract CallbacksTest is MarketTest {
         assertGe(gauge.gasSeen(), 1_000_000);
         assertLe(gauge.gasSeen(), 1_200_000 - CALLBACK_RESERVE);
         _assertStatus(t, ILotaMarket.Status.Cancelled, ILotaMarket.Reason.Withdrawn, false);
+    }
+
+    /// @dev What a client sees of its gas when `data` is sent to the market with the least gas that does not revert.
+    function _seenAtTheLeastGas(Meter meter, bytes memory data) private returns (uint256 seen) {
+        (uint256 tooLittle, uint256 enough) = (20_000, 1_000_000);
+        while (enough - tooLittle > 1) {
+            uint256 middle = (tooLittle + enough) / 2;
+            uint256 snapshot = vm.snapshotState();
+            (bool success,) = address(market).call{gas: middle}(data);
+            vm.revertToStateAndDelete(snapshot);
+            if (success) enough = middle;
+            else tooLittle = middle;
+        }
+        (bool done,) = address(market).call{gas: enough}(data);
+        assertTrue(done);
+        seen = meter.gasSeen();
+    }
+
+    /// @dev A retry gives at least what the end itself had to give, for the smallest promises too.
+    function test_WhenItIsSentTheLeastGas() external {
+        uint32[3] memory promises = [uint32(600), 5000, 300_000];
+        Meter meter = new Meter();
+        bytes memory code = address(meter).code;
+        _fund(address(meter), 100 ether);
+        for (uint256 i = 0; i < promises.length; ++i) {
+            ILotaMarket.Terms memory t = _terms(address(meter), 1 + i);
+            t.callbackGas = promises[i];
+            _submit(t);
+            vm.warp(START + 1 days);
+            bytes memory settle = abi.encodeCall(ILotaMarket.settle, (t, _receipt()));
+            uint256 snapshot = vm.snapshotState();
+            uint256 atTheEnd = _seenAtTheLeastGas(meter, settle);
+            vm.revertToStateAndDelete(snapshot);
+            assertGt(atTheEnd, promises[i] - 250, "all but the way to gasleft()");
+
+            vm.etch(address(meter), hex"fe");
+            (bool success,) = address(market).call(settle);
+            assertTrue(success);
+            vm.etch(address(meter), code);
+            bytes memory retry = abi.encodeCall(ILotaMarket.retryCallback, (t, _receipt()));
+            assertGe(_seenAtTheLeastGas(meter, retry), atTheEnd);
+            _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Unchallenged, false);
+            vm.warp(START);
+        }
     }
 
     /// @dev Until it is delivered, the end stays stored, and nobody can open the terms again.

@@ -54,7 +54,7 @@ async fn a_job_goes_from_request_to_payment_and_its_output_comes_back() {
     let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
     let detail = client.wait(&job).await;
     assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
-    assert_eq!(detail.summary.reason, Reason::Accepted);
+    assert_eq!(detail.summary.reason, Reason::Unreviewed);
     assert_eq!(detail.summary.exit_code, Some(3));
     assert!(detail.summary.output_verified);
     let price = detail.summary.price.expect("it has a price");
@@ -130,7 +130,7 @@ async fn serve_a_client_without_a_gateway(way: Spec) {
     let job = open_like_a_contract(&chain, &spec(&module).to_string(), way, 600).await;
     let detail = developer.wait_for(job).await;
     assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
-    assert_eq!(detail.summary.reason, Reason::Unchallenged, "nobody accepts for a contract");
+    assert_eq!(detail.summary.reason, Reason::Unreviewed, "nobody reviews it");
     assert_eq!(detail.summary.provider, Some(provider.address));
     assert_eq!(chain.balance(provider.address), AttoFil(10 * FIL + FIL / 100));
 }
@@ -335,7 +335,8 @@ async fn bad_requests_get_one_clear_answer_and_cost_nothing() {
         (json!({ "version": 2 }), json!({}), 422, "not valid"),
         (spec(&module), json!({ "max_price": "1000000000000000000000" }), 422, "needs"),
         (spec(&module), json!({ "min_price": "2000000000", "max_price": "1000000000" }), 422, "above the highest"),
-        (spec(&module), json!({ "max_price": "1" }), 422, "whole number of gwei"),
+        (spec(&module), json!({ "review_for": 60 }), 422, "review_for is 60 s, but the job has no arbiter"),
+        (spec(&module), json!({ "max_price": "1" }), 422, "whole number of quanta"),
     ];
     for (spec, terms, status, text) in cases {
         let (code, body) = client.request(spec, terms).await.expect_err(text);

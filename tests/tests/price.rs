@@ -35,7 +35,7 @@ async fn open(client: &Party, spec: &Value, terms: Value) -> OpenedJob {
 }
 
 fn settled_price(detail: &JobDetail) -> AttoFil {
-    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Settled, Reason::Accepted), "{detail:#?}");
+    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Settled, Reason::Unreviewed), "{detail:#?}");
     detail.summary.price.expect("it has a price")
 }
 

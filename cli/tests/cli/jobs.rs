@@ -64,7 +64,7 @@ fn a_word_count_runs_as_if_it_were_a_program_here() {
 
     let text = home.stdout(&["job", "describe", id]);
     for part in [
-        "settled: the client accepted the result",
+        "settled: the result was submitted, and there is no arbiter to review it",
         "JobOpened",
         "JobLocked",
         "JobSettled",

@@ -31,7 +31,7 @@ fn the_demo_keeps_its_word_on_a_chain() {
     assert_eq!(asked["answered"], true);
     assert_eq!(asked["answer"], "10\n", "a person counts as many");
     assert_eq!(job["client"], asked["contract"], "the contract is the client, and nobody for it");
-    assert_eq!(job["reason"], "unchallenged");
+    assert_eq!(job["reason"], "unreviewed");
     let money = &report["money"];
     assert_eq!(money["accounted"], true);
     assert_eq!(money["burned"], "25000000000000000");

@@ -48,7 +48,7 @@ library Asset {
     /// @dev Lets this contract take `amount` from `owner`, unless the token refuses: then the allowance decides.
     function permit(address token, address owner, uint256 amount, Permit memory signed) internal {
         bytes memory data = abi.encodeWithSelector(IToken.permit.selector, owner, address(this), amount, signed);
-        CappedCall.call(token, 0, data, gasleft());
+        _succeeds(token, data);
     }
 
     /// @dev Balances have 128 bits. No chain has as much of its coin; a token may.

@@ -17,6 +17,9 @@ abstract contract MarketTest is Test {
     /// @dev Until when the acceptances of batches may be used.
     uint64 internal constant UNTIL = uint64(START + 1 days);
 
+    /// @dev An actor's id on Filecoin, as an address.
+    address internal constant MASKED = address((uint160(0xff) << 152) | 1234);
+
     ILotaMarket internal market;
     bytes32 internal specDigest; // kept: a call of the precompile would be taken for the call that a test expects
 

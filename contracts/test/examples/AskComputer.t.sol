@@ -98,7 +98,7 @@ contract AskComputerTest is MarketTest {
         }
         _settled(terms, _run(terms, answer));
         assertEq(computer.questionOf(_jobId(terms)).answer, answer);
-        _assertStatus(terms, ILotaMarket.Status.Settled, ILotaMarket.Reason.Unchallenged, false);
+        _assertStatus(terms, ILotaMarket.Status.None, ILotaMarket.Reason.None, false);
     }
 
     /// @dev The fault of a predecessor: two jobs in one transaction, one lost.

@@ -13,7 +13,8 @@ contract ScriptedClient is ILotaClient {
         BurnGas,
         Invalid,
         Reenter,
-        Nothing
+        Nothing,
+        ReenterAndBurn
     }
 
     ILotaMarket public immutable MARKET;
@@ -85,12 +86,13 @@ contract ScriptedClient is ILotaClient {
         ++calls;
         gasSeen = given;
         seen = msg.data;
-        if (mood == Mood.Reenter) {
+        if (mood == Mood.Reenter || mood == Mood.ReenterAndBurn) {
             for (uint256 i = 0; i < attempts.length; ++i) {
                 (bool success, bytes memory why) = address(MARKET).call(attempts[i]);
                 answers.push(success ? bytes4(0) : bytes4(why));
             }
         }
+        if (mood == Mood.ReenterAndBurn) while (true) {}
         if (mood == Mood.ReturnBomb) {
             assembly {
                 return(0, 200000)
@@ -99,12 +101,31 @@ contract ScriptedClient is ILotaClient {
     }
 }
 
-/// @title Gauge: notes how much gas a callback is given, in the cheapest way
+/// @title Gauge: notes how much gas a callback is given, in the cheapest way, and what the market says meanwhile
 contract Gauge {
     uint256 public gasSeen;
+    uint256 private _needed;
+    ILotaMarket private _market;
+    ILotaMarket.Deal private _seen;
+
+    error TooLittle();
+
+    function setNeeded(uint256 gas_) external {
+        _needed = gas_;
+    }
+
+    function watch(ILotaMarket market) external {
+        _market = market;
+    }
+
+    function dealSeen() external view returns (ILotaMarket.Deal memory) {
+        return _seen;
+    }
 
     fallback() external {
         uint256 given = gasleft();
+        if (given < _needed) revert TooLittle();
         gasSeen = given;
+        if (address(_market) != address(0)) _seen = _market.dealOf(bytes32(msg.data[4:36]));
     }
 }

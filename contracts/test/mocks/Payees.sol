@@ -44,3 +44,17 @@ contract GreedyPayee {
         if (!success) answerToDeposit = bytes4(why);
     }
 }
+
+/// @dev Takes money and forces a part of it back, so that the market loses less than it paid: as on FVM a payment to an id that
+/// nobody has, which succeeds and moves nothing.
+contract BouncingPayee {
+    receive() external payable {
+        new Bounce{value: msg.value / 2}(payable(msg.sender));
+    }
+}
+
+contract Bounce {
+    constructor(address payable to) payable {
+        selfdestruct(to);
+    }
+}

@@ -58,6 +58,30 @@ contract AcceptTest is MarketTest {
         _differs(receipt);
     }
 
+    /// @dev As if a second receipt with the same digest had been found: it is put into the deal's slot here.
+    function test_RevertWhen_TheDigestFitsButThePriceDoesNot() external {
+        ILotaMarket.Terms memory t = _terms();
+        _submit(t);
+        uint256[4] memory prices = [t.minPrice - 1 gwei, t.maxPrice + 1 gwei, t.minPrice + 1, FUNDS];
+        for (uint256 i = 0; i < 4; ++i) {
+            ILotaMarket.Receipt memory forged = _receipt();
+            forged.price = prices[i];
+            bytes32 slot = _slotOf(t);
+            uint256 low = uint256(vm.load(address(market), slot)) & ((1 << 48) - 1);
+            vm.store(address(market), slot, bytes32(uint256(bytes32(_kept(t, forged))) | low));
+            assertEq(market.dealOf(_jobId(t)).receipt, _kept(t, forged), "forged");
+            _differs(forged);
+        }
+    }
+
+    /// @dev Of the deal.
+    function _slotOf(ILotaMarket.Terms memory t) private returns (bytes32) {
+        vm.record();
+        market.dealOf(_jobId(t));
+        (bytes32[] memory reads,) = vm.accesses(address(market));
+        return reads[0];
+    }
+
     function test_WhenTheReviewWindowHasPassed() external {
         _submit(_terms());
         vm.warp(START + 300 days);

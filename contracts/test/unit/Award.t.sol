@@ -58,6 +58,14 @@ contract AwardTest is MarketTest {
         market.award(_withMatcher(), address(0), 1 ether);
     }
 
+    function test_RevertWhen_TheProviderIsAMaskedId() external {
+        ILotaMarket.Terms memory t = _withMatcher();
+        _open(t);
+        vm.expectRevert(ILotaMarket.InvalidProvider.selector);
+        vm.prank(matcher.addr);
+        market.award(t, MASKED, 1 ether);
+    }
+
     function test_RevertWhen_ThePriceIsOutOfRange() external {
         ILotaMarket.Terms memory t = _withMatcher();
         _open(t);
@@ -78,7 +86,7 @@ contract AwardTest is MarketTest {
 
     function test_WhenTheRampHasNotBegun() external {
         ILotaMarket.Terms memory t = _withMatcher();
-        t.rampStart = uint64(START + 1 days);
+        t.rampStart = t.lockBy;
         _open(t);
         vm.prank(matcher.addr);
         market.award(t, provider.addr, t.maxPrice);

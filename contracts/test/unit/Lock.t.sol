@@ -13,6 +13,10 @@ contract LockTest is MarketTest {
         ILotaMarket.Terms memory t = _terms();
         _open(t);
         t.lockBy += 1;
+        _expectSpent(client.addr, t.salt);
+        vm.prank(provider.addr);
+        market.lock(t);
+        t.salt += 1;
         _expectUnknown(t);
         vm.prank(provider.addr);
         market.lock(t);
@@ -125,7 +129,7 @@ contract LockTest is MarketTest {
 
     function test_WhenEverythingIsWrongAtOnce() external {
         ILotaMarket.Terms memory t = _withMatcher();
-        t.rampStart = uint64(START + 2 hours); // after lockBy
+        (t.rampStart, t.lockBy) = (uint64(START + 2 hours), uint64(START + 2 hours));
         vm.startPrank(stranger.addr);
         _expectUnknown(t);
         market.lock(t);
@@ -149,8 +153,8 @@ contract LockTest is MarketTest {
         vm.startPrank(stranger.addr);
         _expectTooEarly(START + 90 minutes, START + 2 hours);
         market.lock(t);
-        vm.warp(START + 2 hours);
-        _expectTooLate(START + 2 hours, t.lockBy);
+        vm.warp(START + 2 hours + 1);
+        _expectTooLate(START + 2 hours + 1, t.lockBy);
         market.lock(t);
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
 import {MarketTest} from "../base/MarketTest.sol";
-import {GreedyPayee, RefusingPayee, VerbosePayee} from "../mocks/Payees.sol";
+import {BouncingPayee, GreedyPayee, RefusingPayee, VerbosePayee} from "../mocks/Payees.sol";
 
 contract MoneyTest is MarketTest {
     function test_RevertWhen_TheAccountIsZero() external {
@@ -15,7 +15,7 @@ contract MoneyTest is MarketTest {
     function test_WhenTheAccountIsAnother() external {
         deal(stranger.addr, 5);
         vm.expectEmit(address(market));
-        emit ILotaMarket.Deposited(client.addr, 5);
+        emit ILotaMarket.Deposited(client.addr, stranger.addr, 5);
         vm.prank(stranger.addr);
         market.deposit{value: 5}(client.addr);
         assertEq(market.balanceOf(client.addr), FUNDS + 5);
@@ -24,7 +24,7 @@ contract MoneyTest is MarketTest {
 
     function test_WhenNothingIsSentWithIt() external {
         vm.expectEmit(address(market));
-        emit ILotaMarket.Deposited(client.addr, 0);
+        emit ILotaMarket.Deposited(client.addr, address(this), 0);
         market.deposit(client.addr);
         assertEq(market.balanceOf(client.addr), FUNDS);
     }
@@ -56,6 +56,25 @@ contract MoneyTest is MarketTest {
         vm.prank(client.addr);
         market.withdraw(payee, 1);
         assertEq(market.balanceOf(client.addr), FUNDS);
+    }
+
+    function test_RevertWhen_TheMoneyDoesNotLeave() external {
+        address payee = address(new BouncingPayee());
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferMismatch.selector, 100, 50));
+        vm.prank(client.addr);
+        market.withdraw(payee, 100);
+    }
+
+    function test_RevertWhen_TheRecipientIsAMaskedId() external {
+        vm.expectRevert(ILotaMarket.InvalidRecipient.selector);
+        vm.prank(client.addr);
+        market.withdraw(MASKED, 1);
+        vm.expectRevert(ILotaMarket.InvalidRecipient.selector);
+        market.deposit(MASKED);
+        deal(MASKED, 5);
+        vm.startPrank(MASKED); // its own id
+        market.deposit{value: 5}(MASKED);
+        market.withdraw(MASKED, 5);
     }
 
     function test_RevertWhen_TheRecipientIsTheMarket() external {

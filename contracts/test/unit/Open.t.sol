@@ -17,6 +17,8 @@ contract OpenTest is MarketTest {
     /// @dev From the last fault to the first, each added to those before: the first in order must be named.
     function test_RevertWhen_TheTermsHaveAFault() external {
         ILotaMarket.Terms memory t = _terms();
+        t.callbackGas = 2300;
+        _fails(t, ILotaMarket.TermsFault.CallbackGas);
         t.callbackGas = MAX_CALLBACK_GAS + 1;
         _fails(t, ILotaMarket.TermsFault.CallbackGas);
 
@@ -41,6 +43,9 @@ contract OpenTest is MarketTest {
         t.runFor = 0;
         _fails(t, ILotaMarket.TermsFault.RunFor);
 
+        t.rampStart = t.lockBy + 1;
+        _fails(t, ILotaMarket.TermsFault.RampStart);
+
         t.rampPeriod = 0;
         _fails(t, ILotaMarket.TermsFault.ZeroRampPeriod);
 
@@ -57,19 +62,65 @@ contract OpenTest is MarketTest {
         _fails(t, ILotaMarket.TermsFault.AmountTooLarge);
 
         t.minPrice = 2 ether + 1;
-        _fails(t, ILotaMarket.TermsFault.NotWholeGwei);
+        _fails(t, ILotaMarket.TermsFault.NotWholeQuanta);
         (t.minPrice, t.maxPrice) = (2 ether, 1 ether + 999_999_999);
-        _fails(t, ILotaMarket.TermsFault.NotWholeGwei);
+        _fails(t, ILotaMarket.TermsFault.NotWholeQuanta);
         (t.maxPrice, t.collateral) = (1 ether, type(uint256).max);
-        _fails(t, ILotaMarket.TermsFault.NotWholeGwei);
+        _fails(t, ILotaMarket.TermsFault.NotWholeQuanta);
 
         t.specCodec = 0x70;
         _fails(t, ILotaMarket.TermsFault.SpecCodec);
         t.specCodec = 0;
         _fails(t, ILotaMarket.TermsFault.SpecCodec);
 
+        t.arbiter = MASKED;
+        _fails(t, ILotaMarket.TermsFault.MaskedId);
+        (t.arbiter, t.matcher) = (address(0), MASKED);
+        _fails(t, ILotaMarket.TermsFault.MaskedId);
+        (t.matcher, t.client) = (address(0), MASKED);
+        _fails(t, ILotaMarket.TermsFault.MaskedId);
+
         t.client = address(0);
         _fails(t, ILotaMarket.TermsFault.ZeroClient);
+    }
+
+    /// @dev The fault of the audit: a stranger's lie is paid then, so at least nobody waits for it.
+    function test_RevertWhen_ThereAreWindowsButNoArbiter() external {
+        ILotaMarket.Terms memory t = _unreviewed();
+        t.ruleFor = MIN_WINDOW;
+        _fails(t, ILotaMarket.TermsFault.RuleFor);
+        t.reviewFor = MIN_WINDOW;
+        _fails(t, ILotaMarket.TermsFault.ReviewFor);
+    }
+
+    function test_WhenTheClientIsAMaskedIdOfItsOwn() external {
+        _fund(stranger.addr, 0);
+        deal(MASKED, 2 ether);
+        ILotaMarket.Terms memory t = _terms(MASKED, 1);
+        vm.prank(MASKED);
+        market.open{value: 2 ether}(t, "");
+        _assertStatus(t, ILotaMarket.Status.Open, ILotaMarket.Reason.None, false);
+        // One bit off, and it is an address like any other.
+        address[3] memory others = [
+            address(uint160(MASKED) ^ (1 << 64)), address(uint160(MASKED) ^ (1 << 152)), address(uint160(MASKED) >> 1)
+        ];
+        for (uint256 i = 0; i < 3; ++i) {
+            t = _terms(client.addr, 1 + i);
+            t.arbiter = others[i];
+            _open(t);
+        }
+    }
+
+    function test_RevertWhen_TheSaltIsBeyondItsWindow() external {
+        uint256[4] memory salts = [uint256(64), type(uint64).max, _lane(5) + 64, type(uint256).max];
+        for (uint256 i = 0; i < 4; ++i) {
+            ILotaMarket.Terms memory t = _terms(client.addr, salts[i]);
+            vm.expectRevert(
+                abi.encodeWithSelector(ILotaMarket.SaltTooFar.selector, client.addr, salts[i], salts[i] >> 64 << 64)
+            );
+            vm.prank(client.addr);
+            market.open(t, "");
+        }
     }
 
     function test_WhenTermsAreAtTheirBounds() external {
@@ -84,8 +135,8 @@ contract OpenTest is MarketTest {
         t.salt = 2;
         (t.runFor, t.reviewFor, t.ruleFor) = (90 days, 90 days, 90 days);
         (t.minPrice, t.maxPrice, t.collateral) = (TOO_MUCH - 1 gwei, TOO_MUCH - 1 gwei, TOO_MUCH - 1 gwei);
-        (t.rampStart, t.rampPeriod) = (type(uint64).max, type(uint64).max);
         t.lockBy = uint64(START + 365 days);
+        (t.rampStart, t.rampPeriod) = (t.lockBy, type(uint64).max);
         _open(t);
 
         t.salt = 3;
@@ -97,8 +148,8 @@ contract OpenTest is MarketTest {
 
     /// @dev The hash is taken over the words as they come: unclean ones would be other terms that look the same.
     function test_RevertWhen_AFieldHasBitsOutsideOfItsType() external {
-        uint8[11] memory fields = [0, 3, 6, 7, 8, 9, 10, 11, 13, 14, 15];
-        uint8[11] memory widths = [160, 16, 64, 64, 64, 32, 32, 32, 160, 160, 32];
+        uint8[12] memory fields = [0, 3, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16];
+        uint8[12] memory widths = [160, 16, 64, 64, 64, 32, 32, 32, 160, 160, 32, 1];
         for (uint256 i = 0; i < fields.length; ++i) {
             bytes memory data = abi.encodeCall(ILotaMarket.open, (_terms(), ""));
             bytes memory view_ = abi.encodeCall(ILotaMarket.jobIdOf, (_terms()));
@@ -180,7 +231,7 @@ contract OpenTest is MarketTest {
         deal(client.addr, 2.5 ether);
         ILotaMarket.Terms memory t = _terms();
         vm.expectEmit(address(market));
-        emit ILotaMarket.Deposited(client.addr, 2.5 ether);
+        emit ILotaMarket.Deposited(client.addr, client.addr, 2.5 ether);
         vm.expectEmit(address(market));
         emit ILotaMarket.JobOpened(_jobId(t), client.addr, address(0), t, "");
         vm.prank(client.addr);
@@ -219,7 +270,7 @@ contract OpenTest is MarketTest {
             for (uint256 j = 0; j < spec.length; ++j) {
                 spec[j] = bytes1(uint8(j + 1));
             }
-            ILotaMarket.Terms memory t = _terms(client.addr, 100 + i);
+            ILotaMarket.Terms memory t = _terms(client.addr, 10 + i);
             t.spec = sha256(spec);
             vm.expectEmit(address(market));
             emit ILotaMarket.JobOpened(_jobId(t), client.addr, address(0), t, spec);

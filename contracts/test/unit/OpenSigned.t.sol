@@ -30,7 +30,7 @@ contract OpenSignedTest is MarketTest {
 
     function test_RevertWhen_LockByIsOutOfReach() external {
         ILotaMarket.Terms memory t = _terms();
-        t.lockBy = uint64(START - 1);
+        (t.rampStart, t.lockBy) = (0, uint64(START - 1));
         bytes memory signature = _signed(t);
         _expectTooLate(START, START - 1);
         market.openSigned(t, "", signature);

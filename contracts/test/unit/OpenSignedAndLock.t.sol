@@ -2,22 +2,50 @@
 pragma solidity ^0.8.24;
 
 import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
+import {Vm} from "forge-std/Vm.sol";
 import {MarketTest} from "../base/MarketTest.sol";
 
 contract OpenSignedAndLockTest is MarketTest {
     function _call(ILotaMarket.Terms memory t) private pure returns (bytes memory) {
-        return abi.encodeCall(ILotaMarket.openSignedAndLock, (t, "not looked at", "not looked at either"));
+        return abi.encodeCall(ILotaMarket.openSignedAndLock, (t, "spec", "not looked at"));
     }
 
     function test_GivenItIsOpen() external {
         ILotaMarket.Terms memory t = _terms();
         _open(t);
         vm.expectEmit(address(market));
+        emit ILotaMarket.SpecPublished(specDigest, "spec");
+        vm.expectEmit(address(market));
         emit ILotaMarket.JobLocked(_jobId(t), provider.addr, provider.addr, 1.1 ether);
         vm.prank(provider.addr);
-        assertEq(market.openSignedAndLock(t, "not looked at", "not looked at either"), _jobId(t));
+        assertEq(market.openSignedAndLock(t, "spec", "not looked at"), _jobId(t));
         _assertBalances(FUNDS - 1.1 ether, FUNDS - 3 ether);
         _assertStatus(t, ILotaMarket.Status.Locked, ILotaMarket.Reason.None, false);
+    }
+
+    function test_RevertGiven_ItIsOpenAndTheSpecDoesNotFit() external {
+        ILotaMarket.Terms memory t = _terms();
+        _open(t);
+        vm.startPrank(provider.addr);
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecTooLarge.selector, 7169));
+        market.openSignedAndLock(t, new bytes(7169), "");
+        bytes32 found = sha256("other");
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.SpecMismatch.selector, found, specDigest));
+        market.openSignedAndLock(t, "other", "");
+        vm.warp(t.lockBy + 1); // the time comes before the arguments
+        _expectTooLate(t.lockBy + 1, t.lockBy);
+        market.openSignedAndLock(t, "other", "");
+    }
+
+    function test_GivenItIsOpenAndNoSpecComesAlong() external {
+        ILotaMarket.Terms memory t = _terms();
+        _open(t);
+        vm.recordLogs();
+        vm.prank(provider.addr);
+        market.openSignedAndLock(t, "", "");
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs.length, 1);
+        assertEq(logs[0].topics[0], ILotaMarket.JobLocked.selector);
     }
 
     function test_RevertGiven_ItIsInAnotherState() external {
@@ -51,7 +79,7 @@ contract OpenSignedAndLockTest is MarketTest {
 
     function test_RevertWhen_LockByIsOutOfReach() external {
         ILotaMarket.Terms memory t = _terms();
-        t.lockBy = uint64(START - 1);
+        (t.rampStart, t.lockBy) = (0, uint64(START - 1));
         bytes memory signature = _signed(t);
         _expectTooLate(START, START - 1);
         market.openSignedAndLock(t, "", signature);
@@ -123,7 +151,7 @@ contract OpenSignedAndLockTest is MarketTest {
         market.revoke(0, uint64(t.salt) + 1);
         vm.warp(START + 1 days);
         vm.chainId(1);
-        t.rampStart = type(uint64).max;
+        (t.rampStart, t.lockBy) = (uint64(START + 2 days), uint64(START + 2 days));
         t.specCodec = 1;
         vm.startPrank(provider.addr);
 
@@ -136,10 +164,11 @@ contract OpenSignedAndLockTest is MarketTest {
         _expectWrongSender(provider.addr, matcher.addr);
         market.openSignedAndLock(t, "other", "");
         t.matcher = address(0);
-        _expectTooLate(START + 1 days, t.lockBy);
+        vm.warp(START + 3 days);
+        _expectTooLate(START + 3 days, t.lockBy);
         market.openSignedAndLock(t, "other", "");
-        t.lockBy = uint64(START + 2 days);
-        _expectTooEarly(START + 1 days, type(uint64).max);
+        vm.warp(START + 1 days);
+        _expectTooEarly(START + 1 days, START + 2 days);
         market.openSignedAndLock(t, "other", "");
         t.rampStart = uint64(START);
         bytes32 found = sha256("other");

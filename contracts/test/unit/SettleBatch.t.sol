@@ -7,7 +7,7 @@ import {Wallet} from "../mocks/Wallets.sol";
 
 contract SettleBatchTest is MarketTest {
     function _good(uint256 salt) private view returns (ILotaMarket.BatchEntry memory) {
-        return _entry(_terms(client.addr, salt), _receipt());
+        return _entry(_unopened(client.addr, salt), _receipt());
     }
 
     function _only(ILotaMarket.BatchEntry memory entry) private pure returns (ILotaMarket.BatchEntry[] memory list) {
@@ -15,28 +15,50 @@ contract SettleBatchTest is MarketTest {
         list[0] = entry;
     }
 
+    /// @dev Terms as batches take them.
+    function _unopened(address by, uint256 salt) private view returns (ILotaMarket.Terms memory t) {
+        t = _terms(by, salt);
+        t.keepRecord = false;
+    }
+
     /// @dev The entry is skipped for this reason, between two that are settled.
     function _skipped(ILotaMarket.BatchEntry memory entry, bytes4 why) private {
-        uint256 salt = 1 << 20;
+        uint256 salt = _lane(9);
         while (market.isSpent(client.addr, salt)) ++salt;
         ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](3);
         (list[0], list[1], list[2]) = (_good(salt), entry, _good(salt + 1));
         uint256 before = market.balanceOf(provider.addr);
         vm.expectEmit(address(market));
-        emit ILotaMarket.BatchSettled(_jobId(list[0].terms), client.addr, provider.addr, 1.1 ether, _result().output);
+        emit ILotaMarket.BatchSettled(
+            _jobId(list[0].terms),
+            client.addr,
+            provider.addr,
+            list[0].terms.salt,
+            1.1 ether,
+            _result().output,
+            _result().exitCode
+        );
         vm.expectEmit(address(market));
         emit ILotaMarket.BatchSkipped(_jobId(entry.terms), why);
         vm.expectEmit(address(market));
-        emit ILotaMarket.BatchSettled(_jobId(list[2].terms), client.addr, provider.addr, 1.1 ether, _result().output);
+        emit ILotaMarket.BatchSettled(
+            _jobId(list[2].terms),
+            client.addr,
+            provider.addr,
+            list[2].terms.salt,
+            1.1 ether,
+            _result().output,
+            _result().exitCode
+        );
         vm.prank(stranger.addr);
         market.settleBatch(list);
         assertEq(market.balanceOf(provider.addr), before + 2.2 ether);
     }
 
     function test_RevertWhen_ThereAreTooManyEntries() external {
-        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](257);
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](63);
         vm.chainId(1); // the number comes first
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TooMany.selector, 257));
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TooMany.selector, 63));
         market.settleBatch(list);
     }
 
@@ -54,35 +76,87 @@ contract SettleBatchTest is MarketTest {
     function test_WhenAllIsWell() external {
         ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](3);
         for (uint256 i = 0; i < 3; ++i) {
-            list[i] = _good(1 + 70 * i);
+            list[i] = _good(1 + 30 * i);
             vm.expectEmit(address(market));
             emit ILotaMarket.BatchSettled(
-                _jobId(list[i].terms), client.addr, provider.addr, 1.1 ether, _result().output
+                _jobId(list[i].terms),
+                client.addr,
+                provider.addr,
+                list[i].terms.salt,
+                1.1 ether,
+                _result().output,
+                _result().exitCode
             );
         }
         vm.prank(stranger.addr);
         market.settleBatch(list);
         _assertBalances(FUNDS - 3.3 ether, FUNDS + 3.3 ether);
         for (uint256 i = 0; i < 3; ++i) {
-            assertTrue(market.isSpent(client.addr, 1 + 70 * i));
+            assertTrue(market.isSpent(client.addr, 1 + 30 * i));
             _assertStatus(list[i].terms, ILotaMarket.Status.None, ILotaMarket.Reason.None, false);
         }
     }
 
     function test_WhenAnEntryAsksForACallback() external {
-        ILotaMarket.Terms memory t = _terms();
+        ILotaMarket.Terms memory t = _unopened(client.addr, 1);
         t.callbackGas = 1;
         _skipped(_entry(t, _receipt()), ILotaMarket.BadTerms.selector);
         assertFalse(market.isSpent(client.addr, t.salt));
     }
 
+    function test_WhenAnEntryAsksForItsEndToBeKept() external {
+        ILotaMarket.Terms memory t = _terms();
+        _skipped(_entry(t, _receipt()), ILotaMarket.BadTerms.selector);
+        assertFalse(market.isSpent(client.addr, t.salt));
+    }
+
+    function test_WhenAPartyOfAnEntryIsAMaskedId() external {
+        ILotaMarket.Terms memory t = _unopened(client.addr, 1);
+        t.arbiter = MASKED;
+        _skipped(_entry(t, _receipt()), ILotaMarket.BadTerms.selector);
+        (t.arbiter, t.matcher) = (address(0), MASKED);
+        _skipped(_entry(t, _receipt()), ILotaMarket.BadTerms.selector);
+        (t.matcher, t.client) = (address(0), MASKED);
+        _skipped(_entry(t, _receipt()), ILotaMarket.BadTerms.selector);
+        ILotaMarket.Receipt memory receipt = _receipt();
+        receipt.provider = MASKED;
+        ILotaMarket.BatchEntry memory entry = _entry(_unopened(client.addr, 1), receipt);
+        _skipped(entry, ILotaMarket.InvalidProvider.selector);
+        vm.prank(MASKED); // its own id
+        market.settleBatch(_only(entry));
+        assertEq(market.balanceOf(MASKED), 1.1 ether);
+    }
+
+    function test_WhenTheAcceptanceOfAnEntryHasRunOut() external {
+        ILotaMarket.BatchEntry memory entry = _good(1);
+        vm.warp(UNTIL);
+        ILotaMarket.BatchEntry memory last = _good(2);
+        market.settleBatch(_only(last));
+        assertTrue(market.isSpent(client.addr, 2), "until the last second");
+        vm.warp(UNTIL + 1);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.BatchSkipped(_jobId(entry.terms), ILotaMarket.TooLate.selector);
+        market.settleBatch(_only(entry));
+        entry.until += 1; // signed, too
+        vm.expectEmit(address(market));
+        emit ILotaMarket.BatchSkipped(_jobId(entry.terms), ILotaMarket.BadSignature.selector);
+        market.settleBatch(_only(entry));
+    }
+
+    function test_WhenASaltIsBeyondItsWindow() external {
+        _skipped(_good(64), ILotaMarket.SaltTooFar.selector);
+        _skipped(_good(type(uint64).max), ILotaMarket.SaltTooFar.selector);
+        market.settleBatch(_only(_good(0)));
+        assertTrue(market.isSpent(client.addr, 0));
+        market.settleBatch(_only(_good(64)));
+        assertTrue(market.isSpent(client.addr, 64));
+    }
+
     function test_WhenASaltWasSpentByAnotherWay() external {
         _open(_terms(client.addr, 1));
         _skipped(_good(1), ILotaMarket.SaltSpent.selector);
-        uint256[] memory salts = new uint256[](1);
-        salts[0] = 2;
         vm.prank(client.addr);
-        market.revoke(salts);
+        market.revoke(0, 3);
         _skipped(_good(2), ILotaMarket.SaltSpent.selector);
     }
 
@@ -99,7 +173,7 @@ contract SettleBatchTest is MarketTest {
     function test_WhenTheProviderOfAnEntryIsZero() external {
         ILotaMarket.Receipt memory receipt = _receipt();
         receipt.provider = address(0);
-        _skipped(_entry(_terms(), receipt), ILotaMarket.InvalidProvider.selector);
+        _skipped(_entry(_unopened(client.addr, 1), receipt), ILotaMarket.InvalidProvider.selector);
     }
 
     function test_WhenThePriceOfAnEntryIsOutOfRange() external {
@@ -107,14 +181,14 @@ contract SettleBatchTest is MarketTest {
         uint256[4] memory prices = [1 ether - 1 gwei, 2 ether + 1 gwei, 1 ether + 1, type(uint256).max];
         for (uint256 i = 0; i < 4; ++i) {
             receipt.price = prices[i];
-            _skipped(_entry(_terms(), receipt), ILotaMarket.PriceOutOfRange.selector);
+            _skipped(_entry(_unopened(client.addr, 1), receipt), ILotaMarket.PriceOutOfRange.selector);
         }
     }
 
     function test_WhenTheInlineDataOfAnEntryIsTooLarge() external {
         ILotaMarket.Receipt memory receipt = _receipt();
         receipt.result.inlineData = new bytes(1025);
-        _skipped(_entry(_terms(), receipt), ILotaMarket.InlineTooLarge.selector);
+        _skipped(_entry(_unopened(client.addr, 1), receipt), ILotaMarket.InlineTooLarge.selector);
     }
 
     function test_WhenTheSignatureOfAnEntryIsWrong() external {
@@ -142,9 +216,9 @@ contract SettleBatchTest is MarketTest {
     }
 
     function test_WhenTheClientOfAnEntryIsPoor() external {
-        ILotaMarket.Terms memory t = _terms(stranger.addr, 1);
+        ILotaMarket.Terms memory t = _unopened(stranger.addr, 1);
         ILotaMarket.BatchEntry memory entry =
-            ILotaMarket.BatchEntry(t, _receipt(), _sign(stranger, _acceptance(t, _receipt())));
+            ILotaMarket.BatchEntry(t, _receipt(), UNTIL, _sign(stranger, _acceptance(t, _receipt())));
         _skipped(entry, ILotaMarket.InsufficientBalance.selector);
         _fund(stranger.addr, 1.1 ether);
         market.settleBatch(_only(entry));
@@ -153,19 +227,21 @@ contract SettleBatchTest is MarketTest {
     }
 
     function test_WhenAnEntryIsWrongInEveryWay() external {
-        ILotaMarket.Terms memory t = _terms(stranger.addr, 1);
+        ILotaMarket.Terms memory t = _unopened(stranger.addr, 1);
         ILotaMarket.Receipt memory receipt = _receipt();
         (t.callbackGas, receipt.provider, receipt.price) = (1, address(0), 0);
         receipt.result.inlineData = new bytes(1025);
-        uint256[] memory salts = new uint256[](1);
-        salts[0] = 1;
         vm.prank(stranger.addr);
-        market.revoke(salts);
-        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, receipt, "");
+        market.revoke(0, 2);
+        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, receipt, UNTIL, "");
         _skipped(entry, ILotaMarket.BadTerms.selector);
         entry.terms.callbackGas = 0;
         _skipped(entry, ILotaMarket.SaltSpent.selector);
-        entry.terms.salt = 2;
+        entry.terms.salt = 2 + 64;
+        _skipped(entry, ILotaMarket.SaltTooFar.selector);
+        (entry.terms.salt, entry.until) = (2, uint64(START - 1));
+        _skipped(entry, ILotaMarket.TooLate.selector);
+        entry.until = UNTIL;
         _skipped(entry, ILotaMarket.InvalidProvider.selector);
         entry.receipt.provider = provider.addr;
         _skipped(entry, ILotaMarket.PriceOutOfRange.selector);
@@ -178,7 +254,7 @@ contract SettleBatchTest is MarketTest {
     }
 
     function test_WhenTermsBreakBoundsThatMatterToDealsOnly() external {
-        ILotaMarket.Terms memory t = _terms();
+        ILotaMarket.Terms memory t = _unopened(client.addr, 1);
         (t.lockBy, t.rampPeriod, t.runFor, t.specCodec, t.collateral) = (0, 0, 0, 0, 1);
         (t.matcher, t.minPrice) = (matcher.addr, 3);
         market.settleBatch(_only(_entry(t, _receipt())));
@@ -188,8 +264,8 @@ contract SettleBatchTest is MarketTest {
     function test_WhenTheClientIsAWallet() external {
         Wallet wallet = new Wallet();
         _fund(address(wallet), 2 ether);
-        ILotaMarket.Terms memory t = _terms(address(wallet), 1);
-        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, _receipt(), "by the wallet");
+        ILotaMarket.Terms memory t = _unopened(address(wallet), 1);
+        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, _receipt(), UNTIL, "by the wallet");
         _skipped(entry, ILotaMarket.BadSignature.selector);
         wallet.set(Wallet.Answer.Magic, _acceptance(t, _receipt()));
         market.settleBatch(_only(entry));
@@ -201,9 +277,9 @@ contract SettleBatchTest is MarketTest {
             if (Wallet.Answer(i) == Wallet.Answer.ReturnBomb) continue;
             Wallet wallet = new Wallet();
             _fund(address(wallet), 2 ether);
-            ILotaMarket.Terms memory t = _terms(address(wallet), 1);
+            ILotaMarket.Terms memory t = _unopened(address(wallet), 1);
             wallet.set(Wallet.Answer(i), _acceptance(t, _receipt()));
-            _skipped(ILotaMarket.BatchEntry(t, _receipt(), "by the wallet"), ILotaMarket.BadSignature.selector);
+            _skipped(ILotaMarket.BatchEntry(t, _receipt(), UNTIL, "by the wallet"), ILotaMarket.BadSignature.selector);
         }
     }
 
@@ -211,9 +287,9 @@ contract SettleBatchTest is MarketTest {
     function test_RevertWhen_ThereIsTooLittleGasForAWallet() external {
         Wallet wallet = new Wallet();
         _fund(address(wallet), 2 ether);
-        ILotaMarket.Terms memory t = _terms(address(wallet), 1);
+        ILotaMarket.Terms memory t = _unopened(address(wallet), 1);
         wallet.set(Wallet.Answer.Magic, _acceptance(t, _receipt()));
-        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, _receipt(), "by the wallet");
+        ILotaMarket.BatchEntry memory entry = ILotaMarket.BatchEntry(t, _receipt(), UNTIL, "by the wallet");
         (bool success, bytes memory why) =
             address(market).call{gas: SIGNATURE_GAS}(abi.encodeCall(ILotaMarket.settleBatch, (_only(entry))));
         assertFalse(success);
@@ -223,7 +299,7 @@ contract SettleBatchTest is MarketTest {
     function test_WhenTheClientIsTheProvider() external {
         ILotaMarket.Receipt memory receipt = _receipt();
         receipt.provider = client.addr;
-        market.settleBatch(_only(_entry(_terms(), receipt)));
+        market.settleBatch(_only(_entry(_unopened(client.addr, 1), receipt)));
         _assertBalances(FUNDS, FUNDS);
         assertTrue(market.isSpent(client.addr, 1));
     }
@@ -243,13 +319,13 @@ contract SettleBatchTest is MarketTest {
     }
 
     function test_WhenTheBatchIsFull() external {
-        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](256);
-        for (uint256 i = 0; i < 256; ++i) {
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](62);
+        for (uint256 i = 0; i < 62; ++i) {
             list[i] = _good(i);
         }
         market.settleBatch(list);
-        _assertBalances(FUNDS - 281.6 ether, FUNDS + 281.6 ether);
-        assertTrue(market.isSpent(client.addr, 255));
-        assertFalse(market.isSpent(client.addr, 256));
+        _assertBalances(FUNDS - 68.2 ether, FUNDS + 68.2 ether);
+        assertTrue(market.isSpent(client.addr, 61));
+        assertFalse(market.isSpent(client.addr, 62));
     }
 }

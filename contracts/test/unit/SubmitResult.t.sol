@@ -52,7 +52,7 @@ contract SubmitResultTest is MarketTest {
         _lock(_terms());
         for (uint256 field = 1; field <= 2; ++field) {
             bytes memory data = abi.encodeCall(ILotaMarket.submitResult, (_terms(), _result()));
-            uint256 at = 0x24 + 0x220 + 0x20 * field; // behind selector, terms and offset
+            uint256 at = 0x24 + 0x240 + 0x20 * field; // behind selector, terms and offset
             uint256 bit = field == 1 ? 1 << 32 : 1 << 64;
             assembly {
                 mstore(add(data, at), or(mload(add(data, at)), bit))
@@ -104,6 +104,38 @@ contract SubmitResultTest is MarketTest {
                 )
             )
         );
+    }
+
+    function test_WhenThereIsNoArbiter() external {
+        ILotaMarket.Terms memory t = _unreviewed();
+        _lock(t);
+        vm.expectEmit(address(market));
+        emit ILotaMarket.ResultSubmitted(_jobId(t), provider.addr, _result());
+        vm.expectEmit(address(market));
+        emit ILotaMarket.JobSettled(_jobId(t), provider.addr, 1.1 ether, ILotaMarket.Reason.Unreviewed);
+        vm.prank(provider.addr);
+        market.submitResult(t, _result());
+        _assertBalances(FUNDS - 1.1 ether, FUNDS + 1.1 ether);
+        assertEq(
+            abi.encode(market.dealOf(_jobId(t))),
+            abi.encode(
+                ILotaMarket.Deal(
+                    ILotaMarket.Status.Settled,
+                    ILotaMarket.Reason.Unreviewed,
+                    false,
+                    0,
+                    address(0),
+                    0,
+                    _kept(t, _receipt())
+                )
+            )
+        );
+        (t.salt, t.keepRecord) = (2, false);
+        _submit(t);
+        _assertStatus(t, ILotaMarket.Status.None, ILotaMarket.Reason.None, false);
+        _expectSpent(client.addr, 2);
+        vm.prank(client.addr);
+        market.accept(t, _receipt());
     }
 
     function test_WhenEverythingIsWrongAtOnce() external {

@@ -7,10 +7,7 @@ import {MarketTest} from "../base/MarketTest.sol";
 contract ViewsTest is MarketTest {
     function test_GivenANewDeployment() external {
         ILotaMarket fresh = _deploy();
-        assertEq(
-            abi.encode(fresh.settings()),
-            abi.encode(ILotaMarket.Settings(MIN_WINDOW, MAX_CALLBACK_GAS, CALLBACK_RESERVE, SIGNATURE_GAS))
-        );
+        assertEq(abi.encode(fresh.settings()), abi.encode(_settings()));
         assertEq(fresh.burned(), 0);
         assertEq(fresh.balanceOf(client.addr), 0);
         assertFalse(fresh.isSpent(client.addr, 0));
@@ -20,7 +17,9 @@ contract ViewsTest is MarketTest {
         ILotaMarket other = _deploy();
         assertEq(market.jobIdOf(_terms()), _jobId(_terms()));
         assertTrue(other.jobIdOf(_terms()) != _jobId(_terms()));
-        assertEq(other.receiptDigest(_receipt()), market.receiptDigest(_receipt()));
+        bytes32 id = _jobId(_terms());
+        assertEq(market.receiptDigest(id, _receipt()), _kept(_terms(), _receipt()));
+        assertTrue(market.receiptDigest(0, _receipt()) != market.receiptDigest(id, _receipt()));
     }
 
     function test_GivenNoDeal() external view {

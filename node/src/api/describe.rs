@@ -57,7 +57,7 @@ pub(crate) fn phase(job: &Job) -> Phase {
         Status::Open => Phase::Open,
         Status::Locked if in_flight(Step::Publish) => Phase::Publishing,
         Status::Locked => Phase::Running,
-        Status::Submitted if in_flight(Step::Verify) => Phase::Verifying,
+        Status::Submitted | Status::Settled if in_flight(Step::Verify) => Phase::Verifying,
         Status::Submitted => Phase::Review,
         Status::Disputed => Phase::Disputed,
         Status::Settled => Phase::Settled,
@@ -80,6 +80,7 @@ fn event_text(event: &Event) -> String {
             let why = match reason {
                 Reason::Accepted => "the client accepted the result",
                 Reason::Unchallenged => "nobody disputed the result in time",
+                Reason::Unreviewed => "the result is there, and there is no arbiter",
                 _ => "the arbiter upheld the result",
             };
             format!("{provider} was paid {price}: {why}")

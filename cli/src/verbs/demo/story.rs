@@ -143,7 +143,7 @@ fn named(parties: &Parties, text: &str) -> String {
 pub(super) fn outputs(jobs: &[Job], outputs: &[Option<Output>], asked: Option<&Asked>) -> String {
     let mut text = format!(
         "\n{}\n\nThe clients fetched the outputs over HTTP from the providers' gateways, checked every block against its\n\
-         CID, and accepted. So did this demo just now, and it counted the words itself, too.\n",
+         CID. So did this demo just now, and it counted the words itself, too.\n",
         bold("4. What comes out")
     );
     for (job, output) in jobs.iter().zip(outputs) {

@@ -4,7 +4,9 @@ const { execFileSync } = require("child_process");
 const fs = require("fs");
 const path = require("path");
 
-const [settings, ...options] = process.argv.slice(2);
+const [given, ...options] = process.argv.slice(2);
+const settings = given.replace(/^0,/, "0x" + "0".repeat(40) + ",");
+const TYPE = "(address,uint64,uint32,uint32,uint32,uint32)";
 const artifact = JSON.parse(fs.readFileSync(path.join(__dirname, "../abi/LotaMarket.json"), "utf8"));
 const cast = (...args) => execFileSync("cast", args, { encoding: "utf8", stdio: ["inherit", "pipe", "inherit"] }).trim();
 const at = options.indexOf("--rpc-url");
@@ -18,15 +20,15 @@ function masked(code) {
 }
 
 try {
-  const encoded = cast("abi-encode", "f((uint32,uint32,uint32,uint32))", `(${settings})`);
+  const encoded = cast("abi-encode", `f(${TYPE})`, `(${settings})`);
   const receipt = JSON.parse(cast("send", "--json", ...options, "--create", artifact.bytecode + encoded.slice(2)));
   if (receipt.status !== "0x1") throw new Error(`transaction ${receipt.transactionHash} failed`);
   const address = receipt.contractAddress;
   if (!masked(cast("code", address, ...rpc)).equals(masked(artifact.deployedBytecode))) {
     throw new Error(`the code at ${address} is not that of contracts/abi/LotaMarket.json`);
   }
-  const found = cast("call", address, "settings()((uint32,uint32,uint32,uint32))", ...rpc).replace(/\s*\[[^\]]*\]/g, "");
-  if (found.replace(/[() ]/g, "") !== settings) throw new Error(`${address} has the settings ${found}, not ${settings}`);
+  const found = cast("call", address, `settings()(${TYPE})`, ...rpc).replace(/\s*\[[^\]]*\]/g, "");
+  if (found.replace(/[() ]/g, "").toLowerCase() !== settings.toLowerCase()) throw new Error(`${address} has the settings ${found}, not ${settings}`);
   const chainId = Number(cast("chain-id", ...rpc));
   console.log(
     JSON.stringify({ address, transaction: receipt.transactionHash, chainId, gasUsed: Number(receipt.gasUsed) }),

@@ -10,7 +10,7 @@ const snapshots = JSON.parse(fs.readFileSync(path.join(contracts, "snapshots/fun
 const check = process.argv.includes("--check");
 
 const TERMS =
-  "(address,uint256,bytes32,uint16,uint256,uint256,uint64,uint64,uint64,uint32,uint32,uint32,uint256,address,address,uint32)";
+  "(address,uint256,bytes32,uint16,uint256,uint256,uint64,uint64,uint64,uint32,uint32,uint32,uint256,address,address,uint32,bool)";
 const RESULT = "(bytes32,uint32,uint64,bytes)";
 const RECEIPT = `(address,uint256,${RESULT})`;
 const ZERO = "0x0000000000000000000000000000000000000000";
@@ -62,34 +62,32 @@ function measure(url) {
     print(name, used);
   };
 
-  const settings = cast("abi-encode", "f((uint32,uint32,uint32,uint32))", "(60,5000000,20000,200000)");
+  const settings = cast("abi-encode", "f((address,uint64,uint32,uint32,uint32,uint32))", `(${ZERO},1000000000,60,5000000,20000,200000)`);
   const deployed = send(CLIENT, "--create", artifact.bytecode + settings.slice(2));
   const market = deployed.contractAddress;
   print("deployment", Number(deployed.gasUsed));
 
   const now = Number(cast("block", "latest", "--field", "timestamp", "--rpc-url", url).split(" ")[0]);
-  const terms = (salt) =>
+  const terms = (salt, arbiter) =>
     `(${client},${salt},${cast("keccak", "spec")},113,10000000000000000,50000000000000000,${now - 60},600,${now + 3600},` +
-    `7200,10800,14400,20000000000000000,${ZERO},${ZERO},0)`;
+    `7200,${arbiter ? "10800,14400" : "0,0"},20000000000000000,${ZERO},${arbiter ?? ZERO},0,false)`;
   const result = `(${cast("keccak", "output")},0,123456789,0x)`;
   const eventPrice = (receipt) => {
-    const topic = cast("keccak", "JobLocked(bytes32,address,uint256)");
+    const topic = cast("keccak", "JobLocked(bytes32,address,address,uint256)");
     return BigInt(receipt.logs.find((log) => log.topics[0] === topic).data).toString();
   };
 
   // Both have balances, and the client has spent salt 0.
   send(CLIENT, market, "deposit(address)", client, "--value", "10ether");
   send(PROVIDER, market, "deposit(address)", provider, "--value", "10ether");
-  note("revoke, of one salt", send(CLIENT, market, "revoke(uint256[])", "[0]"));
+  send(CLIENT, market, "revoke(uint192,uint64)", "0", "1");
+  send(PROVIDER, market, "revoke(uint192,uint64)", "0", "1");
 
   total = 0;
   note("open", send(CLIENT, market, `open(${TERMS},bytes)`, terms(1), "0x"));
-  const locked = send(PROVIDER, market, `lock(${TERMS})`, terms(1));
-  note("lock", locked);
+  note("lock", send(PROVIDER, market, `lock(${TERMS})`, terms(1)));
   note("submitResult", send(PROVIDER, market, `submitResult(${TERMS},${RESULT})`, terms(1), result));
-  const receipt = `(${provider},${eventPrice(locked)},${result})`;
-  note("accept", send(CLIENT, market, `accept(${TERMS},${RECEIPT})`, terms(1), receipt));
-  print("open + lock + submitResult + accept", total);
+  print("open + lock + submitResult", total);
 
   total = 0;
   const jobId = cast("call", market, `jobIdOf(${TERMS})(bytes32)`, terms(2), "--rpc-url", url);
@@ -97,14 +95,21 @@ function measure(url) {
   const yParity = BigInt("0x" + signature.slice(130)) - 27n;
   const s = BigInt("0x" + signature.slice(66, 130)) | (yParity << 255n);
   const short = signature.slice(0, 66) + s.toString(16).padStart(64, "0");
-  const both = send(PROVIDER, market, `openSignedAndLock(${TERMS},bytes,bytes)`, terms(2), "0x", short);
-  note("openSignedAndLock", both);
+  note("openSignedAndLock", send(PROVIDER, market, `openSignedAndLock(${TERMS},bytes,bytes)`, terms(2), "0x", short));
   note("submitResult", send(PROVIDER, market, `submitResult(${TERMS},${RESULT})`, terms(2), result));
-  const second = `(${provider},${eventPrice(both)},${result})`;
-  note("accept", send(CLIENT, market, `accept(${TERMS},${RECEIPT})`, terms(2), second));
-  print("openSignedAndLock + submitResult + accept", total);
+  print("openSignedAndLock + submitResult", total);
 
-  note("cancel", (send(CLIENT, market, `open(${TERMS},bytes)`, terms(3), "0x"), send(CLIENT, market, `cancel(${TERMS})`, terms(3))));
+  total = 0;
+  const reviewed = terms(3, "0x90F79bf6EB2c4f870365E785982E1f101E93b906");
+  note("open, with an arbiter", send(CLIENT, market, `open(${TERMS},bytes)`, reviewed, "0x"));
+  const locked = send(PROVIDER, market, `lock(${TERMS})`, reviewed);
+  note("lock, with an arbiter", locked);
+  note("submitResult, with an arbiter", send(PROVIDER, market, `submitResult(${TERMS},${RESULT})`, reviewed, result));
+  const receipt = `(${provider},${eventPrice(locked)},${result})`;
+  note("accept, with an arbiter", send(CLIENT, market, `accept(${TERMS},${RECEIPT})`, reviewed, receipt));
+  print("open + lock + submitResult + accept, with an arbiter", total);
+
+  note("cancel", (send(CLIENT, market, `open(${TERMS},bytes)`, terms(4), "0x"), send(CLIENT, market, `cancel(${TERMS})`, terms(4))));
   if (failures) process.exitCode = 1;
 }
 

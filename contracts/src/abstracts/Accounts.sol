@@ -28,10 +28,9 @@ abstract contract Accounts is Deployment, Guard {
     }
 
     /// @inheritdoc ILotaMarket
-    function depositToken(address account, uint256 amount) external notWhilePaying {
-        _requireToken();
-        _requireRecipient(account);
-        _pull(amount);
+    function depositToken(address account, uint256 amount) external notWhilePaying whilePaying {
+        _requireTokenFor(account);
+        Asset.pull(_ASSET, msg.sender, amount);
         _deposited(account, msg.sender, amount);
     }
 
@@ -39,11 +38,11 @@ abstract contract Accounts is Deployment, Guard {
     function depositTokenWithPermit(address account, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external
         notWhilePaying
+        whilePaying
     {
-        _requireToken();
-        _requireRecipient(account);
-        _permit(amount, Asset.Permit(deadline, v, r, s));
-        _pull(amount);
+        _requireTokenFor(account);
+        Asset.permit(_ASSET, msg.sender, amount, Asset.Permit(deadline, v, r, s));
+        Asset.pull(_ASSET, msg.sender, amount);
         _deposited(account, msg.sender, amount);
     }
 
@@ -57,23 +56,10 @@ abstract contract Accounts is Deployment, Guard {
         uint8 v,
         bytes32 r,
         bytes32 s
-    ) external notWhilePaying {
-        _requireToken();
-        _requireRecipient(from);
-        _pullAuthorized(from, amount, Asset.Authorization(validAfter, validBefore, nonce, v, r, s));
+    ) external notWhilePaying whilePaying {
+        _requireTokenFor(from);
+        Asset.pullAuthorized(_ASSET, from, amount, Asset.Authorization(validAfter, validBefore, nonce, v, r, s));
         _deposited(from, from, amount);
-    }
-
-    function _pull(uint256 amount) private whilePaying {
-        Asset.pull(_ASSET, msg.sender, amount);
-    }
-
-    function _permit(uint256 amount, Asset.Permit memory signed) private whilePaying {
-        Asset.permit(_ASSET, msg.sender, amount, signed);
-    }
-
-    function _pullAuthorized(address from, uint256 amount, Asset.Authorization memory signed) private whilePaying {
-        Asset.pullAuthorized(_ASSET, from, amount, signed);
     }
 
     /// @dev For what has arrived; {Asset} sees to it that what the market holds fits in 128 bits.
@@ -82,8 +68,9 @@ abstract contract Accounts is Deployment, Guard {
         emit Deposited(account, payer, amount);
     }
 
-    function _requireToken() private view {
+    function _requireTokenFor(address account) private view {
         if (_ASSET == address(0)) revert WrongAsset(_ASSET);
+        _requireRecipient(account);
     }
 
     function _requireRecipient(address account) private view {
@@ -95,14 +82,10 @@ abstract contract Accounts is Deployment, Guard {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ILotaMarket
-    function withdraw(address to, uint256 amount) external notWhileCalling {
+    function withdraw(address to, uint256 amount) external notWhileCalling whilePaying {
         _requireRecipient(to);
         _debit(msg.sender, amount);
         emit Withdrawn(msg.sender, to, amount);
-        _pay(to, amount);
-    }
-
-    function _pay(address to, uint256 amount) private whilePaying {
         Asset.pay(_ASSET, to, amount);
     }
 

@@ -34,13 +34,6 @@ abstract contract Deployment is ILotaMarket {
 
     /// @inheritdoc ILotaMarket
     function settings() external view returns (Settings memory) {
-        return Settings({
-            asset: _ASSET,
-            quantum: _QUANTUM,
-            minWindow: _MIN_WINDOW,
-            maxCallbackGas: _MAX_CALLBACK_GAS,
-            callbackReserve: _CALLBACK_RESERVE,
-            signatureGas: _SIGNATURE_GAS
-        });
+        return Settings(_ASSET, _QUANTUM, _MIN_WINDOW, _MAX_CALLBACK_GAS, _CALLBACK_RESERVE, _SIGNATURE_GAS);
     }
 }

@@ -80,7 +80,7 @@ abstract contract Ends is Deals {
     }
 
     function _endQuietly(bytes32 jobId, Terms memory terms, DealSlot ended) private {
-        _deals[jobId] = terms.keepRecord ? ended.withoutPending() : DealSlots.none();
+        _deals[jobId] = terms.keepRecord ? ended.withoutPending() : DealSlot.wrap(0);
     }
 
     // ------------------------------------------------------------------------------------------------------------

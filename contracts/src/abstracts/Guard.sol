@@ -36,7 +36,7 @@ abstract contract Guard is ILotaMarket {
         _;
     }
 
-    /// @dev Around calls of payees and the token. What was the phase before is it again after: a deposit may come from within a
+    /// @dev On functions that call payees or the token, behind one of the others. What was the phase before is it again after: a deposit may come from within a
     /// callback.
     modifier whilePaying() {
         Phase before = _phase;

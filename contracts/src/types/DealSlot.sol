@@ -68,11 +68,6 @@ library DealSlots {
         return DealSlot.wrap(DealSlot.unwrap(slot) & ~_PENDING);
     }
 
-    /// @dev What is stored where there is no deal (any more).
-    function none() internal pure returns (DealSlot) {
-        return DealSlot.wrap(0);
-    }
-
     // ------------------------------------------------------------------------------------------------------------
     // Reading
     // ------------------------------------------------------------------------------------------------------------

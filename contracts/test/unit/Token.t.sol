@@ -57,12 +57,12 @@ contract TokenTest is MarketTest {
         market.depositTokenWithAuthorization(from, amount, START - 1, START + 1, "once", v, r, s);
     }
 
-    function _expectFailed(address at, address to) private {
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferFailed.selector, to), at);
+    function _expectFailed(address to) private {
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferFailed.selector, to));
     }
 
-    function _expectMoved(address at, uint256 asked, uint256 moved) private {
-        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferMismatch.selector, asked, moved), at);
+    function _expectMoved(uint256 asked, uint256 moved) private {
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferMismatch.selector, asked, moved));
     }
 
     // ------------------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ contract TokenTest is MarketTest {
         assertEq(market.balanceOf(stranger.addr), 60 * USD);
         assertEq(market.balanceOf(client.addr), 0);
         assertEq(token.balanceOf(address(market)), 60 * USD);
-        _expectFailed(address(market), address(market)); // 40 are left of the allowance
+        _expectFailed(address(market)); // 40 are left of the allowance
         market.depositToken(client.addr, 41 * USD);
         market.depositToken(client.addr, 0);
         market.depositToken(client.addr, 40 * USD);
@@ -130,14 +130,14 @@ contract TokenTest is MarketTest {
         market.depositTokenWithPermit(client.addr, 6 * USD, START, v, r, s);
         assertEq(market.balanceOf(client.addr), 11 * USD);
         // It fails, and there is no allowance.
-        _expectFailed(address(market), address(market));
+        _expectFailed(address(market));
         market.depositTokenWithPermit(client.addr, 6 * USD, START, v, r, s);
     }
 
     /// @dev A permit is for the sender's money only.
     function test_RevertWhen_ThePermitIsAnothers() external {
         (uint8 v, bytes32 r, bytes32 s) = _permit(5 * USD, START);
-        _expectFailed(address(market), address(market));
+        _expectFailed(address(market));
         vm.prank(stranger.addr);
         market.depositTokenWithPermit(stranger.addr, 5 * USD, START, v, r, s);
     }
@@ -156,18 +156,18 @@ contract TokenTest is MarketTest {
         _depositAuthorized(client.addr, 7 * USD, v, r, s);
         assertEq(market.balanceOf(client.addr), 7 * USD);
         assertEq(market.balanceOf(stranger.addr), 0);
-        _expectFailed(address(market), address(market)); // once
+        _expectFailed(address(market)); // once
         _depositAuthorized(client.addr, 7 * USD, v, r, s);
     }
 
     function test_RevertWhen_AnAuthorizationIsForAnother() external {
         (uint8 v, bytes32 r, bytes32 s) = _authorize(address(oddMarket), 7 * USD);
-        _expectFailed(address(market), address(market));
+        _expectFailed(address(market));
         _depositAuthorized(client.addr, 7 * USD, v, r, s);
         (v, r, s) = _authorize(address(market), 7 * USD);
-        _expectFailed(address(market), address(market));
+        _expectFailed(address(market));
         _depositAuthorized(client.addr, 8 * USD, v, r, s);
-        _expectFailed(address(market), address(market));
+        _expectFailed(address(market));
         _depositAuthorized(stranger.addr, 7 * USD, v, r, s);
         vm.expectRevert(abi.encodeWithSelector(TestDollar.NotTheRecipient.selector, address(this)));
         token.receiveWithAuthorization(client.addr, address(market), 7 * USD, START - 1, START + 1, "once", v, r, s);
@@ -213,15 +213,15 @@ contract TokenTest is MarketTest {
         oddMarket.depositToken(client.addr, 10 * USD);
         for (uint256 i = 0; i < 4; ++i) {
             odd.set(moods[i]);
-            _expectFailed(address(oddMarket), address(oddMarket));
+            _expectFailed(address(oddMarket));
             oddMarket.depositToken(client.addr, USD);
-            _expectFailed(address(oddMarket), stranger.addr);
+            _expectFailed(stranger.addr);
             oddMarket.withdraw(stranger.addr, USD);
         }
         odd.set(OddToken.Mood.HidesBalances);
-        _expectFailed(address(oddMarket), address(oddMarket));
+        _expectFailed(address(oddMarket));
         oddMarket.depositToken(client.addr, USD);
-        _expectFailed(address(oddMarket), address(oddMarket));
+        _expectFailed(address(oddMarket));
         oddMarket.withdraw(stranger.addr, USD);
         assertEq(oddMarket.balanceOf(client.addr), 10 * USD);
     }
@@ -230,25 +230,25 @@ contract TokenTest is MarketTest {
         vm.startPrank(client.addr);
         oddMarket.depositToken(client.addr, 100);
         odd.set(OddToken.Mood.Lies);
-        _expectMoved(address(oddMarket), 50, 0);
+        _expectMoved(50, 0);
         oddMarket.depositToken(client.addr, 50);
-        _expectMoved(address(oddMarket), 50, 0);
+        _expectMoved(50, 0);
         oddMarket.withdraw(client.addr, 50);
         odd.set(OddToken.Mood.TakesAFee);
-        _expectMoved(address(oddMarket), 200, 198);
+        _expectMoved(200, 198);
         oddMarket.depositToken(client.addr, 200);
         odd.set(OddToken.Mood.MovesTooMuch);
-        _expectMoved(address(oddMarket), 50, 51);
+        _expectMoved(50, 51);
         oddMarket.depositToken(client.addr, 50);
-        _expectMoved(address(oddMarket), 50, 51);
+        _expectMoved(50, 51);
         oddMarket.withdraw(client.addr, 50);
         odd.set(OddToken.Mood.MovesBackwards);
-        _expectMoved(address(oddMarket), 50, 0);
+        _expectMoved(50, 0);
         oddMarket.depositToken(client.addr, 50);
-        _expectMoved(address(oddMarket), 50, 0);
+        _expectMoved(50, 0);
         oddMarket.withdraw(client.addr, 50);
         odd.set(OddToken.Mood.Fine);
-        _expectMoved(address(oddMarket), 50, 0);
+        _expectMoved(50, 0);
         oddMarket.withdraw(address(oddMarket), 50);
         oddMarket.withdraw(client.addr, 100);
     }
@@ -259,7 +259,7 @@ contract TokenTest is MarketTest {
         vm.startPrank(stranger.addr);
         oddMarket.depositToken(stranger.addr, most - 1);
         odd.mint(stranger.addr, 1);
-        _expectFailed(address(oddMarket), address(oddMarket));
+        _expectFailed(address(oddMarket));
         oddMarket.depositToken(stranger.addr, 2);
         oddMarket.depositToken(client.addr, 1);
         assertEq(oddMarket.balanceOf(stranger.addr), most - 1);
@@ -301,7 +301,7 @@ contract TokenTest is MarketTest {
         script.setAttempts(attempts);
         script.setMood(ScriptedClient.Mood.Reenter);
         ILotaMarket.Terms memory t = _terms(address(script), 1);
-        (t.minPrice, t.maxPrice, t.callbackGas) = (0, 0, 900_000);
+        (t.minPrice, t.maxPrice, t.collateral, t.callbackGas) = (0, 0, 0, 900_000);
         _bring(t, ILotaMarket.Status.Cancelled);
         bytes4[] memory answers = script.answersSeen();
         assertEq(answers.length, 4);

@@ -150,6 +150,11 @@ pub(crate) fn steps_forward() -> impl Strategy<Value = Op> {
     op(Just(Kind::Next)).prop_map(|op| Op { sender: None, foreign_chain: false, tamper: false, ..op })
 }
 
+/// Operations that move money in and out.
+pub(crate) fn payments() -> impl Strategy<Value = Op> {
+    op(select(&[Kind::Deposit, Kind::DepositToken, Kind::Withdraw][..]))
+}
+
 fn amounts() -> impl Strategy<Value = AttoFil> {
     let most = MAX_AMOUNT_QUANTA - 1;
     prop_oneof![
@@ -235,7 +240,7 @@ pub(crate) fn endowment(n: usize) -> AttoFil {
 impl Op {
     /// What a token does that is not what it should.
     pub(crate) fn conduct(&self) -> Conduct {
-        let amount = Some(AttoFil(u128::from(self.dice >> 16)));
+        let amount = Some(AttoFil(u128::from(self.dice >> 30)));
         let honest = Conduct::default();
         match self.dice % 7 {
             0 => Conduct { answer: Answer::NotTrue, ..honest },
@@ -322,7 +327,7 @@ impl Op {
                 (anyone, Command::Deposit { account: account((dice >> 8) as usize) })
             }
             Kind::DepositToken => {
-                let (amount, account) = (AttoFil(u128::from(dice)), account((dice >> 8) as usize));
+                let (amount, account) = (AttoFil(u128::from(dice >> 24)), account((dice >> 8) as usize));
                 let (r, s) = (B256::ZERO, B256::ZERO);
                 let command = match dice % 3 {
                     0 => Command::DepositToken { account, amount },

@@ -12,7 +12,7 @@ use proptest::{
 
 use super::*;
 use crate::model::tests::{
-    random::{ACCOUNTS, Job, Op, SETTINGS, account, endowment, ops, pools, steps_forward},
+    random::{ACCOUNTS, Job, Op, SETTINGS, account, endowment, ops, payments, pools, steps_forward},
     script::{TOKEN, is_signature, job_of, sign_acceptance, sign_terms},
 };
 
@@ -62,7 +62,7 @@ fn turns() -> impl Strategy<Value = Turn> {
     ];
     let calls = prop::collection::vec((0..2_usize, planning, prop::bool::weighted(0.85)), 0..4);
     let planned = (calls, end).prop_map(|(calls, end)| Planned { calls, end });
-    let turn = prop_oneof![1 => ops(), 3 => steps_forward()];
+    let turn = prop_oneof![1 => ops(), 3 => steps_forward(), 1 => payments()];
     (0..2_usize, turn, prop::collection::vec(planned, 0..4)).prop_map(|(market, op, scripts)| Turn {
         market,
         op,

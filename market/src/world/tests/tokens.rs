@@ -93,9 +93,9 @@ fn a_permit_helps_and_one_that_fails_does_no_harm() {
     let mut town = bazaar();
     town.act(CLIENT, HERE, ZERO, permitted(CLIENT, 600)).expect("the allowance is enough");
     assert_eq!(of(&town, CLIENT), [400, 100, 1_600]);
+    town.news();
     refused(&mut town, PROVIDER, permitted(PROVIDER, 701), Rejection::TransferFailed(HERE));
     town.env.signers = vec![CLIENT];
-    town.news();
     town.act(CLIENT, HERE, ZERO, permitted(PROVIDER, 400)).expect("permitted");
     assert_eq!((of(&town, CLIENT), of(&town, PROVIDER)), ([0, 0, 1_600], [1_000, 700, 1_400]));
 }

@@ -33,7 +33,7 @@ fn a_batch_skips_an_entry_for_its_first_fault() {
         max_price: plan.terms.max_price,
     };
     let faults = [
-        fault("masked client", |plan| plan.terms.arbiter = MASKED, |_| Rejection::BadTerms(TermsFault::MaskedId)),
+        fault("masked arbiter", |plan| plan.terms.arbiter = MASKED, |_| Rejection::BadTerms(TermsFault::MaskedId)),
         fault("a callback", |plan| plan.terms.callback_gas = 1, |_| Rejection::BadTerms(TermsFault::CallbackGas)),
         fault("a record", |plan| plan.terms.keep_record = true, |_| Rejection::BadTerms(TermsFault::KeepRecord)),
         fault(

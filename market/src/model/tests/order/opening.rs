@@ -22,7 +22,7 @@ use crate::{
 fn terms_faults() -> [Fault; 13] {
     [
         fault("zero client", |plan| plan.terms.client = Address::ZERO, |_| Rejection::BadTerms(TermsFault::ZeroClient)),
-        fault("masked matcher", |plan| plan.terms.matcher = MASKED, |_| Rejection::BadTerms(TermsFault::MaskedId)),
+        fault("masked arbiter", |plan| plan.terms.arbiter = MASKED, |_| Rejection::BadTerms(TermsFault::MaskedId)),
         fault("codec", |plan| plan.terms.spec_codec = 0x70, |_| Rejection::BadTerms(TermsFault::SpecCodec)),
         fault(
             "1 attoFIL above a gwei",

@@ -346,6 +346,14 @@ pub trait Transport: Send + Sync + 'static {
     /// If the market cannot be reached.
     async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError>;
 
+    /// What a unit of gas costs now, in the chain's coin; nothing where commands cost nothing.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn gas_price(&self) -> Result<AttoFil, TransportError> {
+        Ok(AttoFil::ZERO)
+    }
+
     /// A deal as it is stored, in the newest block.
     ///
     /// # Errors

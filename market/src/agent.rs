@@ -29,7 +29,7 @@ mod wakes;
 
 pub use caretaker::LookAfter;
 pub use effect::{Effect, EffectKey, Submission};
-pub use failure::{Fact, Failure};
+pub use failure::{Fact, Failure, OwnFault};
 pub use input::{Change, Commitments, Input, Request};
 pub use job::{Decision, Job, Order, Work};
 pub use machine::{Agent, MAX_CONSIDERED};

@@ -143,6 +143,9 @@ impl Performer {
         let public = match &failure {
             Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.parts.dir)),
             Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.parts.dir)),
+            Failure::OwnFault { fault, problem } => {
+                Failure::OwnFault { fault: *fault, problem: conceal(problem, &self.parts.dir) }
+            }
             Failure::Rejected { .. } | Failure::Unaffordable { .. } | Failure::Mismatch { .. } => return failure,
         };
         if public != failure {

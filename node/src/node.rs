@@ -20,11 +20,7 @@ use lota_market::{
     Address,
     agent::{Agent, Pace, Resources, Specs},
 };
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -244,6 +240,8 @@ impl Node {
             offers: Arc::clone(&offers),
             look_after: config.look_after,
             provides: config.provider.is_some(),
+            callback_margin: (config.callback_margin > 0 && transport.market().settings.asset.is_zero())
+                .then_some(config.callback_margin),
             keep_for: config.keep_for,
             stop: stop.clone(),
         };

@@ -67,7 +67,7 @@ mod tests {
 
     fn warned(wish: Wish, named: bool, asks: &[u128]) -> Vec<String> {
         let quotes = quotes(asks);
-        let ramp = Ramp::choose(&wish, quotes.believed(), AttoFil(FIL / 1000));
+        let ramp = Ramp::choose(&wish, quotes.believed(), AttoFil(FIL / 1000), 1_000_000_000);
         told(&wish, named, &ramp, &quotes, AttoFil::ZERO).warnings
     }
 

@@ -10,10 +10,7 @@ use std::{
 
 use lota_bridge::{
     Journal, PrivateKeySigner,
-    evm::{
-        Config, EvmTransport, Network,
-        bindings,
-    },
+    evm::{Config, EvmTransport, Network, bindings},
 };
 use lota_market::{Address, AttoFil, Bytes, model::Settings};
 use lota_node::store::NodeJournal;

@@ -9,9 +9,7 @@ use lota_bridge::{
 };
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
-    model::{
-        Command, Event, JobId, Lane, Market, Reason, Rejection, SALT_WINDOW, Status, TermsFault, lane_of, salt,
-    },
+    model::{Command, Event, JobId, Lane, Market, Reason, Rejection, SALT_WINDOW, Status, TermsFault, lane_of, salt},
     world::{CallError, Contract, ContractEvent, Log as WorldLog, Script, World},
 };
 
@@ -96,7 +94,10 @@ impl<'a> Comparison<'a> {
     pub(crate) fn new(Setting { cast, currency, mutant }: Setting<'a>) -> Self {
         let mut world = World::new();
         let market = Contract::Market(Market::new(currency.settings()));
-        #[expect(clippy::expect_used, reason = "nothing else is there, and there is room for what some twenty parties have")]
+        #[expect(
+            clippy::expect_used,
+            reason = "nothing else is there, and there is room for what some twenty parties have"
+        )]
         {
             if currency == Currency::Token {
                 world.deploy_token(TOKEN).expect("nobody is there");
@@ -313,8 +314,12 @@ impl<'a> Comparison<'a> {
             let ahead = (1..SALT_WINDOW).filter_map(|ahead| next.checked_add(ahead));
             next > 0 || ahead.into_iter().any(|number| market.is_spent(client, salt(lane, number)))
         };
-        let lanes: BTreeSet<(Address, Lane)> =
-            self.salts.iter().map(|(client, salt)| (*client, lane_of(*salt).0)).filter(|(_, lane)| !lane.is_zero()).collect();
+        let lanes: BTreeSet<(Address, Lane)> = self
+            .salts
+            .iter()
+            .map(|(client, salt)| (*client, lane_of(*salt).0))
+            .filter(|(_, lane)| !lane.is_zero())
+            .collect();
         let is_stored =
             |account: &&Address| market.balance(**account) != AttoFil::ZERO || is_used(**account, Lane::ZERO);
         market.deals().count()

@@ -79,8 +79,20 @@ impl Generator {
             7 => terms.max_price.0 = terms.max_price.0.saturating_add(1),
             8 => terms.collateral.0 = terms.collateral.0.saturating_add(GWEI / 2_048),
             9 => terms.min_price = self.pick(&[huge, AttoFil(u128::MAX)]),
-            10 => terms.max_price = self.pick(&[huge, AttoFil(huge.0 - u128::from(both.currency.settings().quantum)), AttoFil(u128::MAX)]),
-            11 => terms.collateral = self.pick(&[huge, AttoFil(huge.0 - u128::from(both.currency.settings().quantum)), AttoFil(u128::MAX)]),
+            10 => {
+                terms.max_price = self.pick(&[
+                    huge,
+                    AttoFil(huge.0 - u128::from(both.currency.settings().quantum)),
+                    AttoFil(u128::MAX),
+                ])
+            }
+            11 => {
+                terms.collateral = self.pick(&[
+                    huge,
+                    AttoFil(huge.0 - u128::from(both.currency.settings().quantum)),
+                    AttoFil(u128::MAX),
+                ])
+            }
             12 => terms.min_price = AttoFil(terms.max_price.0.saturating_add(GWEI)),
             13 => terms.ramp_period = 0,
             14 => terms.ramp_start = self.pick(&[Time(0), Time(u64::MAX), both.now.after(1)]),
@@ -253,7 +265,9 @@ impl Generator {
         match command {
             Command::SubmitResult { result, .. } => result.inline_data = vec![1; MAX_INLINE_DATA + 1].into(),
             // Seldom: the lane is of no use any more.
-            Command::Revoke { up_to, .. } if self.chance(20) => *up_to = self.pick(&[u64::MAX, u64::MAX - 1, u64::MAX - 2]),
+            Command::Revoke { up_to, .. } if self.chance(20) => {
+                *up_to = self.pick(&[u64::MAX, u64::MAX - 1, u64::MAX - 2])
+            }
             Command::Announce { url } => *url = "é".repeat(MAX_URL / 2 + 1),
             Command::PublishSpec { spec } => *spec = vec![2; MAX_SPEC + 1].into(),
             Command::Multicall { calls } => {

@@ -3,9 +3,7 @@
 use lota_bridge::{StoredDeal, eip712};
 use lota_market::{
     AttoFil,
-    model::{
-        Command, Event, MAX_INLINE_DATA, Market, Reason, Receipt, Rejection, SALT_WINDOW, Status, lane_of,
-    },
+    model::{Command, Event, MAX_INLINE_DATA, Market, Reason, Receipt, Rejection, SALT_WINDOW, Status, lane_of},
     world::{Conduct, End, Script},
 };
 
@@ -185,12 +183,7 @@ impl Mutant {
     }
 
     /// Says something else is stored.
-    pub(crate) fn alter_deal(
-        self,
-        deal: &mut StoredDeal,
-        receipt: Option<&Receipt>,
-        ended: Option<(Status, Reason)>,
-    ) {
+    pub(crate) fn alter_deal(self, deal: &mut StoredDeal, receipt: Option<&Receipt>, ended: Option<(Status, Reason)>) {
         match (self, receipt, ended) {
             (Self::KeptRecord, _, Some((status, reason))) if deal.status == Status::None => {
                 (deal.status, deal.reason) = (status, reason);

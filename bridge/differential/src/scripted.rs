@@ -23,9 +23,7 @@ const ENOUGH_GAS: u32 = 1_500_000;
 /// What the client does when it is called on an occasion, with this much gas if it is a callback.
 pub(crate) fn run(script: &Script, occasion: &Occasion<'_>, gas: u32) -> Script {
     match occasion {
-        Occasion::Callback { .. } if gas < ENOUGH_GAS && *script != Script::default() => {
-            Script::ending(End::OutOfGas)
-        }
+        Occasion::Callback { .. } if gas < ENOUGH_GAS && *script != Script::default() => Script::ending(End::OutOfGas),
         _ => script.clone(),
     }
 }

@@ -29,11 +29,7 @@ struct Shrinker<'a> {
 }
 
 /// Drops whatever is not needed for a difference: steps, calls of multicalls, entries of batches. Any difference will do.
-pub(crate) fn shrink(
-    setting: Setting<'_>,
-    steps: Vec<Step>,
-    difference: Difference,
-) -> (Vec<Step>, Difference) {
+pub(crate) fn shrink(setting: Setting<'_>, steps: Vec<Step>, difference: Difference) -> (Vec<Step>, Difference) {
     let mut shrinker = Shrinker { setting, steps, difference, attempts: 0 };
     loop {
         let before = shrinker.size();

@@ -74,11 +74,8 @@ impl Generator {
     }
 
     pub(crate) fn terms(&mut self, both: &Comparison<'_>, at: Time, client: &Party) -> Terms {
-        let salt = if self.chance(88) {
-            self.free_salt(both, client.address)
-        } else {
-            self.odd_salt(both, client.address)
-        };
+        let salt =
+            if self.chance(88) { self.free_salt(both, client.address) } else { self.odd_salt(both, client.address) };
         let max = self.rng.random_range(0..2_000);
         let arbiter = if self.chance(35) { Address::ZERO } else { self.party(both).address };
         let min_window = SETTINGS.min_window;

@@ -10,7 +10,7 @@ use rand::Rng;
 
 use crate::{
     assembler::{
-        ADD, ADDRESS, Assembler, CALLDATALOAD, CALLER, DUP1, DUP2, EQ, GT, ISZERO, Label, LT, MLOAD, MSTORE, OR, POP,
+        ADD, ADDRESS, Assembler, CALLDATALOAD, CALLER, DUP1, DUP2, EQ, GT, ISZERO, LT, Label, MLOAD, MSTORE, OR, POP,
         PUSH0, RETURN, SHR, SLOAD, SSTORE, STOP, SUB, SWAP1, TIMESTAMP,
     },
     chain::Currency,
@@ -79,10 +79,7 @@ pub(crate) fn code(step: &TokenStep) -> Vec<u8> {
         ("transfer(address,uint256)", transfer),
         ("transferFrom(address,address,uint256)", transfer_from),
         ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", permit),
-        (
-            "receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
-            authorized,
-        ),
+        ("receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)", authorized),
     ] {
         asm.ops(&[DUP1]);
         asm.push(selector(signature));
@@ -242,12 +239,7 @@ fn move_money(asm: &mut Assembler, conduct: &Conduct) {
 
 impl Generator {
     /// A deposit of the currency's kind, seldom of the other; and the value that goes with it.
-    pub(crate) fn deposit(
-        &mut self,
-        both: &Comparison<'_>,
-        sender: Address,
-        amount: AttoFil,
-    ) -> (AttoFil, Command) {
+    pub(crate) fn deposit(&mut self, both: &Comparison<'_>, sender: Address, amount: AttoFil) -> (AttoFil, Command) {
         let account = self.party(both).address;
         if (both.currency == Currency::Coin) != self.chance(2) {
             return (amount, Command::Deposit { account });
@@ -275,14 +267,26 @@ impl Generator {
 
     fn permit(&mut self, both: &Comparison<'_>, owner: Address) -> Permit {
         let deadline = if self.chance(70) { U256::MAX } else { self.moment(both) };
-        Permit { deadline, v: self.rng.random(), r: self.signer(both, owner).into_word(), s: self.rng.random::<[u8; 32]>().into() }
+        Permit {
+            deadline,
+            v: self.rng.random(),
+            r: self.signer(both, owner).into_word(),
+            s: self.rng.random::<[u8; 32]>().into(),
+        }
     }
 
     fn authorization(&mut self, both: &Comparison<'_>, from: Address) -> Authorization {
         let (valid_after, valid_before) =
             if self.chance(70) { (U256::ZERO, U256::MAX) } else { (self.moment(both), self.moment(both)) };
         let [nonce, s] = [(); 2].map(|()| self.rng.random::<[u8; 32]>().into());
-        Authorization { valid_after, valid_before, nonce, v: self.rng.random(), r: self.signer(both, from).into_word(), s }
+        Authorization {
+            valid_after,
+            valid_before,
+            nonce,
+            v: self.rng.random(),
+            r: self.signer(both, from).into_word(),
+            s,
+        }
     }
 
     /// What the token does: mostly what it should. Who sends a deposit has mostly approved it.

@@ -9,9 +9,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use lota_market::{
-    Address, AttoFil, Bytes, U256,
+    Address, AttoFil, Bytes, Time, U256,
     agent::EffectKey,
-    Time,
     model::{Command, JobId, Lane, Receipt, Settings, Terms},
 };
 
@@ -277,6 +276,10 @@ impl Transport for EvmTransport {
 
     async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError> {
         Ok(self.market.chain.balance(account, At::Latest).await?)
+    }
+
+    async fn gas_price(&self) -> Result<AttoFil, TransportError> {
+        Ok(self.account.gas_price().await?)
     }
 
     async fn deal(&self, job: JobId) -> Result<StoredDeal, TransportError> {

@@ -197,7 +197,10 @@ async fn money_goes_from_the_wallet_into_the_market_and_back() {
 fn settings_that_no_market_can_have_are_refused() {
     let clock = ManualClock::at(Time(1_000));
     for (change, words) in [
-        ((|settings| settings.asset = Address::repeat_byte(7)) as fn(&mut Settings), "without a chain there are no tokens"),
+        (
+            (|settings| settings.asset = Address::repeat_byte(7)) as fn(&mut Settings),
+            "without a chain there are no tokens",
+        ),
         (|settings| settings.quantum = 0, "the quantum is 0"),
         (|settings| settings.min_window = 0, "the shortest window"),
     ] {

@@ -10,9 +10,7 @@ use async_trait::async_trait;
 use lota_bridge::{
     Cursor, PrivateKeySigner, Transport,
     conformance::Harness,
-    evm::{
-        Config, EvmTransport, Finality, Network, bindings,
-    },
+    evm::{Config, EvmTransport, Finality, Network, bindings},
     journal::MemoryJournal,
 };
 use lota_market::{Address, model::Settings, money::FIL};

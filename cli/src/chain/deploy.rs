@@ -5,12 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use lota_bridge::{
     Journal as _, PrivateKeySigner,
-    evm::{
-        Account, Call, Chain, Config, Network, SendError,
-        account::Landed,
-        bindings,
-        chain::At,
-    },
+    evm::{Account, Call, Chain, Config, Network, SendError, account::Landed, bindings, chain::At},
     journal::{AccountId, MemoryJournal},
 };
 use lota_market::{Address, AttoFil, B256, agent::EffectKey, model::Settings};

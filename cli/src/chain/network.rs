@@ -57,8 +57,7 @@ mod tests {
         assert_eq!(default_settings(&Network::FILECOIN).min_window, 60);
         assert_eq!(default_settings(&Network::DEVELOPMENT).min_window, 1);
         for network in Network::ALL {
-            let (accepted, allowed) =
-                (default_callback_gas(&network), default_settings(&network).max_callback_gas);
+            let (accepted, allowed) = (default_callback_gas(&network), default_settings(&network).max_callback_gas);
             assert!(accepted > 0 && accepted < allowed, "{}", network.name);
             assert_eq!(default_settings(&network).fault(false), None, "{}", network.name);
         }

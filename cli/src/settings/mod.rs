@@ -110,6 +110,7 @@ impl Job {
             run_for: window("job.run_for", self.run_for)?,
             review_for: window("job.review_for", self.review_for)?,
             collateral: self.collateral.map(|amount| amount.0),
+            provider: None,
         })
     }
 }
@@ -161,6 +162,14 @@ pub(crate) struct Node {
     pub(crate) disk: Option<ByteSize>,
     /// The most gas of a client's callback that it accepts; none: what its network's default is.
     pub(crate) max_callback_gas: Option<Count>,
+    /// The longest windows of a job that it accepts: so long its collateral may lie.
+    pub(crate) max_window: Seconds,
+    /// How many times as much as gas costs now it asks for that of callbacks; 0: nothing.
+    pub(crate) callback_margin: u32,
+    /// Whether it takes jobs that ask for no collateral.
+    pub(crate) accept_no_collateral: bool,
+    /// Whether it cancels jobs that are directed to it and that it refuses.
+    pub(crate) cancel_refused: bool,
     /// The URL at which others reach what it serves; none: where it listens.
     pub(crate) gateway_url: Option<String>,
     /// Whether it fetches from private addresses too; none: only if its market's chain is on this machine.
@@ -188,6 +197,10 @@ impl Default for Node {
             memory: None,
             disk: None,
             max_callback_gas: None,
+            max_window: Seconds(86_400),
+            callback_margin: defaults::CALLBACK_MARGIN,
+            accept_no_collateral: false,
+            cancel_refused: true,
             gateway_url: None,
             private_addresses: None,
             look_after: Clients::default(),
@@ -283,6 +296,16 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.memory", about: "memory that its jobs may take together" },
     Key { name: "node.disk", about: "disk space that its jobs may fill together" },
     Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
+    Key { name: "node.max_window", about: "the longest windows of a job that it accepts" },
+    Key {
+        name: "node.callback_margin",
+        about: "how many times as much as gas costs now it asks for that of callbacks",
+    },
+    Key { name: "node.accept_no_collateral", about: "whether it takes jobs that ask for no collateral" },
+    Key {
+        name: "node.cancel_refused",
+        about: "whether it cancels jobs directed to it that it refuses; it pays the gas",
+    },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
 ];

@@ -199,6 +199,11 @@ impl Agent {
                 }
             }
             Input::Balance(free) => self.provider.free = free,
+            Input::CallbackPrice(per_megagas) => {
+                if let Some(offer) = &mut self.provider.offer {
+                    offer.pricing.per_megagas = per_megagas;
+                }
+            }
             Input::Resume => self.on_resume(&mut effects),
             Input::Tick => {}
         }
@@ -322,7 +327,7 @@ impl Agent {
     fn is_quiet(&self, job: &Job) -> bool {
         !job.is_busy()
             && (job.order.is_none() || client::is_quiet(job))
-            && job.work.as_ref().is_none_or(|work| provider::is_quiet(job, work, self.situation.me))
+            && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, self.situation.me))
             && (!self.looks_after(job) || caretaker::is_quiet(job))
     }
 

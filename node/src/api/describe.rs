@@ -1,6 +1,8 @@
 //! Jobs as people and programs want to see them.
 
-use lota_api::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, rfc3339};
+use lota_api::{
+    Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, Verification, rfc3339,
+};
 use lota_content::{Cid, cid_from_digest, codec};
 use lota_market::{
     Address, AttoFil,
@@ -28,6 +30,8 @@ pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
         is_final: view.is_final(api.health.finalized()),
         reason: view.reason,
         phase: phase(job),
+        verification: if view.terms.has_arbiter() { Verification::Arbiter } else { Verification::Unverified },
+        directed_to: (view.terms.matcher != Address::ZERO).then_some(view.terms.matcher),
         client: view.terms.client,
         provider: locked.then_some(view.provider),
         price: locked.then_some(view.price),
@@ -91,7 +95,7 @@ fn event_text(event: &Event) -> String {
         Event::JobCancelled { .. } => "cancelled; the escrow went back".to_owned(),
         Event::JobSlashed { provider, to_client, to_arbiter, to_burn, reason, .. } => {
             let why = match reason {
-                Reason::NotSubmitted => "no result in time",
+                Reason::NotSubmitted => "no result in time, or it gave up",
                 _ => "the arbiter overturned the result",
             };
             let arbiter =

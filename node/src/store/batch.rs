@@ -12,8 +12,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed,
-    unsigned,
+    Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed, unsigned,
 };
 
 pub(super) const CURSOR: &str = "cursor";

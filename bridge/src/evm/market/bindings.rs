@@ -7,8 +7,8 @@ use alloy::{
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     model::{
-        Authorization, BatchEntry, Command, Event, JobId, JobResult, Lane, Permit, Reason, Receipt, Rejection, Settings,
-        SettingsFault, Status, Terms, TermsFault,
+        Authorization, BatchEntry, Command, Event, JobId, JobResult, Lane, Permit, Reason, Receipt, Rejection,
+        Settings, SettingsFault, Status, Terms, TermsFault,
     },
 };
 
@@ -230,9 +230,7 @@ pub fn event(log: &LogData) -> Result<Event, Unreadable> {
 pub fn decode(topics: &[B256], data: &[u8]) -> Result<Event, Unreadable> {
     let happening = Happening::decode_raw_log(topics, data).map_err(|error| Unreadable::new("a log", error))?;
     Ok(match happening {
-        Happening::Deposited(e) => {
-            Event::Deposited { account: e.account, payer: e.payer, amount: amount(e.amount)? }
-        }
+        Happening::Deposited(e) => Event::Deposited { account: e.account, payer: e.payer, amount: amount(e.amount)? },
         Happening::Withdrawn(e) => Event::Withdrawn { account: e.account, to: e.to, amount: amount(e.amount)? },
         Happening::JobOpened(e) => Event::JobOpened { job: JobId(e.jobId), terms: terms_in(e.terms)?, spec: e.spec },
         Happening::JobLocked(e) => {

@@ -119,7 +119,8 @@ impl Status {
 /// Adds a market's settings to a table.
 pub(super) fn settings(table: &mut Table, settings: &Settings) {
     let gas = |gas: u32| Count(gas.into()).to_string();
-    let asset = if settings.is_token() { format!("the token {}", settings.asset) } else { "the chain's coin".to_owned() };
+    let asset =
+        if settings.is_token() { format!("the token {}", settings.asset) } else { "the chain's coin".to_owned() };
     table.row(["paid in", &asset]);
     table.row(["amounts in", &format!("multiples of {}", Count(settings.quantum))]);
     table.row(["shortest window", &format!("{} s", settings.min_window)]);

@@ -84,6 +84,7 @@ impl Parties {
                 per_gigafuel: AttoFil::from_gwei(per_gigafuel),
                 per_gib_memory: AttoFil::ZERO,
                 per_gib_output: AttoFil::ZERO,
+                per_megagas: AttoFil::ZERO,
             };
             // The jobs use far less than they may: the demo does not depend on the machine's memory.
             let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
@@ -159,7 +160,13 @@ impl Person {
         let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
         let (executors, offer) = provider.unzip();
         let config =
-            NodeConfig { provider: offer.clone(), allow_private_addresses: true, ..NodeConfig::new(name, dir) };
+            // What is asked for callbacks does not follow what gas costs: the figures are the same every time.
+            NodeConfig {
+                provider: offer.clone(),
+                allow_private_addresses: true,
+                callback_margin: 0,
+                ..NodeConfig::new(name, dir)
+            };
         let parts = Parts::new(account.transport()).with_executors(executors.unwrap_or_default());
         let node = Node::start(config, parts).await.with_context(|| format!("{name}'s node did not start"))?;
         let api = Api::at(&node.api().url, node.api().token.clone())?;

@@ -23,12 +23,8 @@ const WORD: &str = "people";
 /// What is paid for the answer.
 const PRICE: AttoFil = AttoFil::from_gwei(13_000_000);
 /// What all jobs of the contract have in common.
-const HABITS: Habits = Habits {
-    lock_for: 600,
-    run_for: 60,
-    collateral: AttoFil::from_gwei(50_000_000),
-    callback_gas: 200_000,
-};
+const HABITS: Habits =
+    Habits { lock_for: 600, run_for: 60, collateral: AttoFil::from_gwei(50_000_000), callback_gas: 200_000 };
 /// How long the client's node may take to see the contract's job.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Stands for the question while the spec around it is made.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lota_api::{JobDetail, MoneyInfo};
 use lota_market::{AttoFil, model::Reason};
 
-use super::{decisions::grouped, ending};
+use super::{decisions::grouped, ending, offer};
 use crate::{
     context::Context,
     flags::Format,
@@ -118,6 +118,9 @@ fn summary(job: &JobDetail, now: Timestamp) -> Table {
     if let Some(provider) = summary.provider {
         table.row(["provider", &provider.to_string()]);
     }
+    if let Some(trusted) = offer::trusted(summary) {
+        table.row(["result", &trusted]);
+    }
     table.row(["opened", &format!("{} ({} ago)", summary.opened, age(summary.opened, now))]);
     table.row(["changed", &format!("{} ({} ago)", summary.updated, age(summary.updated, now))]);
     let price = summary.price.map_or_else(
@@ -194,6 +197,7 @@ fn terms(job: &JobDetail) -> Table {
     table.row(["review window", &span(terms.review_for.into())]);
     table.row(["collateral", &terms.collateral.to_string()]);
     if let Some(matcher) = terms.matcher {
+        // Whether the job is directed to a provider, or awarded by a contract, its address does not tell.
         table.row(["awarded by", &matcher.to_string()]);
     }
     if let Some(arbiter) = terms.arbiter {

@@ -1,6 +1,6 @@
 //! What a person is told about the price of a job, when it is opened.
 
-use lota_api::OpenedJob;
+use lota_api::{JobSummary, OpenedJob, Verification};
 use lota_market::AttoFil;
 
 use crate::terminal::{self, printable};
@@ -12,8 +12,18 @@ pub(crate) fn tell(opened: &OpenedJob) {
     }
 }
 
+/// Whom one trusts who asks for this job; none: nobody alone.
+pub(super) fn trusted(job: &JobSummary) -> Option<String> {
+    (job.verification == Verification::Unverified).then(|| match job.directed_to {
+        Some(provider) => format!("unverified: {provider} is trusted"),
+        None => Verification::Unverified.to_string(),
+    })
+}
+
 fn lines(opened: &OpenedJob) -> Vec<String> {
     let Some(offer) = &opened.offer else { return Vec::new() };
+    let note =
+        trusted(&opened.job).map(|trusted| format!("{trusted}; nobody looks at the result before it is paid for."));
     let mut lines: Vec<String> =
         offer.warnings.iter().map(|warning| format!("{} {}", terminal::bad("warning:"), printable(warning))).collect();
     if offer.from_wallet != AttoFil::ZERO {
@@ -22,6 +32,7 @@ fn lines(opened: &OpenedJob) -> Vec<String> {
             offer.from_wallet, offer.max_price
         ));
     }
+    lines.extend(note);
     lines
 }
 
@@ -35,6 +46,7 @@ mod tests {
     fn money_that_moves_and_odd_prices_are_told() {
         console::set_colors_enabled(false);
         let job = serde_json::from_str(include_str!("../../../tests/fixtures/job.json")).expect("the fixture is a job");
+        let job = JobSummary { verification: Verification::Arbiter, directed_to: None, ..job };
         let offer = JobOffer {
             limit: AttoFil(20),
             min_price: AttoFil(1),
@@ -50,6 +62,12 @@ mod tests {
         assert_eq!(lines(&opened), [""; 0]);
         opened.offer = Some(offer.clone());
         assert_eq!(lines(&opened), [""; 0]);
+        opened.job.verification = Verification::Unverified;
+        let note = "; nobody looks at the result before it is paid for.";
+        assert_eq!(lines(&opened), [format!("unverified: any provider is trusted{note}")]);
+        opened.job.directed_to = Some(lota_market::Address::repeat_byte(7));
+        let named = "unverified: 0x0707070707070707070707070707070707070707 is trusted";
+        assert_eq!(lines(&opened), [format!("{named}{note}")]);
         opened.offer =
             Some(JobOffer { from_wallet: AttoFil(7), warnings: vec!["far\u{1b}[31m above".to_owned()], ..offer });
         let told = lines(&opened);

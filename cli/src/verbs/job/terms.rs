@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lota_api::TermsRequest;
+use lota_market::Address;
 
 use crate::{
     context::Context,
@@ -35,6 +36,10 @@ pub(crate) struct TermFlags {
     /// The collateral that the provider puts up, and loses if it does not deliver [default: 0.05 FIL]
     #[arg(long, value_name = "AMOUNT")]
     collateral: Option<Amount>,
+    /// The one provider that may take the job, by its address; the price is then fixed: what it asks, if that is known, else the
+    /// highest price. Only it can cancel the job [default: any provider]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["min_price", "ramp_period"])]
+    provider: Option<Address>,
 }
 
 impl TermFlags {
@@ -67,7 +72,15 @@ impl TermFlags {
             collateral: self.collateral,
             ..settings::Job::default()
         };
-        terms_of(&job)
+        Ok(self.directed(terms_of(&job)?))
+    }
+
+    /// These terms, directed to the provider that the flags name, if they name one.
+    pub(crate) fn directed(&self, terms: TermsRequest) -> TermsRequest {
+        if self.provider.is_none() {
+            return terms;
+        }
+        over(TermsRequest { provider: self.provider, ..TermsRequest::default() }, terms)
     }
 }
 
@@ -79,8 +92,14 @@ pub(crate) fn terms_of(job: &settings::Job) -> Result<TermsRequest, Usage> {
     job.terms().map_err(|error| Usage(error.to_string()))
 }
 
-/// `above`, and where it says nothing `below`.
+/// `above`, and where it says nothing `below`; but for how a price rises, if it is directed to one provider: then it does not.
 pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
+    let rises = above.provider.is_none();
+    let below = TermsRequest {
+        min_price: below.min_price.filter(|_| rises),
+        ramp_period: below.ramp_period.filter(|_| rises),
+        ..below
+    };
     TermsRequest {
         min_price: above.min_price.or(below.min_price),
         max_price: above.max_price.or(below.max_price),
@@ -89,6 +108,7 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
         run_for: above.run_for.or(below.run_for),
         review_for: above.review_for.or(below.review_for),
         collateral: above.collateral.or(below.collateral),
+        provider: above.provider.or(below.provider),
     }
 }
 
@@ -96,8 +116,24 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
 mod tests {
     use clap::{Args as _, Command};
 
-    use super::TermFlags;
+    use super::*;
     use crate::settings::left_to_daemon;
+
+    #[test]
+    fn what_says_how_a_price_rises_does_not_go_with_one_provider() {
+        let settings = TermsRequest {
+            min_price: Some(lota_market::AttoFil(1)),
+            ramp_period: Some(7),
+            lock_for: Some(60),
+            ..TermsRequest::default()
+        };
+        let provider = Some(Address::repeat_byte(7));
+        let directed = over(TermsRequest { provider, ..TermsRequest::default() }, settings.clone());
+        assert_eq!((directed.min_price, directed.ramp_period), (None, None));
+        assert_eq!((directed.lock_for, directed.provider), (Some(60), provider));
+        let free = over(TermsRequest::default(), settings);
+        assert_eq!((free.ramp_period, free.provider), (Some(7), None));
+    }
 
     #[test]
     fn the_help_names_the_defaults() {

@@ -23,7 +23,7 @@ use crate::{
     keystore::{Keystore, Password},
     settings::{self, Clients, Settings},
     terminal::{self, Table},
-    units::{Amount, ByteSize, Count},
+    units::{Amount, ByteSize, Count, Seconds},
     verbs::job::terms::terms_of,
 };
 
@@ -82,6 +82,9 @@ pub(crate) struct Run {
     /// The most gas of a client's callback that it accepts [default: 1,000,000; on Filecoin's networks 100,000,000]
     #[arg(long, value_name = "GAS")]
     max_callback_gas: Option<Count>,
+    /// The longest windows of a job that it accepts: so long its collateral may lie [default: 1d]
+    #[arg(long, value_name = "TIME")]
+    max_window: Option<Seconds>,
     /// Where it serves content [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
@@ -119,6 +122,7 @@ impl Run {
             .flag("--min-price", "node.min_price", self.min_price.as_ref())
             .flag("--slots", "node.slots", self.slots.as_ref())
             .flag("--max-callback-gas", "node.max_callback_gas", self.max_callback_gas.as_ref())
+            .flag("--max-window", "node.max_window", self.max_window.as_ref())
             .flag("--gateway", "node.gateway", self.gateway.as_ref())
             .flag("--gateway-url", "node.gateway_url", self.gateway_url.as_ref())
             .flag("--private-addresses", "node.private_addresses", self.private_addresses.as_ref())
@@ -331,7 +335,11 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
             Usage(format!("setting `node.max_callback_gas`: {gas} is more than any callback may use ({})", u32::MAX))
         })?;
     }
+    // What is longer no market allows.
+    offer.max_window = node.max_window.0.try_into().unwrap_or(u32::MAX);
+    (offer.accept_no_collateral, offer.cancel_refused) = (node.accept_no_collateral, node.cancel_refused);
     Ok(NodeConfig {
+        callback_margin: node.callback_margin,
         provider: node.provider.then_some(offer),
         terms: terms_of(&settings.job)?,
         gateway: address("node.gateway", &node.gateway)?,

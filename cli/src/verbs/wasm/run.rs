@@ -221,7 +221,7 @@ impl Run {
         spec.labels = prepared.labels;
         let validated = spec.clone().validate().map_err(|problems| Usage(problems.to_string()))?;
         let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
-        Ok(JobRequest { spec, terms: terms_of(job)?, key: None })
+        Ok(JobRequest { spec, terms: self.terms.directed(terms_of(job)?), key: None })
     }
 }
 

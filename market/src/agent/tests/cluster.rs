@@ -139,6 +139,10 @@ pub(super) struct Party {
     pub(super) pinned: BTreeSet<JobId>,
     /// What is run never ends.
     pub(super) stuck: bool,
+    /// What every run comes to instead of an end.
+    pub(super) fails: Option<Failure>,
+    /// What every publication comes to.
+    pub(super) cannot_publish: Option<Failure>,
     /// Its output cannot be had.
     pub(super) withholds: bool,
 }
@@ -159,6 +163,8 @@ impl Party {
             reproducible: true,
             pinned: BTreeSet::new(),
             stuck: false,
+            fails: None,
+            cannot_publish: None,
             withholds: false,
         }
     }
@@ -254,6 +260,11 @@ impl Party {
                 StepOutcome::Ok
             }
             Step::Run if self.stuck => return None,
+            Step::Run if self.fails.is_some() => {
+                self.runs += 1;
+                StepOutcome::Err(self.fails.clone()?)
+            }
+            Step::Publish if self.cannot_publish.is_some() => StepOutcome::Err(self.cannot_publish.clone()?),
             Step::Run => {
                 assert!(self.pinned.contains(&job), "{} has let go of the inputs of {job}", self.me);
                 self.runs += 1;
@@ -486,6 +497,7 @@ pub(super) fn offer(base: u128) -> Offer {
         per_gigafuel: AttoFil::ZERO,
         per_gib_memory: AttoFil::ZERO,
         per_gib_output: AttoFil::ZERO,
+        per_megagas: AttoFil::ZERO,
     };
     Offer { pricing, arbiters: vec![ARBITER], ..Offer::default() }
 }

@@ -12,4 +12,4 @@ pub mod market;
 pub use account::{Account, Call, SendError};
 pub use chain::{CLASSIC_FINALITY, Chain, Config, Fees, Finality, MAX_RANGE, MAX_RESULTS, Network, RpcError};
 pub use log::{EventLog, LogError, Source, Update as LogUpdate};
-pub use market::{EvmTransport, Market, bindings};
+pub use market::{EvmTransport, Market, bindings, token};

@@ -12,6 +12,7 @@
 mod caretaker;
 mod client;
 mod context;
+mod costly;
 mod effect;
 mod failure;
 mod input;
@@ -28,6 +29,7 @@ mod view;
 mod wakes;
 
 pub use caretaker::LookAfter;
+pub use costly::CostlyClients;
 pub use effect::{Effect, EffectKey, Submission};
 pub use failure::{Fact, Failure, OwnFault};
 pub use input::{Change, Commitments, Input, Request};

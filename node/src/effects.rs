@@ -8,6 +8,7 @@ use std::{
 
 use lota_bridge::{Reserve, SubmitError, Transport};
 use lota_market::{
+    Address,
     agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
     model::{Command, JobId},
 };
@@ -120,6 +121,13 @@ impl Performer {
         match self.parts.transport.submit_with_reserve(&EffectKey::of(key), command, *value, reserve).await {
             Ok(_) => StepOutcome::Ok,
             Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
+            Err(SubmitError::CallbackFailed { block, .. }) => {
+                let client = match command {
+                    Command::RetryCallback { terms, .. } => terms.client,
+                    _ => Address::ZERO,
+                };
+                StepOutcome::Err(Failure::CallbackFailed { client, block })
+            }
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
@@ -146,7 +154,11 @@ impl Performer {
             Failure::OwnFault { fault, problem } => {
                 Failure::OwnFault { fault: *fault, problem: conceal(problem, &self.parts.dir) }
             }
-            Failure::Rejected { .. } | Failure::Unaffordable { .. } | Failure::Mismatch { .. } => return failure,
+            Failure::Rejected { .. }
+            | Failure::Unaffordable { .. }
+            | Failure::Mismatch { .. }
+            | Failure::CallbackFailed { .. }
+            | Failure::ClientDropped { .. } => return failure,
         };
         if public != failure {
             observe::concealed(&self.parts.name, key, &failure);

@@ -40,6 +40,8 @@ const PRUNE_MOST: i64 = 1_000;
 const MOST_TAKEN_UP: u32 = 100_000;
 /// Where the number of the newest block that will not be undone is kept.
 const FINALIZED: &str = "finalized";
+/// Where it is kept whose callbacks failed at this account's cost.
+const COSTLY_CLIENTS: &str = "costly_clients";
 /// Where the job is kept that the provider was slashed for, while it locks no others.
 const SUSPENDED: &str = "suspended";
 
@@ -149,6 +151,7 @@ impl EventLoop {
         health.set_finalized(finalized);
         health.set_suspended(suspended);
         self.agent.recall(suspended, finalized);
+        self.agent.recall_costly_clients(self.parts.store.meta(COSTLY_CLIENTS).await?.unwrap_or_default());
         let mut effects = self.refresh_balance().await;
         effects.extend(self.price_gas().await);
         for job in self.parts.store.live_jobs().await? {
@@ -395,6 +398,9 @@ impl EventLoop {
                     changed.push(job);
                 }
                 Effect::Suspend { job } => batch.set_meta(SUSPENDED, &job).await?,
+                Effect::RememberCostlyClients => {
+                    batch.set_meta(COSTLY_CLIENTS, self.agent.costly_clients()).await?;
+                }
                 Effect::Retire { .. } | Effect::Do(_) => {}
             }
         }
@@ -422,6 +428,7 @@ impl EventLoop {
                     }
                 }
                 Effect::Retire { job } => self.performer.retire(job),
+                Effect::RememberCostlyClients => {}
                 Effect::Suspend { job } => {
                     self.parts.health.set_suspended(Some(job));
                     observe::suspended(&self.parts.name, job);

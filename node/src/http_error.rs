@@ -132,6 +132,9 @@ impl From<OrderError> for HttpError {
             | OrderError::UnknownAsk(_)
             | OrderError::Content { .. } => Self::invalid(message),
             OrderError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message),
+            OrderError::NotEnough { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, message)
+            }
             OrderError::NotOpened(_) | OrderError::ProviderRefuses { .. } => Self::refused(message),
             OrderError::Ending | OrderError::Unanswered(_) | OrderError::Unseen(_) => Self::unavailable(message),
             OrderError::Salt(SaltError::NoneFree) => Self::unavailable(message),

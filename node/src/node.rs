@@ -215,6 +215,7 @@ impl Node {
             health: Arc::clone(&health),
             offers: Arc::clone(&offers),
             fetcher,
+            asset: transport.asset(),
         });
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)

@@ -8,7 +8,7 @@ use lota_bridge::{Transport, TransportError};
 use lota_content::{Cid, codec, sha2_256};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
-    agent::{self, Failure, Pace, Pricing, Ramp, Request, Step, Wish},
+    agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::ValidatedSpec,
 };
@@ -38,7 +38,11 @@ pub(crate) enum OrderError {
     #[error("the key `{key}` was used for another request, which opened job {job}; use another key")]
     KeyReused { key: String, job: JobId },
     #[error("the lowest price, {lowest}, is above the highest, {highest}")]
-    PricesSwapped { lowest: AttoFil, highest: AttoFil },
+    PricesSwapped { lowest: String, highest: String },
+    #[error(
+        "the job's escrow is {needed}, and the account has {free} free in the market; move more there (`lota wallet deposit`)"
+    )]
+    NotEnough { free: String, needed: String },
     #[error(
         "review_for is {0} s, but the job has no arbiter, and without one nobody could refuse its result; leave it out"
     )]
@@ -51,8 +55,8 @@ pub(crate) enum OrderError {
     OwnProvider(Address),
     #[error("{0} says how a price rises, but a job that is directed to one provider has one price; leave it out")]
     FixedPrice(&'static str),
-    #[error("the provider {provider} would not take the job: {refusal}")]
-    ProviderRefuses { provider: Address, refusal: Box<agent::Refusal> },
+    #[error("the provider {provider} would not take the job: {words}")]
+    ProviderRefuses { provider: Address, refusal: Box<agent::Refusal>, words: String },
     #[error(
         "what the provider {0} asks is not known, as it does not answer; name max_price (--max-price): that much is paid"
     )]
@@ -200,6 +204,7 @@ impl Orders {
     ) -> Result<(Request, TakenSalt, JobOffer), OrderError> {
         let transport = &self.transport;
         let set = &self.terms;
+        let asset = transport.asset();
         let settings = transport.market().settings;
         let party = transport.party();
         let bytes = Bytes::from(spec.to_dag_cbor());
@@ -216,13 +221,13 @@ impl Orders {
             }
         }
         let wish = Wish {
-            limit: named.unwrap_or(defaults::MAX_PRICE),
+            limit: named.unwrap_or_else(|| asset.scaled(defaults::MAX_PRICE, settings.quantum)),
             min_price: wanted.min_price.or(set.min_price).filter(|_| directed_to.is_none()),
             ramp_period: wanted.ramp_period.or(set.ramp_period).filter(|_| directed_to.is_none()),
             lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
         };
         if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
-            return Err(OrderError::PricesSwapped { lowest, highest: wish.limit });
+            return Err(OrderError::PricesSwapped { lowest: asset.show(lowest), highest: asset.show(wish.limit) });
         }
         if let Some(review_for) = wanted.review_for.or(set.review_for).filter(|window| *window > 0) {
             return Err(OrderError::Unreviewed(review_for));
@@ -248,7 +253,10 @@ impl Orders {
             // Without an arbiter nobody reviews the result: it is paid for when it is submitted.
             review_for: 0,
             rule_for: 0,
-            collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
+            collateral: wanted
+                .collateral
+                .or(set.collateral)
+                .unwrap_or_else(|| asset.scaled(defaults::COLLATERAL, settings.quantum)),
             // Who alone may award the job: the provider itself, if it is directed to one.
             matcher: directed_to.unwrap_or_default(),
             arbiter: Address::ZERO,
@@ -259,7 +267,8 @@ impl Orders {
             Some(provider) => self.fixed(provider, &wish, named.is_some(), &draft, spec).await?,
             None => {
                 let quotes = self.offers.quotes(&draft, spec).await?;
-                let usual = Pricing::default().asking(&settings, spec, draft.callback_gas);
+                let usual = Offer::default().in_asset(&asset, settings.quantum).pricing;
+                let usual = usual.asking(&settings, spec, draft.callback_gas);
                 let ramp = Ramp::choose(&wish, quotes.believed(), usual, settings.quantum);
                 (quotes, ramp)
             }
@@ -282,8 +291,13 @@ impl Orders {
         terms.salt = taken.salt();
         let id = transport.job_id(&terms);
         self.offers.expect(id, &quotes, ramp.max_price);
-        let value = ramp.max_price.saturating_sub(free);
-        let mut offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
+        // Coins come along with the opening; of a token, what is missing must be there.
+        let missing = ramp.max_price.saturating_sub(free);
+        if settings.is_token() && missing > AttoFil::ZERO {
+            return Err(OrderError::NotEnough { free: asset.show(free), needed: asset.show(ramp.max_price) });
+        }
+        let value = missing;
+        let mut offer = price::told(&asset, &wish, named.is_some(), &ramp, &quotes, value);
         offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
         Ok((Request { id, terms, spec: bytes, value }, taken, offer))
     }
@@ -303,7 +317,10 @@ impl Orders {
                 let asking = quotes.highest().unwrap_or(wish.limit);
                 Ok((quotes, at(asking)))
             }
-            Some(Err(refusal)) => Err(OrderError::ProviderRefuses { provider, refusal: Box::new(refusal) }),
+            Some(Err(refusal)) => {
+                let words = refusal.words(&self.transport.asset());
+                Err(OrderError::ProviderRefuses { provider, refusal: Box::new(refusal), words })
+            }
             None if is_named => Ok((Quotes::default(), at(wish.limit))),
             None => Err(OrderError::UnknownAsk(provider)),
         }

@@ -22,7 +22,7 @@ pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
         Status::Cancelled | Status::Slashed | Status::Void => {}
     }
     if cx.view.callback_pending {
-        cx.begin(Step::RetryCallback);
+        cx.retry_callback();
     }
 }
 

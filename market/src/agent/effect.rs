@@ -65,6 +65,8 @@ pub enum Effect {
         /// The job that it was slashed for.
         job: JobId,
     },
+    /// A callback failed at this party's cost: [`Agent::costly_clients`](super::Agent::costly_clients) is to be stored.
+    RememberCostlyClients,
 }
 
 /// A command to the market, and money from outside it to send along.

@@ -38,6 +38,14 @@ pub enum Failure {
     /// This machine cannot do its part, whoever's job it is.
     #[error("{fault}: {problem}")]
     OwnFault { fault: OwnFault, problem: String },
+    /// The client's callback failed in a block, at this party's cost, though it had worked when it was tried out.
+    #[error("the callback of {client} failed in block {block}, though it had worked when it was tried out")]
+    CallbackFailed { client: Address, block: u64 },
+    /// Callbacks of this client have failed at this party's cost too often: it retries none any more.
+    #[error(
+        "callbacks of {client} failed {failures} times in blocks, at this account's cost; it retries none of them any more"
+    )]
+    ClientDropped { client: Address, failures: u32 },
     /// It may work later.
     #[error("{0}")]
     Temporary(String),
@@ -137,8 +145,10 @@ impl Failure {
     /// came.
     pub(super) fn may_pass(&self, seen: u64) -> bool {
         match self {
-            Self::Temporary(_) | Self::Unaffordable { .. } | Self::OwnFault { .. } => true,
-            Self::Permanent(_) | Self::Mismatch { .. } => false,
+            Self::Temporary(_) | Self::Unaffordable { .. } | Self::OwnFault { .. } | Self::CallbackFailed { .. } => {
+                true
+            }
+            Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } => false,
             Self::Rejected { rejection, block } => match standing(rejection) {
                 Standing::Always => false,
                 Standing::State => *block != Some(seen),

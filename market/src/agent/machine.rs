@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::Address;
 
 use super::{
-    Change, Commitments, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs, StepKey, StepState, Subject,
-    caretaker, client,
+    Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs, StepKey,
+    StepState, Subject, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     view::At,
@@ -62,6 +62,7 @@ impl Agent {
             now: Time::default(),
             seen: 0,
             finalized: 0,
+            costly: CostlyClients::default(),
         };
         Self {
             situation,
@@ -100,6 +101,17 @@ impl Agent {
     pub fn recall(&mut self, suspended: Option<JobId>, finalized: u64) {
         self.provider.suspended = suspended;
         self.situation.finalized = finalized;
+    }
+
+    /// Tells it after a restart whose callbacks failed at its cost.
+    pub fn recall_costly_clients(&mut self, costly: CostlyClients) {
+        self.situation.costly = costly;
+    }
+
+    /// Whose callbacks failed at its cost; to be kept ([`Effect::RememberCostlyClients`]).
+    #[must_use]
+    pub const fn costly_clients(&self) -> &CostlyClients {
+        &self.situation.costly
     }
 
     /// Whether it would act on this job, which it does not hold, if it were given back to it.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Resources;
 use crate::{
     AttoFil, Time,
+    asset::Asset,
     model::{JobId, Settings, SpecCodec, Terms},
     spec::{Engine, ValidatedSpec},
 };
@@ -273,7 +274,46 @@ pub enum Refusal {
     Busy(usize),
 }
 
+impl Refusal {
+    /// The same in words, with amounts as the market's asset has them.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::Collateral { asked, limit } => format!(
+                "the collateral of {} is above the {} that this provider puts up at most",
+                asset.show(*asked),
+                asset.show(*limit)
+            ),
+            Self::Price { offered, asking } => format!(
+                "the highest price, {}, is below the {} that this provider asks",
+                asset.show(*offered),
+                asset.show(*asking)
+            ),
+            Self::Ramp { asking } => format!(
+                "the price reaches the {} that this provider asks only after the job can no longer be locked",
+                asset.show(*asking)
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl Offer {
+    /// This offer, whose amounts are those of 18 decimals, in a market's asset: 0.001 FIL are 0.001 USD there.
+    #[must_use]
+    pub fn in_asset(self, asset: &Asset, quantum: u64) -> Self {
+        let scaled = |amount| asset.scaled(amount, quantum);
+        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = self.pricing;
+        let pricing = Pricing {
+            base: scaled(base),
+            per_gigafuel: scaled(per_gigafuel),
+            per_gib_memory: scaled(per_gib_memory),
+            per_gib_output: scaled(per_gib_output),
+            per_megagas: scaled(per_megagas),
+        };
+        Self { pricing, max_collateral: scaled(self.max_collateral), ..self }
+    }
+
     /// What the provider `me` asks for a job of these terms and this spec: for a client that wants to know before it opens one.
     ///
     /// # Errors

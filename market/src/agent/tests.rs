@@ -250,6 +250,29 @@ fn terms_that_a_provider_did_not_agree_to_are_refused() {
 }
 
 #[test]
+fn an_offer_and_its_refusals_are_in_the_markets_asset() {
+    let usd = crate::asset::Asset::token("USD", 6);
+    let ours = offer(FIL / 10).in_asset(&usd, 1);
+    assert_eq!((ours.pricing.base, ours.max_collateral), (AttoFil(100_000), AttoFil(10_000_000)));
+    let settings = Settings { quantum: 1, ..SETTINGS };
+    let bytes = spec(1_000_000);
+    let parsed = crate::spec::parse(SpecCodec::DagCbor, &bytes).expect("valid");
+    let terms = |max_price| Terms {
+        min_price: AttoFil(max_price),
+        max_price: AttoFil(max_price),
+        collateral: AttoFil(50_000),
+        ..terms(0, &bytes)
+    };
+    assert_eq!(ours.quote(CHEAP, settings, &terms(100_000), &parsed), Ok(AttoFil(100_000)));
+    let refusal = ours.quote(CHEAP, settings, &terms(99_999), &parsed).expect_err("too little");
+    let words = "the highest price, 0.099999 USD, is below the 0.1 USD that this provider asks";
+    assert_eq!(refusal.words(&usd), words);
+    for refusal in [refusal, Refusal::Collateral { asked: AttoFil(1), limit: AttoFil(2) }, Refusal::OwnJob] {
+        assert_eq!(refusal.words(&crate::asset::Asset::coin()), refusal.to_string(), "the coin is as it was");
+    }
+}
+
+#[test]
 fn the_gas_of_a_callback_is_asked_for_on_top_and_follows_what_gas_costs() {
     let settings = Settings { callback_reserve: 63_999, ..SETTINGS };
     let spec = crate::spec::parse(SpecCodec::DagCbor, &spec(1)).expect("valid");

@@ -36,7 +36,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    fn new(what: &'static str, problem: impl ToString) -> Self {
+    pub(super) fn new(what: &'static str, problem: impl ToString) -> Self {
         Self { what, problem: problem.to_string() }
     }
 }
@@ -359,7 +359,7 @@ fn rejection(failure: Failure) -> Result<Revert, Unreadable> {
 pub struct View<T> {
     /// Call data.
     pub data: Data,
-    read: fn(&[u8]) -> Result<T, Unreadable>,
+    pub(super) read: fn(&[u8]) -> Result<T, Unreadable>,
 }
 
 impl<T> View<T> {

@@ -16,7 +16,7 @@ use lota_node::{
 
 use crate::{
     api::Api,
-    chain::Asker,
+    chain::{Asker, PaidIn},
     host::{Account, Engines, Funds, Ground, Venue, Wealth},
 };
 
@@ -70,7 +70,7 @@ const PROVIDERS: [(&str, u64, u64, u64, Duration); 3] = [
 impl Parties {
     /// Starts the market and all nodes in this folder.
     pub(super) async fn start(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
-        let venue = Venue::open(ground, &folder.join("market"), 0).await?;
+        let venue = Venue::open(ground, PaidIn::Coin, &folder.join("market"), 0).await?;
         let wallet = if ground == Ground::Memory { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let engines = Engines::start(&folder.join("modules"))?;

@@ -1,13 +1,13 @@
 //! What a person is told about the price of a job, when it is opened.
 
 use lota_api::{JobSummary, OpenedJob, Verification};
-use lota_market::AttoFil;
+use lota_market::{AttoFil, asset::Asset};
 
 use crate::terminal::{self, printable};
 
 /// Tells what the price may have been meant otherwise for, and what money moved.
-pub(crate) fn tell(opened: &OpenedJob) {
-    for line in lines(opened) {
+pub(crate) fn tell(opened: &OpenedJob, asset: &Asset) {
+    for line in lines(opened, asset) {
         terminal::tell(&line);
     }
 }
@@ -20,7 +20,7 @@ pub(super) fn trusted(job: &JobSummary) -> Option<String> {
     })
 }
 
-fn lines(opened: &OpenedJob) -> Vec<String> {
+fn lines(opened: &OpenedJob, asset: &Asset) -> Vec<String> {
     let Some(offer) = &opened.offer else { return Vec::new() };
     let note =
         trusted(&opened.job).map(|trusted| format!("{trusted}; nobody looks at the result before it is paid for."));
@@ -29,7 +29,8 @@ fn lines(opened: &OpenedJob) -> Vec<String> {
     if offer.from_wallet != AttoFil::ZERO {
         lines.push(format!(
             "{} moved from the account into the market, which holds {} for the job; what is not paid stays in the market as free balance.",
-            offer.from_wallet, offer.max_price
+            asset.show(offer.from_wallet),
+            asset.show(offer.max_price)
         ));
     }
     lines.extend(note);
@@ -59,18 +60,18 @@ mod tests {
             warnings: Vec::new(),
         };
         let mut opened = OpenedJob { job, offer: None };
-        assert_eq!(lines(&opened), [""; 0]);
+        assert_eq!(lines(&opened, &Asset::coin()), [""; 0]);
         opened.offer = Some(offer.clone());
-        assert_eq!(lines(&opened), [""; 0]);
+        assert_eq!(lines(&opened, &Asset::coin()), [""; 0]);
         opened.job.verification = Verification::Unverified;
         let note = "; nobody looks at the result before it is paid for.";
-        assert_eq!(lines(&opened), [format!("unverified: any provider is trusted{note}")]);
+        assert_eq!(lines(&opened, &Asset::coin()), [format!("unverified: any provider is trusted{note}")]);
         opened.job.directed_to = Some(lota_market::Address::repeat_byte(7));
         let named = "unverified: 0x0707070707070707070707070707070707070707 is trusted";
-        assert_eq!(lines(&opened), [format!("{named}{note}")]);
+        assert_eq!(lines(&opened, &Asset::coin()), [format!("{named}{note}")]);
         opened.offer =
             Some(JobOffer { from_wallet: AttoFil(7), warnings: vec!["far\u{1b}[31m above".to_owned()], ..offer });
-        let told = lines(&opened);
+        let told = lines(&opened, &Asset::coin());
         assert!(told[0].starts_with("warning: far") && !told[0].contains('\u{1b}'), "{told:?}");
         assert!(told[1].starts_with("0.000000000000000007 FIL moved") && told[1].contains("0.000000000000000008 FIL"));
     }

@@ -63,15 +63,16 @@ impl Submit {
         let document = document::parse(&text).map_err(|faults| faults.into_usage(&self.file))?;
         let mut request = document.request;
         let settings = context.settings()?.job;
-        let below = terms_of(&settings)?;
-        request.terms = over(self.terms.terms()?, over(request.terms, below));
+        let api = context.api()?;
+        let asset = api.asset().await?;
+        let below = terms_of(&settings, &asset)?;
+        request.terms = over(self.terms.terms(&asset)?, over(request.terms, below));
         if self.idempotency_key.is_some() {
             request.key.clone_from(&self.idempotency_key);
         }
         if let Some(folder) = &self.output_dir {
             save::check_free(folder)?;
         }
-        let api = context.api()?;
         let opened = api.open(&request).await?;
         if self.wait {
             let progress = Progress::start(self.quiet || self.format.json);
@@ -81,13 +82,14 @@ impl Submit {
                 raw: self.raw,
                 output_dir: self.output_dir.as_deref(),
                 silence: settings.silence.duration(),
+                asset: &asset,
             };
             let job = shown.until_end(context, &api, &opened, &progress).await?;
             progress.finish();
             return shown.show(&api, &job).await;
         }
-        if !self.quiet {
-            offer::tell(&opened);
+        if !self.quiet && !self.format.json {
+            offer::tell(&opened, &asset);
         }
         if self.format.json {
             return terminal::print_json(&opened);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lota_api::TermsRequest;
-use lota_market::Address;
+use lota_market::{Address, asset::Asset};
 
 use crate::{
     context::Context,
@@ -61,18 +61,18 @@ impl TermFlags {
     ///
     /// # Errors
     /// As [`terms_of`].
-    pub(crate) fn terms(&self) -> Result<TermsRequest, Usage> {
+    pub(crate) fn terms(&self, asset: &Asset) -> Result<TermsRequest, Usage> {
         let job = settings::Job {
-            max_price: self.max_price,
-            min_price: self.min_price,
+            max_price: self.max_price.clone(),
+            min_price: self.min_price.clone(),
             ramp_period: self.ramp_period,
             lock_for: self.lock_for,
             run_for: self.run_for,
             review_for: self.review_for,
-            collateral: self.collateral,
+            collateral: self.collateral.clone(),
             ..settings::Job::default()
         };
-        Ok(self.directed(terms_of(&job)?))
+        Ok(self.directed(terms_of(&job, asset)?))
     }
 
     /// These terms, directed to the provider that the flags name, if they name one.
@@ -87,9 +87,9 @@ impl TermFlags {
 /// The terms that settings name.
 ///
 /// # Errors
-/// [`Usage`] when a window is longer than any market allows, or is one for a review that nobody makes.
-pub(crate) fn terms_of(job: &settings::Job) -> Result<TermsRequest, Usage> {
-    job.terms().map_err(|error| Usage(error.to_string()))
+/// [`Usage`] when an amount is none of the market's asset, when a window is longer than any market allows, or is one for a review that nobody makes.
+pub(crate) fn terms_of(job: &settings::Job, asset: &Asset) -> Result<TermsRequest, Usage> {
+    job.terms(asset).map_err(|error| Usage(error.to_string()))
 }
 
 /// `above`, and where it says nothing `below`; but for how a price rises, if it is directed to one provider: then it does not.

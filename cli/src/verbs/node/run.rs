@@ -10,7 +10,7 @@ use clap::Args;
 use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pace, Pricing, Resources},
+    agent::{Offer, Pace, Resources},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, Parts};
@@ -142,6 +142,15 @@ impl Run {
         if let (Some(offer), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
             offer.max_callback_gas = default_callback_gas(&network);
         }
+        // What amounts are in, and so what they are, the market says.
+        let (transport, quantum) = (account.transport(), account.transport().market().settings.quantum);
+        let asset = transport.asset();
+        config.terms = terms_of(&settings.job, &asset)?;
+        config.provider = config.provider.map(|offer| offer.in_asset(&asset, quantum));
+        if let (Some(offer), Some(price)) = (&mut config.provider, &settings.node.min_price) {
+            let bad = |error: &dyn core::fmt::Display| Usage(format!("setting `node.min_price`: {error}"));
+            offer.pricing.base = price.in_asset(&asset).map_err(|error| bad(&error))?;
+        }
         config.pace = network.map(|network| pace_of(&network));
         let public = network.is_some_and(|network| network.is_public());
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
@@ -227,7 +236,7 @@ impl Joined {
         if let Some(Place { url, contract, network }) = place {
             let endpoint = Endpoint::connect(url, network).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
-            let account = Account::on_chain(&market, signer, dir).await?;
+            let account = Account::on_chain(&market, signer, dir, node.max_retry_gas.map(|gas| gas.0)).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
             return Ok(Self { market: described, network: Some(network), account });
@@ -319,9 +328,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         ))
         .into());
     }
-    let pricing = Pricing::default();
-    let mut offer =
-        Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
+    let mut offer = Offer { slots: node.slots, ..Offer::default() };
     // What is left out is measured by the node.
     let most = Resources::UNLIMITED;
     offer.resources = Resources {
@@ -341,7 +348,6 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
     Ok(NodeConfig {
         callback_margin: node.callback_margin,
         provider: node.provider.then_some(offer),
-        terms: terms_of(&settings.job)?,
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,
         store_capacity: node.store_capacity.0,

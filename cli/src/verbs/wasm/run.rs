@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use lota_api::JobRequest;
+use lota_api::{JobRequest, TermsRequest};
 use lota_content::Cid;
 use lota_market::spec::{Engine, Input, JobSpec, Link};
 
@@ -121,15 +121,17 @@ impl Run {
             save::check_free(folder)?;
         }
         let api = context.api()?;
+        let asset = api.asset().await?;
+        let terms = self.terms.directed(terms_of(&settings.job, &asset)?);
         let progress = Progress::start(self.quiet || self.format.json);
         let reads_stdin = prepared.reads_stdin();
-        let request = self.request(&api, prepared, &settings.job, &progress).await?;
+        let request = self.request(&api, prepared, &settings.job, terms, &progress).await?;
         let told = reads_stdin || self.quiet || self.warn_of_stdin(&progress);
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
         let opened = api.open(&request).await?;
-        if self.detach && !self.quiet {
-            progress.aside(|| offer::tell(&opened));
+        if self.detach && !self.quiet && !self.format.json {
+            progress.aside(|| offer::tell(&opened, &asset));
         }
         if self.detach {
             progress.finish();
@@ -145,6 +147,7 @@ impl Run {
             raw: self.raw,
             output_dir: self.output_dir.as_deref(),
             silence: settings.job.silence.duration(),
+            asset: &asset,
         };
         let job = shown.until_end(context, &api, &opened, &progress).await?;
         // Once more: it may have come later.
@@ -205,6 +208,7 @@ impl Run {
         api: &Api,
         prepared: Prepared,
         job: &settings::Job,
+        terms: TermsRequest,
         progress: &Progress,
     ) -> anyhow::Result<JobRequest> {
         let module = cid_of(api, &prepared.module, progress).await?;
@@ -221,7 +225,7 @@ impl Run {
         spec.labels = prepared.labels;
         let validated = spec.clone().validate().map_err(|problems| Usage(problems.to_string()))?;
         let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
-        Ok(JobRequest { spec, terms: self.terms.directed(terms_of(job)?), key: None })
+        Ok(JobRequest { spec, terms, key: None })
     }
 }
 

@@ -124,6 +124,10 @@ impl Agent {
             // Of another round, or already known.
             return;
         }
+        if let StepOutcome::Err(Failure::CallbackFailed { client, .. }) = &outcome {
+            self.situation.costly.count(*client);
+            effects.push(Effect::RememberCostlyClients);
+        }
         let Situation { now, seen, pace, .. } = &self.situation;
         let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
         let state = match outcome {

@@ -8,7 +8,14 @@ const [given, ...options] = process.argv.slice(2);
 const settings = given.replace(/^0,/, "0x" + "0".repeat(40) + ",");
 const TYPE = "(address,uint64,uint32,uint32,uint32,uint32)";
 const artifact = JSON.parse(fs.readFileSync(path.join(__dirname, "../abi/LotaMarket.json"), "utf8"));
-const cast = (...args) => execFileSync("cast", args, { encoding: "utf8", stdio: ["inherit", "pipe", "inherit"] }).trim();
+function cast(...args) {
+  try {
+    return execFileSync("cast", args, { encoding: "utf8", stdio: ["inherit", "pipe", "inherit"] }).trim();
+  } catch {
+    // Not the error's own message: it repeats the arguments, and a key may be among them.
+    throw new Error(`cast ${args[0]} failed (its message is above)`);
+  }
+}
 const at = options.indexOf("--rpc-url");
 const rpc = at < 0 ? [] : options.slice(at, at + 2);
 

@@ -14,8 +14,7 @@ import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
 /// - `open` calls nobody, and a deposit nobody but the token, during which everybody is kept out;
 /// - both only add: money of the sender's to a balance, or an escrow out of the sender's own.
 ///
-/// `openSigned` would do the same, but ask a wallet, which could run out of gas that the callback's own deal was promised;
-/// and a `multicall` could contain anything.
+/// `openSigned` would ask a wallet, which is more code of others; a `multicall` could contain anything.
 abstract contract Guard is ILotaMarket {
     enum Phase {
         Idle,

@@ -50,8 +50,8 @@ pragma solidity ^0.8.24;
 /// the call is to be repeated with more.
 ///
 /// Constants: MAX_LOCK_AHEAD = 365 days, MAX_WINDOW = 90 days, MAX_SPEC = 7168 bytes (FVM aborts an event of more than 8192),
-/// MAX_INLINE_DATA = 1024 bytes, MAX_URL = 256 bytes, MAX_BATCH = 62 (entries without inline data and with 65-byte signatures
-/// that fit a Filecoin message, 64 KiB).
+/// MAX_INLINE_DATA = 1024 bytes, MAX_URL = 256 bytes, MAX_BATCH = 62 (entries without inline data and with 64-byte signatures
+/// that fit a Filecoin message, 64 KiB; with 65 bytes, 61).
 ///
 /// Callbacks: when terms name a callbackGas and the client has code, ending a deal calls the client after all effects, as the
 /// last thing: {ILotaClient-onJobResult} on Settled, {ILotaClient-onJobFailed} on the other ends; then {CallbackDelivered} or
@@ -377,14 +377,8 @@ interface ILotaMarket {
 
     /// @notice The same, with the sender's ERC-2612 permit for the market; a permit that fails is ignored (somebody else may
     /// have brought it already).
-    function depositTokenWithPermit(
-        address account,
-        uint256 amount,
-        uint256 deadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s
-    ) external;
+    function depositTokenWithPermit(address account, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external;
 
     /// @notice Takes `amount` of the token from `from`, who signed an ERC-3009 authorization to the market, and credits it to
     /// `from`. By anyone.

@@ -318,6 +318,24 @@ contract SettleBatchTest is MarketTest {
         market.openSignedAndLock(_terms(), "", signature);
     }
 
+    /// @dev A message of Filecoin's has at most 64 KiB; beside the call it has a few hundred bytes.
+    function test_WhenTheBatchIsAMessageOfFilecoin() external view {
+        ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](62);
+        for (uint256 i = 0; i < 62; ++i) {
+            list[i] = _good(i);
+            list[i].receipt.result.inlineData = "";
+            list[i].signature = new bytes(64);
+        }
+        assertLt(abi.encodeCall(ILotaMarket.settleBatch, (list)).length, 65_536 - 512);
+        for (uint256 i = 0; i < 62; ++i) {
+            list[i].signature = new bytes(65);
+        }
+        uint256 perEntry = 33 * 32;
+        uint256 size = abi.encodeCall(ILotaMarket.settleBatch, (list)).length;
+        assertGt(size, 65_536, "one fewer of these");
+        assertLt(size - perEntry, 65_536 - 512);
+    }
+
     function test_WhenTheBatchIsFull() external {
         ILotaMarket.BatchEntry[] memory list = new ILotaMarket.BatchEntry[](62);
         for (uint256 i = 0; i < 62; ++i) {

@@ -8,5 +8,6 @@ mod predecessors;
 mod price;
 mod properties;
 pub(crate) mod random;
+mod salts;
 pub(crate) mod script;
 mod transitions;

@@ -17,8 +17,9 @@ use lota_content::{
     serve::serve,
 };
 use lota_market::{
-    Address,
-    agent::{Agent, Pace, Resources, Specs},
+    Address, AttoFil,
+    agent::{Agent, EffectKey, Pace, Resources, Specs},
+    model::Command,
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;

@@ -73,7 +73,9 @@ async fn a_job_takes_few_calls() {
     }
     let [of_client, of_provider] = counters.each_ref().map(Counting::take);
     let all = sum(&of_client) + sum(&of_provider);
-    assert!(of_client["eth_sendRawTransaction"] >= 2 * jobs && of_provider["eth_sendRawTransaction"] >= 2 * jobs);
+    // Opened by the one; locked, and settled by its result, by the other.
+    assert!(of_client["eth_sendRawTransaction"] >= jobs && of_provider["eth_sendRawTransaction"] >= 2 * jobs);
+    eprintln!("{:.1} calls a job", all as f64 / jobs as f64);
     assert!(
         all <= MOST_OF_A_JOB * jobs,
         "{:.1} calls a job; in {jobs} jobs the client {of_client:?}, the provider {of_provider:?}",

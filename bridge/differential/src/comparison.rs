@@ -9,8 +9,11 @@ use lota_bridge::{
 };
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
-    model::{Command, Event, JobId, Lane, Market, Reason, Rejection, SALT_WINDOW, Status, TermsFault, lane_of, salt},
-    world::{CallError, Contract, ContractEvent, Log as WorldLog, Script, World},
+    model::{
+        Command, Event, JobId, Lane, Market, Reason, Rejection, SALT_WINDOW, Status, TermsFault, is_masked_id, lane_of,
+        salt,
+    },
+    world::{Answer, CallError, Contract, ContractEvent, Log as WorldLog, Script, World},
 };
 
 use crate::{
@@ -74,6 +77,8 @@ pub(crate) struct Comparison<'a> {
     /// Salts that were named by anything.
     salts: BTreeSet<(Address, U256)>,
     steps: usize,
+    /// What was seen to work, of [`FEATS`].
+    pub(crate) reached: BTreeSet<&'static str>,
 }
 
 /// What the model says a step comes to.
@@ -127,6 +132,7 @@ impl<'a> Comparison<'a> {
             script: Script::default(),
             salts: BTreeSet::new(),
             steps: 0,
+            reached: BTreeSet::new(),
         }
     }
 
@@ -163,6 +169,7 @@ impl<'a> Comparison<'a> {
         let refused = match (outcome, expected.result) {
             (CallOutcome::Done { logs, output }, Ok(events)) => {
                 compare_logs(&logs, &events, &expected.recorded)?;
+                self.reached.extend(feats(step, &events));
                 self.compare_output(&step.command, &output)?;
                 self.compare_touched(step)?;
                 None
@@ -353,6 +360,45 @@ impl<'a> Comparison<'a> {
         let what = || self.cast.name(format_args!("the lowest free salt of {client:?} in lane {lane}"));
         same(what, &found, &Ok(self.market().next_salt(client, lane)))
     }
+}
+
+/// What must have worked at least once, beside all that must have been refused.
+pub(crate) const FEATS: [&str; 10] = [
+    "a client opens three jobs from within its callback",
+    "a client deposits from within its callback",
+    "a callback is delivered when it is tried again",
+    "a provider gives up",
+    "a result is paid for without a review",
+    "a matcher brings the collateral",
+    "a masked id opens a job for itself",
+    "tokens come with a permit",
+    "tokens come with an authorization",
+    "a token that returns nothing is believed",
+];
+
+/// What a step that worked has shown.
+fn feats(step: &Step, events: &[Event]) -> Vec<&'static str> {
+    let is_in_callback = !matches!(step.command, Command::Multicall { .. })
+        && events.iter().any(|event| matches!(event, Event::CallbackDelivered { .. }));
+    let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
+    let opens = count(|event| matches!(event, Event::JobOpened { .. }));
+    let deposits = count(|event| matches!(event, Event::Deposited { .. }));
+    let is_unreviewed = |event: &Event| matches!(event, Event::JobSettled { reason: Reason::Unreviewed, .. });
+    let is_awarded = |event: &Event| matches!(event, Event::JobLocked { provider, payer, .. } if provider != payer);
+    let is_masked_own = |event: &Event| matches!(event, Event::JobOpened { terms, .. } if is_masked_id(terms.client) && terms.client == step.sender);
+    let shown = [
+        is_in_callback && opens >= 3,
+        is_in_callback && deposits > 0,
+        matches!(step.command, Command::RetryCallback { .. }),
+        matches!(step.command, Command::GiveUp { .. }),
+        events.iter().any(is_unreviewed),
+        events.iter().any(is_awarded),
+        events.iter().any(is_masked_own),
+        matches!(step.command, Command::DepositTokenWithPermit { .. }),
+        matches!(step.command, Command::DepositTokenWithAuthorization { .. }),
+        matches!(step.command, Command::DepositToken { .. }) && step.token.conduct.answer == Answer::Nothing,
+    ];
+    FEATS.into_iter().zip(shown).filter_map(|(feat, shown)| shown.then_some(feat)).collect()
 }
 
 /// The deals whose callbacks may be tried again.

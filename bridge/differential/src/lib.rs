@@ -34,7 +34,7 @@ mod terms;
 mod token;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -42,8 +42,13 @@ use std::{
 };
 
 use chain::Currency;
-use comparison::{Comparison, Difference, REFUSALS, Setting};
+use comparison::{Comparison, Difference, FEATS, REFUSALS, Setting};
 use generator::Generator;
+use lota_bridge::evm::bindings::{self, Revert};
+use lota_market::{
+    Address,
+    model::{Settings, SettingsFault},
+};
 pub use mutant::Mutant;
 use party::Parties;
 
@@ -70,6 +75,8 @@ pub struct Report {
     pub commands: u64,
     /// Those of them that both refused, by the error.
     pub refused: BTreeMap<&'static str, u64>,
+    /// What was seen to work.
+    pub reached: BTreeSet<&'static str>,
     /// How long that took.
     pub elapsed: Duration,
 }
@@ -85,6 +92,12 @@ impl Report {
     #[must_use]
     pub fn unmet(&self) -> Vec<&'static str> {
         REFUSALS.into_iter().filter(|kind| !self.refused.contains_key(kind)).collect()
+    }
+
+    /// What should have worked at least once, and did not.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<&'static str> {
+        FEATS.into_iter().filter(|feat| !self.reached.contains(feat)).collect()
     }
 }
 
@@ -165,6 +178,7 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Counterexample>> {
     for report in reports {
         let report = report?;
         total.commands += report.commands;
+        total.reached.extend(report.reached);
         for (kind, count) in report.refused {
             *total.refused.entry(kind).or_default() += count;
         }
@@ -172,6 +186,25 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Counterexample>> {
     total.elapsed = begin.elapsed();
     Ok(total)
 }
+
+/// What the contract's constructor and the model say is wrong with settings. An asset has code if it is [`SOME_CONTRACT`].
+///
+/// # Errors
+/// When the constructor reverts with something else.
+pub fn faults_of(settings: &Settings) -> Result<[Option<SettingsFault>; 2], String> {
+    let mut chain = chain::Chain::new(&Parties::assemble(), Currency::Token, |_| {});
+    let contract = match chain.deploy(settings, |_| {}) {
+        Ok(()) => None,
+        Err(data) => match bindings::revert(&data) {
+            Revert::BadSettings(fault) => Some(fault),
+            other => return Err(format!("the constructor reverts with {other:?}")),
+        },
+    };
+    Ok([contract, settings.fault(settings.asset == SOME_CONTRACT)])
+}
+
+/// A contract that is there when settings are tried.
+pub const SOME_CONTRACT: Address = token::TOKEN;
 
 /// One sequence, in a world of its own.
 fn sequence(cast: &Parties, seed: u64, mutant: Option<Mutant>, report: &mut Report) -> Result<(), Box<Counterexample>> {
@@ -190,6 +223,7 @@ fn sequence(cast: &Parties, seed: u64, mutant: Option<Mutant>, report: &mut Repo
         }
         report.commands += 1;
     }
+    report.reached.extend(&both.reached);
     both.compare_everything().map_err(|difference| counterexample(setting, seed, steps, difference))
 }
 

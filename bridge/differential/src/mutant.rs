@@ -66,11 +66,13 @@ pub enum Mutant {
     RetryGas,
     /// The world's token always moves what it is asked to.
     TrustedToken,
+    /// The world's token takes no permit.
+    IgnoredPermit,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::LockAhead,
         Self::Window,
         Self::HighS,
@@ -92,6 +94,7 @@ impl Mutant {
         Self::PayerOfCollateral,
         Self::RetryGas,
         Self::TrustedToken,
+        Self::IgnoredPermit,
     ];
 
     /// Changes a constant of the contract.
@@ -104,8 +107,8 @@ impl Mutant {
             Self::HighS => (&HALF_ORDER, &HIGHER_ORDER),
             // PUSH2 7168
             Self::SpecSize => (&[0x61, 0x1c, 0x00], &[0x61, 0x1c, 0x01]),
-            // the magic value
-            Self::WalletAnswer => (&[0x16, 0x26, 0xba, 0x7e], &[0x16, 0x26, 0xba, 0x7f]),
+            // half the magic value, which is shifted to where it belongs
+            Self::WalletAnswer => (&[0x0b, 0x13, 0x5d, 0x3f], &[0x0b, 0x13, 0x5d, 0x3e]),
             _ => return,
         };
         let mut found = false;

@@ -114,7 +114,7 @@ impl Env for Oracle<'_> {
     }
 
     fn permit_valid(&self, _: Address, owner: Address, _: Address, _: AttoFil, permit: &Permit) -> bool {
-        token::takes_permit(owner, permit, self.now)
+        token::takes_permit(owner, permit, self.now) && self.mutant != Some(Mutant::IgnoredPermit)
     }
 
     fn authorization_valid(

@@ -3,7 +3,11 @@
 
 use std::thread::available_parallelism;
 
-use lota_differential::{Mutant, Plan, run};
+use lota_differential::{Mutant, Plan, SOME_CONTRACT, faults_of, run};
+use lota_market::{
+    Address,
+    model::{MIN_CALLBACK_RESERVE, Settings, SettingsFault},
+};
 
 /// As many as a run in CI executes; `LOTA_DIFFERENTIAL` sets another number.
 const COMMANDS: u64 = 100_000;
@@ -31,6 +35,41 @@ fn the_contract_and_the_model_agree() {
     eprintln!("seed {}: {report}", plan.seed);
     if plan.commands >= COMMANDS {
         assert_eq!(report.unmet(), <[&str; 0]>::default(), "every refusal of the protocol is met");
+        assert_eq!(report.unreached(), <[&str; 0]>::default(), "what is rare has worked, too");
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_refused_alike() {
+    type Spoil = fn(&mut Settings);
+    let spoils: [(Spoil, Option<SettingsFault>); 14] = [
+        (|_| {}, None),
+        (|settings| settings.asset = SOME_CONTRACT, None),
+        (|settings| settings.asset = Address::repeat_byte(9), Some(SettingsFault::Asset)),
+        (|settings| settings.quantum = 1, None),
+        (|settings| settings.quantum = u64::MAX, None),
+        (|settings| settings.quantum = 0, Some(SettingsFault::Quantum)),
+        (|settings| settings.min_window = 90 * 86_400, None),
+        (|settings| settings.min_window = 90 * 86_400 + 1, Some(SettingsFault::MinWindow)),
+        (|settings| settings.min_window = 0, Some(SettingsFault::MinWindow)),
+        (|settings| settings.callback_reserve = MIN_CALLBACK_RESERVE, None),
+        (|settings| settings.callback_reserve = MIN_CALLBACK_RESERVE - 1, Some(SettingsFault::CallbackReserve)),
+        (|settings| settings.signature_gas = 1, None),
+        (|settings| settings.signature_gas = 0, Some(SettingsFault::SignatureGas)),
+        (|settings| settings.max_callback_gas = u32::MAX, None),
+    ];
+    for (first, one) in spoils {
+        for (second, other) in spoils {
+            let mut settings = Settings::COIN;
+            first(&mut settings);
+            second(&mut settings);
+            let found = faults_of(&settings).unwrap_or_else(|problem| panic!("{settings:?}: {problem}"));
+            let [contract, model] = found;
+            assert_eq!(contract, model, "{settings:?}");
+            // What the second one sets may put right what the first one had spoiled.
+            assert!(model.is_none() || model == one || model == other, "{settings:?}: {model:?}");
+            assert!(other.is_none() || model.is_some(), "{settings:?}");
+        }
     }
 }
 

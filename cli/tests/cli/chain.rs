@@ -38,7 +38,14 @@ fn a_market_is_deployed_and_recognised() {
     assert_eq!(status["network"], "development");
     assert_eq!(
         status["settings"],
-        json!({ "min_window": 1, "max_callback_gas": 3_000_000, "callback_reserve": 20_000, "signature_gas": 200_000 })
+        json!({
+            "asset": "0x0000000000000000000000000000000000000000",
+            "quantum": 1_000_000_000,
+            "min_window": 1,
+            "max_callback_gas": 3_000_000,
+            "callback_reserve": 20_000,
+            "signature_gas": 200_000
+        })
     );
     assert_eq!((&status["holds"], &status["burned"]), (&json!("0"), &json!("0")));
     let text = home.stdout(&["chain", "status", "--rpc", &anvil.url, "--contract", contract]);

@@ -131,9 +131,9 @@ impl Audit {
             })
             .sum();
         assert_eq!(inside, held, "nothing is stuck in the market");
-        // Two deposits, two announcements, and four commands for each job.
-        assert_eq!(sent - failed, 4 + 4 * jobs.len(), "{sent} transactions, of which {failed} failed");
-        assert!(failed <= 4 * jobs.len(), "{failed} transactions failed");
+        // Two deposits, two announcements, and three commands for each job.
+        assert_eq!(sent - failed, 4 + 3 * jobs.len(), "{sent} transactions, of which {failed} failed");
+        assert!(failed <= 3 * jobs.len(), "{failed} transactions failed");
     }
 }
 

@@ -66,7 +66,8 @@ fn the_tutorial_works_as_it_is_written() {
     let (told, computer) = told.trim_end().rsplit_once('\n').expect("lines");
     assert!(told.contains("0x31300a)\n10"), "the answer is not ten:\n{told}");
     assert!(
-        told.contains("settled: nobody disputed the result in time") && told.contains("CallbackDelivered"),
+        told.contains("settled: the result was submitted, and there is no arbiter to review it")
+            && told.contains("CallbackDelivered"),
         "{told}"
     );
 

@@ -120,6 +120,17 @@ mod tests {
     use crate::settings::left_to_daemon;
 
     #[test]
+    fn a_review_without_an_arbiter_is_refused_in_one_line() {
+        let with = |review_for| settings::Job { review_for, ..settings::Job::default() };
+        let error = terms_of(&with(Some(Seconds(36_000))), &Asset::coin()).expect_err("nobody reviews it").to_string();
+        assert!(error.starts_with("job.review_for is 10h, but these jobs have no arbiter"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+        for window in [None, Some(Seconds(0))] {
+            assert!(terms_of(&with(window), &Asset::coin()).is_ok());
+        }
+    }
+
+    #[test]
     fn what_says_how_a_price_rises_does_not_go_with_one_provider() {
         let settings = TermsRequest {
             min_price: Some(lota_market::AttoFil(1)),

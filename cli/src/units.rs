@@ -358,6 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_what_the_markets_asset_says() {
+        let (coin, usd) = (Asset::coin(), Asset::token("USD", 6));
+        let amount = |text: &str| text.parse::<Amount>().expect(text);
+        assert_eq!(amount("2.5").in_asset(&coin), Ok(AttoFil(2_500_000_000_000_000_000)));
+        assert_eq!(amount("2.5").in_asset(&usd), Ok(AttoFil(2_500_000)));
+        assert_eq!(amount(" 2.5 usd ").in_asset(&usd), Ok(AttoFil(2_500_000)));
+        for (text, asset) in [("1 FIL", &usd), ("20 gwei", &usd), ("1 USD", &coin), ("0.0000001", &usd)] {
+            let error = amount(text).in_asset(asset).expect_err(text).to_string();
+            assert!(error.contains(&format!("is not an amount of {asset}")), "{error}");
+        }
+        for text in ["", "USD", "-1", "1.2.3 USD", "five FIL", "1 \u{1b}[2J"] {
+            assert!(text.parse::<Amount>().is_err(), "{text}");
+        }
+        assert_eq!(amount("2.5 USD").written().parse(), Ok(amount("2.5 USD")));
+    }
+
+    #[test]
     fn what_is_written_reads_back_exactly() {
         for n in [0, 1, 999, 1000, 1024, 1_000_001, 1_600_000, 50_000_000_000, 1 << 40, u64::MAX] {
             assert_eq!(ByteSize(n).written().parse(), Ok(ByteSize(n)), "{}", ByteSize(n).written());

@@ -17,9 +17,8 @@ use lota_content::{
     serve::serve,
 };
 use lota_market::{
-    Address, AttoFil,
-    agent::{Agent, EffectKey, Pace, Resources, Specs},
-    model::Command,
+    Address,
+    agent::{Agent, Pace, Resources, Specs},
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;

@@ -126,7 +126,7 @@ fn a_job_that_it_could_not_run_it_does_not_lock_on_another_fork() {
     world.reorganise(2);
     assert_eq!(world.status(job), Status::Open);
     world.run(60);
-    assert_eq!(world.market().balance(DEAR), AttoFil(10 * FIL + FIL / 5), "somebody else runs it");
+    assert_eq!(world.market().balance(DEAR), AttoFil(11 * FIL), "somebody else runs it, at the ramp's end");
     assert!(matches!(world.party(CHEAP).decision(job), Some(Decision::Refused(Refusal::Content(_)))));
     assert_eq!((world.status(job), gave_up(&world)), (Status::Settled, 0));
 }

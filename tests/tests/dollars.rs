@@ -49,9 +49,11 @@ async fn a_job_is_paid_in_dollars_from_the_deposit_to_the_withdrawal() {
     let (status, _) = client.post::<WalletInfo>("/v1/wallet/deposit", &too_much).await.expect_err("it has 90");
     assert_eq!(status, 422);
 
-    client.knows(1).await;
+    client.knows(3).await;
     let module = client.add(&programs::says("hello\n", 0)).await;
-    let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+    // At what is asked: on this chain no time passes without transactions, so no price rises.
+    let terms = json!({ "min_price": (DOLLAR / 1000).to_string() });
+    let job = client.request(spec(&module), terms).await.expect("the job is opened");
     let detail: JobDetail = client.wait(&job).await;
     assert_eq!((detail.summary.status, detail.summary.reason), (Status::Settled, Reason::Unreviewed), "{detail:#?}");
     let price = detail.summary.price.expect("it has one");

@@ -78,9 +78,7 @@ impl Awaited<'_> {
             // At once: whoever waits must be able to look at the job from elsewhere.
             progress.aside(|| {
                 terminal::tell(&format!("job {id}"));
-                if !self.format.json {
-                    offer::tell(opened, self.asset);
-                }
+                offer::tell(opened, self.asset, self.format);
             });
         }
         let seen = |job: &JobDetail| context.last_words.set(if_interrupted(&job.summary));

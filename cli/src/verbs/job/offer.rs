@@ -3,13 +3,26 @@
 use lota_api::{JobSummary, OpenedJob, Verification};
 use lota_market::{AttoFil, asset::Asset};
 
-use crate::terminal::{self, printable};
+use crate::{
+    flags::Format,
+    terminal::{self, printable},
+};
 
 /// Tells what the price may have been meant otherwise for, and what money moved.
-pub(crate) fn tell(opened: &OpenedJob, asset: &Asset) {
+pub(crate) fn tell(opened: &OpenedJob, asset: &Asset, format: Format) {
     for line in lines(opened, asset) {
         terminal::tell(&line);
     }
+    // In JSON it is a field.
+    if let (Some(note), false) = (note(opened), format.json) {
+        terminal::tell(&note);
+    }
+}
+
+/// Whom one trusts, in a sentence; none of a job that was opened before.
+fn note(opened: &OpenedJob) -> Option<String> {
+    let trusted = opened.offer.as_ref().and_then(|_| trusted(&opened.job))?;
+    Some(format!("{trusted}; nobody looks at the result before it is paid for."))
 }
 
 /// Whom one trusts who asks for this job; none: nobody alone.
@@ -22,8 +35,6 @@ pub(super) fn trusted(job: &JobSummary) -> Option<String> {
 
 fn lines(opened: &OpenedJob, asset: &Asset) -> Vec<String> {
     let Some(offer) = &opened.offer else { return Vec::new() };
-    let note =
-        trusted(&opened.job).map(|trusted| format!("{trusted}; nobody looks at the result before it is paid for."));
     let mut lines: Vec<String> =
         offer.warnings.iter().map(|warning| format!("{} {}", terminal::bad("warning:"), printable(warning))).collect();
     if offer.from_wallet != AttoFil::ZERO {
@@ -33,7 +44,6 @@ fn lines(opened: &OpenedJob, asset: &Asset) -> Vec<String> {
             asset.show(offer.max_price)
         ));
     }
-    lines.extend(note);
     lines
 }
 
@@ -65,10 +75,11 @@ mod tests {
         assert_eq!(lines(&opened, &Asset::coin()), [""; 0]);
         opened.job.verification = Verification::Unverified;
         let note = "; nobody looks at the result before it is paid for.";
-        assert_eq!(lines(&opened, &Asset::coin()), [format!("unverified: any provider is trusted{note}")]);
+        assert_eq!(super::note(&opened), Some(format!("unverified: any provider is trusted{note}")));
         opened.job.directed_to = Some(lota_market::Address::repeat_byte(7));
         let named = "unverified: 0x0707070707070707070707070707070707070707 is trusted";
-        assert_eq!(lines(&opened, &Asset::coin()), [format!("{named}{note}")]);
+        assert_eq!(super::note(&opened), Some(format!("{named}{note}")));
+        assert_eq!(super::note(&OpenedJob { offer: None, ..opened.clone() }), None, "it was said before");
         opened.offer =
             Some(JobOffer { from_wallet: AttoFil(7), warnings: vec!["far\u{1b}[31m above".to_owned()], ..offer });
         let told = lines(&opened, &Asset::coin());

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use lota_market::asset::Asset;
 
 use super::{
     awaited::Awaited,
     document, offer,
-    terms::{TermFlags, over, terms_of},
+    terms::{TermFlags, asset_of_amounts, over, terms_of},
 };
 use crate::{
     context::Context,
@@ -64,9 +65,13 @@ impl Submit {
         let mut request = document.request;
         let settings = context.settings()?.job;
         let api = context.api()?;
-        let asset = api.asset().await?;
-        let below = terms_of(&settings, &asset)?;
-        request.terms = over(self.terms.terms(&asset)?, over(request.terms, below));
+        let asset = match asset_of_amounts(&api, &settings).await? {
+            None => self.terms.asset(&api).await?,
+            asset => asset,
+        };
+        let coin = Asset::coin();
+        let unit = asset.as_ref().unwrap_or(&coin);
+        request.terms = over(self.terms.terms(unit)?, over(request.terms, terms_of(&settings, unit)?));
         if self.idempotency_key.is_some() {
             request.key.clone_from(&self.idempotency_key);
         }
@@ -74,6 +79,10 @@ impl Submit {
             save::check_free(folder)?;
         }
         let opened = api.open(&request).await?;
+        let asset = match asset {
+            Some(asset) => asset,
+            None => api.asset_for_showing().await,
+        };
         if self.wait {
             let progress = Progress::start(self.quiet || self.format.json);
             let shown = Awaited {
@@ -88,8 +97,8 @@ impl Submit {
             progress.finish();
             return shown.show(&api, &job).await;
         }
-        if !self.quiet && !self.format.json {
-            offer::tell(&opened, &asset);
+        if !self.quiet {
+            offer::tell(&opened, &asset, self.format);
         }
         if self.format.json {
             return terminal::print_json(&opened);

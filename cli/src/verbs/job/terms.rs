@@ -5,6 +5,7 @@ use lota_api::TermsRequest;
 use lota_market::{Address, asset::Asset};
 
 use crate::{
+    api::Api,
     context::Context,
     failure::Usage,
     settings::{self, Layers},
@@ -75,6 +76,15 @@ impl TermFlags {
         Ok(self.directed(terms_of(&job, asset)?))
     }
 
+    /// What the market's amounts are in, if one of the flags is an amount.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(crate) async fn asset(&self, api: &Api) -> anyhow::Result<Option<Asset>> {
+        let Self { max_price, min_price, collateral, .. } = self.clone();
+        asset_of_amounts(api, &settings::Job { max_price, min_price, collateral, ..settings::Job::default() }).await
+    }
+
     /// These terms, directed to the provider that the flags name, if they name one.
     pub(crate) fn directed(&self, terms: TermsRequest) -> TermsRequest {
         if self.provider.is_none() {
@@ -82,6 +92,17 @@ impl TermFlags {
         }
         over(TermsRequest { provider: self.provider, ..TermsRequest::default() }, terms)
     }
+}
+
+/// What the market's amounts are in, if the settings name an amount: what it is depends on that.
+///
+/// # Errors
+/// When the daemon does not answer.
+pub(crate) async fn asset_of_amounts(api: &Api, job: &settings::Job) -> anyhow::Result<Option<Asset>> {
+    if [&job.max_price, &job.min_price, &job.collateral].iter().all(|amount| amount.is_none()) {
+        return Ok(None);
+    }
+    api.asset().await.map(Some)
 }
 
 /// The terms that settings name.

@@ -10,7 +10,10 @@ use anyhow::Context as _;
 use clap::Args;
 use lota_api::{JobRequest, TermsRequest};
 use lota_content::Cid;
-use lota_market::spec::{Engine, Input, JobSpec, Link};
+use lota_market::{
+    asset::Asset,
+    spec::{Engine, Input, JobSpec, Link},
+};
 
 use super::{
     key_value::{Pair, by_name},
@@ -31,7 +34,7 @@ use crate::{
         job::{
             awaited::Awaited,
             offer,
-            terms::{TermFlags, terms_of},
+            terms::{TermFlags, asset_of_amounts, terms_of},
         },
     },
 };
@@ -121,8 +124,8 @@ impl Run {
             save::check_free(folder)?;
         }
         let api = context.api()?;
-        let asset = api.asset().await?;
-        let terms = self.terms.directed(terms_of(&settings.job, &asset)?);
+        let asset = asset_of_amounts(&api, &settings.job).await?;
+        let terms = self.terms.directed(terms_of(&settings.job, asset.as_ref().unwrap_or(&Asset::coin()))?);
         let progress = Progress::start(self.quiet || self.format.json);
         let reads_stdin = prepared.reads_stdin();
         let request = self.request(&api, prepared, &settings.job, terms, &progress).await?;
@@ -130,8 +133,12 @@ impl Run {
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
         let opened = api.open(&request).await?;
-        if self.detach && !self.quiet && !self.format.json {
-            progress.aside(|| offer::tell(&opened, &asset));
+        let asset = match asset {
+            Some(asset) => asset,
+            None => api.asset_for_showing().await,
+        };
+        if self.detach && !self.quiet {
+            progress.aside(|| offer::tell(&opened, &asset, self.format));
         }
         if self.detach {
             progress.finish();

@@ -9,7 +9,7 @@ use lota_market::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Phase, Problem};
+use crate::{Decision, Phase, Problem, Verification};
 
 /// `POST /v1/jobs`: a job to be opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,9 +48,13 @@ pub struct TermsRequest {
     /// How long the result may be disputed, in seconds; 0, as jobs have no arbiter yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_for: Option<u32>,
-    /// The collateral that the provider puts up.
+    /// The collateral that the provider puts up. 0 only if it is named: then nothing keeps whoever locks the job from letting it lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collateral: Option<AttoFil>,
+    /// The one provider that may take the job, at a fixed price: what it asks, if that is known, else `max_price`. Nobody but it can
+    /// cancel the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Address>,
 }
 
 /// The answer to `POST /v1/jobs`: the opened job, and what is offered for it.
@@ -103,6 +107,12 @@ pub struct JobSummary {
     pub reason: Reason,
     /// What it is doing.
     pub phase: Phase,
+    /// Who looks at its result before it is paid for.
+    #[serde(default)]
+    pub verification: Verification,
+    /// Who alone may award it and cancel it: the provider that it is directed to, or a matcher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directed_to: Option<Address>,
     /// Who pays.
     pub client: Address,
     /// Who runs it, once it is locked.

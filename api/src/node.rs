@@ -1,7 +1,7 @@
 //! The daemon itself, and the other parties that it knows.
 
 use jiff::Timestamp;
-use lota_market::{Address, model::JobId};
+use lota_market::{Address, asset::Asset, model::JobId};
 use serde::{Deserialize, Serialize};
 
 use crate::ProblemCode;
@@ -70,7 +70,7 @@ pub struct Resumed {
     pub slashed_for: Option<JobId>,
 }
 
-/// The market a daemon is connected to.
+/// `GET /v1/market`: the market a daemon is connected to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MarketInfo {
     /// EVM chain id.
@@ -79,6 +79,12 @@ pub struct MarketInfo {
     pub contract: Address,
     /// The shortest window that terms may name, in seconds.
     pub min_window: u32,
+    /// What its amounts are in: amounts are in its smallest unit.
+    #[serde(default)]
+    pub asset: Asset,
+    /// The token's contract, if the asset is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Address>,
 }
 
 /// `GET /v1/parties`: someone who announced where content is served.

@@ -9,8 +9,11 @@ use crate::Problem;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WalletInfo {
     pub address: Address,
-    /// Money outside the market.
+    /// The chain's coin outside the market, which pays for gas.
     pub wallet: AttoFil,
+    /// What it has of the market's token outside, if the market is paid in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<AttoFil>,
     /// Free balance in the market.
     pub market: AttoFil,
     /// What keeps the daemon from its work now. When the market is unreachable, the amounts are the last known.

@@ -84,6 +84,30 @@ impl Phase {
     }
 }
 
+/// Who looks at a job's result before it is paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verification {
+    /// Nobody: whatever is submitted is paid for at once.
+    Unverified,
+    /// An arbiter may dispute it.
+    Arbiter,
+    /// An older daemon does not say, or a newer one says something else.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unverified => "unverified: any provider is trusted",
+            Self::Arbiter => "an arbiter may dispute the result before it is paid for",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
 /// What a provider decided about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -207,6 +231,7 @@ mod tests {
         assert_eq!(from_value::<Verdict>(json!("\u{1b}[2J")).expect("read"), Verdict::Unknown);
         assert_eq!(from_value::<ErrorCode>(json!("teapot")).expect("read"), ErrorCode::Unknown);
         assert_eq!(from_value::<ProblemCode>(json!("tired")).expect("read"), ProblemCode::Unknown);
+        assert_eq!(from_value::<Verification>(json!("oracle")).expect("read"), Verification::Unknown);
         assert!(from_value::<Verdict>(json!(7)).is_err());
     }
 }

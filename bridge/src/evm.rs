@@ -14,4 +14,4 @@ pub use account::{Account, Call, SendError};
 pub use auction::Auction;
 pub use chain::{CLASSIC_FINALITY, Chain, Config, Fees, Finality, MAX_RANGE, MAX_RESULTS, Network, RpcError};
 pub use log::{EventLog, LogError, Source, Update as LogUpdate};
-pub use market::{EvmTransport, Market, bindings};
+pub use market::{EvmTransport, Market, bindings, token};

@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
+    asset::Asset,
     auction,
     model::{Command, Deal, Event, JobId, Lane, Reason, Receipt, Rejection, Status, Terms},
 };
@@ -245,6 +246,19 @@ pub enum SubmitError {
     /// next call, once there is enough.
     #[error("{account} holds {wallet} outside the market and needs {needed} for the value and the fees; send it more")]
     Unaffordable { account: Address, wallet: AttoFil, needed: AttoFil },
+    /// The callback that was to be retried failed in a block, although it had worked when it was tried out: the gas is paid for. The
+    /// key is not used up.
+    #[error(
+        "the client's callback failed in block {block} (transaction {transaction}), though it had worked when it was tried out"
+    )]
+    CallbackFailed { transaction: B256, block: u64 },
+    /// The command needs more gas than the party sends with it at most; nothing was sent.
+    #[error("it needs {needed} gas, and {most} is the most that is sent with it")]
+    TooMuchGas {
+        needed: u64,
+        /// What the party's settings say.
+        most: u64,
+    },
     /// Value was sent with a command that takes none.
     #[error("{value} was sent with a command that takes no money; only deposit, open and fund do")]
     NotPayable { value: AttoFil },
@@ -417,6 +431,36 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// If the market cannot be reached.
     async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError>;
+
+    /// What the market's amounts are in.
+    fn asset(&self) -> Asset {
+        Asset::coin()
+    }
+
+    /// What an account has of the market's asset outside the market.
+    ///
+    /// # Errors
+    /// If the market, or its token, cannot be reached.
+    async fn funds(&self, account: Address) -> Result<AttoFil, TransportError> {
+        self.wallet(account).await
+    }
+
+    /// Moves so much of the party's own [funds](Self::funds) into the market, once for each key; of a token, after it has allowed the
+    /// market to take it.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    async fn deposit(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
+        self.submit(key, &Command::Deposit { account: self.party() }, amount).await
+    }
+
+    /// What a unit of gas costs now, in the chain's coin; nothing where commands cost nothing.
+    ///
+    /// # Errors
+    /// If the market cannot be reached.
+    async fn gas_price(&self) -> Result<AttoFil, TransportError> {
+        Ok(AttoFil::ZERO)
+    }
 
     /// A deal as it is stored, in the newest block.
     ///

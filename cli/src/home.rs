@@ -63,6 +63,11 @@ impl Home {
         self.0.join("devnet")
     }
 
+    /// Where the devnet on Anvil keeps its data whose jobs are paid in test dollars.
+    pub(crate) fn devnet_in_dollars(&self) -> PathBuf {
+        self.0.join("devnet-anvil-usd")
+    }
+
     /// Where the devnet on Anvil keeps its data.
     pub(crate) fn devnet_on_anvil(&self) -> PathBuf {
         self.0.join("devnet-anvil")

@@ -4,7 +4,11 @@ use core::{fmt, str::FromStr};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, SpanRound, Unit, fmt::friendly};
-use lota_market::{AttoFil, money};
+use lota_market::{
+    AttoFil,
+    asset::{Asset, ParseAssetError},
+    money,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a text is not a quantity.
@@ -173,21 +177,44 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// An amount of money as a person writes it; in settings as in flags (`0.5 FIL`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Amount(pub(crate) AttoFil);
+/// An amount of money as a person writes it; in settings as in flags (`0.5 FIL`). What it is, the market's asset says: `2.5` is in its
+/// unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount(String);
+
+impl Amount {
+    /// The amount in a market's asset.
+    ///
+    /// # Errors
+    /// When it is in another unit, or too fine.
+    pub(crate) fn in_asset(&self, asset: &Asset) -> Result<AttoFil, ParseAssetError> {
+        asset.parse(&self.0)
+    }
+}
+
+/// A unit that may be a token's symbol.
+fn may_be_symbol(unit: &str) -> bool {
+    !unit.is_empty()
+        && unit.starts_with(|c: char| c.is_ascii_alphabetic())
+        && unit.chars().all(|c| c.is_ascii_graphic())
+}
 
 impl FromStr for Amount {
     type Err = <AttoFil as FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        let (number, unit) = money::split_unit(text);
+        // In what markets it is an amount turns out when the market is known.
+        if money::decimal(number).is_err() || !may_be_symbol(unit) {
+            text.parse::<AttoFil>()?;
+        }
+        Ok(Self(text.trim().to_owned()))
     }
 }
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.pad(&self.0)
     }
 }
 
@@ -328,6 +355,23 @@ mod tests {
         ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
+    }
+
+    #[test]
+    fn an_amount_is_what_the_markets_asset_says() {
+        let (coin, usd) = (Asset::coin(), Asset::token("USD", 6));
+        let amount = |text: &str| text.parse::<Amount>().expect(text);
+        assert_eq!(amount("2.5").in_asset(&coin), Ok(AttoFil(2_500_000_000_000_000_000)));
+        assert_eq!(amount("2.5").in_asset(&usd), Ok(AttoFil(2_500_000)));
+        assert_eq!(amount(" 2.5 usd ").in_asset(&usd), Ok(AttoFil(2_500_000)));
+        for (text, asset) in [("1 FIL", &usd), ("20 gwei", &usd), ("1 USD", &coin), ("0.0000001", &usd)] {
+            let error = amount(text).in_asset(asset).expect_err(text).to_string();
+            assert!(error.contains(&format!("is not an amount of {asset}")), "{error}");
+        }
+        for text in ["", "USD", "-1", "1.2.3 USD", "five FIL", "1 \u{1b}[2J"] {
+            assert!(text.parse::<Amount>().is_err(), "{text}");
+        }
+        assert_eq!(amount("2.5 USD").written().parse(), Ok(amount("2.5 USD")));
     }
 
     #[test]

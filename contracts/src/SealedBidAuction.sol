@@ -257,6 +257,7 @@ contract SealedBidAuction is ISealedBidAuction {
             _MARKET.deposit{value: collateral}(address(this));
         } else {
             // What the token answers does not matter: without an allowance the market gets nothing, and says so.
+            // forge-lint: disable-next-line(unchecked-call)
             CappedCall.call(_ASSET, 0, abi.encodeCall(IToken.approve, (address(_MARKET), collateral)), gasleft());
             _MARKET.depositToken(address(this), collateral);
         }

@@ -12,6 +12,7 @@
 mod caretaker;
 mod client;
 mod context;
+mod costly;
 mod effect;
 mod failure;
 mod input;
@@ -28,8 +29,9 @@ mod view;
 mod wakes;
 
 pub use caretaker::LookAfter;
+pub use costly::CostlyClients;
 pub use effect::{Effect, EffectKey, Submission};
-pub use failure::{Fact, Failure};
+pub use failure::{Fact, Failure, OwnFault};
 pub use input::{Change, Commitments, Input, Request};
 pub use job::{Decision, Job, Order, Work};
 pub use machine::{Agent, MAX_CONSIDERED};

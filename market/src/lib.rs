@@ -6,6 +6,7 @@
 //! [`world::Env`] and as arguments.
 
 pub mod agent;
+pub mod asset;
 pub mod auction;
 mod map_as_pairs;
 pub mod model;

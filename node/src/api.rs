@@ -62,6 +62,7 @@ pub(crate) fn router(api: Api, token: &str) -> Router {
     let expected: Arc<str> = format!("Bearer {token}").into();
     Router::new()
         .route("/v1/node", get(node))
+        .route("/v1/market", get(market))
         .route("/v1/node/resume", post(resume))
         .route("/v1/parties", get(parties))
         .route("/v1/wallet", get(wallet::show))
@@ -102,7 +103,6 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, TransportError>>) -> 
 }
 
 async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> {
-    let market = api.transport.market();
     let (head, problems) = match in_time(api.transport.head()).await {
         Ok(head) => (head, api.health.problems(None)),
         Err(error) => match api.health.head() {
@@ -117,11 +117,7 @@ async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> 
         party: api.transport.party(),
         provider: api.offer.is_some(),
         offers: api.offer.as_ref().map(offered),
-        market: MarketInfo {
-            chain_id: market.chain_id,
-            contract: market.contract,
-            min_window: market.settings.min_window,
-        },
+        market: market_info(&api),
         gateway: api.gateway.clone(),
         head: rfc3339(head.time),
         store_bytes: usage.charged,
@@ -129,6 +125,22 @@ async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> 
         store_capacity: api.content.capacity(),
         problems,
     }))
+}
+
+fn market_info(api: &Api) -> MarketInfo {
+    let market = api.transport.market();
+    MarketInfo {
+        chain_id: market.chain_id,
+        contract: market.contract,
+        min_window: market.settings.min_window,
+        asset: api.transport.asset(),
+        token: market.settings.is_token().then_some(market.settings.asset),
+    }
+}
+
+/// The market alone: nobody is asked for it.
+async fn market(State(api): State<Arc<Api>>) -> Json<MarketInfo> {
+    Json(market_info(&api))
 }
 
 fn offered(offer: &Offer) -> OfferedResources {

@@ -25,6 +25,9 @@ pub struct NodeConfig {
     pub pace: Option<Pace>,
     /// Contracts whose jobs it looks after: it ends them when they are overdue and calls back again, for gas only.
     pub look_after: LookAfter,
+    /// How many times as much as gas costs now it asks for the gas of a client's callback: that is paid for when the result is there,
+    /// and fees rise. 0: what the offer says, whatever gas costs; so it is also where the market's asset is a token.
+    pub callback_margin: u32,
     /// Where its gateway listens; port 0: the one it had before, or any free one.
     pub gateway: SocketAddr,
     /// The URL it announces; `None`: `http://` and the address its gateway listens on.
@@ -62,6 +65,7 @@ impl Default for NodeConfig {
             terms: TermsRequest::default(),
             pace: None,
             look_after: LookAfter::Nobody,
+            callback_margin: defaults::CALLBACK_MARGIN,
             gateway: SocketAddr::from(([127, 0, 0, 1], 0)),
             gateway_url: None,
             api: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -83,6 +87,8 @@ pub mod defaults {
     pub const MAX_PRICE: AttoFil = AttoFil(100_000_000_000_000_000);
     /// Collateral: 0.05 FIL.
     pub const COLLATERAL: AttoFil = AttoFil(50_000_000_000_000_000);
+    /// Fees on Filecoin and Ethereum rise by an eighth with each full block: about four times in twelve blocks.
+    pub const CALLBACK_MARGIN: u32 = 4;
     /// How long a provider may say nothing about a job, in seconds, before it no longer counts when all others refuse.
     pub const SILENCE: u64 = 10;
 }

@@ -7,6 +7,7 @@ use lota_content::fetch::Fetcher;
 use lota_market::{
     Address, AttoFil,
     agent::{Decision as Decided, Job, Step, StepState},
+    asset::Asset,
     model::JobId,
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Decisions {
     /// Who is known to provide is asked first.
     pub(crate) offers: Arc<Offers>,
     pub(crate) fetcher: Fetcher,
+    /// What the market's amounts are in.
+    pub(crate) asset: Asset,
 }
 
 impl Decisions {
@@ -39,6 +42,8 @@ impl Decisions {
             Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => Some(failure.to_string()),
             _ => None,
         };
+        let show = |amount| self.asset.show(amount);
+        let (asking, price) = (show(work.asking), show(job.view.price));
         let (decision, reason) = match &work.decision {
             Decided::Considering => {
                 let reason = job.problem().map_or_else(
@@ -50,21 +55,21 @@ impl Decisions {
             Decided::Wanted => {
                 let reason = match (self.health.suspended(), lock_problem) {
                     (Some(job), _) => {
-                        format!("asks {}; was slashed for job {job} and waits for its operator", work.asking)
+                        format!("asks {asking}; was slashed for job {job} and waits for its operator")
                     }
                     (None, Some(problem)) => problem,
-                    (None, None) => format!("asks {}; waits for that price and a free slot", work.asking),
+                    (None, None) => format!("asks {asking}; waits for that price and a free slot"),
                 };
                 (Verdict::Waiting, reason)
             }
-            Decided::Refused(refusal) => (Verdict::Refused, refusal.to_string()),
+            Decided::Refused(refusal) => (Verdict::Refused, refusal.words(&self.asset)),
             Decided::Won => {
                 let reason = work.report.as_ref().map_or_else(
-                    || format!("asked {} and locked it at {}", work.asking, job.view.price),
+                    || format!("asked {asking} and locked it at {price}"),
                     |report| {
                         format!(
-                            "asked {}, locked it at {}; the program {} after {} ms",
-                            work.asking, job.view.price, report.ended, report.wall_ms
+                            "asked {asking}, locked it at {price}; the program {} after {} ms",
+                            report.ended, report.wall_ms
                         )
                     },
                 );
@@ -72,15 +77,13 @@ impl Decisions {
             }
             Decided::Lost if job.view.provider == Address::ZERO => {
                 let reason = job.problem().map_or_else(
-                    || format!("asked {}; the job ended before", work.asking),
+                    || format!("asked {asking}; the job ended before"),
                     |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
                 );
                 (Verdict::Lost, reason)
             }
             Decided::Lost if work.asking == AttoFil::ZERO => (Verdict::Lost, "another provider was first".to_owned()),
-            Decided::Lost => {
-                (Verdict::Lost, format!("asked {}; another provider took it at {}", work.asking, job.view.price))
-            }
+            Decided::Lost => (Verdict::Lost, format!("asked {asking}; another provider took it at {price}")),
         };
         Some(Decision {
             provider: self.party,

@@ -8,6 +8,7 @@ use std::{
 
 use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
+    Address,
     agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
     model::{Command, JobId},
 };
@@ -128,6 +129,13 @@ impl Performer {
         match result {
             Ok(_) => StepOutcome::Ok,
             Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
+            Err(SubmitError::CallbackFailed { block, .. }) => {
+                let client = match command {
+                    Command::RetryCallback { terms, .. } => terms.client,
+                    _ => Address::ZERO,
+                };
+                StepOutcome::Err(Failure::CallbackFailed { client, block })
+            }
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
@@ -151,7 +159,14 @@ impl Performer {
         let public = match &failure {
             Failure::Temporary(problem) => Failure::Temporary(conceal(problem, &self.parts.dir)),
             Failure::Permanent(problem) => Failure::Permanent(conceal(problem, &self.parts.dir)),
-            Failure::Rejected { .. } | Failure::Unaffordable { .. } | Failure::Mismatch { .. } => return failure,
+            Failure::OwnFault { fault, problem } => {
+                Failure::OwnFault { fault: *fault, problem: conceal(problem, &self.parts.dir) }
+            }
+            Failure::Rejected { .. }
+            | Failure::Unaffordable { .. }
+            | Failure::Mismatch { .. }
+            | Failure::CallbackFailed { .. }
+            | Failure::ClientDropped { .. } => return failure,
         };
         if public != failure {
             observe::concealed(&self.parts.name, key, &failure);

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
-    Time,
+    AttoFil, Time,
     agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
@@ -31,6 +31,8 @@ use crate::{
 
 /// Finished jobs are cleared away this often, in seconds of the market's time.
 const PRUNE_EVERY: u64 = 600;
+/// What gas costs is asked this often, in seconds of the market's time.
+const PRICE_GAS_EVERY: u64 = 60;
 /// The free balance is asked for at least this often, in seconds of the market's time.
 const WEIGH_EVERY: u64 = 600;
 /// How many finished jobs are cleared away at once.
@@ -39,6 +41,8 @@ const PRUNE_MOST: i64 = 1_000;
 const MOST_TAKEN_UP: u32 = 100_000;
 /// Where the number of the newest block that will not be undone is kept.
 const FINALIZED: &str = "finalized";
+/// Where it is kept whose callbacks failed at this account's cost.
+const COSTLY_CLIENTS: &str = "costly_clients";
 /// Where the job is kept that the provider was slashed for, while it locks no others.
 const SUSPENDED: &str = "suspended";
 
@@ -54,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) look_after: LookAfter,
     /// Whether the node runs jobs for others.
     pub(crate) provides: bool,
+    /// How many times as much as gas costs it asks for that of callbacks; `None`: what its offer says, whatever gas costs.
+    pub(crate) callback_margin: Option<u32>,
     /// Finished jobs are kept this long, in seconds.
     pub(crate) keep_for: u64,
     pub(crate) stop: CancellationToken,
@@ -82,6 +88,8 @@ pub(crate) struct EventLoop {
     weighed: Time,
     activity: Activity,
     watched: watch::Sender<Activity>,
+    /// When it was asked what gas costs.
+    gas_priced: Option<Time>,
 }
 
 impl EventLoop {
@@ -109,6 +117,7 @@ impl EventLoop {
             weighed: Time::default(),
             activity: Activity::default(),
             watched,
+            gas_priced: None,
         }
     }
 
@@ -153,7 +162,9 @@ impl EventLoop {
         health.set_finalized(finalized);
         health.set_suspended(suspended);
         self.agent.recall(suspended, finalized);
+        self.agent.recall_costly_clients(self.parts.store.meta(COSTLY_CLIENTS).await?.unwrap_or_default());
         let mut effects = self.refresh_balance().await;
+        effects.extend(self.price_gas().await);
         for job in self.parts.store.live_jobs().await? {
             effects.extend(self.agent.restore(job, self.now));
         }
@@ -178,6 +189,9 @@ impl EventLoop {
         self.money_moved |= round.iter().any(|incoming| self.moves_money(incoming));
         let is_due = self.money_moved || self.now.since(self.weighed) > WEIGH_EVERY;
         let mut effects = if time_passed && is_due { self.refresh_balance().await } else { Vec::new() };
+        if time_passed {
+            effects.extend(self.price_gas().await);
+        }
         if time_passed
             && self.parts.health.is_short_of_gas()
             && let Ok(wallet) = self.parts.transport.wallet(self.parts.transport.party()).await
@@ -404,6 +418,9 @@ impl EventLoop {
                     changed.push(job);
                 }
                 Effect::Suspend { job } => batch.set_meta(SUSPENDED, &job).await?,
+                Effect::RememberCostlyClients => {
+                    batch.set_meta(COSTLY_CLIENTS, self.agent.costly_clients()).await?;
+                }
                 Effect::Retire { .. } | Effect::Do(_) => {}
             }
         }
@@ -432,6 +449,7 @@ impl EventLoop {
                     }
                 }
                 Effect::Retire { job } => self.performer.retire(job),
+                Effect::RememberCostlyClients => {}
                 Effect::Suspend { job } => {
                     self.parts.health.set_suspended(Some(job));
                     observe::suspended(&self.parts.name, job);
@@ -466,6 +484,19 @@ impl EventLoop {
             Event::BatchSettled { client, provider, .. } => [*client, *provider].contains(&me),
             _ => false,
         }
+    }
+
+    /// Asks now and then what gas costs, and for callbacks' gas a multiple of that. A chain that does not answer changes nothing.
+    async fn price_gas(&mut self) -> Vec<Effect> {
+        let Some(margin) = self.parts.callback_margin.filter(|_| self.parts.provides) else { return Vec::new() };
+        if self.gas_priced.is_some_and(|asked| self.now.since(asked) < PRICE_GAS_EVERY) {
+            return Vec::new();
+        }
+        let Ok(price) = self.parts.transport.gas_price().await else { return Vec::new() };
+        self.gas_priced = Some(self.now);
+        let per_megagas = AttoFil(price.0.saturating_mul(u128::from(margin)).saturating_mul(1_000_000));
+        self.parts.health.set_callback_price(per_megagas);
+        self.agent.handle(Input::CallbackPrice(per_megagas), self.now)
     }
 
     async fn refresh_balance(&mut self) -> Vec<Effect> {

@@ -40,6 +40,7 @@ struct State {
     shortage: Option<Shortage>,
     suspended: Option<JobId>,
     finalized: u64,
+    callback_price: Option<AttoFil>,
 }
 
 /// How the node stands with its market. What keeps it from its work is said when it begins and when it ends, not every time
@@ -126,6 +127,15 @@ impl Health {
             drop(state);
             observe::gas_is_paid(&self.node);
         }
+    }
+
+    /// What the provider asks for 10^6 units of a callback's gas, if that follows what gas costs.
+    pub(crate) fn callback_price(&self) -> Option<AttoFil> {
+        self.state().callback_price
+    }
+
+    pub(crate) fn set_callback_price(&self, per_megagas: AttoFil) {
+        self.state().callback_price = Some(per_megagas);
     }
 
     /// The job that the provider was slashed for, and for which it locks no others.

@@ -127,9 +127,15 @@ impl From<OrderError> for HttpError {
             | OrderError::PricesSwapped { .. }
             | OrderError::WallTooLong(_)
             | OrderError::Unreviewed(_)
+            | OrderError::OwnProvider(_)
+            | OrderError::FixedPrice(_)
+            | OrderError::UnknownAsk(_)
             | OrderError::Content { .. } => Self::invalid(message),
             OrderError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message),
-            OrderError::NotOpened(_) => Self::refused(message),
+            OrderError::NotEnough { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, message)
+            }
+            OrderError::NotOpened(_) | OrderError::ProviderRefuses { .. } => Self::refused(message),
             OrderError::Ending | OrderError::Unanswered(_) | OrderError::Unseen(_) => Self::unavailable(message),
             OrderError::Salt(SaltError::NoneFree) => Self::unavailable(message),
             OrderError::Salt(SaltError::Store(error)) | OrderError::Store(error) => error.into(),

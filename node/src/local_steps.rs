@@ -13,7 +13,7 @@ use lota_bridge::failure::causes;
 use lota_content::{Cid, ReadError, codec};
 use lota_market::{
     Address, B256, Bytes,
-    agent::{Fact, Failure, Job, Resources, RunReport, Step, StepOutcome, StepState},
+    agent::{Fact, Failure, Job, OwnFault, Resources, RunReport, Step, StepOutcome, StepState},
     model::{JobId, JobResult, MAX_INLINE_DATA, SpecCodec, Status},
     spec::{self, Engine, ValidatedSpec},
 };
@@ -100,30 +100,31 @@ impl LocalSteps {
     }
 
     async fn run(&self, job: &Job) -> Result<RunReport, Failure> {
-        let spec = spec_of(job)?;
+        // From here on it is this machine's part: the job is locked.
+        let spec = spec_of(job).map_err(own(OwnFault::Inputs))?;
         let mut run = self.describe(job, &spec);
-        let executor = Arc::clone(self.executor(&run)?);
+        let executor = Arc::clone(self.executor(&run).map_err(own(OwnFault::Executor))?);
         let _reserved = self.0.capacity.reserve(Resources::of(&spec)).await;
         let begun = Instant::now();
         let inputs_dir = run.work_dir.join("inputs");
         let is_rerun = job.work.as_ref().is_some_and(|work| work.reruns > 0);
-        let outcome = match executor.attach(&run).await.map_err(temporary)? {
+        let outcome = match executor.attach(&run).await.map_err(broken)? {
             // Run again because nobody could confirm how it ended: then that end is not what is asked for.
             Attached::Finished(outcome) if !is_rerun || outcome.ended.is_reproducible() => outcome,
-            Attached::Running(end) => end.await.map_err(temporary)?,
+            Attached::Running(end) => end.await.map_err(broken)?,
             Attached::Finished(_) | Attached::Unknown => {
                 executor.abort(run.job).await;
-                remove(&run.work_dir).await?;
-                create_dirs(&inputs_dir).await?;
-                let paths = self.inputs().lay_out(job, &spec, &inputs_dir).await?;
+                remove(&run.work_dir).await.map_err(own(OwnFault::Storage))?;
+                create_dirs(&inputs_dir).await.map_err(own(OwnFault::Storage))?;
+                let paths = self.inputs().lay_out(job, &spec, &inputs_dir).await.map_err(own(OwnFault::Inputs))?;
                 let mounts = spec.inputs().iter().zip(paths);
                 run.inputs = mounts
                     .map(|(mount, host_path)| executor::Input { guest_path: mount.path.as_str().to_owned(), host_path })
                     .collect();
-                executor.run(run).await.map_err(temporary)?
+                executor.run(run).await.map_err(broken)?
             }
         };
-        remove(&inputs_dir).await?;
+        remove(&inputs_dir).await.map_err(own(OwnFault::Storage))?;
         Ok(RunReport {
             exit_code: outcome.exit_code,
             fuel_used: outcome.fuel_used,
@@ -142,7 +143,7 @@ impl LocalSteps {
         }
         let Some(report) = report else { return Err(Failure::Temporary("the run left no report".to_owned())) };
         let published = self.0.publisher.publish(&self.0.content, &output_pin(job.id()), &result_dir).await;
-        let cid = published.map_err(temporary)?;
+        let cid = published.map_err(temporary).map_err(own(OwnFault::Publisher))?;
         let inline_data = if job.view.terms.callback_gas > 0 { inline_data(&result_dir).await? } else { Bytes::new() };
         let output = lota_content::sha2_256_digest(&cid).map_err(temporary)?;
         Ok(JobResult {
@@ -273,6 +274,19 @@ impl LocalSteps {
             tracing::warn!(%error, "the work of an earlier process could not be cleared away");
         }
     }
+}
+
+/// A failure as that of a part of this machine.
+fn own(fault: OwnFault) -> impl Fn(Failure) -> Failure {
+    move |failure| match failure {
+        Failure::OwnFault { .. } => failure,
+        failure => Failure::OwnFault { fault, problem: failure.to_string() },
+    }
+}
+
+/// What an executor could not do.
+fn broken(error: executor::ExecutorError) -> Failure {
+    own(OwnFault::Executor)(temporary(error))
 }
 
 const fn run_id(job: JobId) -> RunId {

@@ -221,6 +221,7 @@ impl Node {
             health: Arc::clone(&health),
             offers: Arc::clone(&offers),
             fetcher,
+            asset: transport.asset(),
         });
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
@@ -246,6 +247,8 @@ impl Node {
             offers: Arc::clone(&offers),
             look_after: config.look_after,
             provides: config.provider.is_some(),
+            callback_margin: (config.callback_margin > 0 && transport.market().settings.asset.is_zero())
+                .then_some(config.callback_margin),
             keep_for: config.keep_for,
             stop: stop.clone(),
         };

@@ -12,7 +12,7 @@ use std::{
 use lota_content::fetch::Fetcher;
 use lota_market::{
     Address, AttoFil,
-    agent::{Asks, Offer, Pricing, Resources},
+    agent::{Asks, Offer, Pricing, Refusal, Resources},
     model::{JobId, Settings, Terms},
     spec::ValidatedSpec,
 };
@@ -47,16 +47,26 @@ pub(crate) struct Published {
     per_gigafuel: AttoFil,
     per_gib_memory: AttoFil,
     per_gib_output: AttoFil,
+    per_megagas: AttoFil,
     max_fuel: u64,
     max_memory: u64,
     max_output: u64,
     max_wall: u64,
     max_collateral: AttoFil,
     min_window: u32,
+    max_window: u32,
+    accept_no_collateral: bool,
     fuel_per_second: u64,
     max_callback_gas: u32,
     matchers: Vec<Address>,
     arbiters: Vec<Address>,
+}
+
+impl Published {
+    /// The same with another price for callbacks' gas, if there is one.
+    pub(crate) fn with_callback_price(self, per_megagas: Option<AttoFil>) -> Self {
+        Self { per_megagas: per_megagas.unwrap_or(self.per_megagas), ..self }
+    }
 }
 
 impl Default for Published {
@@ -67,19 +77,22 @@ impl Default for Published {
 
 impl From<&Offer> for Published {
     fn from(offer: &Offer) -> Self {
-        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output } = offer.pricing;
+        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = offer.pricing;
         Self {
             engines: offer.engines.clone(),
             base,
             per_gigafuel,
             per_gib_memory,
             per_gib_output,
+            per_megagas,
             max_fuel: offer.max_fuel,
             max_memory: offer.max_memory,
             max_output: offer.max_output,
             max_wall: offer.max_wall,
             max_collateral: offer.max_collateral,
             min_window: offer.min_window,
+            max_window: offer.max_window,
+            accept_no_collateral: offer.accept_no_collateral,
             fuel_per_second: offer.fuel_per_second,
             max_callback_gas: offer.max_callback_gas,
             matchers: offer.matchers.clone(),
@@ -90,10 +103,10 @@ impl From<&Offer> for Published {
 
 impl From<Published> for Offer {
     fn from(published: Published) -> Self {
-        let Published { base, per_gigafuel, per_gib_memory, per_gib_output, .. } = published;
+        let Published { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas, .. } = published;
         Self {
             engines: published.engines,
-            pricing: Pricing { base, per_gigafuel, per_gib_memory, per_gib_output },
+            pricing: Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas },
             slots: 1,
             resources: Resources::UNLIMITED,
             max_fuel: published.max_fuel,
@@ -102,6 +115,9 @@ impl From<Published> for Offer {
             max_wall: published.max_wall,
             max_collateral: published.max_collateral,
             min_window: published.min_window,
+            max_window: published.max_window,
+            accept_no_collateral: published.accept_no_collateral,
+            cancel_refused: true,
             fuel_per_second: published.fuel_per_second,
             max_callback_gas: published.max_callback_gas,
             matchers: published.matchers,
@@ -197,6 +213,24 @@ impl Known {
         }
         quotes.asks.sort_by_key(|ask| (ask.asking, ask.provider));
         quotes
+    }
+
+    /// What one provider asks, or why it refuses; `None` if it is not known what it offers.
+    fn quote_of(
+        &self,
+        provider: Address,
+        settings: Settings,
+        draft: &Terms,
+        spec: &ValidatedSpec,
+    ) -> Option<Result<Quotes, Refusal>> {
+        let offer = self.parties.get(&provider)?.offer.as_ref()?;
+        let rate = if offer.fuel_per_second == 0 { u64::MAX } else { offer.fuel_per_second };
+        Some(
+            offer.quote(provider, settings, draft, spec).map(|asking| Quotes {
+                asks: vec![Ask { provider, asking, believed: true }],
+                fuel_per_second: Some(rate),
+            }),
+        )
     }
 }
 
@@ -309,6 +343,18 @@ impl Offers {
         Ok(self.known().quotes(self.settings, draft, spec, Instant::now()))
     }
 
+    /// What the one provider that a job is directed to asks for it, or why it would refuse it; `None` if it did not say what it
+    /// offers.
+    pub(crate) async fn quote_of(
+        self: &Arc<Self>,
+        provider: Address,
+        draft: &Terms,
+        spec: &ValidatedSpec,
+    ) -> Result<Option<Result<Quotes, Refusal>>, StoreError> {
+        self.ask_for_offers().await?;
+        Ok(self.known().quote_of(provider, self.settings, draft, spec))
+    }
+
     /// Asks who has not been asked lately, and waits a little for the answers.
     async fn ask_for_offers(self: &Arc<Self>) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
@@ -378,7 +424,13 @@ mod tests {
 
     fn offer(base: u128) -> Offer {
         let none = AttoFil::ZERO;
-        let pricing = Pricing { base: AttoFil(base), per_gigafuel: none, per_gib_memory: none, per_gib_output: none };
+        let pricing = Pricing {
+            base: AttoFil(base),
+            per_gigafuel: none,
+            per_gib_memory: none,
+            per_gib_output: none,
+            per_megagas: none,
+        };
         Offer { pricing, ..Offer::default() }
     }
 
@@ -402,7 +454,7 @@ mod tests {
             run_for: 60,
             review_for: 0,
             rule_for: 0,
-            collateral: AttoFil::ZERO,
+            collateral: AttoFil(FIL / 100),
             matcher: Address::ZERO,
             arbiter: Address::ZERO,
             callback_gas: 0,

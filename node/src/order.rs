@@ -8,7 +8,7 @@ use lota_bridge::{Transport, TransportError};
 use lota_content::{Cid, codec, sha2_256};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
-    agent::{Failure, Pace, Pricing, Ramp, Request, Step, Wish},
+    agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::ValidatedSpec,
 };
@@ -20,7 +20,7 @@ use crate::{
     fuel,
     health::Health,
     inbox::{Inbox, Message, Refusal},
-    offers::Offers,
+    offers::{Offers, Quotes},
     pins::{order_pin, release},
     price,
     salts::{SaltError, Salts, TakenSalt},
@@ -38,13 +38,29 @@ pub(crate) enum OrderError {
     #[error("the key `{key}` was used for another request, which opened job {job}; use another key")]
     KeyReused { key: String, job: JobId },
     #[error("the lowest price, {lowest}, is above the highest, {highest}")]
-    PricesSwapped { lowest: AttoFil, highest: AttoFil },
+    PricesSwapped { lowest: String, highest: String },
+    #[error(
+        "the job's escrow is {needed}, and the account has {free} free in the market; move more there (`lota wallet deposit`)"
+    )]
+    NotEnough { free: String, needed: String },
     #[error(
         "review_for is {0} s, but the job has no arbiter, and without one nobody could refuse its result; leave it out"
     )]
     Unreviewed(u32),
     #[error("the job's wall limit, {0} s, is longer than any run window")]
     WallTooLong(u64),
+    #[error(
+        "the job is directed to this node's own account, {0}, which does not run its own jobs; name another provider"
+    )]
+    OwnProvider(Address),
+    #[error("{0} says how a price rises, but a job that is directed to one provider has one price; leave it out")]
+    FixedPrice(&'static str),
+    #[error("the provider {provider} would not take the job: {words}")]
+    ProviderRefuses { provider: Address, refusal: Box<agent::Refusal>, words: String },
+    #[error(
+        "what the provider {0} asks is not known, as it does not answer; name max_price (--max-price): that much is paid"
+    )]
+    UnknownAsk(Address),
     #[error(
         "{what}, {cid}, cannot be had, so no provider could run the job: {failure}; add it with `lota content add`"
     )]
@@ -188,19 +204,30 @@ impl Orders {
     ) -> Result<(Request, TakenSalt, JobOffer), OrderError> {
         let transport = &self.transport;
         let set = &self.terms;
+        let asset = transport.asset();
         let settings = transport.market().settings;
         let party = transport.party();
         let bytes = Bytes::from(spec.to_dag_cbor());
         let named = wanted.max_price.or(set.max_price);
         let pace = &self.pace;
+        let directed_to = wanted.provider.or(set.provider);
+        if let Some(provider) = directed_to {
+            if provider == party {
+                return Err(OrderError::OwnProvider(provider));
+            }
+            let named = [("min_price", wanted.min_price.is_some()), ("ramp_period", wanted.ramp_period.is_some())];
+            if let Some((what, _)) = named.into_iter().find(|(_, is_named)| *is_named) {
+                return Err(OrderError::FixedPrice(what));
+            }
+        }
         let wish = Wish {
-            limit: named.unwrap_or(defaults::MAX_PRICE),
-            min_price: wanted.min_price.or(set.min_price),
-            ramp_period: wanted.ramp_period.or(set.ramp_period),
+            limit: named.unwrap_or_else(|| asset.scaled(defaults::MAX_PRICE, settings.quantum)),
+            min_price: wanted.min_price.or(set.min_price).filter(|_| directed_to.is_none()),
+            ramp_period: wanted.ramp_period.or(set.ramp_period).filter(|_| directed_to.is_none()),
             lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
         };
         if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
-            return Err(OrderError::PricesSwapped { lowest, highest: wish.limit });
+            return Err(OrderError::PricesSwapped { lowest: asset.show(lowest), highest: asset.show(wish.limit) });
         }
         if let Some(review_for) = wanted.review_for.or(set.review_for).filter(|window| *window > 0) {
             return Err(OrderError::Unreviewed(review_for));
@@ -226,14 +253,26 @@ impl Orders {
             // Without an arbiter nobody reviews the result: it is paid for when it is submitted.
             review_for: 0,
             rule_for: 0,
-            collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
-            matcher: Address::ZERO,
+            collateral: wanted
+                .collateral
+                .or(set.collateral)
+                .unwrap_or_else(|| asset.scaled(defaults::COLLATERAL, settings.quantum)),
+            // Who alone may award the job: the provider itself, if it is directed to one.
+            matcher: directed_to.unwrap_or_default(),
             arbiter: Address::ZERO,
             callback_gas: 0,
             keep_record: false,
         };
-        let quotes = self.offers.quotes(&draft, spec).await?;
-        let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
+        let (quotes, ramp) = match directed_to {
+            Some(provider) => self.fixed(provider, &wish, named.is_some(), &draft, spec).await?,
+            None => {
+                let quotes = self.offers.quotes(&draft, spec).await?;
+                let usual = Offer::default().in_asset(&asset, settings.quantum).pricing;
+                let usual = usual.asking(&settings, spec, draft.callback_gas);
+                let ramp = Ramp::choose(&wish, quotes.believed(), usual, settings.quantum);
+                (quotes, ramp)
+            }
+        };
         let head = match self.health.recent_head() {
             Some(head) => head,
             None => transport.head().await?,
@@ -252,10 +291,39 @@ impl Orders {
         terms.salt = taken.salt();
         let id = transport.job_id(&terms);
         self.offers.expect(id, &quotes, ramp.max_price);
-        let value = ramp.max_price.saturating_sub(free);
-        let mut offer = price::told(&wish, named.is_some(), &ramp, &quotes, value);
+        // Coins come along with the opening; of a token, what is missing must be there.
+        let missing = ramp.max_price.saturating_sub(free);
+        if settings.is_token() && missing > AttoFil::ZERO {
+            return Err(OrderError::NotEnough { free: asset.show(free), needed: asset.show(ramp.max_price) });
+        }
+        let value = missing;
+        let mut offer = price::told(&asset, &wish, named.is_some(), &ramp, &quotes, value);
         offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
         Ok((Request { id, terms, spec: bytes, value }, taken, offer))
+    }
+
+    /// The price of a job that is directed to one provider: what it asks, if that is known, else the limit, if the client named one.
+    async fn fixed(
+        &self,
+        provider: Address,
+        wish: &Wish,
+        is_named: bool,
+        draft: &Terms,
+        spec: &ValidatedSpec,
+    ) -> Result<(Quotes, Ramp), OrderError> {
+        let at = |price| Ramp { min_price: price, max_price: price, period: 1 };
+        match self.offers.quote_of(provider, draft, spec).await? {
+            Some(Ok(quotes)) => {
+                let asking = quotes.highest().unwrap_or(wish.limit);
+                Ok((quotes, at(asking)))
+            }
+            Some(Err(refusal)) => {
+                let words = refusal.words(&self.transport.asset());
+                Err(OrderError::ProviderRefuses { provider, refusal: Box::new(refusal), words })
+            }
+            None if is_named => Ok((Quotes::default(), at(wish.limit))),
+            None => Err(OrderError::UnknownAsk(provider)),
+        }
     }
 }
 

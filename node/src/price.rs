@@ -4,6 +4,7 @@ use lota_api::JobOffer;
 use lota_market::{
     AttoFil,
     agent::{Ramp, Wish},
+    asset::Asset,
 };
 
 use crate::offers::Quotes;
@@ -12,7 +13,14 @@ use crate::offers::Quotes;
 const FAR: u128 = 10;
 
 /// What a client is told about the price of its job. `named`: the limit is the client's own and no default.
-pub(crate) fn told(wish: &Wish, named: bool, ramp: &Ramp, quotes: &Quotes, from_wallet: AttoFil) -> JobOffer {
+pub(crate) fn told(
+    asset: &Asset,
+    wish: &Wish,
+    named: bool,
+    ramp: &Ramp,
+    quotes: &Quotes,
+    from_wallet: AttoFil,
+) -> JobOffer {
     JobOffer {
         limit: wish.limit,
         min_price: ramp.min_price,
@@ -22,32 +30,36 @@ pub(crate) fn told(wish: &Wish, named: bool, ramp: &Ramp, quotes: &Quotes, from_
         lowest_ask: quotes.asks.first().map(|ask| ask.asking),
         highest_ask: quotes.highest(),
         from_wallet,
-        warnings: warnings(wish, named, ramp, quotes),
+        warnings: warnings(asset, wish, named, ramp, quotes),
     }
 }
 
-fn warnings(wish: &Wish, named: bool, ramp: &Ramp, quotes: &Quotes) -> Vec<String> {
+fn warnings(asset: &Asset, wish: &Wish, named: bool, ramp: &Ramp, quotes: &Quotes) -> Vec<String> {
     let mut warnings = Vec::new();
     let (Some(lowest), Some(highest)) = (quotes.asks.first().map(|ask| ask.asking), quotes.highest()) else {
         return warnings;
     };
     let far = |amount: AttoFil, ask: AttoFil| amount.0 / FAR > ask.0;
+    let show = |amount| asset.show(amount);
+    let (low, high) = (show(lowest), show(highest));
     let asks = match quotes.asks.len() {
-        1 => format!("the {lowest} that the one known provider asks"),
-        known if lowest == highest => format!("the {lowest} that {known} known providers ask"),
-        known => format!("the {lowest} to {highest} that {known} known providers ask"),
+        1 => format!("the {low} that the one known provider asks"),
+        known if lowest == highest => format!("the {low} that {known} known providers ask"),
+        known => format!("the {low} to {high} that {known} known providers ask"),
     };
     let step = ramp.step();
     if wish.ramp_period.is_some() && step > lowest {
         warnings.push(format!(
-            "the price rises by {step} each second, which is more than {asks}: leave the ramp period out, or name a lower highest price"
+            "the price rises by {} each second, which is more than {asks}: leave the ramp period out, or name a lower highest price",
+            show(step)
         ));
     } else if far(ramp.min_price, highest) {
-        warnings.push(format!("the lowest price, {}, is far above {asks}: that much is paid", ramp.min_price));
+        warnings.push(format!("the lowest price, {}, is far above {asks}: that much is paid", show(ramp.min_price)));
     } else if named && far(wish.limit, highest) {
         warnings.push(format!(
             "the highest price, {}, is far above {asks}; it is a limit and no bid: {} is offered at most",
-            wish.limit, ramp.max_price
+            show(wish.limit),
+            show(ramp.max_price)
         ));
     }
     warnings
@@ -67,8 +79,8 @@ mod tests {
 
     fn warned(wish: Wish, named: bool, asks: &[u128]) -> Vec<String> {
         let quotes = quotes(asks);
-        let ramp = Ramp::choose(&wish, quotes.believed(), AttoFil(FIL / 1000));
-        told(&wish, named, &ramp, &quotes, AttoFil::ZERO).warnings
+        let ramp = Ramp::choose(&wish, quotes.believed(), AttoFil(FIL / 1000), 1_000_000_000);
+        told(&Asset::coin(), &wish, named, &ramp, &quotes, AttoFil::ZERO).warnings
     }
 
     #[test]

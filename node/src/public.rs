@@ -55,7 +55,8 @@ pub(crate) fn router(public: Public, content: lota_content::Store) -> Router {
 
 /// What this node offers; 404 if it runs no jobs for others.
 async fn show_offer(State(public): State<Arc<Public>>) -> Result<Json<Published>, StatusCode> {
-    public.offer.clone().map(Json).ok_or(StatusCode::NOT_FOUND)
+    let offer = public.offer.clone().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(offer.with_callback_price(public.decisions.health.callback_price())))
 }
 
 async fn show_decision(State(public): State<Arc<Public>>, Path(id): Path<B256>) -> Result<Json<Decision>, HttpError> {

@@ -10,7 +10,7 @@ use std::{
 
 use lota_bridge::{
     Journal, PrivateKeySigner,
-    evm::{Config, EvmTransport, Network, bindings},
+    evm::{Config, EvmTransport, Network, bindings, token},
 };
 use lota_market::{Address, AttoFil, Bytes, model::Settings};
 use lota_node::store::NodeJournal;
@@ -56,6 +56,15 @@ pub fn number(value: &Value) -> u64 {
     let text = value.as_str().expect("a quantity");
     u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a quantity")
 }
+
+/// What the market is deployed with: windows of a second and more.
+const SETTINGS: Settings = Settings {
+    min_window: 1,
+    max_callback_gas: 5_000_000,
+    callback_reserve: 20_000,
+    signature_gas: 200_000,
+    ..Settings::COIN
+};
 
 impl Anvil {
     /// Starts a chain and deploys a market with windows of a second and more.
@@ -107,18 +116,32 @@ impl Anvil {
         });
         let http = lota_http::client();
         let mut anvil = Self { _process: process, address, http, contract: Address::ZERO, calls };
-        anvil.contract = anvil.deploy().await;
+        anvil.contract = anvil.deploy(SETTINGS).await;
         anvil
     }
 
-    async fn deploy(&self) -> Address {
-        let code: Bytes = bindings::deployment(&Settings {
-            min_window: 1,
-            max_callback_gas: 5_000_000,
-            callback_reserve: 20_000,
-            signature_gas: 200_000,
-            ..Settings::COIN
-        });
+    /// From now on its market is another one, paid in a test dollar, whose address is returned.
+    pub async fn in_dollars(&mut self) -> Address {
+        let asset = self.create(token::test_dollar()).await;
+        self.contract = self.deploy(Settings { asset, quantum: 1, ..SETTINGS }).await;
+        asset
+    }
+
+    /// Gives an account so many of the test dollar's smallest unit.
+    pub async fn mint(&self, dollar: Address, account: Address, amount: AttoFil) {
+        let accounts = self.call("eth_accounts", json!([])).await;
+        let mint = json!([{ "from": accounts[0], "to": dollar, "data": token::mint(account, amount) }]);
+        let sent = self.call("eth_sendTransaction", mint).await;
+        while self.call("eth_getTransactionReceipt", json!([sent])).await.is_null() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn deploy(&self, settings: Settings) -> Address {
+        self.create(bindings::deployment(&settings)).await
+    }
+
+    async fn create(&self, code: Bytes) -> Address {
         let accounts = self.call("eth_accounts", json!([])).await;
         let sent = self.call("eth_sendTransaction", json!([{ "from": accounts[0], "data": code }])).await;
         loop {

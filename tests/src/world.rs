@@ -81,7 +81,8 @@ fn open(genesis: Genesis, ledger: impl Ledger, options: Options) -> Chain {
 #[must_use]
 pub fn asking(amount: AttoFil) -> Offer {
     let none = AttoFil::ZERO;
-    let pricing = Pricing { base: amount, per_gigafuel: none, per_gib_memory: none, per_gib_output: none };
+    let pricing =
+        Pricing { base: amount, per_gigafuel: none, per_gib_memory: none, per_gib_output: none, per_megagas: none };
     Offer { pricing, ..Offer::default() }
 }
 

@@ -95,7 +95,7 @@ async fn open_like_a_contract(chain: &Chain, spec: &str, way: Spec, lock_for: u6
         run_for: 60,
         review_for: 0,
         rule_for: 0,
-        collateral: AttoFil::ZERO,
+        collateral: AttoFil(FIL / 100),
         matcher: Address::ZERO,
         arbiter: Address::ZERO,
         callback_gas: 0,

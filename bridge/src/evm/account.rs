@@ -39,7 +39,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lota_market::{Address, B256, agent::EffectKey};
+use lota_market::{Address, AttoFil, B256, agent::EffectKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::call::{Call, Fee, Landed, Reserve, SendError};
@@ -112,6 +112,14 @@ impl Account {
     #[must_use]
     pub const fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// What a unit of gas costs now.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn gas_price(&self) -> Result<AttoFil, RpcError> {
+        fees::of_a_unit(&self.chain).await.map(AttoFil)
     }
 
     /// Sends a call and waits until it is in a block.

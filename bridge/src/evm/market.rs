@@ -3,6 +3,7 @@
 
 pub mod bindings;
 mod gas;
+pub mod token;
 
 use std::{fmt, sync::Arc};
 
@@ -11,8 +12,9 @@ use futures::{StreamExt as _, stream};
 use lota_market::{
     Address, AttoFil, Bytes, Time, U256,
     agent::EffectKey,
+    asset::Asset,
     auction,
-    model::{Command, JobId, Lane, Receipt, Settings, Terms},
+    model::{Command, JobId, Lane, Receipt, Rejection, Settings, Terms},
     world::ContractEvent,
 };
 
@@ -38,6 +40,7 @@ pub struct Market {
     contract: Address,
     first_block: u64,
     settings: Settings,
+    asset: Asset,
 }
 
 impl Market {
@@ -56,7 +59,8 @@ impl Market {
             Err(RpcError::Refused(refusal)) => return Err(absent(refusal.message)),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { chain: chain.clone(), contract, first_block, settings })
+        let asset = token::describe(chain, settings.asset).await?;
+        Ok(Self { chain: chain.clone(), contract, first_block, settings, asset })
     }
 
     /// The same market by another connection to its chain.
@@ -81,6 +85,12 @@ impl Market {
     #[must_use]
     pub const fn settings(&self) -> Settings {
         self.settings
+    }
+
+    /// What its amounts are in.
+    #[must_use]
+    pub const fn asset(&self) -> &Asset {
+        &self.asset
     }
 
     /// What its events are read from.
@@ -110,6 +120,7 @@ pub struct EvmTransport {
     signer: PrivateKeySigner,
     journal: Arc<dyn Journal>,
     auction: Option<Auction>,
+    max_retry_gas: u64,
 }
 
 impl fmt::Debug for EvmTransport {
@@ -144,7 +155,8 @@ impl EvmTransport {
     /// A party's transport to a market, which sends with this account, the signer's.
     #[must_use]
     pub const fn new(market: Market, account: Account, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
-        Self { market, account, signer, journal, auction: None }
+        let max_retry_gas = gas::usual_retry(&market.settings);
+        Self { market, account, signer, journal, auction: None, max_retry_gas }
     }
 
     /// The same, with an auction beside the market: its events come in the same log.
@@ -162,6 +174,13 @@ impl EvmTransport {
         Ok(self.with_auction(auction))
     }
 
+    /// The same, which sends the retry of a callback with this much gas at most: an answer may need more than its callback was
+    /// promised, and who retries it pays. Otherwise it is twice what the market lets a callback be promised.
+    #[must_use]
+    pub fn with_max_retry_gas(self, max_retry_gas: u64) -> Self {
+        Self { max_retry_gas, ..self }
+    }
+
     /// The auction, if it is used.
     fn used_auction(&self) -> Result<&Auction, TransportError> {
         self.auction.as_ref().ok_or(TransportError::NoAuction)
@@ -169,6 +188,12 @@ impl EvmTransport {
 
     fn cannot_sign(&self, error: &alloy::signers::Error) -> TransportError {
         TransportError::Signer { party: self.signer.address(), problem: error.to_string() }
+    }
+
+    /// What a view of the market's token answers.
+    async fn token_view<T>(&self, token: Address, view: &bindings::View<T>) -> Result<T, TransportError> {
+        let returned = self.market.chain.view(token, &view.data, At::Latest).await?;
+        view.read(&returned).map_err(|error| TransportError::Malformed(error.to_string()))
     }
 
     /// What a call came to, in the market's terms.
@@ -203,6 +228,13 @@ impl From<SendError> for SubmitError {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Refused { refusal, block } => refused(refusal, block),
+            SendError::Reverted { transaction, block, refusal } => match refused(refusal, Some(block)) {
+                Self::Rejected { rejection: Rejection::CallbackReverted(_), .. } => {
+                    Self::CallbackFailed { transaction, block }
+                }
+                other => other,
+            },
+            SendError::TooMuchGas { needed, most } => Self::TooMuchGas { needed, most },
             SendError::KeyReused { account, key } => Self::KeyReused { party: account, key },
             SendError::Unaffordable { account, wallet, needed } => Self::Unaffordable { account, wallet, needed },
             SendError::Failed(problem) => Self::Failed(problem),
@@ -321,6 +353,7 @@ impl Transport for EvmTransport {
         let call = Call {
             value,
             extra_gas,
+            max_gas: matches!(command, Command::RetryCallback { .. }).then_some(self.max_retry_gas),
             reserve: gas::reserved(settings, reserve),
             result_from: Some(*contract),
             ..Call::new(*contract, bindings::call_data(command))
@@ -374,6 +407,41 @@ impl Transport for EvmTransport {
 
     async fn wallet(&self, account: Address) -> Result<AttoFil, TransportError> {
         Ok(self.market.chain.balance(account, At::Latest).await?)
+    }
+
+    fn asset(&self) -> Asset {
+        self.market.asset.clone()
+    }
+
+    async fn funds(&self, account: Address) -> Result<AttoFil, TransportError> {
+        let token = self.market.settings.asset;
+        if token.is_zero() {
+            return self.wallet(account).await;
+        }
+        self.token_view(token, &token::balance_of(account)).await
+    }
+
+    async fn deposit(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
+        let (party, token, contract) = (self.party(), self.market.settings.asset, self.market.contract);
+        if token.is_zero() {
+            return self.submit(key, &Command::Deposit { account: party }, amount).await;
+        }
+        // The market takes it by itself, with the account's leave: for this amount, and no more. Some tokens let no leave be
+        // changed to another, only taken back.
+        let allowed = self.token_view(token, &token::allowance(party, contract)).await?;
+        if allowed < amount {
+            for (name, amount) in [("take-back", AttoFil::ZERO), ("approve", amount)] {
+                if name == "approve" || allowed > AttoFil::ZERO {
+                    let call = Call::new(token, token::approve(contract, amount));
+                    self.account.send(&EffectKey::named(&format!("{key}/{name}")), call).await?;
+                }
+            }
+        }
+        self.submit(key, &Command::DepositToken { account: party, amount }, AttoFil::ZERO).await
+    }
+
+    async fn gas_price(&self) -> Result<AttoFil, TransportError> {
+        Ok(self.account.gas_price().await?)
     }
 
     async fn deal(&self, job: JobId) -> Result<StoredDeal, TransportError> {

@@ -5,13 +5,14 @@ use std::{io, time::Duration};
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lota_api::{
-    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MoveMoney, NodeInfo, OpenedJob, Party, Phase,
-    Resumed, Stored, WalletInfo,
+    ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MarketInfo, MoveMoney, NodeInfo, OpenedJob,
+    Party, Phase, Resumed, Stored, WalletInfo,
 };
+use lota_market::asset::Asset;
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
-use super::Api;
+use super::{Api, ApiFailure};
 use crate::failure::Usage;
 
 /// How much longer the daemon may take to answer with content: it may have to be fetched from far away.
@@ -45,6 +46,23 @@ impl Api {
     /// Who the daemon is.
     pub(crate) async fn node(&self) -> anyhow::Result<NodeInfo> {
         self.json(self.request(Method::GET, &["node"])?, Duration::ZERO).await
+    }
+
+    /// What amounts are in. A daemon of a version that does not say it counts in the chain's coin.
+    ///
+    /// # Errors
+    /// When the daemon does not answer: an amount in the wrong unit is another amount.
+    pub(crate) async fn asset(&self) -> anyhow::Result<Asset> {
+        match self.json::<MarketInfo>(self.request(Method::GET, &["market"])?, Duration::ZERO).await {
+            Ok(market) => Ok(market.asset),
+            Err(error) if ApiFailure::is_not_found(&error) => Ok(Asset::coin()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same to show amounts that are there already: if it cannot be had, as the chain's coin.
+    pub(crate) async fn asset_for_showing(&self) -> Asset {
+        self.asset().await.unwrap_or_default()
     }
 
     /// Has a provider that was slashed lock jobs again.

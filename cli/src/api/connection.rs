@@ -72,6 +72,11 @@ pub(crate) enum ApiFailure {
 }
 
 impl ApiFailure {
+    /// Whether the daemon says that there is no such thing.
+    pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
+        matches!(error.downcast_ref(), Some(Self::Refused(error)) if error.code == ErrorCode::NotFound)
+    }
+
     /// Whether the daemon cannot be spoken to, as when it has ended. What it was told to do may be done all the same.
     pub(crate) fn is_gone(&self) -> bool {
         match self {

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use lota_bridge::{
     Journal as _, PrivateKeySigner,
-    evm::{Account, Call, Chain, Config, Network, SendError, account::Landed, bindings, chain::At},
+    evm::{Account, Call, Chain, Config, Network, SendError, account::Landed, bindings, chain::At, token},
     journal::{AccountId, MemoryJournal},
 };
 use lota_market::{Address, AttoFil, B256, agent::EffectKey, model::Settings};
 use serde::Serialize;
 
-use super::{ChainMarket, Endpoint};
+use super::{ChainError, ChainMarket, Endpoint, default_quantum, default_settings};
 
 /// How long a transaction may take to get into a block: twice the time after which Filecoin's senders replace it, and more.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -41,7 +41,7 @@ pub(crate) struct Deployed {
     pub(crate) fee: AttoFil,
 }
 
-/// Deploys the checked-in market with these settings, and compares what the chain then holds.
+/// Deploys the checked-in market with these settings, which are told the network and the usual quantum of the asset, and compares what the chain then holds.
 ///
 /// # Errors
 /// When the account has no money, the chain refuses, or what is there afterwards is something else.
@@ -49,13 +49,18 @@ pub(crate) async fn deploy(
     url: &str,
     network: Option<Network>,
     signer: PrivateKeySigner,
-    settings: impl FnOnce(&Network) -> Settings,
+    asset: Option<Address>,
+    settings: impl FnOnce(&Network, u64) -> Settings,
     sent: impl FnOnce(B256),
 ) -> anyhow::Result<(Deployed, ChainMarket)> {
     let deployer = signer.address();
     let endpoint = Endpoint::connect(url, network).await?;
     let network = *endpoint.network();
-    let wanted = settings(&network);
+    let quantum = match asset {
+        Some(asset) => token_quantum(&endpoint, asset).await?,
+        None => default_settings(&network).quantum,
+    };
+    let wanted = settings(&network, quantum);
     if endpoint.money(deployer, At::Latest).await? == AttoFil::ZERO {
         bail!("{deployer} has no money on {} (chain {}) to pay for gas; send it some", network.name, network.chain_id);
     }
@@ -84,6 +89,26 @@ pub(crate) async fn deploy(
         fee: fee.paid,
     };
     Ok((deployed, market))
+}
+
+/// The usual quantum of a token's market.
+async fn token_quantum(endpoint: &Endpoint, asset: Address) -> anyhow::Result<u64> {
+    let network = endpoint.network();
+    if endpoint.chain().code(asset).await.map_err(|error| endpoint.failed(error))?.is_empty() {
+        bail!(
+            "there is no contract at {asset} on {} (chain {}), so jobs cannot be paid in it; name a token's address with --asset, or leave it out for the chain's own coin",
+            network.name,
+            network.chain_id
+        );
+    }
+    match endpoint.view(asset, &token::decimals(), At::Latest).await {
+        Ok(decimals) => Ok(default_quantum(decimals)),
+        Err(ChainError::Refused { .. } | ChainError::Malformed { .. }) => bail!(
+            "the contract at {asset} on {} does not say how many decimals its amounts have, so it is no ERC-20 that people can be shown amounts of; name another with --asset",
+            network.name
+        ),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sends one call with a key that nothing else uses in the meantime, and waits for its block; `sent` is told its hash.

@@ -8,16 +8,18 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum;
 use lota_bridge::evm::{
     bindings,
     chain::{At, Receipt},
+    token,
 };
 use lota_market::{Address, AttoFil, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{ChainError, ChainMarket, Endpoint, anvil::Anvil, default_settings, mining};
+use super::{ChainError, ChainMarket, Endpoint, anvil::Anvil, default_quantum, default_settings, mining};
 use crate::home;
 
 /// Where the chain's state is kept.
@@ -25,12 +27,25 @@ const STATE: &str = "anvil.json";
 /// Where it is remembered where the market is.
 const MARKET: &str = "market.json";
 
+/// Decimals of the test dollar, as of most that people use.
+const DOLLAR_DECIMALS: u8 = 6;
+
 /// How long Anvil may take to mine what it has, and how often to look.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Where Foundry's tools look for a chain if nobody tells them.
 pub(crate) const USUAL_PORT: u16 = 8545;
+
+/// What the jobs of a development chain's market are paid in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PaidIn {
+    /// The chain's coin
+    #[default]
+    Coin,
+    /// A test dollar, a token of six decimals that is deployed for it
+    Usd,
+}
 
 /// Anvil with the market.
 #[derive(Debug)]
@@ -55,7 +70,7 @@ impl DevelopmentChain {
     ///
     /// # Errors
     /// When Anvil cannot be started, or its state does not fit to what is remembered.
-    pub(crate) async fn open(folder: &Path, port: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn open(folder: &Path, port: u16, paid_in: PaidIn) -> anyhow::Result<Self> {
         home::create_private(folder)?;
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
         let state = folder.join(STATE);
@@ -74,7 +89,7 @@ impl DevelopmentChain {
             Ok(text) => serde_json::from_slice::<Place>(&text)
                 .with_context(|| format!("{} is damaged; begin anew with --reset", file.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let place = deploy(&endpoint, faucet).await?;
+                let place = deploy(&endpoint, faucet, paid_in).await?;
                 home::write_private(&file, &serde_json::to_vec(&place)?)?;
                 place
             }
@@ -103,6 +118,16 @@ impl DevelopmentChain {
     pub(crate) async fn give(&self, account: Address, amount: AttoFil) -> anyhow::Result<()> {
         let transfer = json!([{ "from": self.faucet, "to": account, "value": U256::from(amount.0) }]);
         send(self.market.endpoint(), transfer).await.map(drop)
+    }
+
+    /// Gives an account some of what the market is paid in, if that is the test dollar.
+    ///
+    /// # Errors
+    /// When the chain refuses.
+    pub(crate) async fn mint(&self, account: Address, amount: AttoFil) -> anyhow::Result<()> {
+        let dollar = self.market.settings().asset;
+        let mint = json!([{ "from": self.faucet, "to": dollar, "data": token::mint(account, amount) }]);
+        send(self.market.endpoint(), mint).await.map(drop)
     }
 
     /// Ready when Anvil has ended, though nobody told it to.
@@ -170,8 +195,15 @@ fn unusable(folder: &Path) -> String {
     format!("the chain kept in {} cannot be used; begin anew with --reset", folder.display())
 }
 
-async fn deploy(endpoint: &Endpoint, faucet: Address) -> anyhow::Result<Place> {
-    let code: Bytes = bindings::deployment(&default_settings(endpoint.network()));
+async fn deploy(endpoint: &Endpoint, faucet: Address, paid_in: PaidIn) -> anyhow::Result<Place> {
+    let mut settings = default_settings(endpoint.network());
+    if paid_in == PaidIn::Usd {
+        let code: Bytes = token::test_dollar();
+        let receipt = send(endpoint, json!([{ "from": faucet, "data": code }])).await?;
+        settings.asset = receipt.contract_address.context("Anvil deployed no test dollar")?;
+        settings.quantum = default_quantum(DOLLAR_DECIMALS);
+    }
+    let code: Bytes = bindings::deployment(&settings);
     let receipt = send(endpoint, json!([{ "from": faucet, "data": code }])).await?;
     let contract = receipt.contract_address.context("Anvil deployed nothing")?;
     Ok(Place { contract, block: receipt.block() })

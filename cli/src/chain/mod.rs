@@ -12,7 +12,7 @@ mod network;
 
 pub(crate) use ask::{Asker, Habits};
 pub(crate) use deploy::deploy;
-pub(crate) use development::{DevelopmentChain, USUAL_PORT};
+pub(crate) use development::{DevelopmentChain, PaidIn, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
-pub(crate) use network::{default_callback_gas, default_settings, parse_network};
+pub(crate) use network::{default_callback_gas, default_quantum, default_settings, parse_network};

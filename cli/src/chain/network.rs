@@ -38,6 +38,15 @@ pub(crate) const fn default_settings(network: &Network) -> Settings {
     }
 }
 
+/// What amounts in an asset of so many decimals are multiples of, unless something else is asked for: so that there are nine decimals at
+/// most, and terms can hold some 280,000 of what has nine or more.
+pub(crate) const fn default_quantum(decimals: u8) -> u64 {
+    match 10_u64.checked_pow(decimals.saturating_sub(9) as u32) {
+        Some(quantum) => quantum,
+        None => u64::MAX,
+    }
+}
+
 /// The most gas of a client's callback that a provider accepts on this network, unless its owner says otherwise: on development
 /// chains what an offer says by itself, in FEVM's gas a hundred times that.
 pub(crate) fn default_callback_gas(network: &Network) -> u32 {
@@ -48,6 +57,12 @@ pub(crate) fn default_callback_gas(network: &Network) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quantum_leaves_nine_decimals_at_most() {
+        assert_eq!([0, 6, 9, 10, 18].map(default_quantum), [1, 1, 1, 10, 1_000_000_000]);
+        assert_eq!(default_quantum(255), u64::MAX);
+    }
 
     #[test]
     fn networks_have_names_and_settings() {

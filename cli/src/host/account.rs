@@ -7,7 +7,7 @@ use lota_bridge::{
     Journal, PrivateKeySigner, Transport, TransportError,
     evm::{self, Chain, EvmTransport},
 };
-use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
+use lota_market::{Address, AttoFil, agent::EffectKey};
 use lota_node::store::NodeJournal;
 
 use super::LocalMarket;
@@ -72,14 +72,23 @@ impl Account {
     ///
     /// # Errors
     /// When the folder cannot be written, or the chain not be reached.
-    pub(crate) async fn on_chain(market: &ChainMarket, signer: PrivateKeySigner, dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn on_chain(
+        market: &ChainMarket,
+        signer: PrivateKeySigner,
+        dir: &Path,
+        max_retry_gas: Option<u64>,
+    ) -> anyhow::Result<Self> {
         home::create_private(dir)?;
         let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await?);
         // A connection for each: what one node waits for keeps no other from asking.
         let chain = Chain::connect(market.endpoint().chain().config().clone()).await.map_err(TransportError::from)?;
         let market = market.market().reached_by(&chain);
         let account = evm::Account::open(&chain, signer.clone(), Arc::clone(&journal));
-        Ok(Self::new(Arc::new(EvmTransport::new(market, account, signer, journal))))
+        let transport = EvmTransport::new(market, account, signer, journal);
+        Ok(Self::new(Arc::new(match max_retry_gas {
+            Some(most) => transport.with_max_retry_gas(most),
+            None => transport,
+        })))
     }
 
     /// The account that acts through this transport.
@@ -117,8 +126,7 @@ impl Account {
     /// # Errors
     /// When the market refuses.
     pub(crate) async fn deposit(&self, key: &str, amount: AttoFil) -> anyhow::Result<()> {
-        let deposit = Command::Deposit { account: self.address };
-        self.transport.submit(&EffectKey::named(key), &deposit, amount).await.context("the first deposit failed")?;
+        self.transport.deposit(&EffectKey::named(key), amount).await.context("the first deposit failed")?;
         Ok(())
     }
 

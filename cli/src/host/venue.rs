@@ -4,10 +4,10 @@ use std::{collections::HashMap, path::Path};
 
 use clap::ValueEnum;
 use lota_bridge::PrivateKeySigner;
-use lota_market::{Address, AttoFil};
+use lota_market::{Address, AttoFil, asset::Asset};
 
 use super::{Account, Funds, LocalMarket, Sync};
-use crate::chain::{Asker, DevelopmentChain};
+use crate::chain::{Asker, DevelopmentChain, PaidIn};
 
 /// What a market runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -46,14 +46,14 @@ impl Venue {
     ///
     /// # Errors
     /// When it is in use or damaged, or there is no Anvil.
-    pub(crate) async fn open(ground: Ground, folder: &Path, port: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn open(ground: Ground, paid_in: PaidIn, folder: &Path, port: u16) -> anyhow::Result<Self> {
         match ground {
             Ground::Memory => {
                 let folder = folder.to_owned();
                 let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Never)).await??;
                 Ok(Self::Memory(market))
             }
-            Ground::Anvil => Ok(Self::Anvil(Box::new(DevelopmentChain::open(folder, port).await?))),
+            Ground::Anvil => Ok(Self::Anvil(Box::new(DevelopmentChain::open(folder, port, paid_in).await?))),
         }
     }
 
@@ -69,16 +69,34 @@ impl Venue {
                 Ok(account)
             }
             Self::Anvil(chain) => {
-                let account = Account::on_chain(chain.market(), signer, dir).await?;
+                let account = Account::on_chain(chain.market(), signer, dir, None).await?;
                 let (party, transport) = (account.address(), account.transport());
-                if transport.wallet(party).await? == AttoFil::ZERO && transport.balance(party).await? == AttoFil::ZERO {
+                let settings = chain.market().settings();
+                let in_asset = |amount| chain.market().market().asset().scaled(amount, settings.quantum);
+                let is_new =
+                    transport.wallet(party).await? == AttoFil::ZERO && transport.balance(party).await? == AttoFil::ZERO;
+                if settings.is_token() && transport.funds(party).await? == AttoFil::ZERO && is_new {
+                    chain.mint(party, in_asset(funds.sum()?)).await?;
+                }
+                if is_new {
                     chain.give(party, funds.sum()?).await?;
                 }
                 // Still untouched (also after a crash right here): nothing was paid for, so nothing was sent.
-                if transport.wallet(party).await? == funds.sum()? {
-                    account.deposit("play-deposit", funds.market).await?;
+                if transport.funds(party).await? == in_asset(funds.sum()?) {
+                    account.deposit("play-deposit", in_asset(funds.market)).await?;
                 }
                 Ok(account)
+            }
+        }
+    }
+
+    /// What its amounts are in, and what they are multiples of.
+    pub(crate) fn asset(&self) -> (Asset, u64) {
+        match self {
+            Self::Memory(market) => (Asset::coin(), market.chain.market().settings.quantum),
+            Self::Anvil(chain) => {
+                let market = chain.market().market();
+                (market.asset().clone(), market.settings().quantum)
             }
         }
     }
@@ -145,8 +163,14 @@ impl Venue {
             Self::Anvil(chain) => {
                 let market = chain.market();
                 let network = market.endpoint().network();
+                let settings = market.settings();
+                let paid_in = if settings.is_token() {
+                    format!(", paid in {}, the token at {}", market.market().asset(), settings.asset)
+                } else {
+                    String::new()
+                };
                 Some(format!(
-                    "Anvil at {} (chain {}), the market at {}",
+                    "Anvil at {} (chain {}), the market at {}{paid_in}",
                     chain.url(),
                     network.chain_id,
                     market.contract()

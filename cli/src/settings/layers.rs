@@ -194,6 +194,8 @@ impl<P: Provider> Provider for Named<P> {
 
 #[cfg(test)]
 mod tests {
+    use lota_market::{AttoFil, asset::Asset};
+
     use super::*;
     use crate::units::{Amount, Seconds};
 
@@ -204,7 +206,11 @@ mod tests {
         Layers::load(&path, |name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()))
     }
 
-    fn fil(text: &str) -> Option<Amount> {
+    fn fil(amount: Option<Amount>) -> Option<AttoFil> {
+        amount.map(|amount| amount.in_asset(&Asset::coin()).expect("coins"))
+    }
+
+    fn atto(text: &str) -> Option<AttoFil> {
         Some(text.parse().expect("an amount"))
     }
 
@@ -214,8 +220,8 @@ mod tests {
         let layers = load(file, &[("LOTA_JOB_MAX_PRICE", "2 FIL"), ("LOTA_DEVNET_PROVIDERS", "7")]).expect("loads");
         let layers = layers.flag("--max-price", "job.max_price", Some(&"3".to_owned()));
         let settings = layers.settings().expect("valid");
-        assert_eq!(settings.job.max_price, fil("3 FIL"));
-        assert_eq!(settings.job.min_price, fil("0.5 FIL"));
+        assert_eq!(fil(settings.job.max_price), atto("3 FIL"));
+        assert_eq!(fil(settings.job.min_price), atto("0.5 FIL"));
         assert_eq!(settings.job.run_for, Some(Seconds(90)));
         assert_eq!(settings.devnet.providers, 7);
         assert_eq!(settings.node.name, "main");
@@ -231,7 +237,7 @@ mod tests {
     #[test]
     fn an_amount_from_the_environment_keeps_every_digit() {
         let layers = load("", &[("LOTA_JOB_MAX_PRICE", "0.100000000000000001")]).expect("loads");
-        assert_eq!(layers.settings().expect("valid").job.max_price, fil("100000000000000001 attoFIL"));
+        assert_eq!(fil(layers.settings().expect("valid").job.max_price), atto("100000000000000001 attoFIL"));
     }
 
     #[test]
@@ -243,7 +249,7 @@ mod tests {
                 &["job.max_prise", "config.toml", "no such setting", "`max_price`"][..],
             ),
             ("[job]\nmax_price = 0.5\n", &[], &["job.max_price", "config.toml", "in quotes"]),
-            ("[job]\nmax_price = \"1 USD\"\n", &[], &["job.max_price", "config.toml", "1 USD", "unit"]),
+            ("[job]\nmax_price = \"one USD\"\n", &[], &["job.max_price", "config.toml", "one USD", "unit"]),
             ("", &[("LOTA_NODE_PROVIDER", "perhaps")], &["node.provider", "LOTA_NODE_PROVIDER", "perhaps"]),
             ("", &[("LOTA_DEVNET_PROVIDERS", "-1")], &["devnet.providers", "LOTA_DEVNET_PROVIDERS"]),
         ] {

@@ -5,7 +5,11 @@ mod layers;
 pub(crate) mod variables;
 
 use lota_api::TermsRequest;
-use lota_market::{AttoFil, agent::Pace};
+use lota_market::{
+    AttoFil,
+    agent::Pace,
+    asset::{Asset, ParseAssetError},
+};
 use lota_node::config::defaults;
 use serde::{Deserialize, Serialize};
 
@@ -95,28 +99,32 @@ impl Default for Job {
 
 impl Job {
     /// The terms among these settings.
-    pub(crate) fn terms(&self) -> Result<TermsRequest, BadWindow> {
+    pub(crate) fn terms(&self, asset: &Asset) -> Result<TermsRequest, BadTerms> {
         let window = |name, window: Option<Seconds>| {
-            window.map(|w| u32::try_from(w.0).map_err(|_| BadWindow::TooLong { name, seconds: w })).transpose()
+            window.map(|w| u32::try_from(w.0).map_err(|_| BadTerms::TooLong { name, seconds: w })).transpose()
         };
         if let Some(seconds) = self.review_for.filter(|window| window.0 > 0) {
-            return Err(BadWindow::Unreviewed { seconds });
+            return Err(BadTerms::Unreviewed { seconds });
         }
+        let amount = |amount: &Option<Amount>| amount.as_ref().map(|amount| amount.in_asset(asset)).transpose();
         Ok(TermsRequest {
-            min_price: self.min_price.map(|amount| amount.0),
-            max_price: self.max_price.map(|amount| amount.0),
+            min_price: amount(&self.min_price)?,
+            max_price: amount(&self.max_price)?,
             ramp_period: self.ramp_period.map(|period| period.0),
             lock_for: self.lock_for.map(|period| period.0),
             run_for: window("job.run_for", self.run_for)?,
             review_for: window("job.review_for", self.review_for)?,
-            collateral: self.collateral.map(|amount| amount.0),
+            collateral: amount(&self.collateral)?,
+            provider: None,
         })
     }
 }
 
-/// A window that no market allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadWindow {
+/// Terms that this market does not allow, or none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadTerms {
+    #[error(transparent)]
+    Amount(#[from] ParseAssetError),
     #[error("{name} is {seconds}, which is longer than any market allows; name at most 90 days")]
     TooLong { name: &'static str, seconds: Seconds },
     #[error(
@@ -150,7 +158,7 @@ pub(crate) struct Node {
     /// The most it keeps in its block store.
     pub(crate) store_capacity: ByteSize,
     /// The least it asks for a job.
-    pub(crate) min_price: Amount,
+    pub(crate) min_price: Option<Amount>,
     /// How many jobs it runs at once.
     pub(crate) slots: u32,
     /// The processors that its jobs may take together; none: all, and no fewer than one for each slot.
@@ -161,6 +169,16 @@ pub(crate) struct Node {
     pub(crate) disk: Option<ByteSize>,
     /// The most gas of a client's callback that it accepts; none: what its network's default is.
     pub(crate) max_callback_gas: Option<Count>,
+    /// The most gas that it sends with the retry of a callback; none: twice what the market lets a callback be promised.
+    pub(crate) max_retry_gas: Option<Count>,
+    /// The longest windows of a job that it accepts: so long its collateral may lie.
+    pub(crate) max_window: Seconds,
+    /// How many times as much as gas costs now it asks for that of callbacks; 0: nothing.
+    pub(crate) callback_margin: u32,
+    /// Whether it takes jobs that ask for no collateral.
+    pub(crate) accept_no_collateral: bool,
+    /// Whether it cancels jobs that are directed to it and that it refuses.
+    pub(crate) cancel_refused: bool,
     /// The URL at which others reach what it serves; none: where it listens.
     pub(crate) gateway_url: Option<String>,
     /// Whether it fetches from private addresses too; none: only if its market's chain is on this machine.
@@ -182,12 +200,17 @@ impl Default for Node {
             listen: "127.0.0.1:0".to_owned(),
             gateway: "127.0.0.1:0".to_owned(),
             store_capacity: ByteSize(10 << 30),
-            min_price: Amount(AttoFil::from_gwei(1_000_000)),
+            min_price: None,
             slots: 4,
             cpus: None,
             memory: None,
             disk: None,
             max_callback_gas: None,
+            max_retry_gas: None,
+            max_window: Seconds(86_400),
+            callback_margin: defaults::CALLBACK_MARGIN,
+            accept_no_collateral: false,
+            cancel_refused: true,
             gateway_url: None,
             private_addresses: None,
             look_after: Clients::default(),
@@ -236,8 +259,10 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "job.run_for" => format!("job.wall_time + {}", Seconds(Pace::INSTANT.run_margin())),
         "job.review_for" => Seconds(0).to_string(),
         "job.collateral" => defaults::COLLATERAL.to_string(),
+        "node.min_price" => AttoFil::from_gwei(1_000_000).to_string(),
         "node.cpus" => "all, and one for each slot".to_owned(),
         "node.memory" => "3/4 of the machine's".to_owned(),
+        "node.max_retry_gas" => "twice what the market lets a callback be promised".to_owned(),
         "node.disk" => "what is free beside the block store".to_owned(),
         _ => return None,
     })
@@ -283,6 +308,17 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.memory", about: "memory that its jobs may take together" },
     Key { name: "node.disk", about: "disk space that its jobs may fill together" },
     Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
+    Key { name: "node.max_retry_gas", about: "the most gas that it sends with the retry of a failed callback" },
+    Key { name: "node.max_window", about: "the longest windows of a job that it accepts" },
+    Key {
+        name: "node.callback_margin",
+        about: "how many times as much as gas costs now it asks for that of callbacks",
+    },
+    Key { name: "node.accept_no_collateral", about: "whether it takes jobs that ask for no collateral" },
+    Key {
+        name: "node.cancel_refused",
+        about: "whether it cancels jobs directed to it that it refuses; it pays the gas",
+    },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
 ];

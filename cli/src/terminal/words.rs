@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lota_market::{
     Address, AttoFil,
+    asset::Asset,
     model::{JobId, Status},
 };
 
@@ -60,8 +61,8 @@ pub(crate) fn age(since: Timestamp, now: Timestamp) -> String {
 }
 
 /// An amount, or a dash for none.
-pub(crate) fn money(amount: Option<AttoFil>) -> String {
-    amount.map_or_else(|| "-".to_owned(), |amount| amount.to_string())
+pub(crate) fn money(amount: Option<AttoFil>, asset: &Asset) -> String {
+    amount.map_or_else(|| "-".to_owned(), |amount| asset.show(amount))
 }
 
 /// A span of seconds.

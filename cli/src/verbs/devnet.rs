@@ -12,7 +12,7 @@ use lota_market::{
 use lota_node::{Node, NodeConfig, Parts, executor::Executors};
 
 use crate::{
-    chain::USUAL_PORT,
+    chain::{PaidIn, USUAL_PORT},
     context::Context,
     failure::Usage,
     home::Home,
@@ -30,12 +30,13 @@ const CLIENT: &str = "client";
 ///
 /// A client's node, providers' nodes and the market they meet on run in this process; bytes move between the nodes over HTTP.
 /// The other verbs then work from another terminal, with no further settings. What happened is kept for the next start, in
-/// `devnet/` of the home (`devnet-anvil/` with `--chain anvil`).
+/// `devnet/` of the home (`devnet-anvil/` with `--chain anvil`, `devnet-anvil-usd/` if its jobs are paid in dollars).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota devnet --providers 5
   lota devnet --chain anvil     # on a real chain: needs Foundry's anvil
+  lota devnet --chain anvil --asset usd
   lota job list                 # in another terminal")]
 pub(crate) struct Devnet {
     /// How many providers [default: 3]
@@ -44,6 +45,9 @@ pub(crate) struct Devnet {
     /// What the market runs on
     #[arg(long, value_name = "CHAIN", value_enum, default_value_t)]
     chain: Ground,
+    /// What jobs are paid in; dollars need `--chain anvil`
+    #[arg(long, value_name = "ASSET", value_enum, default_value_t)]
+    asset: PaidIn,
     /// Begin anew: forget what happened before
     #[arg(long)]
     reset: bool,
@@ -63,11 +67,15 @@ impl Devnet {
         if settings.providers > MAX_PROVIDERS {
             return Err(Usage(format!("{} providers are too many; at most {MAX_PROVIDERS}", settings.providers)).into());
         }
-        let lock = HomeLock::take(&context.home)?;
-        let folder = match self.chain {
-            Ground::Memory => context.home.devnet(),
-            Ground::Anvil => context.home.devnet_on_anvil(),
+        let folder = match (self.chain, self.asset) {
+            (Ground::Memory, PaidIn::Coin) => context.home.devnet(),
+            (Ground::Anvil, PaidIn::Coin) => context.home.devnet_on_anvil(),
+            (Ground::Anvil, PaidIn::Usd) => context.home.devnet_in_dollars(),
+            (Ground::Memory, PaidIn::Usd) => {
+                return Err(Usage("tokens need a chain: say `--chain anvil --asset usd`".to_owned()).into());
+            }
         };
+        let lock = HomeLock::take(&context.home)?;
         if self.reset {
             forget(&folder)?;
         }
@@ -76,7 +84,7 @@ impl Devnet {
         let progress = Progress::start(false);
         progress.say("starting the market and its nodes");
         let venue = tokio::select! {
-            venue = Venue::open(self.chain, &folder, USUAL_PORT) => venue?,
+            venue = Venue::open(self.chain, self.asset, &folder, USUAL_PORT) => venue?,
             signal = &mut ended => return signal,
         };
         let nodes = tokio::select! {
@@ -133,7 +141,8 @@ async fn start(venue: &Venue, folder: &Path, settings: &settings::Devnet) -> any
     let engines = Engines::start(&folder.join("modules"))?;
     let mut nodes = vec![start_node(venue, folder, CLIENT.to_owned(), None, settings).await?];
     for number in 1..=settings.providers {
-        let offer = offer(number);
+        let (asset, quantum) = venue.asset();
+        let offer = offer(number).in_asset(&asset, quantum);
         let provider = Some((engines.executors(offer.slots), offer));
         nodes.push(start_node(venue, folder, format!("provider-{number}"), provider, settings).await?);
     }
@@ -167,13 +176,14 @@ async fn start_node(
 
 /// What provider `number` (from 1) offers: each asks a quarter of the first one's price more than the one before.
 fn offer(number: u32) -> Offer {
-    let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output } = Pricing::default();
+    let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = Pricing::default();
     let raised = |price: AttoFil| AttoFil(price.0 + price.0 / 4 * u128::from(number - 1));
     let pricing = Pricing {
         base: raised(base),
         per_gigafuel: raised(per_gigafuel),
         per_gib_memory: raised(per_gib_memory),
         per_gib_output: raised(per_gib_output),
+        per_megagas,
     };
     Offer { pricing, ..Offer::default() }
 }
@@ -203,7 +213,7 @@ async fn show(home: &Home, folder: &Path, venue: &Venue, nodes: &[Running]) -> a
         table.row([
             running.name.clone(),
             running.account.address().to_string(),
-            balance.to_string(),
+            venue.asset().0.show(balance),
             running.node.gateway().to_owned(),
         ]);
     }

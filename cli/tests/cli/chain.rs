@@ -65,6 +65,33 @@ fn a_market_is_deployed_and_recognised() {
 }
 
 #[test]
+fn settings_out_of_range_are_refused_in_one_line_and_nothing_is_sent() {
+    let Some(anvil) = Anvil::start(31_337) else { return };
+    let home = Home::new();
+    let deployer = rich_key(&home, &anvil);
+    let nobody = "0x00000000000000000000000000000000000000aa";
+    // A contract that says nothing of decimals.
+    let mute = "0x00000000000000000000000000000000000000bb";
+    anvil.call("anvil_setCode", json!([mute, "0x00"]));
+    for (more, part) in [
+        (&["--asset", nobody][..], "there is no contract at 0x00000000000000000000000000000000000000AA on development"),
+        (&["--asset", mute], "does not say how many decimals its amounts have"),
+        (&["--quantum", "0"], "the quantum is 0"),
+        (&["--min-window", "0"], "window"),
+        (&["--min-window", "4000000000"], "window"),
+        (&["--callback-reserve", "0"], "reserve"),
+        (&["--signature-gas", "0"], "signature"),
+    ] {
+        let args = [&["chain", "deploy", "--rpc", &anvil.url, "--key", "trading"], more].concat();
+        let run = home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().code(1);
+        let told = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        let errors: Vec<&str> = told.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(errors.len() == 1 && errors[0].contains(part), "{more:?}: {told}");
+    }
+    assert_eq!(anvil.call("eth_getTransactionCount", json!([deployer, "latest"])), "0x0");
+}
+
+#[test]
 fn what_is_wrong_with_a_chain_is_said_in_one_line() {
     let home = Home::new();
     let nowhere = "0x00000000000000000000000000000000000000aa";

@@ -191,7 +191,7 @@ fn bad_files_and_flags_cost_nothing() {
         }
     }
     for args in [
-        &["wasm", "run", CID, "--max-price", "5 USD"][..],
+        &["wasm", "run", CID, "--max-price", "five FIL"][..],
         &["wasm", "run", CID, "--memory", "lots"],
         &["wasm", "run", CID, "-e", "A"],
         &["wallet", "deposit", "much"],

@@ -71,6 +71,40 @@ fn a_devnet_on_a_chain_serves_the_verbs_and_keeps_its_state() {
 }
 
 #[test]
+fn a_devnet_in_dollars_shows_and_takes_dollars() {
+    let home = Home::new();
+    let (code, line) = home.failure(&["devnet", "--asset", "usd"]);
+    assert!(code == 2 && line.contains("tokens need a chain: say `--chain anvil --asset usd`"), "{line}");
+    let Some(tools) = anvil::tools() else { return };
+    let devnet = home.devnet_with(&["--chain", "anvil", "--asset", "usd", "--providers", "1"], tools);
+    assert!(home.path().join("devnet-anvil-usd").exists() && !home.path().join("devnet-anvil").exists());
+    let wallet = home.stdout(&["wallet", "show"]);
+    for part in ["100 tUSD", "900 tUSD", "for gas"] {
+        assert!(wallet.contains(part), "{part} is not in\n{wallet}");
+    }
+    let wallet = home.stdout(&["wallet", "deposit", "2.5"]);
+    assert!(wallet.contains("102.5 tUSD") && wallet.contains("897.5 tUSD"), "{wallet}");
+    let (code, line) = home.failure(&["wallet", "deposit", "1 FIL"]);
+    assert!(code == 2 && line.contains("`1 FIL` is not an amount of tUSD"), "{line}");
+    let hello = home.file("hello.wasm", modules::hello());
+    let module = hello.to_str().expect("UTF-8");
+    let (code, line) = home.failure(&["wasm", "run", module, "--max-price", "1 gwei"]);
+    assert!(code == 2 && line.contains("another unit"), "{line}");
+    let run = home.lota(&["wasm", "run", module, "--max-price", "0.5 tUSD"]).assert().success();
+    let output = run.get_output();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.stdout, b"hello\n");
+    assert_eq!(told.matches("unverified: any provider is trusted").count(), 1, "{told}");
+    assert!(told.contains("tUSD") && !told.contains("FIL"), "{told}");
+    let id = home.stdout(&["job", "list", "--quiet"]).trim().to_owned();
+    let (list, described) = (home.stdout(&["job", "list"]), home.stdout(&["job", "describe", &id]));
+    assert!(list.contains(" tUSD"), "{list}");
+    assert!(described.contains("unverified: any provider is trusted"), "{described}");
+    assert!(described.contains("0.05 tUSD") && !described.contains("FIL"), "{described}");
+    devnet.end();
+}
+
+#[test]
 fn without_anvil_it_is_said_how_to_get_it() {
     let home = Home::new();
     for verb in ["demo", "devnet"] {

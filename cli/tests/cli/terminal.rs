@@ -80,6 +80,12 @@ fn hostile_daemon(home: &Home, failed: bool) {
                 node["problems"] = problems;
                 poisoned(node)
             }
+            "GET /v1/market" => Answer::Json(json!({
+                "chain_id": 1,
+                "contract": fake::job()["client"],
+                "min_window": 1,
+                "asset": { "symbol": HOSTILE, "decimals": 18 },
+            })),
             "GET /v1/parties" => poisoned(json!([{ "address": fake::job()["provider"], "url": "x" }])),
             "GET /v1/wallet" | "POST /v1/wallet/deposit" => poisoned(json!({
                 "address": fake::job()["client"], "wallet": "1", "market": "2", "problems": problems,
@@ -136,7 +142,7 @@ fn no_verb_lets_a_stranger_write_to_the_terminal() {
         (&["node", "show"], 0),
         (&["node", "show", "--json"], 0),
         (&["wallet", "show"], 0),
-        (&["wallet", "deposit", "1 FIL"], 0),
+        (&["wallet", "deposit", "1"], 0),
     ] {
         let (found, text) = home.on_terminal(args);
         assert_eq!(found, code, "{args:?}: {text:?}");

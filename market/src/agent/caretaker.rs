@@ -53,7 +53,7 @@ pub(super) fn advance(cx: &mut Context<'_>) {
         cx.begin_when_overdue(step, COURTESY.max(cx.situation.pace.landing()));
     }
     if cx.view.callback_pending {
-        cx.begin(Step::RetryCallback);
+        cx.retry_callback();
     }
 }
 

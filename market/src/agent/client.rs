@@ -1,13 +1,16 @@
 //! What a client does about a job that it ordered.
 
 use super::{Job, Order, Step, context::Context};
-use crate::model::Status;
+use crate::{Address, model::Status};
 
 /// Takes a client's next step, if there is one.
 pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
     match cx.view.status {
         Status::None => cx.begin(Step::Open),
-        Status::Open if order.cancel => cx.begin(Step::Cancel),
+        // What is directed to somebody, only they can cancel.
+        Status::Open if order.cancel && [Address::ZERO, cx.situation.me].contains(&cx.view.terms.matcher) => {
+            cx.begin(Step::Cancel);
+        }
         Status::Open | Status::Locked => cx.begin_when_overdue(Step::Expire, 0),
         // It is paid as soon as it is submitted: the next event says so.
         Status::Submitted if !cx.view.terms.has_arbiter() => {}
@@ -19,7 +22,7 @@ pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
         Status::Cancelled | Status::Slashed | Status::Void => {}
     }
     if cx.view.callback_pending {
-        cx.begin(Step::RetryCallback);
+        cx.retry_callback();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 
-use super::{Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState, Subject};
+use super::{CostlyClients, Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState, Subject};
 use crate::{Time, model::Settings};
 
 /// What holds for all jobs of a party at a moment.
@@ -20,6 +20,8 @@ pub(super) struct Situation {
     pub(super) seen: u64,
     /// Number of the newest block that will not be undone.
     pub(super) finalized: u64,
+    /// How often callbacks of clients failed in blocks at this party's cost.
+    pub(super) costly: CostlyClients,
 }
 
 /// One job, as a role sees and moves it.
@@ -63,6 +65,20 @@ impl Context<'_> {
         self.set(step, StepState::InFlight { attempt, round: self.round });
         let subject = Subject::Job(self.view.id);
         self.effects.push(Effect::Do(StepKey { subject, step, round: self.round, attempt }));
+    }
+
+    /// Tries the client's callback again, unless too many of its callbacks have failed at this party's cost.
+    pub(super) fn retry_callback(&mut self) {
+        let client = self.view.terms.client;
+        match self.situation.costly.dropped(client) {
+            None => self.begin(Step::RetryCallback),
+            Some(failures) => {
+                let failure = Failure::ClientDropped { client, failures };
+                if self.failed(Step::RetryCallback) != Some(&failure) {
+                    self.set(Step::RetryCallback, StepState::Failed { failure });
+                }
+            }
+        }
     }
 
     /// Begins a step once the deadline of the job's state has passed.

@@ -65,6 +65,8 @@ pub enum Effect {
         /// The job that it was slashed for.
         job: JobId,
     },
+    /// A callback failed at this party's cost: [`Agent::costly_clients`](super::Agent::costly_clients) is to be stored.
+    RememberCostlyClients,
 }
 
 /// A command to the market, and money from outside it to send along.
@@ -92,7 +94,13 @@ impl Job {
             }
             Step::Cancel => Command::Cancel { terms: terms() },
             Step::Expire => Command::Expire { terms: terms() },
-            Step::Lock => Command::Lock { terms: terms() },
+            Step::Lock if view.terms.matcher.is_zero() => Command::Lock { terms: terms() },
+            // Directed to this provider: a fixed offer, of which it takes the highest price.
+            Step::Lock => {
+                let (provider, price) = (view.terms.matcher, view.terms.max_price);
+                Command::Award { terms: terms(), provider, price }
+            }
+            Step::GiveUp => Command::GiveUp { terms: terms() },
             Step::SubmitResult => {
                 let result = self.work.as_ref().and_then(|work| work.result.clone()).unwrap_or_default();
                 Command::SubmitResult { terms: terms(), result }

@@ -35,12 +35,48 @@ pub enum Failure {
         /// What is in the output.
         found: String,
     },
+    /// This machine cannot do its part, whoever's job it is.
+    #[error("{fault}: {problem}")]
+    OwnFault { fault: OwnFault, problem: String },
+    /// The client's callback failed in a block, at this party's cost, though it had worked when it was tried out.
+    #[error("the callback of {client} failed in block {block}, though it had worked when it was tried out")]
+    CallbackFailed { client: Address, block: u64 },
+    /// Callbacks of this client have failed at this party's cost too often: it retries none any more.
+    #[error(
+        "callbacks of {client} failed {failures} times in blocks, at this account's cost; it retries none of them any more"
+    )]
+    ClientDropped { client: Address, failures: u32 },
     /// It may work later.
     #[error("{0}")]
     Temporary(String),
     /// It will never work for this job.
     #[error("{0}")]
     Permanent(String),
+}
+
+/// Which part of a provider's own machine fails it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnFault {
+    /// What runs the programs.
+    Executor,
+    /// What was there when the job was locked cannot be had any more.
+    Inputs,
+    /// The disk, for the job's work.
+    Storage,
+    /// What makes the output available.
+    Publisher,
+}
+
+impl fmt::Display for OwnFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Executor => "this provider's executor failed",
+            Self::Inputs => "this provider has lost the job's spec, module or inputs",
+            Self::Storage => "this provider's disk failed",
+            Self::Publisher => "this provider could not make the output available",
+        })
+    }
 }
 
 /// What a result says that an output shows, too.
@@ -96,6 +132,12 @@ impl Failure {
         Self::Rejected { rejection, block }
     }
 
+    /// Whether it is the fault of this machine alone.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        matches!(self, Self::OwnFault { .. })
+    }
+
     /// Whether trying again later can help. `seen`: the block up to which the party has taken the market's log in.
     ///
     /// A refusal for a deal's state holds if it was given in the very state that the party knows. If the market's node was
@@ -103,8 +145,10 @@ impl Failure {
     /// came.
     pub(super) fn may_pass(&self, seen: u64) -> bool {
         match self {
-            Self::Temporary(_) | Self::Unaffordable { .. } => true,
-            Self::Permanent(_) | Self::Mismatch { .. } => false,
+            Self::Temporary(_) | Self::Unaffordable { .. } | Self::OwnFault { .. } | Self::CallbackFailed { .. } => {
+                true
+            }
+            Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } => false,
             Self::Rejected { rejection, block } => match standing(rejection) {
                 Standing::Always => false,
                 Standing::State => *block != Some(seen),

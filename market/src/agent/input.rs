@@ -51,6 +51,8 @@ pub enum Input<'a> {
     Cancel(JobId),
     /// The party's free balance in the market.
     Balance(AttoFil),
+    /// What the party asks from now on for each 10^6 units of gas that a client's callback is promised.
+    CallbackPrice(AttoFil),
     /// A provider that was slashed may lock jobs again.
     Resume,
     /// Time has passed.

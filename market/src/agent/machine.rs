@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::Address;
 
 use super::{
-    Change, Commitments, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs, StepKey, StepState, Subject,
-    caretaker, client,
+    Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs, StepKey,
+    StepState, Subject, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     view::At,
@@ -62,6 +62,7 @@ impl Agent {
             now: Time::default(),
             seen: 0,
             finalized: 0,
+            costly: CostlyClients::default(),
         };
         Self {
             situation,
@@ -100,6 +101,17 @@ impl Agent {
     pub fn recall(&mut self, suspended: Option<JobId>, finalized: u64) {
         self.provider.suspended = suspended;
         self.situation.finalized = finalized;
+    }
+
+    /// Tells it after a restart whose callbacks failed at its cost.
+    pub fn recall_costly_clients(&mut self, costly: CostlyClients) {
+        self.situation.costly = costly;
+    }
+
+    /// Whose callbacks failed at its cost; to be kept ([`Effect::RememberCostlyClients`]).
+    #[must_use]
+    pub const fn costly_clients(&self) -> &CostlyClients {
+        &self.situation.costly
     }
 
     /// Whether it would act on this job, which it does not hold, if it were given back to it.
@@ -199,6 +211,11 @@ impl Agent {
                 }
             }
             Input::Balance(free) => self.provider.free = free,
+            Input::CallbackPrice(per_megagas) => {
+                if let Some(offer) = &mut self.provider.offer {
+                    offer.pricing.per_megagas = per_megagas;
+                }
+            }
             Input::Resume => self.on_resume(&mut effects),
             Input::Tick => {}
         }
@@ -322,7 +339,7 @@ impl Agent {
     fn is_quiet(&self, job: &Job) -> bool {
         !job.is_busy()
             && (job.order.is_none() || client::is_quiet(job))
-            && job.work.as_ref().is_none_or(|work| provider::is_quiet(job, work, self.situation.me))
+            && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, self.situation.me))
             && (!self.looks_after(job) || caretaker::is_quiet(job))
     }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Resources;
 use crate::{
     AttoFil, Time,
+    asset::Asset,
     model::{JobId, Settings, SpecCodec, Terms},
-    money::GWEI,
     spec::{Engine, ValidatedSpec},
 };
 
@@ -17,6 +17,8 @@ pub(super) const WASM: &str = "wasm";
 const FUEL_MARGIN: u64 = 2;
 /// Enough gas of Ethereum's to store 1 KiB of a result, which is what a result carries at most.
 const DEFAULT_CALLBACK_GAS: u32 = 1_000_000;
+/// A day, in seconds.
+const DEFAULT_MAX_WINDOW: u32 = 86_400;
 
 /// How a provider computes what it asks for a job, from the limits that the spec names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Pricing {
     pub per_gib_memory: AttoFil,
     /// For each GiB of output that it may write.
     pub per_gib_output: AttoFil,
+    /// For each 10^6 units of gas that whoever ends the deal must have ready for the client's callback: that is this provider,
+    /// whether the callback uses them or not. Nodes keep it at what gas costs on the market's chain, with a margin.
+    pub per_megagas: AttoFil,
 }
 
 impl Default for Pricing {
@@ -40,14 +45,15 @@ impl Default for Pricing {
             per_gigafuel: AttoFil::from_gwei(10_000),
             per_gib_memory: AttoFil::from_gwei(100_000),
             per_gib_output: AttoFil::from_gwei(100_000),
+            per_megagas: AttoFil::ZERO,
         }
     }
 }
 
 impl Pricing {
-    /// The asking price of a job, rounded up to a whole gwei.
+    /// The asking price of a job, rounded up to a whole quantum. `callback_gas`: what its terms promise to the client.
     #[must_use]
-    pub fn asking(&self, spec: &ValidatedSpec) -> AttoFil {
+    pub fn asking(&self, settings: &Settings, spec: &ValidatedSpec, callback_gas: u32) -> AttoFil {
         let limits = spec.limits();
         let share = |rate: AttoFil, amount: u64, unit: u128| {
             rate.0.saturating_mul(u128::from(amount)).checked_div(unit).unwrap_or(u128::MAX)
@@ -57,9 +63,25 @@ impl Pricing {
             .0
             .saturating_add(share(self.per_gigafuel, limits.fuel, 1_000_000_000))
             .saturating_add(share(self.per_gib_memory, limits.memory, 1 << 30))
-            .saturating_add(share(self.per_gib_output, limits.output, 1 << 30));
-        AttoFil(sum.div_ceil(GWEI).saturating_mul(GWEI))
+            .saturating_add(share(self.per_gib_output, limits.output, 1 << 30))
+            .saturating_add(share(self.per_megagas, gas_ready(settings, callback_gas), 1_000_000));
+        rounded_up(AttoFil(sum), settings.quantum)
     }
+}
+
+/// The gas that must be left when a callback is made, so that it gets what it was promised: 63/64 of it are passed on (EIP-150), and
+/// what follows needs the market's reserve.
+fn gas_ready(settings: &Settings, callback_gas: u32) -> u64 {
+    match u64::from(callback_gas) {
+        0 => 0,
+        gas => gas + gas / 63 + 1 + u64::from(settings.callback_reserve),
+    }
+}
+
+/// An amount rounded up to a whole number of quanta.
+fn rounded_up(amount: AttoFil, quantum: u64) -> AttoFil {
+    let quantum = u128::from(quantum.max(1));
+    AttoFil(amount.0.div_ceil(quantum).saturating_mul(quantum))
 }
 
 /// What a provider offers.
@@ -87,6 +109,13 @@ pub struct Offer {
     /// The shortest windows it accepts, in seconds, and what a run window must have beyond the job's wall limit: time to see the
     /// lock, and to land the result again after a reorganisation.
     pub min_window: u32,
+    /// The longest windows that it accepts, in seconds: so long its collateral may lie.
+    pub max_window: u32,
+    /// Whether it takes jobs that ask for no collateral: nothing keeps whoever locks such a job from letting it lie.
+    pub accept_no_collateral: bool,
+    /// Whether it cancels jobs that are directed to it and that it refuses. That costs gas, and nobody else can do it: the client
+    /// waits until nobody may lock the job any more.
+    pub cancel_refused: bool,
     /// Units of fuel that its machine burns in a second with the slowest program it was measured with; 0: it was not measured,
     /// and takes every job's word that its fuel fits its wall limit.
     pub fuel_per_second: u64,
@@ -112,6 +141,9 @@ impl Default for Offer {
             max_wall: 600,
             max_collateral: AttoFil::from_gwei(10_000_000_000),
             min_window: 1,
+            max_window: DEFAULT_MAX_WINDOW,
+            accept_no_collateral: false,
+            cancel_refused: true,
             fuel_per_second: 0,
             max_callback_gas: DEFAULT_CALLBACK_GAS,
             matchers: Vec::new(),
@@ -127,8 +159,10 @@ pub enum Refusal {
     /// It is its own client.
     #[error("this provider does not run its own jobs")]
     OwnJob,
-    /// The matcher is not on its list.
-    #[error("the matcher {0} is not on this provider's list")]
+    /// Another provider, or a matcher that is not on its list, alone may award the job.
+    #[error(
+        "the job is directed to {0}, who alone may award it; that is neither this provider nor a matcher on its list"
+    )]
     Matcher(Address),
     /// The arbiter is not on its list.
     #[error("the arbiter {0} is not on this provider's list")]
@@ -140,6 +174,21 @@ pub enum Refusal {
         asked: AttoFil,
         /// What it puts up at most.
         limit: AttoFil,
+    },
+    /// There is no collateral.
+    #[error(
+        "the job asks for no collateral, and this provider takes such jobs only if its settings say so (node.accept_no_collateral)"
+    )]
+    NoCollateral,
+    /// A window is too long.
+    #[error(
+        "a window of {seconds} s is longer than the {limit} s for which this provider puts up its collateral at most"
+    )]
+    LongWindow {
+        /// What the terms say.
+        seconds: u32,
+        /// What it accepts at most.
+        limit: u32,
     },
     /// A window is too short.
     #[error("a window of {seconds} s is shorter than the {limit} s that this provider needs to be safe")]
@@ -225,7 +274,46 @@ pub enum Refusal {
     Busy(usize),
 }
 
+impl Refusal {
+    /// The same in words, with amounts as the market's asset has them.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::Collateral { asked, limit } => format!(
+                "the collateral of {} is above the {} that this provider puts up at most",
+                asset.show(*asked),
+                asset.show(*limit)
+            ),
+            Self::Price { offered, asking } => format!(
+                "the highest price, {}, is below the {} that this provider asks",
+                asset.show(*offered),
+                asset.show(*asking)
+            ),
+            Self::Ramp { asking } => format!(
+                "the price reaches the {} that this provider asks only after the job can no longer be locked",
+                asset.show(*asking)
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl Offer {
+    /// This offer, whose amounts are those of 18 decimals, in a market's asset: 0.001 FIL are 0.001 USD there.
+    #[must_use]
+    pub fn in_asset(self, asset: &Asset, quantum: u64) -> Self {
+        let scaled = |amount| asset.scaled(amount, quantum);
+        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = self.pricing;
+        let pricing = Pricing {
+            base: scaled(base),
+            per_gigafuel: scaled(per_gigafuel),
+            per_gib_memory: scaled(per_gib_memory),
+            per_gib_output: scaled(per_gib_output),
+            per_megagas: scaled(per_megagas),
+        };
+        Self { pricing, max_collateral: scaled(self.max_collateral), ..self }
+    }
+
     /// What the provider `me` asks for a job of these terms and this spec: for a client that wants to know before it opens one.
     ///
     /// # Errors
@@ -238,7 +326,7 @@ impl Offer {
         spec: &ValidatedSpec,
     ) -> Result<AttoFil, Refusal> {
         self.match_terms(me, settings, terms)?;
-        self.match_spec(terms, spec)
+        self.match_spec(me, settings, terms, spec)
     }
 
     /// How long this much fuel may take on its machine, in seconds.
@@ -257,7 +345,7 @@ impl Offer {
         if terms.client == me {
             return Err(Refusal::OwnJob);
         }
-        if terms.matcher != Address::ZERO && !self.matchers.contains(&terms.matcher) {
+        if terms.matcher != Address::ZERO && terms.matcher != me && !self.matchers.contains(&terms.matcher) {
             return Err(Refusal::Matcher(terms.matcher));
         }
         if terms.arbiter != Address::ZERO && !self.arbiters.contains(&terms.arbiter) {
@@ -265,6 +353,9 @@ impl Offer {
         }
         if terms.collateral > self.max_collateral {
             return Err(Refusal::Collateral { asked: terms.collateral, limit: self.max_collateral });
+        }
+        if terms.collateral == AttoFil::ZERO && !self.accept_no_collateral {
+            return Err(Refusal::NoCollateral);
         }
         if terms.callback_gas > self.max_callback_gas {
             return Err(Refusal::CallbackGas { asked: terms.callback_gas, limit: self.max_callback_gas });
@@ -276,6 +367,9 @@ impl Offer {
             if seconds < limit {
                 return Err(Refusal::Window { seconds, limit });
             }
+            if seconds > self.max_window {
+                return Err(Refusal::LongWindow { seconds, limit: self.max_window });
+            }
         }
         if SpecCodec::from_code(terms.spec_codec).is_none() {
             return Err(Refusal::Codec(terms.spec_codec));
@@ -283,11 +377,17 @@ impl Offer {
         Ok(())
     }
 
-    /// Checks the spec and says what this provider asks for the job.
+    /// Checks the spec and says what this provider, `me`, asks for the job.
     ///
     /// # Errors
     /// Why this provider does not want the job.
-    pub fn match_spec(&self, terms: &Terms, spec: &ValidatedSpec) -> Result<AttoFil, Refusal> {
+    pub fn match_spec(
+        &self,
+        me: Address,
+        settings: Settings,
+        terms: &Terms,
+        spec: &ValidatedSpec,
+    ) -> Result<AttoFil, Refusal> {
         let Engine::Wasm { .. } = spec.engine();
         if !self.engines.iter().any(|engine| engine == WASM) {
             return Err(Refusal::Engine(WASM.to_owned()));
@@ -314,11 +414,13 @@ impl Offer {
         if u64::from(terms.run_for) < needed {
             return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall, needed });
         }
-        let asking = self.pricing.asking(spec);
+        let asking = self.pricing.asking(&settings, spec, terms.callback_gas);
         if asking > terms.max_price {
             return Err(Refusal::Price { offered: terms.max_price, asking });
         }
-        match price_reached(terms, asking) {
+        match price_reached(terms, asking, settings.quantum) {
+            // What is directed to it, it takes at the highest price.
+            _ if terms.matcher == me => Ok(asking),
             Some(at) if at <= terms.lock_by => Ok(asking),
             _ => Err(Refusal::Ramp { asking }),
         }
@@ -327,15 +429,17 @@ impl Offer {
 
 /// When the ramp of `terms` first reaches `asking`; `None` if it never does.
 #[must_use]
-pub(super) fn price_reached(terms: &Terms, asking: AttoFil) -> Option<Time> {
+pub(super) fn price_reached(terms: &Terms, asking: AttoFil, quantum: u64) -> Option<Time> {
+    let quantum = u128::from(quantum.max(1));
     if asking <= terms.min_price {
         return Some(terms.ramp_start);
     }
     if asking > terms.max_price {
         return None;
     }
-    let rise = (terms.max_price.0 - terms.min_price.0) / GWEI;
-    let needed = (asking.0 - terms.min_price.0).div_ceil(GWEI);
-    let seconds = needed.checked_mul(u128::from(terms.ramp_period))?.div_ceil(rise);
+    let rise = (terms.max_price.0 - terms.min_price.0) / quantum;
+    let needed = (asking.0 - terms.min_price.0).div_ceil(quantum);
+    // Terms whose amounts are no whole quanta no market opens; nor do they end a node.
+    let seconds = needed.checked_mul(u128::from(terms.ramp_period))?.div_ceil(rise.max(1));
     Some(terms.ramp_start.after(u64::try_from(seconds).ok()?))
 }

@@ -96,6 +96,15 @@ impl Provider {
     }
 
     fn advance_open(&mut self, work: &mut Work, cx: &mut Context<'_>) {
+        // It was locked on a fork that is gone, and this machine could not run it there.
+        if let Some(failure) = cx.failed(Step::Run).filter(|failure| failure.is_own()) {
+            let refusal = Refusal::Content(failure.to_string());
+            decide(work, Decision::Refused(refusal), cx);
+            self.release(cx);
+        }
+        if self.is_to_cancel(cx.view, work, cx.situation.me) {
+            cx.begin(Step::Cancel);
+        }
         if matches!(work.decision, Decision::Refused(_) | Decision::Lost) {
             return;
         }
@@ -110,6 +119,9 @@ impl Provider {
                 Ok(false) => return,
                 Err(refusal) => {
                     decide(work, Decision::Refused(refusal), cx);
+                    if self.is_to_cancel(cx.view, work, cx.situation.me) {
+                        cx.begin(Step::Cancel);
+                    }
                     return;
                 }
             }
@@ -133,7 +145,7 @@ impl Provider {
         if work.asking.0 == 0 {
             let offer = self.offer.as_ref().ok_or(Refusal::OwnJob)?;
             let spec = cx.situation.specs.parse(&view.terms, bytes)?;
-            work.asking = offer.match_spec(&view.terms, &spec)?;
+            work.asking = offer.match_spec(cx.situation.me, cx.situation.settings, &view.terms, &spec)?;
             work.needs = Resources::of(&spec);
             cx.changed = true;
         }
@@ -149,13 +161,16 @@ impl Provider {
 
     fn try_to_lock(&mut self, work: &Work, cx: &mut Context<'_>) {
         let terms = &cx.view.terms;
-        // Where a matcher awards, bidding is the matcher's affair.
-        if terms.matcher != Address::ZERO {
-            return;
-        }
-        let Some(when) = price_reached(terms, work.asking) else { return };
-        if !cx.reached(when) {
-            return;
+        // Where a matcher awards, bidding is the matcher's affair. What is directed to it, it may take at any time.
+        if terms.matcher != cx.situation.me {
+            if terms.matcher != Address::ZERO {
+                return;
+            }
+            let quantum = cx.situation.settings.quantum;
+            let Some(when) = price_reached(terms, work.asking, quantum) else { return };
+            if !cx.reached(when) {
+                return;
+            }
         }
         match cx.steps.get(&Step::Lock) {
             None => {}
@@ -212,6 +227,10 @@ impl Provider {
             }
             return;
         }
+        if gives_up(cx, deadline) {
+            cx.begin(Step::GiveUp);
+            return;
+        }
         let Some(report) = &work.report else {
             cx.begin(Step::Run);
             return;
@@ -226,6 +245,26 @@ impl Provider {
             cx.begin(Step::Run);
         } else {
             cx.begin(Step::Publish);
+        }
+    }
+
+    /// Whether it should end a job that is directed to it and that it refuses: only it can, and the client's money lies there. What
+    /// it is too busy for it leaves: whoever floods it must not have it pay for gas, too.
+    fn is_to_cancel(&self, view: &JobView, work: &Work, me: Address) -> bool {
+        view.status == Status::Open
+            && view.terms.matcher == me
+            && matches!(&work.decision, Decision::Refused(refusal) if !matches!(refusal, Refusal::Busy(_)))
+            && self.offer.as_ref().is_some_and(|offer| offer.cancel_refused)
+    }
+
+    /// Whether it needs nothing more of a job, unless something happens to it.
+    pub(super) fn is_quiet(&self, job: &Job, work: &Work, me: Address) -> bool {
+        match job.view.status {
+            Status::None => true,
+            // It takes note of the slash once it is final.
+            Status::Slashed => work.slash_noted || !is_own(&job.view, work, me),
+            _ if self.is_to_cancel(&job.view, work, me) => job.failed(Step::Cancel).is_some(),
+            status => status.is_final() || matches!(work.decision, Decision::Refused(_) | Decision::Lost),
         }
     }
 
@@ -280,9 +319,21 @@ fn may_be_told(cx: &mut Context<'_>, deadline: Time) -> bool {
     cx.reached_block(deep) || cx.reached(last)
 }
 
+/// Whether this machine, by its own fault, cannot bring a result within the window any more. What the program came to is no
+/// such fault, nor is it one that the market's node does not answer.
+fn gives_up(cx: &Context<'_>, deadline: Time) -> bool {
+    let last = Time(deadline.0.saturating_sub(cx.situation.pace.landing()));
+    [Step::Run, Step::Publish].into_iter().any(|step| match cx.steps.get(&step) {
+        Some(StepState::Failed { failure }) => failure.is_own(),
+        Some(StepState::Waiting { until, failure, .. }) => failure.is_own() && *until >= last,
+        _ => false,
+    })
+}
+
 /// Whether `me` runs the job, and had a say in that.
 fn is_own(view: &JobView, work: &Work, me: Address) -> bool {
-    view.provider == me && (view.terms.matcher == Address::ZERO || work.bid.is_some())
+    let matcher = view.terms.matcher;
+    view.provider == me && (matcher == Address::ZERO || matcher == me || work.bid.is_some())
 }
 
 /// Whether the job holds one of the slots of `me`.
@@ -293,15 +344,5 @@ pub(super) fn holds_slot(job: &Job, me: Address) -> bool {
         }
         Status::Locked => job.view.provider == me,
         _ => false,
-    }
-}
-
-/// Whether a provider needs nothing more of a job, unless something happens to it.
-pub(super) fn is_quiet(job: &Job, work: &Work, me: Address) -> bool {
-    match job.view.status {
-        Status::None => true,
-        // It takes note of the slash once it is final.
-        Status::Slashed => work.slash_noted || !is_own(&job.view, work, me),
-        status => status.is_final() || matches!(work.decision, Decision::Refused(_) | Decision::Lost),
     }
 }

@@ -25,7 +25,7 @@ pub enum Step {
     FetchSpec,
     /// Provider: fetch module and inputs, verify them, and check that the module can run.
     FetchInputs,
-    /// Provider: lock it.
+    /// Provider: lock it; one that is directed to it, it awards to itself.
     Lock,
     /// Provider: run it.
     Run,
@@ -43,7 +43,12 @@ pub enum Step {
     Lapse,
     /// Client, or who looks after it: try the callback again.
     RetryCallback,
+    /// Provider: give up a job that it has locked and cannot run.
+    GiveUp,
 }
+
+/// How often a run is tried again that this machine itself kept from coming to an end: whatever is wrong has minutes to pass.
+const OWN_FAULT_ATTEMPTS: u32 = 8;
 
 impl Step {
     /// The step's name in effect keys and logs.
@@ -64,6 +69,7 @@ impl Step {
             Self::Settle => "settle",
             Self::Lapse => "lapse",
             Self::RetryCallback => "retry-callback",
+            Self::GiveUp => "give-up",
         }
     }
 
@@ -73,10 +79,11 @@ impl Step {
         !matches!(self, Self::FetchSpec | Self::FetchInputs | Self::Run | Self::Publish | Self::Verify)
     }
 
-    /// How often it is tried before the agent gives up; `None`: as long as it makes sense.
+    /// How often it is tried, after such a failure, before it has failed for good; `None`: as long as it makes sense.
     #[must_use]
-    pub const fn max_attempts(self) -> Option<u32> {
+    pub const fn max_attempts(self, failure: &Failure) -> Option<u32> {
         match self {
+            Self::Run if failure.is_own() => Some(OWN_FAULT_ATTEMPTS),
             Self::FetchSpec | Self::FetchInputs => Some(6),
             Self::Run => Some(3),
             Self::Verify => Some(24),

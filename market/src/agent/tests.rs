@@ -12,9 +12,11 @@ use crate::{
 
 mod caretaker;
 mod cluster;
+mod directed;
 mod epochs;
 mod faults;
 mod finality;
+mod giving_up;
 mod price;
 mod resources;
 mod spec_cache;
@@ -233,7 +235,71 @@ fn terms_that_a_provider_did_not_agree_to_are_refused() {
         refusal.to_string(),
         "the callback may use 1000001 gas; this provider, who may have to pay for it, accepts 1000000"
     );
-    assert_eq!(check(&Terms { run_for: 0, ..good }), Err(Refusal::Window { seconds: 0, limit: 1 }));
+    assert_eq!(check(&Terms { run_for: 0, ..good.clone() }), Err(Refusal::Window { seconds: 0, limit: 1 }));
+    assert_eq!(check(&Terms { run_for: 86_400, ..good.clone() }), Ok(()));
+    let long = Refusal::LongWindow { seconds: 86_401, limit: 86_400 };
+    assert_eq!(check(&Terms { run_for: 86_401, ..good.clone() }), Err(long.clone()));
+    assert!(long.to_string().contains("86401 s is longer than the 86400 s"), "{long}");
+    for (review_for, rule_for) in [(86_401, 20), (20, 86_401)] {
+        assert_eq!(check(&Terms { review_for, rule_for, ..reviewed(good.clone()) }), Err(long.clone()));
+    }
+    let bare = Terms { collateral: AttoFil::ZERO, ..good };
+    assert_eq!(check(&bare), Err(Refusal::NoCollateral));
+    let takes_all = Offer { accept_no_collateral: true, ..offer.clone() };
+    assert_eq!(takes_all.match_terms(CHEAP, SETTINGS, &bare), Ok(()));
+}
+
+#[test]
+fn an_offer_and_its_refusals_are_in_the_markets_asset() {
+    let usd = crate::asset::Asset::token("USD", 6);
+    let ours = offer(FIL / 10).in_asset(&usd, 1);
+    assert_eq!((ours.pricing.base, ours.max_collateral), (AttoFil(100_000), AttoFil(10_000_000)));
+    let settings = Settings { quantum: 1, ..SETTINGS };
+    let bytes = spec(1_000_000);
+    let parsed = crate::spec::parse(SpecCodec::DagCbor, &bytes).expect("valid");
+    let terms = |max_price| Terms {
+        min_price: AttoFil(max_price),
+        max_price: AttoFil(max_price),
+        collateral: AttoFil(50_000),
+        ..terms(0, &bytes)
+    };
+    assert_eq!(ours.quote(CHEAP, settings, &terms(100_000), &parsed), Ok(AttoFil(100_000)));
+    let refusal = ours.quote(CHEAP, settings, &terms(99_999), &parsed).expect_err("too little");
+    let words = "the highest price, 0.099999 USD, is below the 0.1 USD that this provider asks";
+    assert_eq!(refusal.words(&usd), words);
+    for refusal in [refusal, Refusal::Collateral { asked: AttoFil(1), limit: AttoFil(2) }, Refusal::OwnJob] {
+        assert_eq!(refusal.words(&crate::asset::Asset::coin()), refusal.to_string(), "the coin is as it was");
+    }
+}
+
+#[test]
+fn the_gas_of_a_callback_is_asked_for_on_top_and_follows_what_gas_costs() {
+    let settings = Settings { callback_reserve: 63_999, ..SETTINGS };
+    let spec = crate::spec::parse(SpecCodec::DagCbor, &spec(1)).expect("valid");
+    let with = |per_megagas| Pricing { per_megagas: AttoFil(per_megagas), ..offer(FIL / 10).pricing };
+    let asking = |per_megagas, gas| with(per_megagas).asking(&settings, &spec, gas);
+    assert_eq!(asking(FIL, 0), AttoFil(FIL / 10), "no callback costs nothing");
+    assert_eq!(asking(0, 63_000), AttoFil(FIL / 10));
+    // 63,000 that are promised need 64,001 when the call is made, and the market's reserve beside that.
+    assert_eq!(asking(FIL, 63_000), AttoFil(FIL / 10 + FIL * 128_000 / 1_000_000));
+    let mut token = settings;
+    token.quantum = 1;
+    assert_eq!(with(1).asking(&token, &spec, 63_000), AttoFil(FIL / 10), "rounded up to the market's quantum, no gwei");
+    assert_eq!(with(8).asking(&token, &spec, 63_000), AttoFil(FIL / 10 + 1));
+
+    // What it asks is that of the moment in which it looks at the job.
+    let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(offer(FIL / 10)))]);
+    let now = world.now;
+    world.party(CHEAP).input(Input::CallbackPrice(AttoFil(FIL)), now);
+    let bytes = cluster::spec(1_000_000);
+    let terms = Terms { callback_gas: 500_000, ..terms(0, &bytes) };
+    let job = world.request_with(terms, bytes);
+    world.run(90);
+    assert_eq!(world.status(job), Status::Settled);
+    let paid = world.market().balance(CHEAP).0 - 10 * FIL;
+    let gas = 500_000 + 500_000 / 63 + 1 + u128::from(SETTINGS.callback_reserve);
+    let asked = FIL / 10 + FIL * gas / 1_000_000;
+    assert!((asked..asked + FIL / 50).contains(&paid), "{paid} for {asked}");
 }
 
 #[test]
@@ -247,7 +313,7 @@ fn the_time_at_which_the_ramp_reaches_a_price_is_exact() {
             if asking > max {
                 continue;
             }
-            let at = offer::price_reached(&terms, AttoFil(asking)).expect("the ramp reaches it");
+            let at = offer::price_reached(&terms, AttoFil(asking), GWEI).expect("the ramp reaches it");
             assert!(terms.price_at(at, GWEI).0 >= asking, "at {at} the price is {}", terms.price_at(at, GWEI));
             if at > terms.ramp_start {
                 assert!(terms.price_at(Time(at.0 - 1), GWEI).0 < asking, "a second before {at} it is reached already");

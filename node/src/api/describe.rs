@@ -1,10 +1,13 @@
 //! Jobs as people and programs want to see them.
 
-use lota_api::{Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, rfc3339};
+use lota_api::{
+    Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, Verification, rfc3339,
+};
 use lota_content::{Cid, cid_from_digest, codec};
 use lota_market::{
     Address, AttoFil,
     agent::{Job, Step, StepState},
+    asset::Asset,
     model::{Event, Reason, SpecCodec, Status},
     spec,
 };
@@ -28,6 +31,8 @@ pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
         is_final: view.is_final(api.health.finalized()),
         reason: view.reason,
         phase: phase(job),
+        verification: if view.terms.has_arbiter() { Verification::Arbiter } else { Verification::Unverified },
+        directed_to: (view.terms.matcher != Address::ZERO).then_some(view.terms.matcher),
         client: view.terms.client,
         provider: locked.then_some(view.provider),
         price: locked.then_some(view.price),
@@ -68,10 +73,11 @@ pub(crate) fn phase(job: &Job) -> Phase {
     }
 }
 
-fn event_text(event: &Event) -> String {
+fn event_text(event: &Event, asset: &Asset) -> String {
+    let show = |amount: &AttoFil| asset.show(*amount);
     match event {
-        Event::JobOpened { terms, .. } => format!("opened with {} in escrow", terms.max_price),
-        Event::JobLocked { provider, price, .. } => format!("locked by {provider} at {price}"),
+        Event::JobOpened { terms, .. } => format!("opened with {} in escrow", show(&terms.max_price)),
+        Event::JobLocked { provider, price, .. } => format!("locked by {provider} at {}", show(price)),
         Event::ResultSubmitted { provider, result, .. } => {
             format!("{provider} submitted {} with exit code {}", output_cid(result), result.exit_code)
         }
@@ -83,7 +89,7 @@ fn event_text(event: &Event) -> String {
                 Reason::Unreviewed => "the result is there, and there is no arbiter",
                 _ => "the arbiter upheld the result",
             };
-            format!("{provider} was paid {price}: {why}")
+            format!("{provider} was paid {}: {why}", show(price))
         }
         Event::JobCancelled { reason: Reason::NotLocked, .. } => {
             "nobody locked it in time; the escrow went back".to_owned()
@@ -91,14 +97,20 @@ fn event_text(event: &Event) -> String {
         Event::JobCancelled { .. } => "cancelled; the escrow went back".to_owned(),
         Event::JobSlashed { provider, to_client, to_arbiter, to_burn, reason, .. } => {
             let why = match reason {
-                Reason::NotSubmitted => "no result in time",
+                Reason::NotSubmitted => "no result in time, or it gave up",
                 _ => "the arbiter overturned the result",
             };
-            let arbiter =
-                if *to_arbiter == AttoFil::ZERO { String::new() } else { format!(", {to_arbiter} to the arbiter") };
+            let arbiter = if *to_arbiter == AttoFil::ZERO {
+                String::new()
+            } else {
+                format!(", {} to the arbiter", show(to_arbiter))
+            };
+            let (to_client, to_burn) = (show(to_client), show(to_burn));
             format!("{provider} lost the collateral ({why}): {to_client} to the client{arbiter}, {to_burn} burned")
         }
-        Event::JobVoided { price, .. } => format!("void: {price} back to the client, the collateral to the provider"),
+        Event::JobVoided { price, .. } => {
+            format!("void: {} back to the client, the collateral to the provider", show(price))
+        }
         Event::CallbackDelivered { .. } => "the client was called back".to_owned(),
         Event::CallbackFailed { .. } => "the client's callback failed".to_owned(),
         other => event_name(other).to_owned(),
@@ -123,6 +135,7 @@ pub(super) async fn detail_with(
     let terms = &view.terms;
     let events = api.store.events_of(job.id()).await?;
     let parties = api.store.announcements(MAX_PARTIES).await?;
+    let asset = api.transport.asset();
     let some = |address: Address| (address != Address::ZERO).then_some(address);
     Ok(JobDetail {
         summary: summary(api, listed),
@@ -155,17 +168,17 @@ pub(super) async fn detail_with(
             gateway: parties.iter().find(|(who, _)| *who == view.provider).map(|(_, url)| url.clone()),
         }),
         problem: job.problem().map(|(step, failure)| format!("{step}: {failure}")),
-        events: events.iter().map(job_event).collect(),
+        events: events.iter().map(|event| job_event(event, &asset)).collect(),
         node_problems: api.health.problems(None),
     })
 }
 
-fn job_event(stored: &StoredEvent) -> JobEvent {
+fn job_event(stored: &StoredEvent, asset: &Asset) -> JobEvent {
     JobEvent {
         time: rfc3339(stored.time),
         block: stored.block,
         name: event_name(&stored.event).to_owned(),
-        text: event_text(&stored.event),
+        text: event_text(&stored.event, asset),
     }
 }
 

@@ -7,9 +7,9 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
-use lota_api::{JobDetail, JobPage, JobQuery, JobSummary, Phase, StateFilter};
+use lota_api::{JobDetail, JobPage, JobQuery, JobSummary, Phase, StateFilter, rfc3339};
 use lota_market::{
-    B256, Time,
+    Address, B256, Time,
     agent::{Step, StepState},
     model::{JobId, Status},
 };
@@ -174,6 +174,14 @@ pub(super) async fn cancel(State(api): State<Arc<Api>>, Path(id): Path<String>) 
     let id = job.job.id();
     if job.job.view.status != Status::Open {
         return Err(HttpError::conflict(format!("job {id} is {}; only an open job can be cancelled", phase(&job.job))));
+    }
+    let terms = &job.job.view.terms;
+    if terms.matcher != Address::ZERO && terms.matcher != api.transport.party() {
+        return Err(HttpError::conflict(format!(
+            "job {id} is directed to {}, and nobody else can cancel it; unless that account takes or cancels it, its escrow comes back after {}",
+            terms.matcher,
+            rfc3339(terms.lock_by)
+        )));
     }
     let mut changes = api.inbox.watch();
     let (reply, answer) = oneshot::channel();

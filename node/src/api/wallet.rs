@@ -14,6 +14,11 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
     let address = transport.party();
     let health = &api.health;
     let asked = async { tokio::try_join!(transport.wallet(address), transport.balance(address)) };
+    // What is not known is left out.
+    let token = match transport.market().settings.is_token() {
+        true => in_time(transport.funds(address)).await.ok(),
+        false => None,
+    };
     let (Money { wallet, market }, problems) = match in_time(asked).await {
         Ok((wallet, market)) => {
             let money = Money { wallet, market };
@@ -25,7 +30,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
             None => return Err(HttpError::market(error)),
         },
     };
-    Ok(Json(WalletInfo { address, wallet, market, problems }))
+    Ok(Json(WalletInfo { address, wallet, token, market, problems }))
 }
 
 pub(super) async fn deposit(
@@ -35,8 +40,8 @@ pub(super) async fn deposit(
     if body.to.is_some() {
         return Err(HttpError::invalid("a deposit goes into the account's own balance; leave `to` out"));
     }
-    let command = Command::Deposit { account: api.transport.party() };
-    once(api, "deposit", &command, body.amount).await
+    api.transport.deposit(&key("deposit"), body.amount).await?;
+    show(State(api)).await
 }
 
 pub(super) async fn withdraw(
@@ -45,11 +50,11 @@ pub(super) async fn withdraw(
 ) -> Result<Json<WalletInfo>, HttpError> {
     let to = body.to.unwrap_or_else(|| api.transport.party());
     let command = Command::Withdraw { to, amount: body.amount };
-    once(api, "withdraw", &command, AttoFil::ZERO).await
+    api.transport.submit(&key("withdraw"), &command, AttoFil::ZERO).await?;
+    show(State(api)).await
 }
 
-async fn once(api: Arc<Api>, what: &str, command: &Command, value: AttoFil) -> Result<Json<WalletInfo>, HttpError> {
-    let key = EffectKey::named(&format!("{what}/{}", hex::encode(rand::random::<[u8; 16]>())));
-    api.transport.submit(&key, command, value).await?;
-    show(State(api)).await
+/// A key of its own for each request.
+fn key(what: &str) -> EffectKey {
+    EffectKey::named(&format!("{what}/{}", hex::encode(rand::random::<[u8; 16]>())))
 }

@@ -19,6 +19,8 @@ pub struct Call {
     pub data: Bytes,
     /// Gas beside what the node estimates and a quarter of that: what the contract promises to others without using it.
     pub extra_gas: u64,
+    /// The most gas, all in all, that it may be sent with; `None`: whatever the node's estimate comes to.
+    pub max_gas: Option<u64>,
     /// What must stay in the account afterwards. A call that was sent before is not held up.
     pub reserve: Reserve,
     /// The contract whose logs alone say what came of the call; where a log on the same [`Chain`] follows it, the receipt need not
@@ -100,6 +102,21 @@ pub enum SendError {
         refusal: Refusal,
         /// Number of the block in whose state it was refused, if that is known.
         block: Option<u64>,
+    },
+    /// It got into a block and was reverted there: its gas is paid for. The key is not used up.
+    #[error("transaction {transaction} was reverted in block {block}: {}", refusal.message)]
+    Reverted {
+        transaction: B256,
+        block: u64,
+        /// What the same call comes to on the state after that block.
+        refusal: Refusal,
+    },
+    /// It needs more gas than it may use; nothing was sent.
+    #[error("it needs {needed} gas, and {most} is the most that it may use")]
+    TooMuchGas {
+        needed: u64,
+        /// See [`Call::max_gas`].
+        most: u64,
     },
     /// The key was used for another call (or the same with other money) before.
     #[error("the key `{key}` was used by {account} for another call before; every effect needs a key of its own")]

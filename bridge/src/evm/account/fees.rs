@@ -53,6 +53,16 @@ impl Price {
     }
 }
 
+/// What a unit of gas costs in a block that comes now.
+pub(super) async fn of_a_unit(chain: &Chain) -> Result<u128, RpcError> {
+    let latest = chain.latest().await?;
+    let fee = match latest.base_fee_per_gas {
+        Some(base) => base.saturating_add(chain.tip().await?),
+        None => chain.gas_price().await?,
+    };
+    Ok(fee.saturating_to())
+}
+
 /// A quarter more.
 pub(super) const fn with_margin(gas: u64) -> u64 {
     gas.saturating_add(gas / 4)

@@ -321,7 +321,11 @@ impl Sender {
         let request = CallRequest { from: Some(self.account.address), to, value, data };
         match self.chain.call(&request, At::Block(receipt.block())).await {
             Err(RpcError::Refused(refusal)) => {
-                self.refused(refusal, Some(receipt.block()), AttoFil::ZERO, AttoFil::ZERO)
+                let (transaction, block) = (receipt.transaction_hash, receipt.block());
+                match self.refused(refusal, Some(block), AttoFil::ZERO, AttoFil::ZERO) {
+                    SendError::Refused { refusal, .. } => SendError::Reverted { transaction, block, refusal },
+                    other => other,
+                }
             }
             _ => SendError::Failed(format!(
                 "transaction {} was reverted in block {}, and the state after it does not say why; it may be tried again",

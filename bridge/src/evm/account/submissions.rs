@@ -185,6 +185,9 @@ impl Sender {
             return Err(SendError::Unaffordable { account, wallet, needed: call.value });
         }
         let gas = gas?;
+        if let Some(most) = call.max_gas.filter(|most| gas > *most) {
+            return Err(SendError::TooMuchGas { needed: gas, most });
+        }
         let (chain_id, price) = (self.chain.id(), means.price.clone()?);
         let draft = Draft { chain_id, nonce, gas, to: call.to, value: call.value, data: call.data.clone() };
         let reserved = fees::reserved(call.reserve, gas).saturating_mul(price.max_fee);

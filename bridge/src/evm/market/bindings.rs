@@ -359,7 +359,7 @@ fn rejection(failure: Failure) -> Result<Revert, Unreadable> {
 pub struct View<T> {
     /// Call data.
     pub data: Data,
-    read: fn(&[u8]) -> Result<T, Unreadable>,
+    pub(super) read: fn(&[u8]) -> Result<T, Unreadable>,
 }
 
 impl<T> View<T> {

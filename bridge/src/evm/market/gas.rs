@@ -60,8 +60,14 @@ fn steps(command: &Command) -> Vec<&Command> {
     steps
 }
 
+/// The most gas that a callback is retried with unless somebody says otherwise: twice what it may have been promised.
+pub(super) const fn usual_retry(settings: &Settings) -> u64 {
+    to_pass_on(settings.max_callback_gas, settings.callback_reserve).saturating_mul(2)
+}
+
 /// The gas that the market must have left to call others. Estimates contain what a callee used, not what it was promised, and
-/// FEVM's do not search past a guard that reverts.
+/// FEVM's do not search past a guard that reverts. The retry of a callback reverts when the callback fails, so that its estimate holds what
+/// the callback needs, be it more than was promised: Ethereum's nodes search for it, FEVM's try it with all the gas of a block.
 pub(super) async fn promised(chain: &Chain, settings: &Settings, command: &Command) -> Result<u64, RpcError> {
     let steps = steps(command);
     let callbacks = steps.iter().filter_map(|step| ends_with_callback(step));

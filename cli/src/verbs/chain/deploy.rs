@@ -39,9 +39,9 @@ pub(crate) struct Deploy {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The ERC-20 that jobs are paid in [default: none, the chain's own coin]
-    #[arg(long, value_name = "ADDRESS", requires = "quantum")]
+    #[arg(long, value_name = "ADDRESS")]
     asset: Option<Address>,
-    /// What all amounts of terms are multiples of, in the asset's smallest unit [default: 1 gwei; 1 for a token of 6 decimals]
+    /// What all amounts of terms are multiples of, in the asset's smallest unit [default: 1 gwei for 18 decimals, 1 for 6]
     #[arg(long, value_name = "UNITS")]
     quantum: Option<u64>,
     /// The shortest window that terms may name, in seconds [default: 60 on Filecoin, 1 on development chains]
@@ -73,8 +73,9 @@ impl Deploy {
         let sent = |transaction| {
             progress.aside(|| terminal::tell(&format!("Sent as transaction {transaction}; waiting for its block.")));
         };
-        let settings = |network: &Network| self.settings(network);
-        let (deployed, market) = deploy(&self.rpc, self.network, signer, settings, sent).await?;
+        let settings = |network: &Network, quantum| self.settings(network, quantum);
+        let asset = self.asset.filter(|asset| !asset.is_zero());
+        let (deployed, market) = deploy(&self.rpc, self.network, signer, asset, settings, sent).await?;
         progress.finish();
         if self.format.json {
             return terminal::print_json(&deployed);
@@ -93,20 +94,21 @@ impl Deploy {
         }
         let key = &self.key;
         terminal::tell(&format!(
-            "Next, a node on this market, and money in it for jobs and collateral:\n  lota node run --key {key} --rpc {} --contract {} --from-block {}\n  lota wallet deposit '1 FIL'     # in another terminal",
+            "Next, a node on this market, and money in it for jobs and collateral:\n  lota node run --key {key} --rpc {} --contract {} --from-block {}\n  lota wallet deposit '1 {}'     # in another terminal",
             shown_url(&self.rpc),
             deployed.contract,
             deployed.block,
+            market.market().asset(),
         ));
         Ok(())
     }
 
     /// What was asked for, and else what is usual there.
-    fn settings(&self, network: &Network) -> Settings {
+    fn settings(&self, network: &Network, quantum: u64) -> Settings {
         let usual = default_settings(network);
         Settings {
             asset: self.asset.unwrap_or(usual.asset),
-            quantum: self.quantum.unwrap_or(usual.quantum),
+            quantum: self.quantum.unwrap_or(quantum),
             min_window: self.min_window.unwrap_or(usual.min_window),
             max_callback_gas: self.max_callback_gas.unwrap_or(usual.max_callback_gas),
             callback_reserve: self.callback_reserve.unwrap_or(usual.callback_reserve),

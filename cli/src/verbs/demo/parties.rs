@@ -16,7 +16,7 @@ use lota_node::{
 
 use crate::{
     api::Api,
-    chain::Asker,
+    chain::{Asker, PaidIn},
     host::{Account, Engines, Funds, Ground, Venue, Wealth},
 };
 
@@ -70,7 +70,7 @@ const PROVIDERS: [(&str, u64, u64, u64, Duration); 3] = [
 impl Parties {
     /// Starts the market and all nodes in this folder.
     pub(super) async fn start(ground: Ground, folder: &Path) -> anyhow::Result<Self> {
-        let venue = Venue::open(ground, &folder.join("market"), 0).await?;
+        let venue = Venue::open(ground, PaidIn::Coin, &folder.join("market"), 0).await?;
         let wallet = if ground == Ground::Memory { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let engines = Engines::start(&folder.join("modules"))?;
@@ -84,6 +84,7 @@ impl Parties {
                 per_gigafuel: AttoFil::from_gwei(per_gigafuel),
                 per_gib_memory: AttoFil::ZERO,
                 per_gib_output: AttoFil::ZERO,
+                per_megagas: AttoFil::ZERO,
             };
             // The jobs use far less than they may: the demo does not depend on the machine's memory.
             let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
@@ -159,7 +160,13 @@ impl Person {
         let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
         let (executors, offer) = provider.unzip();
         let config =
-            NodeConfig { provider: offer.clone(), allow_private_addresses: true, ..NodeConfig::new(name, dir) };
+            // What is asked for callbacks does not follow what gas costs: the figures are the same every time.
+            NodeConfig {
+                provider: offer.clone(),
+                allow_private_addresses: true,
+                callback_margin: 0,
+                ..NodeConfig::new(name, dir)
+            };
         let parts = Parts::new(account.transport()).with_executors(executors.unwrap_or_default());
         let node = Node::start(config, parts).await.with_context(|| format!("{name}'s node did not start"))?;
         let api = Api::at(&node.api().url, node.api().token.clone())?;

@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use futures::StreamExt as _;
 use lota_api::{JobDetail, OpenedJob, Verdict};
+use lota_market::asset::Asset;
 use lota_market::model::Status;
 use serde::Serialize;
 
@@ -55,6 +56,8 @@ pub(crate) struct Awaited<'a> {
     pub(crate) output_dir: Option<&'a Path>,
     /// How long a provider may say nothing before the refusals of all others count.
     pub(crate) silence: Duration,
+    /// What amounts are in.
+    pub(crate) asset: &'a Asset,
 }
 
 impl Awaited<'_> {
@@ -75,7 +78,7 @@ impl Awaited<'_> {
             // At once: whoever waits must be able to look at the job from elsewhere.
             progress.aside(|| {
                 terminal::tell(&format!("job {id}"));
-                offer::tell(opened);
+                offer::tell(opened, self.asset, self.format);
             });
         }
         let seen = |job: &JobDetail| context.last_words.set(if_interrupted(&job.summary));
@@ -137,7 +140,7 @@ impl Awaited<'_> {
             if let Some(failure) = ending::failure(job) {
                 terminal::tell(&terminal::bad(&failure));
             }
-            terminal::tell(&outcome(job));
+            terminal::tell(&outcome(job, self.asset));
         }
         match summary.exit_code {
             None | Some(0) => Ok(()),
@@ -170,13 +173,13 @@ async fn refused_by_all(api: &Api, id: &str, silence: Duration) -> String {
 }
 
 /// A line about price, provider and output.
-fn outcome(job: &JobDetail) -> String {
+fn outcome(job: &JobDetail, asset: &Asset) -> String {
     let summary = &job.summary;
     let mut parts = Vec::new();
     if let (Some(price), Some(provider)) = (summary.price, summary.provider) {
         let decision = job.decisions.iter().find(|decision| decision.provider == provider);
         let name = decision.map_or_else(|| provider.to_string(), decisions::name);
-        parts.push(format!("paid {price} to {name}"));
+        parts.push(format!("paid {} to {name}", asset.show(price)));
     }
     if let Some(output) = &summary.output {
         parts.push(format!("output {}", terminal::printable(output)));

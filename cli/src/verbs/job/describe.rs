@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use jiff::Timestamp;
 use lota_api::{JobDetail, MoneyInfo};
-use lota_market::{AttoFil, model::Reason};
+use lota_market::{AttoFil, asset::Asset, model::Reason};
 
-use super::{decisions::grouped, ending};
+use super::{decisions::grouped, ending, offer};
 use crate::{
     context::Context,
     flags::Format,
@@ -34,7 +34,8 @@ pub(crate) struct Describe {
 
 impl Describe {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let job = context.api()?.job(&self.job).await?;
+        let api = context.api()?;
+        let job = api.job(&self.job).await?;
         if self.format.json {
             return terminal::print_json(&job);
         }
@@ -48,7 +49,7 @@ impl Describe {
                 ),
             };
         }
-        terminal::print(&text(&job, Timestamp::now()))
+        terminal::print(&text(&job, Timestamp::now(), &api.asset_for_showing().await))
     }
 }
 
@@ -69,15 +70,15 @@ pub(crate) const fn reason(reason: Reason) -> &'static str {
     }
 }
 
-fn text(job: &JobDetail, now: Timestamp) -> String {
+fn text(job: &JobDetail, now: Timestamp, asset: &Asset) -> String {
     let mut text = format!("{} {}\n", bold("Job"), job.summary.id);
-    text.push_str(&summary(job, now).render());
+    text.push_str(&summary(job, now, asset).render());
     if let Some(problem) = &job.problem {
         let _ = writeln!(text, "  {} {}", terminal::bad("problem"), printable(problem));
     }
     text.push_str(&problems(&job.node_problems));
     let _ = writeln!(text, "\n{}", bold("Money"));
-    text.push_str(&money(&job.money).render());
+    text.push_str(&money(&job.money, asset).render());
     let _ = writeln!(text, "\n{}", bold("Providers"));
     if job.decisions.is_empty() {
         text.push_str("  none has said anything yet\n");
@@ -96,11 +97,11 @@ fn text(job: &JobDetail, now: Timestamp) -> String {
     }
     text.push_str(&events.render());
     let _ = writeln!(text, "\n{}", bold("Terms"));
-    text.push_str(&terms(job).render());
+    text.push_str(&terms(job, asset).render());
     text
 }
 
-fn summary(job: &JobDetail, now: Timestamp) -> Table {
+fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
     let summary = &job.summary;
     let mut table = Table::pairs().indent(2);
     let mut status = terminal::job_status(summary);
@@ -118,11 +119,14 @@ fn summary(job: &JobDetail, now: Timestamp) -> Table {
     if let Some(provider) = summary.provider {
         table.row(["provider", &provider.to_string()]);
     }
+    if let Some(trusted) = offer::trusted(summary) {
+        table.row(["result", &trusted]);
+    }
     table.row(["opened", &format!("{} ({} ago)", summary.opened, age(summary.opened, now))]);
     table.row(["changed", &format!("{} ({} ago)", summary.updated, age(summary.updated, now))]);
     let price = summary.price.map_or_else(
-        || format!("at most {}", summary.max_price),
-        |price| format!("{price} (at most {})", summary.max_price),
+        || format!("at most {}", asset.show(summary.max_price)),
+        |price| format!("{} (at most {})", asset.show(price), asset.show(summary.max_price)),
     );
     table.row(["price", &price]);
     if let Some(result) = &job.result {
@@ -144,7 +148,7 @@ fn summary(job: &JobDetail, now: Timestamp) -> Table {
     table
 }
 
-fn money(money: &MoneyInfo) -> Table {
+fn money(money: &MoneyInfo, asset: &Asset) -> Table {
     let mut table = Table::new([Column::Left, Column::Right]).indent(2);
     let mut any = false;
     for (name, amount) in [
@@ -157,7 +161,7 @@ fn money(money: &MoneyInfo) -> Table {
         ("burned", money.burned),
     ] {
         if amount != AttoFil::ZERO {
-            table.row([name.to_owned(), amount.to_string()]);
+            table.row([name.to_owned(), asset.show(amount)]);
             any = true;
         }
     }
@@ -175,7 +179,7 @@ fn decisions(job: &JobDetail) -> Table {
     table
 }
 
-fn terms(job: &JobDetail) -> Table {
+fn terms(job: &JobDetail, asset: &Asset) -> Table {
     let terms = &job.terms;
     let mut table = Table::pairs().indent(2);
     table.row(["spec", &printable(&terms.spec)]);
@@ -183,8 +187,8 @@ fn terms(job: &JobDetail) -> Table {
         "price",
         &format!(
             "{} rising to {} within {} from {}",
-            terms.min_price,
-            terms.max_price,
+            asset.show(terms.min_price),
+            asset.show(terms.max_price),
             span(terms.ramp_period),
             terms.ramp_start
         ),
@@ -192,8 +196,9 @@ fn terms(job: &JobDetail) -> Table {
     table.row(["to be locked by", &terms.lock_by.to_string()]);
     table.row(["run window", &span(terms.run_for.into())]);
     table.row(["review window", &span(terms.review_for.into())]);
-    table.row(["collateral", &terms.collateral.to_string()]);
+    table.row(["collateral", &asset.show(terms.collateral)]);
     if let Some(matcher) = terms.matcher {
+        // Whether the job is directed to a provider, or awarded by a contract, its address does not tell.
         table.row(["awarded by", &matcher.to_string()]);
     }
     if let Some(arbiter) = terms.arbiter {
@@ -217,6 +222,6 @@ mod tests {
         let job: JobDetail = serde_json::from_str(JOB).expect("the fixture is a job");
         console::set_colors_enabled(false);
         let now = "2026-01-01T00:05:00Z".parse().expect("a time");
-        insta::assert_snapshot!(text(&job, now));
+        insta::assert_snapshot!(text(&job, now, &Asset::coin()));
     }
 }

@@ -6,6 +6,7 @@ use clap::{
 };
 use jiff::Timestamp;
 use lota_api::{JobQuery, JobSummary, LabelFilter, StateFilter};
+use lota_market::asset::Asset;
 use lota_market::model::{Reason, Status};
 
 use super::{ending, since::Since};
@@ -98,7 +99,7 @@ impl List {
             terminal::tell(&format!("{whose} match; ask for one with `lota wasm run`."));
             return Ok(());
         }
-        terminal::print(&table(&jobs, self.wide, now))?;
+        terminal::print(&table(&jobs, self.wide, now, &api.asset_for_showing().await))?;
         if more {
             terminal::tell(&format!("There are more than {}; see them with --limit.", self.limit));
         }
@@ -106,7 +107,7 @@ impl List {
     }
 }
 
-fn table(jobs: &[JobSummary], wide: bool, now: Timestamp) -> String {
+fn table(jobs: &[JobSummary], wide: bool, now: Timestamp, asset: &Asset) -> String {
     let mut names = vec!["JOB", "STATUS", "RESULT", "AGE", "TOOK", "PRICE", "PROVIDER"];
     let mut columns =
         vec![Column::Left, Column::Left, Column::Left, Column::Right, Column::Right, Column::Right, Column::Left];
@@ -124,7 +125,7 @@ fn table(jobs: &[JobSummary], wide: bool, now: Timestamp) -> String {
             result(job),
             age(job.opened, now),
             took(job),
-            money(job.price),
+            money(job.price, asset),
             job.provider.map_or_else(|| "-".to_owned(), address),
             labels.collect::<Vec<_>>().join(" "),
         ]);
@@ -188,7 +189,7 @@ mod tests {
             job(|job| ended(job, Status::Slashed, Reason::NotSubmitted)),
         ];
         let now = "2026-01-01T00:05:00Z".parse().expect("a time");
-        insta::assert_snapshot!("list", table(&jobs, false, now));
-        insta::assert_snapshot!("wide_list", table(&jobs[..1], true, now));
+        insta::assert_snapshot!("list", table(&jobs, false, now, &Asset::coin()));
+        insta::assert_snapshot!("wide_list", table(&jobs[..1], true, now, &Asset::coin()));
     }
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use lota_market::asset::Asset;
 
 use super::{
     awaited::Awaited,
     document, offer,
-    terms::{TermFlags, over, terms_of},
+    terms::{TermFlags, asset_of_amounts, over, terms_of},
 };
 use crate::{
     context::Context,
@@ -63,16 +64,25 @@ impl Submit {
         let document = document::parse(&text).map_err(|faults| faults.into_usage(&self.file))?;
         let mut request = document.request;
         let settings = context.settings()?.job;
-        let below = terms_of(&settings)?;
-        request.terms = over(self.terms.terms()?, over(request.terms, below));
+        let api = context.api()?;
+        let asset = match asset_of_amounts(&api, &settings).await? {
+            None => self.terms.asset(&api).await?,
+            asset => asset,
+        };
+        let coin = Asset::coin();
+        let unit = asset.as_ref().unwrap_or(&coin);
+        request.terms = over(self.terms.terms(unit)?, over(request.terms, terms_of(&settings, unit)?));
         if self.idempotency_key.is_some() {
             request.key.clone_from(&self.idempotency_key);
         }
         if let Some(folder) = &self.output_dir {
             save::check_free(folder)?;
         }
-        let api = context.api()?;
         let opened = api.open(&request).await?;
+        let asset = match asset {
+            Some(asset) => asset,
+            None => api.asset_for_showing().await,
+        };
         if self.wait {
             let progress = Progress::start(self.quiet || self.format.json);
             let shown = Awaited {
@@ -81,13 +91,14 @@ impl Submit {
                 raw: self.raw,
                 output_dir: self.output_dir.as_deref(),
                 silence: settings.silence.duration(),
+                asset: &asset,
             };
             let job = shown.until_end(context, &api, &opened, &progress).await?;
             progress.finish();
             return shown.show(&api, &job).await;
         }
         if !self.quiet {
-            offer::tell(&opened);
+            offer::tell(&opened, &asset, self.format);
         }
         if self.format.json {
             return terminal::print_json(&opened);

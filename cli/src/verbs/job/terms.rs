@@ -2,8 +2,10 @@
 
 use clap::Args;
 use lota_api::TermsRequest;
+use lota_market::{Address, asset::Asset};
 
 use crate::{
+    api::Api,
     context::Context,
     failure::Usage,
     settings::{self, Layers},
@@ -35,6 +37,10 @@ pub(crate) struct TermFlags {
     /// The collateral that the provider puts up, and loses if it does not deliver [default: 0.05 FIL]
     #[arg(long, value_name = "AMOUNT")]
     collateral: Option<Amount>,
+    /// The one provider that may take the job, by its address; the price is then fixed: what it asks, if that is known, else the
+    /// highest price. Only it can cancel the job [default: any provider]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["min_price", "ramp_period"])]
+    provider: Option<Address>,
 }
 
 impl TermFlags {
@@ -56,31 +62,65 @@ impl TermFlags {
     ///
     /// # Errors
     /// As [`terms_of`].
-    pub(crate) fn terms(&self) -> Result<TermsRequest, Usage> {
+    pub(crate) fn terms(&self, asset: &Asset) -> Result<TermsRequest, Usage> {
         let job = settings::Job {
-            max_price: self.max_price,
-            min_price: self.min_price,
+            max_price: self.max_price.clone(),
+            min_price: self.min_price.clone(),
             ramp_period: self.ramp_period,
             lock_for: self.lock_for,
             run_for: self.run_for,
             review_for: self.review_for,
-            collateral: self.collateral,
+            collateral: self.collateral.clone(),
             ..settings::Job::default()
         };
-        terms_of(&job)
+        Ok(self.directed(terms_of(&job, asset)?))
     }
+
+    /// What the market's amounts are in, if one of the flags is an amount.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(crate) async fn asset(&self, api: &Api) -> anyhow::Result<Option<Asset>> {
+        let Self { max_price, min_price, collateral, .. } = self.clone();
+        asset_of_amounts(api, &settings::Job { max_price, min_price, collateral, ..settings::Job::default() }).await
+    }
+
+    /// These terms, directed to the provider that the flags name, if they name one.
+    pub(crate) fn directed(&self, terms: TermsRequest) -> TermsRequest {
+        if self.provider.is_none() {
+            return terms;
+        }
+        over(TermsRequest { provider: self.provider, ..TermsRequest::default() }, terms)
+    }
+}
+
+/// What the market's amounts are in, if the settings name an amount: what it is depends on that.
+///
+/// # Errors
+/// When the daemon does not answer.
+pub(crate) async fn asset_of_amounts(api: &Api, job: &settings::Job) -> anyhow::Result<Option<Asset>> {
+    if [&job.max_price, &job.min_price, &job.collateral].iter().all(|amount| amount.is_none()) {
+        return Ok(None);
+    }
+    api.asset().await.map(Some)
 }
 
 /// The terms that settings name.
 ///
 /// # Errors
-/// [`Usage`] when a window is longer than any market allows, or is one for a review that nobody makes.
-pub(crate) fn terms_of(job: &settings::Job) -> Result<TermsRequest, Usage> {
-    job.terms().map_err(|error| Usage(error.to_string()))
+/// [`Usage`] when an amount is none of the market's asset, when a window is longer than any market allows, or is one for a review that nobody makes.
+pub(crate) fn terms_of(job: &settings::Job, asset: &Asset) -> Result<TermsRequest, Usage> {
+    job.terms(asset).map_err(|error| Usage(error.to_string()))
 }
 
-/// `above`, and where it says nothing `below`.
+/// `above`, and where it says nothing `below`; but for how a price rises, if it is directed to one provider: then it does not.
 pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
+    let rises = above.provider.is_none();
+    let below = TermsRequest {
+        min_price: below.min_price.filter(|_| rises),
+        ramp_period: below.ramp_period.filter(|_| rises),
+        ..below
+    };
     TermsRequest {
         min_price: above.min_price.or(below.min_price),
         max_price: above.max_price.or(below.max_price),
@@ -89,6 +129,7 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
         run_for: above.run_for.or(below.run_for),
         review_for: above.review_for.or(below.review_for),
         collateral: above.collateral.or(below.collateral),
+        provider: above.provider.or(below.provider),
     }
 }
 
@@ -96,21 +137,34 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
 mod tests {
     use clap::{Args as _, Command};
 
-    use super::{TermFlags, terms_of};
-    use crate::{
-        settings::{self, left_to_daemon},
-        units::Seconds,
-    };
+    use super::*;
+    use crate::settings::left_to_daemon;
 
     #[test]
     fn a_review_without_an_arbiter_is_refused_in_one_line() {
         let with = |review_for| settings::Job { review_for, ..settings::Job::default() };
-        let error = terms_of(&with(Some(Seconds(36_000)))).expect_err("nobody reviews it").to_string();
+        let error = terms_of(&with(Some(Seconds(36_000))), &Asset::coin()).expect_err("nobody reviews it").to_string();
         assert!(error.starts_with("job.review_for is 10h, but these jobs have no arbiter"), "{error}");
         assert!(!error.contains('\n'), "{error}");
         for window in [None, Some(Seconds(0))] {
-            assert!(terms_of(&with(window)).is_ok());
+            assert!(terms_of(&with(window), &Asset::coin()).is_ok());
         }
+    }
+
+    #[test]
+    fn what_says_how_a_price_rises_does_not_go_with_one_provider() {
+        let settings = TermsRequest {
+            min_price: Some(lota_market::AttoFil(1)),
+            ramp_period: Some(7),
+            lock_for: Some(60),
+            ..TermsRequest::default()
+        };
+        let provider = Some(Address::repeat_byte(7));
+        let directed = over(TermsRequest { provider, ..TermsRequest::default() }, settings.clone());
+        assert_eq!((directed.min_price, directed.ramp_period), (None, None));
+        assert_eq!((directed.lock_for, directed.provider), (Some(60), provider));
+        let free = over(TermsRequest::default(), settings);
+        assert_eq!((free.ramp_period, free.provider), (Some(7), None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::Args;
 use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pace, Pricing, Resources},
+    agent::{Offer, Pace, Resources},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, Parts};
@@ -23,7 +23,7 @@ use crate::{
     keystore::{Keystore, Password},
     settings::{self, Clients, Settings},
     terminal::{self, Table},
-    units::{Amount, ByteSize, Count},
+    units::{Amount, ByteSize, Count, Seconds},
     verbs::job::terms::terms_of,
 };
 
@@ -82,6 +82,9 @@ pub(crate) struct Run {
     /// The most gas of a client's callback that it accepts [default: 1,000,000; on Filecoin's networks 100,000,000]
     #[arg(long, value_name = "GAS")]
     max_callback_gas: Option<Count>,
+    /// The longest windows of a job that it accepts: so long its collateral may lie [default: 1d]
+    #[arg(long, value_name = "TIME")]
+    max_window: Option<Seconds>,
     /// Where it serves content [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
@@ -119,6 +122,7 @@ impl Run {
             .flag("--min-price", "node.min_price", self.min_price.as_ref())
             .flag("--slots", "node.slots", self.slots.as_ref())
             .flag("--max-callback-gas", "node.max_callback_gas", self.max_callback_gas.as_ref())
+            .flag("--max-window", "node.max_window", self.max_window.as_ref())
             .flag("--gateway", "node.gateway", self.gateway.as_ref())
             .flag("--gateway-url", "node.gateway_url", self.gateway_url.as_ref())
             .flag("--private-addresses", "node.private_addresses", self.private_addresses.as_ref())
@@ -137,6 +141,15 @@ impl Run {
         };
         if let (Some(offer), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
             offer.max_callback_gas = default_callback_gas(&network);
+        }
+        // What amounts are in, and so what they are, the market says.
+        let (transport, quantum) = (account.transport(), account.transport().market().settings.quantum);
+        let asset = transport.asset();
+        config.terms = terms_of(&settings.job, &asset)?;
+        config.provider = config.provider.map(|offer| offer.in_asset(&asset, quantum));
+        if let (Some(offer), Some(price)) = (&mut config.provider, &settings.node.min_price) {
+            let bad = |error: &dyn core::fmt::Display| Usage(format!("setting `node.min_price`: {error}"));
+            offer.pricing.base = price.in_asset(&asset).map_err(|error| bad(&error))?;
         }
         config.pace = network.map(|network| pace_of(&network));
         let public = network.is_some_and(|network| network.is_public());
@@ -223,7 +236,7 @@ impl Joined {
         if let Some(Place { url, contract, network }) = place {
             let endpoint = Endpoint::connect(url, network).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
-            let account = Account::on_chain(&market, signer, dir).await?;
+            let account = Account::on_chain(&market, signer, dir, node.max_retry_gas.map(|gas| gas.0)).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
             return Ok(Self { market: described, network: Some(network), account });
@@ -315,9 +328,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         ))
         .into());
     }
-    let pricing = Pricing::default();
-    let mut offer =
-        Offer { pricing: Pricing { base: node.min_price.0, ..pricing }, slots: node.slots, ..Offer::default() };
+    let mut offer = Offer { slots: node.slots, ..Offer::default() };
     // What is left out is measured by the node.
     let most = Resources::UNLIMITED;
     offer.resources = Resources {
@@ -331,9 +342,12 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
             Usage(format!("setting `node.max_callback_gas`: {gas} is more than any callback may use ({})", u32::MAX))
         })?;
     }
+    // What is longer no market allows.
+    offer.max_window = node.max_window.0.try_into().unwrap_or(u32::MAX);
+    (offer.accept_no_collateral, offer.cancel_refused) = (node.accept_no_collateral, node.cancel_refused);
     Ok(NodeConfig {
+        callback_margin: node.callback_margin,
         provider: node.provider.then_some(offer),
-        terms: terms_of(&settings.job)?,
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,
         store_capacity: node.store_capacity.0,

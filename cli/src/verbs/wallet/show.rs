@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lota_api::WalletInfo;
+use lota_market::asset::Asset;
 use serde::Serialize;
 
 use crate::{
@@ -47,7 +48,8 @@ impl Show {
             return terminal::print_json(&Shown { account, keys });
         }
         if let Some(account) = &account {
-            terminal::print(&balances(account))?;
+            let asset = context.api()?.asset_for_showing().await;
+            terminal::print(&balances(account, &asset))?;
         }
         if !keys.is_empty() {
             let mut table = Table::pairs();
@@ -65,10 +67,16 @@ fn no_daemon(error: &anyhow::Error) -> bool {
 }
 
 /// An account's money as text.
-pub(crate) fn balances(wallet: &WalletInfo) -> String {
+pub(crate) fn balances(wallet: &WalletInfo, asset: &Asset) -> String {
     let mut table = Table::pairs();
     table.row(["account", &wallet.address.to_string()]);
-    table.row(["in the market", &wallet.market.to_string()]);
-    table.row(["outside", &wallet.wallet.to_string()]);
+    table.row(["in the market", &asset.show(wallet.market)]);
+    match wallet.token {
+        Some(token) => {
+            table.row(["outside", &asset.show(token)]);
+            table.row(["for gas", &wallet.wallet.to_string()]);
+        }
+        None => table.row(["outside", &wallet.wallet.to_string()]),
+    }
     table.render() + &problems(&wallet.problems)
 }

@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use lota_api::JobRequest;
+use lota_api::{JobRequest, TermsRequest};
 use lota_content::Cid;
-use lota_market::spec::{Engine, Input, JobSpec, Link};
+use lota_market::{
+    asset::Asset,
+    spec::{Engine, Input, JobSpec, Link},
+};
 
 use super::{
     key_value::{Pair, by_name},
@@ -31,7 +34,7 @@ use crate::{
         job::{
             awaited::Awaited,
             offer,
-            terms::{TermFlags, terms_of},
+            terms::{TermFlags, asset_of_amounts, terms_of},
         },
     },
 };
@@ -121,15 +124,21 @@ impl Run {
             save::check_free(folder)?;
         }
         let api = context.api()?;
+        let asset = asset_of_amounts(&api, &settings.job).await?;
+        let terms = self.terms.directed(terms_of(&settings.job, asset.as_ref().unwrap_or(&Asset::coin()))?);
         let progress = Progress::start(self.quiet || self.format.json);
         let reads_stdin = prepared.reads_stdin();
-        let request = self.request(&api, prepared, &settings.job, &progress).await?;
+        let request = self.request(&api, prepared, &settings.job, terms, &progress).await?;
         let told = reads_stdin || self.quiet || self.warn_of_stdin(&progress);
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
         let opened = api.open(&request).await?;
+        let asset = match asset {
+            Some(asset) => asset,
+            None => api.asset_for_showing().await,
+        };
         if self.detach && !self.quiet {
-            progress.aside(|| offer::tell(&opened));
+            progress.aside(|| offer::tell(&opened, &asset, self.format));
         }
         if self.detach {
             progress.finish();
@@ -145,6 +154,7 @@ impl Run {
             raw: self.raw,
             output_dir: self.output_dir.as_deref(),
             silence: settings.job.silence.duration(),
+            asset: &asset,
         };
         let job = shown.until_end(context, &api, &opened, &progress).await?;
         // Once more: it may have come later.
@@ -205,6 +215,7 @@ impl Run {
         api: &Api,
         prepared: Prepared,
         job: &settings::Job,
+        terms: TermsRequest,
         progress: &Progress,
     ) -> anyhow::Result<JobRequest> {
         let module = cid_of(api, &prepared.module, progress).await?;
@@ -221,7 +232,7 @@ impl Run {
         spec.labels = prepared.labels;
         let validated = spec.clone().validate().map_err(|problems| Usage(problems.to_string()))?;
         let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
-        Ok(JobRequest { spec, terms: terms_of(job)?, key: None })
+        Ok(JobRequest { spec, terms, key: None })
     }
 }
 

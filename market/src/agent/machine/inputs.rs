@@ -124,11 +124,15 @@ impl Agent {
             // Of another round, or already known.
             return;
         }
+        if let StepOutcome::Err(Failure::CallbackFailed { client, .. }) = &outcome {
+            self.situation.costly.count(*client);
+            effects.push(Effect::RememberCostlyClients);
+        }
         let Situation { now, seen, pace, .. } = &self.situation;
         let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
-        let is_spent = step.max_attempts().is_some_and(|max| attempt >= max);
         let state = match outcome {
             StepOutcome::Err(failure) => {
+                let is_spent = step.max_attempts(&failure).is_some_and(|max| attempt >= max);
                 if step == Step::Lock {
                     self.provider.give_back(job);
                 }

@@ -93,6 +93,40 @@ fn a_callback_is_tried_again_for_a_contract_and_given_up_in_the_end() {
 }
 
 #[test]
+fn a_client_whose_callbacks_fail_at_the_stewards_cost_is_dropped_after_two_and_that_is_remembered() {
+    let provider = Party::new(CHEAP, Some(offer(FIL / 10)));
+    let mut world = World::new(vec![provider, Party::steward(STEWARD, LookAfter::Everybody)]);
+    (world.callback_works, world.callback_deceives) = (false, true);
+    let open = |world: &mut World, client: Address, salt: u64| {
+        let spec = spec(1_000_000);
+        let lock_by = world.now.after(120);
+        let terms = Terms { client, callback_gas: 1_000, ramp_start: world.now, lock_by, ..terms(salt, &spec) };
+        world.apply(client, &Command::Open { terms: terms.clone(), spec }, terms.max_price).expect("opened");
+        id_of(&terms)
+    };
+    let first = open(&mut world, CONTRACT, 0);
+    world.run(300);
+    assert_eq!((world.status(first), world.retries), (Status::Settled, 2));
+    let failure = |world: &mut World, job| world.party(STEWARD).stored[&job].job.failed(Step::RetryCallback).cloned();
+    assert_eq!(failure(&mut world, first), Some(Failure::ClientDropped { client: CONTRACT, failures: 2 }));
+    assert!(world.party(STEWARD).agent.is_empty(), "it waits for nothing");
+
+    // Nor are its other jobs' callbacks tried, also after a restart; those of others are.
+    let now = world.now;
+    world.party(STEWARD).crash(now);
+    let second = open(&mut world, CONTRACT, 1);
+    world.run(300);
+    assert_eq!((world.status(second), world.retries), (Status::Settled, 2));
+    world.callback_deceives = false;
+    let other = open(&mut world, Address::repeat_byte(0xCE), 0);
+    world.run(15);
+    world.callback_works = true;
+    world.run(300);
+    assert!(!world.market().deal(other).callback_pending && world.retries > 2);
+    assert!(world.market().deal(second).callback_pending);
+}
+
+#[test]
 fn a_job_is_taken_up_again_when_its_client_is_looked_after() {
     let mut world = World::new(vec![Party::steward(STEWARD, LookAfter::Nobody)]);
     let job = opened(&mut world);

@@ -130,6 +130,7 @@ pub(super) struct Party {
     pub(super) me: Address,
     pub(super) stored: BTreeMap<JobId, Change>,
     pub(super) suspended: Option<JobId>,
+    pub(super) costly: CostlyClients,
     pub(super) read: usize,
     pub(super) effects: VecDeque<Effect>,
     pub(super) runs: usize,
@@ -139,6 +140,10 @@ pub(super) struct Party {
     pub(super) pinned: BTreeSet<JobId>,
     /// What is run never ends.
     pub(super) stuck: bool,
+    /// What every run comes to instead of an end.
+    pub(super) fails: Option<Failure>,
+    /// What every publication comes to.
+    pub(super) cannot_publish: Option<Failure>,
     /// Its output cannot be had.
     pub(super) withholds: bool,
 }
@@ -153,12 +158,15 @@ impl Party {
             me,
             stored: BTreeMap::new(),
             suspended: None,
+            costly: CostlyClients::default(),
             read: 0,
             effects: VecDeque::new(),
             runs: 0,
             reproducible: true,
             pinned: BTreeSet::new(),
             stuck: false,
+            fails: None,
+            cannot_publish: None,
             withholds: false,
         }
     }
@@ -212,6 +220,7 @@ impl Party {
                     }
                 }
                 Effect::Suspend { job } => self.suspended = Some(job),
+                Effect::RememberCostlyClients => self.costly = self.agent.costly_clients().clone(),
             }
         }
     }
@@ -236,6 +245,7 @@ impl Party {
         self.agent =
             Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.look_after.clone()).at_pace(self.pace);
         self.agent.recall(self.suspended, 0);
+        self.agent.recall_costly_clients(self.costly.clone());
         self.effects.clear();
         let live: Vec<_> = self.stored.values().filter(|change| change.live).map(|change| change.job.clone()).collect();
         for job in live {
@@ -254,6 +264,11 @@ impl Party {
                 StepOutcome::Ok
             }
             Step::Run if self.stuck => return None,
+            Step::Run if self.fails.is_some() => {
+                self.runs += 1;
+                StepOutcome::Err(self.fails.clone()?)
+            }
+            Step::Publish if self.cannot_publish.is_some() => StepOutcome::Err(self.cannot_publish.clone()?),
             Step::Run => {
                 assert!(self.pinned.contains(&job), "{} has let go of the inputs of {job}", self.me);
                 self.runs += 1;
@@ -295,6 +310,8 @@ pub(super) struct World {
     pub(super) now: Time,
     pub(super) block: u64,
     pub(super) callback_works: bool,
+    /// Callbacks work when they are tried out, and fail in blocks.
+    pub(super) callback_deceives: bool,
     /// The last [`DEPTH`] commands may be undone; otherwise every block is final.
     pub(super) forks: bool,
     /// The market's node that answers commands is this many blocks behind the one that is read.
@@ -315,6 +332,7 @@ impl World {
             now: Time(START),
             block: 0,
             callback_works: true,
+            callback_deceives: false,
             forks: false,
             behind: 0,
             refusals: 0,
@@ -400,6 +418,10 @@ impl World {
         }
         let Submission { command, value } = submission;
         self.retries += usize::from(matches!(command, Command::RetryCallback { .. }));
+        if let (true, Command::RetryCallback { terms, .. }) = (self.callback_deceives, command) {
+            self.block += 1;
+            return StepOutcome::Err(Failure::CallbackFailed { client: terms.client, block: self.block });
+        }
         // A node that is behind is asked first, as one does to find out what the gas costs.
         let answers_for = self.block.saturating_sub(self.behind);
         if let Some((_, _, market, _)) = self.snapshots.iter().find(|(_, before, ..)| *before >= answers_for) {
@@ -486,6 +508,7 @@ pub(super) fn offer(base: u128) -> Offer {
         per_gigafuel: AttoFil::ZERO,
         per_gib_memory: AttoFil::ZERO,
         per_gib_output: AttoFil::ZERO,
+        per_megagas: AttoFil::ZERO,
     };
     Offer { pricing, arbiters: vec![ARBITER], ..Offer::default() }
 }

@@ -43,6 +43,8 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
     let spec = spec(1_000_000);
     let terms = |salt: u64| {
         let terms = Terms { run_for, ..terms(salt, &spec) };
+        // One in three is directed to a provider.
+        let terms = if salt % 3 == 2 { Terms { matcher: DEAR, ..terms } } else { terms };
         if salt.is_multiple_of(2) { terms } else { reviewed(terms) }
     };
     let ids: Vec<JobId> = (0..jobs).map(|salt| world.request_with(terms(salt), spec.clone())).collect();

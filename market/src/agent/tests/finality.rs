@@ -183,20 +183,24 @@ fn a_job_whose_fuel_does_not_fit_its_wall_limit_is_refused_with_numbers() {
     let parse = |fuel| crate::spec::parse(SpecCodec::DagCbor, &spec(fuel)).expect("valid");
     let terms = terms(0, &spec(1));
     // The wall limit is 5 s; twice the time that was measured must fit.
-    assert!(measured.match_spec(&terms, &parse(25_000_000)).is_ok());
-    let refusal = measured.match_spec(&terms, &parse(1_000_000_000)).expect_err("it cannot be done in time");
+    assert!(measured.match_spec(CHEAP, SETTINGS, &terms, &parse(25_000_000)).is_ok());
+    let refusal =
+        measured.match_spec(CHEAP, SETTINGS, &terms, &parse(1_000_000_000)).expect_err("it cannot be done in time");
     assert_eq!(
         refusal.to_string(),
         "1000000000 units of fuel may take this provider 200 s, and the job may take 5 s; name at least that wall time, or less fuel"
     );
-    assert!(Offer { fuel_per_second: 0, ..measured }.match_spec(&terms, &parse(1_000_000_000)).is_ok(), "not measured");
+    assert!(
+        Offer { fuel_per_second: 0, ..measured }.match_spec(CHEAP, SETTINGS, &terms, &parse(1_000_000_000)).is_ok(),
+        "not measured"
+    );
 }
 
 #[test]
 fn a_run_window_must_leave_time_to_land_the_result_again() {
     let careful = Offer { min_window: Pace::FILECOIN.min_window(), ..offer(FIL / 10) };
     let spec = crate::spec::parse(SpecCodec::DagCbor, &spec(1)).expect("valid");
-    let check = |run_for| careful.match_spec(&Terms { run_for, ..terms(0, &Bytes::new()) }, &spec);
+    let check = |run_for| careful.match_spec(CHEAP, SETTINGS, &Terms { run_for, ..terms(0, &Bytes::new()) }, &spec);
     assert_eq!(check(274), Err(Refusal::RunWindow { run_for: 274, wall: 5, needed: 275 }));
     assert!(check(275).is_ok());
     assert!(check(5 + u32::try_from(Pace::FILECOIN.run_margin()).expect("small")).is_ok(), "the default will do");

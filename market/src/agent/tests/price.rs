@@ -27,7 +27,7 @@ fn price(limit: u128, base: u128, delay: u64, known: bool) -> AttoFil {
     let lowest = asks(&offers, &draft, &spec).into_iter().flatten().min().filter(|_| known);
     let wish = Wish { limit, min_price: None, ramp_period: None, lock_for: 120 };
     let asks = lowest.map(|lowest| Asks { lowest, median: lowest });
-    let ramp = Ramp::choose(&wish, asks, AttoFil(base));
+    let ramp = Ramp::choose(&wish, asks, AttoFil(base), GWEI);
     let terms = Terms { min_price: ramp.min_price, max_price: ramp.max_price, ramp_period: ramp.period, ..draft };
     let (id, value, now) = (id_of(&terms), terms.max_price, world.now);
     world.party(CLIENT).input(Input::Request(Box::new(Request { id, terms, spec, value })), now);

@@ -48,6 +48,7 @@ fn what_can_never_fit_is_refused_with_numbers() {
     let resources = Resources { memory_bytes: 1 << 20, ..Resources::UNLIMITED };
     let bytes = spec_with_memory(1_000, 2 << 20);
     let parsed = crate::spec::parse(SpecCodec::DagCbor, &bytes).expect("valid");
-    let refusal = Offer { resources, ..offer(0) }.match_spec(&terms(0, &bytes), &parsed).expect_err("too large");
+    let refusal =
+        Offer { resources, ..offer(0) }.match_spec(CHEAP, SETTINGS, &terms(0, &bytes), &parsed).expect_err("too large");
     assert_eq!(refusal.to_string(), "the job may use 2097152 bytes of memory; this provider allows 1048576");
 }

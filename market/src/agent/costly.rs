@@ -1,0 +1,55 @@
+//! Clients whose callbacks cost this party gas and fail.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+/// After so many failures in blocks no callback of a client is retried any more: what works when it is tried out and fails when it is
+/// paid for is meant to.
+const DROPPED_AFTER: u32 = 2;
+/// Of how many clients it is remembered. Of more, those with the fewest failures are forgotten.
+const MOST: usize = 1_024;
+
+/// How often callbacks of clients failed in blocks, although they had worked when they were tried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CostlyClients(BTreeMap<Address, u32>);
+
+impl CostlyClients {
+    /// Another callback failed.
+    pub(super) fn count(&mut self, client: Address) {
+        let failures = self.0.entry(client).or_default();
+        *failures = failures.saturating_add(1);
+        if self.0.len() > MOST
+            && let Some(cheapest) = self.0.iter().filter(|(who, _)| **who != client).min_by_key(|(_, count)| **count)
+        {
+            let cheapest = *cheapest.0;
+            self.0.remove(&cheapest);
+        }
+    }
+
+    /// How often, if that is too often.
+    pub(super) fn dropped(&self, client: Address) -> Option<u32> {
+        self.0.get(&client).copied().filter(|failures| *failures >= DROPPED_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_clients_there_are_the_worst_are_remembered() {
+        let client = |number: usize| Address::left_padding_from(&number.to_be_bytes());
+        let mut costly = CostlyClients::default();
+        assert_eq!(costly.dropped(client(0)), None);
+        costly.count(client(0));
+        assert_eq!(costly.dropped(client(0)), None, "once may be bad luck");
+        costly.count(client(0));
+        for number in 1..=3 * MOST {
+            costly.count(client(number));
+        }
+        assert_eq!((costly.0.len(), costly.dropped(client(0))), (MOST, Some(2)));
+    }
+}

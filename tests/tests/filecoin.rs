@@ -63,6 +63,7 @@ fn offer((_, base, per_gigafuel, max_memory): (u8, u64, u64, u64)) -> Offer {
         per_gigafuel: AttoFil::from_gwei(per_gigafuel),
         per_gib_memory: AttoFil::ZERO,
         per_gib_output: AttoFil::ZERO,
+        per_megagas: AttoFil::ZERO,
     };
     let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
     Offer { pricing, max_memory, resources, ..Offer::default() }

@@ -18,7 +18,7 @@ use lota_content::{
 };
 use lota_market::{
     Address,
-    agent::{Agent, Pace, Resources, Specs},
+    agent::{Agent, Auctioneer, Pace, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -222,8 +222,12 @@ impl Node {
             offers: Arc::clone(&offers),
             fetcher,
         });
+        let auctioneer = transport
+            .auction()
+            .map(|auction| Auctioneer { contract: auction.contract, min_reveal_period: auction.min_reveal_period });
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
+            .bidding_in(auctioneer)
             .sharing(SPECS.clone())
             .looking_after(config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);

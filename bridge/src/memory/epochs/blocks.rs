@@ -323,7 +323,13 @@ impl Blocks {
                     if *other == index {
                         let cursor = Cursor { index: before as u32, ..block.end() };
                         let transaction = self.messages[index].transaction;
-                        return Some(Ok(Landed { transaction, cursor, time: block.time, events: events.clone(), auction_events: Vec::new() }));
+                        return Some(Ok(Landed {
+                            transaction,
+                            cursor,
+                            time: block.time,
+                            events: events.clone(),
+                            auction_events: Vec::new(),
+                        }));
                     }
                 }
                 Err(refused) if *other == index => return Some(Err(refused.clone())),

@@ -127,7 +127,6 @@ impl StoredDeal {
 }
 
 /// What [`Transport::updates`] yields.
-#[expect(clippy::large_enum_variant, reason = "nearly every update of a replay is an event")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Update {

@@ -83,7 +83,7 @@ impl Salts {
         let party: Address = transport.party();
         let (_, first) = lane_of(transport.next_salt(party, self.lane).await?);
         // The highest number of a lane is never used.
-        let end = first.saturating_add(SALT_WINDOW).min(u64::MAX);
+        let end = first.saturating_add(SALT_WINDOW);
         let held = store.held_salts(first).await?;
         for number in (first..end).filter(|number| !held.contains(number)) {
             if !self.on_their_way().insert(number) {

@@ -148,12 +148,13 @@ impl Demo {
             ramp_period: 1,
             lock_by: now.after(Pace::FILECOIN.lock_for(60)),
             run_for,
-            review_for: Pace::FILECOIN.review_for(60),
+            review_for: 0,
             rule_for: 0,
-            collateral: AttoFil::ZERO,
+            collateral: price,
             matcher: Address::ZERO,
             arbiter: Address::ZERO,
             callback_gas: 100_000,
+            keep_record: false,
         };
         let job = contract.job_id(&terms);
         let (key, command) = (EffectKey::named("ask"), Command::Open { terms, spec });
@@ -197,7 +198,7 @@ impl Demo {
     async fn assert_settled(&self, client: &Party, job: JobId) -> JobDetail {
         let detail = self.detail(client, job).await;
         let summary = &detail.summary;
-        assert_eq!((summary.status, summary.reason), (Status::Settled, Reason::Accepted), "{detail:#?}");
+        assert_eq!((summary.status, summary.reason), (Status::Settled, Reason::Unreviewed), "{detail:#?}");
         assert_eq!((summary.exit_code, summary.output_verified), (Some(0), true), "{detail:#?}");
         self.assert_once(job);
         detail
@@ -334,7 +335,7 @@ async fn good_story(seed: u64, weather: Weather) -> Vec<u64> {
     assert_eq!(memory.summary.provider, Some(demo.erika.address), "nobody else has so much memory");
     demo.assert_once(jobs[3]);
     let answered = demo.detail(&demo.carla, jobs[3]).await;
-    assert_eq!(answered.summary.reason, Reason::Unchallenged, "nobody accepts for a contract");
+    assert_eq!(answered.summary.reason, Reason::Unreviewed, "there is no arbiter");
     assert_eq!(demo.world.count(jobs[3], |event| matches!(event, Event::CallbackDelivered { .. })), 1);
     assert_eq!(demo.assert_paid(&jobs).await, 4);
     assert_eq!(epochs.len(), 2);
@@ -342,8 +343,8 @@ async fn good_story(seed: u64, weather: Weather) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_calm_weather_a_job_is_settled_seven_epochs_after_its_request() {
-    assert_eq!(good_story(1, Weather::CALM).await, [7, 7]);
+async fn in_calm_weather_a_job_is_settled_five_epochs_after_its_request() {
+    assert_eq!(good_story(1, Weather::CALM).await, [5, 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,10 +368,9 @@ async fn in_a_storm_the_work_gets_done_and_nobody_is_slashed_or_paid_twice() {
         let Story { demo, jobs, .. } = story(seed, STORM).await;
         for job in &jobs {
             let detail = demo.detail(&demo.carla, *job).await;
-            // An acceptance that is undone too often comes too late.
-            let is_done = detail.summary.status == Status::Settled;
-            assert!(
-                is_done && [Reason::Accepted, Reason::Unchallenged].contains(&detail.summary.reason),
+            assert_eq!(
+                (detail.summary.status, detail.summary.reason),
+                (Status::Settled, Reason::Unreviewed),
                 "{detail:#?}"
             );
             demo.assert_once(*job);
@@ -391,7 +391,7 @@ async fn in_a_storm_the_work_gets_done_and_nobody_is_slashed_or_paid_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_was_accepted_and_undone_is_accepted_again_at_another_price() {
+async fn a_result_that_was_paid_and_undone_is_paid_again_at_another_price() {
     let demo = Demo::begin(20, 0).await;
     let module = demo.bob.add(WORD_COUNT).await;
     let spec = spec(&demo.bob, &module, &[DECLARATION], None, 1_000_000_000, LARGE_MEMORY, 60).await;
@@ -401,7 +401,7 @@ async fn a_result_that_was_accepted_and_undone_is_accepted_again_at_another_pric
     let job = demo.world.opened(asked).await.id;
     demo.see_through(&[job], &mut Settlements::default()).await;
     let before: JobDetail = demo.bob.get(&format!("/v1/jobs/{job}")).await.expect("the job is known");
-    assert_eq!(before.summary.reason, Reason::Accepted);
+    assert_eq!(before.summary.reason, Reason::Unreviewed);
 
     // All is undone from the lock on, and nobody's node keeps the messages.
     let events = demo.world.chain.events();

@@ -497,8 +497,8 @@ impl Generator {
         }
         let mut value = AttoFil::ZERO;
         let (mut sender, mut command) = match self.rng.random_range(0..100) {
-            0..12 => self.open(both, at),
-            12..16 => {
+            0..8 => self.open(both, at),
+            8..16 => {
                 value = gwei(self.rng.random_range(0..3_000));
                 (self.pick(&both.bidders), Command::Fund.into())
             }
@@ -523,10 +523,6 @@ impl Generator {
         if self.chance(2) {
             value = gwei(1);
         }
-        if sender == scripted {
-            // It acts by scripts only; its jobs are opened by its signature, which it has none of: see `open`.
-            sender = both.bidders[0];
-        }
         let script = if self.chance(50) { self.script(both, at) } else { Script::default() };
         Step { at, sender, value, command, script }
     }
@@ -544,14 +540,14 @@ impl Generator {
     fn time(&mut self, both: &Comparison<'_>) -> Time {
         let now = both.now;
         match self.rng.random_range(0..100) {
-            0..60 => now,
-            60..80 => now.after(self.rng.random_range(1..10)),
+            0..72 => now,
+            72..88 => now.after(self.rng.random_range(1..4)),
             _ => {
-                let Some(terms) = self.job(both) else { return now };
-                let edge = self.pick(&[terms.ramp_start, reveal_until(&terms), terms.lock_by]);
-                let at = self.pick(&[Time(edge.0.saturating_sub(1)), edge, edge.after(1)]);
-                // Far away: that would end everything else.
-                if at >= now && at.since(now) < 400 { at } else { now }
+                // To where something changes next, or a second beside it.
+                let jobs = both.known.iter().rev().take(RECENT);
+                let edges = jobs.flat_map(|terms| [terms.ramp_start, reveal_until(terms), terms.lock_by]);
+                let Some(edge) = edges.filter(|edge| *edge > now).min() else { return now };
+                self.pick(&[Time(edge.0 - 1), edge, edge.after(1)])
             }
         }
     }
@@ -561,8 +557,17 @@ impl Generator {
         if recent == 0 {
             return None;
         }
-        let back = self.rng.random_range(0..recent);
-        both.known.get(both.known.len() - 1 - back).cloned()
+        let mut terms = None;
+        // Mostly one that goes on.
+        for _ in 0..4 {
+            let back = self.rng.random_range(0..recent);
+            terms = both.known.get(both.known.len() - 1 - back);
+            let job = terms.map(|terms| both.ids.of(terms)).unwrap_or_default();
+            if both.market().deal(job).status == Status::Open || both.auction().auction(job).commits > 0 {
+                break;
+            }
+        }
+        terms.cloned()
     }
 
     fn terms(&mut self, client: Address, at: Time, scripted: Address) -> Terms {
@@ -595,8 +600,9 @@ impl Generator {
     }
 
     fn open(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
-        let client = self.pick(&both.bidders[..2]);
-        let terms = self.terms(client, at, both.cast.scripted().address);
+        let scripted = both.cast.scripted().address;
+        let client = self.pick(&[both.bidders[0], both.bidders[1], scripted]);
+        let terms = self.terms(client, at, scripted);
         (client, MarketCommand::Open { terms, spec: Bytes::new() }.into())
     }
 

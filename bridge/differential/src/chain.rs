@@ -73,8 +73,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    #[expect(clippy::panic, reason = "a contract that cannot be deployed cannot be compared")]
     /// A chain on which the market and everybody's contracts are deployed. `alter` may change the market's code.
+    #[expect(clippy::panic, reason = "a contract that cannot be deployed cannot be compared")]
     pub(crate) fn new(cast: &Parties, currency: Currency, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut db = CacheDB::<EmptyDB>::default();
         for party in &cast.parties {
@@ -215,7 +215,6 @@ impl Chain {
     }
 
     /// Writes an amount where a contract keeps it.
-    #[expect(clippy::expect_used, reason = "a database in memory does not fail")]
     pub(crate) fn store(&mut self, contract: Address, slot: U256, amount: AttoFil) {
         let database = &mut self.evm.ctx.journaled_state.database;
         database.insert_account_storage(contract, slot, U256::from(amount.0)).expect("it is in memory");

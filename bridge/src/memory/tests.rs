@@ -237,7 +237,11 @@ async fn a_log_of_another_market_is_refused_with_what_differs() {
 async fn a_log_that_does_not_add_up_is_refused() {
     let clock = ManualClock::at(Time(1_000));
     let ledger = MemoryLedger::default();
-    let chain = Chain::open(genesis(), ledger.clone(), options(&clock)).expect("a new chain");
+    // The client has code: what it answers is in the log.
+    let contracts = Scripted::default();
+    contracts.refuse(signer(1).address(), false);
+    let options = Options { contracts: Arc::new(contracts), ..options(&clock) };
+    let chain = Chain::open(genesis(), ledger.clone(), options.clone()).expect("a new chain");
     some_history(&chain).await;
     let mut entries = Vec::new();
     ledger
@@ -272,7 +276,7 @@ async fn a_log_that_does_not_add_up_is_refused() {
         damage(&mut damaged);
         let mut ledger = MemoryLedger::default();
         damaged.iter().for_each(|entry| ledger.append(entry).expect("memory"));
-        let error = Chain::open(genesis(), ledger, options(&clock)).expect_err(words).to_string();
+        let error = Chain::open(genesis(), ledger, options.clone()).expect_err(words).to_string();
         assert!(error.contains(words), "{words}: {error}");
     }
 }

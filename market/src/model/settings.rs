@@ -95,8 +95,9 @@ mod tests {
 
     #[test]
     fn settings_are_refused_for_their_first_fault() {
+        type Spoil = fn(&mut Settings);
         let token = Address::repeat_byte(1);
-        let faults: [(SettingsFault, fn(&mut Settings)); 5] = [
+        let faults: [(SettingsFault, Spoil); 5] = [
             (SettingsFault::Asset, |settings| settings.asset = Address::repeat_byte(1)),
             (SettingsFault::Quantum, |settings| settings.quantum = 0),
             (SettingsFault::MinWindow, |settings| settings.min_window = 0),

@@ -222,10 +222,13 @@ impl<E: Env> Frame<'_, E> {
             };
             let before = frame.world.token_wallet(token, market);
             let transfer = TokenTransfer { token, caller: market, from: payer, to: market, amount };
-            if !frame.move_tokens(&transfer, authorized) || !frame.state().has_room_for(amount) {
+            if !frame.move_tokens(&transfer, authorized) {
                 return Err(refused);
             }
             require_moved(amount, before, frame.world.token_wallet(token, market))?;
+            if !frame.state().has_room_for(amount) {
+                return Err(refused);
+            }
             frame.say(|state, emit| state.pulled_in(pull, emit));
             Ok(())
         })

@@ -43,7 +43,7 @@ impl Trial {
     fn price(terms: &Terms, bidder: u64) -> AttoFil {
         // What a bidder remembers; now and then it is out of range.
         let number = bidder * 7 + terms.salt.to::<u64>();
-        let range = (terms.max_price.0 - terms.min_price.0) / gwei(1).0 + u128::from(number % 4 == 0);
+        let range = (terms.max_price.0 - terms.min_price.0) / gwei(1).0 + u128::from(number.is_multiple_of(4));
         AttoFil(terms.min_price.0 + u128::from(number) % (range + 1) * gwei(1).0)
     }
 

@@ -96,8 +96,22 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
 mod tests {
     use clap::{Args as _, Command};
 
-    use super::TermFlags;
-    use crate::settings::left_to_daemon;
+    use super::{TermFlags, terms_of};
+    use crate::{
+        settings::{self, left_to_daemon},
+        units::Seconds,
+    };
+
+    #[test]
+    fn a_review_without_an_arbiter_is_refused_in_one_line() {
+        let with = |review_for| settings::Job { review_for, ..settings::Job::default() };
+        let error = terms_of(&with(Some(Seconds(36_000)))).expect_err("nobody reviews it").to_string();
+        assert!(error.starts_with("job.review_for is 10h, but these jobs have no arbiter"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+        for window in [None, Some(Seconds(0))] {
+            assert!(terms_of(&with(window)).is_ok());
+        }
+    }
 
     #[test]
     fn the_help_names_the_defaults() {

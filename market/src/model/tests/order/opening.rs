@@ -76,7 +76,7 @@ fn unopened() -> Vec<Fault> {
         group: 2,
         ..fault(
             "far salt",
-            |plan| plan.terms.salt = plan.terms.salt + U256::from(SALT_WINDOW),
+            |plan| plan.terms.salt += U256::from(SALT_WINDOW),
             |plan| Rejection::SaltTooFar {
                 client: plan.terms.client,
                 salt: plan.terms.salt,

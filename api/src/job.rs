@@ -9,7 +9,7 @@ use lota_market::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Phase, Problem};
+use crate::{AuctionInfo, Decision, Phase, Problem};
 
 /// `POST /v1/jobs`: a job to be opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct TermsRequest {
     /// The collateral that the provider puts up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collateral: Option<AttoFil>,
+    /// Whether providers bid for it in sealed bids; then `ramp_period` is how long bids are opened, and `lock_for` how long all takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<bool>,
 }
 
 /// The answer to `POST /v1/jobs`: the opened job, and what is offered for it.
@@ -149,6 +152,9 @@ pub struct JobDetail {
     /// Its spec, if this daemon has it; feeds `lota job submit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<serde_json::Value>,
+    /// Its auction, if it is auctioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<AuctionInfo>,
     /// What happened to it on the market, in order.
     pub events: Vec<JobEvent>,
     /// Where the money of this job is or went.

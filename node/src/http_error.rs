@@ -127,6 +127,7 @@ impl From<OrderError> for HttpError {
             | OrderError::PricesSwapped { .. }
             | OrderError::WallTooLong(_)
             | OrderError::Unreviewed(_)
+            | OrderError::Auction(_)
             | OrderError::Content { .. } => Self::invalid(message),
             OrderError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message),
             OrderError::NotOpened(_) => Self::refused(message),

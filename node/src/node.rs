@@ -159,6 +159,12 @@ impl Node {
         let fetcher = fetcher(&config)?;
         let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
         if let Some(offer) = &mut config.provider {
+            if config.bids
+                && let Some(auction) = transport.auction().map(|auction| auction.contract)
+                && !offer.matchers.contains(&auction)
+            {
+                offer.matchers.push(auction);
+            }
             offer.engines.retain(|engine| executors.get(engine).is_some());
             let room = config.store_capacity.saturating_sub(content.usage().charged);
             offer.resources = offer.resources.or(resources::measure(&config.dir, room, offer.slots));

@@ -15,6 +15,7 @@ use lota_market::{
 use tokio::sync::oneshot;
 
 use crate::{
+    auctioned::{AuctionError, Phases},
     config::defaults,
     fetch::Downloader,
     fuel,
@@ -49,6 +50,8 @@ pub(crate) enum OrderError {
         "{what}, {cid}, cannot be had, so no provider could run the job: {failure}; add it with `lota content add`"
     )]
     Content { what: String, cid: Box<Cid>, failure: Box<Failure> },
+    #[error(transparent)]
+    Auction(#[from] AuctionError),
     /// The market, or the party's money, does not allow it.
     #[error("the job was not opened: {0}")]
     NotOpened(String),
@@ -193,10 +196,16 @@ impl Orders {
         let bytes = Bytes::from(spec.to_dag_cbor());
         let named = wanted.max_price.or(set.max_price);
         let pace = &self.pace;
+        let auction = match wanted.auction.or(set.auction) {
+            Some(true) => Some(transport.auction().ok_or(AuctionError::None)?),
+            _ => None,
+        };
+        let phases = auction.map(|auction| Phases::choose(pace, &auction, wanted.ramp_period, wanted.lock_for));
+        let phases = phases.transpose()?;
         let wish = Wish {
             limit: named.unwrap_or(defaults::MAX_PRICE),
             min_price: wanted.min_price.or(set.min_price),
-            ramp_period: wanted.ramp_period.or(set.ramp_period),
+            ramp_period: wanted.ramp_period.or(set.ramp_period).filter(|_| phases.is_none()),
             lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
         };
         if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
@@ -227,13 +236,16 @@ impl Orders {
             review_for: 0,
             rule_for: 0,
             collateral: wanted.collateral.or(set.collateral).unwrap_or(defaults::COLLATERAL),
-            matcher: Address::ZERO,
+            matcher: auction.map_or(Address::ZERO, |auction| auction.contract),
             arbiter: Address::ZERO,
             callback_gas: 0,
             keep_record: false,
         };
         let quotes = self.offers.quotes(&draft, spec).await?;
-        let ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
+        let mut ramp = Ramp::choose(&wish, quotes.believed(), Pricing::default().asking(spec));
+        if let Some(phases) = &phases {
+            ramp = phases.prices(&ramp, wish.min_price)?;
+        }
         let head = match self.health.recent_head() {
             Some(head) => head,
             None => transport.head().await?,
@@ -246,6 +258,9 @@ impl Orders {
             lock_by: head.time.after(wish.lock_for),
             ..draft
         };
+        if let Some(phases) = &phases {
+            phases.set(&mut terms, head.time);
+        }
         let free = transport.balance(party).await?;
         let id_of = |salt| transport.job_id(&Terms { salt, ..terms.clone() });
         let taken = self.salts.take(&self.store, &**transport, id_of).await?;

@@ -58,6 +58,8 @@ pub(crate) struct Job {
     pub(crate) review_for: Option<Seconds>,
     /// The collateral that the provider puts up.
     pub(crate) collateral: Option<Amount>,
+    /// Whether providers bid for the job in sealed bids.
+    pub(crate) auction: Option<bool>,
     /// How long a provider may say nothing about a job before the refusals of all others count.
     pub(crate) silence: Seconds,
     /// Fuel of `lota wasm run`.
@@ -82,6 +84,7 @@ impl Default for Job {
             run_for: None,
             review_for: None,
             collateral: None,
+            auction: None,
             silence: Seconds(defaults::SILENCE),
             // What a provider's machine burns within the wall time even if it is slow: see `Refusal::Fuel`.
             fuel: Count(10_000_000_000),
@@ -110,6 +113,7 @@ impl Job {
             run_for: window("job.run_for", self.run_for)?,
             review_for: window("job.review_for", self.review_for)?,
             collateral: self.collateral.map(|amount| amount.0),
+            auction: self.auction,
         })
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct TermFlags {
     /// The collateral that the provider puts up, and loses if it does not deliver [default: 0.05 FIL]
     #[arg(long, value_name = "AMOUNT")]
     collateral: Option<Amount>,
+    /// Have providers bid for the job, in sealed bids: the lowest gets it, and is paid the second-lowest; then --ramp-period is
+    /// how long bids are opened, and --lock-for how long all of it takes
+    #[arg(long)]
+    auction: bool,
 }
 
 impl TermFlags {
@@ -50,6 +54,7 @@ impl TermFlags {
             .flag("--run-for", "job.run_for", self.run_for.as_ref())
             .flag("--review-for", "job.review_for", self.review_for.as_ref())
             .flag("--collateral", "job.collateral", self.collateral.as_ref())
+            .flag("--auction", "job.auction", self.auction.then_some(&true))
     }
 
     /// The flags alone as terms.
@@ -65,6 +70,7 @@ impl TermFlags {
             run_for: self.run_for,
             review_for: self.review_for,
             collateral: self.collateral,
+            auction: self.auction.then_some(true),
             ..settings::Job::default()
         };
         terms_of(&job)
@@ -89,6 +95,7 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
         run_for: above.run_for.or(below.run_for),
         review_for: above.review_for.or(below.review_for),
         collateral: above.collateral.or(below.collateral),
+        auction: above.auction.or(below.auction),
     }
 }
 

@@ -259,6 +259,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.run_for", about: "how long a provider may take" },
     Key { name: "job.review_for", about: "how long an arbiter may dispute a result; jobs have none yet" },
     Key { name: "job.collateral", about: "the collateral that a provider puts up" },
+    Key { name: "job.auction", about: "whether providers bid for the job in sealed bids" },
     Key { name: "job.silence", about: "how long a provider may be silent before the refusals of all others count" },
     Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
     Key { name: "job.memory", about: "memory of `lota wasm run`" },

@@ -9,7 +9,7 @@ use lota_market::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Phase, Problem, Verification};
+use crate::{AuctionInfo, Decision, Phase, Problem, Verification};
 
 /// `POST /v1/jobs`: a job to be opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct TermsRequest {
     /// cancel the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<Address>,
+    /// Whether providers bid for it in sealed bids; then `ramp_period` is how long bids are opened, and `lock_for` how long all takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<bool>,
 }
 
 /// The answer to `POST /v1/jobs`: the opened job, and what is offered for it.
@@ -159,6 +162,9 @@ pub struct JobDetail {
     /// Its spec, if this daemon has it; feeds `lota job submit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<serde_json::Value>,
+    /// Its auction, if it is auctioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<AuctionInfo>,
     /// What happened to it on the market, in order.
     pub events: Vec<JobEvent>,
     /// Where the money of this job is or went.

@@ -3,6 +3,7 @@
 //!
 //! Where a word stands for one of a few things there is an enum. A word of a newer daemon reads as its `Unknown`.
 
+mod auction;
 mod content;
 mod decision;
 mod error;
@@ -15,6 +16,7 @@ mod words;
 use jiff::Timestamp;
 use lota_market::Time;
 
+pub use auction::{AuctionInfo, AwardInfo, BidInfo};
 pub use content::{ContentEntry, Stored};
 pub use decision::Decision;
 pub use error::ApiError;

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use lota_market::{
     AttoFil, Time,
-    agent::{Agent, Effect, Input, Offer, RunReport, Step, StepOutcome},
+    agent::{Agent, At, Effect, Input, Offer, RunReport, Step, StepOutcome},
     model::{Event, JobId, JobResult, Reason, Settings, SpecCodec, Terms},
     spec::{JobSpec, Limits, Link},
 };
@@ -115,7 +115,7 @@ fn run(agent: &mut Agent, events: &[Event]) -> usize {
         }
         if number % 64 == 63 {
             black_box(agent.take_changes());
-            black_box(agent.handle(Input::Head { block, finalized: block }, NOW));
+            black_box(agent.handle(Input::Head { block, finalized: block, latest: At { block, time: NOW } }, NOW));
         }
     }
     count

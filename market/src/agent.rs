@@ -5,10 +5,12 @@
 //! from a job's state on the market ([`JobView`], a fold of its events) and from what was found out locally ([`Work`],
 //! [`Order`]), so a crash, a lost answer or a reorganisation leads back to the same place.
 //!
-//! A party plays roles: provider, client, caretaker. Each is a state machine of its own that looks at one job at a time, with the
+//! A party plays roles: provider, bidder, client, caretaker. Each is a state machine of its own that looks at one job at a time, with the
 //! same context. The agent follows the head of the chain; what a reorganisation must not undo (letting go of inputs, stopping
 //! after a slash) waits until the block is final.
 
+mod auction_view;
+mod bidder;
 mod caretaker;
 mod client;
 mod context;
@@ -28,6 +30,8 @@ mod step;
 mod view;
 mod wakes;
 
+pub use auction_view::{AuctionEnd, AuctionView};
+pub use bidder::{AuctionSubmission, Auctioneer, Bid, Phase, Seal};
 pub use caretaker::LookAfter;
 pub use costly::CostlyClients;
 pub use effect::{Effect, EffectKey, Submission};

@@ -19,6 +19,8 @@ pub struct NodeConfig {
     pub dir: PathBuf,
     /// What it offers and asks as a provider; `None`: it runs no jobs for others.
     pub provider: Option<Offer>,
+    /// Whether it bids in the auction beside its market as a provider: that is then among the matchers of its offer.
+    pub bids: bool,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
     /// How its network's time passes; `None`: what is known of the market's chain says so.
@@ -62,6 +64,7 @@ impl Default for NodeConfig {
             name: "node".to_owned(),
             dir: PathBuf::from("node"),
             provider: None,
+            bids: true,
             terms: TermsRequest::default(),
             pace: None,
             look_after: LookAfter::Nobody,

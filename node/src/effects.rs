@@ -8,8 +8,7 @@ use std::{
 
 use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
-    Address,
-    agent::{Commitments, EffectKey, Failure, Job, Step, StepKey, StepOutcome, Submission},
+    agent::{AuctionSubmission, Commitments, EffectKey, Failure, Job, Seal, Step, StepKey, StepOutcome, Submission},
     model::{Command, JobId},
 };
 use tokio::sync::Semaphore;
@@ -31,6 +30,8 @@ const SUBMISSIONS: usize = 64;
 enum Task {
     /// Get this to the market.
     Submit(Box<Submission>),
+    /// Get this to the auction.
+    Bid(Box<AuctionSubmission>),
     /// Do it here, on this record.
     Do(Box<Job>),
 }
@@ -74,9 +75,10 @@ impl Performer {
     pub(crate) fn perform(&self, key: StepKey, record: &Job) {
         let this = self.clone();
         let stop = self.parts.stop.clone();
-        let task = match record.submission(key.step) {
-            Some(submission) => Task::Submit(Box::new(submission)),
-            None => Task::Do(Box::new(record.clone())),
+        let task = match (self.auction_submission(key.step, record), record.submission(key.step)) {
+            (Some(submission), _) => Task::Bid(Box::new(submission)),
+            (None, Some(submission)) => Task::Submit(Box::new(submission)),
+            (None, None) => Task::Do(Box::new(record.clone())),
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -89,6 +91,7 @@ impl Performer {
     async fn perform_to_end(&self, key: StepKey, task: Task) {
         let outcome = match task {
             Task::Submit(submission) => self.submit(&key, &submission).await,
+            Task::Bid(submission) => self.submit_to_auction(&key, &submission).await,
             Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(StepOutcome::Err),
         };
         let outcome = match outcome {
@@ -96,6 +99,26 @@ impl Performer {
             outcome => outcome,
         };
         self.inbox.send(Message::Done { key, outcome }).await;
+    }
+
+    /// The command to the auction of a step of a job that is auctioned there.
+    fn auction_submission(&self, step: Step, record: &Job) -> Option<AuctionSubmission> {
+        let transport = &self.parts.transport;
+        let auction = transport.auction().filter(|auction| auction.contract == record.view.terms.matcher);
+        auction.and_then(|_| {
+            record.auction_submission(step, transport.party(), |job, price| {
+                transport.seal(job, price).map(|sealed| Seal { nonce: sealed.nonce, commitment: sealed.commitment })
+            })
+        })
+    }
+
+    async fn submit_to_auction(&self, key: &StepKey, submission: &AuctionSubmission) -> StepOutcome {
+        let Ok(_place) = self.submissions.acquire().await else {
+            return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
+        };
+        let AuctionSubmission { command, value } = submission;
+        let result = self.parts.transport.submit_to_auction(&EffectKey::of(key), command, *value).await;
+        self.outcome(key.step, result.map(|_| ()))
     }
 
     async fn submit(&self, key: &StepKey, submission: &Submission) -> StepOutcome {
@@ -126,16 +149,22 @@ impl Performer {
         {
             result = send(&key).await;
         }
+        if let (Err(SubmitError::CallbackFailed { block, .. }), Command::RetryCallback { terms, .. }) =
+            (&result, command)
+        {
+            return StepOutcome::Err(Failure::CallbackFailed { client: terms.client, block: *block });
+        }
+        self.outcome(step, result.map(|_| ()))
+    }
+
+    /// What came of a command.
+    fn outcome(&self, step: Step, result: Result<(), SubmitError>) -> StepOutcome {
         match result {
-            Ok(_) => StepOutcome::Ok,
-            Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
-            Err(SubmitError::CallbackFailed { block, .. }) => {
-                let client = match command {
-                    Command::RetryCallback { terms, .. } => terms.client,
-                    _ => Address::ZERO,
-                };
-                StepOutcome::Err(Failure::CallbackFailed { client, block })
+            Ok(()) => StepOutcome::Ok,
+            Err(SubmitError::RejectedByAuction { rejection, block }) => {
+                StepOutcome::Err(Failure::RejectedByAuction { rejection, block })
             }
+            Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
                 if step != Step::Open {
@@ -163,6 +192,7 @@ impl Performer {
                 Failure::OwnFault { fault: *fault, problem: conceal(problem, &self.parts.dir) }
             }
             Failure::Rejected { .. }
+            | Failure::RejectedByAuction { .. }
             | Failure::Unaffordable { .. }
             | Failure::Mismatch { .. }
             | Failure::CallbackFailed { .. }

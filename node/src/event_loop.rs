@@ -234,10 +234,17 @@ impl EventLoop {
                 }
                 self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
             }
-            // Bidders read these; nobody else does.
-            Update::Auction { cursor, time, .. } => {
+            Update::Auction { cursor, time, event, .. } => {
                 self.now = self.now.max(time);
                 self.cursor = Some(cursor);
+                batch.add_auction_event(&cursor, time, &event).await?;
+                if let Some(job) = event.job() {
+                    observe::event(&self.parts.name, job, observe::auction_event_name(&event));
+                    if self.agent.knows(job) {
+                        let input = Input::AuctionEvent { block: cursor.block, time, event: &event };
+                        effects.extend(self.agent.handle(input, self.now));
+                    }
+                }
             }
             Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
@@ -248,7 +255,9 @@ impl EventLoop {
                     self.parts.health.set_finalized(finalized);
                     batch.set_meta(FINALIZED, &finalized).await?;
                 }
-                effects.extend(self.agent.handle(Input::Head { block: cursor.block, finalized }, self.now));
+                let latest = At { block: latest.block, time: latest.time };
+                let input = Input::Head { block: cursor.block, finalized, latest };
+                effects.extend(self.agent.handle(input, self.now));
                 if self.now.since(self.pruned) > PRUNE_EVERY {
                     self.pruned = self.now;
                     let before = Time(self.now.0.saturating_sub(self.parts.keep_for));
@@ -268,9 +277,16 @@ impl EventLoop {
                     batch.set_meta(FINALIZED, &block).await?;
                 }
                 effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
-                for job in batch.rewind(to).await? {
+                let mut jobs = batch.rewind(to).await?;
+                jobs.extend(batch.rewind_auctions(to).await?);
+                jobs.sort_unstable();
+                jobs.dedup();
+                for job in jobs {
                     self.know(job, batch, effects).await?;
-                    let view = batch.fold(job).await?.map(Box::new);
+                    let mut view = batch.fold(job).await?.map(Box::new);
+                    if let Some(view) = &mut view {
+                        view.auction = batch.fold_auction(job, self.parts.transport.party()).await?;
+                    }
                     effects.extend(self.agent.handle(Input::Refold { job, view }, self.now));
                 }
             }

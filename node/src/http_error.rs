@@ -130,6 +130,7 @@ impl From<OrderError> for HttpError {
             | OrderError::OwnProvider(_)
             | OrderError::FixedPrice(_)
             | OrderError::UnknownAsk(_)
+            | OrderError::Auction(_)
             | OrderError::Content { .. } => Self::invalid(message),
             OrderError::KeyReused { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message),
             OrderError::NotEnough { .. } => {

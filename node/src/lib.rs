@@ -8,6 +8,7 @@
 mod activity;
 mod announcer;
 pub mod api;
+mod auctioned;
 mod calibration;
 pub mod config;
 mod decisions;

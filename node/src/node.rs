@@ -18,7 +18,7 @@ use lota_content::{
 };
 use lota_market::{
     Address,
-    agent::{Agent, Pace, Resources, Specs},
+    agent::{Agent, Auctioneer, Pace, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -159,6 +159,12 @@ impl Node {
         let fetcher = fetcher(&config)?;
         let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
         if let Some(offer) = &mut config.provider {
+            if config.bids
+                && let Some(auction) = transport.auction().map(|auction| auction.contract)
+                && !offer.matchers.contains(&auction)
+            {
+                offer.matchers.push(auction);
+            }
             offer.engines.retain(|engine| executors.get(engine).is_some());
             let room = config.store_capacity.saturating_sub(content.usage().charged);
             offer.resources = offer.resources.or(resources::measure(&config.dir, room, offer.slots));
@@ -223,8 +229,12 @@ impl Node {
             fetcher,
             asset: transport.asset(),
         });
+        let auctioneer = transport
+            .auction()
+            .map(|auction| Auctioneer { contract: auction.contract, min_reveal_period: auction.min_reveal_period });
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
+            .bidding_in(auctioneer)
             .sharing(SPECS.clone())
             .looking_after(config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);

@@ -6,6 +6,7 @@ use lota_content::Cid;
 use lota_market::{
     Address, AttoFil,
     agent::{Failure, Resources, StepKey, StepOutcome},
+    auction,
     model::{Event, JobId},
 };
 
@@ -98,6 +99,20 @@ pub(crate) fn concealed(node: &str, key: &StepKey, failure: &Failure) {
 /// A block of some content turned out to be corrupt or gone.
 pub(crate) fn healing(node: &str, cid: &Cid) {
     tracing::warn!(node, %cid, "content is damaged here: its blocks are checked, and fetched again");
+}
+
+/// The name of an event of the auction, as in its contract.
+pub(crate) const fn auction_event_name(event: &auction::Event) -> &'static str {
+    match event {
+        auction::Event::Funded { .. } => "Funded",
+        auction::Event::Defunded { .. } => "Defunded",
+        auction::Event::BidCommitted { .. } => "BidCommitted",
+        auction::Event::BidRevealed { .. } => "BidRevealed",
+        auction::Event::AuctionAwarded { .. } => "AuctionAwarded",
+        auction::Event::AuctionCancelled { .. } => "AuctionCancelled",
+        auction::Event::AuctionReleased { .. } => "AuctionReleased",
+        auction::Event::CommitmentSwept { .. } => "CommitmentSwept",
+    }
 }
 
 /// The name of an event, as in the contract.

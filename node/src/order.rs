@@ -15,6 +15,7 @@ use lota_market::{
 use tokio::sync::oneshot;
 
 use crate::{
+    auctioned::{AuctionError, Phases},
     config::defaults,
     fetch::Downloader,
     fuel,
@@ -65,6 +66,8 @@ pub(crate) enum OrderError {
         "{what}, {cid}, cannot be had, so no provider could run the job: {failure}; add it with `lota content add`"
     )]
     Content { what: String, cid: Box<Cid>, failure: Box<Failure> },
+    #[error(transparent)]
+    Auction(#[from] AuctionError),
     /// The market, or the party's money, does not allow it.
     #[error("the job was not opened: {0}")]
     NotOpened(String),
@@ -215,15 +218,26 @@ impl Orders {
             if provider == party {
                 return Err(OrderError::OwnProvider(provider));
             }
-            let named = [("min_price", wanted.min_price.is_some()), ("ramp_period", wanted.ramp_period.is_some())];
+            let named = [
+                ("min_price", wanted.min_price.is_some()),
+                ("ramp_period", wanted.ramp_period.is_some()),
+                ("auction", wanted.auction == Some(true)),
+            ];
             if let Some((what, _)) = named.into_iter().find(|(_, is_named)| *is_named) {
                 return Err(OrderError::FixedPrice(what));
             }
         }
+        let auction = match wanted.auction.or(set.auction).filter(|_| directed_to.is_none()) {
+            Some(true) => Some(transport.auction().ok_or(AuctionError::None)?),
+            _ => None,
+        };
+        let phases = auction.map(|auction| Phases::choose(pace, &auction, wanted.ramp_period, wanted.lock_for));
+        let phases = phases.transpose()?;
+        let is_ramped = directed_to.is_none() && phases.is_none();
         let wish = Wish {
             limit: named.unwrap_or_else(|| asset.scaled(defaults::MAX_PRICE, settings.quantum)),
             min_price: wanted.min_price.or(set.min_price).filter(|_| directed_to.is_none()),
-            ramp_period: wanted.ramp_period.or(set.ramp_period).filter(|_| directed_to.is_none()),
+            ramp_period: wanted.ramp_period.or(set.ramp_period).filter(|_| is_ramped),
             lock_for: wanted.lock_for.or(set.lock_for).unwrap_or_else(|| pace.lock_for(settings.min_window)),
         };
         if let Some(lowest) = wish.min_price.filter(|lowest| *lowest > wish.limit) {
@@ -257,13 +271,13 @@ impl Orders {
                 .collateral
                 .or(set.collateral)
                 .unwrap_or_else(|| asset.scaled(defaults::COLLATERAL, settings.quantum)),
-            // Who alone may award the job: the provider itself, if it is directed to one.
-            matcher: directed_to.unwrap_or_default(),
+            // Who alone may award the job: the provider itself, if it is directed to one; the auction, if there are bids.
+            matcher: directed_to.or(auction.map(|auction| auction.contract)).unwrap_or_default(),
             arbiter: Address::ZERO,
             callback_gas: 0,
             keep_record: false,
         };
-        let (quotes, ramp) = match directed_to {
+        let (quotes, mut ramp) = match directed_to {
             Some(provider) => self.fixed(provider, &wish, named.is_some(), &draft, spec).await?,
             None => {
                 let quotes = self.offers.quotes(&draft, spec).await?;
@@ -273,6 +287,9 @@ impl Orders {
                 (quotes, ramp)
             }
         };
+        if let Some(phases) = &phases {
+            ramp = phases.prices(&ramp, wish.min_price)?;
+        }
         let head = match self.health.recent_head() {
             Some(head) => head,
             None => transport.head().await?,
@@ -285,6 +302,9 @@ impl Orders {
             lock_by: head.time.after(wish.lock_for),
             ..draft
         };
+        if let Some(phases) = &phases {
+            phases.set(&mut terms, head.time);
+        }
         let free = transport.balance(party).await?;
         let id_of = |salt| transport.job_id(&Terms { salt, ..terms.clone() });
         let taken = self.salts.take(&self.store, &**transport, id_of).await?;

@@ -4,6 +4,7 @@
 //! `synchronous = NORMAL`: a crash of the process loses nothing; a power cut may lose the last rounds, which the market's log
 //! then gives again.
 
+mod auctions;
 mod batch;
 mod filing;
 mod job_list;

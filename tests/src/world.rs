@@ -8,7 +8,7 @@ use std::{
 
 use lota_api::{JobDetail, JobSummary, TermsRequest, WalletInfo};
 use lota_bridge::{
-    MarketRef, PrivateKeySigner, Transport,
+    AuctionRef, MarketRef, PrivateKeySigner, Transport,
     memory::{Chain, FileLedger, Genesis, Ledger, ManualClock, MemoryLedger, Options, SyncPolicy},
 };
 use lota_content::{Cid, ImportOptions, Store, StoreOptions};
@@ -33,6 +33,9 @@ pub const FUNDS: AttoFil = AttoFil(100 * FIL);
 
 /// When the market begins.
 pub const BEGINNING: Time = Time(1_700_000_000);
+
+/// The auction, where there is one.
+pub const AUCTION: AuctionRef = AuctionRef { contract: Address::repeat_byte(0x11), min_reveal_period: 10 };
 
 /// The key of a party, always the same for the same number.
 #[must_use]
@@ -65,6 +68,14 @@ pub fn chain_at(clock: &ManualClock) -> Chain {
     let settings = Settings { min_window: 1, max_callback_gas: 1_000_000, ..Settings::COIN };
     let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
     open(genesis(settings), MemoryLedger::default(), options)
+}
+
+/// The same with an auction beside the market.
+#[must_use]
+pub fn chain_with_auction(clock: &ManualClock) -> Chain {
+    let settings = Settings { min_window: 1, max_callback_gas: 1_000_000, ..Settings::COIN };
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
+    open(Genesis { auction: Some(AUCTION), ..genesis(settings) }, MemoryLedger::default(), options)
 }
 
 fn genesis(settings: Settings) -> Genesis {

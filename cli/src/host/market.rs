@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lota_bridge::{
-    MarketRef,
+    AuctionRef, MarketRef,
     memory::{Chain, Clock as _, FileLedger, Genesis, Options, SyncPolicy, SystemClock},
 };
 use lota_market::{Address, model::Settings};
@@ -15,6 +15,8 @@ use crate::home;
 const CHAIN_ID: u64 = 31_415_926;
 /// The shortest window, in seconds: what the clock can tell apart.
 const MIN_WINDOW: u32 = 1;
+/// The auction beside it.
+const AUCTION: AuctionRef = AuctionRef { contract: Address::new(*b"lota/local/auction/1"), min_reveal_period: 10 };
 /// The name of the log's file.
 const LOG: &str = "market.log";
 
@@ -50,7 +52,7 @@ impl LocalMarket {
             contract: Address::from(*b"lota/local/market/v1"),
             settings: Settings { min_window: MIN_WINDOW, ..Settings::COIN },
         };
-        let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new(), auction: None };
+        let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new(), auction: Some(AUCTION) };
         let ledger = FileLedger::open(&file, policy)?;
         let chain = Chain::open(genesis, ledger, Options::default())
             .with_context(|| format!("the market in {} cannot be opened", file.display()))?;

@@ -62,6 +62,8 @@ pub(crate) struct Job {
     pub(crate) review_for: Option<Seconds>,
     /// The collateral that the provider puts up.
     pub(crate) collateral: Option<Amount>,
+    /// Whether providers bid for the job in sealed bids.
+    pub(crate) auction: Option<bool>,
     /// How long a provider may say nothing about a job before the refusals of all others count.
     pub(crate) silence: Seconds,
     /// Fuel of `lota wasm run`.
@@ -86,6 +88,7 @@ impl Default for Job {
             run_for: None,
             review_for: None,
             collateral: None,
+            auction: None,
             silence: Seconds(defaults::SILENCE),
             // What a provider's machine burns within the wall time even if it is slow: see `Refusal::Fuel`.
             fuel: Count(10_000_000_000),
@@ -116,6 +119,7 @@ impl Job {
             review_for: window("job.review_for", self.review_for)?,
             collateral: amount(&self.collateral)?,
             provider: None,
+            auction: self.auction,
         })
     }
 }
@@ -280,6 +284,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.run_for", about: "how long a provider may take" },
     Key { name: "job.review_for", about: "how long an arbiter may dispute a result; jobs have none yet" },
     Key { name: "job.collateral", about: "the collateral that a provider puts up" },
+    Key { name: "job.auction", about: "whether providers bid for the job in sealed bids" },
     Key { name: "job.silence", about: "how long a provider may be silent before the refusals of all others count" },
     Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
     Key { name: "job.memory", about: "memory of `lota wasm run`" },

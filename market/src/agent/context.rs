@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 
-use super::{CostlyClients, Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState, Subject};
+use super::{At, Auctioneer, CostlyClients, Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState, Subject};
 use crate::{Time, model::Settings};
 
 /// What holds for all jobs of a party at a moment.
@@ -14,10 +14,14 @@ pub(super) struct Situation {
     pub(super) settings: Settings,
     pub(super) pace: Pace,
     pub(super) specs: Specs,
+    /// The auction that it bids in.
+    pub(super) auction: Option<Auctioneer>,
     /// Timestamp of the newest block.
     pub(super) now: Time,
     /// Number of the block up to which the market's log was taken in.
     pub(super) seen: u64,
+    /// The newest block of which it was told, however deep.
+    pub(super) latest: At,
     /// Number of the newest block that will not be undone.
     pub(super) finalized: u64,
     /// How often callbacks of clients failed in blocks at this party's cost.
@@ -35,6 +39,10 @@ pub(super) struct Context<'a> {
     pub(super) wake: Option<Time>,
     /// At which block to look at it again.
     pub(super) wake_at_block: Option<u64>,
+    /// Whether to look at it again when there is a newer block.
+    pub(super) wake_at_head: bool,
+    /// Look at it again when this block is final.
+    pub(super) wake_when_final: Option<u64>,
     /// Whether the record is another now.
     pub(super) changed: bool,
 }
@@ -110,6 +118,15 @@ impl Context<'_> {
             return true;
         }
         self.wake_at_block = Some(self.wake_at_block.map_or(number, |earlier| earlier.min(number)));
+        false
+    }
+
+    /// Looks at the job again when block `number` is final; says whether it is.
+    pub(super) fn reached_final(&mut self, number: u64) -> bool {
+        if number <= self.situation.finalized {
+            return true;
+        }
+        self.wake_when_final = Some(self.wake_when_final.map_or(number, |earlier| earlier.min(number)));
         false
     }
 

@@ -85,6 +85,13 @@ impl Job {
         let mut value = AttoFil::ZERO;
         let command = match step {
             Step::FetchSpec | Step::FetchInputs | Step::Run | Step::Publish | Step::Verify => return None,
+            // To the auction: see [`Job::auction_submission`].
+            Step::FundBid
+            | Step::CommitBid
+            | Step::RevealBid
+            | Step::Award
+            | Step::ReleaseAuction
+            | Step::WithdrawBid => return None,
             Step::Open => {
                 let spec = self.order.as_ref().map_or_else(Bytes::new, |order| {
                     value = order.value;

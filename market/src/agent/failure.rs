@@ -5,7 +5,7 @@ use core::fmt;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttoFil, model::Rejection};
+use crate::{AttoFil, auction, model::Rejection};
 
 /// Why a step failed, with the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -16,6 +16,13 @@ pub enum Failure {
     Rejected {
         rejection: Rejection,
         /// Number of the block in whose state it was refused, if that is known.
+        block: Option<u64>,
+    },
+    /// The auction refuses the command, or the market that it asks.
+    #[error("the auction refuses: {rejection}")]
+    RejectedByAuction {
+        rejection: auction::Rejection,
+        /// As of [`Self::Rejected`].
         block: Option<u64>,
     },
     /// The party's account outside the market holds too little for the value and the fees.
@@ -106,6 +113,16 @@ enum Standing {
     Passing,
 }
 
+impl Standing {
+    fn may_pass(self, block: Option<u64>, seen: u64) -> bool {
+        match self {
+            Self::Always => false,
+            Self::State => block != Some(seen),
+            Self::Passing => true,
+        }
+    }
+}
+
 const fn standing(rejection: &Rejection) -> Standing {
     match rejection {
         Rejection::TooEarly { .. }
@@ -122,6 +139,22 @@ const fn standing(rejection: &Rejection) -> Standing {
         | Rejection::TooLate { .. }
         | Rejection::ReceiptMismatch(_) => Standing::State,
         _ => Standing::Always,
+    }
+}
+
+const fn standing_of_auction(rejection: &auction::Rejection) -> Standing {
+    match rejection {
+        auction::Rejection::Market(rejection) => standing(rejection),
+        auction::Rejection::NotOpen { .. }
+        | auction::Rejection::AlreadyCommitted { .. }
+        | auction::Rejection::NoCommitment { .. }
+        | auction::Rejection::NothingToAward(_)
+        | auction::Rejection::HasBids(_)
+        | auction::Rejection::NoAuction(_) => Standing::State,
+        auction::Rejection::NotTheMatcher(_)
+        | auction::Rejection::BadAuction(_)
+        | auction::Rejection::InvalidBidder(_)
+        | auction::Rejection::WrongReveal { .. } => Standing::Always,
     }
 }
 
@@ -149,11 +182,8 @@ impl Failure {
                 true
             }
             Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } => false,
-            Self::Rejected { rejection, block } => match standing(rejection) {
-                Standing::Always => false,
-                Standing::State => *block != Some(seen),
-                Standing::Passing => true,
-            },
+            Self::Rejected { rejection, block } => standing(rejection).may_pass(*block, seen),
+            Self::RejectedByAuction { rejection, block } => standing_of_auction(rejection).may_pass(*block, seen),
         }
     }
 }

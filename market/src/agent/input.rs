@@ -2,9 +2,9 @@
 
 use alloy_primitives::Bytes;
 
-use super::{Job, JobView, StepKey, StepOutcome};
+use super::{At, Job, JobView, StepKey, StepOutcome};
 use crate::{
-    AttoFil, Time,
+    AttoFil, Time, auction,
     model::{Event, JobId, Terms},
 };
 
@@ -26,7 +26,11 @@ pub enum Input<'a> {
         block: u64,
         /// Number of the newest block that will not be undone.
         finalized: u64,
+        /// The newest block, however deep. None that follows it has an earlier time.
+        latest: At,
     },
+    /// Something happened in the auction, about a job; otherwise as [`Event`](Self::Event).
+    AuctionEvent { block: u64, time: Time, event: &'a auction::Event },
     /// The chain was reorganised; a [`Refold`](Self::Refold) for each job that was touched follows.
     Rewind {
         /// Number of the highest block that still holds.

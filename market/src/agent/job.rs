@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, JobView, Refusal, Resources, RunReport, Step, StepState};
+use super::{Bid, Failure, JobView, Refusal, Resources, RunReport, Step, StepState};
 use crate::{
     AttoFil,
     model::{JobId, JobResult},
@@ -21,6 +21,9 @@ pub struct Job {
     pub order: Option<Order>,
     /// This party's work, if it is a provider.
     pub work: Option<Work>,
+    /// This party's bid, if the job is auctioned and it bids.
+    #[serde(default)]
+    pub bid: Option<Bid>,
     /// Where each step stands that was begun.
     pub steps: BTreeMap<Step, StepState>,
     /// How often the events were folded anew.
@@ -32,7 +35,7 @@ impl Job {
     /// A job of which nothing but its events is known.
     #[must_use]
     pub const fn new(view: JobView) -> Self {
-        Self { view, order: None, work: None, steps: BTreeMap::new(), round: 0 }
+        Self { view, order: None, work: None, bid: None, steps: BTreeMap::new(), round: 0 }
     }
 
     /// Its id.

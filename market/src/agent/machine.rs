@@ -2,13 +2,13 @@
 
 mod inputs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::Address;
 
 use super::{
-    Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs, StepKey,
-    StepState, Subject, caretaker, client,
+    Auctioneer, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs,
+    StepKey, StepState, Subject, bidder, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     view::At,
@@ -39,6 +39,8 @@ pub struct Agent {
     pub(super) blocks: Wakes<u64>,
     /// Jobs that are over, by the block whose finality they wait for; most are not held any more.
     pub(super) unsettled: Wakes<u64>,
+    /// Jobs to look at again when there is a newer block.
+    heads: BTreeSet<JobId>,
     /// Held jobs whose records are to be stored.
     changed: Vec<JobId>,
 }
@@ -59,8 +61,10 @@ impl Agent {
             settings,
             pace: Pace::INSTANT,
             specs: Specs::default(),
+            auction: None,
             now: Time::default(),
             seen: 0,
+            latest: At::default(),
             finalized: 0,
             costly: CostlyClients::default(),
         };
@@ -72,6 +76,7 @@ impl Agent {
             times: Wakes::default(),
             blocks: Wakes::default(),
             unsettled: Wakes::default(),
+            heads: BTreeSet::new(),
             changed: Vec::new(),
         }
     }
@@ -80,6 +85,13 @@ impl Agent {
     #[must_use]
     pub fn looking_after(self, look_after: LookAfter) -> Self {
         Self { look_after, ..self }
+    }
+
+    /// The same agent, which bids for jobs of this auction if its offer names that.
+    #[must_use]
+    pub fn bidding_in(mut self, auction: Option<Auctioneer>) -> Self {
+        self.situation.auction = auction;
+        self
     }
 
     /// The same agent on a network where time passes like this.
@@ -194,11 +206,15 @@ impl Agent {
                 self.situation.seen = self.situation.seen.max(block);
                 self.on_event(event, At { block, time }, &mut effects);
             }
-            Input::Head { block, finalized } => self.on_head(block, finalized, &mut effects),
+            Input::AuctionEvent { block, time, event } => {
+                self.on_auction_event(event, At { block, time }, &mut effects)
+            }
+            Input::Head { block, finalized, latest } => self.on_head(block, finalized, latest, &mut effects),
             Input::Rewind { block } => {
                 self.situation.seen = self.situation.seen.min(block);
                 // A chain that breaks its word is believed again from its next word on.
                 self.situation.finalized = self.situation.finalized.min(block);
+                self.rewind_auctions(block);
             }
             Input::Refold { job, view } => self.on_refold(job, view, &mut effects),
             Input::Done { key, outcome } => self.on_done(key, outcome, &mut effects),
@@ -278,7 +294,7 @@ impl Agent {
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let is_cared_for =
             self.look_after != LookAfter::Nobody && is_cared_for(&self.look_after, self.situation.me, &held.job);
-        let Job { view, order, work, steps, round } = &mut held.job;
+        let Job { view, order, work, bid, steps, round } = &mut held.job;
         let mut cx = Context {
             situation: &self.situation,
             view,
@@ -287,10 +303,13 @@ impl Agent {
             effects,
             wake: None,
             wake_at_block: None,
+            wake_at_head: false,
+            wake_when_final: None,
             changed: false,
         };
         if let Some(work) = work {
             self.provider.advance(work, &mut cx);
+            bidder::advance(bid, work, &mut self.provider, &mut cx);
         }
         if let Some(order) = order {
             client::advance(order, &mut cx);
@@ -298,20 +317,24 @@ impl Agent {
         if is_cared_for {
             caretaker::advance(&mut cx);
         }
-        let Context { wake, wake_at_block, changed, .. } = cx;
+        let Context { wake, wake_at_block, wake_at_head, wake_when_final, changed, .. } = cx;
         self.times.set(id, wake);
         self.blocks.set(id, wake_at_block);
+        if wake_at_head {
+            self.heads.insert(id);
+        }
         if view.status.is_final() {
             self.provider.running.remove(&id);
         }
-        let is_quiet = self.finish(id, effects);
+        let is_quiet = self.finish(id, wake_when_final, effects);
         if changed || is_quiet {
             self.touched(id);
         }
     }
 
     /// Sees to what becomes of a job that may be over; says whether it needs nothing more.
-    fn finish(&mut self, id: JobId, effects: &mut Vec<Effect>) -> bool {
+    /// `waits_for`: the block whose finality a role waits for.
+    fn finish(&mut self, id: JobId, waits_for: Option<u64>, effects: &mut Vec<Effect>) -> bool {
         let Some(held) = self.jobs.get(&id) else { return false };
         let job = &held.job;
         let is_quiet = self.is_quiet(job);
@@ -326,7 +349,7 @@ impl Agent {
         if is_quiet && needs_something && !waits {
             effects.push(Effect::Retire { job: id });
         }
-        self.unsettled.set(id, waits.then_some(block));
+        self.unsettled.set(id, waits.then_some(block).into_iter().chain(waits_for).min());
         if self.unsettled.len() > MAX_UNSETTLED
             && let Some(job) = self.unsettled.due(u64::MAX)
             && !self.jobs.contains_key(&job)
@@ -340,6 +363,7 @@ impl Agent {
         !job.is_busy()
             && (job.order.is_none() || client::is_quiet(job))
             && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, self.situation.me))
+            && bidder::is_quiet(job)
             && (!self.looks_after(job) || caretaker::is_quiet(job))
     }
 

@@ -3,10 +3,11 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::Resources;
+use super::{Phase, Resources};
 use crate::{
     AttoFil, Time,
     asset::Asset,
+    auction::AuctionFault,
     model::{JobId, Settings, SpecCodec, Terms},
     spec::{Engine, ValidatedSpec},
 };
@@ -272,6 +273,21 @@ pub enum Refusal {
     /// It has too many jobs to look at already.
     #[error("this provider is looking at {0} jobs already")]
     Busy(usize),
+    /// The terms are for the auction, and cannot be auctioned.
+    #[error("the job cannot be auctioned: {0}")]
+    NoAuction(AuctionFault),
+    /// Bids are opened when nobody can undo the phase before; there must be time for that.
+    #[error("the auction leaves {seconds} s for {phase}; this provider needs {needed} s to be safe on this network")]
+    AuctionPhase {
+        phase: Phase,
+        /// What is left of it.
+        seconds: u64,
+        /// What the provider needs.
+        needed: u64,
+    },
+    /// Bidders bring the chain's coin.
+    #[error("this provider bids in the chain's coin only, not in the token {0}")]
+    AuctionAsset(Address),
 }
 
 impl Refusal {

@@ -17,6 +17,13 @@ const RUN_MARGIN: u64 = 60;
 const REVIEW_FOR: u64 = 60;
 /// How long a person waits for a job to be opened where blocks come at once, in seconds.
 const PATIENCE: u64 = 120;
+/// Blocks until a block is final, where it takes any: F3 (FRC-0089) is done within a few epochs. While it stands still, nothing is
+/// final for 900 epochs.
+const FINAL_BLOCKS: u64 = 10;
+/// How long clients have bids sealed beyond what that needs on chain, in seconds: providers fetch what the job needs first.
+const SEAL_FOR: u64 = 60;
+/// How long clients have bids opened, and then awarded, at least, in seconds.
+const AUCTION_PHASE: u64 = 30;
 /// The longest pause between two attempts, in seconds; two epochs, if that is longer.
 const MAX_BACKOFF: u64 = 60;
 /// How long the event of a command that landed may stay away before the command is submitted again, in seconds; two epochs, if
@@ -87,6 +94,34 @@ impl Pace {
         PATIENCE.saturating_add(self.landing_again())
     }
 
+    /// What the phase of an auction in which bids are sealed must have left for a bidder, in seconds: time to bring its money, and to
+    /// see its bid undone and sealed again.
+    #[must_use]
+    pub const fn sealing(&self) -> u64 {
+        at_least_a_second(self.landing().saturating_add(self.landing_again()))
+    }
+
+    /// The shortest phase in which a bidder can open its bid, in seconds: it waits until the last block of the phase before is
+    /// final.
+    #[must_use]
+    pub const fn opening(&self) -> u64 {
+        at_least_a_second(self.epoch.saturating_mul(FINAL_BLOCKS).saturating_add(self.landing_again()))
+    }
+
+    /// The shortest time to award a job, in seconds.
+    #[must_use]
+    pub const fn awarding(&self) -> u64 {
+        at_least_a_second(self.landing_again())
+    }
+
+    /// How long a client has bids sealed, opened and awarded unless it says otherwise, in seconds. `min_reveal_period`: the
+    /// auction's own.
+    #[must_use]
+    pub fn auction_phases(&self, min_reveal_period: u32) -> [u64; 3] {
+        let opening = self.opening().max(AUCTION_PHASE).max(u64::from(min_reveal_period));
+        [self.sealing().saturating_add(SEAL_FOR), opening, self.awarding().max(AUCTION_PHASE)]
+    }
+
     /// Whether the result of a job with this price waits until its lock lies deep.
     #[must_use]
     pub fn is_careful(&self, price: AttoFil) -> bool {
@@ -104,6 +139,10 @@ impl Pace {
     pub(super) fn recheck(&self) -> u64 {
         RECHECK.max(self.epoch.saturating_mul(2))
     }
+}
+
+const fn at_least_a_second(seconds: u64) -> u64 {
+    if seconds == 0 { 1 } else { seconds }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, mem};
 
 use super::{
-    Decision, Effect, Failure, Job, JobView, Offer, Refusal, Resources, Step, StepState, Work,
+    Decision, Effect, Failure, Job, JobView, Offer, Refusal, Resources, Step, StepState, Work, bidder,
     context::{Context, Situation},
     offer::price_reached,
     resources::Reservations,
@@ -63,7 +63,10 @@ impl Provider {
         let verdict = match self.suspended {
             _ if considered >= most => Err(Refusal::Busy(considered)),
             Some(job) => Err(Refusal::Suspended(job)),
-            None => offer.match_terms(situation.me, situation.settings, terms),
+            None => offer.match_terms(situation.me, situation.settings, terms).and_then(|()| {
+                let auction = situation.auction.filter(|auction| auction.is_matcher_of(terms));
+                auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, situation))
+            }),
         };
         let decision = verdict.err().map_or(Decision::Considering, Decision::Refused);
         Some(Work { decision, ..Work::default() })
@@ -303,7 +306,7 @@ pub(super) fn needs(job: &Job) -> Resources {
     job.work.as_ref().map(|work| work.needs).unwrap_or_default()
 }
 
-fn decide(work: &mut Work, decision: Decision, cx: &mut Context<'_>) {
+pub(super) fn decide(work: &mut Work, decision: Decision, cx: &mut Context<'_>) {
     let before = mem::replace(&mut work.decision, decision);
     cx.changed |= before != work.decision;
 }
@@ -341,6 +344,7 @@ pub(super) fn holds_slot(job: &Job, me: Address) -> bool {
     match job.view.status {
         Status::Open => {
             matches!(job.steps.get(&Step::Lock), Some(StepState::InFlight { .. } | StepState::Landed { .. }))
+                || bidder::may_win(job)
         }
         Status::Locked => job.view.provider == me,
         _ => false,

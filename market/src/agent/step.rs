@@ -27,6 +27,18 @@ pub enum Step {
     FetchInputs,
     /// Provider: lock it; one that is directed to it, it awards to itself.
     Lock,
+    /// Bidder: bring what its bid needs into the auction.
+    FundBid,
+    /// Bidder: seal its bid.
+    CommitBid,
+    /// Bidder: open it.
+    RevealBid,
+    /// Bidder: have the job awarded.
+    Award,
+    /// Bidder: end an auction that nobody awarded.
+    ReleaseAuction,
+    /// Bidder: take back what is left of what it brought.
+    WithdrawBid,
     /// Provider: run it.
     Run,
     /// Provider: import the output and keep it available.
@@ -61,6 +73,12 @@ impl Step {
             Self::FetchSpec => "fetch-spec",
             Self::FetchInputs => "fetch-inputs",
             Self::Lock => "lock",
+            Self::FundBid => "fund-bid",
+            Self::CommitBid => "commit-bid",
+            Self::RevealBid => "reveal-bid",
+            Self::Award => "award",
+            Self::ReleaseAuction => "release-auction",
+            Self::WithdrawBid => "withdraw-bid",
             Self::Run => "run",
             Self::Publish => "publish",
             Self::SubmitResult => "submit-result",
@@ -73,7 +91,7 @@ impl Step {
         }
     }
 
-    /// Whether the step is a command to the market, which a reorganisation can undo.
+    /// Whether the step is a command to the market or the auction, which a reorganisation can undo.
     #[must_use]
     pub const fn is_command(self) -> bool {
         !matches!(self, Self::FetchSpec | Self::FetchInputs | Self::Run | Self::Publish | Self::Verify)
@@ -86,7 +104,7 @@ impl Step {
             Self::Run if failure.is_own() => Some(OWN_FAULT_ATTEMPTS),
             Self::FetchSpec | Self::FetchInputs => Some(6),
             Self::Run => Some(3),
-            Self::Verify => Some(24),
+            Self::Verify | Self::WithdrawBid => Some(24),
             // Each costs its sender the gas of the callback.
             Self::RetryCallback => Some(10),
             _ => None,

@@ -10,6 +10,7 @@ use crate::{
     spec::{JobSpec, Limits, Link},
 };
 
+mod auctions;
 mod caretaker;
 mod cluster;
 mod directed;

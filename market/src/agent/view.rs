@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 
+use super::AuctionView;
 use crate::{
     AttoFil, Time,
     model::{Event, JobId, JobResult, Reason, Receipt, Status, Terms},
@@ -52,6 +53,9 @@ pub struct JobView {
     pub callback_pending: bool,
     /// When it was slashed: what the client, the arbiter and nobody got.
     pub slashed: Option<(AttoFil, AttoFil, AttoFil)>,
+    /// Its auction, if there was one event of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<AuctionView>,
 }
 
 impl JobView {
@@ -74,6 +78,7 @@ impl JobView {
             result: None,
             callback_pending: false,
             slashed: None,
+            auction: None,
         }
     }
 

@@ -14,6 +14,7 @@ use lota_market::{
 
 use super::Api;
 use crate::{
+    auctioned,
     http_error::HttpError,
     local_steps::output_cid,
     observe::event_name,
@@ -136,6 +137,12 @@ pub(super) async fn detail_with(
     let events = api.store.events_of(job.id()).await?;
     let parties = api.store.announcements(MAX_PARTIES).await?;
     let asset = api.transport.asset();
+    let auction = match api.transport.auction() {
+        Some(auction) if auction.contract == terms.matcher => {
+            Some(auctioned::told(terms, &api.store.auction_events_of(job.id()).await?))
+        }
+        _ => None,
+    };
     let some = |address: Address| (address != Address::ZERO).then_some(address);
     Ok(JobDetail {
         summary: summary(api, listed),
@@ -155,6 +162,7 @@ pub(super) async fn detail_with(
             arbiter: some(terms.arbiter),
             callback_gas: terms.callback_gas,
         },
+        auction,
         spec: parsed_spec(job).and_then(|spec| serde_json::to_value(spec).ok()),
         money: money(job),
         decisions,

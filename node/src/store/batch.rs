@@ -337,6 +337,7 @@ impl<'a> Batch<'a> {
         for job in &jobs {
             for statement in [
                 "DELETE FROM events WHERE job = $1",
+                "DELETE FROM auction_events WHERE job = $1",
                 "DELETE FROM requests WHERE job = $1",
                 "DELETE FROM labels WHERE job = $1",
                 "DELETE FROM salts WHERE job = $1",

@@ -8,8 +8,10 @@ use sqlx::{
 };
 
 /// Version, description and SQL. One that was released is never changed: databases hold its digest.
-const STEPS: &[(i64, &str, &str)] =
-    &[(FIRST, "second edition", include_str!("../../migrations/0010_second_edition.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (FIRST, "second edition", include_str!("../../migrations/0010_second_edition.sql")),
+    (11, "auction events", include_str!("../../migrations/0011_auction_events.sql")),
+];
 /// The first step of all. Databases that earlier ones made hold events and jobs of the contract's first edition.
 pub(super) const FIRST: i64 = 10;
 

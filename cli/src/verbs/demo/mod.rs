@@ -1,6 +1,7 @@
 //! `lota demo`: a whole market for half a minute, and whether everything it shows is true.
 
 mod accounts;
+mod auction;
 mod checks;
 mod files;
 mod material;
@@ -40,6 +41,7 @@ use report::Report;
 Examples:
   lota demo
   lota demo --chain anvil         # on a real chain: needs Foundry's anvil
+  lota demo --auction             # three sealed bids for one job
   lota demo --json | jq .money
   lota demo --files lota-demo     # only its program and its texts, to play with on a devnet")]
 pub(crate) struct Demo {
@@ -49,6 +51,9 @@ pub(crate) struct Demo {
     /// What the market runs on
     #[arg(long, value_name = "CHAIN", value_enum, default_value_t, conflicts_with = "files")]
     chain: Ground,
+    /// Have the providers bid for the first job, in sealed bids; without a chain only
+    #[arg(long, conflicts_with = "files")]
+    auction: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -81,6 +86,9 @@ impl Demo {
     }
 
     async fn play(&self) -> anyhow::Result<Report> {
+        if self.auction && self.chain != Ground::Memory {
+            bail!("--auction works without a chain only; leave --chain out");
+        }
         let begun = Instant::now();
         let progress = Progress::start(self.format.json);
         let tell = |text: String| {
@@ -88,12 +96,12 @@ impl Demo {
         };
         progress.say("starting a market, two clients and three providers");
         let scratch = Scratch::new(Purpose::Demo)?;
-        let parties = Parties::start(self.chain, scratch.path()).await?;
+        let parties = Parties::start(self.chain, self.auction, scratch.path()).await?;
         let before = parties.wealth().await?;
         tell(story::parties(&parties, &before))?;
 
         progress.say("sending the program and the texts to the clients' block stores");
-        let mut orders = plan::orders(&parties, scratch.path(), &progress).await?;
+        let mut orders = plan::orders(&parties, self.auction, scratch.path(), &progress).await?;
         if let (Some(asker), Some(like)) = (&parties.asker, orders.get(1)) {
             progress.say("deploying a contract, and asking it");
             let order = question::order(&parties, asker, like).await?;
@@ -104,6 +112,12 @@ impl Demo {
         progress.say("the jobs are on the market");
         let jobs = try_join_all(orders.iter().map(|order| plan::see_through(&parties, order, &progress))).await?;
         tell(story::jobs(&parties, &jobs))?;
+
+        if self.auction {
+            tell(auction::told(&parties, &jobs))?;
+            progress.say("the bidders take their money back");
+            auction::until_taken_back(&parties).await?;
+        }
 
         progress.say("fetching the outputs from the providers' gateways");
         let mut outputs = Vec::new();
@@ -116,7 +130,10 @@ impl Demo {
         };
         let after = parties.wealth().await?;
         let money = accounts::account(&parties, &jobs, &before, &after).await?;
-        let checks = checks::all(&jobs, &outputs, asked.as_ref(), &money);
+        let mut checks = checks::all(&jobs, &outputs, asked.as_ref(), &money);
+        if self.auction {
+            checks.extend(auction::check(&jobs)?);
+        }
         tell(story::outputs(&jobs, &outputs, asked.as_ref()))?;
         tell(story::money(&money))?;
         let report = Report::new(&parties, jobs, outputs, asked, money, checks, begun.elapsed());

@@ -11,7 +11,7 @@ use lota_market::{
 };
 
 use super::{
-    files,
+    auction, files,
     material::{self, DECLARATION, TEXTS},
     parties::{CLIENTS, LARGE_MEMORY, Parties},
 };
@@ -135,11 +135,17 @@ fn wishes() -> [Wish; 3] {
 }
 
 /// Sends the material to the clients' nodes and asks for the jobs.
-pub(super) async fn orders(parties: &Parties, scratch: &Path, progress: &Progress) -> anyhow::Result<Vec<Order>> {
+/// `is_auctioned`: the first of them is.
+pub(super) async fn orders(
+    parties: &Parties,
+    is_auctioned: bool,
+    scratch: &Path,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Order>> {
     let folder = scratch.join("material");
     files::write(&folder)?;
     let mut orders = Vec::new();
-    for wish in wishes() {
+    for (number, wish) in wishes().into_iter().enumerate() {
         let api = &parties.named(wish.client)?.api;
         let input_path = wish.text.map_or_else(|| folder.join("texts"), |name| folder.join("texts").join(name));
         let module =
@@ -151,7 +157,7 @@ pub(super) async fn orders(parties: &Parties, scratch: &Path, progress: &Progres
         spec.args = wish.top.map(|top| vec!["--top".to_owned(), top.to_string()]).unwrap_or_default();
         let request = JobRequest {
             spec: serde_json::to_value(&spec).context("the spec is not JSON")?,
-            terms: wish.terms,
+            terms: if is_auctioned && number == 0 { auction::terms(wish.terms) } else { wish.terms },
             key: None,
         };
         let opened = api.open(&request).await.with_context(|| format!("{}'s job was not opened", wish.client))?.job;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
-use lota_api::{JobDetail, MoneyInfo};
+use lota_api::{AuctionInfo, AwardInfo, JobDetail, MoneyInfo};
 use lota_market::{AttoFil, asset::Asset, model::Reason};
 
 use super::{decisions::grouped, ending, offer};
@@ -84,6 +84,13 @@ fn text(job: &JobDetail, now: Timestamp, asset: &Asset) -> String {
         text.push_str("  none has said anything yet\n");
     } else {
         text.push_str(&decisions(job).render());
+    }
+    if let Some(auction) = &job.auction {
+        let _ = writeln!(text, "\n{}", bold("Auction"));
+        text.push_str(&bids(auction).render());
+        if let Some(why) = why_the_price(auction) {
+            let _ = writeln!(text, "  {why}");
+        }
     }
     let _ = writeln!(text, "\n{}", bold("Events"));
     let mut events = Table::new([Column::Left, Column::Right, Column::Left, Column::Left]).indent(2);
@@ -169,6 +176,34 @@ fn money(money: &MoneyInfo, asset: &Asset) -> Table {
         table.row(["none has moved"]);
     }
     table
+}
+
+/// The bids, as far as they are public.
+fn bids(auction: &AuctionInfo) -> Table {
+    let mut table = Table::new([Column::Left, Column::Right]).indent(2);
+    table.row(["bids are sealed before".to_owned(), auction.sealed_until.to_string()]);
+    table.row(["and opened until".to_owned(), auction.opened_until.to_string()]);
+    for bid in &auction.bids {
+        table.row([bid.bidder.to_string(), bid.price.map_or_else(|| "sealed".to_owned(), |price| price.to_string())]);
+    }
+    if auction.bids.is_empty() {
+        table.row(["nobody has bid".to_owned(), String::new()]);
+    }
+    table
+}
+
+/// Who won, and why it is paid what it is paid.
+pub(crate) fn why_the_price(auction: &AuctionInfo) -> Option<String> {
+    let AwardInfo { winner, price } = auction.awarded.as_ref()?;
+    let mut opened: Vec<AttoFil> = auction.bids.iter().filter_map(|bid| bid.price).collect();
+    opened.sort_unstable();
+    Some(match opened.get(1) {
+        Some(second) => format!(
+            "{winner} bid lowest and is paid {price}: the second-lowest bid, {second}, so that nobody gains by bidding \
+             anything but what the job costs"
+        ),
+        None => format!("{winner} was the only bidder whose bid was opened, and is paid the highest price, {price}"),
+    })
 }
 
 fn decisions(job: &JobDetail) -> Table {

@@ -39,8 +39,12 @@ pub(crate) struct TermFlags {
     collateral: Option<Amount>,
     /// The one provider that may take the job, by its address; the price is then fixed: what it asks, if that is known, else the
     /// highest price. Only it can cancel the job [default: any provider]
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["min_price", "ramp_period"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["min_price", "ramp_period", "auction"])]
     provider: Option<Address>,
+    /// Have providers bid for the job, in sealed bids: the lowest gets it, and is paid the second-lowest; then --ramp-period is
+    /// how long bids are opened, and --lock-for how long all of it takes
+    #[arg(long)]
+    auction: bool,
 }
 
 impl TermFlags {
@@ -56,6 +60,7 @@ impl TermFlags {
             .flag("--run-for", "job.run_for", self.run_for.as_ref())
             .flag("--review-for", "job.review_for", self.review_for.as_ref())
             .flag("--collateral", "job.collateral", self.collateral.as_ref())
+            .flag("--auction", "job.auction", self.auction.then_some(&true))
     }
 
     /// The flags alone as terms.
@@ -71,6 +76,7 @@ impl TermFlags {
             run_for: self.run_for,
             review_for: self.review_for,
             collateral: self.collateral.clone(),
+            auction: self.auction.then_some(true),
             ..settings::Job::default()
         };
         Ok(self.directed(terms_of(&job, asset)?))
@@ -130,6 +136,7 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
         review_for: above.review_for.or(below.review_for),
         collateral: above.collateral.or(below.collateral),
         provider: above.provider.or(below.provider),
+        auction: above.auction.or(below.auction),
     }
 }
 

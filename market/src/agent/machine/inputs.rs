@@ -8,6 +8,7 @@ use crate::{
         Effect, Failure, Job, JobView, Order, Request, Step, StepKey, StepOutcome, StepState, context::Situation,
         provider, view::At,
     },
+    auction,
     model::{Event, JobId, Status, Terms},
 };
 
@@ -48,8 +49,36 @@ impl Agent {
         }
     }
 
-    pub(super) fn on_head(&mut self, block: u64, finalized: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn on_auction_event(&mut self, event: &auction::Event, at: At, effects: &mut Vec<Effect>) {
+        let Some(id) = event.job() else { return };
+        let me = self.situation.me;
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        held.job.view.auction.get_or_insert_default().apply(me, event, at);
+        self.touched(id);
+        self.advance(id, effects);
+    }
+
+    /// Blocks above this one are undone: which phases of auctions are over is to be seen anew.
+    pub(super) fn rewind_auctions(&mut self, block: u64) {
+        if self.situation.latest.block > block {
+            self.situation.latest = At::default();
+        }
+        let mut noted = Vec::new();
+        for (id, held) in &mut self.jobs {
+            if let Some(bid) = &mut held.job.bid {
+                bid.rewind(block);
+                noted.push(*id);
+            }
+        }
+        for id in noted {
+            self.touched(id);
+            self.heads.insert(id);
+        }
+    }
+
+    pub(super) fn on_head(&mut self, block: u64, finalized: u64, latest: At, effects: &mut Vec<Effect>) {
         self.situation.seen = block;
+        self.situation.latest = latest;
         self.situation.finalized = self.situation.finalized.max(finalized);
         while let Some(job) = self.unsettled.due(self.situation.finalized) {
             if self.jobs.contains_key(&job) {
@@ -59,6 +88,9 @@ impl Agent {
             }
         }
         while let Some(job) = self.blocks.due(block) {
+            self.advance(job, effects);
+        }
+        for job in std::mem::take(&mut self.heads) {
             self.advance(job, effects);
         }
     }
@@ -84,6 +116,9 @@ impl Agent {
         job.steps.retain(|step, _| !step.is_command());
         if before != (job.view.provider, job.view.result.clone()) {
             job.steps.remove(&Step::Verify);
+        }
+        if let Some(bid) = &mut job.bid {
+            bid.over = false;
         }
         if let Some(work) = &mut job.work {
             work.reconsider(job.steps.get(&Step::FetchInputs) == Some(&StepState::Done));

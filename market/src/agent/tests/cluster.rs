@@ -9,12 +9,27 @@ use alloy_primitives::{B256, keccak256};
 
 use super::*;
 use crate::{
+    auction::{self, Bid as SealedBid},
     model::{Market, Rejection, Signed},
     world::{self, CallError, Env, ExternalCall, Log, Occasion, Script},
 };
 
 /// Where the market is.
 const MARKET: Address = Address::repeat_byte(0x4d);
+
+/// Where the auction is.
+pub(super) const AUCTION: Auctioneer = Auctioneer { contract: Address::repeat_byte(0x4e), min_reveal_period: 5 };
+
+/// What a bid is sealed with here.
+pub(super) fn seal(job: JobId, bidder: Address, price: AttoFil) -> Seal {
+    let nonce = keccak256([job.0.as_slice(), bidder.as_slice()].concat());
+    Seal { nonce, commitment: commitment(&SealedBid { job, bidder, price, nonce }) }
+}
+
+fn commitment(bid: &SealedBid) -> B256 {
+    let SealedBid { job, bidder, price, nonce } = bid;
+    keccak256([job.0.as_slice(), bidder.as_slice(), &price.0.to_be_bytes(), nonce.as_slice()].concat())
+}
 
 /// When a command is executed, with how much money from outside the market, and what its callbacks come to.
 pub(super) struct Chain {
@@ -39,6 +54,9 @@ impl Env for Chain {
     fn has_code(&self, _: Address) -> bool {
         true
     }
+    fn seals(&self, _: Address, sealed: B256, bid: &SealedBid) -> bool {
+        commitment(bid) == sealed
+    }
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
         Script::accepting(self.callback_works || matches!(call.occasion, Occasion::Payout { .. }))
     }
@@ -50,7 +68,36 @@ pub(super) struct MarketWorld(world::World);
 
 impl MarketWorld {
     pub(super) fn new() -> Self {
-        Self(world::World::with_market(MARKET, SETTINGS))
+        let mut world = world::World::with_market(MARKET, SETTINGS);
+        let Auctioneer { contract, min_reveal_period } = AUCTION;
+        world.deploy_auction(contract, MARKET, min_reveal_period).expect("beside a market");
+        Self(world)
+    }
+
+    pub(super) fn auction(&self) -> &auction::SealedBidAuction {
+        self.0.auction(AUCTION.contract).expect("is there from the beginning")
+    }
+
+    pub(super) fn wallet(&self, account: Address) -> AttoFil {
+        self.0.wallet(account)
+    }
+
+    /// A command to the auction; what market and auction say of it.
+    fn apply_to_auction(
+        &mut self,
+        sender: Address,
+        submission: &AuctionSubmission,
+        env: &mut Chain,
+    ) -> Result<Vec<world::ContractEvent>, auction::Rejection> {
+        let (mut log, AuctionSubmission { command, value }) = (Vec::new(), submission);
+        let missing = value.saturating_sub(self.0.wallet(sender));
+        self.0.mint(sender, missing).expect("there is room for it");
+        let outcome = self.0.execute_on_auction(sender, AUCTION.contract, *value, command, env, &mut log);
+        match outcome {
+            Ok(()) => Ok(log.into_iter().map(|log| log.event).collect()),
+            Err(CallError::RejectedByAuction(rejection)) => Err(rejection),
+            Err(other) => panic!("{command:?}: {other}"),
+        }
     }
 
     pub(super) fn apply(
@@ -132,6 +179,8 @@ pub(super) struct Party {
     pub(super) suspended: Option<JobId>,
     pub(super) costly: CostlyClients,
     pub(super) read: usize,
+    /// How much of the auction's log it has read.
+    pub(super) read_of_auction: usize,
     pub(super) effects: VecDeque<Effect>,
     pub(super) runs: usize,
     /// How its runs end.
@@ -151,7 +200,7 @@ pub(super) struct Party {
 impl Party {
     pub(super) fn new(me: Address, offer: Option<Offer>) -> Self {
         Self {
-            agent: Agent::new(me, SETTINGS, offer.clone()),
+            agent: Agent::new(me, SETTINGS, offer.clone()).bidding_in(Some(AUCTION)),
             offer,
             look_after: LookAfter::Nobody,
             pace: Pace::INSTANT,
@@ -160,6 +209,7 @@ impl Party {
             suspended: None,
             costly: CostlyClients::default(),
             read: 0,
+            read_of_auction: 0,
             effects: VecDeque::new(),
             runs: 0,
             reproducible: true,
@@ -242,8 +292,8 @@ impl Party {
 
     /// The process is killed and starts again: effects and memory are gone, what was stored is not.
     pub(super) fn crash(&mut self, now: Time) {
-        self.agent =
-            Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.look_after.clone()).at_pace(self.pace);
+        let agent = Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.look_after.clone());
+        self.agent = agent.at_pace(self.pace).bidding_in(Some(AUCTION));
         self.agent.recall(self.suspended, 0);
         self.agent.recall_costly_clients(self.costly.clone());
         self.effects.clear();
@@ -305,6 +355,8 @@ pub(super) struct World {
     pub(super) market: MarketWorld,
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) log: Vec<(u64, Time, Event)>,
+    /// The auction's.
+    pub(super) auction_log: Vec<(u64, Time, auction::Event)>,
     pub(super) landed: BTreeSet<(Address, EffectKey)>,
     pub(super) parties: Vec<Party>,
     pub(super) now: Time,
@@ -327,6 +379,7 @@ impl World {
             market: MarketWorld::new(),
             snapshots: Vec::new(),
             log: Vec::new(),
+            auction_log: Vec::new(),
             landed: BTreeSet::new(),
             parties,
             now: Time(START),
@@ -386,12 +439,21 @@ impl World {
 
     /// One party takes one step: it reads an event, or performs an effect. Says whether there was anything to do.
     pub(super) fn step(&mut self, index: usize) -> bool {
-        let (now, head) = (self.now, Input::Head { block: self.block, finalized: self.finalized() });
+        let (now, block) = (self.now, self.block);
+        let latest = At { block, time: now };
+        let head = Input::Head { block, finalized: self.finalized(), latest };
         let party = &mut self.parties[index];
         let free = self.market.balance(party.me);
         if let Some((block, time, event)) = self.log.get(party.read) {
             party.read += 1;
             party.input(Input::Event { block: *block, time: *time, event }, now);
+            return true;
+        }
+        if let Some((block, time, event)) = self.auction_log.get(party.read_of_auction) {
+            party.read_of_auction += 1;
+            if event.job().is_some_and(|job| party.agent.knows(job)) {
+                party.input(Input::AuctionEvent { block: *block, time: *time, event }, now);
+            }
             return true;
         }
         party.input(Input::Balance(free), now);
@@ -401,7 +463,12 @@ impl World {
         let job = key.job().expect("all steps are of jobs");
         party.know(job, now);
         let submission = party.agent.job(job).and_then(|job| job.submission(key.step));
+        let me = party.me;
+        let sealing = |job, price| Some(seal(job, me, price));
+        let to_auction = party.agent.job(job).filter(|job| job.view.terms.matcher == AUCTION.contract);
+        let to_auction = to_auction.and_then(|job| job.auction_submission(key.step, me, sealing));
         let outcome = match submission {
+            _ if to_auction.is_some() => to_auction.map(|it| self.submit_to_auction(index, EffectKey::of(&key), &it)),
             None => party.do_step(job, key.step),
             Some(submission) => Some(self.submit(index, EffectKey::of(&key), &submission)),
         };
@@ -443,6 +510,30 @@ impl World {
         }
     }
 
+    fn submit_to_auction(&mut self, index: usize, key: EffectKey, submission: &AuctionSubmission) -> StepOutcome {
+        let me = self.parties[index].me;
+        if self.landed.contains(&(me, key.clone())) {
+            return StepOutcome::Ok;
+        }
+        let snapshot = (self.log.len(), self.block, self.market.clone(), self.landed.clone());
+        let mut env = Chain { now: self.now, value: AttoFil::ZERO, callback_works: self.callback_works };
+        match self.market.apply_to_auction(me, submission, &mut env) {
+            Ok(events) => {
+                self.block += 1;
+                for event in events {
+                    match event {
+                        world::ContractEvent::Market(event) => self.log.push((self.block, self.now, event)),
+                        world::ContractEvent::Auction(event) => self.auction_log.push((self.block, self.now, event)),
+                    }
+                }
+                self.snapshots.push(snapshot);
+                self.landed.insert((me, key));
+                StepOutcome::Ok
+            }
+            Err(rejection) => StepOutcome::Err(Failure::RejectedByAuction { rejection, block: Some(self.block) }),
+        }
+    }
+
     /// Drops the last `commands` commands from the chain; every party refolds what it had read.
     pub(super) fn reorganise(&mut self, commands: usize) {
         let Some(at) = self.snapshots.len().checked_sub(commands) else { return };
@@ -453,15 +544,26 @@ impl World {
         let (length, block, market, landed) = self.snapshots.swap_remove(at);
         self.snapshots.truncate(at);
         (self.market, self.landed, self.block) = (market, landed, block);
-        let undone: BTreeSet<JobId> = self.log[length..].iter().filter_map(|(_, _, event)| event.job()).collect();
+        let mut undone: BTreeSet<JobId> = self.log[length..].iter().filter_map(|(_, _, event)| event.job()).collect();
+        let bids = self.auction_log.partition_point(|(at, ..)| *at <= block);
+        undone.extend(self.auction_log[bids..].iter().filter_map(|(_, _, event)| event.job()));
+        self.auction_log.truncate(bids);
         self.log.truncate(length);
         let now = self.now;
         for party in &mut self.parties {
             party.input(Input::Rewind { block }, now);
-            if party.read > length {
-                party.read = length;
+            if party.read > length || party.read_of_auction > bids {
+                party.read = party.read.min(length);
+                party.read_of_auction = party.read_of_auction.min(bids);
                 for job in &undone {
-                    party.input(Input::Refold { job: *job, view: folded(&self.log, *job).map(Box::new) }, now);
+                    let view = folded(&self.log[..party.read], *job).map(|mut view| {
+                        let of_job = self.auction_log[..party.read_of_auction].iter();
+                        let of_job = of_job.filter(|(_, _, event)| event.job() == Some(*job));
+                        let of_job = of_job.map(|(block, time, event)| (At { block: *block, time: *time }, event));
+                        view.auction = AuctionView::fold(party.me, of_job);
+                        Box::new(view)
+                    });
+                    party.input(Input::Refold { job: *job, view }, now);
                 }
             }
         }

@@ -265,7 +265,7 @@ impl Filecoin {
         let finalized = executed.len().checked_sub(FINAL).map_or(0, |at| executed[at].number);
         let head = executed.last().expect("there is one");
         party.input(Input::Balance(head.market.balance(party.me)), now);
-        party.input(Input::Head { block: head.number, finalized }, now);
+        party.input(Input::Head { block: head.number, finalized, latest: At { block: head.number, time: now } }, now);
         true
     }
 

@@ -40,7 +40,7 @@ fn a_chain_that_undoes_what_it_called_final_is_believed_again_from_its_next_word
     let mut world = World { forks: true, ..world() };
     let (now, block) = (world.now, world.block);
     let cheap = world.party(CHEAP);
-    cheap.input(Input::Head { block, finalized: block + 10_000 }, now);
+    cheap.input(Input::Head { block, finalized: block + 10_000, latest: At { block, time: now } }, now);
     cheap.input(Input::Rewind { block }, now);
     let job = world.request(0);
     world.run(60);

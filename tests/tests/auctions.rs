@@ -1,0 +1,150 @@
+//! Jobs that are auctioned, by real nodes: sealed bids, the second price, and everybody's money.
+
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+
+use std::{path::Path, time::Duration};
+
+use lota_api::{AuctionInfo, JobDetail, JobSummary};
+use lota_bridge::memory::{Chain, ManualClock};
+use lota_market::{
+    AttoFil,
+    model::{JobId, Reason, Status},
+    money::FIL,
+};
+use lota_node::NodeConfig;
+use lota_tests::{
+    programs,
+    world::{self, FUNDS, Party, asking, chain_with_auction, spec},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+const ASKS: [AttoFil; 3] = [AttoFil(FIL / 50), AttoFil(FIL / 100), AttoFil(FIL / 25)];
+/// How long bids are opened, and how long all of it takes, in seconds.
+const OPENING: u64 = 20;
+const LOCK_FOR: u64 = 90;
+
+fn bidder(home: &Path, number: u8, ask: AttoFil) -> NodeConfig {
+    NodeConfig { provider: Some(asking(ask)), ..world::config(&format!("provider-{number}"), home) }
+}
+
+async fn bidders(chain: &Chain, home: &Path) -> Vec<Party> {
+    let mut bidders = Vec::new();
+    for (number, ask) in (2..).zip(ASKS) {
+        bidders.push(Party::start(chain, number, bidder(home, number, ask)).await);
+    }
+    bidders
+}
+
+async fn request(client: &Party) -> JobSummary {
+    let spec = spec(&client.add(&programs::says("x", 0)).await);
+    let terms =
+        json!({ "auction": true, "max_price": "100000000000000000", "ramp_period": OPENING, "lock_for": LOCK_FOR });
+    client.request(spec, terms).await.expect("the job is opened")
+}
+
+/// Waits until what a party says of the auction is so.
+async fn until(party: &Party, job: JobId, is_so: impl Fn(&AuctionInfo) -> bool) -> AuctionInfo {
+    for _ in 0..3_000 {
+        if let Ok(detail) = party.get::<JobDetail>(&format!("/v1/jobs/{job}")).await {
+            let auction = detail.auction.expect("it is auctioned");
+            if is_so(&auction) {
+                return auction;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the auction of job {job} does not get there");
+}
+
+fn opened(auction: &AuctionInfo) -> usize {
+    auction.bids.iter().filter(|bid| bid.price.is_some()).count()
+}
+
+/// Waits until a party has this much in all.
+async fn has(party: &Party, amount: AttoFil) {
+    for _ in 0..3_000 {
+        if party.money().await == amount {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(party.money().await, amount);
+}
+
+/// What everybody has after a job that the second of [`ASKS`] won.
+async fn everybody_has_what_is_due(client: &Party, bidders: &[Party]) {
+    has(client, FUNDS.saturating_sub(ASKS[0])).await;
+    for (bidder, gain) in bidders.iter().zip([AttoFil::ZERO, ASKS[0], AttoFil::ZERO]) {
+        has(bidder, AttoFil(FUNDS.0 + gain.0)).await;
+    }
+}
+
+fn sealing() -> u64 {
+    LOCK_FOR - OPENING - 30
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cheapest_of_three_wins_at_the_second_price_and_the_others_get_their_money_back() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_with_auction(&clock);
+    let bidders = bidders(&chain, home.path()).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    client.knows(4).await;
+    let job = request(&client).await;
+    let sealed = until(&client, job.id, |auction| auction.bids.len() == 3).await;
+    assert_eq!(opened(&sealed), 0, "nobody sees a price");
+    clock.advance(sealing() + 1);
+    let known = until(&client, job.id, |auction| opened(auction) == 3).await;
+    let price = |party: &Party| known.bids.iter().find(|bid| bid.bidder == party.address).and_then(|bid| bid.price);
+    assert_eq!(bidders.iter().map(price).collect::<Vec<_>>(), ASKS.map(Some), "they bid what the job costs them");
+    clock.advance(OPENING);
+    let detail = client.wait(&job).await;
+    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Settled, Reason::Unreviewed), "{detail:#?}");
+    assert_eq!((detail.summary.provider, detail.summary.price), (Some(bidders[1].address), Some(ASKS[0])));
+    let award = detail.auction.and_then(|auction| auction.awarded).expect("it was awarded");
+    assert_eq!((award.winner, award.price), (bidders[1].address, ASKS[0]));
+    everybody_has_what_is_due(&client, &bidders).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bidders_that_are_restarted_in_every_phase_bid_once_and_lose_nothing() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_with_auction(&clock);
+    let mut parties = bidders(&chain, home.path()).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    client.knows(4).await;
+    let job = request(&client).await;
+    for (seconds, phase) in [(sealing() + 1, 0), (OPENING, 3)] {
+        until(&client, job.id, |auction| auction.bids.len() == 3 && opened(auction) == phase).await;
+        // They are away while the phase ends.
+        for party in parties.drain(..) {
+            party.node.shutdown().await;
+        }
+        clock.advance(seconds);
+        parties = bidders(&chain, home.path()).await;
+    }
+    let detail = client.wait(&job).await;
+    assert_eq!((detail.summary.provider, detail.summary.price), (Some(parties[1].address), Some(ASKS[0])));
+    assert_eq!(detail.auction.expect("it is auctioned").bids.len(), 3);
+    everybody_has_what_is_due(&client, &parties).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auction_is_refused_where_there_is_none_or_too_little_time() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let bare = world::chain_at(&clock);
+    let refused = async |client: &Party, terms| {
+        let spec = spec(&client.add(&programs::says("x", 0)).await);
+        let (status, body) = client.request(spec, terms).await.expect_err("it is refused");
+        (status, body["error"]["message"].as_str().unwrap_or_default().to_owned() + &body.to_string())
+    };
+    let client = Party::start(&bare, 1, world::config("bare", home.path())).await;
+    let (status, text) = refused(&client, json!({ "auction": true })).await;
+    assert!(status == 422 && text.contains("has no auction"), "{status}: {text}");
+    let client = Party::start(&chain_with_auction(&clock), 1, world::config("client", home.path())).await;
+    let (status, text) = refused(&client, json!({ "auction": true, "ramp_period": 9 })).await;
+    assert!(status == 422 && text.contains("9 s to open bids in is less than the 10 s"), "{status}: {text}");
+    let (status, text) = refused(&client, json!({ "auction": true, "lock_for": 40 })).await;
+    assert!(status == 422 && text.contains("40 s to take the job leaves too little"), "{status}: {text}");
+}

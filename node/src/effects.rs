@@ -162,7 +162,7 @@ impl Performer {
         match result {
             Ok(()) => StepOutcome::Ok,
             Err(SubmitError::RejectedByAuction { rejection, block }) => {
-                StepOutcome::Err(Failure::RejectedByAuction { rejection, block })
+                StepOutcome::Err(Failure::RejectedByAuction { rejection: Box::new(rejection), block })
             }
             Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {

@@ -21,7 +21,7 @@ pub enum Failure {
     /// The auction refuses the command, or the market that it asks.
     #[error("the auction refuses: {rejection}")]
     RejectedByAuction {
-        rejection: auction::Rejection,
+        rejection: Box<auction::Rejection>,
         /// As of [`Self::Rejected`].
         block: Option<u64>,
     },

@@ -530,7 +530,9 @@ impl World {
                 self.landed.insert((me, key));
                 StepOutcome::Ok
             }
-            Err(rejection) => StepOutcome::Err(Failure::RejectedByAuction { rejection, block: Some(self.block) }),
+            Err(rejection) => {
+                StepOutcome::Err(Failure::RejectedByAuction { rejection: Box::new(rejection), block: Some(self.block) })
+            }
         }
     }
 

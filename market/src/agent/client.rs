@@ -7,10 +7,8 @@ use crate::{Address, model::Status};
 pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
     match cx.view.status {
         Status::None => cx.begin(Step::Open),
-        // What is directed to somebody, only they can cancel.
-        Status::Open if order.cancel && [Address::ZERO, cx.situation.me].contains(&cx.view.terms.matcher) => {
-            cx.begin(Step::Cancel);
-        }
+        // What is directed to somebody, only they can cancel; an auction does it for its client.
+        Status::Open if order.cancel && may_cancel(cx) => cx.begin(Step::Cancel),
         Status::Open | Status::Locked => cx.begin_when_overdue(Step::Expire, 0),
         // It is paid as soon as it is submitted: the next event says so.
         Status::Submitted if !cx.view.terms.has_arbiter() => {}
@@ -24,6 +22,12 @@ pub(super) fn advance(order: &Order, cx: &mut Context<'_>) {
     if cx.view.callback_pending {
         cx.retry_callback();
     }
+}
+
+fn may_cancel(cx: &Context<'_>) -> bool {
+    let matcher = cx.view.terms.matcher;
+    let is_auction = cx.situation.auction.is_some_and(|auction| auction.contract == matcher);
+    is_auction || [Address::ZERO, cx.situation.me].contains(&matcher)
 }
 
 /// Whether the client needs nothing more of its job, unless something happens to it.

@@ -33,7 +33,10 @@ pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
         reason: view.reason,
         phase: phase(job),
         verification: if view.terms.has_arbiter() { Verification::Arbiter } else { Verification::Unverified },
-        directed_to: (view.terms.matcher != Address::ZERO).then_some(view.terms.matcher),
+        directed_to: Some(view.terms.matcher).filter(|matcher| {
+            let auction = api.transport.auction().map(|auction| auction.contract);
+            *matcher != Address::ZERO && Some(*matcher) != auction
+        }),
         client: view.terms.client,
         provider: locked.then_some(view.provider),
         price: locked.then_some(view.price),

@@ -176,7 +176,8 @@ pub(super) async fn cancel(State(api): State<Arc<Api>>, Path(id): Path<String>) 
         return Err(HttpError::conflict(format!("job {id} is {}; only an open job can be cancelled", phase(&job.job))));
     }
     let terms = &job.job.view.terms;
-    if terms.matcher != Address::ZERO && terms.matcher != api.transport.party() {
+    let is_auctioned = api.transport.auction().is_some_and(|auction| auction.contract == terms.matcher);
+    if !is_auctioned && terms.matcher != Address::ZERO && terms.matcher != api.transport.party() {
         return Err(HttpError::conflict(format!(
             "job {id} is directed to {}, and nobody else can cancel it; unless that account takes or cancels it, its escrow comes back after {}",
             terms.matcher,

@@ -388,7 +388,7 @@ async fn in_a_storm_the_work_gets_done_and_nobody_is_slashed_or_paid_twice() {
         paid += demo.assert_paid(&jobs).await;
     }
     assert_eq!(paid, asked, "all jobs are done");
-    assert!(undone > 5, "only {undone} blocks were undone");
+    assert!(undone > 2, "only {undone} blocks were undone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

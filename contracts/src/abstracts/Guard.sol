@@ -35,8 +35,8 @@ abstract contract Guard is ILotaMarket {
         _;
     }
 
-    /// @dev On functions that call payees or the token, behind one of the others. What was the phase before is it again after: a deposit may come from within a
-    /// callback.
+    /// @dev On functions that call payees or the token, behind one of the others. What was the phase before is it again after: a
+    /// deposit may come from within a callback.
     modifier whilePaying() {
         Phase before = _phase;
         _enter(Phase.Paying);

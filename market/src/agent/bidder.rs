@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuctionEnd, AuctionView, Decision, Failure, Job, Refusal, Step, StepState, Work,
+    AuctionEnd, AuctionView, Decision, Failure, Job, Offer, Refusal, Step, StepState, Work,
     caretaker::COURTESY,
     context::{Context, Situation},
     provider::{Provider, decide},
@@ -170,7 +170,12 @@ impl Bid {
 ///
 /// # Errors
 /// Why this provider does not bid.
-pub(super) fn match_terms(terms: &Terms, auction: &Auctioneer, situation: &Situation) -> Result<(), Refusal> {
+pub(super) fn match_terms(
+    terms: &Terms,
+    auction: &Auctioneer,
+    offer: &Offer,
+    situation: &Situation,
+) -> Result<(), Refusal> {
     if !situation.settings.asset.is_zero() {
         return Err(Refusal::AuctionAsset(situation.settings.asset));
     }
@@ -182,6 +187,14 @@ pub(super) fn match_terms(terms: &Terms, auction: &Auctioneer, situation: &Situa
     }
     if reveal_until(terms) >= terms.lock_by {
         return Err(Refusal::NoAuction(AuctionFault::TooLong));
+    }
+    // A bid binds a slot and money until the award, and costs the client nothing: neither may be more than this provider says.
+    let seconds = terms.lock_by.since(situation.now);
+    if seconds > u64::from(offer.max_window) {
+        return Err(Refusal::LongAuction { seconds, limit: offer.max_window });
+    }
+    if deposit(terms) > offer.max_collateral {
+        return Err(Refusal::Deposit { asked: deposit(terms), limit: offer.max_collateral });
     }
     let pace = &situation.pace;
     for (phase, seconds, needed) in [

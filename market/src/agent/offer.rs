@@ -285,6 +285,24 @@ pub enum Refusal {
         /// What the provider needs.
         needed: u64,
     },
+    /// The auction goes on for too long.
+    #[error(
+        "the auction goes on for {seconds} s, longer than the {limit} s for which this provider keeps room and money for a bid at most"
+    )]
+    LongAuction {
+        /// Until the job can no longer be awarded.
+        seconds: u64,
+        /// What it accepts at most.
+        limit: u32,
+    },
+    /// The deposit of a bid, which is lost if the bid cannot be opened in time, is too high.
+    #[error("the deposit of {asked} for a bid is above the {limit} that this provider puts up at most")]
+    Deposit {
+        /// What the terms say: the highest price less the lowest.
+        asked: AttoFil,
+        /// What it puts up at most.
+        limit: AttoFil,
+    },
     /// Bidders bring the chain's coin.
     #[error("this provider bids in the chain's coin only, not in the token {0}")]
     AuctionAsset(Address),
@@ -297,6 +315,11 @@ impl Refusal {
         match self {
             Self::Collateral { asked, limit } => format!(
                 "the collateral of {} is above the {} that this provider puts up at most",
+                asset.show(*asked),
+                asset.show(*limit)
+            ),
+            Self::Deposit { asked, limit } => format!(
+                "the deposit of {} for a bid is above the {} that this provider puts up at most",
                 asset.show(*asked),
                 asset.show(*limit)
             ),

@@ -65,7 +65,7 @@ impl Provider {
             Some(job) => Err(Refusal::Suspended(job)),
             None => offer.match_terms(situation.me, situation.settings, terms).and_then(|()| {
                 let auction = situation.auction.filter(|auction| auction.is_matcher_of(terms));
-                auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, situation))
+                auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, offer, situation))
             }),
         };
         let decision = verdict.err().map_or(Decision::Considering, Decision::Refused);

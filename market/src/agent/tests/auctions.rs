@@ -241,6 +241,31 @@ fn phases_that_are_too_short_for_the_network_are_refused_with_numbers() {
 }
 
 #[test]
+fn a_stranger_binds_neither_a_slot_for_long_nor_more_money_than_the_provider_says() {
+    let refusal = |change: fn(&mut Terms)| {
+        let matchers = vec![AUCTION.contract];
+        let careful = Offer { matchers, max_window: 3_600, max_collateral: AttoFil(FIL / 2), ..offer(FIL / 10) };
+        let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(careful))]);
+        let spec = spec(1_000_000);
+        let mut terms = auctioned(0, &spec);
+        (terms.run_for, terms.min_price) = (600, AttoFil(terms.max_price.0 - FIL / 2));
+        change(&mut terms);
+        let job = world.request_with(terms, spec);
+        world.run(3);
+        match world.party(CHEAP).decision(job) {
+            Some(Decision::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
+    };
+    assert_eq!(refusal(|_| {}), None);
+    let long = refusal(|terms| terms.lock_by = Time(START + 2 * 3_600));
+    assert!(matches!(long, Some(Refusal::LongAuction { seconds: 3_601.., limit: 3_600 })), "{long:?}");
+    let dear = refusal(|terms| terms.min_price.0 -= FIL / 10);
+    let (asked, limit) = (AttoFil(FIL / 2 + FIL / 10), AttoFil(FIL / 2));
+    assert_eq!(dear, Some(Refusal::Deposit { asked, limit }));
+}
+
+#[test]
 fn who_does_not_name_the_auction_does_not_bid() {
     let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(offer(FIL / 10)))]);
     let job = request(&mut world);

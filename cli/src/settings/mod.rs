@@ -183,6 +183,8 @@ pub(crate) struct Node {
     pub(crate) accept_no_collateral: bool,
     /// Whether it cancels jobs that are directed to it and that it refuses.
     pub(crate) cancel_refused: bool,
+    /// Whether it bids in the auction beside its market.
+    pub(crate) bids: bool,
     /// The URL at which others reach what it serves; none: where it listens.
     pub(crate) gateway_url: Option<String>,
     /// Whether it fetches from private addresses too; none: only if its market's chain is on this machine.
@@ -215,6 +217,7 @@ impl Default for Node {
             callback_margin: defaults::CALLBACK_MARGIN,
             accept_no_collateral: false,
             cancel_refused: true,
+            bids: true,
             gateway_url: None,
             private_addresses: None,
             look_after: Clients::default(),
@@ -324,6 +327,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "node.cancel_refused",
         about: "whether it cancels jobs directed to it that it refuses; it pays the gas",
     },
+    Key { name: "node.bids", about: "whether it bids in the auction beside its market, where there is one" },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
 ];

@@ -347,6 +347,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
     (offer.accept_no_collateral, offer.cancel_refused) = (node.accept_no_collateral, node.cancel_refused);
     Ok(NodeConfig {
         callback_margin: node.callback_margin,
+        bids: node.bids,
         provider: node.provider.then_some(offer),
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,

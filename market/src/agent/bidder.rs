@@ -259,15 +259,17 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
     let terms = &cx.view.terms;
     let (ramp_start, lock_by, reveal_until) = (terms.ramp_start, terms.lock_by, reveal_until(terms));
     let is_sealing = !cx.reached(ramp_start);
-    let is_in = auction.own_order.is_some() || is_sealing;
-    if is_in && !matches!(work.decision, Decision::Lost | Decision::Refused(_)) {
+    let is_wanted = !matches!(work.decision, Decision::Lost | Decision::Refused(_));
+    // A bid that was not opened in time wins nothing.
+    let is_in = is_sealing || auction.own_order.is_some() && (auction.own_price.is_some() || cx.now() <= reveal_until);
+    if is_in && is_wanted {
         // What it may win it must run.
         provider.running.insert(cx.view.id, work.needs);
     } else {
         provider.running.remove(&cx.view.id);
     }
     if auction.own_order.is_none() {
-        if is_sealing {
+        if is_sealing && is_wanted && provider.suspended.is_none() {
             cx.begin(Step::FundBid);
             if has_landed(cx, Step::FundBid) {
                 cx.begin(Step::CommitBid);

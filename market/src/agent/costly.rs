@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// After so many failures in blocks no callback of a client is retried any more: what works when it is tried out and fails when it is
 /// paid for is meant to.
 const DROPPED_AFTER: u32 = 2;
-/// Of how many clients it is remembered. Of more, those with the fewest failures are forgotten.
+/// Of how many clients it is remembered. Of more, those with the fewest failures are forgotten; one that is dropped never is.
 const MOST: usize = 1_024;
 
 /// How often callbacks of clients failed in blocks, although they had worked when they were tried out.
@@ -21,11 +21,10 @@ impl CostlyClients {
     pub(super) fn count(&mut self, client: Address) {
         let failures = self.0.entry(client).or_default();
         *failures = failures.saturating_add(1);
-        if self.0.len() > MOST
-            && let Some(cheapest) = self.0.iter().filter(|(who, _)| **who != client).min_by_key(|(_, count)| **count)
-        {
-            let cheapest = *cheapest.0;
-            self.0.remove(&cheapest);
+        if self.0.len() > MOST {
+            let others = self.0.iter().filter(|(who, failures)| **who != client && **failures < DROPPED_AFTER);
+            let forgotten = others.min_by_key(|(_, failures)| **failures).map_or(client, |(who, _)| *who);
+            self.0.remove(&forgotten);
         }
     }
 
@@ -51,5 +50,11 @@ mod tests {
             costly.count(client(number));
         }
         assert_eq!((costly.0.len(), costly.dropped(client(0))), (MOST, Some(2)));
+        // Nor can a crowd of dropped ones, and one more, make it forget one of them.
+        for number in (1..MOST).flat_map(|number| [number, number]) {
+            costly.count(client(number));
+        }
+        costly.count(client(4 * MOST));
+        assert!((0..MOST).all(|number| costly.dropped(client(number)).is_some()));
     }
 }

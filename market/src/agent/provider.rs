@@ -252,10 +252,11 @@ impl Provider {
     }
 
     /// Whether it should end a job that is directed to it and that it refuses: only it can, and the client's money lies there. What
-    /// it is too busy for it leaves: whoever floods it must not have it pay for gas, too.
+    /// it is too busy for it leaves, and what calls back: whoever floods it must not have it pay for gas, and for a callback of theirs.
     fn is_to_cancel(&self, view: &JobView, work: &Work, me: Address) -> bool {
         view.status == Status::Open
             && view.terms.matcher == me
+            && view.terms.callback_gas == 0
             && matches!(&work.decision, Decision::Refused(refusal) if !matches!(refusal, Refusal::Busy(_)))
             && self.offer.as_ref().is_some_and(|offer| offer.cancel_refused)
     }

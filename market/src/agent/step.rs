@@ -104,7 +104,7 @@ impl Step {
             Self::Run if failure.is_own() => Some(OWN_FAULT_ATTEMPTS),
             Self::FetchSpec | Self::FetchInputs => Some(6),
             Self::Run => Some(3),
-            Self::Verify | Self::WithdrawBid => Some(24),
+            Self::Verify => Some(24),
             // Each costs its sender the gas of the callback.
             Self::RetryCallback => Some(10),
             _ => None,

@@ -71,6 +71,22 @@ fn by_its_settings_it_pays_for_no_cancellation_and_the_job_expires() {
 }
 
 #[test]
+fn it_pays_for_no_callback_of_a_job_that_it_refuses() {
+    let mut world = world();
+    let hungry = |terms| {
+        directed(DEAR, Terms { callback_gas: SETTINGS.max_callback_gas, max_price: AttoFil(FIL / 10), ..terms })
+    };
+    let job = request(&mut world, hungry);
+    world.run(5);
+    assert!(matches!(world.party(DEAR).decision(job), Some(Decision::Refused(_))));
+    assert_eq!(world.status(job), Status::Open);
+    assert!(
+        world.landed.iter().all(|(who, _)| *who != DEAR),
+        "a cancellation would call the stranger back at its cost"
+    );
+}
+
+#[test]
 fn its_client_cannot_cancel_it_and_does_not_try() {
     // Directed to somebody who is not there.
     let mut world = World::new(vec![Party::new(CLIENT, None)]);

@@ -173,7 +173,7 @@ impl Terms {
     /// The ramp's price at a time: `min_price + (max_price - min_price) * min(time - ramp_start, ramp_period) / ramp_period`,
     /// rounded down to a quantum; `min_price` before `ramp_start`.
     ///
-    /// Total also on terms that [`Terms::fault`] refuses, where the contract's view reverts: a ramp without length is over
+    /// Total also on terms that [`Terms::fault`] refuses, where the contract's view says nothing useful: a ramp without length is over
     /// at once, and prices in the wrong order do not rise.
     #[must_use]
     pub fn price_at(&self, time: Time, quantum: u64) -> AttoFil {

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::{Batch, Store, StoreError, signed};
 
-/// Most specs that are kept, of at most 8 KiB each; the ones that were published longest ago go first.
+/// Most specs that are kept, of at most [`MAX_SPEC`](lota_market::model::MAX_SPEC) bytes each; the ones that were published longest ago go first.
 pub(crate) const MAX_SPECS: u32 = 4_096;
 
 impl Batch<'_> {

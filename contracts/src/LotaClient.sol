@@ -15,6 +15,8 @@ import {ILotaClient, ILotaMarket} from "./interfaces/ILotaMarket.sol";
 /// @dev Money. Everything lies in this contract's balance at the market ({ILotaMarket-balanceOf}); the contract holds none itself. A
 /// part of it is {owed} to accounts, and no function here spends that on anything else. What is neither owed nor in escrow is
 /// free: anybody may add to it with the market's `deposit` or `depositToken`, jobs may be paid from it, and {_payOut} takes it out.
+/// A refund counts as free until its callback was delivered: before you spend what is free, see that none of your jobs has
+/// `callbackPending`, or one payer's refund pays another's.
 /// When the price may rise (minPrice < maxPrice), what a settled job cost less than maxPrice becomes free; a callback does not tell
 /// how much that is.
 ///

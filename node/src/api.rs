@@ -31,6 +31,7 @@ use crate::{
     inbox::{Inbox, Message},
     order::Orders,
     store::{MAX_PARTIES, Store},
+    transfers::Transfers,
 };
 
 /// The largest JSON body, in bytes.
@@ -56,6 +57,7 @@ pub(crate) struct Api {
     pub(crate) decisions: Arc<Decisions>,
     pub(crate) orders: Orders,
     pub(crate) inbox: Inbox,
+    pub(crate) transfers: Arc<Transfers>,
 }
 
 pub(crate) fn router(api: Api, token: &str) -> Router {

@@ -13,7 +13,7 @@ use lota_api::{ApiError, ErrorCode};
 use lota_bridge::{SubmitError, TransportError, failure::causes};
 use lota_market::model::Rejection;
 
-use crate::{order::OrderError, salts::SaltError, store::StoreError};
+use crate::{order::OrderError, salts::SaltError, store::StoreError, transfers::TransferError};
 
 /// The longest text of the HTTP library's that an answer repeats, in bytes.
 const MAX_TEXT: usize = 4 << 10;
@@ -115,6 +115,16 @@ impl From<SubmitError> for HttpError {
             }
             SubmitError::Transport(error) => Self::market(error),
             error => Self::refused(error.to_string()),
+        }
+    }
+}
+
+impl From<TransferError> for HttpError {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::TooMany => Self::unavailable(error.to_string()),
+            TransferError::Submit(error) => error.into(),
+            TransferError::Store(error) => error.into(),
         }
     }
 }

@@ -35,6 +35,7 @@ mod resources;
 mod salts;
 mod serving;
 pub mod store;
+mod transfers;
 
 pub use activity::Activity;
 pub use config::NodeConfig;

@@ -50,6 +50,7 @@ use crate::{
     salts::Salts,
     serving,
     store::{Store, StoreError},
+    transfers::Transfers,
 };
 
 /// Why a node does not start.
@@ -272,6 +273,8 @@ impl Node {
             activity: activity.clone(),
             stop: stop.clone(),
         };
+        let transfers =
+            Arc::new(Transfers::of(&config.name, Arc::clone(&transport), store.clone(), Arc::clone(&health)).await?);
         let public = Public::new(store.clone(), Arc::clone(&decisions), config.provider.as_ref().map(Published::from));
         let orders = Orders {
             transport: Arc::clone(&transport),
@@ -300,6 +303,7 @@ impl Node {
             decisions,
             orders,
             inbox,
+            transfers: Arc::clone(&transfers),
         };
 
         let mut tasks = JoinSet::new();
@@ -307,6 +311,7 @@ impl Node {
         tasks.spawn(serve(api_listener, api::router(private, &api.token), serving::private(), stop.clone()));
         tasks.spawn(event_loop.run(receiver));
         tasks.spawn(announcer.run());
+        tasks.spawn(transfers.run(activity.clone(), stop.clone()));
         Ok(Self { api, gateway, stop, tasks, store, activity, _lock: lock })
     }
 

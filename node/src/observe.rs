@@ -1,11 +1,11 @@
 //! What a node says about itself: one function for each thing worth saying.
 
 use lota_bridge::failure::causes;
-use lota_bridge::{Cursor, TransportError};
+use lota_bridge::{Cursor, SubmitError, TransportError};
 use lota_content::Cid;
 use lota_market::{
     Address, AttoFil,
-    agent::{Failure, Resources, StepKey, StepOutcome},
+    agent::{EffectKey, Failure, Resources, StepKey, StepOutcome},
     auction,
     model::{Event, JobId},
 };
@@ -60,6 +60,21 @@ pub(crate) fn not_calibrated(node: &str, error: &ExecutorError) {
 /// The gateway's URL could not be announced.
 pub(crate) fn announcement_failed(node: &str, problem: &str) {
     tracing::info!(node, problem, "the gateway's URL could not be announced; trying again");
+}
+
+/// A deposit or withdrawal that a reorganisation undid is not back yet.
+pub(crate) fn transfer_waits(node: &str, key: &EffectKey, error: &SubmitError) {
+    tracing::info!(node, %key, %error, "a deposit or withdrawal that may have been undone is not back; trying again");
+}
+
+/// A deposit or withdrawal that a reorganisation undid will not come back.
+pub(crate) fn transfer_lost(node: &str, key: &EffectKey, error: &SubmitError) {
+    tracing::warn!(node, %key, %error, "a deposit or withdrawal was undone by a reorganisation, and the market refuses it now");
+}
+
+/// Deposits and withdrawals could not be looked after.
+pub(crate) fn transfers_failed(node: &str, error: &StoreError) {
+    tracing::warn!(node, error = causes(error), "deposits and withdrawals cannot be looked after; trying again");
 }
 
 /// The chain was reorganised.

@@ -132,7 +132,7 @@ impl Filecoin {
         Arc::try_unwrap(party).expect("nobody else holds it").node.shutdown().await;
     }
 
-    /// Has a party pay into the market, and waits until that is done. In calm weather only: nobody would repeat it.
+    /// Has a party pay into the market, and waits until that is done.
     pub async fn deposit(&self, party: &Arc<Party>, amount: AttoFil) {
         let depositor = Arc::clone(party);
         let sent = tokio::spawn(async move { depositor.deposit(amount).await });

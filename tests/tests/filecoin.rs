@@ -472,6 +472,39 @@ async fn what_a_node_announced_is_announced_again_once_it_is_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deposits_and_withdrawals_that_are_undone_are_made_again_also_after_a_restart() {
+    let world = Filecoin::begin(41);
+    let mut alice = world.client("alice", 1, LookAfter::Nobody).await;
+    world.until("it is announced", 10, async || !world.chain.events().is_empty()).await;
+    let before = world.chain.epoch();
+    world.deposit(&alice, AttoFil(10 * FIL)).await;
+    let withdrawing = Arc::clone(&alice);
+    let withdrawn = tokio::spawn(async move {
+        let order = json!({ "amount": (3 * FIL).to_string() });
+        withdrawing.post::<Value>("/v1/wallet/withdraw", &order).await
+    });
+    world.until("it is withdrawn", 10, async || withdrawn.is_finished()).await;
+    withdrawn.await.expect("no panic").expect("it is taken");
+    let balance = || world.chain.balance(alice.address);
+    assert_eq!(balance(), AttoFil(7 * FIL));
+    world.chain.set_weather(Weather { drop: 1, ..Weather::CALM });
+    world.chain.fork_above(before);
+    assert_eq!(balance(), AttoFil::ZERO, "it is undone");
+    world.until("it is in the market again", 60, async || balance() == AttoFil(7 * FIL)).await;
+
+    // It does not see that they are undone again.
+    world.stop("alice", alice).await;
+    world.chain.fork_above(before);
+    alice = world.client("alice", 1, LookAfter::Nobody).await;
+    let balance = || world.chain.balance(alice.address);
+    assert_eq!(balance(), AttoFil::ZERO, "it is undone");
+    world.until("it is in the market again", 60, async || balance() == AttoFil(7 * FIL)).await;
+    world.pass_many(FINALITY + 10).await;
+    assert_eq!(balance(), AttoFil(7 * FIL));
+    world.assert_nothing_was_done_twice();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_are_stopped_while_their_jobs_are_undone_finish_them_and_are_paid_once() {
     let mut demo = Demo::begin(50, 3).await;
     demo.world.chain.set_weather(ROUGH);

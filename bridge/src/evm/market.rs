@@ -430,6 +430,11 @@ impl Transport for EvmTransport {
         // changed to another, only taken back.
         let allowed = self.token_view(token, &token::allowance(party, contract)).await?;
         if allowed < amount {
+            // Done before, it has used its leave up, and needs no other.
+            match self.submit(key, &Command::DepositToken { account: party, amount }, AttoFil::ZERO).await {
+                Err(SubmitError::Rejected { .. } | SubmitError::Failed(_)) => {}
+                other => return other,
+            }
             for (name, amount) in [("take-back", AttoFil::ZERO), ("approve", amount)] {
                 if name == "approve" || allowed > AttoFil::ZERO {
                     let call = Call::new(token, token::approve(contract, amount));

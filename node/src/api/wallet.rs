@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use lota_api::{MoveMoney, WalletInfo};
-use lota_market::{AttoFil, agent::EffectKey, model::Command};
 
 use super::{Api, in_time};
-use crate::{health::Money, http_error::HttpError};
+use crate::{health::Money, http_error::HttpError, transfers::Direction};
 
 pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>, HttpError> {
     let transport = &api.transport;
@@ -40,7 +39,7 @@ pub(super) async fn deposit(
     if body.to.is_some() {
         return Err(HttpError::invalid("a deposit goes into the account's own balance; leave `to` out"));
     }
-    api.transport.deposit(&key("deposit"), body.amount).await?;
+    api.transfers.make(Direction::Deposit, body.amount).await?;
     show(State(api)).await
 }
 
@@ -49,12 +48,6 @@ pub(super) async fn withdraw(
     Json(body): Json<MoveMoney>,
 ) -> Result<Json<WalletInfo>, HttpError> {
     let to = body.to.unwrap_or_else(|| api.transport.party());
-    let command = Command::Withdraw { to, amount: body.amount };
-    api.transport.submit(&key("withdraw"), &command, AttoFil::ZERO).await?;
+    api.transfers.make(Direction::Withdraw { to }, body.amount).await?;
     show(State(api)).await
-}
-
-/// A key of its own for each request.
-fn key(what: &str) -> EffectKey {
-    EffectKey::named(&format!("{what}/{}", hex::encode(rand::random::<[u8; 16]>())))
 }

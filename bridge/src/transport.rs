@@ -259,6 +259,16 @@ pub enum SubmitError {
         /// What the party's settings say.
         most: u64,
     },
+    /// In words, with amounts of the market as its asset has them; what is outside it for gas is in the chain's coin.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::Rejected { rejection, .. } => format!("the market refuses: {}", rejection.words(asset)),
+            Self::RejectedByAuction { rejection, .. } => format!("the auction refuses: {}", rejection.words(asset)),
+            other => other.to_string(),
+        }
+    }
+
     /// Value was sent with a command that takes none.
     #[error("{value} was sent with a command that takes no money; only deposit, open and fund do")]
     NotPayable { value: AttoFil },

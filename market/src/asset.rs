@@ -73,6 +73,13 @@ impl Asset {
         Self { symbol, decimals }
     }
 
+    /// An asset of which nothing is known: amounts are shown in its smallest unit, `7 units`, which every asset
+    /// [reads](Self::parse).
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { symbol: "units".to_owned(), decimals: 0 }
+    }
+
     /// What it is called: printable ASCII, at most some thirty characters.
     #[must_use]
     pub fn symbol(&self) -> &str {
@@ -255,6 +262,16 @@ mod tests {
         assert_eq!(serde_json::from_str::<Asset>(json).expect("reads").symbol(), "TOKEN:[31mFIL");
         let coin = serde_json::to_string(&Asset::coin()).expect("encodes");
         assert!(serde_json::from_str::<Asset>(&coin).expect("reads").is_coin());
+    }
+
+    #[test]
+    fn what_is_shown_of_an_unknown_asset_any_asset_reads() {
+        let shown = Asset::unknown().show(AttoFil(1_234_567));
+        assert_eq!(shown, "1234567 units");
+        assert_eq!(
+            (dollar().parse(&shown), Asset::coin().parse(&shown)),
+            (Ok(AttoFil(1_234_567)), Ok(AttoFil(1_234_567)))
+        );
     }
 
     #[test]

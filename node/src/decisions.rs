@@ -39,7 +39,9 @@ impl Decisions {
     pub(crate) fn of_this_provider(&self, job: &Job) -> Option<Decision> {
         let work = job.work.as_ref()?;
         let lock_problem = match job.steps.get(&Step::Lock) {
-            Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => Some(failure.to_string()),
+            Some(StepState::Waiting { failure, .. } | StepState::Failed { failure }) => {
+                Some(failure.words(&self.asset))
+            }
             _ => None,
         };
         let show = |amount| self.asset.show(amount);
@@ -48,7 +50,7 @@ impl Decisions {
             Decided::Considering => {
                 let reason = job.problem().map_or_else(
                     || "fetching and checking spec, module and inputs".to_owned(),
-                    |(step, problem)| format!("{step}: {problem}"),
+                    |(step, problem)| format!("{step}: {}", problem.words(&self.asset)),
                 );
                 (Verdict::Considering, reason)
             }
@@ -78,7 +80,9 @@ impl Decisions {
             Decided::Lost if job.view.provider == Address::ZERO => {
                 let reason = job.problem().map_or_else(
                     || format!("asked {asking}; the job ended before"),
-                    |(step, problem)| format!("the job ended before it was ready ({step}: {problem})"),
+                    |(step, problem)| {
+                        format!("the job ended before it was ready ({step}: {})", problem.words(&self.asset))
+                    },
                 );
                 (Verdict::Lost, reason)
             }

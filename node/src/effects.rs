@@ -194,6 +194,7 @@ impl Performer {
             Failure::Rejected { .. }
             | Failure::RejectedByAuction { .. }
             | Failure::Unaffordable { .. }
+            | Failure::TooLittleFree { .. }
             | Failure::Mismatch { .. }
             | Failure::CallbackFailed { .. }
             | Failure::ClientDropped { .. } => return failure,

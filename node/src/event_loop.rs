@@ -309,7 +309,7 @@ impl EventLoop {
                         self.opened(job, &outcome);
                     }
                 }
-                observe::step(&self.parts.name, &key, &outcome);
+                observe::step(&self.parts.name, &self.parts.transport.asset(), &key, &outcome);
                 effects.extend(self.agent.handle(Input::Done { key, outcome }, self.now));
             }
             Message::Resume { reply } => {
@@ -367,7 +367,7 @@ impl EventLoop {
     fn opened(&mut self, job: JobId, outcome: &StepOutcome) {
         let answer = match outcome {
             StepOutcome::Err(Failure::Temporary(_)) => return,
-            StepOutcome::Err(failure) => Err(Refusal::Failed(failure.to_string())),
+            StepOutcome::Err(failure) => Err(Refusal::Failed(failure.words(&self.parts.transport.asset()))),
             _ => Ok(job),
         };
         let waiting = self.opening.remove(&job).unwrap_or_default();

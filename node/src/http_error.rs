@@ -11,7 +11,7 @@ use axum::{
 };
 use lota_api::{ApiError, ErrorCode};
 use lota_bridge::{SubmitError, TransportError, failure::causes};
-use lota_market::model::Rejection;
+use lota_market::{asset::Asset, model::Rejection};
 
 use crate::{order::OrderError, salts::SaltError, store::StoreError, transfers::TransferError};
 
@@ -84,6 +84,25 @@ impl HttpError {
     pub(crate) fn market(error: TransportError) -> Self {
         Self::unavailable(error.to_string())
     }
+
+    /// Why money was not moved, in the market's asset.
+    pub(crate) fn transfer(error: TransferError, asset: &Asset) -> Self {
+        let error = match error {
+            TransferError::TooMany => return Self::unavailable(error.to_string()),
+            TransferError::Store(error) => return error.into(),
+            TransferError::Submit(error) => error,
+        };
+        match error {
+            SubmitError::Rejected { rejection: rejection @ Rejection::InsufficientBalance { .. }, .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, rejection.words(asset))
+            }
+            SubmitError::Unaffordable { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, error.to_string())
+            }
+            SubmitError::Transport(error) => Self::market(error),
+            error => Self::refused(error.words(asset)),
+        }
+    }
 }
 
 impl From<StoreError> for HttpError {
@@ -100,31 +119,6 @@ impl From<lota_content::StoreError> for HttpError {
             }
             lota_content::StoreError::Cid(error) => Self::invalid(error.to_string()),
             error => Self::internal(&error),
-        }
-    }
-}
-
-impl From<SubmitError> for HttpError {
-    fn from(error: SubmitError) -> Self {
-        match error {
-            SubmitError::Rejected { rejection: rejection @ Rejection::InsufficientBalance { .. }, .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, rejection.to_string())
-            }
-            SubmitError::Unaffordable { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, error.to_string())
-            }
-            SubmitError::Transport(error) => Self::market(error),
-            error => Self::refused(error.to_string()),
-        }
-    }
-}
-
-impl From<TransferError> for HttpError {
-    fn from(error: TransferError) -> Self {
-        match error {
-            TransferError::TooMany => Self::unavailable(error.to_string()),
-            TransferError::Submit(error) => error.into(),
-            TransferError::Store(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ use lota_content::Cid;
 use lota_market::{
     Address, AttoFil,
     agent::{EffectKey, Failure, Resources, StepKey, StepOutcome},
+    asset::Asset,
     auction,
     model::{Event, JobId},
 };
@@ -63,13 +64,13 @@ pub(crate) fn announcement_failed(node: &str, problem: &str) {
 }
 
 /// A deposit or withdrawal that a reorganisation undid is not back yet.
-pub(crate) fn transfer_waits(node: &str, key: &EffectKey, error: &SubmitError) {
-    tracing::info!(node, %key, %error, "a deposit or withdrawal that may have been undone is not back; trying again");
+pub(crate) fn transfer_waits(node: &str, asset: &Asset, key: &EffectKey, error: &SubmitError) {
+    tracing::info!(node, %key, error = error.words(asset), "a deposit or withdrawal that may have been undone is not back; trying again");
 }
 
 /// A deposit or withdrawal that a reorganisation undid will not come back.
-pub(crate) fn transfer_lost(node: &str, key: &EffectKey, error: &SubmitError) {
-    tracing::warn!(node, %key, %error, "a deposit or withdrawal was undone by a reorganisation, and the market refuses it now");
+pub(crate) fn transfer_lost(node: &str, asset: &Asset, key: &EffectKey, error: &SubmitError) {
+    tracing::warn!(node, %key, error = error.words(asset), "a deposit or withdrawal was undone by a reorganisation, and the market refuses it now");
 }
 
 /// Deposits and withdrawals could not be looked after.
@@ -97,10 +98,13 @@ pub(crate) fn offers(node: &str, engines: &[String], resources: &Resources) {
 }
 
 /// A step came to an end.
-pub(crate) fn step(node: &str, key: &StepKey, outcome: &StepOutcome) {
+pub(crate) fn step(node: &str, asset: &Asset, key: &StepKey, outcome: &StepOutcome) {
     let StepKey { subject, step, round, .. } = key;
     match outcome {
-        StepOutcome::Err(failure) => tracing::info!(node, %subject, %step, round, %failure, "step failed"),
+        StepOutcome::Err(failure) => {
+            let failure = failure.words(asset);
+            tracing::info!(node, %subject, %step, round, failure, "step failed");
+        }
         _ => tracing::debug!(node, %subject, %step, round, "step done"),
     }
 }

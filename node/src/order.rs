@@ -190,7 +190,7 @@ impl Orders {
                     return Ok(job);
                 }
                 if let Some(failure) = job.job.failed(Step::Open) {
-                    return Err(OrderError::NotOpened(failure.to_string()));
+                    return Err(OrderError::NotOpened(failure.words(&self.transport.asset())));
                 }
             }
             if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {

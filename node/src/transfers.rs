@@ -154,11 +154,11 @@ impl Transfers {
                 Ok(block) => self.change(&transfer.key, Some(block).filter(|block| !is_old(*block))).await?,
                 // An older state may refuse what a newer one does not, until what it rests on is final.
                 Err(error) if !is_old(transfer.block) || matches!(error, SubmitError::Transport(_)) => {
-                    observe::transfer_waits(&self.node, &transfer.key, &error);
+                    observe::transfer_waits(&self.node, &self.transport.asset(), &transfer.key, &error);
                     again = true;
                 }
                 Err(error) => {
-                    observe::transfer_lost(&self.node, &transfer.key, &error);
+                    observe::transfer_lost(&self.node, &self.transport.asset(), &transfer.key, &error);
                     self.change(&transfer.key, None).await?;
                 }
             }

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use lota_bridge::{
-    Journal, PrivateKeySigner, Transport, TransportError,
+    Journal, PrivateKeySigner, SubmitError, Transport, TransportError,
     evm::{self, Chain, EvmTransport},
 };
 use lota_market::{Address, AttoFil, agent::EffectKey};
@@ -126,7 +126,9 @@ impl Account {
     /// # Errors
     /// When the market refuses.
     pub(crate) async fn deposit(&self, key: &str, amount: AttoFil) -> anyhow::Result<()> {
-        self.transport.deposit(&EffectKey::named(key), amount).await.context("the first deposit failed")?;
+        let refused =
+            |error: SubmitError| anyhow::anyhow!("the first deposit failed: {}", error.words(&self.transport.asset()));
+        self.transport.deposit(&EffectKey::named(key), amount).await.map_err(refused)?;
         Ok(())
     }
 

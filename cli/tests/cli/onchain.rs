@@ -101,7 +101,21 @@ fn a_devnet_in_dollars_shows_and_takes_dollars() {
     assert!(list.contains(" tUSD"), "{list}");
     assert!(described.contains("unverified: any provider is trusted"), "{described}");
     assert!(described.contains("0.05 tUSD") && !described.contains("FIL"), "{described}");
+    let (code, line) = home.failure(&["wallet", "withdraw", "1000"]);
+    assert!(code == 1 && line.contains("needs 1000 tUSD") && !line.contains("FIL"), "{line}");
     devnet.end();
+
+    let folder = home.path().join("devnet-anvil-usd");
+    let market = std::fs::read(folder.join("market.json")).expect("it is kept");
+    let market: serde_json::Value = serde_json::from_slice(&market).expect("JSON");
+    let state = folder.join("anvil.json");
+    let chain = Anvil::start_with(31_337, &["--state", state.to_str().expect("UTF-8")]).expect("it was here before");
+    let status = ["chain", "status", "--rpc", &chain.url, "--contract", market["contract"].as_str().expect("text")];
+    let (text, json) = (home.stdout(&status), home.json(&[&status[..], &["--json"]].concat()));
+    assert!(text.contains(" tUSD, 0 tUSD of it burned") && !text.contains("FIL"), "{text}");
+    assert_eq!(json["unit"], serde_json::json!({ "symbol": "tUSD", "decimals": 6 }));
+    let held: u128 = json["holds"].as_str().expect("text").parse().expect("a number");
+    assert!(held >= 102_000_000, "{held} units: what was deposited");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::fmt;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttoFil, auction, model::Rejection};
+use crate::{AttoFil, asset::Asset, auction, model::Rejection};
 
 /// Why a step failed, with the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Failure {
         /// What is needed.
         needed: AttoFil,
     },
+    /// The party has too little free in the market for a job's collateral.
+    #[error("{}", too_little_free(*.free, *.collateral, &Asset::unknown()))]
+    TooLittleFree { free: AttoFil, collateral: AttoFil },
     /// The output is not what the result says of it.
     #[error("the output says {what} {found}, the result says {stated}")]
     Mismatch {
@@ -102,6 +105,11 @@ impl fmt::Display for Fact {
     }
 }
 
+fn too_little_free(free: AttoFil, collateral: AttoFil, asset: &Asset) -> String {
+    let (free, collateral) = (asset.show(free), asset.show(collateral));
+    format!("the free balance of {free} does not cover the collateral of {collateral}")
+}
+
 /// How long a refusal of the market's holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -165,6 +173,17 @@ impl Failure {
         Self::Rejected { rejection, block }
     }
 
+    /// In words, with amounts of the market as its asset has them; what is outside it for gas is in the chain's coin.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::Rejected { rejection, .. } => format!("the market refuses: {}", rejection.words(asset)),
+            Self::RejectedByAuction { rejection, .. } => format!("the auction refuses: {}", rejection.words(asset)),
+            Self::TooLittleFree { free, collateral } => too_little_free(*free, *collateral, asset),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether it is the fault of this machine alone.
     #[must_use]
     pub const fn is_own(&self) -> bool {
@@ -178,9 +197,11 @@ impl Failure {
     /// came.
     pub(super) fn may_pass(&self, seen: u64) -> bool {
         match self {
-            Self::Temporary(_) | Self::Unaffordable { .. } | Self::OwnFault { .. } | Self::CallbackFailed { .. } => {
-                true
-            }
+            Self::Temporary(_)
+            | Self::Unaffordable { .. }
+            | Self::TooLittleFree { .. }
+            | Self::OwnFault { .. }
+            | Self::CallbackFailed { .. } => true,
             Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } => false,
             Self::Rejected { rejection, block } => standing(rejection).may_pass(*block, seen),
             Self::RejectedByAuction { rejection, block } => standing_of_auction(rejection).may_pass(*block, seen),
@@ -194,6 +215,33 @@ mod tests {
 
     use super::*;
     use crate::model::JobId;
+
+    #[test]
+    fn amounts_of_the_market_are_in_its_asset_and_those_for_gas_in_the_coin() {
+        let usd = Asset::token("USD", 6);
+        let account = Address::repeat_byte(7);
+        let (balance, needed) = (AttoFil(1_500_000), AttoFil(2_000_000));
+        let too_little = Rejection::InsufficientBalance { account, balance, needed };
+        for (failure, text) in [
+            (
+                Failure::rejected(too_little.clone(), None),
+                format!("the market refuses: {account} has 1.5 USD free in the market and needs 2 USD; deposit more"),
+            ),
+            (
+                Failure::RejectedByAuction { rejection: Box::new(too_little.into()), block: None },
+                format!("the auction refuses: {account} has 1.5 USD free in the market and needs 2 USD; deposit more"),
+            ),
+            (
+                Failure::TooLittleFree { free: balance, collateral: needed },
+                "the free balance of 1.5 USD does not cover the collateral of 2 USD".to_owned(),
+            ),
+        ] {
+            assert_eq!(failure.words(&usd), text);
+            assert!(!failure.to_string().contains("FIL"), "{failure}");
+        }
+        let gas = Failure::Unaffordable { account, wallet: AttoFil::ZERO, needed: AttoFil(crate::money::FIL) };
+        assert!(gas.words(&usd).contains("holds 0 FIL outside the market and needs 1 FIL"), "{gas}");
+    }
 
     #[test]
     fn a_refusal_for_the_state_holds_in_the_state_that_the_party_knows() {

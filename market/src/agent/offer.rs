@@ -153,7 +153,8 @@ impl Default for Offer {
     }
 }
 
-/// Why a provider does not want a job. The reason reaches the person who asked.
+/// Why a provider does not want a job. The reason reaches the person who asked, in [`Self::words`]: its text gives amounts in the
+/// smallest unit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -169,7 +170,7 @@ pub enum Refusal {
     #[error("the arbiter {0} is not on this provider's list")]
     Arbiter(Address),
     /// The collateral is too high.
-    #[error("the collateral of {asked} is above the {limit} that this provider puts up at most")]
+    #[error("{}", too_much("the collateral of", [.asked, .limit], &Asset::unknown()))]
     Collateral {
         /// What the terms say.
         asked: AttoFil,
@@ -235,7 +236,7 @@ pub enum Refusal {
         limit: u32,
     },
     /// Too little is paid.
-    #[error("the highest price, {offered}, is below the {asking} that this provider asks")]
+    #[error("{}", too_little([.offered, .asking], &Asset::unknown()))]
     Price {
         /// What is paid at most.
         offered: AttoFil,
@@ -243,7 +244,7 @@ pub enum Refusal {
         asking: AttoFil,
     },
     /// The time for locking ends before the price reaches what it asks.
-    #[error("the price reaches the {asking} that this provider asks only after the job can no longer be locked")]
+    #[error("{}", too_late(*.asking, &Asset::unknown()))]
     Ramp {
         /// What it asks.
         asking: AttoFil,
@@ -296,7 +297,7 @@ pub enum Refusal {
         limit: u32,
     },
     /// The deposit of a bid, which is lost if the bid cannot be opened in time, is too high.
-    #[error("the deposit of {asked} for a bid is above the {limit} that this provider puts up at most")]
+    #[error("{}", too_much("the deposit for a bid of", [.asked, .limit], &Asset::unknown()))]
     Deposit {
         /// What the terms say: the highest price less the lowest.
         asked: AttoFil,
@@ -313,28 +314,28 @@ impl Refusal {
     #[must_use]
     pub fn words(&self, asset: &Asset) -> String {
         match self {
-            Self::Collateral { asked, limit } => format!(
-                "the collateral of {} is above the {} that this provider puts up at most",
-                asset.show(*asked),
-                asset.show(*limit)
-            ),
-            Self::Deposit { asked, limit } => format!(
-                "the deposit of {} for a bid is above the {} that this provider puts up at most",
-                asset.show(*asked),
-                asset.show(*limit)
-            ),
-            Self::Price { offered, asking } => format!(
-                "the highest price, {}, is below the {} that this provider asks",
-                asset.show(*offered),
-                asset.show(*asking)
-            ),
-            Self::Ramp { asking } => format!(
-                "the price reaches the {} that this provider asks only after the job can no longer be locked",
-                asset.show(*asking)
-            ),
+            Self::Collateral { asked, limit } => too_much("the collateral of", [asked, limit], asset),
+            Self::Deposit { asked, limit } => too_much("the deposit for a bid of", [asked, limit], asset),
+            Self::Price { offered, asking } => too_little([offered, asking], asset),
+            Self::Ramp { asking } => too_late(*asking, asset),
             other => other.to_string(),
         }
     }
+}
+
+fn too_much(what: &str, amounts: [&AttoFil; 2], asset: &Asset) -> String {
+    let [asked, limit] = amounts.map(|amount| asset.show(*amount));
+    format!("{what} {asked} is above the {limit} that this provider puts up at most")
+}
+
+fn too_little(amounts: [&AttoFil; 2], asset: &Asset) -> String {
+    let [offered, asking] = amounts.map(|amount| asset.show(*amount));
+    format!("the highest price, {offered}, is below the {asking} that this provider asks")
+}
+
+fn too_late(asking: AttoFil, asset: &Asset) -> String {
+    let asking = asset.show(asking);
+    format!("the price reaches the {asking} that this provider asks only after the job can no longer be locked")
 }
 
 impl Offer {

@@ -195,10 +195,7 @@ impl Provider {
             return;
         }
         if collateral > self.free {
-            let failure = Failure::Temporary(format!(
-                "the free balance of {} does not cover the collateral of {collateral}",
-                self.free
-            ));
+            let failure = Failure::TooLittleFree { free: self.free, collateral };
             let until = cx.now().after(MONEY_PAUSE);
             cx.set(Step::Lock, StepState::Waiting { attempts: 0, until, failure });
             cx.reached(until);

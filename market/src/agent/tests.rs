@@ -268,9 +268,12 @@ fn an_offer_and_its_refusals_are_in_the_markets_asset() {
     let refusal = ours.quote(CHEAP, settings, &terms(99_999), &parsed).expect_err("too little");
     let words = "the highest price, 0.099999 USD, is below the 0.1 USD that this provider asks";
     assert_eq!(refusal.words(&usd), words);
-    for refusal in [refusal, Refusal::Collateral { asked: AttoFil(1), limit: AttoFil(2) }, Refusal::OwnJob] {
-        assert_eq!(refusal.words(&crate::asset::Asset::coin()), refusal.to_string(), "the coin is as it was");
-    }
+    let words = "the highest price, 99999 units, is below the 100000 units that this provider asks";
+    assert_eq!(refusal.to_string(), words, "without an asset nothing is said to be FIL");
+    let collateral = Refusal::Collateral { asked: AttoFil(FIL), limit: AttoFil(FIL / 2) };
+    let words = "the collateral of 1 FIL is above the 0.5 FIL that this provider puts up at most";
+    assert_eq!(collateral.words(&crate::asset::Asset::coin()), words);
+    assert_eq!(Refusal::OwnJob.words(&usd), Refusal::OwnJob.to_string());
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{self, JobId, Status};
+use crate::{
+    asset::Asset,
+    model::{self, JobId, Status},
+};
 
 /// A refusal: one for each error of `ISealedBidAuction`, with the same fields, and those of `ILotaMarket`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -68,6 +71,17 @@ impl AuctionFault {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+impl Rejection {
+    /// The same in words, with amounts as the market's asset has them.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::Market(rejection) => rejection.words(asset),
+            other => other.to_string(),
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, MAX_BATCH, MAX_INLINE_DATA, MAX_SPEC, MAX_URL, Status, TermsFault};
-use crate::{money::AttoFil, time::Time};
+use crate::{asset::Asset, money::AttoFil, time::Time};
 
-/// A refusal: one for each error of `ILotaMarket`, with the same fields.
+/// A refusal: one for each error of `ILotaMarket`, with the same fields. It knows no asset: its text gives amounts in the smallest
+/// unit, and [`Self::words`] as people have them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
@@ -57,7 +58,7 @@ pub enum Rejection {
     #[error("the zero address cannot be a provider, nor can the masked id (0xff00…) of another than the sender")]
     InvalidProvider,
     /// The price is out of range.
-    #[error("{price} is not a whole number of quanta from {min_price} to {max_price}")]
+    #[error("{}", out_of_range([.price, .min_price, .max_price], &Asset::unknown()))]
     PriceOutOfRange { price: AttoFil, min_price: AttoFil, max_price: AttoFil },
     /// Too much inline data.
     #[error("the result carries {0} bytes inline; at most {max} are allowed", max = MAX_INLINE_DATA)]
@@ -81,13 +82,13 @@ pub enum Rejection {
     #[error("the signature is not {0}'s")]
     BadSignature(Address),
     /// The free balance is too small.
-    #[error("{account} has {balance} free in the market and needs {needed}; deposit more")]
+    #[error("{}", too_little(account, [.balance, .needed], &Asset::unknown()))]
     InsufficientBalance { account: Address, balance: AttoFil, needed: AttoFil },
     /// The recipient refused the money, or the token refused to move it.
     #[error("the money could not be moved to {0}: it refused, or the token did")]
     TransferFailed(Address),
     /// Another amount than asked moved into or out of the market.
-    #[error("{moved} moved into or out of the market where {asked} should have")]
+    #[error("{}", mismatch([.moved, .asked], &Asset::unknown()))]
     TransferMismatch {
         /// What should have moved.
         asked: AttoFil,
@@ -98,6 +99,60 @@ pub enum Rejection {
     CallbackReverted(JobId),
 }
 
+impl Rejection {
+    /// The same in words, with amounts as the market's asset has them.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::PriceOutOfRange { price, min_price, max_price } => out_of_range([price, min_price, max_price], asset),
+            Self::InsufficientBalance { account, balance, needed } => too_little(account, [balance, needed], asset),
+            Self::TransferMismatch { asked, moved } => mismatch([moved, asked], asset),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn out_of_range(amounts: [&AttoFil; 3], asset: &Asset) -> String {
+    let [price, min_price, max_price] = amounts.map(|amount| asset.show(*amount));
+    format!("{price} is not a whole number of quanta from {min_price} to {max_price}")
+}
+
+fn too_little(account: &Address, amounts: [&AttoFil; 2], asset: &Asset) -> String {
+    let [balance, needed] = amounts.map(|amount| asset.show(*amount));
+    format!("{account} has {balance} free in the market and needs {needed}; deposit more")
+}
+
+fn mismatch(amounts: [&AttoFil; 2], asset: &Asset) -> String {
+    let [moved, asked] = amounts.map(|amount| asset.show(*amount));
+    format!("{moved} moved into or out of the market where {asked} should have")
+}
+
 fn asset_name(asset: &Address) -> String {
     if asset.is_zero() { "the chain's coin".to_owned() } else { format!("the token {asset}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::selector::tests::all_rejections;
+
+    #[test]
+    fn amounts_are_in_the_assets_unit_or_in_the_smallest() {
+        let usd = Asset::token("USD", 6);
+        let (account, cent) = (Address::repeat_byte(7), AttoFil(10_000));
+        let too_little = Rejection::InsufficientBalance { account, balance: AttoFil::ZERO, needed: cent };
+        let rest = "free in the market and needs";
+        assert_eq!(too_little.words(&usd), format!("{account} has 0 USD {rest} 0.01 USD; deposit more"));
+        assert_eq!(too_little.to_string(), format!("{account} has 0 units {rest} 10000 units; deposit more"));
+        let mismatch = Rejection::TransferMismatch { asked: cent, moved: AttoFil(9_000) };
+        assert!(mismatch.words(&usd).starts_with("0.009 USD moved") && mismatch.words(&usd).contains("where 0.01 USD"));
+        let price = Rejection::PriceOutOfRange { price: AttoFil(1), min_price: cent, max_price: AttoFil(2_500_000) };
+        assert_eq!(price.words(&usd), "0.000001 USD is not a whole number of quanta from 0.01 USD to 2.5 USD");
+        // Nobody who knows no asset says what an amount is in.
+        for (_, rejection) in all_rejections() {
+            let (text, words) = (rejection.to_string(), rejection.words(&usd));
+            assert!(!text.contains("FIL") && !words.contains("FIL"), "{text}");
+            assert_eq!(text.contains(" units"), words.contains(" USD"), "{text}");
+        }
+    }
 }

@@ -178,7 +178,7 @@ pub(super) async fn detail_with(
             provider: view.provider,
             gateway: parties.iter().find(|(who, _)| *who == view.provider).map(|(_, url)| url.clone()),
         }),
-        problem: job.problem().map(|(step, failure)| format!("{step}: {failure}")),
+        problem: job.problem().map(|(step, failure)| format!("{step}: {}", failure.words(&asset))),
         events: events.iter().map(|event| job_event(event, &asset)).collect(),
         node_problems: api.health.problems(None),
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use lota_api::{MoveMoney, WalletInfo};
+use lota_market::AttoFil;
 
 use super::{Api, in_time};
 use crate::{health::Money, http_error::HttpError, transfers::Direction};
@@ -39,8 +40,7 @@ pub(super) async fn deposit(
     if body.to.is_some() {
         return Err(HttpError::invalid("a deposit goes into the account's own balance; leave `to` out"));
     }
-    api.transfers.make(Direction::Deposit, body.amount).await?;
-    show(State(api)).await
+    transfer(api, Direction::Deposit, body.amount).await
 }
 
 pub(super) async fn withdraw(
@@ -48,6 +48,11 @@ pub(super) async fn withdraw(
     Json(body): Json<MoveMoney>,
 ) -> Result<Json<WalletInfo>, HttpError> {
     let to = body.to.unwrap_or_else(|| api.transport.party());
-    api.transfers.make(Direction::Withdraw { to }, body.amount).await?;
+    transfer(api, Direction::Withdraw { to }, body.amount).await
+}
+
+async fn transfer(api: Arc<Api>, direction: Direction, amount: AttoFil) -> Result<Json<WalletInfo>, HttpError> {
+    let refused = |error| HttpError::transfer(error, &api.transport.asset());
+    api.transfers.make(direction, amount).await.map_err(refused)?;
     show(State(api)).await
 }

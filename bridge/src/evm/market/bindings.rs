@@ -46,7 +46,7 @@ impl Unreadable {
 pub(crate) fn amount(word: Word) -> Result<AttoFil, Unreadable> {
     word.try_into()
         .map(AttoFil)
-        .map_err(|_| Unreadable::new("an amount", format!("{word} attoFIL is more than there is")))
+        .map_err(|_| Unreadable::new("an amount", format!("{word} of the smallest unit are more than 128 bits hold")))
 }
 
 fn time(word: Word) -> Time {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lota_bridge::evm::{Finality, Network, bindings, chain::At};
-use lota_market::{Address, AttoFil, model::Settings};
+use lota_bridge::evm::{Finality, Network, bindings, chain::At, token};
+use lota_market::{Address, AttoFil, asset::Asset, model::Settings};
 use serde::Serialize;
 
 use crate::{
@@ -47,7 +47,9 @@ struct Shown {
     finality: String,
     contract: Address,
     settings: SettingsShown,
-    /// What the contract holds, in attoFIL.
+    /// What amounts are in.
+    unit: Asset,
+    /// What the contract holds of what jobs are paid in, in its smallest unit.
     holds: AttoFil,
     /// What of it is burned.
     burned: AttoFil,
@@ -97,7 +99,11 @@ impl Status {
                 callback_reserve: found.callback_reserve,
                 signature_gas: found.signature_gas,
             },
-            holds: endpoint.money(self.contract, At::Latest).await?,
+            unit: market.market().asset().clone(),
+            holds: match found.is_token() {
+                true => endpoint.view(found.asset, &token::balance_of(self.contract), At::Latest).await?,
+                false => endpoint.money(self.contract, At::Latest).await?,
+            },
             burned: endpoint.view(self.contract, &bindings::burned(), At::Latest).await?,
         };
         if self.format.json {
@@ -111,7 +117,10 @@ impl Status {
         table.row(["final", &shown.finality]);
         table.row(["contract", &format!("{}, the code of this version", shown.contract)]);
         settings(&mut table, &found);
-        table.row(["holds", &format!("{}, {} of it burned", shown.holds, shown.burned)]);
+        table.row([
+            "holds",
+            &format!("{}, {} of it burned", shown.unit.show(shown.holds), shown.unit.show(shown.burned)),
+        ]);
         terminal::print(&table.render())
     }
 }

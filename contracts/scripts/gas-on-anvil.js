@@ -19,7 +19,9 @@ const CLIENT = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff
 const PROVIDER = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 async function main() {
-  const anvil = spawn("anvil", ["--port", "0", "--hardfork", "prague", "--chain-id", "31415926"], {
+  // States are kept in memory: on the disk they would stay when it is killed.
+  const more = ["--chain-id", "31415926", "--prune-history=1000"];
+  const anvil = spawn("anvil", ["--port", "0", "--hardfork", "prague", ...more], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {

@@ -39,6 +39,8 @@ impl Anvil {
         let chain_id = chain_id.to_string();
         let mut process = Command::new(program())
             .args(["--port", "0", "--chain-id", &chain_id, "--hardfork", "cancun", "--accounts", "2"])
+            // States are kept in memory: on the disk they would stay when it is killed.
+            .arg("--prune-history=2000")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -75,6 +75,8 @@ impl Anvil {
             .args(more)
             .args(port)
             .args(["--chain-id", &chain_id.to_string(), "--hardfork", "cancun", "--accounts", "1"])
+            // States are kept in memory: on the disk they would stay when it is killed.
+            .arg("--prune-history=1000")
             .stdout(Stdio::piped())
             .spawn()
             .expect("anvil starts");

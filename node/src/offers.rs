@@ -19,7 +19,10 @@ use lota_market::{
 use serde::{Deserialize, Serialize};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::store::{MAX_PARTIES, Store, StoreError};
+use crate::{
+    fuel,
+    store::{MAX_PARTIES, Store, StoreError},
+};
 
 /// How many parties are asked what they offer: those that have answered before, then those that announced themselves last.
 pub(crate) const MOST_ASKED: usize = 32;
@@ -204,13 +207,13 @@ impl Known {
         let mut quotes = Quotes::default();
         for (who, entry) in &self.parties {
             let Some(offer) = &entry.offer else { continue };
-            let rate = if offer.fuel_per_second == 0 { u64::MAX } else { offer.fuel_per_second };
-            quotes.fuel_per_second = quotes.fuel_per_second.max(Some(rate));
             if let Ok(asking) = offer.quote(*who, settings, draft, spec) {
                 let believed = entry.distrusted.is_none_or(|until| until <= now);
                 quotes.asks.push(Ask { provider: *who, asking, believed });
             }
         }
+        let offers = self.parties.values().filter_map(|entry| entry.offer.as_ref());
+        quotes.fuel_per_second = fuel::median(offers.map(|offer| offer.fuel_per_second));
         quotes.asks.sort_by_key(|ask| (ask.asking, ask.provider));
         quotes
     }
@@ -224,6 +227,7 @@ impl Known {
         spec: &ValidatedSpec,
     ) -> Option<Result<Quotes, Refusal>> {
         let offer = self.parties.get(&provider)?.offer.as_ref()?;
+        // One that did not measure it takes every job's word: this one alone decides.
         let rate = if offer.fuel_per_second == 0 { u64::MAX } else { offer.fuel_per_second };
         Some(
             offer.quote(provider, settings, draft, spec).map(|asking| Quotes {
@@ -266,8 +270,7 @@ impl Ask {
 pub(crate) struct Quotes {
     /// Of those who would take it, the cheapest first.
     pub(crate) asks: Vec<Ask>,
-    /// The most units of fuel that any known provider burns in a second, whether it would take the job or not; one that did not
-    /// measure it takes every job's word.
+    /// Units of fuel that known providers burn in a second, whether they would take the job or not: see [`fuel::median`].
     pub(crate) fuel_per_second: Option<u64>,
 }
 
@@ -509,6 +512,7 @@ mod tests {
         let (tiny, cheap, dear) = (AttoFil::from_gwei(1), AttoFil(FIL / 1000), AttoFil(FIL / 100));
         let found = quotes(FIL, now);
         assert_eq!((lowest(now), found.highest()), (Some(tiny), Some(dear)));
+        assert_eq!(found.fuel_per_second, None, "nobody has measured it");
         let job = JobId(B256::repeat_byte(7));
         offers.expect(job, &found, AttoFil(8_000_000_000));
         offers.nobody_took(JobId(B256::repeat_byte(8)));

@@ -318,7 +318,7 @@ impl Orders {
         }
         let value = missing;
         let mut offer = price::told(&asset, &wish, named.is_some(), &ramp, &quotes, value);
-        offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
+        offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.or(self.fuel_per_second)));
         Ok((Request { id, terms, spec: bytes, value }, taken, offer))
     }
 

@@ -34,24 +34,6 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Marks indices that are counts.
-    const COUNTED: u32 = 1 << 31;
-
-    /// The position after the first `count` events of a block that the log has, whatever the chain's indices of them are: what was
-    /// kept before positions held the chain's index. Only a log that reads what was read then can go on from it.
-    #[must_use]
-    pub const fn counted(block: u64, block_hash: B256, count: u32) -> Self {
-        // Without events before it, the position is the same either way.
-        let index = if count == 0 { 0 } else { count | Self::COUNTED };
-        Self { block, block_hash, index }
-    }
-
-    /// How many of the block's events lie before a position that is [counted](Self::counted).
-    #[must_use]
-    pub const fn count(&self) -> Option<u32> {
-        if self.index & Self::COUNTED == 0 { None } else { Some(self.index & !Self::COUNTED) }
-    }
-
     /// What positions of one fork are ordered by.
     #[must_use]
     pub const fn position(&self) -> (u64, u32) {
@@ -67,11 +49,7 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "block {} ({}), ", self.block, self.block_hash)?;
-        match self.count() {
-            Some(count) => write!(f, "event {count} of the market"),
-            None => write!(f, "event {}", self.index),
-        }
+        write!(f, "block {} ({}), event {}", self.block, self.block_hash, self.index)
     }
 }
 
@@ -259,16 +237,6 @@ pub enum SubmitError {
         /// What the party's settings say.
         most: u64,
     },
-    /// In words, with amounts of the market as its asset has them; what is outside it for gas is in the chain's coin.
-    #[must_use]
-    pub fn words(&self, asset: &Asset) -> String {
-        match self {
-            Self::Rejected { rejection, .. } => format!("the market refuses: {}", rejection.words(asset)),
-            Self::RejectedByAuction { rejection, .. } => format!("the auction refuses: {}", rejection.words(asset)),
-            other => other.to_string(),
-        }
-    }
-
     /// Value was sent with a command that takes none.
     #[error("{value} was sent with a command that takes no money; only deposit, open and fund do")]
     NotPayable { value: AttoFil },
@@ -291,6 +259,16 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
+    /// In words, with amounts of the market as its asset has them; what is outside it for gas is in the chain's coin.
+    #[must_use]
+    pub fn words(&self, asset: &Asset) -> String {
+        match self {
+            Self::Rejected { rejection, .. } => format!("the market refuses: {}", rejection.words(asset)),
+            Self::RejectedByAuction { rejection, .. } => format!("the auction refuses: {}", rejection.words(asset)),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same call may succeed later without anybody changing the command.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {

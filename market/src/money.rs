@@ -63,12 +63,6 @@ impl AttoFil {
         if gwei >> 64 == 0 { Some(gwei as u64) } else { None }
     }
 
-    /// The amount rounded down to a whole number of gwei.
-    #[must_use]
-    pub const fn whole_gwei(self) -> Self {
-        if self.is_whole_gwei() { self } else { Self(self.0 - self.0 % GWEI) }
-    }
-
     /// A whole number of quanta: multiples of a market's [`quantum`](crate::model::Settings::quantum). Always fits.
     #[must_use]
     pub const fn from_quanta(quanta: u64, quantum: u64) -> Self {
@@ -310,7 +304,6 @@ mod tests {
             for fraction in [1, 511, 512, 1_953_125, GWEI - 1] {
                 let amount = AttoFil(gwei * GWEI + fraction);
                 assert!(!amount.is_whole_gwei() && amount.to_gwei().is_none(), "{amount:?}");
-                assert_eq!(amount.whole_gwei(), whole(gwei));
             }
         }
         assert!(whole(1 << 64).is_whole_gwei());

@@ -307,8 +307,7 @@ impl<T: Send + 'static> EventLog<T> {
             && (self.next..=to).contains(&at.block)
         {
             // Nothing was known of the way to it; it holds, and a reorganisation above it leads back to it.
-            let index = if at.count().is_some() { 0 } else { at.index };
-            self.trail.push(Checkpoint { block: at.block, hash: at.block_hash, logs: 0, index });
+            self.trail.push(Checkpoint { block: at.block, hash: at.block_hash, logs: 0, index: at.index });
         }
         self.take(page, &times);
         if let Some(header) = reached.filter(|_| to >= self.next) {

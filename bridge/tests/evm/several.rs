@@ -291,8 +291,6 @@ async fn a_markets_log_goes_on_from_every_position_in_a_block_that_others_log_in
     };
     for count in 0..=4 {
         let rest = &wanted[count..];
-        // As it was kept before positions were the chain's.
-        assert_eq!(read(Cursor::counted(block, block_hash, count as u32)).await, rest, "after {count} events");
         let index = count.checked_sub(1).map_or(0, |last| wanted[last]);
         assert_eq!(read(Cursor { block, block_hash, index }).await, rest, "after index {index}");
     }

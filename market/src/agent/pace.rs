@@ -13,8 +13,6 @@ const LOCK_FOR: u64 = 120;
 const LOCK_WINDOWS: u64 = 10;
 /// Time to run beyond a job's wall limit where blocks come at once, in seconds: fetching and publication.
 const RUN_MARGIN: u64 = 60;
-/// Review window where blocks come at once, in seconds.
-const REVIEW_FOR: u64 = 60;
 /// How long a person waits for a job to be opened where blocks come at once, in seconds.
 const PATIENCE: u64 = 120;
 /// Blocks until a block is final, where it takes any: F3 (FRC-0089) is done within a few epochs. While it stands still, nothing is
@@ -81,13 +79,6 @@ impl Pace {
         RUN_MARGIN.saturating_add(self.landing_again())
     }
 
-    /// The review window unless the client says otherwise, in seconds. `min_window`: the market's own.
-    #[must_use]
-    pub fn review_for(&self, min_window: u32) -> u32 {
-        let seconds = REVIEW_FOR.max(self.landing_again());
-        u32::try_from(seconds).unwrap_or(u32::MAX).max(min_window)
-    }
-
     /// How long to wait for a command of a person to be seen on the market, in seconds.
     #[must_use]
     pub const fn patience(&self) -> u64 {
@@ -152,7 +143,7 @@ mod tests {
     #[test]
     fn where_blocks_come_at_once_the_terms_are_short() {
         let pace = Pace::INSTANT;
-        assert_eq!((pace.lock_for(1), pace.run_margin(), pace.review_for(1), pace.patience()), (120, 60, 60, 120));
+        assert_eq!((pace.lock_for(1), pace.run_margin(), pace.patience()), (120, 60, 120));
         assert_eq!((pace.min_window(), pace.landing_again(), pace.recheck()), (1, 0, 30));
         assert_eq!((1..=9).map(|n| pace.backoff(n)).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert!(!pace.is_careful(AttoFil(u128::MAX)));
@@ -162,7 +153,7 @@ mod tests {
     fn on_filecoin_a_result_can_be_landed_again_after_five_epochs_are_undone() {
         let pace = Pace::FILECOIN;
         assert_eq!((pace.landing(), pace.landing_again(), pace.min_window()), (120, 270, 270));
-        assert_eq!((pace.lock_for(60), pace.run_margin(), pace.review_for(60), pace.patience()), (600, 330, 270, 390));
+        assert_eq!((pace.lock_for(60), pace.run_margin(), pace.patience()), (600, 330, 390));
         assert_eq!((1..=5).map(|n| pace.backoff(n)).collect::<Vec<_>>(), [7, 14, 28, 56, 60]);
         let from = pace.careful_from.expect("it has one");
         assert!(pace.is_careful(from) && !pace.is_careful(AttoFil(from.0 - 1)));

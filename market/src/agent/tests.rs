@@ -83,6 +83,19 @@ fn a_job_that_nobody_wants_expires_and_the_reasons_are_kept() {
 }
 
 #[test]
+fn an_agent_says_when_it_is_to_be_called_again() {
+    let mut world = World::new(vec![Party::new(CLIENT, None)]);
+    assert_eq!(world.party(CLIENT).agent.next_wake(), None);
+    let job = world.request(0);
+    world.run(3);
+    let (now, lock_by) = (world.now, folded(&world.log, job).expect("it was opened").terms.lock_by);
+    let wake = world.party(CLIENT).agent.next_wake().expect("the job may expire");
+    assert!(wake > now && wake >= lock_by, "{wake:?}");
+    world.run(200);
+    assert_eq!((world.status(job), world.party(CLIENT).agent.next_wake()), (Status::Cancelled, None));
+}
+
+#[test]
 fn a_result_whose_output_cannot_be_had_is_settled_when_the_review_lapses() {
     let mut world = world();
     world.party(CLIENT).withholds = true;

@@ -6,7 +6,7 @@ use lota_market::Time;
 
 use super::{
     EventLog, LogError, incomplete,
-    pages::{Ahead, BlockLogs, Found, Page, fetch, group, is_ahead, is_too_much},
+    pages::{Ahead, Found, Page, fetch, group, is_ahead, is_too_much},
 };
 use crate::evm::chain::RpcError;
 
@@ -76,12 +76,8 @@ impl<T: Send + 'static> EventLog<T> {
             return Ok(());
         };
         let is_near = position.block.saturating_add(self.chain.config().look_back) >= latest;
-        let reaches = |found: &BlockLogs<T>| match position.count() {
-            Some(count) => found.count() >= count,
-            None => found.index() >= position.index,
-        };
         match page.get(&position.block) {
-            Some(found) if found.hash == position.block_hash && (!is_near || reaches(found)) => Ok(()),
+            Some(found) if found.hash == position.block_hash && (!is_near || found.index() >= position.index) => Ok(()),
             None if !is_near => Ok(()),
             _ => Err(incomplete(position.block)),
         }

@@ -80,12 +80,7 @@ impl<T: Send + 'static> EventLog<T> {
         self.next = holds.map_or(self.first_block(), |point| point.block + 1);
         self.dense_from = self.dense_from.min(self.next);
         self.announced = None;
-        // A counted position is not compared with one of the chain's within a block; that holds, then.
-        let is_undone = |position: &Cursor| match (&to, position.count()) {
-            (Some(to), Some(_)) => position.block > to.block,
-            _ => position.is_above(to.as_ref()),
-        };
-        if let Some(position) = self.position.filter(is_undone) {
+        if let Some(position) = self.position.filter(|position| position.is_above(to.as_ref())) {
             tracing::info!(from = %position, to = ?to, "the chain was reorganised");
             self.position = to;
             self.late.iter_mut().for_each(|late| late.rewind(to));

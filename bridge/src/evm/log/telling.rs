@@ -78,8 +78,8 @@ impl<T: Send + 'static> EventLog<T> {
 
 /// The logs of a block after a position in it.
 pub(super) fn rest<T>(logs: Vec<Found<T>>, position: Option<Cursor>) -> impl Iterator<Item = Found<T>> {
-    let (count, index) = position.map_or((0, 0), |at| at.count().map_or((0, at.index), |count| (count, 0)));
-    logs.into_iter().skip(count as usize).filter(move |found| after(&found.log) > index)
+    let index = position.map_or(0, |at| at.index);
+    logs.into_iter().filter(move |found| after(&found.log) > index)
 }
 
 pub(super) fn checkpoint<T>(block: u64, logs: &BlockLogs<T>) -> Checkpoint {

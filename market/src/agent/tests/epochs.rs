@@ -359,7 +359,7 @@ impl Filecoin {
             run_for,
             ..terms(salt, spec)
         };
-        let window = PACE.review_for(60);
+        let window = u32::try_from(PACE.landing_again()).expect("small");
         let terms = if is_reviewed { Terms { review_for: window, rule_for: window, ..reviewed(terms) } } else { terms };
         let (id, value) = (id_of(&terms), AttoFil::ZERO);
         self.parties[0].input(Input::Request(Box::new(Request { id, terms, spec: spec.clone(), value })), now);

@@ -93,27 +93,7 @@ async fn ask<T>(
     }
 }
 
-fn terms_out(terms: &Terms) -> ILotaMarket::Terms {
-    ILotaMarket::Terms {
-        client: terms.client,
-        salt: terms.salt,
-        spec: terms.spec,
-        specCodec: terms.spec_codec,
-        minPrice: word(terms.min_price),
-        maxPrice: word(terms.max_price),
-        rampStart: terms.ramp_start.0,
-        rampPeriod: terms.ramp_period,
-        lockBy: terms.lock_by.0,
-        runFor: terms.run_for,
-        reviewFor: terms.review_for,
-        ruleFor: terms.rule_for,
-        collateral: word(terms.collateral),
-        matcher: terms.matcher,
-        arbiter: terms.arbiter,
-        callbackGas: terms.callback_gas,
-        keepRecord: terms.keep_record,
-    }
-}
+bindings::abi_terms!(ILotaMarket);
 
 /// The call data of a command.
 #[must_use]

@@ -86,27 +86,35 @@ fn terms_in(terms: ILotaMarket::Terms) -> Result<Terms, Unreadable> {
     })
 }
 
-fn terms_out(terms: &Terms) -> ILotaMarket::Terms {
-    ILotaMarket::Terms {
-        client: terms.client,
-        salt: terms.salt,
-        spec: terms.spec,
-        specCodec: terms.spec_codec,
-        minPrice: word(terms.min_price),
-        maxPrice: word(terms.max_price),
-        rampStart: terms.ramp_start.0,
-        rampPeriod: terms.ramp_period,
-        lockBy: terms.lock_by.0,
-        runFor: terms.run_for,
-        reviewFor: terms.review_for,
-        ruleFor: terms.rule_for,
-        collateral: word(terms.collateral),
-        matcher: terms.matcher,
-        arbiter: terms.arbiter,
-        callbackGas: terms.callback_gas,
-        keepRecord: terms.keep_record,
-    }
+/// Terms as the ABI has them. The types that `sol!` makes of one struct in two contracts' ABIs are two.
+macro_rules! abi_terms {
+    ($abi:ident) => {
+        fn terms_out(terms: &Terms) -> $abi::Terms {
+            $abi::Terms {
+                client: terms.client,
+                salt: terms.salt,
+                spec: terms.spec,
+                specCodec: terms.spec_codec,
+                minPrice: word(terms.min_price),
+                maxPrice: word(terms.max_price),
+                rampStart: terms.ramp_start.0,
+                rampPeriod: terms.ramp_period,
+                lockBy: terms.lock_by.0,
+                runFor: terms.run_for,
+                reviewFor: terms.review_for,
+                ruleFor: terms.rule_for,
+                collateral: word(terms.collateral),
+                matcher: terms.matcher,
+                arbiter: terms.arbiter,
+                callbackGas: terms.callback_gas,
+                keepRecord: terms.keep_record,
+            }
+        }
+    };
 }
+pub(in crate::evm) use abi_terms;
+
+abi_terms!(ILotaMarket);
 
 fn result_in(result: ILotaMarket::Result) -> JobResult {
     JobResult {

@@ -70,9 +70,27 @@ fn first_names(code: &str) -> BTreeSet<String> {
     names
 }
 
-fn imports(rooms: &BTreeMap<String, String>) -> Imports {
+/// The room of each name that `lib.rs` exports from one.
+fn exports(lib: &str, rooms: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let code: String =
+        lib.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|l| [l, "\n"]).collect();
+    let mut exports = BTreeMap::new();
+    for statement in code.split("use ").skip(1) {
+        let path = statement.split(';').next().unwrap_or_default();
+        let path = path.trim_start_matches("self::").trim_start_matches("crate::");
+        let Some((room, rest)) = path.split_once("::").filter(|(room, _)| rooms.contains_key(*room)) else { continue };
+        assert!(!rest.contains('*'), "`use {path}` does not say what it exports");
+        let names = rest.split(|c| !is_name(c)).filter(|name| !name.is_empty() && !rooms.contains_key(*name));
+        exports.extend(names.map(|name| (name.to_owned(), room.to_owned())));
+    }
+    exports
+}
+
+fn imports(rooms: &BTreeMap<String, String>, exports: &BTreeMap<String, String>) -> Imports {
     let of = |(room, code): (&String, &String)| {
-        let others = first_names(code).into_iter().filter(|name| name != room && rooms.contains_key(name));
+        let named = first_names(code).into_iter().map(|name| exports.get(&name).cloned().unwrap_or(name));
+        let others = named.filter(|name| name != room && rooms.contains_key(name));
         (room.clone(), others.collect())
     };
     rooms.iter().map(of).collect()
@@ -106,8 +124,10 @@ fn circle(imports: &Imports) -> Option<Vec<String>> {
 fn no_crate_has_rooms_that_import_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     for name in ["market", "content", "bridge", "api", "node", "cli"] {
-        let rooms = rooms(&root.join(name).join("src"));
-        let imports = imports(&rooms);
+        let src = root.join(name).join("src");
+        let rooms = rooms(&src);
+        let lib = std::fs::read_to_string(src.join("lib.rs")).unwrap_or_default();
+        let imports = imports(&rooms, &exports(&lib, &rooms));
         assert!(rooms.len() > 3, "{name} has no rooms?");
         assert!(name == "api" || imports.values().any(|others| !others.is_empty()), "{name} imports nothing?");
         if let Some(way) = circle(&imports) {
@@ -120,7 +140,7 @@ fn no_crate_has_rooms_that_import_each_other_in_a_circle() {
 fn a_circle_is_found() {
     let rooms =
         |pairs: &[(&str, &str)]| pairs.iter().map(|(name, code)| ((*name).to_owned(), (*code).to_owned())).collect();
-    let found = |pairs| circle(&imports(&rooms(pairs)));
+    let found = |pairs| circle(&imports(&rooms(pairs), &BTreeMap::new()));
     assert_eq!(found(&[("a", "use crate::b::X;"), ("b", "use crate::c;"), ("c", "")]), None);
     let way = found(&[
         ("a", "use crate::{\n    d::{c, e},\n    b::X,\n};"),
@@ -129,4 +149,46 @@ fn a_circle_is_found() {
         ("d", ""),
     ]);
     assert_eq!(way, Some(vec!["b".to_owned(), "c".to_owned()]));
+}
+
+#[test]
+fn a_circle_through_the_names_that_a_crate_exports_is_found() {
+    let room = |(name, code): (&str, &str)| (name.to_owned(), code.to_owned());
+    let rooms: BTreeMap<_, _> =
+        [("a", "use crate::{Made, c};"), ("b", "use crate::a;"), ("c", "crate::Other")].map(room).into();
+    let lib =
+        "mod a;\n// pub use a::Other;\npub use alloy::Other;\npub use b::{\n    Kept,\n    inner::Thing as Made,\n};\n";
+    let exports = exports(lib, &rooms);
+    assert_eq!(exports.get("Made").map(String::as_str), Some("b"));
+    assert_eq!(exports.get("Other"), None);
+    assert_eq!(circle(&imports(&rooms, &exports)), Some(vec!["a".to_owned(), "b".to_owned()]));
+}
+
+/// What Anvil writes to the disk by itself stays there when it is killed: 33 GB had collected once.
+#[test]
+fn every_anvil_is_told_to_keep_no_states_on_the_disk() {
+    fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() && !name.starts_with('.') && !["target", "node_modules", "out", "cache"].contains(&name) {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|end| end == "rs" || end == "js") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    sources(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"), &mut found);
+    // Whoever starts one says which fork, in this form.
+    let fork = ["\"--hard", "fork\""].concat();
+    let mut starts = 0;
+    for path in found {
+        let Ok(source) = std::fs::read_to_string(&path) else { continue };
+        if source.contains(&fork) {
+            starts += 1;
+            assert!(source.contains("--prune-history"), "{} starts Anvil without --prune-history", path.display());
+        }
+    }
+    assert!(starts >= 5, "only {starts} files start one?");
 }

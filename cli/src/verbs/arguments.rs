@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// See jobs go from request to payment: a whole market for half a minute
+    /// See jobs go from request to payment: a whole market for some six seconds
     Demo(verbs::demo::Demo),
     /// Run a market with several providers on this machine, until Ctrl-C
     Devnet(verbs::devnet::Devnet),

@@ -1,4 +1,4 @@
-//! `lota demo`: a whole market for half a minute, and whether everything it shows is true.
+//! `lota demo`: a whole market for some six seconds, and whether everything it shows is true.
 
 mod accounts;
 mod auction;
@@ -29,7 +29,7 @@ use crate::{
 use parties::Parties;
 use report::Report;
 
-/// See jobs go from request to payment: a whole market for half a minute.
+/// See jobs go from request to payment: a whole market for some six seconds.
 ///
 /// Two people ask for jobs and three providers compete for them, in a temporary folder, on a market in this process or (with
 /// --chain anvil) on a development chain with the contract, where another contract asks for a job, too, and is called back with

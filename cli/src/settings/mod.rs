@@ -177,6 +177,8 @@ pub(crate) struct Node {
     pub(crate) max_retry_gas: Option<Count>,
     /// The longest windows of a job that it accepts: so long its collateral may lie.
     pub(crate) max_window: Seconds,
+    /// Within how many blocks it expects a block to be final; none: what its network's default is.
+    pub(crate) final_blocks: Option<Count>,
     /// How many times as much as gas costs now it asks for that of callbacks; 0: nothing.
     pub(crate) callback_margin: u32,
     /// Whether it takes jobs that ask for no collateral.
@@ -214,6 +216,7 @@ impl Default for Node {
             max_callback_gas: None,
             max_retry_gas: None,
             max_window: Seconds(86_400),
+            final_blocks: None,
             callback_margin: defaults::CALLBACK_MARGIN,
             accept_no_collateral: false,
             cancel_refused: true,
@@ -270,6 +273,7 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "node.cpus" => "all, and one for each slot".to_owned(),
         "node.memory" => "3/4 of the machine's".to_owned(),
         "node.max_retry_gas" => "twice what the market lets a callback be promised".to_owned(),
+        "node.final_blocks" => Pace::FILECOIN.final_blocks.to_string(),
         "node.disk" => "what is free beside the block store".to_owned(),
         _ => return None,
     })
@@ -318,6 +322,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
     Key { name: "node.max_retry_gas", about: "the most gas that it sends with the retry of a failed callback" },
     Key { name: "node.max_window", about: "the longest windows of a job that it accepts" },
+    Key { name: "node.final_blocks", about: "within how many blocks it expects a block to be final" },
     Key {
         name: "node.callback_margin",
         about: "how many times as much as gas costs now it asks for that of callbacks",

@@ -15,9 +15,6 @@ const LOCK_WINDOWS: u64 = 10;
 const RUN_MARGIN: u64 = 60;
 /// How long a person waits for a job to be opened where blocks come at once, in seconds.
 const PATIENCE: u64 = 120;
-/// Blocks until a block is final, where it takes any: F3 (FRC-0089) is done within a few epochs. While it stands still, nothing is
-/// final for 900 epochs.
-const FINAL_BLOCKS: u64 = 10;
 /// How long clients have bids sealed beyond what that needs on chain, in seconds: providers fetch what the job needs first.
 const SEAL_FOR: u64 = 60;
 /// How long clients have bids opened, and then awarded, at least, in seconds.
@@ -36,6 +33,9 @@ pub struct Pace {
     pub epoch: u64,
     /// How many blocks a reorganisation may undo while everybody still meets their deadlines.
     pub undo_depth: u64,
+    /// Within how many blocks a block is expected to be final: a bidder waits for that before it opens a bid. That a block *is*
+    /// final, the chain's node says (its `finalized` block); this only says how much time to ask for.
+    pub final_blocks: u64,
     /// From this price on a result is sent only when its lock lies `undo_depth` blocks deep: who has seen the result and has it
     /// undone together with the lock could take the job, and the price, over.
     pub careful_from: Option<AttoFil>,
@@ -43,10 +43,12 @@ pub struct Pace {
 
 impl Pace {
     /// Blocks come at once, and none is undone: the market in memory, Anvil.
-    pub const INSTANT: Self = Self { epoch: 0, undo_depth: 0, careful_from: None };
-    /// Filecoin's main and test network. More than five epochs are undone only when something is very wrong.
+    pub const INSTANT: Self = Self { epoch: 0, undo_depth: 0, final_blocks: 0, careful_from: None };
+    /// Filecoin's main and test network. More than five epochs are undone only when something is very wrong. F3 (FRC-0089) finalises a
+    /// block within a few epochs; ten leave room for rounds that fail. While F3 stands still, nothing is final for 900 epochs: to wait
+    /// for that, auctions would have to take eight hours.
     pub const FILECOIN: Self =
-        Self { epoch: 30, undo_depth: 5, careful_from: Some(AttoFil::from_gwei(10_000_000_000)) };
+        Self { epoch: 30, undo_depth: 5, final_blocks: 10, careful_from: Some(AttoFil::from_gwei(10_000_000_000)) };
 
     /// Seconds until a command that is sent now is seen to have landed, however the rounds fall.
     #[must_use]
@@ -96,7 +98,7 @@ impl Pace {
     /// final.
     #[must_use]
     pub const fn opening(&self) -> u64 {
-        at_least_a_second(self.epoch.saturating_mul(FINAL_BLOCKS).saturating_add(self.landing_again()))
+        at_least_a_second(self.epoch.saturating_mul(self.final_blocks).saturating_add(self.landing_again()))
     }
 
     /// The shortest time to award a job, in seconds.
@@ -155,6 +157,9 @@ mod tests {
         assert_eq!((pace.landing(), pace.landing_again(), pace.min_window()), (120, 270, 270));
         assert_eq!((pace.lock_for(60), pace.run_margin(), pace.patience()), (600, 330, 390));
         assert_eq!((1..=5).map(|n| pace.backoff(n)).collect::<Vec<_>>(), [7, 14, 28, 56, 60]);
+        // Ten epochs until the phase before is final, and nine to land.
+        assert_eq!(pace.opening(), 570);
+        assert_eq!(Pace { final_blocks: 900, ..pace }.opening(), 27_270);
         let from = pace.careful_from.expect("it has one");
         assert!(pace.is_careful(from) && !pace.is_careful(AttoFil(from.0 - 1)));
     }

@@ -151,7 +151,7 @@ impl Run {
             let bad = |error: &dyn core::fmt::Display| Usage(format!("setting `node.min_price`: {error}"));
             offer.pricing.base = price.in_asset(&asset).map_err(|error| bad(&error))?;
         }
-        config.pace = network.map(|network| pace_of(&network));
+        config.pace = network.map(|network| pace_of(&network, settings.node.final_blocks.map(|blocks| blocks.0)));
         let public = network.is_some_and(|network| network.is_public());
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
         let reachable = settings.node.gateway_url.is_some() || !config.gateway.ip().is_loopback();
@@ -251,12 +251,13 @@ impl Joined {
 }
 
 /// How time passes on a network.
-const fn pace_of(network: &Network) -> Pace {
+fn pace_of(network: &Network, final_blocks: Option<u64>) -> Pace {
     if network.block_time.is_zero() {
-        Pace::INSTANT
-    } else {
-        Pace { epoch: network.block_time.as_secs(), ..Pace::FILECOIN }
+        return Pace::INSTANT;
     }
+    let usual = Pace::FILECOIN;
+    let final_blocks = final_blocks.unwrap_or(usual.final_blocks);
+    Pace { epoch: network.block_time.as_secs(), final_blocks, ..usual }
 }
 
 /// An account on a market.

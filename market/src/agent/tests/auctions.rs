@@ -212,7 +212,7 @@ fn when_the_winner_is_gone_another_bidder_awards() {
 
 #[test]
 fn phases_that_are_too_short_for_the_network_are_refused_with_numbers() {
-    let pace = Pace { epoch: 1, undo_depth: 5, careful_from: None };
+    let pace = Pace { epoch: 1, undo_depth: 5, final_blocks: 10, careful_from: None };
     // Two landings and five blocks; ten blocks and a landing after five more; a landing after five blocks.
     assert_eq!((pace.sealing(), pace.opening(), pace.awarding()), (13, 19, 9));
     let refusal = |change: fn(&mut Terms)| {

@@ -133,7 +133,7 @@ fn what_nobody_could_confirm_is_run_again_where_somebody_may_rule_on_it() {
 #[test]
 fn a_dear_jobs_result_waits_until_its_lock_lies_deep_and_no_longer_than_the_window_allows() {
     for (careful_from, waits) in [(None, false), (Some(AttoFil(FIL)), false), (Some(AttoFil(FIL / 10)), true)] {
-        let pace = Pace { epoch: 1, undo_depth: 8, careful_from };
+        let pace = Pace { epoch: 1, undo_depth: 8, final_blocks: 10, careful_from };
         let mut world = one_provider();
         world.parties[1] = Party::new(CHEAP, Some(offer(FIL / 10))).at_pace(pace);
         let job = world.request(0);

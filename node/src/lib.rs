@@ -23,6 +23,8 @@ mod http_error;
 mod inbox;
 mod inputs;
 mod local_steps;
+mod metrics;
+mod monitoring;
 mod node;
 mod observe;
 mod offers;
@@ -37,5 +39,6 @@ mod serving;
 pub mod store;
 
 pub use activity::Activity;
+pub use calibration::fuel_per_second;
 pub use config::NodeConfig;
 pub use node::{Node, Parts, StartError};

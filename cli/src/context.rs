@@ -46,11 +46,12 @@ impl Context {
         let layers = Layers::load(&home.config_file(), |name| std::env::var_os(name))?
             .flag("--log", "log", global.log.as_ref())
             .flag("--api", "api.url", global.api.as_ref());
-        let mut filters = layers.settings()?.log;
+        let settings = layers.settings()?;
+        let mut filters = settings.log;
         if tells_of_slashes && filters == log::USUAL {
             filters.push_str(",lota_node::slashed=off");
         }
-        log::start(&filters)?;
+        log::start(&filters, settings.log_format)?;
         Ok(Self { home, layers, last_words: LastWords::default() })
     }
 

@@ -24,7 +24,7 @@ const TIMES: u32 = 8;
 ///
 /// # Errors
 /// If the program cannot be run.
-pub(crate) async fn fuel_per_second(executor: &dyn Executor, work_dir: &Path) -> Result<u64, ExecutorError> {
+pub async fn fuel_per_second(executor: &dyn Executor, work_dir: &Path) -> Result<u64, ExecutorError> {
     static MEASURED: OnceCell<u64> = OnceCell::const_new();
     let rate = MEASURED.get_or_try_init(|| measure(executor, work_dir)).await?;
     Ok(*rate)

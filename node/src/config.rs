@@ -36,6 +36,8 @@ pub struct NodeConfig {
     pub gateway_url: Option<String>,
     /// Where its API listens; port 0: any free one. Loopback only.
     pub api: SocketAddr,
+    /// Where it serves metrics and tells of its health, to everybody who can reach the address; `None`: nowhere.
+    pub monitoring: Option<SocketAddr>,
     /// The most bytes of blocks it keeps.
     pub store_capacity: u64,
     /// Whether it fetches from private addresses too (a devnet on one machine).
@@ -72,6 +74,7 @@ impl Default for NodeConfig {
             gateway: SocketAddr::from(([127, 0, 0, 1], 0)),
             gateway_url: None,
             api: SocketAddr::from(([127, 0, 0, 1], 0)),
+            monitoring: None,
             store_capacity: 10 << 30,
             allow_private_addresses: false,
             gateways: Vec::new(),

@@ -24,6 +24,7 @@ use crate::{
     effects::Performer,
     health::{Health, Money},
     inbox::{Message, Refusal, RequestReply, ResumeReply},
+    metrics::Metrics,
     observe,
     offers::Offers,
     salts::TakenSalt,
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) store: Store,
     pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Metrics,
     /// Who took which job at which price, the loop tells it.
     pub(crate) offers: Arc<Offers>,
     pub(crate) look_after: LookAfter,
@@ -137,7 +139,9 @@ impl EventLoop {
         let mut intake = Intake::new(transport, health, inbox, self.cursor);
         loop {
             let round = intake.round(self.cursor).await;
+            self.parts.health.round_begun();
             self.take(round).await?;
+            self.parts.health.round_ended();
         }
     }
 
@@ -220,11 +224,14 @@ impl EventLoop {
                     observe::event(&self.parts.name, job, observe::event_name(&event));
                 }
                 self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
+                let job = event.job().and_then(|job| self.agent.job(job));
+                self.parts.metrics.event(&event, job.map(|job| job.view.terms.client));
             }
             Update::Auction { cursor, time, event, .. } => {
                 self.now = self.now.max(time);
                 self.cursor = Some(cursor);
                 batch.add_auction_event(&cursor, time, &event).await?;
+                self.parts.metrics.auction_event(&event);
                 if let Some(job) = event.job() {
                     observe::event(&self.parts.name, job, observe::auction_event_name(&event));
                     if self.agent.knows(job) {
@@ -255,6 +262,7 @@ impl EventLoop {
             }
             Update::Rewind { to } => {
                 observe::rewound(&self.parts.name, to.as_ref());
+                self.parts.metrics.rewound();
                 self.activity.head = None;
                 self.activity.rewinds += 1;
                 self.cursor = to;
@@ -290,6 +298,7 @@ impl EventLoop {
         match message {
             Message::Done { key, outcome } => {
                 self.activity.ended(key.step);
+                self.parts.metrics.step_ended(&key, &outcome);
                 if let Some(job) = key.job() {
                     self.know(job, batch, effects).await?;
                     if key.step == Step::Open {
@@ -448,6 +457,7 @@ impl EventLoop {
                 Effect::Do(key) => {
                     if let Some(record) = key.job().and_then(|job| self.agent.job(job)) {
                         self.activity.begun(key.step);
+                        self.parts.metrics.step_begun(&key);
                         self.performer.perform(key, record);
                     }
                 }

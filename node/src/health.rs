@@ -14,6 +14,8 @@ use crate::observe;
 
 /// For so long a block counts as the newest one without asking.
 const HEAD_AGE: Duration = Duration::from_secs(2);
+/// A round of the loop that takes longer than this will not end: it asks the chain two things at most, and then the database.
+const LONGEST_ROUND: Duration = Duration::from_secs(300);
 
 /// What an account has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ struct State {
     suspended: Option<JobId>,
     finalized: u64,
     callback_price: Option<AttoFil>,
+    /// Since when the loop has been in a round.
+    round: Option<Instant>,
 }
 
 /// How the node stands with its market. What keeps it from its work is said when it begins and when it ends, not every time
@@ -58,6 +62,21 @@ impl Health {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loop begins a round.
+    pub(crate) fn round_begun(&self) {
+        self.state().round = Some(Instant::now());
+    }
+
+    /// The loop waits for the next round.
+    pub(crate) fn round_ended(&self) {
+        self.state().round = None;
+    }
+
+    /// How long the loop has been in a round, if that is too long.
+    pub(crate) fn stuck_for(&self) -> Option<Duration> {
+        self.state().round.map(|began| began.elapsed()).filter(|since| *since > LONGEST_ROUND)
     }
 
     /// The market was heard of.

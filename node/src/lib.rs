@@ -23,6 +23,8 @@ mod http_error;
 mod inbox;
 mod inputs;
 mod local_steps;
+mod metrics;
+mod monitoring;
 mod node;
 mod observe;
 mod offers;
@@ -38,5 +40,6 @@ pub mod store;
 mod transfers;
 
 pub use activity::Activity;
+pub use calibration::fuel_per_second;
 pub use config::NodeConfig;
 pub use node::{Node, Parts, StartError};

@@ -41,6 +41,8 @@ use crate::{
     health::Health,
     inbox::Inbox,
     local_steps::{self, LocalSteps},
+    metrics::{Metrics, Sources},
+    monitoring::{self, Monitored},
     observe,
     offers::{Offers, Published},
     order::Orders,
@@ -104,6 +106,7 @@ pub enum StartError {
 pub struct Node {
     api: ApiFile,
     gateway: String,
+    monitoring: Option<SocketAddr>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     store: Store,
@@ -211,6 +214,14 @@ impl Node {
         let api_listener = listen(config.api).await?;
         let gateway_address = local_address(&gateway_listener, config.gateway)?;
         let api_address = local_address(&api_listener, config.api)?;
+        let monitoring = match config.monitoring {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let monitoring_address = match (&monitoring, config.monitoring) {
+            (Some(listener), Some(address)) => Some(local_address(listener, address)?),
+            _ => None,
+        };
         store.set_meta(GATEWAY_PORT, &gateway_address.port()).await?;
         let gateway = config.gateway_url.clone().unwrap_or_else(|| format!("http://{gateway_address}"));
         let token = hex::encode(rand::random::<[u8; 32]>());
@@ -219,6 +230,7 @@ impl Node {
 
         let stop = CancellationToken::new();
         let health = Arc::new(Health::new(&config.name));
+        let metrics = Metrics::new(transport.party(), transport.asset());
         let salts = Salts::of(&store).await?;
         let offers =
             Arc::new(Offers::new(transport.party(), transport.market().settings, store.clone(), fetcher.clone()));
@@ -255,6 +267,7 @@ impl Node {
             transport: Arc::clone(&transport),
             store: store.clone(),
             health: Arc::clone(&health),
+            metrics: metrics.clone(),
             offers: Arc::clone(&offers),
             look_after: config.look_after,
             provides: config.provider.is_some(),
@@ -290,6 +303,13 @@ impl Node {
             max_fetch_bytes: config.max_fetch_bytes,
             salts,
         };
+        let metrics_of_node = Sources {
+            asset: transport.asset(),
+            health: Arc::clone(&health),
+            content: content.clone(),
+            activity: activity.clone(),
+        };
+        let monitored = Monitored { health: Arc::clone(&health), registry: metrics.registry(metrics_of_node) };
         let private = Api {
             name: config.name,
             offer: config.provider,
@@ -309,10 +329,13 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(gateway_listener, public::router(public, content), serving::public(), stop.clone()));
         tasks.spawn(serve(api_listener, api::router(private, &api.token), serving::private(), stop.clone()));
+        if let Some(listener) = monitoring {
+            tasks.spawn(serve(listener, monitoring::router(monitored), serving::private(), stop.clone()));
+        }
         tasks.spawn(event_loop.run(receiver));
         tasks.spawn(announcer.run());
         tasks.spawn(transfers.run(activity.clone(), stop.clone()));
-        Ok(Self { api, gateway, stop, tasks, store, activity, _lock: lock })
+        Ok(Self { api, gateway, monitoring: monitoring_address, stop, tasks, store, activity, _lock: lock })
     }
 
     /// Where its API is, and the token for it.
@@ -325,6 +348,17 @@ impl Node {
     #[must_use]
     pub fn gateway(&self) -> &str {
         &self.gateway
+    }
+
+    /// Where it serves metrics and tells of its health.
+    #[must_use]
+    pub const fn monitoring(&self) -> Option<SocketAddr> {
+        self.monitoring
+    }
+
+    /// Ready when it has stopped by itself, as it does when its database fails; the log says why.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 
     /// What it is busy with: for whoever drives the time of its market.

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use clients::Clients;
 pub(crate) use layers::{Layers, Origin};
 
-use crate::units::{Amount, ByteSize, Count, Seconds};
+use crate::{
+    log::LogFormat,
+    units::{Amount, ByteSize, Count, Seconds},
+};
 
 /// Everything that can be set. What is `None` is left to the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ use crate::units::{Amount, ByteSize, Count, Seconds};
 pub(crate) struct Settings {
     /// What is logged, as `tracing` filters.
     pub(crate) log: String,
+    /// How its lines look.
+    pub(crate) log_format: LogFormat,
     /// How the daemon is reached.
     pub(crate) api: Api,
     /// Defaults of the jobs one asks for.
@@ -159,6 +164,8 @@ pub(crate) struct Node {
     pub(crate) listen: String,
     /// Where it serves content.
     pub(crate) gateway: String,
+    /// Where it serves metrics and tells of its health; none: nowhere.
+    pub(crate) monitoring: Option<String>,
     /// The most it keeps in its block store.
     pub(crate) store_capacity: ByteSize,
     /// The least it asks for a job.
@@ -207,6 +214,7 @@ impl Default for Node {
             provider: true,
             listen: "127.0.0.1:0".to_owned(),
             gateway: "127.0.0.1:0".to_owned(),
+            monitoring: None,
             store_capacity: ByteSize(10 << 30),
             min_price: None,
             slots: 4,
@@ -282,6 +290,7 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
 /// All that can be set.
 pub(crate) const KEYS: &[Key] = &[
     Key { name: "log", about: "what is logged on stderr (tracing filters, e.g. lota_node=debug)" },
+    Key { name: "log_format", about: "text, or json: one object for each line" },
     Key { name: "api.url", about: "the daemon's URL, if not the one in api.json" },
     Key { name: "api.token", about: "the daemon's token, with api.url" },
     Key { name: "job.min_price", about: "price at first" },
@@ -307,6 +316,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.provider", about: "whether it runs jobs for others" },
     Key { name: "node.listen", about: "where it listens for this command line" },
     Key { name: "node.gateway", about: "where it serves content" },
+    Key { name: "node.monitoring", about: "where it serves metrics and tells of its health" },
     Key { name: "node.gateway_url", about: "URL at which others reach what it serves" },
     Key { name: "node.private_addresses", about: "whether it fetches from private addresses, too" },
     Key {

@@ -19,6 +19,7 @@ mod mean;
 mod modules;
 mod offline;
 mod onchain;
+mod operating;
 mod outages;
 mod programs;
 mod signals;

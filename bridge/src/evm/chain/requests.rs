@@ -143,7 +143,11 @@ impl Chain {
         self.request("eth_maxPriorityFeePerGas", ()).await
     }
 
-    pub(in crate::evm) async fn gas_price(&self) -> Result<U256, RpcError> {
+    /// What the node advises to pay for a unit of gas now, in attoFIL.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    pub async fn gas_price(&self) -> Result<U256, RpcError> {
         self.request("eth_gasPrice", ()).await
     }
 

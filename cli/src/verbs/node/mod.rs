@@ -1,5 +1,6 @@
 //! `lota node`.
 
+mod doctor;
 mod resume;
 mod run;
 pub(crate) mod show;
@@ -13,6 +14,8 @@ use crate::context::Context;
 pub(crate) enum Node {
     /// Run a node until Ctrl-C
     Run(Box<run::Run>),
+    /// Look for what could keep a node from its work
+    Doctor(doctor::Doctor),
     /// Have a provider that was slashed lock jobs again
     Resume(resume::Resume),
     /// Show the running node and the parties of its market
@@ -22,6 +25,7 @@ pub(crate) enum Node {
 impl Node {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         match self {
+            Self::Doctor(verb) => verb.run(context).await,
             Self::Resume(verb) => verb.run(context).await,
             Self::Run(verb) => verb.run(context).await,
             Self::Show(verb) => verb.run(context).await,

@@ -31,6 +31,8 @@ use crate::{
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Where in its folder a node keeps compiled modules.
 const MODULES: &str = "modules";
+/// What is said when the node has stopped by itself; service managers start it again.
+const STOPPED: &str = "the node stopped, because its database cannot be written or read (the log says why); mend that, and start it again: nothing is lost";
 /// The longest name of a node.
 const MAX_NAME: usize = 64;
 /// What a person must know who starts a node without naming a market.
@@ -101,6 +103,9 @@ pub(crate) struct Run {
     /// Where it listens for this command line; loopback only [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Where it serves metrics for Prometheus and tells of its health, to everybody who can reach the address [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    monitoring: Option<String>,
     /// The most it keeps in its block store [default: 10 GiB]
     #[arg(long, value_name = "SIZE")]
     store_capacity: Option<ByteSize>,
@@ -128,6 +133,7 @@ impl Run {
             .flag("--private-addresses", "node.private_addresses", self.private_addresses.as_ref())
             .flag("--look-after", "node.look_after", self.look_after.as_ref())
             .flag("--listen", "node.listen", self.listen.as_ref())
+            .flag("--monitoring", "node.monitoring", self.monitoring.as_ref())
             .flag("--store-capacity", "node.store_capacity", self.store_capacity.as_ref())
             .settings()?;
         let mut config = config(context, &settings)?;
@@ -177,11 +183,17 @@ impl Run {
         table.row(["account", &account.address().to_string()]);
         table.row(["gateway", node.gateway()]);
         table.row(["market", &market]);
+        if let Some(address) = node.monitoring() {
+            table.row(["monitoring", &format!("http://{address}")]);
+        }
         if network.is_none() {
             terminal::tell(ALONE);
         }
         let ended = match terminal::print(&table.render()) {
-            Ok(()) => ended.await,
+            Ok(()) => tokio::select! {
+                signal = ended => signal,
+                () = node.stopped() => Err(anyhow::anyhow!(STOPPED)),
+            },
             Err(error) => Err(error),
         };
         context.home.remove_api_file(&api);
@@ -277,14 +289,14 @@ fn is_away(error: &anyhow::Error) -> bool {
 
 /// A market on a chain, as it was named.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    url: &'a str,
-    contract: Address,
-    network: Option<Network>,
+pub(super) struct Place<'a> {
+    pub(super) url: &'a str,
+    pub(super) contract: Address,
+    pub(super) network: Option<Network>,
 }
 
 /// The market on a chain that the settings name; none: the node has one of its own.
-fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
+pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
     let Some(url) = &node.rpc else {
         let alone = [("contract", &node.contract), ("network", &node.network)].into_iter().find(|(_, v)| v.is_some());
         return match alone {
@@ -352,6 +364,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         provider: node.provider.then_some(offer),
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,
+        monitoring: node.monitoring.as_deref().map(|text| address("node.monitoring", text)).transpose()?,
         store_capacity: node.store_capacity.0,
         gateway_url: node.gateway_url.clone(),
         look_after: node.look_after.0.clone(),

@@ -332,9 +332,11 @@ impl Generator {
     /// Calls of both contracts. The one that has called the token lets nobody in meanwhile.
     fn token_script(&mut self, both: &Comparison<'_>, at: Time) -> Script {
         let calls = (0..self.rng.random_range(1..3)).map(|_| {
-            let command = match self.rng.random_range(0..4) {
+            let command = match self.rng.random_range(0..5) {
                 0 => into_auction(Currency::Token, gwei(1)).1,
                 1 => into_market(Currency::Token, both.bidders[0], gwei(1)).1,
+                // Would be done, by anybody, if the auction were open.
+                2 => Command::Withdraw { to: both.bidders[0], amount: AttoFil::ZERO }.into(),
                 _ => self.life(both, at).1,
             };
             let call = Call { sender: TOKEN, contract: contract_of(&command), value: AttoFil::ZERO, command };

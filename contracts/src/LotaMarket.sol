@@ -332,7 +332,8 @@ contract LotaMarket is Ends {
     function _settleUnopened(bytes32 jobId, Terms memory terms, BatchEntry calldata entry) private returns (bytes4) {
         Receipt calldata receipt = entry.receipt;
         if (TermsRules.isFaultyInBatch(terms)) return BadTerms.selector;
-        AccountSlot account = _accounts[terms.client].slot;
+        Account storage stored = _accounts[terms.client];
+        AccountSlot account = stored.slot;
         bytes4 why = _saltFault(terms.client, account, terms.salt);
         if (why != 0) return why;
         if (block.timestamp > entry.until) return TooLate.selector;
@@ -345,7 +346,7 @@ contract LotaMarket is Ends {
         if (!_isSigned(terms.client, Hashes.typed(_DOMAIN, accepted), entry.signature)) return BadSignature.selector;
         if (account.balance() < price) return InsufficientBalance.selector;
 
-        _accounts[terms.client].slot = _spend(terms.client, account.minus(price), terms.salt);
+        stored.slot = _spend(terms.client, account.minus(price), terms.salt);
         _credit(provider, price);
         emit BatchSettled(jobId, terms.client, provider, terms.salt, price, result.output, result.exitCode);
         return 0;

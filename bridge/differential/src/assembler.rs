@@ -12,6 +12,7 @@ pub(crate) const GT: u8 = 0x11;
 pub(crate) const EQ: u8 = 0x14;
 pub(crate) const ISZERO: u8 = 0x15;
 pub(crate) const OR: u8 = 0x17;
+pub(crate) const SHL: u8 = 0x1b;
 pub(crate) const SHR: u8 = 0x1c;
 pub(crate) const ADDRESS: u8 = 0x30;
 pub(crate) const CALLER: u8 = 0x33;

@@ -23,7 +23,7 @@ use crate::{
     party::{MARKET, Parties},
     scripted,
     step::{Step, Touched},
-    token::{self, TOKEN, TokenStep},
+    token::{self, Approval, TOKEN, TokenStep},
 };
 
 /// Every so many steps all that is stored is compared, not only what a step touched.
@@ -145,10 +145,10 @@ impl<'a> Comparison<'a> {
     pub(crate) fn perform(&mut self, step: &Step) -> Result<Option<&'static str>, Difference> {
         self.now = step.at;
         self.steps += 1;
-        if let Some((owner, amount)) = step.token.approval
-            && self.world.approve(TOKEN, owner, MARKET, amount)
+        if let Some(Approval { owner, spender, amount }) = step.token.approval
+            && self.world.approve(TOKEN, owner, spender, amount)
         {
-            self.chain.store(TOKEN, token::allowance_slot(owner), amount);
+            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
         }
         let expected = self.expect(step)?;
         if self.token != step.token && self.currency == Currency::Token {
@@ -297,7 +297,7 @@ impl<'a> Comparison<'a> {
             let found = self.chain.stored(TOKEN, token::balance_slot(account));
             same(|| self.cast.name(format_args!("the tokens of {account:?}")), &found, &tokens)?;
             let allowance = U256::from(self.world.allowance(TOKEN, account, MARKET).0);
-            let found = self.chain.stored(TOKEN, token::allowance_slot(account));
+            let found = self.chain.stored(TOKEN, token::allowance_slot(account, MARKET));
             same(|| self.cast.name(format_args!("the allowance of {account:?}")), &found, &allowance)?;
         }
         same(|| "how many slots are used".into(), &self.chain.slots(MARKET), &self.slots(&accounts))?;

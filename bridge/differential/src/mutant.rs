@@ -107,8 +107,8 @@ impl Mutant {
             Self::HighS => (&HALF_ORDER, &HIGHER_ORDER),
             // PUSH2 7168
             Self::SpecSize => (&[0x61, 0x1c, 0x00], &[0x61, 0x1c, 0x01]),
-            // half the magic value, which is shifted to where it belongs
-            Self::WalletAnswer => (&[0x0b, 0x13, 0x5d, 0x3f], &[0x0b, 0x13, 0x5d, 0x3e]),
+            // PUSH32 of the magic value
+            Self::WalletAnswer => (&[0x7f, 0x16, 0x26, 0xba, 0x7e], &[0x7f, 0x16, 0x26, 0xba, 0x7f]),
             _ => return,
         };
         let mut found = false;

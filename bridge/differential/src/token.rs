@@ -11,7 +11,7 @@ use rand::Rng;
 use crate::{
     assembler::{
         ADD, ADDRESS, Assembler, CALLDATALOAD, CALLER, DUP1, DUP2, EQ, GT, ISZERO, LT, Label, MLOAD, MSTORE, OR, POP,
-        PUSH0, RETURN, SHR, SLOAD, SSTORE, STOP, SUB, SWAP1, TIMESTAMP,
+        PUSH0, RETURN, SHL, SHR, SLOAD, SSTORE, STOP, SUB, SWAP1, TIMESTAMP,
     },
     chain::Currency,
     comparison::Comparison,
@@ -25,11 +25,19 @@ pub(crate) const TOKEN: Address = Address::repeat_byte(0x70);
 /// An allowance that does not shrink.
 pub(crate) const UNLIMITED: AttoFil = AttoFil(u128::MAX);
 
+/// `owner` lets `spender` take `amount`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Approval {
+    pub(crate) owner: Address,
+    pub(crate) spender: Address,
+    pub(crate) amount: AttoFil,
+}
+
 /// What the token does in a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TokenStep {
-    /// What somebody lets the market take, before the command is sent.
-    pub(crate) approval: Option<(Address, AttoFil)>,
+    /// What somebody lets a contract take, before the command is sent.
+    pub(crate) approval: Option<Approval>,
     pub(crate) conduct: Conduct,
     /// How it says that it refuses: `false`, a word that is no `bool`, or less than a word.
     pub(crate) untruth: u8,
@@ -40,12 +48,24 @@ pub(crate) fn balance_slot(account: Address) -> U256 {
     U256::from_be_slice(account.as_slice())
 }
 
-/// Where it is stored how much the market may take from an account.
-pub(crate) fn allowance_slot(account: Address) -> U256 {
-    balance_slot(account) | ALLOWANCE
+/// Where it is stored how much `spender` may take from an account: of its address the lowest 95 bits are above the owner's.
+pub(crate) fn allowance_slot(owner: Address, spender: Address) -> U256 {
+    balance_slot(owner) | ALLOWANCE | (balance_slot(spender) << SPENDER_SHIFT)
 }
 
 const ALLOWANCE: U256 = U256::from_limbs([0, 0, 1 << 32, 0]);
+const SPENDER_SHIFT: usize = 161;
+
+/// Puts the slot of an allowance on the stack, above what the two put there.
+fn allowance(asm: &mut Assembler, owner: impl FnOnce(&mut Assembler), spender: impl FnOnce(&mut Assembler)) {
+    spender(asm);
+    asm.push(U256::from(SPENDER_SHIFT));
+    asm.ops(&[SHL]);
+    asm.push(ALLOWANCE);
+    asm.ops(&[OR]);
+    owner(asm);
+    asm.ops(&[OR]);
+}
 
 /// Whether the token takes a permit: it bears the owner's address in the place of a signature.
 pub(crate) fn takes_permit(owner: Address, permit: &Permit, now: Time) -> bool {
@@ -70,12 +90,13 @@ const AMOUNT: u8 = 0x40;
 /// The code of a token that does as a step says.
 pub(crate) fn code(step: &TokenStep) -> Vec<u8> {
     let mut asm = Assembler::default();
-    let [balance, transfer, transfer_from, permit, authorized, moves] = [(); 6].map(|()| asm.label());
+    let [balance, approve, transfer, transfer_from, permit, authorized, moves] = [(); 7].map(|()| asm.label());
     asm.ops(&[PUSH0, CALLDATALOAD]);
     asm.push(U256::from(0xe0));
     asm.ops(&[SHR]);
     for (signature, label) in [
         ("balanceOf(address)", balance),
+        ("approve(address,uint256)", approve),
         ("transfer(address,uint256)", transfer),
         ("transferFrom(address,address,uint256)", transfer_from),
         ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", permit),
@@ -93,6 +114,12 @@ pub(crate) fn code(step: &TokenStep) -> Vec<u8> {
     asm.ops(&[SLOAD, PUSH0, MSTORE]);
     return_word(&mut asm, 32);
 
+    asm.place(approve);
+    asm.argument(1);
+    allowance(&mut asm, |asm| asm.ops(&[CALLER]), |asm| asm.argument(0));
+    asm.ops(&[SSTORE]);
+    answer(&mut asm, 1, 32);
+
     asm.place(permit);
     asm.argument(5);
     asm.argument(0);
@@ -102,9 +129,8 @@ pub(crate) fn code(step: &TokenStep) -> Vec<u8> {
     asm.ops(&[TIMESTAMP, GT, ISZERO]);
     asm.require();
     asm.argument(2);
-    asm.argument(0);
-    asm.push(ALLOWANCE);
-    asm.ops(&[OR, SSTORE, STOP]);
+    allowance(&mut asm, |asm| asm.argument(0), |asm| asm.argument(1));
+    asm.ops(&[SSTORE, STOP]);
 
     asm.place(transfer);
     asm.ops(&[CALLER]);
@@ -179,11 +205,7 @@ fn answer(asm: &mut Assembler, word: u8, size: u8) {
 /// Takes the amount from the allowance, unless that is unlimited.
 fn use_allowance(asm: &mut Assembler) {
     let done: Label = asm.label();
-    let slot = |asm: &mut Assembler| {
-        load(asm, FROM);
-        asm.push(ALLOWANCE);
-        asm.ops(&[OR]);
-    };
+    let slot = |asm: &mut Assembler| allowance(asm, |asm| load(asm, FROM), |asm| asm.ops(&[CALLER]));
     slot(asm);
     asm.ops(&[SLOAD, DUP1]);
     asm.push(U256::from(UNLIMITED.0));
@@ -235,6 +257,26 @@ fn move_money(asm: &mut Assembler, conduct: &Conduct) {
     asm.ops(&[SLOAD, ADD]);
     load(asm, TO);
     asm.ops(&[SSTORE]);
+}
+
+/// What a token may take and give instead of an amount, by the number of the way.
+pub(crate) const fn wrong_amounts(way: u32, amount: AttoFil) -> (Option<AttoFil>, Option<AttoFil>) {
+    match way {
+        // It takes a fee, from who is paid or from who pays.
+        0 => (None, Some(AttoFil(amount.0.saturating_sub(1)))),
+        1 => (Some(AttoFil(amount.0.saturating_add(1))), None),
+        // It makes money of nothing.
+        2 => {
+            let more = amount.0.saturating_add(1);
+            const MOST: u128 = 1 << 100;
+            (None, Some(AttoFil(if more < MOST { more } else { MOST })))
+        }
+        // It moves nothing, and says that it did.
+        3 => (Some(AttoFil::ZERO), Some(AttoFil::ZERO)),
+        // It moves something else.
+        4 => (Some(AttoFil(7)), Some(AttoFil(7))),
+        _ => (None, None),
+    }
 }
 
 impl Generator {
@@ -302,25 +344,16 @@ impl Generator {
         if self.chance(60) {
             let owner = if self.chance(80) { sender } else { both.cast.scripted().address };
             let enough = self.pick(&[amount, AttoFil(amount.0.saturating_sub(1)), UNLIMITED, UNLIMITED, AttoFil::ZERO]);
-            step.approval = Some((owner, enough));
+            step.approval = Some(Approval { owner, spender: MARKET, amount: enough });
         }
         if self.chance(75) {
             return step;
         }
         let conduct = &mut step.conduct;
         match self.rng.random_range(0..8) {
-            // It takes a fee, from who pays or from who is paid.
-            0 => conduct.given = Some(AttoFil(amount.0.saturating_sub(1))),
-            1 => conduct.taken = Some(AttoFil(amount.0.saturating_add(1))),
-            // It makes money of nothing.
-            2 => conduct.given = Some(AttoFil(amount.0.saturating_add(1).min(1 << 100))),
-            // It moves nothing, and says that it did.
-            3 => (conduct.taken, conduct.given) = (Some(AttoFil::ZERO), Some(AttoFil::ZERO)),
-            // It moves something else.
-            4 => (conduct.taken, conduct.given) = (Some(AttoFil(7)), Some(AttoFil(7))),
             5 => conduct.script.end = self.pick(&[End::Revert, End::OutOfGas]),
             6 => conduct.script = self.token_script(both, at),
-            _ => {}
+            way => (conduct.taken, conduct.given) = wrong_amounts(way, amount),
         }
         step.conduct.answer = self.pick(&[Answer::True, Answer::True, Answer::Nothing, Answer::NotTrue]);
         step.untruth = self.rng.random_range(0..3);

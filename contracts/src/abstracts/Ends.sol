@@ -101,12 +101,14 @@ abstract contract Ends is Deals {
         } else {
             data = _failed(jobId, deal.reason());
         }
+        // Asked before the look at the gas, as {_end} does: FVM charges for the first look-up of an account.
+        bool hasCode = terms.client.code.length != 0;
         CappedCall.requireGas(terms.callbackGas, _CALLBACK_RESERVE);
         // Never less than was promised: the reserve pays for what comes before the call, as it does in {_callBack}.
         uint256 left = gasleft();
         uint256 promised = terms.callbackGas;
         uint256 given = left > promised + _CALLBACK_RESERVE ? left - _CALLBACK_RESERVE : promised;
-        if (!_deliver(terms.client, data, given)) revert CallbackReverted(jobId);
+        if (hasCode && !_deliver(terms.client, data, given)) revert CallbackReverted(jobId);
         _endQuietly(jobId, terms, deal);
         emit CallbackDelivered(jobId);
     }

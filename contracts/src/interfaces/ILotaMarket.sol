@@ -366,7 +366,8 @@ interface ILotaMarket {
     // ------------------------------------------------------------------------------------------------------------
 
     /// @notice Credits the value sent to `account`.
-    /// @dev asset {WrongAsset} unless the asset is the chain's coin; arguments {InvalidRecipient}. Emits {Deposited}.
+    /// @dev asset {WrongAsset} unless the asset is the chain's coin; arguments {InvalidRecipient}; money {TransferFailed} when the
+    /// market would hold 2^128 or more. Emits {Deposited}.
     function deposit(address account) external payable;
 
     /// @notice Takes `amount` of the token from the sender, who approved it, and credits it to `account`.
@@ -382,7 +383,9 @@ interface ILotaMarket {
 
     /// @notice Takes `amount` of the token from `from`, who signed an ERC-3009 authorization to the market, and credits it to
     /// `from`. By anyone.
-    /// @dev as {depositToken}; `from` must pass as a recipient.
+    /// @dev as {depositToken}; `from` must pass as a recipient. Whoever sees the authorization may bring it first: then this call
+    /// reverts, and with it the whole {multicall} that it stands in. Nothing is lost, as the money was credited to `from` either
+    /// way; send the other calls again without it, or deposit in a transaction of its own.
     function depositTokenWithAuthorization(
         address from,
         uint256 amount,
@@ -408,7 +411,8 @@ interface ILotaMarket {
     /// @dev asset {WrongAsset} when value was sent and the asset is a token; terms {BadTerms}; state {SaltSpent}, {SaltTooFar};
     /// sender {WrongSender} unless the client; time {TooLate} (time, lockBy)
     /// after lockBy, {TooEarly} (time, lockBy - MAX_LOCK_AHEAD) when lockBy is further ahead than that; arguments
-    /// {SpecTooLarge}, {SpecMismatch} (an empty `spec` is not compared); money {InsufficientBalance}. Spends the salt.
+    /// {SpecTooLarge}, {SpecMismatch} (an empty `spec` is not compared); money {TransferFailed} when the market would hold 2^128 or
+    /// more, {InsufficientBalance}. Spends the salt.
     /// Emits {Deposited} when value was sent, then {JobOpened}.
     function open(Terms calldata terms, bytes calldata spec) external payable returns (bytes32 jobId);
 

@@ -36,9 +36,7 @@ library CappedCall {
     function requireGas(uint256 gasLimit, uint256 gasReserve) internal view {
         // FVM writes what has changed in storage at the next call, and charges for it: in a large market, more than any
         // reserve. This call, of nothing, makes it do so before the look at the gas.
-        assembly ("memory-safe") {
-            pop(staticcall(0, address(), 0x00, 0x00, 0x00, 0x00))
-        }
+        read(address(this), "", 0);
         uint256 needed = gasLimit + gasLimit / 63 + 1 + gasReserve;
         if (gasleft() < needed) revert ILotaMarket.InsufficientGas(gasleft(), needed);
     }

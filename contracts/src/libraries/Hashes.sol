@@ -34,9 +34,16 @@ library Hashes {
             );
     }
 
-    /// @dev The digest that is signed for a struct hash.
-    function typed(bytes32 domain, bytes32 structHash) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
+    /// @dev The digest that is signed for a struct hash: keccak256(abi.encodePacked(hex"1901", domain, structHash)), which would
+    /// allocate memory for it, 160 gas in every call of the market that names a deal.
+    function typed(bytes32 domain, bytes32 structHash) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, shl(240, 0x1901))
+            mstore(add(free, 0x02), domain)
+            mstore(add(free, 0x22), structHash)
+            digest := keccak256(free, 0x42)
+        }
     }
 
     /// @dev keccak256(abi.encode(TERMS_TYPEHASH, terms)). In memory a struct of 17 values is 17 words, as it is encoded; copying

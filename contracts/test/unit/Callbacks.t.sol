@@ -402,6 +402,21 @@ contract CallbacksTest is MarketTest {
     }
 
     /// @dev Until it is delivered, the end stays stored, and nobody can open the terms again.
+    function test_GivenTheClientHasNoCodeAnyMore() external {
+        ILotaMarket.Terms memory t = _called();
+        t.keepRecord = false;
+        script.setMood(ScriptedClient.Mood.Revert);
+        _submit(t);
+        vm.prank(address(script));
+        market.accept(t, _receipt());
+        _assertStatus(t, ILotaMarket.Status.Settled, ILotaMarket.Reason.Accepted, true);
+        vm.etch(address(script), "");
+        vm.expectEmit(address(market));
+        emit ILotaMarket.CallbackDelivered(_jobId(t));
+        market.retryCallback(t, _receipt());
+        _assertStatus(t, ILotaMarket.Status.None, ILotaMarket.Reason.None, false);
+    }
+
     function test_WhenNothingIsToBeKept() external {
         ILotaMarket.Terms memory t = _called();
         t.keepRecord = false;

@@ -8,6 +8,8 @@ use crate::time::Time;
 /// What a market asks while it executes a command and cannot decide itself. The [world](crate::world) answers for its
 /// [`Env`](crate::world::Env).
 pub(crate) trait Env {
+    /// The market's own address.
+    fn here(&self) -> Address;
     fn now(&self) -> Time;
     fn job_id(&self, terms: &Terms) -> JobId;
     fn spec_digest(&self, spec: &Bytes) -> B256;

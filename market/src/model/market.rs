@@ -100,7 +100,7 @@ impl Market {
             Callee::Client | Callee::Payee => return Err(Rejection::Reentered),
         }
         match command {
-            Command::Deposit { account } => self.deposit(sender, *account, value, emit),
+            Command::Deposit { account } => self.deposit(env.here(), sender, *account, value, emit),
             Command::DepositToken { account, amount } => {
                 return self.deposit_token(sender, sender, *account, *amount, Means::Allowance);
             }
@@ -170,10 +170,17 @@ impl Market {
         self.storage.roll_back();
     }
 
-    fn deposit(&mut self, sender: Address, account: Address, value: AttoFil, emit: &mut impl FnMut(Event)) -> Checked {
+    fn deposit(
+        &mut self,
+        here: Address,
+        sender: Address,
+        account: Address,
+        value: AttoFil,
+        emit: &mut impl FnMut(Event),
+    ) -> Checked {
         self.only_coin()?;
         check_recipient(account, sender)?;
-        self.storage.books.require_room(sender, value)?;
+        self.storage.books.require_room(here, value)?;
         self.paid_in(sender, account, value, emit);
         Ok(())
     }

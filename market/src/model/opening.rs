@@ -31,7 +31,7 @@ impl Market {
         if value == AttoFil::ZERO {
             self.storage.debit(client, terms.max_price)?;
         } else {
-            self.storage.books.require_room(sender, value)?;
+            self.storage.books.require_room(env.here(), value)?;
             let balance = AttoFil(self.balance(client).0.saturating_add(value.0));
             if balance < terms.max_price {
                 return Err(Rejection::InsufficientBalance { account: client, balance, needed: terms.max_price });

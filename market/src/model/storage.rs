@@ -235,10 +235,9 @@ impl Books {
     }
 
     /// Refuses money that cannot exist: no sum in the books exceeds `held`, so that none can overflow.
-    pub(super) fn require_room(&self, sender: Address, value: AttoFil) -> Checked {
-        let room = AttoFil(u128::MAX - self.totals.held.0);
-        if value > room {
-            return Err(Rejection::InsufficientBalance { account: sender, balance: room, needed: value });
+    pub(super) fn require_room(&self, market: Address, value: AttoFil) -> Checked {
+        if self.totals.held.checked_add(value).is_none() {
+            return Err(Rejection::TransferFailed(market));
         }
         Ok(())
     }

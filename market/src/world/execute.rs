@@ -347,6 +347,10 @@ struct Surroundings<'a, E> {
 }
 
 impl<E: Env> model::Env for Surroundings<'_, E> {
+    fn here(&self) -> Address {
+        self.market
+    }
+
     fn now(&self) -> Time {
         self.env.now()
     }

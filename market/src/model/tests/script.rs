@@ -150,6 +150,10 @@ impl Env for Outside {
 pub(crate) struct Nothing;
 
 impl crate::model::Env for Nothing {
+    fn here(&self) -> Address {
+        MARKET
+    }
+
     fn now(&self) -> Time {
         START
     }

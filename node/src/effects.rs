@@ -117,7 +117,12 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let AuctionSubmission { command, value } = submission;
-        let result = self.parts.transport.submit_to_auction(&EffectKey::of(key), command, *value).await;
+        let (transport, key_of_step) = (&self.parts.transport, EffectKey::of(key));
+        let result = match command {
+            // In whatever the market is paid in.
+            lota_market::auction::Command::Fund => transport.fund_auction(&key_of_step, *value).await,
+            _ => transport.submit_to_auction(&key_of_step, command, *value).await,
+        };
         self.outcome(key.step, result.map(|_| ()))
     }
 

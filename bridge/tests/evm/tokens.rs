@@ -75,9 +75,10 @@ async fn two_bids_are_funded_at_once_and_each_once() {
     let world = Dollars::begin(10 * DOLLAR).await;
     let party = world.party().await;
     let me = party.party();
+    let keys = [key("one"), key("other")];
     let (one, other) = tokio::join!(
-        party.fund_auction(&key("one"), AttoFil(2 * DOLLAR)),
-        party.fund_auction(&key("other"), AttoFil(3 * DOLLAR)),
+        party.fund_auction(&keys[0], AttoFil(2 * DOLLAR)),
+        party.fund_auction(&keys[1], AttoFil(3 * DOLLAR)),
     );
     let landed = one.expect("it lands");
     assert_eq!(

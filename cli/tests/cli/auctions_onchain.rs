@@ -1,5 +1,7 @@
 //! Jobs that are auctioned on a chain, by the command's own processes.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,7 +49,8 @@ fn a_devnet_on_a_chain_has_an_auction_and_one_that_had_none_gets_one() {
     let devnet = home.devnet_with(&args, tools);
     let market = home.json(&["node", "show", "--json"])["node"]["market"].clone();
     let auction = market["auction"].as_str().expect("it has one").to_owned();
-    assert!(devnet.said("  export ETH_RPC_URL=").trim().ends_with(&format!(" AUCTION={auction}")));
+    let variables = devnet.said("  export ETH_RPC_URL=").to_lowercase();
+    assert!(variables.trim().ends_with(&format!(" auction={auction}").to_lowercase()), "{variables}");
     let hello = home.file("hello.wasm", modules::hello());
     let id = home.stdout(&[&["wasm", "run", hello.to_str().expect("UTF-8"), "--detach"][..], &SHORT].concat());
     let id = id.trim();
@@ -184,16 +187,43 @@ fn a_market_whose_auction_fails_is_told_all_the_same() {
     run(&["--no-auction", "--min-reveal-period", "9"]).code(2);
     assert_eq!(anvil.call("eth_getTransactionCount", json!([deployer, "latest"])), "0x0", "nothing was sent");
 
-    // Money for the market's gas, and hardly more.
-    let alone: Value = serde_json::from_slice(&run(&["--no-auction"]).success().get_output().stdout).expect("JSON");
-    let fee: u128 = alone["fee"].as_str().expect("a fee").parse().expect("a number");
-    anvil.give(&deployer, fee + fee / 3);
-    let failed = run(&[]).code(1);
-    let output = failed.get_output();
-    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let contract = told["contract"].as_str().expect("it is told");
-    assert!(told["auction"].is_null() && told["block"].is_u64(), "{told}");
+    // Gas becomes so dear that the money is gone with the market.
+    anvil.call("evm_setAutomine", json!([false]));
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"))
+        .args(["chain", "deploy", "--rpc", &anvil.url, "--key", "trading", "--json"])
+        .env("LOTA_HOME", home.path())
+        .env("LOTA_PASSWORD", "long secret")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let sent = loop {
+        let pool = anvil.call("txpool_content", json!([]));
+        let pending = pool["pending"].as_object().expect("an object").values().next();
+        if let Some(sent) = pending.and_then(|of| of.as_object()?.values().next().cloned()) {
+            break sent;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let number = |name: &str| {
+        let text = sent[name].as_str().expect("a quantity").trim_start_matches("0x").to_owned();
+        u128::from_str_radix(&text, 16).expect("a quantity")
+    };
+    let (most, tip) = (number("maxFeePerGas"), number("maxPriorityFeePerGas"));
+    anvil.give(&deployer, number("gas") * most);
+    anvil.call("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", most - tip)]));
+    anvil.call("evm_mine", json!([]));
+    let output = child.wait_with_output().expect("it ends");
     let line = String::from_utf8_lossy(&output.stderr).to_lowercase();
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    let contract = told["contract"].as_str().expect("it is told");
+    assert!(told["auction"].is_null() && told["block"] == 1, "{told}");
     let again = format!("lota chain deploy --beside {contract}").to_lowercase();
     assert!(line.contains("there is no auction beside it") && line.contains(&again), "{line}");
+    anvil.call("evm_setAutomine", json!([true]));
+    anvil.give(&deployer, 10_u128.pow(19));
+    let beside = run(&["--beside", contract]).success();
+    let told: Value = serde_json::from_slice(&beside.get_output().stdout).expect("JSON");
+    assert!(told["auction"]["contract"].is_string(), "{told}");
 }

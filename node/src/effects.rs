@@ -9,6 +9,7 @@ use std::{
 use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
     agent::{AuctionSubmission, Commitments, EffectKey, Failure, Job, Seal, Step, StepKey, StepOutcome, Submission},
+    auction,
     model::{Command, JobId},
 };
 use tokio::sync::Semaphore;
@@ -117,13 +118,13 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let AuctionSubmission { command, value } = submission;
-        let (transport, key_of_step) = (&self.parts.transport, EffectKey::of(key));
+        let (transport, step, key) = (&self.parts.transport, key.step, EffectKey::of(key));
         let result = match command {
             // In whatever the market is paid in.
-            lota_market::auction::Command::Fund => transport.fund_auction(&key_of_step, *value).await,
-            _ => transport.submit_to_auction(&key_of_step, command, *value).await,
+            auction::Command::Fund => transport.fund_auction(&key, *value).await,
+            _ => transport.submit_to_auction(&key, command, *value).await,
         };
-        self.outcome(key.step, result.map(|_| ()))
+        self.outcome(step, result.map(|_| ()))
     }
 
     async fn submit(&self, key: &StepKey, submission: &Submission) -> StepOutcome {

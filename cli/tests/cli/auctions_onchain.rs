@@ -115,16 +115,7 @@ fn an_auction_is_deployed_and_another_contract_in_its_place_is_said() {
     assert!(first["auction"]["gas_used"].as_u64().is_some_and(|gas| gas > 500_000), "{first}");
     let auction = text(&first["auction"]["contract"]);
 
-    let status = |market: &str, auction: &str| {
-        vec!["chain", "status", "--rpc", &anvil.url, "--contract", market, "--auction-contract", auction]
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    let args = |args: &[String]| -> Vec<&'static str> {
-        args.iter().map(|arg| &*Box::leak(arg.clone().into_boxed_str())).collect()
-    };
-    let right = args(&status(&market, &auction));
+    let right = ["chain", "status", "--rpc", &anvil.url, "--contract", &market, "--auction-contract", &auction];
     let shown = home.json(&[&right[..], &["--json"]].concat());
     assert_eq!(
         shown["auction"],
@@ -142,7 +133,8 @@ fn an_auction_is_deployed_and_another_contract_in_its_place_is_said() {
         (&other, &*auction, &*beside),
         (&auction, &*auction, "is an auction, not a market"),
     ] {
-        let (code, line) = home.failure(&args(&status(contract, named)));
+        let wrong = ["chain", "status", "--rpc", &anvil.url, "--contract", contract, "--auction-contract", named];
+        let (code, line) = home.failure(&wrong);
         assert!(code == 1 && line.to_lowercase().contains(part), "{part}: {line}");
         let node = ["node", "run", "--key", "trading", "--rpc", &anvil.url, "--contract", contract];
         let run = home
@@ -160,9 +152,11 @@ fn an_auction_is_deployed_and_another_contract_in_its_place_is_said() {
     // The market that had none gets one, and so it can be named.
     let third = deploy(&home, &anvil, &["--beside", &other]);
     assert!(third["contract"] == second["contract"] && third.get("gas_used").is_none(), "{third}");
-    home.stdout(&args(&status(&other, &text(&third["auction"]["contract"]))));
+    let auction = text(&third["auction"]["contract"]);
+    home.stdout(&["chain", "status", "--rpc", &anvil.url, "--contract", &other, "--auction-contract", &auction]);
 
     // One byte of its code is another: it is not trusted.
+    let auction = text(&first["auction"]["contract"]);
     let code = anvil.call("eth_getCode", json!([auction, "latest"]));
     let mut code = code.as_str().expect("text").to_owned();
     let last = code.pop().expect("code");

@@ -188,11 +188,12 @@ impl Deploy {
         if let Some(warning) = keystore.warning(&self.key).filter(|_| network.is_public()) {
             terminal::tell(&warning);
         }
-        let from_block = deployed.map_or_else(String::new, |deployed| format!(" --from-block {}", deployed.block));
+        // When a market that was there before was deployed, its deployer knows.
+        let from_block = deployed.map_or_else(|| "BLOCK".to_owned(), |deployed| deployed.block.to_string());
         let with_auction =
             auction.map_or_else(String::new, |auction| format!(" --auction-contract {}", auction.contract));
         terminal::tell(&format!(
-            "Next, a node on this market, and money in it for jobs and collateral:\n  lota node run --key {} --rpc {} --contract {}{from_block}{with_auction}\n  lota wallet deposit '1 {}'     # in another terminal",
+            "Next, a node on this market, and money in it for jobs and collateral:\n  lota node run --key {} --rpc {} --contract {} --from-block {from_block}{with_auction}\n  lota wallet deposit '1 {}'     # in another terminal",
             self.key,
             shown_url(&self.rpc),
             market.contract(),

@@ -87,7 +87,7 @@ fn text(job: &JobDetail, now: Timestamp, asset: &Asset) -> String {
     }
     if let Some(auction) = &job.auction {
         let _ = writeln!(text, "\n{}", bold("Auction"));
-        text.push_str(&bids(auction, asset).render());
+        text.push_str(&bids(auction, now, asset).render());
         if let Some(why) = why_the_price(auction, asset) {
             let _ = writeln!(text, "  {why}");
         }
@@ -179,12 +179,14 @@ fn money(money: &MoneyInfo, asset: &Asset) -> Table {
 }
 
 /// The bids, as far as they are public.
-fn bids(auction: &AuctionInfo, asset: &Asset) -> Table {
+fn bids(auction: &AuctionInfo, now: Timestamp, asset: &Asset) -> Table {
     let mut table = Table::new([Column::Left, Column::Right]).indent(2);
     table.row(["bids are sealed before".to_owned(), auction.sealed_until.to_string()]);
     table.row(["and opened until".to_owned(), auction.opened_until.to_string()]);
+    let is_over = auction.awarded.is_some() || now > auction.opened_until;
+    let closed = if is_over { "never opened, its deposit is burned" } else { "sealed" };
     for bid in &auction.bids {
-        table.row([bid.bidder.to_string(), bid.price.map_or_else(|| "sealed".to_owned(), |price| asset.show(price))]);
+        table.row([bid.bidder.to_string(), bid.price.map_or_else(|| closed.to_owned(), |price| asset.show(price))]);
     }
     if auction.bids.is_empty() {
         table.row(["nobody has bid".to_owned(), String::new()]);
@@ -268,17 +270,22 @@ mod tests {
             bidder: lota_market::Address::repeat_byte(byte),
             price: price.map(AttoFil),
         };
-        let time = "2026-01-01T00:05:00Z".parse().expect("a time");
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let (low, high) = (bid(1, Some(2_500_000)), bid(2, Some(3_000_000)));
-        let awarded = Some(AwardInfo { winner: low.bidder, price: AttoFil(3_000_000) });
-        let auction =
-            AuctionInfo { sealed_until: time, opened_until: time, bids: vec![low, high, bid(3, None)], awarded };
+        let award = AwardInfo { winner: low.bidder, price: AttoFil(3_000_000) };
+        let (sealed_until, opened_until) = (at("2026-01-01T00:05:00Z"), at("2026-01-01T00:06:00Z"));
+        let mut auction =
+            AuctionInfo { sealed_until, opened_until, bids: vec![low, high, bid(3, None)], awarded: None };
         let dollar = Asset::token("USD", 6);
-        let told =
-            format!("{}{}", bids(&auction, &dollar).render(), why_the_price(&auction, &dollar).expect("awarded"));
-        for part in ["2.5 USD", "is paid 3 USD: the second-lowest bid, 3 USD", "sealed\n"] {
-            assert!(told.contains(part), "{part} is not in\n{told}");
-        }
-        assert!(!told.contains("FIL"), "{told}");
+        let told = |auction: &AuctionInfo, now| bids(auction, at(now), &dollar).render();
+        let open = told(&auction, "2026-01-01T00:06:00Z");
+        assert!(open.contains(" 2.5 USD\n") && open.contains(" 3 USD\n") && open.contains(" sealed\n"), "{open}");
+        assert!(!open.contains("FIL") && why_the_price(&auction, &dollar).is_none(), "{open}");
+        let late = told(&auction, "2026-01-01T00:06:01Z");
+        assert!(late.contains("never opened, its deposit is burned") && !late.contains(" sealed\n"), "{late}");
+        auction.awarded = Some(award);
+        assert_eq!(told(&auction, "2026-01-01T00:06:00Z"), late, "after the award nobody opens a bid");
+        let why = why_the_price(&auction, &dollar).expect("it was awarded");
+        assert!(why.contains("is paid 3 USD: the second-lowest bid, 3 USD,") && !why.contains("FIL"), "{why}");
     }
 }

@@ -85,6 +85,9 @@ pub struct MarketInfo {
     /// The token's contract, if the asset is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Address>,
+    /// The auction's contract beside it, if the daemon uses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<Address>,
 }
 
 /// `GET /v1/parties`: someone who announced where content is served.

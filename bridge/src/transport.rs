@@ -177,6 +177,16 @@ pub enum TransportError {
         chain_id: u64,
         problem: String,
     },
+    /// There is no auction for this market at the configured address.
+    #[error(
+        "no auction for this market answers at {contract} on chain {chain_id}: {problem}; check the auction's address"
+    )]
+    NoAuctionAt {
+        contract: Address,
+        /** The chain's id. */
+        chain_id: u64,
+        problem: String,
+    },
     /// It was asked about an auction, and there is none.
     #[error("this market is used without an auction; configure one")]
     NoAuction,
@@ -366,6 +376,15 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Landed, SubmitError> {
         let _ = (key, command, value);
         Err(TransportError::NoAuction.into())
+    }
+
+    /// Moves so much of the party's own [funds](Self::funds) into its account in the auction, once for each key; of a token, after it
+    /// has allowed the auction to take it.
+    ///
+    /// # Errors
+    /// As of [`submit_to_auction`](Self::submit_to_auction).
+    async fn fund_auction(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
+        self.submit_to_auction(key, &auction::Command::Fund, amount).await
     }
 
     /// The party's bid for a job, as it is sealed and later revealed; `None` without an auction. The same price gives the same

@@ -137,6 +137,7 @@ fn market_info(api: &Api) -> MarketInfo {
         min_window: market.settings.min_window,
         asset: api.transport.asset(),
         token: market.settings.is_token().then_some(market.settings.asset),
+        auction: api.transport.auction().map(|auction| auction.contract),
     }
 }
 

@@ -5,6 +5,7 @@ use lota_bridge::AuctionRef;
 use lota_market::{
     AttoFil, Time,
     agent::{At, Pace, Ramp},
+    asset::Asset,
     auction::{Event, reveal_until},
     model::Terms,
 };
@@ -12,7 +13,9 @@ use lota_market::{
 /// Why a job cannot be auctioned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuctionError {
-    #[error("this node's market has no auction beside it; leave `auction` out")]
+    #[error(
+        "this node has no auction beside its market; leave `auction` out, or name one when the node is started (--auction-contract ADDRESS, or the setting node.auction_contract)"
+    )]
     None,
     #[error("{seconds} s to open bids in is less than the {needed} s that the auction and this network need")]
     Opening { seconds: u64, needed: u64 },
@@ -23,7 +26,7 @@ pub(crate) enum AuctionError {
     #[error(
         "the lowest price, {lowest}, is not below the highest that is offered, {highest}: there is nothing to bid about"
     )]
-    NoRange { lowest: AttoFil, highest: AttoFil },
+    NoRange { lowest: String, highest: String },
 }
 
 /// When the phases of an auction end that begins now, in seconds from now.
@@ -63,10 +66,10 @@ impl Phases {
     }
 
     /// The prices between which bids may lie. `ramp`: what would be offered without an auction. `lowest`: named by the client.
-    pub(crate) fn prices(&self, ramp: &Ramp, lowest: Option<AttoFil>) -> Result<Ramp, AuctionError> {
+    pub(crate) fn prices(&self, ramp: &Ramp, lowest: Option<AttoFil>, asset: &Asset) -> Result<Ramp, AuctionError> {
         let (min_price, max_price) = (lowest.unwrap_or_default(), ramp.max_price);
         if min_price >= max_price {
-            return Err(AuctionError::NoRange { lowest: min_price, highest: max_price });
+            return Err(AuctionError::NoRange { lowest: asset.show(min_price), highest: asset.show(max_price) });
         }
         Ok(Ramp { min_price, max_price, period: self.opening })
     }
@@ -129,8 +132,10 @@ mod tests {
     fn there_must_be_something_to_bid_about() {
         let phases = Phases { sealing: 1, opening: 2, lock_for: 5 };
         let ramp = Ramp { min_price: AttoFil(3), max_price: AttoFil(7), period: 9 };
-        assert_eq!(phases.prices(&ramp, None), Ok(Ramp { min_price: AttoFil(0), max_price: AttoFil(7), period: 2 }));
-        let none = AuctionError::NoRange { lowest: AttoFil(7), highest: AttoFil(7) };
-        assert_eq!(phases.prices(&ramp, Some(AttoFil(7))), Err(none));
+        let dollar = Asset::token("USD", 6);
+        let prices = |lowest| phases.prices(&ramp, lowest, &dollar);
+        assert_eq!(prices(None), Ok(Ramp { min_price: AttoFil(0), max_price: AttoFil(7), period: 2 }));
+        let none = AuctionError::NoRange { lowest: "0.000007 USD".to_owned(), highest: "0.000007 USD".to_owned() };
+        assert_eq!(prices(Some(AttoFil(7))), Err(none));
     }
 }

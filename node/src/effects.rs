@@ -9,6 +9,7 @@ use std::{
 use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
     agent::{AuctionSubmission, Commitments, EffectKey, Failure, Job, Seal, Step, StepKey, StepOutcome, Submission},
+    auction,
     model::{Command, JobId},
 };
 use tokio::sync::Semaphore;
@@ -117,8 +118,13 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let AuctionSubmission { command, value } = submission;
-        let result = self.parts.transport.submit_to_auction(&EffectKey::of(key), command, *value).await;
-        self.outcome(key.step, result.map(|_| ()))
+        let (transport, step, key) = (&self.parts.transport, key.step, EffectKey::of(key));
+        let result = match command {
+            // In whatever the market is paid in.
+            auction::Command::Fund => transport.fund_auction(&key, *value).await,
+            _ => transport.submit_to_auction(&key, command, *value).await,
+        };
+        self.outcome(step, result.map(|_| ()))
     }
 
     async fn submit(&self, key: &StepKey, submission: &Submission) -> StepOutcome {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use lota_api::ApiFile;
-use lota_bridge::{MarketRef, Transport, TransportError, evm::Network};
+use lota_bridge::{AuctionRef, MarketRef, Transport, TransportError, evm::Network};
 use lota_content::{
     StoreOptions,
     fetch::{FetchOptions, Fetcher},
@@ -18,7 +18,7 @@ use lota_content::{
 };
 use lota_market::{
     Address,
-    agent::{Agent, Auctioneer, Pace, Resources, Specs},
+    agent::{Agent, Auctioneer, Job, Pace, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -89,6 +89,15 @@ pub enum StartError {
         /// Its chain's id.
         now_chain: u64,
     },
+    /// It has money in an auction that it is not to use any more.
+    #[error(
+        "{bids} of this node's bids in the auction {auction} are not over, and what it has there would be lost; start it with that auction (--auction-contract {auction}) until they are"
+    )]
+    AbandonedBids {
+        auction: Address,
+        /// How many.
+        bids: usize,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its block store.
@@ -158,6 +167,8 @@ impl Node {
         let lock = lock(&config.dir)?;
         let store = Store::open(&config.dir.join(crate::store::FILE)).await?;
         remember_market(&store, &config.dir, transport.market()).await?;
+        let live = store.live_jobs().await?;
+        check_bids(&live, transport.auction())?;
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
         let fetcher = fetcher(&config)?;
@@ -208,7 +219,7 @@ impl Node {
             work_dir: config.dir.join("work"),
             max_fetch_bytes: config.max_fetch_bytes,
         });
-        steps.reap(store.live_jobs().await?.iter().map(lota_market::agent::Job::id)).await;
+        steps.reap(live.iter().map(Job::id)).await;
 
         let gateway_listener = listen_again(&store, config.gateway).await?;
         let api_listener = listen(config.api).await?;
@@ -394,6 +405,15 @@ async fn remember_market(store: &Store, dir: &Path, market: MarketRef) -> Result
             now_chain: market.chain_id,
         }),
     }
+}
+
+/// Refuses to leave money behind in an auction that the node cannot reach.
+fn check_bids(live: &[Job], auction: Option<AuctionRef>) -> Result<(), StartError> {
+    let here = auction.map(|auction| auction.contract);
+    let elsewhere = |job: &&Job| job.bid.as_ref().is_some_and(|bid| !bid.over) && Some(job.view.terms.matcher) != here;
+    let mut abandoned = live.iter().filter(elsewhere).map(|job| job.view.terms.matcher);
+    let Some(auction) = abandoned.next() else { return Ok(()) };
+    Err(StartError::AbandonedBids { auction, bids: 1 + abandoned.filter(|other| *other == auction).count() })
 }
 
 /// How time passes on a market's chain, as far as the chain is known.

@@ -288,7 +288,7 @@ impl Orders {
             }
         };
         if let Some(phases) = &phases {
-            ramp = phases.prices(&ramp, wish.min_price)?;
+            ramp = phases.prices(&ramp, wish.min_price, &asset)?;
         }
         let head = match self.health.recent_head() {
             Some(head) => head,

@@ -10,7 +10,7 @@ use std::{
 
 use lota_bridge::{
     Journal, PrivateKeySigner,
-    evm::{Config, EvmTransport, Network, bindings, token},
+    evm::{Config, EvmTransport, Network, auction, bindings, token},
 };
 use lota_market::{Address, AttoFil, Bytes, model::Settings};
 use lota_node::store::NodeJournal;
@@ -30,6 +30,7 @@ pub struct Anvil {
     address: String,
     http: reqwest::Client,
     contract: Address,
+    auction: Option<Address>,
     calls: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
@@ -115,7 +116,7 @@ impl Anvil {
             }
         });
         let http = lota_http::client();
-        let mut anvil = Self { _process: process, address, http, contract: Address::ZERO, calls };
+        let mut anvil = Self { _process: process, address, http, contract: Address::ZERO, auction: None, calls };
         anvil.contract = anvil.deploy(SETTINGS).await;
         anvil
     }
@@ -125,6 +126,17 @@ impl Anvil {
         let asset = self.create(token::test_dollar()).await;
         self.contract = self.deploy(Settings { asset, quantum: 1, ..SETTINGS }).await;
         asset
+    }
+
+    /// From now on there is an auction beside its market, which everybody's transport reaches.
+    pub async fn with_auction(&mut self) {
+        self.auction = Some(self.create(auction::deployment(self.contract, 10)).await);
+    }
+
+    /// So many seconds pass, with a block at their end.
+    pub async fn advance(&self, seconds: u64) {
+        self.call("evm_increaseTime", json!([seconds])).await;
+        self.call("evm_mine", json!([])).await;
     }
 
     /// Gives an account so many of the test dollar's smallest unit.
@@ -194,7 +206,12 @@ impl Anvil {
         std::fs::create_dir_all(dir).expect("the folder is made");
         let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await.expect("the journal opens"));
         self.set_balance(key.address(), money).await;
-        Arc::new(EvmTransport::connect(config, self.contract, 0, key, journal).await.expect("the market is there"))
+        let transport =
+            EvmTransport::connect(config, self.contract, 0, key, journal).await.expect("the market is there");
+        Arc::new(match self.auction {
+            Some(auction) => transport.with_auction_at(auction).await.expect("the auction is there"),
+            None => transport,
+        })
     }
 
     /// Gives an account this much money.

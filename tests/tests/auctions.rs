@@ -2,16 +2,19 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use lota_api::{AuctionInfo, JobDetail, JobSummary};
-use lota_bridge::memory::{Chain, ManualClock};
+use lota_bridge::{
+    Transport,
+    memory::{Chain, ManualClock},
+};
 use lota_market::{
     AttoFil,
     model::{JobId, Reason, Status},
     money::FIL,
 };
-use lota_node::NodeConfig;
+use lota_node::{Node, NodeConfig, Parts};
 use lota_tests::{
     programs,
     world::{self, FUNDS, Party, asking, chain_with_auction, spec},
@@ -147,4 +150,32 @@ async fn an_auction_is_refused_where_there_is_none_or_too_little_time() {
     assert!(status == 422 && text.contains("9 s to open bids in is less than the 10 s"), "{status}: {text}");
     let (status, text) = refused(&client, json!({ "auction": true, "lock_for": 40 })).await;
     assert!(status == 422 && text.contains("40 s to take the job leaves too little"), "{status}: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bidder_does_not_leave_its_money_behind_in_an_auction_that_it_is_started_without() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_with_auction(&clock);
+    let bidder_at = |chain: &Chain| {
+        let transport: Arc<dyn Transport> = Arc::new(chain.connect(world::key(2)));
+        let parts = Parts::new(transport).with_executors(world::executors(1));
+        Node::start(bidder(home.path(), 2, ASKS[0]), parts)
+    };
+    let node = bidder_at(&chain).await.expect("it starts");
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    client.knows(2).await;
+    let job = request(&client).await;
+    until(&client, job.id, |auction| auction.bids.len() == 1).await;
+    node.shutdown().await;
+    let bare = world::chain_at(&clock);
+    let error = bidder_at(&bare).await.expect_err("its bid is not over").to_string();
+    let auction = world::AUCTION.contract;
+    assert!(error.starts_with(&format!("1 of this node's bids in the auction {auction} are not over")), "{error}");
+
+    let node = bidder_at(&chain).await.expect("with the auction it starts");
+    clock.advance(sealing() + 1);
+    until(&client, job.id, |auction| opened(auction) == 1).await;
+    clock.advance(OPENING);
+    client.wait(&job).await;
+    node.shutdown().await;
 }

@@ -42,12 +42,12 @@ impl Auction {
     /// The auction at an address, for the jobs of this market.
     ///
     /// # Errors
-    /// [`TransportError::NoMarket`] when there is something else, or nothing, or it is another market's.
+    /// [`TransportError::NoAuctionAt`] when there is something else, or nothing, or it is another market's.
     pub async fn find(market: &Market, contract: Address) -> Result<Self, TransportError> {
         let chain = market.chain();
-        let absent = |problem: String| TransportError::NoMarket { contract, chain_id: chain.id(), problem };
+        let absent = |problem: String| TransportError::NoAuctionAt { contract, chain_id: chain.id(), problem };
         if chain.code(contract).await?.is_empty() {
-            return Err(absent("there is no contract, where the auction should be".into()));
+            return Err(absent("there is no contract".into()));
         }
         let of_market = ask(chain, contract, &market_of(), &absent).await?;
         if of_market != market.contract() {
@@ -55,6 +55,12 @@ impl Auction {
         }
         let min_reveal_period = ask(chain, contract, &min_reveal_period(), &absent).await?;
         Ok(Self { chain: chain.clone(), reference: AuctionRef { contract, min_reveal_period } })
+    }
+
+    /// The same auction by another connection to its chain.
+    #[must_use]
+    pub fn reached_by(&self, chain: &Chain) -> Self {
+        Self { chain: chain.clone(), ..self.clone() }
     }
 
     /// Its address.

@@ -1,6 +1,7 @@
 //! A Lota market on a chain: commands to call data, logs to events, and the [`Transport`] on top of [chain](super::chain),
 //! [account](super::account) and [log](super::log).
 
+mod allowance;
 pub mod bindings;
 mod gas;
 pub mod token;
@@ -17,6 +18,7 @@ use lota_market::{
     model::{Command, JobId, Lane, Receipt, Rejection, Settings, Terms},
     world::ContractEvent,
 };
+use tokio::sync::Mutex;
 
 use self::bindings::{Revert, Unreadable};
 use super::{
@@ -121,6 +123,8 @@ pub struct EvmTransport {
     journal: Arc<dyn Journal>,
     auction: Option<Auction>,
     max_retry_gas: u64,
+    /// See [`allowance`].
+    allowing: Mutex<()>,
 }
 
 impl fmt::Debug for EvmTransport {
@@ -156,7 +160,8 @@ impl EvmTransport {
     #[must_use]
     pub const fn new(market: Market, account: Account, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
         let max_retry_gas = gas::usual_retry(&market.settings);
-        Self { market, account, signer, journal, auction: None, max_retry_gas }
+        let allowing = Mutex::const_new(());
+        Self { market, account, signer, journal, auction: None, max_retry_gas, allowing }
     }
 
     /// The same, with an auction beside the market: its events come in the same log.
@@ -379,6 +384,13 @@ impl Transport for EvmTransport {
         self.landed(self.account.send(key, call).await.map_err(refused_by_auction)?)
     }
 
+    async fn fund_auction(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
+        if self.market.settings.asset.is_zero() {
+            return self.submit_to_auction(key, &auction::Command::Fund, amount).await;
+        }
+        self.fund_auction_with_token(key, amount).await
+    }
+
     fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {
         let contract = self.auction.as_ref()?.contract();
         Some(crate::auction::seal(&self.signer, self.market.chain.id(), contract, job, price))
@@ -422,27 +434,10 @@ impl Transport for EvmTransport {
     }
 
     async fn deposit(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
-        let (party, token, contract) = (self.party(), self.market.settings.asset, self.market.contract);
-        if token.is_zero() {
-            return self.submit(key, &Command::Deposit { account: party }, amount).await;
+        if self.market.settings.asset.is_zero() {
+            return self.submit(key, &Command::Deposit { account: self.party() }, amount).await;
         }
-        // The market takes it by itself, with the account's leave: for this amount, and no more. Some tokens let no leave be
-        // changed to another, only taken back.
-        let allowed = self.token_view(token, &token::allowance(party, contract)).await?;
-        if allowed < amount {
-            // Done before, it has used its leave up, and needs no other.
-            match self.submit(key, &Command::DepositToken { account: party, amount }, AttoFil::ZERO).await {
-                Err(SubmitError::Rejected { .. } | SubmitError::Failed(_)) => {}
-                other => return other,
-            }
-            for (name, amount) in [("take-back", AttoFil::ZERO), ("approve", amount)] {
-                if name == "approve" || allowed > AttoFil::ZERO {
-                    let call = Call::new(token, token::approve(contract, amount));
-                    self.account.send(&EffectKey::named(&format!("{key}/{name}")), call).await?;
-                }
-            }
-        }
-        self.submit(key, &Command::DepositToken { account: party, amount }, AttoFil::ZERO).await
+        self.deposit_token(key, amount).await
     }
 
     async fn gas_price(&self) -> Result<AttoFil, TransportError> {

@@ -10,6 +10,7 @@ mod lotus;
 mod reading;
 mod sending;
 mod several;
+mod tokens;
 mod unreliable;
 
 /// The suite of all transports, through a node that behaves like Lotus.

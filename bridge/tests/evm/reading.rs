@@ -6,7 +6,7 @@ use futures::StreamExt;
 use lota_bridge::{
     Cursor, Transport, TransportError, Update, UpdateStream,
     conformance::{Harness, Party},
-    evm::{Config, EvmTransport, Finality},
+    evm::{Config, EvmTransport, Finality, auction, bindings},
     journal::MemoryJournal,
 };
 use lota_market::{
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     anvil::{CHAIN_ID, number},
-    harness::{OnChain, Via, signer},
+    harness::{OnChain, SETTINGS, Via, signer},
     lotus::{Fault, epoch_of},
 };
 
@@ -73,6 +73,20 @@ async fn connecting_to_something_else_says_what_was_found() {
     let other = chain.anvil.deploy(&[0x60, 0x01, 0x80, 0x5f, 0x53, 0x5f, 0xf3]).await;
     let error = connect(config.clone(), other).await.expect_err("it is no market");
     assert!(matches!(error, TransportError::NoMarket { .. }), "{error}");
+
+    // Something else where the auction should be.
+    let second = chain.anvil.deploy(&bindings::deployment(&SETTINGS)).await;
+    let of_second = chain.anvil.deploy(&auction::deployment(second, 60)).await;
+    for (contract, part) in [
+        (Address::repeat_byte(0x77), "there is no contract".to_owned()),
+        (other, "no auction for this market answers".to_owned()),
+        (second, "no auction for this market answers".to_owned()),
+        (of_second, format!("the jobs of another market, {second}")),
+    ] {
+        let transport = connect(config.clone(), chain.market).await.expect("the market is there");
+        let error = transport.with_auction_at(contract).await.expect_err("it is no auction for this market");
+        assert!(matches!(error, TransportError::NoAuctionAt { .. }) && error.to_string().contains(&part), "{error}");
+    }
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let closed = format!("http://{}", listener.local_addr().expect("it is bound"));

@@ -6,7 +6,8 @@ use lota_market::Bytes;
 use serde::Deserialize;
 
 /// What `contracts/scripts/abi` wrote, and its `--check` proves to be what the sources compile to.
-const ARTIFACT: &str = include_str!("../../../contracts/abi/LotaMarket.json");
+const MARKET_ARTIFACT: &str = include_str!("../../../contracts/abi/LotaMarket.json");
+const AUCTION_ARTIFACT: &str = include_str!("../../../contracts/abi/SealedBidAuction.json");
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,23 +24,38 @@ struct Hole {
 }
 
 #[expect(clippy::expect_used, reason = "compiled in; a test reads it")]
-static MARKET: LazyLock<Artifact> =
-    LazyLock::new(|| serde_json::from_str(ARTIFACT).expect("the checked-in artifact is JSON"));
+fn read(artifact: &str) -> Artifact {
+    serde_json::from_str(artifact).expect("the checked-in artifact is JSON")
+}
+
+static MARKET: LazyLock<Artifact> = LazyLock::new(|| read(MARKET_ARTIFACT));
+static AUCTION: LazyLock<Artifact> = LazyLock::new(|| read(AUCTION_ARTIFACT));
 
 /// Whether this is the code of the market, whatever its settings.
 pub(crate) fn is_market(code: &[u8]) -> bool {
-    code.len() == MARKET.deployed_bytecode.len() && masked(code) == masked(&MARKET.deployed_bytecode)
+    MARKET.is_like(code)
 }
 
-/// The code without its immutables.
-fn masked(code: &[u8]) -> Vec<u8> {
-    let mut code = code.to_vec();
-    for hole in &MARKET.immutable_references {
-        if let Some(bytes) = code.get_mut(hole.start..hole.start.saturating_add(hole.length)) {
-            bytes.fill(0);
-        }
+/// Whether this is the code of the auction, whatever its settings.
+pub(crate) fn is_auction(code: &[u8]) -> bool {
+    AUCTION.is_like(code)
+}
+
+impl Artifact {
+    fn is_like(&self, code: &[u8]) -> bool {
+        code.len() == self.deployed_bytecode.len() && self.masked(code) == self.masked(&self.deployed_bytecode)
     }
-    code
+
+    /// The code without its immutables.
+    fn masked(&self, code: &[u8]) -> Vec<u8> {
+        let mut code = code.to_vec();
+        for hole in &self.immutable_references {
+            if let Some(bytes) = code.get_mut(hole.start..hole.start.saturating_add(hole.length)) {
+                bytes.fill(0);
+            }
+        }
+        code
+    }
 }
 
 #[cfg(test)]
@@ -48,18 +64,23 @@ mod tests {
 
     #[test]
     fn settings_may_differ_and_nothing_else() {
-        let mut code = MARKET.deployed_bytecode.to_vec();
-        assert!(code.len() > 10_000 && is_market(&code));
-        for hole in &MARKET.immutable_references {
-            assert_eq!(hole.length, 32, "an immutable is a word");
-            code[hole.start + 31] = 60;
+        for (artifact, is_it, least) in
+            [(&*MARKET, is_market as fn(&[u8]) -> bool, 10_000), (&*AUCTION, is_auction, 5_000)]
+        {
+            let mut code = artifact.deployed_bytecode.to_vec();
+            assert!(code.len() > least && is_it(&code));
+            assert!(!(is_market(&code) && is_auction(&code)), "one is not the other");
+            for hole in &artifact.immutable_references {
+                assert_eq!(hole.length, 32, "an immutable is a word");
+                code[hole.start + 31] = 60;
+            }
+            assert!(is_it(&code));
+            let holes = &artifact.immutable_references;
+            let outside = (0..code.len()).find(|at| !holes.iter().any(|h| (h.start..h.start + h.length).contains(at)));
+            code[outside.expect("code")] ^= 1;
+            assert!(!is_it(&code));
+            assert!(!is_it(&artifact.deployed_bytecode[1..]));
+            assert!(!is_it(&[]));
         }
-        assert!(is_market(&code));
-        let holes = &MARKET.immutable_references;
-        let outside = (0..code.len()).find(|at| !holes.iter().any(|h| (h.start..h.start + h.length).contains(at)));
-        code[outside.expect("code")] ^= 1;
-        assert!(!is_market(&code));
-        assert!(!is_market(&MARKET.deployed_bytecode[1..]));
-        assert!(!is_market(&[]));
     }
 }

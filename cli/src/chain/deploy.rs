@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use lota_bridge::{
     Journal as _, PrivateKeySigner,
-    evm::{Account, Call, Chain, Config, Network, SendError, account::Landed, bindings, chain::At, token},
+    evm::{Account, Call, Chain, Config, Network, SendError, account::Landed, auction, bindings, chain::At, token},
     journal::{AccountId, MemoryJournal},
 };
 use lota_market::{Address, AttoFil, B256, agent::EffectKey, model::Settings};
@@ -23,18 +23,29 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// A market that was deployed just now.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Deployed {
-    /// Where.
-    pub(crate) contract: Address,
-    /// Of which network.
-    pub(crate) network: &'static str,
-    /// Its chain's id.
-    pub(crate) chain_id: u64,
     /// In which block: reading begins there.
     pub(crate) block: u64,
     /// By which transaction.
     pub(crate) transaction: B256,
     /// Of whom.
     pub(crate) deployer: Address,
+    /// What it took.
+    pub(crate) gas_used: u64,
+    /// What that cost, in attoFIL.
+    pub(crate) fee: AttoFil,
+}
+
+/// An auction that was deployed just now.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DeployedAuction {
+    /// Where.
+    pub(crate) contract: Address,
+    /// The shortest time to reveal bids in, in seconds.
+    pub(crate) min_reveal_period: u32,
+    /// In which block.
+    pub(crate) block: u64,
+    /// By which transaction.
+    pub(crate) transaction: B256,
     /// What it took.
     pub(crate) gas_used: u64,
     /// What that cost, in attoFIL.
@@ -61,9 +72,7 @@ pub(crate) async fn deploy(
         None => default_settings(&network).quantum,
     };
     let wanted = settings(&network, quantum);
-    if endpoint.money(deployer, At::Latest).await? == AttoFil::ZERO {
-        bail!("{deployer} has no money on {} (chain {}) to pay for gas; send it some", network.name, network.chain_id);
-    }
+    check_money(&endpoint, deployer).await?;
     let has_code = !wanted.asset.is_zero()
         && !endpoint.chain().code(wanted.asset).await.map_err(|error| endpoint.failed(error))?.is_empty();
     if let Some(fault) = wanted.fault(has_code) {
@@ -79,9 +88,6 @@ pub(crate) async fn deploy(
         bail!("{contract} was deployed with other settings ({found:?}) than asked for ({wanted:?}); do not use it");
     }
     let deployed = Deployed {
-        contract,
-        network: network.name,
-        chain_id: network.chain_id,
         block: landed.block,
         transaction: landed.transaction,
         deployer,
@@ -89,6 +95,48 @@ pub(crate) async fn deploy(
         fee: fee.paid,
     };
     Ok((deployed, market))
+}
+
+/// Deploys the checked-in auction beside a market, and compares what the chain then holds.
+///
+/// # Errors
+/// When the account has no money, the chain refuses, or what is there afterwards is something else.
+pub(crate) async fn deploy_auction(
+    market: &ChainMarket,
+    signer: PrivateKeySigner,
+    min_reveal_period: u32,
+    sent: impl FnOnce(B256),
+) -> anyhow::Result<DeployedAuction> {
+    let endpoint = market.endpoint();
+    check_money(endpoint, signer.address()).await?;
+    let call = Call::create(auction::deployment(market.contract(), min_reveal_period));
+    let landed = send(endpoint.chain(), signer, call, sent).await.context("no auction was deployed")?;
+    let contract = landed.created.context("the chain does not say where the auction is")?;
+    let fee = landed.fee.context("the chain does not say what it took")?;
+    let there = market.clone().with_auction_at(Some(contract)).await?;
+    let found = there.auction().map(|auction| auction.reference().min_reveal_period);
+    if found != Some(min_reveal_period) {
+        bail!(
+            "{contract} was deployed with another reveal period ({found:?} s) than {min_reveal_period} s; do not use it"
+        );
+    }
+    Ok(DeployedAuction {
+        contract,
+        min_reveal_period,
+        block: landed.block,
+        transaction: landed.transaction,
+        gas_used: fee.gas_used,
+        fee: fee.paid,
+    })
+}
+
+/// Refuses an account without money for gas.
+async fn check_money(endpoint: &Endpoint, account: Address) -> anyhow::Result<()> {
+    let network = endpoint.network();
+    if endpoint.money(account, At::Latest).await? == AttoFil::ZERO {
+        bail!("{account} has no money on {} (chain {}) to pay for gas; send it some", network.name, network.chain_id);
+    }
+    Ok(())
 }
 
 /// The usual quantum of a token's market.

@@ -1,4 +1,4 @@
-//! A development chain with the market on it, and an account that gives money away.
+//! A development chain with the market and an auction on it, and an account that gives money away.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use lota_bridge::evm::{
-    bindings,
+    auction, bindings,
     chain::{At, Receipt},
     token,
 };
@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{ChainError, ChainMarket, Endpoint, anvil::Anvil, default_quantum, default_settings, mining};
+use super::{
+    ChainError, ChainMarket, Endpoint, anvil::Anvil, default_quantum, default_reveal_period, default_settings, mining,
+};
 use crate::home;
 
 /// Where the chain's state is kept.
@@ -47,7 +49,7 @@ pub(crate) enum PaidIn {
     Usd,
 }
 
-/// Anvil with the market.
+/// Anvil with the market, and an auction beside it.
 #[derive(Debug)]
 pub(crate) struct DevelopmentChain {
     anvil: Anvil,
@@ -62,11 +64,20 @@ pub(crate) struct DevelopmentChain {
 struct Place {
     contract: Address,
     block: u64,
+    /// The auction beside it; none: it was begun when there was none yet.
+    #[serde(default)]
+    auction: Option<Address>,
+}
+
+impl Place {
+    fn keep(&self, file: &Path) -> anyhow::Result<()> {
+        home::write_private(file, &serde_json::to_vec(self)?)
+    }
 }
 
 impl DevelopmentChain {
-    /// Starts Anvil with the state that is kept in this folder, and deploys the market unless it is there. It listens at
-    /// `port` if that is free, else at any.
+    /// Starts Anvil with the state that is kept in this folder, and deploys the market and its auction unless they are there. It
+    /// listens at `port` if that is free, else at any.
     ///
     /// # Errors
     /// When Anvil cannot be started, or its state does not fit to what is remembered.
@@ -85,18 +96,25 @@ impl DevelopmentChain {
         let accounts: Vec<Address> = endpoint.chain().request("eth_accounts", ()).await?;
         let faucet = *accounts.first().context("Anvil has no account")?;
         let file = folder.join(MARKET);
-        let place = match std::fs::read(&file) {
+        let mut place = match std::fs::read(&file) {
             Ok(text) => serde_json::from_slice::<Place>(&text)
                 .with_context(|| format!("{} is damaged; begin anew with --reset", file.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let place = deploy(&endpoint, faucet, paid_in).await?;
-                home::write_private(&file, &serde_json::to_vec(&place)?)?;
+                place.keep(&file)?;
                 place
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         };
         let market =
             ChainMarket::find(endpoint, place.contract, place.block).await.with_context(|| unusable(folder))?;
+        if place.auction.is_none() {
+            let period = default_reveal_period(market.endpoint().network());
+            let code: Bytes = auction::deployment(place.contract, period);
+            place.auction = Some(create(market.endpoint(), faucet, code).await?.0);
+            place.keep(&file)?;
+        }
+        let market = market.with_auction_at(place.auction).await.with_context(|| unusable(folder))?;
         let mining = mining::keep(market.endpoint().chain().clone(), place.contract, place.block);
         Ok(Self { anvil, market, faucet, _mining: AbortOnDropHandle::new(tokio::spawn(mining)) })
     }
@@ -198,15 +216,17 @@ fn unusable(folder: &Path) -> String {
 async fn deploy(endpoint: &Endpoint, faucet: Address, paid_in: PaidIn) -> anyhow::Result<Place> {
     let mut settings = default_settings(endpoint.network());
     if paid_in == PaidIn::Usd {
-        let code: Bytes = token::test_dollar();
-        let receipt = send(endpoint, json!([{ "from": faucet, "data": code }])).await?;
-        settings.asset = receipt.contract_address.context("Anvil deployed no test dollar")?;
+        settings.asset = create(endpoint, faucet, token::test_dollar()).await?.0;
         settings.quantum = default_quantum(DOLLAR_DECIMALS);
     }
-    let code: Bytes = bindings::deployment(&settings);
+    let (contract, block) = create(endpoint, faucet, bindings::deployment(&settings)).await?;
+    Ok(Place { contract, block, auction: None })
+}
+
+/// Deploys a contract; its address, and the block that it is in.
+async fn create(endpoint: &Endpoint, faucet: Address, code: Bytes) -> anyhow::Result<(Address, u64)> {
     let receipt = send(endpoint, json!([{ "from": faucet, "data": code }])).await?;
-    let contract = receipt.contract_address.context("Anvil deployed nothing")?;
-    Ok(Place { contract, block: receipt.block() })
+    Ok((receipt.contract_address.context("Anvil deployed nothing")?, receipt.block()))
 }
 
 /// Sends from an account whose key Anvil has.

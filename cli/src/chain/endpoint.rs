@@ -41,10 +41,41 @@ pub(crate) enum ChainError {
         "the contract at {contract} on {network} is another ({size} bytes of code that are not LotaMarket's of this version); do not send it money"
     )]
     OtherCode { contract: Address, network: &'static str, size: usize },
+    /// The auction's address where the market's should be.
+    #[error("the contract at {contract} on {network} is an auction, not a market; name the market that it is for")]
+    AuctionForMarket { contract: Address, network: &'static str },
+    /// No auction is deployed there.
+    #[error(
+        "there is no contract at {contract} on {network} (chain {chain_id}), where the auction should be; name the address of an auction that `lota chain deploy` printed, or none"
+    )]
+    NoAuction { contract: Address, network: &'static str, chain_id: u64 },
+    /// Something else is deployed where the auction should be.
+    #[error(
+        "the contract at {contract} on {network} is {}; name the address of an auction that `lota chain deploy` printed, or none",
+        other_than_auction(*.size)
+    )]
+    OtherThanAuction {
+        contract: Address,
+        network: &'static str,
+        /// How much code there is; none: it is a market.
+        size: Option<usize>,
+    },
+    /// The auction serves another market.
+    #[error(
+        "the auction at {contract} on {network} is for the jobs of another market, {found}, and not of {wanted}; name an auction of this market (`lota chain deploy --beside {wanted}` makes one), or none"
+    )]
+    OtherMarket { contract: Address, network: &'static str, found: Address, wanted: Address },
 }
 
 fn known(chain_id: u64) -> String {
     Network::with_chain_id(chain_id).map_or_else(String::new, |network| format!(" ({})", network.name))
+}
+
+fn other_than_auction(size: Option<usize>) -> String {
+    size.map_or_else(
+        || "a market, not an auction".to_owned(),
+        |size| format!("another ({size} bytes of code that are not SealedBidAuction's of this version)"),
+    )
 }
 
 fn all_networks() -> String {

@@ -1,38 +1,64 @@
 //! A market that is deployed on a chain.
 
-use lota_bridge::{TransportError, evm::Market};
+use lota_bridge::{
+    TransportError,
+    evm::{Market, auction, auction::Auction, chain::At},
+};
 use lota_market::{Address, model::Settings};
 
 use super::{ChainError, Endpoint, code};
 
-/// A market on a chain, whose code was compared with the checked-in one.
+/// A market on a chain, and perhaps the auction beside it, whose code was compared with the checked-in one.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainMarket {
     endpoint: Endpoint,
     market: Market,
+    auction: Option<Auction>,
 }
 
 impl ChainMarket {
     /// The market at this address; what happened there is read from `first_block` on.
     ///
     /// # Errors
-    /// [`ChainError::NoContract`], [`ChainError::OtherCode`], or when the node does not answer.
+    /// [`ChainError::NoContract`], [`ChainError::OtherCode`], [`ChainError::AuctionForMarket`], or when the node does not answer.
     pub(crate) async fn find(endpoint: Endpoint, contract: Address, first_block: u64) -> anyhow::Result<Self> {
         let network = *endpoint.network();
         let code = endpoint.chain().code(contract).await.map_err(|error| endpoint.failed(error))?;
         if code.is_empty() {
             return Err(ChainError::NoContract { contract, network: network.name, chain_id: network.chain_id }.into());
         }
+        if code::is_auction(&code) {
+            return Err(ChainError::AuctionForMarket { contract, network: network.name }.into());
+        }
         if !code::is_market(&code) {
             return Err(ChainError::OtherCode { contract, network: network.name, size: code.len() }.into());
         }
-        let market = match Market::find(endpoint.chain(), contract, first_block).await {
-            Err(TransportError::Unavailable(problem)) => {
-                return Err(ChainError::Down { node: endpoint.node().to_owned(), problem }.into());
-            }
-            found => found?,
-        };
-        Ok(Self { endpoint, market })
+        let market = found(&endpoint, Market::find(endpoint.chain(), contract, first_block).await)?;
+        Ok(Self { endpoint, market, auction: None })
+    }
+
+    /// The same with the auction at this address, if one is named.
+    ///
+    /// # Errors
+    /// [`ChainError::NoAuction`], [`ChainError::OtherThanAuction`], [`ChainError::OtherMarket`], or when the node does not answer.
+    pub(crate) async fn with_auction_at(self, contract: Option<Address>) -> anyhow::Result<Self> {
+        let Some(contract) = contract else { return Ok(self) };
+        let endpoint = &self.endpoint;
+        let network = *endpoint.network();
+        let code = endpoint.chain().code(contract).await.map_err(|error| endpoint.failed(error))?;
+        if code.is_empty() {
+            return Err(ChainError::NoAuction { contract, network: network.name, chain_id: network.chain_id }.into());
+        }
+        if !code::is_auction(&code) {
+            let size = (!code::is_market(&code)).then_some(code.len());
+            return Err(ChainError::OtherThanAuction { contract, network: network.name, size }.into());
+        }
+        let (of, wanted) = (endpoint.view(contract, &auction::market_of(), At::Latest).await?, self.contract());
+        if of != wanted {
+            return Err(ChainError::OtherMarket { contract, network: network.name, found: of, wanted }.into());
+        }
+        let auction = found(endpoint, Auction::find(&self.market, contract).await)?;
+        Ok(Self { auction: Some(auction), ..self })
     }
 
     /// The chain.
@@ -45,6 +71,11 @@ impl ChainMarket {
         &self.market
     }
 
+    /// The auction beside it, if one was named.
+    pub(crate) const fn auction(&self) -> Option<&Auction> {
+        self.auction.as_ref()
+    }
+
     /// Its address.
     pub(crate) const fn contract(&self) -> Address {
         self.market.contract()
@@ -53,5 +84,15 @@ impl ChainMarket {
     /// What it was deployed with.
     pub(crate) const fn settings(&self) -> Settings {
         self.market.settings()
+    }
+}
+
+/// What was looked for; that the node does not answer is said with its URL.
+fn found<T>(endpoint: &Endpoint, result: Result<T, TransportError>) -> anyhow::Result<T> {
+    match result {
+        Err(TransportError::Unavailable(problem)) => {
+            Err(ChainError::Down { node: endpoint.node().to_owned(), problem }.into())
+        }
+        found => Ok(found?),
     }
 }

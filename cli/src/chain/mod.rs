@@ -11,8 +11,10 @@ mod mining;
 mod network;
 
 pub(crate) use ask::{Asker, Habits};
-pub(crate) use deploy::deploy;
+pub(crate) use deploy::{Deployed, DeployedAuction, deploy, deploy_auction};
 pub(crate) use development::{DevelopmentChain, PaidIn, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
-pub(crate) use network::{default_callback_gas, default_quantum, default_settings, parse_network};
+pub(crate) use network::{
+    default_callback_gas, default_quantum, default_reveal_period, default_settings, parse_network,
+};

@@ -38,6 +38,12 @@ pub(crate) const fn default_settings(network: &Network) -> Settings {
     }
 }
 
+/// The shortest time to reveal bids in, in seconds, of an auction on this network, unless another one is asked for: for so long somebody
+/// would have to keep all reveals out of the chain. On Filecoin 20 epochs.
+pub(crate) const fn default_reveal_period(network: &Network) -> u32 {
+    if network.chain_id == Network::DEVELOPMENT.chain_id { 10 } else { 600 }
+}
+
 /// What amounts in an asset of so many decimals are multiples of, unless something else is asked for: so that there are nine decimals at
 /// most, and terms can hold some 280,000 of what has nine or more.
 pub(crate) const fn default_quantum(decimals: u8) -> u64 {
@@ -56,6 +62,8 @@ pub(crate) fn default_callback_gas(network: &Network) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use lota_market::agent::Pace;
+
     use super::*;
 
     #[test]
@@ -75,6 +83,9 @@ mod tests {
             let (accepted, allowed) = (default_callback_gas(&network), default_settings(&network).max_callback_gas);
             assert!(accepted > 0 && accepted < allowed, "{}", network.name);
             assert_eq!(default_settings(&network).fault(false), None, "{}", network.name);
+            // Where blocks take time, bids are opened when their sealing is final.
+            let least = if network.block_time.is_zero() { Pace::INSTANT } else { Pace::FILECOIN }.opening();
+            assert!(u64::from(default_reveal_period(&network)) >= least, "{}", network.name);
         }
     }
 }

@@ -82,9 +82,13 @@ impl Account {
         let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await?);
         // A connection for each: what one node waits for keeps no other from asking.
         let chain = Chain::connect(market.endpoint().chain().config().clone()).await.map_err(TransportError::from)?;
-        let market = market.market().reached_by(&chain);
         let account = evm::Account::open(&chain, signer.clone(), Arc::clone(&journal));
-        let transport = EvmTransport::new(market, account, signer, journal);
+        let auction = market.auction().map(|auction| auction.reached_by(&chain));
+        let transport = EvmTransport::new(market.market().reached_by(&chain), account, signer, journal);
+        let transport = match auction {
+            Some(auction) => transport.with_auction(auction),
+            None => transport,
+        };
         Ok(Self::new(Arc::new(match max_retry_gas {
             Some(most) => transport.with_max_retry_gas(most),
             None => transport,

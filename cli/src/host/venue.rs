@@ -169,8 +169,11 @@ impl Venue {
                 } else {
                     String::new()
                 };
+                let auction = market.auction().map_or_else(String::new, |auction| {
+                    format!("{} an auction at {}", if paid_in.is_empty() { " and" } else { ";" }, auction.contract())
+                });
                 Some(format!(
-                    "Anvil at {} (chain {}), the market at {}{paid_in}",
+                    "Anvil at {} (chain {}), the market at {}{paid_in}{auction}",
                     chain.url(),
                     network.chain_id,
                     market.contract()
@@ -184,7 +187,10 @@ impl Venue {
         match self {
             Self::Memory(_) => None,
             Self::Anvil(chain) => {
-                Some(format!("export ETH_RPC_URL={} MARKET={}", chain.url(), chain.market().contract()))
+                let market = chain.market();
+                let auction =
+                    market.auction().map_or_else(String::new, |auction| format!(" AUCTION={}", auction.contract()));
+                Some(format!("export ETH_RPC_URL={} MARKET={}{auction}", chain.url(), market.contract()))
             }
         }
     }

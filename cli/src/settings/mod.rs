@@ -154,6 +154,8 @@ pub(crate) struct Node {
     pub(crate) rpc: Option<String>,
     /// The market's contract there.
     pub(crate) contract: Option<String>,
+    /// The auction's contract beside it; none: it uses none.
+    pub(crate) auction_contract: Option<String>,
     /// The network that the chain must be.
     pub(crate) network: Option<String>,
     /// The block that reading begins at.
@@ -209,6 +211,7 @@ impl Default for Node {
             key: None,
             rpc: None,
             contract: None,
+            auction_contract: None,
             network: None,
             from_block: Count(0),
             provider: true,
@@ -311,6 +314,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.key", about: "key in the keystore that it acts with" },
     Key { name: "node.rpc", about: "URL of a node of the market's chain (JSON-RPC)" },
     Key { name: "node.contract", about: "address of the market's contract there" },
+    Key { name: "node.auction_contract", about: "address of the auction's contract beside the market there" },
     Key { name: "node.network", about: "the network that the chain must be" },
     Key { name: "node.from_block", about: "the block to read the chain from: that of the contract's deployment" },
     Key { name: "node.provider", about: "whether it runs jobs for others" },

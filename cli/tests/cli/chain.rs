@@ -7,14 +7,15 @@ use crate::{anvil::Anvil, support::Home};
 const FIL: u128 = 1_000_000_000_000_000_000;
 
 /// A key in the keystore, with money on the chain.
-fn rich_key(home: &Home, anvil: &Anvil) -> String {
+pub fn rich_key(home: &Home, anvil: &Anvil) -> String {
     let made = home.lota(&["wallet", "new", "trading"]).env("LOTA_PASSWORD", "long secret").assert().success();
     let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
     anvil.give(&address, 10 * FIL);
     address
 }
 
-fn deploy(home: &Home, anvil: &Anvil, more: &[&str]) -> serde_json::Value {
+/// Deploys with that key.
+pub fn deploy(home: &Home, anvil: &Anvil, more: &[&str]) -> serde_json::Value {
     let args = [&["chain", "deploy", "--rpc", &anvil.url, "--key", "trading", "--json"], more].concat();
     let run = home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();
     serde_json::from_slice(&run.get_output().stdout).expect("JSON")
@@ -29,7 +30,8 @@ fn a_market_is_deployed_and_recognised() {
     assert_eq!(deployed["chain_id"], 31_337);
     assert_eq!(deployed["block"], 1);
     assert_eq!(deployed["deployer"].as_str().expect("text").to_lowercase(), deployer.to_lowercase());
-    let left: u128 = 10 * FIL - deployed["fee"].as_str().expect("text").parse::<u128>().expect("a number");
+    let fee = |of: &serde_json::Value| of["fee"].as_str().expect("text").parse::<u128>().expect("a number");
+    let left: u128 = 10 * FIL - fee(&deployed) - fee(&deployed["auction"]);
     let balance = anvil.call("eth_getBalance", json!([deployer, "latest"]));
     assert_eq!(balance, format!("{left:#x}"), "the fee is what was paid");
 
@@ -145,10 +147,11 @@ fn what_is_wrong_with_a_chain_is_said_in_one_line() {
         line.split_whitespace().last().expect("a value").to_owned()
     };
     let next = format!(
-        "lota node run --key play --rpc {} --contract {} --from-block {}",
+        "lota node run --key play --rpc {} --contract {} --from-block {} --auction-contract {}\n",
         anvil.url,
         value("contract"),
-        value("block")
+        value("block"),
+        value("auction")
     );
     assert!(stderr.contains(&next), "{next} is not in\n{stderr}");
 }

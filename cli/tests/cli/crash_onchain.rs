@@ -71,6 +71,7 @@ struct Audit {
 impl Audit {
     fn of(devnet: &Devnet<'_>) -> Self {
         let line = devnet.said("  export ETH_RPC_URL=");
+        let line = line.split(" AUCTION=").next().expect("a line");
         let (url, market) = line.trim().trim_start_matches("export ETH_RPC_URL=").split_once(" MARKET=").expect("both");
         Self { url: url.to_owned(), market: market.to_owned() }
     }

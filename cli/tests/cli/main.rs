@@ -4,6 +4,7 @@
 
 mod anvil;
 mod attacks;
+mod auctions_onchain;
 mod chain;
 mod compiler;
 mod content;

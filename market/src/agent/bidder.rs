@@ -176,9 +176,6 @@ pub(super) fn match_terms(
     offer: &Offer,
     situation: &Situation,
 ) -> Result<(), Refusal> {
-    if !situation.settings.asset.is_zero() {
-        return Err(Refusal::AuctionAsset(situation.settings.asset));
-    }
     if terms.min_price >= terms.max_price {
         return Err(Refusal::NoAuction(AuctionFault::NoRange));
     }

@@ -304,9 +304,6 @@ pub enum Refusal {
         /// What it puts up at most.
         limit: AttoFil,
     },
-    /// Bidders bring the chain's coin.
-    #[error("this provider bids in the chain's coin only, not in the token {0}")]
-    AuctionAsset(Address),
 }
 
 impl Refusal {

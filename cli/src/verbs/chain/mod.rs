@@ -7,10 +7,10 @@ use clap::Subcommand;
 
 use crate::context::Context;
 
-/// Deploy the market on a chain, or look at one.
+/// Deploy the market and its auction on a chain, or look at them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Chain {
-    /// Deploy the market's contract with a key of this home's keystore
+    /// Deploy the market's contract, and an auction beside it, with a key of this home's keystore
     Deploy(deploy::Deploy),
     /// Show a chain and the market that is deployed there
     Status(status::Status),

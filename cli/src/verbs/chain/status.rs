@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lota_bridge::evm::{Finality, Network, bindings, chain::At, token};
+use lota_bridge::evm::{Finality, Network, auction, bindings, chain::At, token};
 use lota_market::{Address, AttoFil, asset::Asset, model::Settings};
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::{
 /// Show a chain and the market that is deployed there.
 ///
 /// It checks that the node serves the right chain and that the code at the address is the one that this version was built
-/// with, whatever its settings; it ends with exit code 1 when not.
+/// with, whatever its settings; it ends with exit code 1 when not. So it does with an auction, which must be this market's.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +30,9 @@ pub(crate) struct Status {
     /// The market's address
     #[arg(long, value_name = "ADDRESS")]
     contract: Address,
+    /// The address of an auction beside it [default: none is looked at]
+    #[arg(long, value_name = "ADDRESS")]
+    auction_contract: Option<Address>,
     /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]
     #[arg(long, value_name = "NAME", value_parser = parse_network)]
     network: Option<Network>,
@@ -52,6 +55,18 @@ struct Shown {
     /// What the contract holds of what jobs are paid in, in its smallest unit.
     holds: AttoFil,
     /// What of it is burned.
+    burned: AttoFil,
+    /// The auction that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auction: Option<AuctionShown>,
+}
+
+#[derive(Debug, Serialize)]
+struct AuctionShown {
+    contract: Address,
+    /// The shortest time to reveal bids in, in seconds.
+    min_reveal_period: u32,
+    holds: AttoFil,
     burned: AttoFil,
 }
 
@@ -77,9 +92,19 @@ impl Status {
         let endpoint = Endpoint::connect(&self.rpc, self.network).await?;
         let network = *endpoint.network();
         let market = ChainMarket::find(endpoint, self.contract, 0).await?;
+        let market = market.with_auction_at(self.auction_contract).await?;
         let endpoint = market.endpoint();
         let head = endpoint.chain().newest().await.map_err(|error| endpoint.failed(error))?;
         let found = market.settings();
+        let auction = match market.auction().map(auction::Auction::reference) {
+            Some(reference) => Some(AuctionShown {
+                contract: reference.contract,
+                min_reveal_period: reference.min_reveal_period,
+                holds: holds(&market, reference.contract).await?,
+                burned: endpoint.view(reference.contract, &auction::burned(), At::Latest).await?,
+            }),
+            None => None,
+        };
         let shown = Shown {
             node: endpoint.node().to_owned(),
             network: network.name,
@@ -100,11 +125,9 @@ impl Status {
                 signature_gas: found.signature_gas,
             },
             unit: market.market().asset().clone(),
-            holds: match found.is_token() {
-                true => endpoint.view(found.asset, &token::balance_of(self.contract), At::Latest).await?,
-                false => endpoint.money(self.contract, At::Latest).await?,
-            },
+            holds: holds(&market, self.contract).await?,
             burned: endpoint.view(self.contract, &bindings::burned(), At::Latest).await?,
+            auction,
         };
         if self.format.json {
             return terminal::print_json(&shown);
@@ -117,12 +140,26 @@ impl Status {
         table.row(["final", &shown.finality]);
         table.row(["contract", &format!("{}, the code of this version", shown.contract)]);
         settings(&mut table, &found);
-        table.row([
-            "holds",
-            &format!("{}, {} of it burned", shown.unit.show(shown.holds), shown.unit.show(shown.burned)),
-        ]);
+        let asset = market.market().asset();
+        let held = |holds, burned| format!("{}, {} of it burned", asset.show(holds), asset.show(burned));
+        table.row(["holds", &held(shown.holds, shown.burned)]);
+        if let Some(auction) = &shown.auction {
+            table.row(["auction", &format!("{}, the code of this version", auction.contract)]);
+            table.row(["bids are opened", &format!("for {} s at least", auction.min_reveal_period)]);
+            table.row(["it holds", &held(auction.holds, auction.burned)]);
+        }
         terminal::print(&table.render())
     }
+}
+
+/// What a contract has of what the market is paid in.
+async fn holds(market: &ChainMarket, contract: Address) -> anyhow::Result<AttoFil> {
+    let (endpoint, settings) = (market.endpoint(), market.settings());
+    Ok(if settings.is_token() {
+        endpoint.view(settings.asset, &token::balance_of(contract), At::Latest).await?
+    } else {
+        endpoint.money(contract, At::Latest).await?
+    })
 }
 
 /// Adds a market's settings to a table.

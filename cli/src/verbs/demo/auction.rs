@@ -64,6 +64,7 @@ pub(super) fn check(jobs: &[Job]) -> anyhow::Result<Vec<Check>> {
 /// The auction, told to a person.
 pub(super) fn told(parties: &Parties, jobs: &[Job]) -> String {
     let Some(auction) = of(jobs) else { return String::new() };
+    let (asset, _) = parties.venue.asset();
     let mut text = format!(
         "\n{}\n\nThe first job was auctioned. Each provider bid what the job costs it, sealed, so that nobody saw the others\' bids,\n\
          and opened its bid when no other could be made any more.\n\n",
@@ -71,11 +72,11 @@ pub(super) fn told(parties: &Parties, jobs: &[Job]) -> String {
     );
     let mut table = Table::new([Column::Left, Column::Right]).indent(2);
     for bid in &auction.bids {
-        let price = bid.price.map_or_else(|| "never opened".to_owned(), |price| price.to_string());
+        let price = bid.price.map_or_else(|| "never opened".to_owned(), |price| asset.show(price));
         table.row([parties.name_of(bid.bidder), price]);
     }
     text.push_str(&table.render());
-    if let Some(why) = why_the_price(auction) {
+    if let Some(why) = why_the_price(auction, &asset) {
         let why = auction
             .bids
             .iter()

@@ -87,8 +87,8 @@ fn text(job: &JobDetail, now: Timestamp, asset: &Asset) -> String {
     }
     if let Some(auction) = &job.auction {
         let _ = writeln!(text, "\n{}", bold("Auction"));
-        text.push_str(&bids(auction).render());
-        if let Some(why) = why_the_price(auction) {
+        text.push_str(&bids(auction, now, asset).render());
+        if let Some(why) = why_the_price(auction, asset) {
             let _ = writeln!(text, "  {why}");
         }
     }
@@ -179,12 +179,14 @@ fn money(money: &MoneyInfo, asset: &Asset) -> Table {
 }
 
 /// The bids, as far as they are public.
-fn bids(auction: &AuctionInfo) -> Table {
+fn bids(auction: &AuctionInfo, now: Timestamp, asset: &Asset) -> Table {
     let mut table = Table::new([Column::Left, Column::Right]).indent(2);
     table.row(["bids are sealed before".to_owned(), auction.sealed_until.to_string()]);
     table.row(["and opened until".to_owned(), auction.opened_until.to_string()]);
+    let is_over = auction.awarded.is_some() || now > auction.opened_until;
+    let closed = if is_over { "never opened, its deposit is burned" } else { "sealed" };
     for bid in &auction.bids {
-        table.row([bid.bidder.to_string(), bid.price.map_or_else(|| "sealed".to_owned(), |price| price.to_string())]);
+        table.row([bid.bidder.to_string(), bid.price.map_or_else(|| closed.to_owned(), |price| asset.show(price))]);
     }
     if auction.bids.is_empty() {
         table.row(["nobody has bid".to_owned(), String::new()]);
@@ -193,14 +195,16 @@ fn bids(auction: &AuctionInfo) -> Table {
 }
 
 /// Who won, and why it is paid what it is paid.
-pub(crate) fn why_the_price(auction: &AuctionInfo) -> Option<String> {
+pub(crate) fn why_the_price(auction: &AuctionInfo, asset: &Asset) -> Option<String> {
     let AwardInfo { winner, price } = auction.awarded.as_ref()?;
     let mut opened: Vec<AttoFil> = auction.bids.iter().filter_map(|bid| bid.price).collect();
     opened.sort_unstable();
+    let price = asset.show(*price);
     Some(match opened.get(1) {
         Some(second) => format!(
-            "{winner} bid lowest and is paid {price}: the second-lowest bid, {second}, so that nobody gains by bidding \
-             anything but what the job costs"
+            "{winner} bid lowest and is paid {price}: the second-lowest bid, {}, so that nobody gains by bidding \
+             anything but what the job costs",
+            asset.show(*second)
         ),
         None => format!("{winner} was the only bidder whose bid was opened, and is paid the highest price, {price}"),
     })
@@ -258,5 +262,30 @@ mod tests {
         console::set_colors_enabled(false);
         let now = "2026-01-01T00:05:00Z".parse().expect("a time");
         insta::assert_snapshot!(text(&job, now, &Asset::coin()));
+    }
+
+    #[test]
+    fn bids_are_told_in_what_the_market_is_paid_in() {
+        let bid = |byte, price: Option<u128>| lota_api::BidInfo {
+            bidder: lota_market::Address::repeat_byte(byte),
+            price: price.map(AttoFil),
+        };
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let (low, high) = (bid(1, Some(2_500_000)), bid(2, Some(3_000_000)));
+        let award = AwardInfo { winner: low.bidder, price: AttoFil(3_000_000) };
+        let (sealed_until, opened_until) = (at("2026-01-01T00:05:00Z"), at("2026-01-01T00:06:00Z"));
+        let mut auction =
+            AuctionInfo { sealed_until, opened_until, bids: vec![low, high, bid(3, None)], awarded: None };
+        let dollar = Asset::token("USD", 6);
+        let told = |auction: &AuctionInfo, now| bids(auction, at(now), &dollar).render();
+        let open = told(&auction, "2026-01-01T00:06:00Z");
+        assert!(open.contains(" 2.5 USD\n") && open.contains(" 3 USD\n") && open.contains(" sealed\n"), "{open}");
+        assert!(!open.contains("FIL") && why_the_price(&auction, &dollar).is_none(), "{open}");
+        let late = told(&auction, "2026-01-01T00:06:01Z");
+        assert!(late.contains("never opened, its deposit is burned") && !late.contains(" sealed\n"), "{late}");
+        auction.awarded = Some(award);
+        assert_eq!(told(&auction, "2026-01-01T00:06:00Z"), late, "after the award nobody opens a bid");
+        let why = why_the_price(&auction, &dollar).expect("it was awarded");
+        assert!(why.contains("is paid 3 USD: the second-lowest bid, 3 USD,") && !why.contains("FIL"), "{why}");
     }
 }

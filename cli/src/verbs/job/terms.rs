@@ -42,7 +42,7 @@ pub(crate) struct TermFlags {
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["min_price", "ramp_period", "auction"])]
     provider: Option<Address>,
     /// Have providers bid for the job, in sealed bids: the lowest gets it, and is paid the second-lowest; then --ramp-period is
-    /// how long bids are opened, and --lock-for how long all of it takes; on a market without a chain only, so far
+    /// how long bids are opened, and --lock-for how long all of it takes; on a chain the node must know an auction
     #[arg(long)]
     auction: bool,
 }

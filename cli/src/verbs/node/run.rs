@@ -66,6 +66,9 @@ pub(crate) struct Run {
     /// Address of the market's contract there
     #[arg(long, value_name = "ADDRESS")]
     contract: Option<String>,
+    /// Address of an auction's contract beside the market: it bids there, and its jobs can be auctioned [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    auction_contract: Option<String>,
     /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
@@ -121,6 +124,7 @@ impl Run {
             .flag("--key", "node.key", self.key.as_ref())
             .flag("--rpc", "node.rpc", self.rpc.as_ref())
             .flag("--contract", "node.contract", self.contract.as_ref())
+            .flag("--auction-contract", "node.auction_contract", self.auction_contract.as_ref())
             .flag("--network", "node.network", self.network.as_ref())
             .flag("--from-block", "node.from_block", self.from_block.as_ref())
             .flag("--client-only", "node.provider", provider.as_ref())
@@ -186,6 +190,9 @@ impl Run {
         if let Some(address) = node.monitoring() {
             table.row(["monitoring", &format!("http://{address}")]);
         }
+        if let Some(auction) = transport.auction().filter(|_| network.is_some()) {
+            table.row(["auction", &auction.contract.to_string()]);
+        }
         if network.is_none() {
             terminal::tell(ALONE);
         }
@@ -245,9 +252,10 @@ impl Joined {
         place: Option<Place<'_>>,
         dir: &Path,
     ) -> anyhow::Result<Self> {
-        if let Some(Place { url, contract, network }) = place {
+        if let Some(Place { url, contract, auction, network }) = place {
             let endpoint = Endpoint::connect(url, network).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
+            let market = market.with_auction_at(auction).await?;
             let account = Account::on_chain(&market, signer, dir, node.max_retry_gas.map(|gas| gas.0)).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
@@ -292,13 +300,17 @@ fn is_away(error: &anyhow::Error) -> bool {
 pub(super) struct Place<'a> {
     pub(super) url: &'a str,
     pub(super) contract: Address,
+    auction: Option<Address>,
     pub(super) network: Option<Network>,
 }
 
 /// The market on a chain that the settings name; none: the node has one of its own.
 pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
     let Some(url) = &node.rpc else {
-        let alone = [("contract", &node.contract), ("network", &node.network)].into_iter().find(|(_, v)| v.is_some());
+        let alone =
+            [("contract", &node.contract), ("auction_contract", &node.auction_contract), ("network", &node.network)]
+                .into_iter()
+                .find(|(_, value)| value.is_some());
         return match alone {
             Some((name, _)) => Err(Usage(format!("setting `node.{name}` says nothing without `node.rpc` (--rpc URL)"))),
             None => Ok(None),
@@ -310,10 +322,14 @@ pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
                 .to_owned(),
         ));
     };
-    let contract = contract.parse().map_err(|_| {
-        let shown = terminal::printable(contract);
-        Usage(format!("setting `node.contract`: `{shown}` is no address; write 0x and 40 hex digits"))
-    })?;
+    let address_of = |key: &str, text: &str| {
+        text.parse().map_err(|_| {
+            let shown = terminal::printable(text);
+            Usage(format!("setting `{key}`: `{shown}` is no address; write 0x and 40 hex digits"))
+        })
+    };
+    let contract = address_of("node.contract", contract)?;
+    let auction = node.auction_contract.as_deref().map(|text| address_of("node.auction_contract", text)).transpose()?;
     let network =
         match &node.network {
             None => None,
@@ -327,7 +343,7 @@ pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
                 .to_owned(),
         ));
     }
-    Ok(Some(Place { url, contract, network }))
+    Ok(Some(Place { url, contract, auction, network }))
 }
 
 /// The node's configuration.

@@ -49,6 +49,9 @@ impl Show {
                 span(node.market.min_window.into())
             ),
         ]);
+        if let Some(auction) = node.market.auction {
+            table.row(["auction", &auction.to_string()]);
+        }
         table.row(["newest block", &node.head.to_string()]);
         table.row(["gateway", &printable(&node.gateway)]);
         let blocks = plural(node.store_blocks, "block");

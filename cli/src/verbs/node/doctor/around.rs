@@ -73,7 +73,7 @@ pub(super) async fn daemon(context: &Context) -> Daemon {
 
 /// Asks the market's chain: whether it answers, which one it is, what the clock says, what is deployed, and what the account has.
 pub(super) async fn chain(node: &Node, account: Option<Address>) -> Vec<Finding> {
-    let Place { url, contract, network } = match place(node) {
+    let Place { url, contract, network, .. } = match place(node) {
         Ok(Some(place)) => place,
         Ok(None) => {
             return vec![

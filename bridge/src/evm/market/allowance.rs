@@ -1,0 +1,80 @@
+//! Money of a token on its way into a contract, which takes it by itself, with the account's leave: for as much as is wanted, and no
+//! more. What is allowed is one number for each contract, so an account's commands that rest on it go one after another; what an earlier
+//! one of them was allowed, and did not take because the process ended, is overwritten by the next.
+
+use lota_market::{Address, AttoFil, agent::EffectKey, auction, model};
+
+use super::{Call, EvmTransport, token};
+use crate::{
+    journal::AccountId,
+    transport::{Landed, SubmitError, Transport as _, TransportError},
+};
+
+/// How often leave is given for one key, at most: once, and again when something else has used it up in the meantime.
+const MAX_ROUNDS: u32 = 3;
+
+impl EvmTransport {
+    /// Moves so much of the market's token into the market.
+    pub(super) async fn deposit_token(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
+        let _alone = self.allowing.lock().await;
+        let command = model::Command::DepositToken { account: self.party(), amount };
+        if self.was_sent(key).await? {
+            // What was undone with the leave that it needs, is refused: then it is prepared again.
+            match self.submit(key, &command, AttoFil::ZERO).await {
+                Err(SubmitError::Rejected { .. } | SubmitError::Failed(_)) => {}
+                other => return other,
+            }
+        }
+        self.allow(key, self.market.contract, amount).await?;
+        self.submit(key, &command, AttoFil::ZERO).await
+    }
+
+    /// Moves so much of the market's token into the party's account in the auction.
+    pub(super) async fn fund_auction_with_token(
+        &self,
+        key: &EffectKey,
+        amount: AttoFil,
+    ) -> Result<Landed, SubmitError> {
+        let auction = self.used_auction()?.contract();
+        let _alone = self.allowing.lock().await;
+        if !self.was_sent(key).await? {
+            let (account, balance) = (self.party(), self.funds(self.party()).await?);
+            if balance < amount {
+                // As the auction would, but before anything is paid for.
+                let poor = model::Rejection::InsufficientBalance { account, balance, needed: amount };
+                return Err(SubmitError::RejectedByAuction {
+                    rejection: auction::Rejection::Market(poor),
+                    block: None,
+                });
+            }
+            self.allow(key, auction, amount).await?;
+        }
+        self.submit_to_auction(key, &auction::Command::FundToken { amount }, AttoFil::ZERO).await
+    }
+
+    /// Whether the command of this key is on its way, or has landed: then nothing is to be prepared for it any more.
+    async fn was_sent(&self, key: &EffectKey) -> Result<bool, SubmitError> {
+        let account = AccountId { chain_id: self.market.chain.id(), address: self.party() };
+        let sent = self.journal.find(account, key).await;
+        Ok(sent.map_err(|error| TransportError::Storage(error.to_string()))?.is_some())
+    }
+
+    /// Allows a contract to take so much of the market's token. Some tokens let no leave be changed to another, only taken back.
+    async fn allow(&self, key: &EffectKey, contract: Address, amount: AttoFil) -> Result<(), SubmitError> {
+        let token = self.market.settings.asset;
+        for round in 0..MAX_ROUNDS {
+            let allowed = self.token_view(token, &token::allowance(self.party(), contract)).await?;
+            if allowed >= amount {
+                break;
+            }
+            let again = if round == 0 { String::new() } else { format!("/{round}") };
+            for (name, amount) in [("take-back", AttoFil::ZERO), ("approve", amount)] {
+                if name == "approve" || allowed > AttoFil::ZERO {
+                    let call = Call::new(token, token::approve(contract, amount));
+                    self.account.send(&EffectKey::named(&format!("{key}/{name}{again}")), call).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

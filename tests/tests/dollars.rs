@@ -79,7 +79,7 @@ async fn a_job_is_paid_in_dollars_from_the_deposit_to_the_withdrawal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_jobs_are_auctioned_at_once_in_dollars_and_everybody_has_what_is_due() {
-    const OPENING: u64 = 20;
+    const OPENING: u64 = 600;
     const LOCK_FOR: u64 = 3_600;
     let Some(mut anvil) = Anvil::spawn_or_skip().await else { return };
     let dollar = anvil.in_dollars().await;

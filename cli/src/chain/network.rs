@@ -57,7 +57,7 @@ pub(crate) const fn default_quantum(decimals: u8) -> u64 {
 /// chains what an offer says by itself, in FEVM's gas a hundred times that.
 pub(crate) fn default_callback_gas(network: &Network) -> u32 {
     let usual = Offer::default().max_callback_gas;
-    if network.chain_id == Network::DEVELOPMENT.chain_id { usual } else { usual.saturating_mul(100) }
+    if Network::is_filecoin_id(network.chain_id) { usual.saturating_mul(100) } else { usual }
 }
 
 #[cfg(test)]

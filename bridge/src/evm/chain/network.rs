@@ -74,6 +74,12 @@ impl Network {
         self.chain_id != Self::FILECOIN_LOCAL.chain_id && self.chain_id != Self::DEVELOPMENT.chain_id
     }
 
+    /// Whether a chain with this id counts gas as Filecoin does, which is another unit than Ethereum's.
+    #[must_use]
+    pub const fn is_filecoin_id(chain_id: u64) -> bool {
+        matches!(chain_id, 314 | 314_159 | 31_415_926)
+    }
+
     /// The network of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use lota_api::NodeInfo;
-use lota_bridge::evm::chain::At;
+use lota_bridge::evm::{Network, chain::At};
 use lota_market::{Address, AttoFil};
 use reqwest::Url;
 
@@ -173,7 +173,7 @@ async fn purse(endpoint: &Endpoint, account: Address) -> Finding {
         Ok(price) => price,
         Err(error) => return Finding::unknown(SUBJECT, endpoint.failed(error).to_string()),
     };
-    let gas = if endpoint.network().block_time.is_zero() { GAS.0 } else { GAS.1 };
+    let gas = if Network::is_filecoin_id(endpoint.network().chain_id) { GAS.1 } else { GAS.0 };
     let one = AttoFil(u128::try_from(price).unwrap_or(u128::MAX).saturating_mul(gas));
     let found = format!("{account} has {money} for gas; a transaction costs about {one} now");
     let affordable = money.0.checked_div(one.0).unwrap_or(u128::MAX);

@@ -8,7 +8,7 @@ use lota_market::{
 use crate::{
     evm::{
         account,
-        chain::{Chain, RpcError},
+        chain::{Chain, Network, RpcError},
     },
     transport,
 };

@@ -380,6 +380,38 @@ pub trait Transport: Send + Sync + 'static {
         Err(TransportError::NoAuction.into())
     }
 
+    /// [`submit_to_auction`](Self::submit_to_auction) if the account could afterwards still pay for what is reserved: as
+    /// [`submit_with_reserve`](Self::submit_with_reserve).
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    async fn submit_to_auction_with_reserve(
+        &self,
+        key: &EffectKey,
+        command: &auction::Command,
+        value: AttoFil,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        let _ = reserve;
+        self.submit_to_auction(key, command, value).await
+    }
+
+    /// Whether a command was begun under this key, so that it has landed or may yet land; nothing is sent. Who does not remember
+    /// what it began says that it may have.
+    ///
+    /// # Errors
+    /// When what is remembered cannot be read.
+    async fn was_begun(&self, key: &EffectKey) -> Result<bool, TransportError> {
+        let _ = key;
+        Ok(true)
+    }
+
+    /// The gas that a bid takes in all: bringing money into the auction, sealing, opening, awarding. Nothing where commands cost
+    /// nothing.
+    fn bid_gas(&self) -> u64 {
+        0
+    }
+
     /// The party's bid for a job, as it is sealed and later revealed; `None` without an auction. The same price gives the same
     /// bid again, after a restart too.
     fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use lota_api::ApiFile;
-use lota_bridge::{MarketRef, Transport, TransportError, evm::Network};
+use lota_bridge::{AuctionRef, MarketRef, Transport, TransportError, evm::Network};
 use lota_content::{
     StoreOptions,
     fetch::{FetchOptions, Fetcher},
@@ -229,12 +229,15 @@ impl Node {
             fetcher,
             asset: transport.asset(),
         });
-        let auctioneer = transport
-            .auction()
-            .map(|auction| Auctioneer { contract: auction.contract, min_reveal_period: auction.min_reveal_period });
+        let auctioneer = transport.auction().map(|AuctionRef { contract, min_reveal_period }| Auctioneer {
+            contract,
+            min_reveal_period,
+            bid_gas: transport.bid_gas(),
+        });
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
             .bidding_in(auctioneer)
+            .keeping_bid_money(config.keep_bid_money)
             .sharing(SPECS.clone())
             .looking_after(config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);

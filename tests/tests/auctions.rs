@@ -295,6 +295,6 @@ async fn five_hundred_bids_of_strangers_hide_nobodys_and_fill_no_database() {
     let detail = client.wait(&job).await;
     assert_eq!((detail.summary.provider, detail.summary.price), (Some(bidders[1].address), Some(ASKS[0])));
     let auction = detail.auction.expect("it is auctioned");
-    assert_eq!(auction.awarded.map(|award| award.winner), Some(bidders[1].address));
+    assert_eq!(auction.awarded.as_ref().map(|award| award.winner), Some(bidders[1].address));
     assert_eq!(own(&auction, &bidders[0]), Some(ASKS[0]), "why that price was paid is told");
 }

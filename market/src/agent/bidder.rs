@@ -290,22 +290,22 @@ fn advance_open(
         if !is_sealing || !is_wanted || provider.suspended.is_some() {
             return Need::default();
         }
-        let need = need_to_seal(bid, cx);
+        let need = need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));
         provider.purse.set_need(cx.view.id, Some(need));
         if !need.waits || provider.purse.covers(cx.view.id) {
             cx.begin(Step::CommitBid);
             cx.changed |= !std::mem::replace(&mut bid.has_cost, true);
         }
-        return need_to_seal(bid, cx);
+        return need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));
     } else if auction.own_price.is_none() {
         let Some(sealed_by) = bid.sealed_by else {
             cx.wake_at_head = true;
-            return need_to_open(bid, is_in, cx);
+            return need_to_open(bid, terms, is_in, cx.steps.get(&Step::RevealBid));
         };
         if cx.reached_final(sealed_by) && cx.now() <= reveal_until {
             cx.begin(Step::RevealBid);
         }
-        return need_to_open(bid, is_in, cx);
+        return need_to_open(bid, terms, is_in, cx.steps.get(&Step::RevealBid));
     } else if cx.reached(reveal_until.after(1)) && cx.now() <= lock_by {
         // The winner gains most by it. Of equal bids, both try.
         let is_lowest = auction.own_price <= auction.lowest;
@@ -317,10 +317,10 @@ fn advance_open(
     Need::default()
 }
 
-/// What a bid needs that is not sealed, as far as is known.
-fn need_to_seal(bid: &Bid, cx: &Context<'_>) -> Need {
-    let (all, rest) = (bid.stake, bid.stake.saturating_sub(deposit(&cx.view.terms)));
-    match cx.steps.get(&Step::CommitBid) {
+/// What a bid needs that is not sealed, as far as is known. `commit`: where that step stands.
+fn need_to_seal(bid: &Bid, terms: &Terms, commit: Option<&StepState>) -> Need {
+    let (all, rest) = (bid.stake, bid.stake.saturating_sub(deposit(terms)));
+    match commit {
         None | Some(StepState::Waiting { .. }) => Need { least: all, most: all, waits: true },
         Some(StepState::InFlight { .. }) => Need { least: rest, most: all, waits: false },
         Some(StepState::Landed { .. }) => Need { least: rest, most: rest, waits: false },
@@ -328,10 +328,11 @@ fn need_to_seal(bid: &Bid, cx: &Context<'_>) -> Need {
     }
 }
 
-/// What a bid needs that is sealed: its deposit comes back when it is opened, and collateral is taken.
-fn need_to_open(bid: &Bid, is_in: bool, cx: &Context<'_>) -> Need {
-    let rest = if is_in { bid.stake.saturating_sub(deposit(&cx.view.terms)) } else { AttoFil::ZERO };
-    match cx.steps.get(&Step::RevealBid) {
+/// What a bid needs that is sealed: its deposit comes back when it is opened, and collateral is taken. `reveal`: where that step
+/// stands.
+fn need_to_open(bid: &Bid, terms: &Terms, is_in: bool, reveal: Option<&StepState>) -> Need {
+    let rest = if is_in { bid.stake.saturating_sub(deposit(terms)) } else { AttoFil::ZERO };
+    match reveal {
         Some(StepState::Landed { .. }) => Need::default(),
         Some(StepState::InFlight { .. }) => Need { least: AttoFil::ZERO, most: rest, waits: false },
         _ => Need { least: rest, most: rest, waits: false },
@@ -382,4 +383,49 @@ pub(super) fn is_quiet(job: &Job) -> bool {
 pub(super) fn may_win(job: &Job) -> bool {
     job.bid.as_ref().is_some_and(|bid| !bid.over)
         && !matches!(job.work.as_ref().map(|work| &work.decision), Some(Decision::Lost | Decision::Refused(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+
+    use super::*;
+    use crate::Time;
+
+    #[test]
+    fn a_bid_needs_what_no_command_has_taken_for_certain() {
+        let terms = Terms {
+            client: Address::ZERO,
+            salt: U256::ZERO,
+            spec: B256::ZERO,
+            spec_codec: 0,
+            min_price: AttoFil(1),
+            max_price: AttoFil(31),
+            ramp_start: Time(0),
+            ramp_period: 1,
+            lock_by: Time(3),
+            run_for: 1,
+            review_for: 0,
+            rule_for: 0,
+            collateral: AttoFil(50),
+            matcher: Address::ZERO,
+            arbiter: Address::ZERO,
+            callback_gas: 0,
+            keep_record: false,
+        };
+        // The deposit is 30; the collateral is taken when that has come back.
+        let (price, stake) = (AttoFil(7), AttoFil(50));
+        let bid = Bid { price, stake, sealed_by: None, opened_by: None, has_cost: false, over: false };
+        let need = |least, most, waits| Need { least: AttoFil(least), most: AttoFil(most), waits };
+        let in_flight = StepState::InFlight { attempt: 1, round: 0 };
+        let landed = StepState::Landed { attempts: 1, until: Time(9) };
+        let waiting = StepState::Waiting { attempts: 1, until: Time(9), failure: super::super::Failure::NeverSent };
+        let seal = |state| need_to_seal(&bid, &terms, state);
+        assert_eq!([None, Some(&waiting)].map(seal), [need(50, 50, true); 2]);
+        assert_eq!([&in_flight, &landed].map(|s| seal(Some(s))), [need(20, 50, false), need(20, 20, false)]);
+        let open = |is_in, state| need_to_open(&bid, &terms, is_in, state);
+        assert_eq!([None, Some(&waiting)].map(|state| open(true, state)), [need(20, 20, false); 2]);
+        assert_eq!(open(true, Some(&in_flight)), need(0, 20, false));
+        assert_eq!((open(true, Some(&landed)), open(false, None)), (Need::default(), Need::default()));
+    }
 }

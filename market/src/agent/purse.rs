@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{AuctionSubmission, Effect, Failure, Pace, Step, StepKey, StepOutcome, Subject};
+use super::{At, AuctionSubmission, Effect, Failure, Pace, Step, StepKey, StepOutcome, Subject};
 use crate::{AttoFil, Time, auction::Command, model::JobId};
 
 /// What is kept of a bidder's account in the auction.
@@ -238,14 +238,13 @@ impl Purse {
         Some((AuctionSubmission { command, value }, needed))
     }
 
-    /// A transfer came to this. `block`: the newest one that is known.
+    /// A transfer came to this. `at`: the newest block that is known, and the time.
     pub(super) fn done(
         &mut self,
         step: &StepKey,
         me: Address,
         outcome: &StepOutcome,
-        now: Time,
-        block: u64,
+        at: At,
         pace: &Pace,
         effects: &mut Vec<Effect>,
     ) {
@@ -258,18 +257,18 @@ impl Purse {
         match outcome {
             StepOutcome::Err(failure) => {
                 self.failures = self.failures.saturating_add(1);
-                self.until = now.after(pace.backoff(self.failures));
+                self.until = at.time.after(pace.backoff(self.failures));
                 // What may have been sent is sent again; of the rest there is nothing to find out.
                 if !matches!(failure, Failure::Temporary(_)) {
                     self.record.last = None;
                 }
                 if *failure == Failure::NeverSent {
-                    (self.failures, self.until) = (0, now);
+                    (self.failures, self.until) = (0, at.time);
                 }
             }
             _ => {
                 self.failures = 0;
-                self.record.last = Some(Transfer { landed: Some(block), ..transfer });
+                self.record.last = Some(Transfer { landed: Some(at.block), ..transfer });
             }
         }
         effects.push(Effect::RememberPurse);
@@ -324,7 +323,7 @@ mod tests {
     }
 
     fn done(purse: &mut Purse, key: &StepKey, outcome: StepOutcome, now: u64) {
-        purse.done(key, ME, &outcome, Time(now), 7, &Pace::INSTANT, &mut Vec::new());
+        purse.done(key, ME, &outcome, At { block: 7, time: Time(now) }, &Pace::INSTANT, &mut Vec::new());
     }
 
     fn amount(purse: &Purse, key: &StepKey) -> Option<(AttoFil, bool)> {
@@ -402,6 +401,23 @@ mod tests {
         assert!(!purse.covers(job(2)), "nor is what is there certain to be free");
         let key = asked(&mut purse, 0).expect("enough for both");
         assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), true)));
+    }
+
+    #[test]
+    fn who_may_bid_no_more_does_not_wait_for_its_money() {
+        for (bids, is_asked) in [(true, false), (false, true)] {
+            let mut purse = Purse { keep_for: 500, ..Purse::default() };
+            purse.set_need(job(1), need(FIL, true));
+            purse.holds(AttoFil::ZERO);
+            let key = asked(&mut purse, 0).expect("money is missing");
+            done(&mut purse, &key, StepOutcome::Ok, 0);
+            purse.set_need(job(1), None);
+            purse.holds(AttoFil(FIL));
+            let mut effects = Vec::new();
+            purse.advance(ME, Time(9), &Bounds { bids, ..BOUNDS }, &mut effects);
+            assert_eq!(effects.iter().any(|effect| matches!(effect, Effect::Do(_))), is_asked);
+            assert_eq!(purse.wake().is_some(), !is_asked);
+        }
     }
 
     #[test]

@@ -162,8 +162,8 @@ impl Agent {
         }
         let Some(id) = key.job() else {
             let Situation { me, now, seen, latest, pace, .. } = &self.situation;
-            let block = latest.block.max(*seen);
-            self.provider.purse.done(&key, *me, &outcome, *now, block, pace, effects);
+            let at = At { block: latest.block.max(*seen), time: *now };
+            self.provider.purse.done(&key, *me, &outcome, at, pace, effects);
             return;
         };
         let Some(held) = self.jobs.get_mut(&id) else { return };

@@ -426,7 +426,8 @@ fn a_client_that_cancels_when_gas_was_spent_on_a_bid_is_remembered_and_not_bid_f
     let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10).keeping_bid_money(1_000_000)]);
     // While nothing was sent it may cancel as often as it likes.
     for salt in 0..3 {
-        cancelled_when(&mut world, salt, |world| is_about_to(world, CHEAP, Step::FetchInputs));
+        let job = cancelled_when(&mut world, salt, |world| world.party(CHEAP).agent.wants_auction_balance());
+        assert!(world.party(CHEAP).stored[&job].job.bid.as_ref().is_some_and(|bid| bid.over), "it was about to bid");
     }
     assert_eq!(world.party(CHEAP).fickle, CostlyClients::default());
     cancelled_when(&mut world, 3, |world| transfers(world, CHEAP) == (1, 0));

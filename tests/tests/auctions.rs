@@ -272,7 +272,8 @@ async fn five_hundred_bids_of_strangers_hide_nobodys_and_fill_no_database() {
         Update::Event { event: model::Event::JobOpened { job: id, terms, .. }, .. } if id == job.id => Some(terms),
         _ => None,
     });
-    let (terms, dear) = (terms.expect("it is open"), AttoFil(9 * FIL / 100));
+    let terms = terms.expect("it is open");
+    let dear = terms.max_price;
     let strangers: Vec<_> = (0..500).map(|number| Stranger::new(&chain, number)).collect();
     for stranger in &strangers {
         stranger.seal(&terms, dear).await;

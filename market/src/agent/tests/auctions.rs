@@ -380,7 +380,7 @@ fn however_many_auctions_there_are_no_more_money_is_in_the_account_than_the_slot
         for _ in 0..30 {
             world.run(1);
             let now = world.now;
-            if now.0 % 7 == 0 {
+            if now.0.is_multiple_of(7) {
                 world.party(CHEAP).crash(now);
             }
             assert!(in_auction(&world, CHEAP) <= limit, "{} at {now}", in_auction(&world, CHEAP));

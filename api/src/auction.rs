@@ -11,8 +11,12 @@ pub struct AuctionInfo {
     pub sealed_until: Timestamp,
     /// Then they are opened until this, and awarded.
     pub opened_until: Timestamp,
-    /// The bids that are known, in the order in which they were sealed; of very many, the first ones.
+    /// The bids that are known, in the order in which they were sealed: of very many, those that were sealed first, and the cheapest of
+    /// those that were opened.
     pub bids: Vec<BidInfo>,
+    /// There are so many that some are not among them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
     /// Who got the job, once it was awarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awarded: Option<AwardInfo>,

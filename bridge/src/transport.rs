@@ -379,12 +379,44 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// Moves so much of the party's own [funds](Self::funds) into its account in the auction, once for each key; of a token, after it
-    /// has allowed the auction to take it.
+    /// has allowed the auction to take it. With the reserve of [`submit_to_auction_with_reserve`](Self::submit_to_auction_with_reserve).
     ///
     /// # Errors
     /// As of [`submit_to_auction`](Self::submit_to_auction).
-    async fn fund_auction(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
-        self.submit_to_auction(key, &auction::Command::Fund, amount).await
+    async fn fund_auction(&self, key: &EffectKey, amount: AttoFil, reserve: Reserve) -> Result<Landed, SubmitError> {
+        self.submit_to_auction_with_reserve(key, &auction::Command::Fund, amount, reserve).await
+    }
+
+    /// [`submit_to_auction`](Self::submit_to_auction) if the account could afterwards still pay for what is reserved: as
+    /// [`submit_with_reserve`](Self::submit_with_reserve).
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    async fn submit_to_auction_with_reserve(
+        &self,
+        key: &EffectKey,
+        command: &auction::Command,
+        value: AttoFil,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        let _ = reserve;
+        self.submit_to_auction(key, command, value).await
+    }
+
+    /// Whether a command was begun under this key, so that it has landed or may yet land; nothing is sent. Who does not remember
+    /// what it began says that it may have.
+    ///
+    /// # Errors
+    /// When what is remembered cannot be read.
+    async fn was_begun(&self, key: &EffectKey) -> Result<bool, TransportError> {
+        let _ = key;
+        Ok(true)
+    }
+
+    /// The gas that a bid takes in all: bringing money into the auction, sealing, opening, awarding. Nothing where commands cost
+    /// nothing.
+    fn bid_gas(&self) -> u64 {
+        0
     }
 
     /// The party's bid for a job, as it is sealed and later revealed; `None` without an auction. The same price gives the same

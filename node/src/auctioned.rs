@@ -1,5 +1,7 @@
 //! Jobs that are auctioned: their terms, and what is told of their bids.
 
+use std::collections::BTreeMap;
+
 use lota_api::{AuctionInfo, AwardInfo, BidInfo, rfc3339};
 use lota_bridge::AuctionRef;
 use lota_market::{
@@ -9,6 +11,8 @@ use lota_market::{
     auction::{Event, reveal_until},
     model::Terms,
 };
+
+use crate::store::KEPT_BIDS;
 
 /// Why a job cannot be auctioned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,15 +88,13 @@ impl Phases {
 
 /// What is public of a job's auction.
 pub(crate) fn told(terms: &Terms, events: &[(At, Event)]) -> AuctionInfo {
-    let mut bids: Vec<BidInfo> = Vec::new();
+    let (mut sealed, mut opened) = (Vec::new(), BTreeMap::new());
     let mut awarded = None;
     for (_, event) in events {
         match event {
-            Event::BidCommitted { bidder, .. } => bids.push(BidInfo { bidder: *bidder, price: None }),
+            Event::BidCommitted { bidder, .. } => sealed.push(*bidder),
             Event::BidRevealed { bidder, price, .. } => {
-                if let Some(bid) = bids.iter_mut().find(|bid| bid.bidder == *bidder) {
-                    bid.price = Some(*price);
-                }
+                opened.insert(*bidder, *price);
             }
             Event::AuctionAwarded { winner, price, .. } => {
                 awarded = Some(AwardInfo { winner: *winner, price: *price });
@@ -100,7 +102,18 @@ pub(crate) fn told(terms: &Terms, events: &[(At, Event)]) -> AuctionInfo {
             _ => {}
         }
     }
-    AuctionInfo { sealed_until: rfc3339(terms.ramp_start), opened_until: rfc3339(reveal_until(terms)), bids, awarded }
+    let more = sealed.len().max(opened.len()) >= KEPT_BIDS as usize;
+    let mut bids: Vec<BidInfo> =
+        sealed.into_iter().map(|bidder| BidInfo { bidder, price: opened.remove(&bidder) }).collect();
+    // Sealed too late to be kept, and then opened.
+    bids.extend(opened.into_iter().map(|(bidder, price)| BidInfo { bidder, price: Some(price) }));
+    AuctionInfo {
+        sealed_until: rfc3339(terms.ramp_start),
+        opened_until: rfc3339(reveal_until(terms)),
+        bids,
+        more,
+        awarded,
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct NodeConfig {
     pub provider: Option<Offer>,
     /// Whether it bids in the auction beside its market as a provider: that is then among the matchers of its offer.
     pub bids: bool,
+    /// For how many seconds the money that it bids with stays in the auction when no bid needs it: each way costs gas.
+    pub keep_bid_money: u64,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
     /// How its network's time passes; `None`: what is known of the market's chain says so.
@@ -67,6 +69,7 @@ impl Default for NodeConfig {
             dir: PathBuf::from("node"),
             provider: None,
             bids: true,
+            keep_bid_money: defaults::KEEP_BID_MONEY,
             terms: TermsRequest::default(),
             pace: None,
             look_after: LookAfter::Nobody,
@@ -95,6 +98,8 @@ pub mod defaults {
     pub const COLLATERAL: AttoFil = AttoFil(50_000_000_000_000_000);
     /// Fees on Filecoin and Ethereum rise by an eighth with each full block: about four times in twelve blocks.
     pub const CALLBACK_MARGIN: u32 = 4;
+    /// A day.
+    pub const KEEP_BID_MONEY: u64 = 86_400;
     /// How long a provider may say nothing about a job, in seconds, before it no longer counts when all others refuse.
     pub const SILENCE: u64 = 10;
 }

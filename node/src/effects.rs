@@ -33,6 +33,8 @@ enum Task {
     Submit(Box<Submission>),
     /// Get this to the auction.
     Bid(Box<AuctionSubmission>),
+    /// The same, if it was begun before.
+    BidIfBegun(Box<AuctionSubmission>),
     /// Do it here, on this record.
     Do(Box<Job>),
 }
@@ -48,6 +50,11 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) salts: Arc<Salts>,
     pub(crate) stop: CancellationToken,
+}
+
+/// Whether a step binds the party to send more: it is done only if the account can pay for that, too.
+pub(crate) const fn is_reserved_for(step: Step) -> bool {
+    matches!(step, Step::Lock | Step::FundBid | Step::CommitBid)
 }
 
 /// Turns effects into tasks.
@@ -67,20 +74,30 @@ impl Performer {
         Self { parts: Arc::new(parts), steps, inbox, submissions, reserve: Arc::default() }
     }
 
-    /// Locks are sent from now on only if the account can pay for these commands too.
+    /// Locks, and what bids are begun with, are sent from now on only if the account can pay for these commands too.
     pub(crate) fn reserve(&self, Commitments { commands, callback_gas }: Commitments) {
         *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Reserve { commands, callback_gas };
     }
 
     /// Begins a step of a job, of which this is the record.
     pub(crate) fn perform(&self, key: StepKey, record: &Job) {
-        let this = self.clone();
-        let stop = self.parts.stop.clone();
         let task = match (self.auction_submission(key.step, record), record.submission(key.step)) {
             (Some(submission), _) => Task::Bid(Box::new(submission)),
             (None, Some(submission)) => Task::Submit(Box::new(submission)),
             (None, None) => Task::Do(Box::new(record.clone())),
         };
+        self.spawn(key, task);
+    }
+
+    /// Begins a step of the party's own, which moves money between it and its account in the auction.
+    pub(crate) fn transfer(&self, key: StepKey, submission: AuctionSubmission, is_needed: bool) {
+        let submission = Box::new(submission);
+        self.spawn(key, if is_needed { Task::Bid(submission) } else { Task::BidIfBegun(submission) });
+    }
+
+    fn spawn(&self, key: StepKey, task: Task) {
+        let this = self.clone();
+        let stop = self.parts.stop.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = this.perform_to_end(key, task) => {}
@@ -93,6 +110,11 @@ impl Performer {
         let outcome = match task {
             Task::Submit(submission) => self.submit(&key, &submission).await,
             Task::Bid(submission) => self.submit_to_auction(&key, &submission).await,
+            Task::BidIfBegun(submission) => match self.parts.transport.was_begun(&EffectKey::of(&key)).await {
+                Ok(true) => self.submit_to_auction(&key, &submission).await,
+                Ok(false) => StepOutcome::Err(Failure::NeverSent),
+                Err(error) => StepOutcome::Err(Failure::Temporary(error.to_string())),
+            },
             Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(StepOutcome::Err),
         };
         let outcome = match outcome {
@@ -107,7 +129,7 @@ impl Performer {
         let transport = &self.parts.transport;
         let auction = transport.auction().filter(|auction| auction.contract == record.view.terms.matcher);
         auction.and_then(|_| {
-            record.auction_submission(step, transport.party(), |job, price| {
+            record.auction_submission(step, |job, price| {
                 transport.seal(job, price).map(|sealed| Seal { nonce: sealed.nonce, commitment: sealed.commitment })
             })
         })
@@ -118,13 +140,21 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let AuctionSubmission { command, value } = submission;
-        let (transport, step, key) = (&self.parts.transport, key.step, EffectKey::of(key));
+        let (transport, step, reserve) = (&self.parts.transport, key.step, self.reserve_for(key.step));
+        let key = EffectKey::of(key);
         let result = match command {
             // In whatever the market is paid in.
-            auction::Command::Fund => transport.fund_auction(&key, *value).await,
-            _ => transport.submit_to_auction(&key, command, *value).await,
+            auction::Command::Fund => transport.fund_auction(&key, *value, reserve).await,
+            _ => transport.submit_to_auction_with_reserve(&key, command, *value, reserve).await,
         };
         self.outcome(step, result.map(|_| ()))
+    }
+
+    fn reserve_for(&self, step: Step) -> Reserve {
+        match is_reserved_for(step) {
+            true => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
+            false => Reserve::default(),
+        }
     }
 
     async fn submit(&self, key: &StepKey, submission: &Submission) -> StepOutcome {
@@ -142,10 +172,7 @@ impl Performer {
                 Err(error) => return StepOutcome::Err(Failure::Temporary(error.to_string())),
             }
         }
-        let reserve = match step {
-            Step::Lock => *self.reserve.lock().unwrap_or_else(PoisonError::into_inner),
-            _ => Reserve::default(),
-        };
+        let reserve = self.reserve_for(step);
         let Submission { command, value } = submission;
         let send =
             async |key: &EffectKey| self.parts.transport.submit_with_reserve(key, command, *value, reserve).await;
@@ -203,7 +230,8 @@ impl Performer {
             | Failure::TooLittleFree { .. }
             | Failure::Mismatch { .. }
             | Failure::CallbackFailed { .. }
-            | Failure::ClientDropped { .. } => return failure,
+            | Failure::ClientDropped { .. }
+            | Failure::NeverSent => return failure,
         };
         if public != failure {
             observe::concealed(&self.parts.name, key, &failure);

@@ -21,7 +21,7 @@ use self::{
 };
 use crate::{
     activity::Activity,
-    effects::Performer,
+    effects::{Performer, is_reserved_for},
     health::{Health, Money},
     inbox::{Message, Refusal, RequestReply, ResumeReply},
     metrics::Metrics,
@@ -41,6 +41,10 @@ const MOST_TAKEN_UP: u32 = 100_000;
 const FINALIZED: &str = "finalized";
 /// Where it is kept whose callbacks failed at this account's cost.
 const COSTLY_CLIENTS: &str = "costly_clients";
+/// Where it is kept who cancelled auctions at this account's cost.
+const FICKLE_CLIENTS: &str = "fickle_clients";
+/// Where it is kept what was moved between the party and its account in the auction.
+const PURSE: &str = "purse";
 /// Where the job is kept that the provider was slashed for, while it locks no others.
 const SUSPENDED: &str = "suspended";
 
@@ -85,6 +89,8 @@ pub(crate) struct EventLoop {
     money_moved: bool,
     /// When it was asked for.
     weighed: Time,
+    /// The auction did not say what the party has there: it is asked again when time has passed.
+    auction_is_silent: bool,
     activity: Activity,
     watched: watch::Sender<Activity>,
     /// When it was asked what gas costs.
@@ -114,6 +120,7 @@ impl EventLoop {
             pruned: Time::default(),
             money_moved: true,
             weighed: Time::default(),
+            auction_is_silent: false,
             activity: Activity::default(),
             watched,
             gas_priced: None,
@@ -164,6 +171,7 @@ impl EventLoop {
         health.set_suspended(suspended);
         self.agent.recall(suspended, finalized);
         self.agent.recall_costly_clients(self.parts.store.meta(COSTLY_CLIENTS).await?.unwrap_or_default());
+        self.agent.recall_fickle_clients(self.parts.store.meta(FICKLE_CLIENTS).await?.unwrap_or_default());
         let mut effects = self.refresh_balance().await;
         effects.extend(self.price_gas().await);
         for job in self.parts.store.live_jobs().await? {
@@ -177,6 +185,25 @@ impl EventLoop {
                 }
             }
         }
+        // After the jobs: what these need is there now.
+        self.agent.recall_purse(self.parts.store.meta(PURSE).await?.unwrap_or_default());
+        let store = self.parts.store.clone();
+        let batch = store.begin().await?;
+        self.store_and_perform(batch, effects).await?;
+        self.weigh_purse().await
+    }
+
+    /// Tells the agent what the party has in the auction, if it must know.
+    async fn weigh_purse(&mut self) -> Result<(), StoreError> {
+        if self.auction_is_silent || !self.agent.wants_auction_balance() {
+            return Ok(());
+        }
+        let transport = &self.parts.transport;
+        let Ok(held) = transport.auction_balance(transport.party()).await else {
+            self.auction_is_silent = true;
+            return Ok(());
+        };
+        let effects = self.agent.handle(Input::AuctionBalance(held), self.now);
         let store = self.parts.store.clone();
         let batch = store.begin().await?;
         self.store_and_perform(batch, effects).await
@@ -203,7 +230,9 @@ impl EventLoop {
         if self.cursor != before {
             batch.set_cursor(self.cursor).await?;
         }
-        self.store_and_perform(batch, effects).await
+        self.store_and_perform(batch, effects).await?;
+        self.auction_is_silent &= !time_passed;
+        self.weigh_purse().await
     }
 
     async fn take_update(
@@ -230,9 +259,11 @@ impl EventLoop {
             Update::Auction { cursor, time, event, .. } => {
                 self.now = self.now.max(time);
                 self.cursor = Some(cursor);
-                batch.add_auction_event(&cursor, time, &event).await?;
                 self.parts.metrics.auction_event(&event);
                 if let Some(job) = event.job() {
+                    if self.agent.knows(job) || self.records.get(job, batch).await?.is_some() {
+                        batch.add_auction_event(&cursor, time, &event, self.parts.transport.party()).await?;
+                    }
                     observe::event(&self.parts.name, job, observe::auction_event_name(&event));
                     if self.agent.knows(job) {
                         let input = Input::AuctionEvent { block: cursor.block, time, event: &event };
@@ -297,9 +328,9 @@ impl EventLoop {
     ) -> Result<(), StoreError> {
         match message {
             Message::Done { key, outcome } => {
-                self.activity.ended(key.step);
                 self.parts.metrics.step_ended(&key, &outcome);
                 if let Some(job) = key.job() {
+                    self.activity.ended(key.step);
                     self.know(job, batch, effects).await?;
                     if key.step == Step::Open {
                         self.opened(job, &outcome);
@@ -433,6 +464,10 @@ impl EventLoop {
                 Effect::RememberCostlyClients => {
                     batch.set_meta(COSTLY_CLIENTS, self.agent.costly_clients()).await?;
                 }
+                Effect::RememberFickleClients => {
+                    batch.set_meta(FICKLE_CLIENTS, self.agent.fickle_clients()).await?;
+                }
+                Effect::RememberPurse => batch.set_meta(PURSE, self.agent.purse()).await?,
                 Effect::Retire { .. } | Effect::Do(_) => {}
             }
         }
@@ -449,7 +484,7 @@ impl EventLoop {
             // Nobody watches: fine.
             let _ = self.changes.send(job);
         }
-        if effects.iter().any(|effect| matches!(effect, Effect::Do(StepKey { step: Step::Lock, .. }))) {
+        if effects.iter().any(|effect| matches!(effect, Effect::Do(StepKey { step, .. }) if is_reserved_for(*step))) {
             self.performer.reserve(self.agent.commitments());
         }
         for effect in effects {
@@ -459,10 +494,13 @@ impl EventLoop {
                         self.activity.begun(key.step);
                         self.parts.metrics.step_begun(&key);
                         self.performer.perform(key, record);
+                    } else if let Some((submission, is_needed)) = self.agent.transfer(&key) {
+                        self.parts.metrics.step_begun(&key);
+                        self.performer.transfer(key, submission, is_needed);
                     }
                 }
                 Effect::Retire { job } => self.performer.retire(job),
-                Effect::RememberCostlyClients => {}
+                Effect::RememberCostlyClients | Effect::RememberFickleClients | Effect::RememberPurse => {}
                 Effect::Suspend { job } => {
                     self.parts.health.set_suspended(Some(job));
                     observe::suspended(&self.parts.name, job);

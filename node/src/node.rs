@@ -253,12 +253,15 @@ impl Node {
             fetcher,
             asset: transport.asset(),
         });
-        let auctioneer = transport
-            .auction()
-            .map(|auction| Auctioneer { contract: auction.contract, min_reveal_period: auction.min_reveal_period });
+        let auctioneer = transport.auction().map(|AuctionRef { contract, min_reveal_period }| Auctioneer {
+            contract,
+            min_reveal_period,
+            bid_gas: transport.bid_gas(),
+        });
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
             .bidding_in(auctioneer)
+            .keeping_bid_money(config.keep_bid_money)
             .sharing(SPECS.clone())
             .looking_after(config.look_after.clone());
         let (sender, receiver) = mpsc::channel(crate::inbox::INBOX);

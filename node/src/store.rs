@@ -29,6 +29,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+pub(crate) use auctions::KEPT_BIDS;
 pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;

@@ -4,14 +4,17 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use futures::StreamExt as _;
 use lota_api::{AuctionInfo, JobDetail, JobSummary};
 use lota_bridge::{
-    Transport,
-    memory::{Chain, ManualClock},
+    PrivateKeySigner, Transport, Update,
+    memory::{Chain, ManualClock, MemoryTransport},
 };
 use lota_market::{
-    AttoFil,
-    model::{JobId, Reason, Status},
+    Address, AttoFil, B256, U256,
+    agent::EffectKey,
+    auction::{Command, Event},
+    model::{self, JobId, Reason, Status, Terms},
     money::FIL,
 };
 use lota_node::{Node, NodeConfig, Parts};
@@ -28,7 +31,8 @@ const OPENING: u64 = 20;
 const LOCK_FOR: u64 = 90;
 
 fn bidder(home: &Path, number: u8, ask: AttoFil) -> NodeConfig {
-    NodeConfig { provider: Some(asking(ask)), ..world::config(&format!("provider-{number}"), home) }
+    let config = world::config(&format!("provider-{number}"), home);
+    NodeConfig { provider: Some(asking(ask)), keep_bid_money: 0, ..config }
 }
 
 async fn bidders(chain: &Chain, home: &Path) -> Vec<Party> {
@@ -178,4 +182,148 @@ async fn a_bidder_does_not_leave_its_money_behind_in_an_auction_that_it_is_start
     clock.advance(OPENING);
     client.wait(&job).await;
     node.shutdown().await;
+}
+
+/// What happened so far, in the market and in the auction.
+async fn log(chain: &Chain) -> Vec<Update> {
+    let mut updates = chain.connect(world::key(1)).updates(None);
+    let mut log = Vec::new();
+    loop {
+        match updates.next().await.expect("it goes on").expect("it is read") {
+            Update::Head { .. } => return log,
+            update => log.push(update),
+        }
+    }
+}
+
+/// How often somebody's money moved into its account in the auction, and out of it.
+async fn transfers(chain: &Chain, party: Address) -> (usize, usize) {
+    let mut count = (0, 0);
+    for update in log(chain).await {
+        match update {
+            Update::Auction { event: Event::Funded { account, .. }, .. } if account == party => count.0 += 1,
+            Update::Auction { event: Event::Defunded { account, .. }, .. } if account == party => count.1 += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// Waits until this much of a party's money is in the auction.
+async fn has_in_auction(chain: &Chain, party: &Party, amount: AttoFil) {
+    let transport = chain.connect(world::key(1));
+    for _ in 0..3_000 {
+        if transport.auction_balance(party.address).await == Ok(amount) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(transport.auction_balance(party.address).await, Ok(amount));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_stays_in_the_auction_for_the_next_bid_across_restarts_and_comes_back_after_a_day() {
+    const DAY: u64 = 86_400;
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_with_auction(&clock);
+    let config = |number: u8, ask| NodeConfig { keep_bid_money: DAY, ..bidder(home.path(), number, ask) };
+    let mut parties = Vec::new();
+    for (number, ask) in (2..).zip(ASKS) {
+        parties.push(Party::start(&chain, number, config(number, ask)).await);
+    }
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    client.knows(4).await;
+    for _ in 0..2 {
+        let job = request(&client).await;
+        until(&client, job.id, |auction| auction.bids.len() == 3).await;
+        clock.advance(sealing() + 1);
+        until(&client, job.id, |auction| opened(auction) == 3).await;
+        clock.advance(OPENING);
+        let detail = client.wait(&job).await;
+        assert_eq!((detail.summary.provider, detail.summary.price), (Some(parties[1].address), Some(ASKS[0])));
+        for party in parties.drain(..) {
+            party.node.shutdown().await;
+        }
+        for (number, ask) in (2..).zip(ASKS) {
+            parties.push(Party::start(&chain, number, config(number, ask)).await);
+        }
+    }
+    for party in [&parties[0], &parties[2]] {
+        assert_eq!(transfers(&chain, party.address).await, (1, 0), "once for both auctions");
+    }
+    assert_eq!(transfers(&chain, parties[1].address).await, (2, 0), "its collateral went to the market");
+    clock.advance(DAY + 1);
+    for party in &parties {
+        has_in_auction(&chain, party, AttoFil::ZERO).await;
+    }
+    has(&client, FUNDS.saturating_sub(AttoFil(2 * ASKS[0].0))).await;
+    for (bidder, gain) in parties.iter().zip([0, 2 * ASKS[0].0, 0]) {
+        has(bidder, AttoFil(FUNDS.0 + gain)).await;
+    }
+}
+
+/// Somebody who bids by hand.
+struct Stranger(MemoryTransport);
+
+impl Stranger {
+    fn new(chain: &Chain, number: u64) -> Self {
+        let key = B256::from(U256::from(1_000_000 + number));
+        let stranger = Self(chain.connect(PrivateKeySigner::from_bytes(&key).expect("a valid key")));
+        chain.fund(stranger.0.party(), AttoFil(FIL)).expect("there is room");
+        stranger
+    }
+
+    async fn send(&self, name: &str, command: Command, value: AttoFil) {
+        let sent = self.0.submit_to_auction(&EffectKey::named(name), &command, value).await;
+        sent.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
+    async fn seal(&self, terms: &Terms, price: AttoFil) {
+        let commitment = self.0.seal(self.0.job_id(terms), price).expect("there is an auction").commitment;
+        self.send("fund", Command::Fund, AttoFil(FIL / 2)).await;
+        self.send("commit", Command::Commit { terms: terms.clone(), commitment }, AttoFil::ZERO).await;
+    }
+
+    async fn open(&self, terms: &Terms, price: AttoFil) {
+        let nonce = self.0.seal(self.0.job_id(terms), price).expect("there is an auction").nonce;
+        self.send("reveal", Command::Reveal { terms: terms.clone(), price, nonce }, AttoFil::ZERO).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_bids_of_strangers_hide_nobodys_and_fill_no_database() {
+    let (home, clock) = (TempDir::new().expect("a folder"), ManualClock::at(world::BEGINNING));
+    let chain = chain_with_auction(&clock);
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let job = request(&client).await;
+    let terms = log(&chain).await.into_iter().find_map(|update| match update {
+        Update::Event { event: model::Event::JobOpened { job: id, terms, .. }, .. } if id == job.id => Some(terms),
+        _ => None,
+    });
+    let terms = terms.expect("it is open");
+    let dear = terms.max_price;
+    let strangers: Vec<_> = (0..500).map(|number| Stranger::new(&chain, number)).collect();
+    for stranger in &strangers {
+        stranger.seal(&terms, dear).await;
+    }
+    let bidders = bidders(&chain, home.path()).await;
+    let own = |auction: &AuctionInfo, party: &Party| {
+        auction.bids.iter().find(|bid| bid.bidder == party.address).and_then(|bid| bid.price)
+    };
+    for bidder in &bidders {
+        until(bidder, job.id, |auction| auction.bids.iter().any(|bid| bid.bidder == bidder.address)).await;
+    }
+    clock.advance(sealing() + 1);
+    for stranger in &strangers[..300] {
+        stranger.open(&terms, dear).await;
+    }
+    let known = until(&client, job.id, |auction| bidders.iter().all(|bidder| own(auction, bidder).is_some())).await;
+    assert_eq!(bidders.iter().map(|bidder| own(&known, bidder)).collect::<Vec<_>>(), ASKS.map(Some));
+    assert!(known.more && known.bids.len() <= 403, "{} bids are told", known.bids.len());
+    clock.advance(OPENING);
+    let detail = client.wait(&job).await;
+    assert_eq!((detail.summary.provider, detail.summary.price), (Some(bidders[1].address), Some(ASKS[0])));
+    let auction = detail.auction.expect("it is auctioned");
+    assert_eq!(auction.awarded.as_ref().map(|award| award.winner), Some(bidders[1].address));
+    assert_eq!(own(&auction, &bidders[0]), Some(ASKS[0]), "why that price was paid is told");
 }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
+    journal::AccountId,
     transport::{
         AuctionRef, Cursor, Head, Landed, MarketRef, Reserve, SealedBid, StoredDeal, SubmitError, Transport,
         TransportError, Update, UpdateStream,
@@ -376,19 +377,40 @@ impl Transport for EvmTransport {
         command: &auction::Command,
         value: AttoFil,
     ) -> Result<Landed, SubmitError> {
+        self.submit_to_auction_with_reserve(key, command, value, Reserve::default()).await
+    }
+
+    async fn submit_to_auction_with_reserve(
+        &self,
+        key: &EffectKey,
+        command: &auction::Command,
+        value: AttoFil,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
         let contract = self.used_auction()?.contract();
         encoding::encode_for_auction(contract, command, value)?;
         let Market { chain, settings, .. } = &self.market;
         let extra_gas = gas::promised_through_auction(chain, settings, command).await.map_err(SendError::from)?;
-        let call = Call { value, extra_gas, ..Call::new(contract, evm_auction::call_data(command)) };
+        let reserve = gas::reserved_beside_a_bid(settings, command, reserve);
+        let call = Call { value, extra_gas, reserve, ..Call::new(contract, evm_auction::call_data(command)) };
         self.landed(self.account.send(key, call).await.map_err(refused_by_auction)?)
     }
 
-    async fn fund_auction(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
+    async fn fund_auction(&self, key: &EffectKey, amount: AttoFil, reserve: Reserve) -> Result<Landed, SubmitError> {
         if self.market.settings.asset.is_zero() {
-            return self.submit_to_auction(key, &auction::Command::Fund, amount).await;
+            return self.submit_to_auction_with_reserve(key, &auction::Command::Fund, amount, reserve).await;
         }
-        self.fund_auction_with_token(key, amount).await
+        self.fund_auction_with_token(key, amount, reserve).await
+    }
+
+    async fn was_begun(&self, key: &EffectKey) -> Result<bool, TransportError> {
+        let account = AccountId { chain_id: self.market.chain.id(), address: self.party() };
+        let found = self.journal.find(account, key).await;
+        found.map(|sending| sending.is_some()).map_err(|error| TransportError::Storage(error.to_string()))
+    }
+
+    fn bid_gas(&self) -> u64 {
+        gas::of_a_bid(self.market.chain.id())
     }
 
     fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {

@@ -270,6 +270,11 @@ impl Chain {
         self.kept().state.auction().map(ask).ok_or(TransportError::NoAuction)
     }
 
+    /// Whether a party's command landed under this key.
+    pub(super) fn has_landed(&self, party: Address, key: &EffectKey) -> bool {
+        self.kept().state.has_landed(party, key)
+    }
+
     /// A copy of the market's state.
     #[must_use]
     pub fn snapshot(&self) -> Market {

@@ -195,6 +195,10 @@ impl State {
         }
     }
 
+    pub(super) fn has_landed(&self, party: Address, key: &EffectKey) -> bool {
+        self.landed.contains_key(&(party, key.clone()))
+    }
+
     /// What a command came to that landed before under the same key.
     pub(super) fn find(&self, signed: &SignedCommand) -> Result<Option<Landed>, SubmitError> {
         let Some(number) = self.landed.get(&(signed.sender, signed.key.clone())).copied() else { return Ok(None) };

@@ -106,6 +106,10 @@ impl Transport for MemoryTransport {
         self.send(key, value, encoding::encode_for_auction(contract, command, value)?).await
     }
 
+    async fn was_begun(&self, key: &EffectKey) -> Result<bool, TransportError> {
+        Ok(self.chain.has_landed(self.party(), key))
+    }
+
     fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {
         let AuctionRef { contract, .. } = self.auction()?;
         Some(crate::auction::seal(&self.signer, self.market().chain_id, contract, job, price))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lota_bridge::{
-    SubmitError, Transport as _,
+    Reserve, SubmitError, Transport as _,
     evm::{Account, Call, Chain, EvmTransport, auction, bindings, token},
     journal::MemoryJournal,
 };
@@ -77,8 +77,8 @@ async fn two_bids_are_funded_at_once_and_each_once() {
     let me = party.party();
     let keys = [key("one"), key("other")];
     let (one, other) = tokio::join!(
-        party.fund_auction(&keys[0], AttoFil(2 * DOLLAR)),
-        party.fund_auction(&keys[1], AttoFil(3 * DOLLAR)),
+        party.fund_auction(&keys[0], AttoFil(2 * DOLLAR), Reserve::default()),
+        party.fund_auction(&keys[1], AttoFil(3 * DOLLAR), Reserve::default()),
     );
     let landed = one.expect("it lands");
     assert_eq!(
@@ -92,7 +92,12 @@ async fn two_bids_are_funded_at_once_and_each_once() {
     let sent = world.sent().await;
     assert_eq!(sent, 4, "leave and funding, twice");
     // A process that is started again does nothing again, and gives no leave for what has happened.
-    let again = world.party().await.fund_auction(&key("one"), AttoFil(2 * DOLLAR)).await.expect("it landed");
+    let again = world
+        .party()
+        .await
+        .fund_auction(&key("one"), AttoFil(2 * DOLLAR), Reserve::default())
+        .await
+        .expect("it landed");
     assert_eq!((again.transaction, world.sent().await), (landed.transaction, sent));
 
     let back = Command::Withdraw { to: me, amount: AttoFil(5 * DOLLAR) };
@@ -106,8 +111,11 @@ async fn what_another_bid_has_used_up_is_allowed_again() {
     // The process ended between leave and funding; then another bid overwrote the leave, and used it up.
     world.allow("one", 2 * DOLLAR).await;
     let party = world.party().await;
-    party.fund_auction(&key("other"), AttoFil(3 * DOLLAR)).await.expect("it lands");
-    party.fund_auction(&key("one"), AttoFil(2 * DOLLAR)).await.expect("the first leave is gone, and given again");
+    party.fund_auction(&key("other"), AttoFil(3 * DOLLAR), Reserve::default()).await.expect("it lands");
+    party
+        .fund_auction(&key("one"), AttoFil(2 * DOLLAR), Reserve::default())
+        .await
+        .expect("the first leave is gone, and given again");
     assert_eq!(party.auction_balance(party.party()).await, Ok(AttoFil(5 * DOLLAR)));
     let spent = world.sent().await;
     assert_eq!(spent, 1 + 3 + 2, "a leave; one that was in the way taken back, and a bid; another leave, and a bid");
@@ -117,7 +125,8 @@ async fn what_another_bid_has_used_up_is_allowed_again() {
 async fn who_has_too_little_pays_for_no_leave() {
     let world = Dollars::begin(DOLLAR).await;
     let party = world.party().await;
-    let refused = party.fund_auction(&key("one"), AttoFil(2 * DOLLAR)).await.expect_err("it has one");
+    let refused =
+        party.fund_auction(&key("one"), AttoFil(2 * DOLLAR), Reserve::default()).await.expect_err("it has one");
     let needed = (AttoFil(DOLLAR), AttoFil(2 * DOLLAR));
     match refused {
         SubmitError::RejectedByAuction {

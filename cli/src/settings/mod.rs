@@ -196,6 +196,8 @@ pub(crate) struct Node {
     pub(crate) cancel_refused: bool,
     /// Whether it bids in the auction beside its market.
     pub(crate) bids: bool,
+    /// For how long the money that it bids with stays in the auction when no bid needs it.
+    pub(crate) keep_bid_money: Seconds,
     /// The URL at which others reach what it serves; none: where it listens.
     pub(crate) gateway_url: Option<String>,
     /// Whether it fetches from private addresses too; none: only if its market's chain is on this machine.
@@ -232,6 +234,7 @@ impl Default for Node {
             accept_no_collateral: false,
             cancel_refused: true,
             bids: true,
+            keep_bid_money: Seconds(defaults::KEEP_BID_MONEY),
             gateway_url: None,
             private_addresses: None,
             look_after: Clients::default(),
@@ -347,6 +350,10 @@ pub(crate) const KEYS: &[Key] = &[
         about: "whether it cancels jobs directed to it that it refuses; it pays the gas",
     },
     Key { name: "node.bids", about: "whether it bids in the auction beside its market, where there is one" },
+    Key {
+        name: "node.keep_bid_money",
+        about: "for how long the money that it bids with stays in the auction when no bid needs it",
+    },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
 ];

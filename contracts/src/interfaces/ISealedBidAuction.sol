@@ -39,7 +39,8 @@ import {ILotaMarket} from "./ILotaMarket.sol";
 interface ISealedBidAuction {
     /// @notice What is wrong with terms for an auction, in the order in which it is checked.
     /// NoRange: minPrice is not below maxPrice. RevealPeriod: rampPeriod is below minRevealPeriod (bids could be kept out of the
-    /// chain for so long). TooLong: rampStart + rampPeriod is not before lockBy, and nobody could award.
+    /// chain for so long). TooLong: rampStart + rampPeriod is not before lockBy, and nobody could award. How long there is to award is
+    /// not asked for: after a time that holds no block, {release} gives all money back. Bidders leave such terms alone.
     enum AuctionFault {
         NoRange,
         RevealPeriod,

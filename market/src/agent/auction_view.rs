@@ -7,14 +7,10 @@ use super::At;
 use crate::{AttoFil, auction::Event};
 
 /// What the auction's events about one job add up to for a party: a fold, like the [job's](super::JobView). It holds the party's own
-/// bid and sums of the others', so that it stays small however many bid.
+/// bid and the lowest of all, so that it stays small however many bid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AuctionView {
-    /// How many bids were sealed.
-    pub sealed: u32,
-    /// How many of them were opened.
-    pub revealed: u32,
-    /// The lowest price of those.
+    /// The lowest price of the bids that were opened.
     pub lowest: Option<AttoFil>,
     /// Which of the sealed bids (from 1) is the party's own.
     pub own_order: Option<u32>,
@@ -53,13 +49,11 @@ impl AuctionView {
     pub fn apply(&mut self, me: Address, event: &Event, at: At) {
         match event {
             Event::BidCommitted { bidder, order, .. } => {
-                self.sealed = self.sealed.saturating_add(1);
                 if *bidder == me {
                     self.own_order = Some(*order);
                 }
             }
             Event::BidRevealed { bidder, price, .. } => {
-                self.revealed = self.revealed.saturating_add(1);
                 self.lowest = Some(self.lowest.map_or(*price, |lowest| lowest.min(*price)));
                 if *bidder == me {
                     self.own_price = Some(*price);

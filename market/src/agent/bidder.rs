@@ -1,8 +1,8 @@
-//! What a provider does about a job that is auctioned: it seals a bid, opens it, awards, and takes its money back.
+//! What a provider does about a job that is auctioned: it seals a bid, opens it, awards.
 //!
-//! It bids what the job costs it: the second price makes that the best it can do. What it brings into the auction for a job
-//! ([`Bid::stake`]) is enough for the deposit, and later for the collateral, of that job alone, so that bids do not compete for money;
-//! what is left comes back when the end of the auction will not be undone.
+//! It bids what the job costs it, gas included: the second price makes that the best it can do. What a bid needs in the party's account
+//! in the auction ([`Bid::stake`]) is enough for the deposit, and later for the collateral, of that job alone, so that bids do not
+//! compete for money; the account is filled for all of them ([`purse`](super::purse)).
 //!
 //! A bid that is opened is known on every fork of the chain. So it is opened when the last block in which others could seal theirs
 //! is final, and not before, also when that costs the deposit; auctions that leave too little time for it are refused.
@@ -11,10 +11,12 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuctionEnd, AuctionView, Decision, Failure, Job, Offer, Refusal, Step, StepState, Work,
+    AuctionEnd, AuctionView, Decision, Effect, Job, Offer, Refusal, Step, StepState, Work,
     caretaker::COURTESY,
     context::{Context, Situation},
+    offer::rounded_up,
     provider::{Provider, decide},
+    purse::Need,
 };
 use crate::{
     AttoFil,
@@ -28,22 +30,32 @@ pub struct Auctioneer {
     pub contract: Address,
     /// The shortest time to open bids in, in seconds.
     pub min_reveal_period: u32,
+    /// The gas of what a bid takes: bringing money, sealing, opening, awarding.
+    pub bid_gas: u64,
+}
+
+/// What gas costs, at a price for each 10^6 units, rounded up. A bid covers [`Auctioneer::bid_gas`] beside what the job costs.
+#[must_use]
+pub const fn gas_cost(per_megagas: AttoFil, gas: u64) -> AttoFil {
+    AttoFil(per_megagas.0.saturating_mul(gas as u128).div_ceil(1_000_000))
 }
 
 /// A provider's bid for a job. Its price is decided, and stored, before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bid {
-    /// What the job costs it.
+    /// What the job costs it, with the gas of the bid.
     pub price: AttoFil,
-    /// What it brings into its account in the auction: the larger of deposit and collateral, which are taken one after the other.
+    /// What it needs in the party's account in the auction: the larger of deposit and collateral, which are taken one after the
+    /// other.
     pub stake: AttoFil,
     /// Number of a block after which no bid can be sealed.
     pub sealed_by: Option<u64>,
     /// Number of a block after which no bid can be opened.
     pub opened_by: Option<u64>,
-    /// The newest block when the money that was left had been taken back.
-    pub back_by: Option<u64>,
-    /// Nothing of it is left in the auction.
+    /// A command was sent for it: gas was spent.
+    #[serde(default)]
+    pub has_cost: bool,
+    /// It needs nothing more in the auction, and nothing will undo that.
     pub over: bool,
 }
 
@@ -94,23 +106,17 @@ impl Auctioneer {
 }
 
 impl Job {
-    /// The command to the auction of a step of an auctioned job, made from the record for the party `me`; `None` for steps that are
-    /// none. `seal` gives what a bid at a price is sealed with.
+    /// The command to the auction of a step of an auctioned job, made from the record; `None` for steps that are none. `seal` gives
+    /// what a bid at a price is sealed with.
     #[must_use]
     pub fn auction_submission(
         &self,
         step: Step,
-        me: Address,
         seal: impl FnOnce(JobId, AttoFil) -> Option<Seal>,
     ) -> Option<AuctionSubmission> {
         let terms = self.view.terms.clone();
         let sealed = |bid: &Bid| Some((bid.price, seal(self.view.id, bid.price)?));
-        let mut value = AttoFil::ZERO;
         let command = match step {
-            Step::FundBid => {
-                value = self.bid.as_ref()?.stake;
-                Command::Fund
-            }
             Step::CommitBid => {
                 let (_, Seal { commitment, .. }) = sealed(self.bid.as_ref()?)?;
                 Command::Commit { terms, commitment }
@@ -121,33 +127,17 @@ impl Job {
             }
             Step::Award => Command::Award { terms },
             Step::ReleaseAuction => Command::Release { terms },
-            Step::WithdrawBid => {
-                let bid = self.bid.as_ref()?;
-                let auction = self.view.auction.clone().unwrap_or_default();
-                Command::Withdraw { to: me, amount: bid.left(&auction, &self.view.terms, me) }
-            }
             Step::Cancel => Command::Cancel { terms },
             _ => return None,
         };
-        Some(AuctionSubmission { command, value })
+        Some(AuctionSubmission { command, value: AttoFil::ZERO })
     }
 }
 
 impl Bid {
-    /// What is left of the stake when the auction is over.
-    fn left(&self, auction: &AuctionView, terms: &Terms, me: Address) -> AttoFil {
-        let gone = match (auction.own_order, auction.own_price, auction.end) {
-            (None, ..) => AttoFil::ZERO,
-            (Some(_), None, _) => deposit(terms),
-            (Some(_), Some(_), Some(AuctionEnd::Awarded { winner, .. })) if winner == me => terms.collateral,
-            _ => AttoFil::ZERO,
-        };
-        self.stake.saturating_sub(gone)
-    }
-
     /// Blocks above `block` are undone: what was noted of them holds no more.
     pub(super) fn rewind(&mut self, block: u64) {
-        for noted in [&mut self.sealed_by, &mut self.opened_by, &mut self.back_by] {
+        for noted in [&mut self.sealed_by, &mut self.opened_by] {
             *noted = noted.filter(|noted| *noted <= block);
         }
     }
@@ -168,6 +158,8 @@ impl Bid {
 
 /// Checks what the terms of a job for this party's auction say.
 ///
+/// `fickle`: how often their client cost it gas for nothing, if that was too often.
+///
 /// # Errors
 /// Why this provider does not bid.
 pub(super) fn match_terms(
@@ -175,7 +167,11 @@ pub(super) fn match_terms(
     auction: &Auctioneer,
     offer: &Offer,
     situation: &Situation,
+    fickle: Option<u32>,
 ) -> Result<(), Refusal> {
+    if let Some(times) = fickle {
+        return Err(Refusal::Fickle { client: terms.client, times });
+    }
     if terms.min_price >= terms.max_price {
         return Err(Refusal::NoAuction(AuctionFault::NoRange));
     }
@@ -214,17 +210,20 @@ pub(super) fn advance(bid: &mut Option<Bid>, work: &mut Work, provider: &mut Pro
     let Some(bid) = bid.as_mut().filter(|bid| !bid.over) else { return };
     cx.changed |= bid.note(&cx.view.terms, cx.situation);
     let auction = cx.view.auction.clone().unwrap_or_default();
-    if cx.view.status == Status::Open && auction.end.is_none() {
-        advance_open(bid, &auction, work, provider, cx);
+    let is_going_on = cx.view.status == Status::Open && auction.end.is_none();
+    let mut need = Need::default();
+    if is_going_on {
+        need = advance_open(bid, &auction, work, provider, cx);
     }
     if auction.end.is_none() && auction.own_price.is_some() {
         // Its collateral may be there until somebody says that it is too late for an award.
         if cx.reached(cx.view.terms.lock_by.after(1)) {
             cx.begin(Step::ReleaseAuction);
         }
-        return;
+    } else {
+        conclude(bid, &auction, provider, cx);
     }
-    take_back(bid, &auction, cx);
+    provider.purse.set_need(cx.view.id, (!bid.over).then_some(need));
 }
 
 /// A bid for a job that the provider wants and has room for.
@@ -245,14 +244,33 @@ fn decide_to_bid(work: &mut Work, provider: &mut Provider, cx: &mut Context<'_>)
         cx.reached(terms.ramp_start);
         return None;
     }
-    let price = work.asking.max(terms.min_price);
+    let price = with_gas(work.asking, provider, cx).max(terms.min_price);
+    if price > terms.max_price {
+        provider.queue.remove(&(cx.view.opened, id));
+        decide(work, Decision::Refused(Refusal::Price { offered: terms.max_price, asking: price }), cx);
+        return None;
+    }
     work.bid = Some(price);
     cx.changed = true;
     let stake = deposit(terms).max(terms.collateral);
-    Some(Bid { price, stake, sealed_by: None, opened_by: None, back_by: None, over: false })
+    Some(Bid { price, stake, sealed_by: None, opened_by: None, has_cost: false, over: false })
 }
 
-fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Provider, cx: &mut Context<'_>) {
+/// What a job costs, with the gas of a bid for it.
+fn with_gas(asking: AttoFil, provider: &Provider, cx: &Context<'_>) -> AttoFil {
+    let per_megagas = provider.offer.as_ref().map_or(AttoFil::ZERO, |offer| offer.pricing.per_megagas);
+    let gas = gas_cost(per_megagas, cx.situation.auction.map_or(0, |auction| auction.bid_gas));
+    rounded_up(AttoFil(asking.0.saturating_add(gas.0)), cx.situation.settings.quantum)
+}
+
+/// Does what is due before the award; says what the bid needs from now on.
+fn advance_open(
+    bid: &mut Bid,
+    auction: &AuctionView,
+    work: &Work,
+    provider: &mut Provider,
+    cx: &mut Context<'_>,
+) -> Need {
     let terms = &cx.view.terms;
     let (ramp_start, lock_by, reveal_until) = (terms.ramp_start, terms.lock_by, reveal_until(terms));
     let is_sealing = !cx.reached(ramp_start);
@@ -266,20 +284,25 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
         provider.running.remove(&cx.view.id);
     }
     if auction.own_order.is_none() {
-        if is_sealing && is_wanted && provider.suspended.is_none() {
-            cx.begin(Step::FundBid);
-            if has_landed(cx, Step::FundBid) {
-                cx.begin(Step::CommitBid);
-            }
+        if !is_sealing || !is_wanted || provider.suspended.is_some() {
+            return Need::default();
         }
+        let need = need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));
+        provider.purse.set_need(cx.view.id, Some(need));
+        if !need.waits || provider.purse.covers(cx.view.id) {
+            cx.begin(Step::CommitBid);
+            cx.changed |= !std::mem::replace(&mut bid.has_cost, true);
+        }
+        return need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));
     } else if auction.own_price.is_none() {
         let Some(sealed_by) = bid.sealed_by else {
             cx.wake_at_head = true;
-            return;
+            return need_to_open(bid, terms, is_in, cx.steps.get(&Step::RevealBid));
         };
         if cx.reached_final(sealed_by) && cx.now() <= reveal_until {
             cx.begin(Step::RevealBid);
         }
+        return need_to_open(bid, terms, is_in, cx.steps.get(&Step::RevealBid));
     } else if cx.reached(reveal_until.after(1)) && cx.now() <= lock_by {
         // The winner gains most by it. Of equal bids, both try.
         let is_lowest = auction.own_price <= auction.lowest;
@@ -288,10 +311,33 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
             cx.begin(Step::Award);
         }
     }
+    Need::default()
 }
 
-/// Takes back what is left, once that will not change any more.
-fn take_back(bid: &mut Bid, auction: &AuctionView, cx: &mut Context<'_>) {
+/// What a bid needs that is not sealed, as far as is known. `commit`: where that step stands.
+fn need_to_seal(bid: &Bid, terms: &Terms, commit: Option<&StepState>) -> Need {
+    let (all, rest) = (bid.stake, bid.stake.saturating_sub(deposit(terms)));
+    match commit {
+        None | Some(StepState::Waiting { .. }) => Need { least: all, most: all, waits: true },
+        Some(StepState::InFlight { .. }) => Need { least: rest, most: all, waits: false },
+        Some(StepState::Landed { .. }) => Need { least: rest, most: rest, waits: false },
+        Some(StepState::Done | StepState::Failed { .. }) => Need::default(),
+    }
+}
+
+/// What a bid needs that is sealed: its deposit comes back when it is opened, and collateral is taken. `reveal`: where that step
+/// stands.
+fn need_to_open(bid: &Bid, terms: &Terms, is_in: bool, reveal: Option<&StepState>) -> Need {
+    let rest = if is_in { bid.stake.saturating_sub(deposit(terms)) } else { AttoFil::ZERO };
+    match reveal {
+        Some(StepState::Landed { .. }) => Need::default(),
+        Some(StepState::InFlight { .. }) => Need { least: AttoFil::ZERO, most: rest, waits: false },
+        _ => Need { least: rest, most: rest, waits: false },
+    }
+}
+
+/// The bid is over once nothing can undo that it is.
+fn conclude(bid: &mut Bid, auction: &AuctionView, provider: &mut Provider, cx: &mut Context<'_>) {
     let block = match (auction.end, bid.opened_by) {
         (Some(_), _) => auction.ended_in,
         (None, Some(block)) => block,
@@ -305,51 +351,24 @@ fn take_back(bid: &mut Bid, auction: &AuctionView, cx: &mut Context<'_>) {
     if !cx.reached_final(block) {
         return;
     }
-    if auction.own_order.is_none() && !has_landed(cx, Step::FundBid) {
-        // Whether its money ever got there, only another attempt can tell: under the same key it is sent once.
-        if cx.failed(Step::FundBid).is_some() || never_paid(cx) {
-            finish(bid, cx);
-        } else {
-            cx.begin(Step::FundBid);
-        }
-        return;
-    }
-    if bid.left(auction, &cx.view.terms, cx.situation.me) == AttoFil::ZERO || cx.failed(Step::WithdrawBid).is_some() {
-        finish(bid, cx);
-        return;
-    }
-    if bid.back_by.is_none() && has_landed(cx, Step::WithdrawBid) {
-        // It may be undone: when it cannot be any more, the step is done once more, under the same key.
-        bid.back_by = Some(cx.situation.latest.block.max(cx.situation.seen));
-        cx.steps.remove(&Step::WithdrawBid);
-        cx.changed = true;
-    }
-    if let Some(block) = bid.back_by
-        && !cx.reached_final(block)
-    {
-        return;
-    }
-    if has_landed(cx, Step::WithdrawBid) {
-        finish(bid, cx);
-    } else {
-        cx.begin(Step::WithdrawBid);
-    }
-}
-
-fn finish(bid: &mut Bid, cx: &mut Context<'_>) {
     (bid.over, cx.changed) = (true, true);
+    // Its client may do that at no cost, until a bid is sealed.
+    let was_cancelled = auction.end == Some(AuctionEnd::Cancelled) && cx.view.since < cx.view.terms.ramp_start;
+    if was_cancelled && auction.own_order.is_none() && std::mem::take(&mut bid.has_cost) {
+        provider.fickle.count(cx.view.terms.client);
+        cx.effects.push(Effect::RememberFickleClients);
+    }
 }
 
-fn has_landed(cx: &Context<'_>, step: Step) -> bool {
-    matches!(cx.steps.get(&step), Some(StepState::Landed { .. }))
-}
-
-/// Whether the money was refused before it was sent.
-fn never_paid(cx: &Context<'_>) -> bool {
-    matches!(
-        cx.steps.get(&Step::FundBid),
-        Some(StepState::Waiting { failure: Failure::Unaffordable { .. } | Failure::RejectedByAuction { .. }, .. })
-    )
+/// How many commands to the auction a bid that may win is bound to send, sealing included.
+pub(super) fn commands_left(job: &Job) -> u32 {
+    if job.view.status != Status::Open || !may_win(job) {
+        return 0;
+    }
+    let auction = job.view.auction.as_ref();
+    let (sealed, opened) = auction.map_or((false, false), |view| (view.own_order.is_some(), view.own_price.is_some()));
+    // The last one awards, or releases.
+    3 - u32::from(sealed) - u32::from(opened)
 }
 
 /// Whether a bidder needs nothing more of a job, unless something happens to it.
@@ -361,4 +380,49 @@ pub(super) fn is_quiet(job: &Job) -> bool {
 pub(super) fn may_win(job: &Job) -> bool {
     job.bid.as_ref().is_some_and(|bid| !bid.over)
         && !matches!(job.work.as_ref().map(|work| &work.decision), Some(Decision::Lost | Decision::Refused(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+
+    use super::*;
+    use crate::Time;
+
+    #[test]
+    fn a_bid_needs_what_no_command_has_taken_for_certain() {
+        let terms = Terms {
+            client: Address::ZERO,
+            salt: U256::ZERO,
+            spec: B256::ZERO,
+            spec_codec: 0,
+            min_price: AttoFil(1),
+            max_price: AttoFil(31),
+            ramp_start: Time(0),
+            ramp_period: 1,
+            lock_by: Time(3),
+            run_for: 1,
+            review_for: 0,
+            rule_for: 0,
+            collateral: AttoFil(50),
+            matcher: Address::ZERO,
+            arbiter: Address::ZERO,
+            callback_gas: 0,
+            keep_record: false,
+        };
+        // The deposit is 30; the collateral is taken when that has come back.
+        let (price, stake) = (AttoFil(7), AttoFil(50));
+        let bid = Bid { price, stake, sealed_by: None, opened_by: None, has_cost: false, over: false };
+        let need = |least, most, waits| Need { least: AttoFil(least), most: AttoFil(most), waits };
+        let in_flight = StepState::InFlight { attempt: 1, round: 0 };
+        let landed = StepState::Landed { attempts: 1, until: Time(9) };
+        let waiting = StepState::Waiting { attempts: 1, until: Time(9), failure: super::super::Failure::NeverSent };
+        let seal = |state| need_to_seal(&bid, &terms, state);
+        assert_eq!([None, Some(&waiting)].map(seal), [need(50, 50, true); 2]);
+        assert_eq!([&in_flight, &landed].map(|s| seal(Some(s))), [need(20, 50, false), need(20, 20, false)]);
+        let open = |is_in, state| need_to_open(&bid, &terms, is_in, state);
+        assert_eq!([None, Some(&waiting)].map(|state| open(true, state)), [need(20, 20, false); 2]);
+        assert_eq!(open(true, Some(&in_flight)), need(0, 20, false));
+        assert_eq!((open(true, Some(&landed)), open(false, None)), (Need::default(), Need::default()));
+    }
 }

@@ -1,23 +1,23 @@
-//! Clients whose callbacks cost this party gas and fail.
+//! Clients that cost this party gas for nothing: their callbacks fail, or they cancel auctions that it was about to bid in.
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-/// After so many failures in blocks no callback of a client is retried any more: what works when it is tried out and fails when it is
-/// paid for is meant to.
+/// After so many times it has no more to do with them: a callback that works when it is tried out and fails when it is paid for is
+/// meant to, and so is an auction that is cancelled again when bidders have brought money for it.
 const DROPPED_AFTER: u32 = 2;
-/// Of how many clients it is remembered. Of more, those with the fewest failures are forgotten; one that is dropped never is.
+/// Of how many clients it is remembered. Of more, those with the fewest times are forgotten; one that is dropped never is.
 const MOST: usize = 1_024;
 
-/// How often callbacks of clients failed in blocks, although they had worked when they were tried out.
+/// How often clients cost this party gas for nothing, in one of these ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CostlyClients(BTreeMap<Address, u32>);
 
 impl CostlyClients {
-    /// Another callback failed.
+    /// Once more.
     pub(super) fn count(&mut self, client: Address) {
         let failures = self.0.entry(client).or_default();
         *failures = failures.saturating_add(1);

@@ -5,7 +5,7 @@ use core::fmt;
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Job, Step, StepKey};
+use super::{Job, Step, StepKey, Subject};
 use crate::{
     AttoFil,
     model::{Command, JobId, MAX_SPEC},
@@ -29,6 +29,10 @@ impl EffectKey {
         match step {
             // A callback that failed is another transaction each time.
             Step::RetryCallback => Self::named(&format!("{subject}/{step}/{attempt}")),
+            // So is one that moves money between a party and its account in the auction.
+            Step::FundBid | Step::WithdrawBid if matches!(subject, Subject::Party(_)) => {
+                Self::named(&format!("{subject}/{step}/{attempt}"))
+            }
             _ => Self::named(&format!("{subject}/{step}")),
         }
     }
@@ -56,7 +60,8 @@ impl fmt::Display for EffectKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Do this step now. Its outcome goes back to the agent as [`Input::Done`](super::Input::Done). What it needs is in its
-    /// subject's record: of commands to the market, see [`Job::submission`].
+    /// subject's record: of commands to the market, see [`Job::submission`]; of the party's own, see
+    /// [`Agent::transfer`](super::Agent::transfer).
     Do(StepKey),
     /// The job is over for this party, and its end will not be undone: nothing of it needs to be kept ready any more.
     Retire { job: JobId },
@@ -67,6 +72,10 @@ pub enum Effect {
     },
     /// A callback failed at this party's cost: [`Agent::costly_clients`](super::Agent::costly_clients) is to be stored.
     RememberCostlyClients,
+    /// A client cancelled an auction at this party's cost: [`Agent::fickle_clients`](super::Agent::fickle_clients) is to be stored.
+    RememberFickleClients,
+    /// Money moves between the party and its account in the auction: [`Agent::purse`](super::Agent::purse) is to be stored.
+    RememberPurse,
 }
 
 /// A command to the market, and money from outside it to send along.
@@ -85,7 +94,7 @@ impl Job {
         let mut value = AttoFil::ZERO;
         let command = match step {
             Step::FetchSpec | Step::FetchInputs | Step::Run | Step::Publish | Step::Verify => return None,
-            // To the auction: see [`Job::auction_submission`].
+            // To the auction: see [`Job::auction_submission`] and, of the party's own, [`Agent::transfer`](super::Agent::transfer).
             Step::FundBid
             | Step::CommitBid
             | Step::RevealBid
@@ -126,7 +135,6 @@ mod tests {
     use alloy_primitives::{Address, B256};
 
     use super::*;
-    use crate::agent::Subject;
 
     #[test]
     fn keys_are_what_journals_hold_and_the_same_in_every_round() {
@@ -138,5 +146,8 @@ mod tests {
         assert_eq!(key(Step::RetryCallback, 1, 2), format!("{job}/retry-callback/2"));
         let party = of(Subject::Party(Address::repeat_byte(0xcd)), Step::Settle, 2, 1);
         assert_eq!(party, format!("party/0x{}/settle", "cd".repeat(20)));
+        // Each transfer is another command.
+        let transfer = of(Subject::Party(Address::repeat_byte(0xcd)), Step::FundBid, 0, 7);
+        assert_eq!(transfer, format!("party/0x{}/fund-bid/7", "cd".repeat(20)));
     }
 }

@@ -56,6 +56,9 @@ pub enum Failure {
         "callbacks of {client} failed {failures} times in blocks, at this account's cost; it retries none of them any more"
     )]
     ClientDropped { client: Address, failures: u32 },
+    /// It was to be sent only if that had been begun, and it had not.
+    #[error("it was never sent, and is not needed any more")]
+    NeverSent,
     /// It may work later.
     #[error("{0}")]
     Temporary(String),
@@ -202,7 +205,7 @@ impl Failure {
             | Self::TooLittleFree { .. }
             | Self::OwnFault { .. }
             | Self::CallbackFailed { .. } => true,
-            Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } => false,
+            Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } | Self::NeverSent => false,
             Self::Rejected { rejection, block } => standing(rejection).may_pass(*block, seen),
             Self::RejectedByAuction { rejection, block } => standing_of_auction(rejection).may_pass(*block, seen),
         }

@@ -55,6 +55,8 @@ pub enum Input<'a> {
     Cancel(JobId),
     /// The party's free balance in the market.
     Balance(AttoFil),
+    /// What the party's account in the auction holds: asked after everything else that it was told.
+    AuctionBalance(AttoFil),
     /// What the party asks from now on for each 10^6 units of gas that a client's callback is promised.
     CallbackPrice(AttoFil),
     /// A provider that was slashed may lock jobs again.
@@ -76,10 +78,10 @@ pub struct Request {
     pub value: AttoFil,
 }
 
-/// What a provider is bound to send for its jobs.
+/// What a provider is bound to send for its jobs and bids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Commitments {
-    /// Commands: results and settlements.
+    /// Commands: results and settlements; of bids, what is left of sealing, opening and awarding.
     pub commands: u32,
     /// Gas that the clients' callbacks may use, all together.
     pub callback_gas: u64,

@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::Address;
 
 use super::{
-    Auctioneer, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace, Resources, Specs,
-    StepKey, StepState, Subject, bidder, caretaker, client,
+    AuctionSubmission, Auctioneer, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace,
+    PurseRecord, Resources, Specs, Step, StepKey, StepState, Subject, bidder, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
+    purse::Bounds,
     view::At,
     wakes::Wakes,
 };
 use crate::{
-    Time,
+    AttoFil, Time,
     model::{Event, JobId, Settings, Status},
 };
 
@@ -94,6 +95,13 @@ impl Agent {
         self
     }
 
+    /// The same agent, which leaves its money in the auction for so many seconds when no bid needs it.
+    #[must_use]
+    pub fn keeping_bid_money(mut self, seconds: u64) -> Self {
+        self.provider.purse.keep_for = seconds;
+        self
+    }
+
     /// The same agent on a network where time passes like this.
     #[must_use]
     pub fn at_pace(mut self, pace: Pace) -> Self {
@@ -124,6 +132,51 @@ impl Agent {
     #[must_use]
     pub const fn costly_clients(&self) -> &CostlyClients {
         &self.situation.costly
+    }
+
+    /// Tells it after a restart who cancelled auctions at its cost.
+    pub fn recall_fickle_clients(&mut self, fickle: CostlyClients) {
+        self.provider.fickle = fickle;
+    }
+
+    /// Who cancelled auctions at its cost; to be kept ([`Effect::RememberFickleClients`]).
+    #[must_use]
+    pub const fn fickle_clients(&self) -> &CostlyClients {
+        &self.provider.fickle
+    }
+
+    /// Tells it after a restart what it had moved between itself and its account in the auction.
+    pub fn recall_purse(&mut self, purse: PurseRecord) {
+        self.provider.purse.recall(purse);
+    }
+
+    /// What it moved between itself and its account in the auction; to be kept ([`Effect::RememberPurse`]).
+    #[must_use]
+    pub const fn purse(&self) -> &PurseRecord {
+        self.provider.purse.record()
+    }
+
+    /// Whether it must be told what its account in the auction holds ([`Input::AuctionBalance`]) before it goes on.
+    #[must_use]
+    pub fn wants_auction_balance(&self) -> bool {
+        self.provider.purse.is_to_be_weighed()
+    }
+
+    /// The command of a step of the party's own, which moves money into or out of its account in the auction, and whether it is still
+    /// needed. If not, it is sent only if that was begun before; otherwise the step comes to
+    /// [`Failure::NeverSent`](super::Failure::NeverSent). `None`: it is over.
+    #[must_use]
+    pub fn transfer(&self, key: &StepKey) -> Option<(AuctionSubmission, bool)> {
+        let Situation { me, now, .. } = self.situation;
+        self.provider.purse.submission(key, me, &self.bounds(), now)
+    }
+
+    /// What its account in the auction may hold: no more than all its slots could need.
+    fn bounds(&self) -> Bounds {
+        let auction = self.situation.auction.map(|auction| auction.contract);
+        let offer = self.provider.offer.as_ref().filter(|offer| auction.is_some_and(|at| offer.matchers.contains(&at)));
+        let limit = offer.map_or(0, |offer| offer.max_collateral.0.saturating_mul(offer.slots.into()));
+        Bounds { limit: AttoFil(limit), bids: offer.is_some() && self.provider.suspended.is_none() }
     }
 
     /// Whether it would act on this job, which it does not hold, if it were given back to it.
@@ -168,7 +221,7 @@ impl Agent {
     /// When it is to be called again at the latest ([`Input::Tick`]), should nothing happen until then.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        self.times.next()
+        self.times.next().into_iter().chain(self.provider.purse.wake()).min()
     }
 
     /// The job that this provider was slashed for, if it locks nothing for that.
@@ -179,9 +232,11 @@ impl Agent {
 
     /// Gives it a stored record back; effects that were under way are to be done again.
     #[must_use = "an effect that is not performed leaves its step in flight for ever"]
-    pub fn restore(&mut self, job: Job, now: Time) -> Vec<Effect> {
+    pub fn restore(&mut self, mut job: Job, now: Time) -> Vec<Effect> {
         self.situation.now = self.situation.now.max(now);
         let id = job.id();
+        // An earlier version moved money for each job; now that is the party's own affair.
+        job.steps.retain(|step, _| !matches!(step, Step::FundBid | Step::WithdrawBid));
         let mut effects = Vec::new();
         for (step, state) in &job.steps {
             if let StepState::InFlight { attempt, round } = *state {
@@ -215,6 +270,7 @@ impl Agent {
                 // A chain that breaks its word is believed again from its next word on.
                 self.situation.finalized = self.situation.finalized.min(block);
                 self.rewind_auctions(block);
+                self.provider.purse.rewind(block, &mut effects);
             }
             Input::Refold { job, view } => self.on_refold(job, view, &mut effects),
             Input::Done { key, outcome } => self.on_done(key, outcome, &mut effects),
@@ -227,18 +283,23 @@ impl Agent {
                 }
             }
             Input::Balance(free) => self.provider.free = free,
+            Input::AuctionBalance(held) => self.provider.purse.holds(held),
             Input::CallbackPrice(per_megagas) => {
                 if let Some(offer) = &mut self.provider.offer {
                     offer.pricing.per_megagas = per_megagas;
                 }
             }
-            Input::Resume => self.on_resume(&mut effects),
-            Input::Tick => {}
+            Input::Resume => {
+                self.on_resume(&mut effects);
+                self.provider.purse.is_due = true;
+            }
+            Input::Tick => self.provider.purse.is_due = true,
         }
         while let Some(job) = self.times.due(self.situation.now) {
             self.advance(job, &mut effects);
         }
         self.fill_slots(&mut effects);
+        self.balance_purse(&mut effects);
         effects
     }
 
@@ -267,7 +328,9 @@ impl Agent {
         for Held { job, .. } in self.jobs.values().map(|held| &**held).filter(|held| held.job.work.is_some()) {
             let commands = match job.view.status {
                 // Result and, where it is reviewed, settlement.
-                _ if provider::holds_slot(job, self.situation.me) => 1 + u32::from(job.view.terms.has_arbiter()),
+                _ if provider::holds_slot(job, self.situation.me) => {
+                    1 + u32::from(job.view.terms.has_arbiter()) + bidder::commands_left(job)
+                }
                 Status::Submitted if job.view.provider == self.situation.me => 1,
                 _ => continue,
             };
@@ -384,6 +447,29 @@ impl Agent {
             && !std::mem::replace(&mut held.is_listed, true)
         {
             self.changed.push(id);
+        }
+    }
+
+    /// Seals the bids that there is money for, and moves money into or out of the auction if that is due.
+    fn balance_purse(&mut self, effects: &mut Vec<Effect>) {
+        if !std::mem::take(&mut self.provider.purse.is_due) {
+            return;
+        }
+        for job in self.provider.purse.waiting() {
+            if self.provider.purse.covers(job) {
+                self.advance(job, effects);
+            }
+        }
+        let Situation { me, now, .. } = self.situation;
+        let bounds = self.bounds();
+        if !self.provider.purse.advance(me, now, &bounds, effects) {
+            return;
+        }
+        for job in self.provider.purse.waiting() {
+            if let Some(bid) = self.jobs.get_mut(&job).and_then(|held| held.job.bid.as_mut()) {
+                bid.has_cost = true;
+                self.touched(job);
+            }
         }
     }
 

@@ -80,7 +80,7 @@ fn gas_ready(settings: &Settings, callback_gas: u32) -> u64 {
 }
 
 /// An amount rounded up to a whole number of quanta.
-fn rounded_up(amount: AttoFil, quantum: u64) -> AttoFil {
+pub(super) fn rounded_up(amount: AttoFil, quantum: u64) -> AttoFil {
     let quantum = u128::from(quantum.max(1));
     AttoFil(amount.0.div_ceil(quantum).saturating_mul(quantum))
 }
@@ -304,6 +304,11 @@ pub enum Refusal {
         /// What it puts up at most.
         limit: AttoFil,
     },
+    /// The client has cost it gas for nothing.
+    #[error(
+        "{client} cancelled {times} auctions after this provider had sent commands for a bid; it bids for none of its jobs any more"
+    )]
+    Fickle { client: Address, times: u32 },
 }
 
 impl Refusal {

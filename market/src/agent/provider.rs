@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, mem};
 
 use super::{
-    Decision, Effect, Failure, Job, JobView, Offer, Refusal, Resources, Step, StepState, Work, bidder,
+    CostlyClients, Decision, Effect, Failure, Job, JobView, Offer, Refusal, Resources, Step, StepState, Work, bidder,
     context::{Context, Situation},
     offer::price_reached,
+    purse::Purse,
     resources::Reservations,
 };
 use crate::{
@@ -31,6 +32,10 @@ pub(super) struct Provider {
     pub(super) queue: BTreeSet<(Time, JobId)>,
     /// The job that it was slashed for: it locks nothing until its operator resumes.
     pub(super) suspended: Option<JobId>,
+    /// Its account in the auction.
+    pub(super) purse: Purse,
+    /// Who cancelled auctions after it had spent gas on a bid.
+    pub(super) fickle: CostlyClients,
 }
 
 impl Work {
@@ -65,7 +70,8 @@ impl Provider {
             Some(job) => Err(Refusal::Suspended(job)),
             None => offer.match_terms(situation.me, situation.settings, terms).and_then(|()| {
                 let auction = situation.auction.filter(|auction| auction.is_matcher_of(terms));
-                auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, offer, situation))
+                let fickle = || self.fickle.dropped(terms.client);
+                auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, offer, situation, fickle()))
             }),
         };
         let decision = verdict.err().map_or(Decision::Considering, Decision::Refused);
@@ -285,6 +291,7 @@ impl Provider {
     pub(super) fn forget(&mut self, job: &Job) {
         self.running.remove(&job.id());
         self.queue.remove(&(job.view.opened, job.id()));
+        self.purse.set_need(job.id(), None);
     }
 
     /// A lock came to nothing.

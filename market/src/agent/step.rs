@@ -27,7 +27,7 @@ pub enum Step {
     FetchInputs,
     /// Provider: lock it; one that is directed to it, it awards to itself.
     Lock,
-    /// Bidder: bring what its bid needs into the auction.
+    /// Bidder: bring what its bids need into its account in the auction.
     FundBid,
     /// Bidder: seal its bid.
     CommitBid,
@@ -37,7 +37,7 @@ pub enum Step {
     Award,
     /// Bidder: end an auction that nobody awarded.
     ReleaseAuction,
-    /// Bidder: take back what is left of what it brought.
+    /// Bidder: take out of that account what it does not need there.
     WithdrawBid,
     /// Provider: run it.
     Run,
@@ -95,6 +95,11 @@ impl Step {
     #[must_use]
     pub const fn is_command(self) -> bool {
         !matches!(self, Self::FetchSpec | Self::FetchInputs | Self::Run | Self::Publish | Self::Verify)
+    }
+
+    /// Whether the step is a command to the auction that may change what a bidder has in its account there.
+    pub(super) const fn moves_bid_money(self) -> bool {
+        matches!(self, Self::CommitBid | Self::RevealBid | Self::Award | Self::ReleaseAuction)
     }
 
     /// How often it is tried, after such a failure, before it has failed for good; `None`: as long as it makes sense.

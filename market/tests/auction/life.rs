@@ -298,6 +298,29 @@ fn what_was_not_awarded_in_time_is_released() {
 }
 
 #[test]
+fn a_time_to_award_that_holds_no_block_costs_nobody_but_gas() {
+    let (mut town, terms) = (Town::new(5), Terms { lock_by: REVEAL_UNTIL.after(1), ..terms(0) });
+    town.open(&terms);
+    for (n, price) in [1_500, 1_600].into_iter().enumerate() {
+        town.commit(&terms, bidder(n), gwei(price));
+    }
+    town.env.now = REVEAL_UNTIL;
+    for (n, price) in [1_500, 1_600].into_iter().enumerate() {
+        town.reveal(&terms, bidder(n), gwei(price));
+    }
+    let award = Command::Award { terms: terms.clone() };
+    assert_eq!(town.refused(STRANGER, award.clone()), too_early(REVEAL_UNTIL, REVEAL_UNTIL.after(1)));
+    // The next block comes two seconds later.
+    town.env.now = REVEAL_UNTIL.after(2);
+    assert_eq!(town.refused(STRANGER, award), too_late(REVEAL_UNTIL.after(2), terms.lock_by));
+    town.act(STRANGER, Command::Release { terms: terms.clone() }).expect("it is time");
+    town.ask_market(STRANGER, AttoFil::ZERO, MarketCommand::Expire { terms }).expect("it is time");
+    assert_eq!([0, 1].map(|n| town.account(n)), [ACCOUNT; 2]);
+    assert!(town.is_empty());
+    town.money_is_accounted_for();
+}
+
+#[test]
 fn what_was_not_revealed_is_swept() {
     let (mut town, terms) = committed(&[1_500, 1_600, 1_700]);
     let sweep = |bidders: Vec<Address>| Command::Sweep { terms: terms.clone(), bidders };

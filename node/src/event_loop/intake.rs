@@ -31,7 +31,8 @@ impl Incoming {
         match self {
             Self::Update(update) => match &**update {
                 Update::Event { event, .. } => event.job(),
-                Update::Auction { .. } | Update::Head { .. } | Update::Rewind { .. } => None,
+                Update::Auction { event, .. } => event.job(),
+                Update::Head { .. } | Update::Rewind { .. } => None,
             },
             Self::Message(_) => None,
         }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod auctions;
 mod filters;
 
 const CLIENT: Address = Address::repeat_byte(1);

@@ -5,10 +5,7 @@
 use lota_market::{Address, AttoFil, agent::EffectKey, auction, model};
 
 use super::{Call, EvmTransport, token};
-use crate::{
-    journal::AccountId,
-    transport::{Landed, SubmitError, Transport as _, TransportError},
-};
+use crate::transport::{Landed, Reserve, SubmitError, Transport as _};
 
 /// How often leave is given for one key, at most: once, and again when something else has used it up in the meantime.
 const MAX_ROUNDS: u32 = 3;
@@ -18,7 +15,7 @@ impl EvmTransport {
     pub(super) async fn deposit_token(&self, key: &EffectKey, amount: AttoFil) -> Result<Landed, SubmitError> {
         let _alone = self.allowing.lock().await;
         let command = model::Command::DepositToken { account: self.party(), amount };
-        if self.was_sent(key).await? {
+        if self.was_begun(key).await? {
             // What was undone with the leave that it needs, is refused: then it is prepared again.
             match self.submit(key, &command, AttoFil::ZERO).await {
                 Err(SubmitError::Rejected { .. } | SubmitError::Failed(_)) => {}
@@ -34,10 +31,11 @@ impl EvmTransport {
         &self,
         key: &EffectKey,
         amount: AttoFil,
+        reserve: Reserve,
     ) -> Result<Landed, SubmitError> {
         let auction = self.used_auction()?.contract();
         let _alone = self.allowing.lock().await;
-        if !self.was_sent(key).await? {
+        if !self.was_begun(key).await? {
             let (account, balance) = (self.party(), self.funds(self.party()).await?);
             if balance < amount {
                 // As the auction would, but before anything is paid for.
@@ -49,14 +47,8 @@ impl EvmTransport {
             }
             self.allow(key, auction, amount).await?;
         }
-        self.submit_to_auction(key, &auction::Command::FundToken { amount }, AttoFil::ZERO).await
-    }
-
-    /// Whether the command of this key is on its way, or has landed: then nothing is to be prepared for it any more.
-    async fn was_sent(&self, key: &EffectKey) -> Result<bool, SubmitError> {
-        let account = AccountId { chain_id: self.market.chain.id(), address: self.party() };
-        let sent = self.journal.find(account, key).await;
-        Ok(sent.map_err(|error| TransportError::Storage(error.to_string()))?.is_some())
+        let command = auction::Command::FundToken { amount };
+        self.submit_to_auction_with_reserve(key, &command, AttoFil::ZERO, reserve).await
     }
 
     /// Allows a contract to take so much of the market's token. Some tokens let no leave be changed to another, only taken back.

@@ -125,8 +125,36 @@ pub(super) fn reserved(settings: &Settings, reserve: transport::Reserve) -> acco
     account::Reserve { calls: commands, gas: gas.try_into().unwrap_or(u64::MAX) }
 }
 
+/// The same after a command of a bidder. One that brings money takes about half the gas of the others.
+pub(super) fn reserved_beside_a_bid(
+    settings: &Settings,
+    command: &auction::Command,
+    reserve: transport::Reserve,
+) -> account::Reserve {
+    let account::Reserve { calls, gas } = reserved(settings, reserve);
+    let is_small = matches!(command, auction::Command::Fund | auction::Command::FundToken { .. });
+    account::Reserve { calls: calls.saturating_mul(if is_small { 2 } else { 1 }), gas }
+}
+
+/// What a bid takes on Ethereum: `fund` of a new account, `commit`, `reveal` of the second-best and `award`
+/// (`contracts/snapshots/auctions.json`), rounded up.
+const BID_GAS: u64 = 280_000;
+/// The same on Filecoin: a deal, in the same number of commands, takes 364 times as much gas there (docs/figures.md).
+const BID_GAS_ON_FILECOIN: u64 = BID_GAS * 364;
+
+/// The gas of all commands of a bid on a chain.
+pub(super) fn of_a_bid(chain_id: u64) -> u64 {
+    match Network::with_chain_id(chain_id) {
+        // Of the known networks, those whose blocks take time are Filecoin's.
+        Some(network) if !network.block_time.is_zero() => BID_GAS_ON_FILECOIN,
+        _ => BID_GAS,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use lota_market::AttoFil;
+
     use super::*;
 
     #[test]
@@ -141,6 +169,35 @@ mod tests {
         let called_back = in_all(reserved(4, 700_000), lock);
         assert!(called_back > 2 * (72_880 + 40_547) + to_pass_on(700_000, 20_000), "{called_back}");
         assert_eq!(reserved(u32::MAX, u64::MAX).gas, u64::MAX);
+    }
+
+    #[test]
+    fn after_a_command_of_a_bidder_the_rest_of_the_bid_can_be_paid_for() {
+        let bound = transport::Reserve { commands: 4, callback_gas: 0 };
+        let reserved = |command: &auction::Command, gas: u64| {
+            let reserve = reserved_beside_a_bid(&Settings::COIN, command, bound);
+            u64::from(reserve.calls) * (gas * 5 / 4) * 3 / 2 + reserve.gas
+        };
+        // Of docs/contracts.md: commit, reveal, award, and a result of the greatest size.
+        let rest = 83_175 + 67_047 + 78_320 + 73_080;
+        assert!(reserved(&auction::Command::Fund, 28_614) > rest);
+        let other = auction::Command::Withdraw { to: Address::ZERO, amount: AttoFil::ZERO };
+        assert!(reserved(&other, 75_480) > rest);
+    }
+
+    #[test]
+    fn a_bid_takes_what_was_measured() {
+        let snapshot = include_str!("../../../../contracts/snapshots/auctions.json");
+        let measured = |name: &str| -> u64 {
+            let line = snapshot.lines().find(|line| line.contains(&format!("\"{name}\""))).expect("it was measured");
+            line.rsplit('"').nth(1).expect("a value").parse().expect("a number")
+        };
+        let of =
+            ["fund", "auction of 2 bidders: commit, per bidder", "reveal, the second", "auction of 5 bidders: award"];
+        // A new account takes a slot more.
+        let all = of.map(measured).iter().sum::<u64>() + 17_100;
+        assert!((all..all * 11 / 10).contains(&BID_GAS), "{all}");
+        assert_eq!((of_a_bid(314), of_a_bid(31_337)), (BID_GAS_ON_FILECOIN, BID_GAS));
     }
 
     #[test]

@@ -166,6 +166,8 @@ impl Person {
                 provider: offer.clone(),
                 allow_private_addresses: true,
                 callback_margin: 0,
+                // The books are closed at the end.
+                keep_bid_money: 0,
                 ..NodeConfig::new(name, dir)
             };
         let parts = Parts::new(account.transport()).with_executors(executors.unwrap_or_default());

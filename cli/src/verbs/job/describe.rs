@@ -191,6 +191,9 @@ fn bids(auction: &AuctionInfo, now: Timestamp, asset: &Asset) -> Table {
     if auction.bids.is_empty() {
         table.row(["nobody has bid".to_owned(), String::new()]);
     }
+    if auction.more {
+        table.row(["and more, which this node does not keep".to_owned(), String::new()]);
+    }
     table
 }
 

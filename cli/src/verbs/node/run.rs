@@ -377,6 +377,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
     Ok(NodeConfig {
         callback_margin: node.callback_margin,
         bids: node.bids,
+        keep_bid_money: node.keep_bid_money.0,
         provider: node.provider.then_some(offer),
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,

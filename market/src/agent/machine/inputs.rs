@@ -54,6 +54,10 @@ impl Agent {
         let me = self.situation.me;
         let Some(held) = self.jobs.get_mut(&id) else { return };
         held.job.view.auction.get_or_insert_default().apply(me, event, at);
+        // Somebody's bid may displace the party's own, whose collateral then comes back.
+        if !matches!(event, auction::Event::BidCommitted { .. }) && self.provider.purse.has(id) {
+            self.provider.purse.moved();
+        }
         self.touched(id);
         self.advance(id, effects);
     }
@@ -80,6 +84,7 @@ impl Agent {
         self.situation.seen = block;
         self.situation.latest = latest;
         self.situation.finalized = self.situation.finalized.max(finalized);
+        self.provider.purse.is_due = true;
         while let Some(job) = self.unsettled.due(self.situation.finalized) {
             if self.jobs.contains_key(&job) {
                 self.advance(job, effects);
@@ -152,7 +157,15 @@ impl Agent {
 
     pub(super) fn on_done(&mut self, key: StepKey, outcome: StepOutcome, effects: &mut Vec<Effect>) {
         let StepKey { step, round, attempt, .. } = key;
-        let Some(id) = key.job() else { return };
+        if step.moves_bid_money() {
+            self.provider.purse.moved();
+        }
+        let Some(id) = key.job() else {
+            let Situation { me, now, seen, latest, pace, .. } = &self.situation;
+            let at = At { block: latest.block.max(*seen), time: *now };
+            self.provider.purse.done(&key, *me, &outcome, at, pace, effects);
+            return;
+        };
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let job = &mut held.job;
         if job.steps.get(&step) != Some(&StepState::InFlight { attempt, round }) {

@@ -296,3 +296,211 @@ fn a_provider_seals_no_more_bids_than_it_can_run_jobs() {
     let ended = |status| jobs.iter().filter(|job| world.status(**job) == status).count();
     assert_eq!((ended(Status::Settled), ended(Status::Cancelled)), (1, 2));
 }
+
+/// How often somebody's money moved into its account in the auction, or out of it.
+fn transfers(world: &World, me: Address) -> (usize, usize) {
+    let count = |is: fn(&auction::Event) -> Option<Address>| {
+        world.auction_log.iter().filter(|(_, _, event)| is(event) == Some(me)).count()
+    };
+    let funded = |event: &auction::Event| match event {
+        auction::Event::Funded { account, .. } => Some(*account),
+        _ => None,
+    };
+    let defunded = |event: &auction::Event| match event {
+        auction::Event::Defunded { account, .. } => Some(*account),
+        _ => None,
+    };
+    (count(funded), count(defunded))
+}
+
+/// An auction that begins now.
+fn auctioned_now(world: &mut World, salt: u64) -> JobId {
+    let (now, spec) = (world.now, spec(1_000_000));
+    let terms = auctioned(salt, &spec);
+    world.request_with(Terms { ramp_start: now.after(40), lock_by: now.after(120), ..terms }, spec)
+}
+
+fn in_auction(world: &World, me: Address) -> AttoFil {
+    world.market.auction().balance(me)
+}
+
+#[test]
+fn money_stays_in_the_auction_for_the_next_bid_and_comes_back_when_it_is_not_needed_for_long() {
+    let keep = |party: Party| party.keeping_bid_money(500);
+    let parties = vec![Party::new(CLIENT, None), keep(bidder(CHEAP, FIL / 10)), keep(bidder(DEAR, FIL / 5))];
+    let mut world = World::new(parties);
+    for salt in 0..3 {
+        let job = auctioned_now(&mut world, salt);
+        world.run(130);
+        let view = folded(&world.log, job).expect("it was opened");
+        assert_eq!((view.status, view.provider, view.price), (Status::Settled, CHEAP, AttoFil(FIL / 5)));
+        let now = world.now;
+        world.party(DEAR).crash(now);
+    }
+    assert_eq!(commits(&world).len(), 6);
+    assert_eq!(transfers(&world, DEAR), (1, 0), "what one auction left is enough for the next");
+    // Its collateral left the auction with each job that it won: only that is brought again.
+    assert_eq!(transfers(&world, CHEAP), (3, 0));
+    assert_eq!([CHEAP, DEAR].map(|me| in_auction(&world, me)), [AttoFil(FIL / 2), AttoFil(FIL)]);
+    world.run(400);
+    assert_eq!(transfers(&world, DEAR), (1, 0), "it is not long yet");
+    world.run(120);
+    assert_eq!([CHEAP, DEAR].map(|me| in_auction(&world, me)), [AttoFil::ZERO; 2]);
+    assert_eq!([CHEAP, DEAR].map(|me| transfers(&world, me)), [(3, 1), (1, 1)]);
+}
+
+#[test]
+fn who_does_not_bid_any_more_takes_its_money_out_at_once() {
+    let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10).keeping_bid_money(1_000_000)]);
+    auctioned_now(&mut world, 0);
+    world.run(130);
+    assert_eq!(in_auction(&world, CHEAP), AttoFil(FIL / 2));
+    // Its operator has it bid no more: its offer does not name the auction.
+    let now = world.now;
+    world.party(CHEAP).offer = Some(offer(FIL / 10));
+    world.party(CHEAP).crash(now);
+    world.run(5);
+    assert_eq!((in_auction(&world, CHEAP), transfers(&world, CHEAP)), (AttoFil::ZERO, (1, 1)));
+}
+
+#[test]
+fn however_many_auctions_there_are_no_more_money_is_in_the_account_than_the_slots_could_need() {
+    let small = Offer { slots: 2, max_collateral: AttoFil(FIL), matchers: vec![AUCTION.contract], ..offer(FIL / 10) };
+    let limit = AttoFil(2 * FIL);
+    let mut world = World::new(vec![
+        Party::new(CLIENT, None),
+        Party::new(CHEAP, Some(small)).keeping_bid_money(1_000_000),
+        bidder(DEAR, FIL / 20),
+    ]);
+    let spec = spec(1_000_000);
+    for salt in 0..8 {
+        let (now, terms) = (world.now, auctioned(salt, &spec));
+        let terms = Terms { ramp_start: now.after(40), lock_by: now.after(120), ..terms };
+        world.request_with(terms, spec.clone());
+        for _ in 0..30 {
+            world.run(1);
+            let now = world.now;
+            if now.0.is_multiple_of(7) {
+                world.party(CHEAP).crash(now);
+            }
+            assert!(in_auction(&world, CHEAP) <= limit, "{} at {now}", in_auction(&world, CHEAP));
+        }
+    }
+    world.run(130);
+    let by_cheap = commits(&world).into_iter().filter(|who| *who == CHEAP).count();
+    assert!(by_cheap >= 4, "it bid {by_cheap} times");
+    let brought = transfers(&world, CHEAP).0;
+    assert!(brought <= 3, "its money came back to the account, and still it brought more {brought} times");
+}
+
+/// Lets a party act until something is so.
+fn until(world: &mut World, index: usize, mut is_so: impl FnMut(&mut World) -> bool) {
+    for _ in 0..1_000 {
+        if is_so(world) {
+            return;
+        }
+        world.step(index);
+    }
+    panic!("it does not come to that");
+}
+
+fn is_about_to(world: &mut World, me: Address, step: Step) -> bool {
+    let front = world.party(me).effects.front().copied();
+    matches!(front, Some(Effect::Do(key)) if key.step == step)
+}
+
+/// A client cancels its auction when a bidder has come so far.
+fn cancelled_when(world: &mut World, salt: u64, is_so: impl FnMut(&mut World) -> bool) -> JobId {
+    let job = auctioned_now(world, salt);
+    until(world, 0, |world| world.status(job) == Status::Open);
+    until(world, 1, is_so);
+    let now = world.now;
+    world.party(CLIENT).input(Input::Cancel(job), now);
+    until(world, 0, |world| world.status(job) == Status::Cancelled);
+    world.run(3);
+    job
+}
+
+#[test]
+fn a_client_that_cancels_when_gas_was_spent_on_a_bid_is_remembered_and_not_bid_for() {
+    let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10).keeping_bid_money(1_000_000)]);
+    // While nothing was sent it may cancel as often as it likes.
+    for salt in 0..3 {
+        let job = cancelled_when(&mut world, salt, |world| world.party(CHEAP).agent.wants_auction_balance());
+        assert!(world.party(CHEAP).stored[&job].job.bid.as_ref().is_some_and(|bid| bid.over), "it was about to bid");
+    }
+    assert_eq!(world.party(CHEAP).fickle, CostlyClients::default());
+    cancelled_when(&mut world, 3, |world| transfers(world, CHEAP) == (1, 0));
+    assert_eq!(world.party(CHEAP).agent.fickle_clients().dropped(CLIENT), None, "once may be bad luck");
+    assert_eq!(transfers(&world, CHEAP), (1, 0), "what was brought stays for the next bid");
+    let again = cancelled_when(&mut world, 4, |world| is_about_to(world, CHEAP, Step::CommitBid));
+    assert!(world.party(CHEAP).stored[&again].job.bid.as_ref().is_some_and(|bid| bid.over));
+    let now = world.now;
+    world.party(CHEAP).crash(now);
+    let job = auctioned_now(&mut world, 5);
+    world.run(60);
+    let refusal = Refusal::Fickle { client: CLIENT, times: 2 };
+    assert_eq!(world.party(CHEAP).decision(job), Some(Decision::Refused(refusal)));
+    assert!(commits(&world).is_empty() && world.party(CHEAP).agent.is_empty());
+}
+
+#[test]
+fn money_whose_way_is_not_known_is_not_sent_when_it_is_not_needed_any_more() {
+    let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10)]);
+    let job = auctioned_now(&mut world, 0);
+    until(&mut world, 0, |world| world.status(job) == Status::Open);
+    // It has decided, and stored, what it brings; then it is killed, and knows not whether that was sent.
+    until(&mut world, 1, |world| is_about_to(world, CHEAP, Step::FundBid));
+    let now = world.now;
+    world.party(CHEAP).crash(now);
+    world.party(CLIENT).input(Input::Cancel(job), now);
+    until(&mut world, 0, |world| world.status(job) == Status::Cancelled);
+    world.run(5);
+    assert_eq!((world.party(CHEAP).inquiries, transfers(&world, CHEAP)), (1, (0, 0)));
+    assert!(world.party(CHEAP).agent.is_empty());
+    // It bids for the next one as if nothing had been.
+    auctioned_now(&mut world, 1);
+    world.run(5);
+    assert_eq!((commits(&world), transfers(&world, CHEAP)), (vec![CHEAP], (1, 0)));
+}
+
+#[test]
+fn a_bid_covers_the_gas_that_it_costs() {
+    assert_eq!(gas_cost(AttoFil(FIL), 300_000), AttoFil(3 * FIL / 10));
+    assert_eq!(gas_cost(AttoFil(1), 1), AttoFil(1), "rounded up");
+    assert_eq!(gas_cost(AttoFil(u128::MAX), u64::MAX).0, u128::MAX.div_ceil(1_000_000));
+    let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10), bidder(DEAR, FIL / 5)]);
+    let now = world.now;
+    // 300,000 units of gas at 0.5 FIL for 10^6 of them.
+    world.party(CHEAP).input(Input::CallbackPrice(AttoFil(FIL / 2)), now);
+    let jobs = [0, 1].map(|salt| auctioned_now(&mut world, salt));
+    world.run(60);
+    let price = |me: Address, world: &mut World| world.party(me).stored[&jobs[0]].job.bid.clone().map(|bid| bid.price);
+    assert_eq!(price(CHEAP, &mut world), Some(AttoFil(FIL / 10 + 3 * FIL / 20)));
+    assert_eq!(price(DEAR, &mut world), Some(AttoFil(FIL / 5)));
+    // What comes to more than is paid at the most is not bid.
+    world.party(CHEAP).input(Input::CallbackPrice(AttoFil(4 * FIL)), now);
+    let job = auctioned_now(&mut world, 2);
+    world.run(5);
+    let asking = AttoFil(FIL / 10 + 12 * FIL / 10);
+    let refusal = Refusal::Price { offered: AttoFil(FIL), asking };
+    assert_eq!(world.party(CHEAP).decision(job), Some(Decision::Refused(refusal)));
+}
+
+#[test]
+fn a_bidder_is_bound_to_what_is_left_of_its_bids_and_to_results_of_what_it_may_win() {
+    let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10)]);
+    let bound = |world: &mut World| world.party(CHEAP).agent.commitments().commands;
+    let job = request(&mut world);
+    until(&mut world, 0, |world| world.status(job) == Status::Open);
+    until(&mut world, 1, |world| is_about_to(world, CHEAP, Step::FundBid));
+    assert_eq!(bound(&mut world), 4, "commit, reveal, award, result");
+    world.run(3);
+    assert_eq!((commits(&world).len(), bound(&mut world)), (1, 3));
+    while reveals(&world).is_empty() {
+        world.run(1);
+    }
+    assert_eq!(bound(&mut world), 2);
+    world.run(100);
+    assert_eq!((world.status(job), bound(&mut world)), (Status::Settled, 0));
+}

@@ -18,7 +18,8 @@ use crate::{
 const MARKET: Address = Address::repeat_byte(0x4d);
 
 /// Where the auction is.
-pub(super) const AUCTION: Auctioneer = Auctioneer { contract: Address::repeat_byte(0x4e), min_reveal_period: 5 };
+pub(super) const AUCTION: Auctioneer =
+    Auctioneer { contract: Address::repeat_byte(0x4e), min_reveal_period: 5, bid_gas: 300_000 };
 
 /// What a bid is sealed with here.
 pub(super) fn seal(job: JobId, bidder: Address, price: AttoFil) -> Seal {
@@ -69,7 +70,7 @@ pub(super) struct MarketWorld(world::World);
 impl MarketWorld {
     pub(super) fn new() -> Self {
         let mut world = world::World::with_market(MARKET, SETTINGS);
-        let Auctioneer { contract, min_reveal_period } = AUCTION;
+        let Auctioneer { contract, min_reveal_period, .. } = AUCTION;
         world.deploy_auction(contract, MARKET, min_reveal_period).expect("beside a market");
         Self(world)
     }
@@ -178,6 +179,12 @@ pub(super) struct Party {
     pub(super) stored: BTreeMap<JobId, Change>,
     pub(super) suspended: Option<JobId>,
     pub(super) costly: CostlyClients,
+    pub(super) fickle: CostlyClients,
+    pub(super) purse: PurseRecord,
+    /// For how long it leaves its money in the auction.
+    pub(super) keep_for: u64,
+    /// Transfers that it asked to be sent only if they were begun.
+    pub(super) inquiries: usize,
     pub(super) read: usize,
     /// How much of the auction's log it has read.
     pub(super) read_of_auction: usize,
@@ -208,6 +215,10 @@ impl Party {
             stored: BTreeMap::new(),
             suspended: None,
             costly: CostlyClients::default(),
+            fickle: CostlyClients::default(),
+            purse: PurseRecord::default(),
+            keep_for: 0,
+            inquiries: 0,
             read: 0,
             read_of_auction: 0,
             effects: VecDeque::new(),
@@ -225,6 +236,11 @@ impl Party {
     pub(super) fn steward(me: Address, look_after: LookAfter) -> Self {
         let party = Self::new(me, None);
         Self { agent: party.agent.looking_after(look_after.clone()), look_after, ..party }
+    }
+
+    /// One who leaves its money in the auction for so long.
+    pub(super) fn keeping_bid_money(self, keep_for: u64) -> Self {
+        Self { agent: self.agent.keeping_bid_money(keep_for), keep_for, ..self }
     }
 
     pub(super) fn at_pace(self, pace: Pace) -> Self {
@@ -271,6 +287,8 @@ impl Party {
                 }
                 Effect::Suspend { job } => self.suspended = Some(job),
                 Effect::RememberCostlyClients => self.costly = self.agent.costly_clients().clone(),
+                Effect::RememberFickleClients => self.fickle = self.agent.fickle_clients().clone(),
+                Effect::RememberPurse => self.purse = *self.agent.purse(),
             }
         }
     }
@@ -293,15 +311,17 @@ impl Party {
     /// The process is killed and starts again: effects and memory are gone, what was stored is not.
     pub(super) fn crash(&mut self, now: Time) {
         let agent = Agent::new(self.me, SETTINGS, self.offer.clone()).looking_after(self.look_after.clone());
-        self.agent = agent.at_pace(self.pace).bidding_in(Some(AUCTION));
+        self.agent = agent.at_pace(self.pace).bidding_in(Some(AUCTION)).keeping_bid_money(self.keep_for);
         self.agent.recall(self.suspended, 0);
         self.agent.recall_costly_clients(self.costly.clone());
+        self.agent.recall_fickle_clients(self.fickle.clone());
         self.effects.clear();
         let live: Vec<_> = self.stored.values().filter(|change| change.live).map(|change| change.job.clone()).collect();
         for job in live {
             let effects = self.agent.restore(job, now);
             self.take_effects(effects);
         }
+        self.agent.recall_purse(self.purse);
         self.store();
     }
 
@@ -458,15 +478,24 @@ impl World {
         }
         party.input(Input::Balance(free), now);
         party.input(head, now);
+        if party.agent.wants_auction_balance() {
+            party.input(Input::AuctionBalance(self.market.auction().balance(party.me)), now);
+            return true;
+        }
         let Some(effect) = party.effects.pop_front() else { return false };
         let Effect::Do(key) = effect else { return true };
-        let job = key.job().expect("all steps are of jobs");
+        let Some(job) = key.job() else {
+            if let Some((submission, is_needed)) = party.agent.transfer(&key) {
+                self.transfer(index, key, &submission, is_needed);
+            }
+            return true;
+        };
         party.know(job, now);
         let submission = party.agent.job(job).and_then(|job| job.submission(key.step));
         let me = party.me;
         let sealing = |job, price| Some(seal(job, me, price));
         let to_auction = party.agent.job(job).filter(|job| job.view.terms.matcher == AUCTION.contract);
-        let to_auction = to_auction.and_then(|job| job.auction_submission(key.step, me, sealing));
+        let to_auction = to_auction.and_then(|job| job.auction_submission(key.step, sealing));
         let outcome = match submission {
             _ if to_auction.is_some() => to_auction.map(|it| self.submit_to_auction(index, EffectKey::of(&key), &it)),
             None => party.do_step(job, key.step),
@@ -508,6 +537,18 @@ impl World {
             }
             Err(rejection) => StepOutcome::Err(Failure::rejected(rejection, Some(self.block))),
         }
+    }
+
+    fn transfer(&mut self, index: usize, step: StepKey, submission: &AuctionSubmission, is_needed: bool) {
+        let (me, key) = (self.parties[index].me, EffectKey::of(&step));
+        self.parties[index].inquiries += usize::from(!is_needed);
+        let outcome = if is_needed || self.landed.contains(&(me, key.clone())) {
+            self.submit_to_auction(index, key, submission)
+        } else {
+            StepOutcome::Err(Failure::NeverSent)
+        };
+        let now = self.now;
+        self.parties[index].input(Input::Done { key: step, outcome }, now);
     }
 
     fn submit_to_auction(&mut self, index: usize, key: EffectKey, submission: &AuctionSubmission) -> StepOutcome {

@@ -4,6 +4,7 @@
 
 mod anvil;
 mod attacks;
+mod benchmark;
 mod chain;
 mod compiler;
 mod content;
@@ -11,6 +12,7 @@ mod crash;
 mod crash_onchain;
 mod daemon;
 mod demo;
+mod drain;
 mod fake;
 mod filters;
 mod help;

@@ -1,5 +1,6 @@
 //! `lota node`.
 
+mod benchmark;
 mod resume;
 mod run;
 pub(crate) mod show;
@@ -11,6 +12,8 @@ use crate::context::Context;
 /// Run a provider's or a client's node, or show the running one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
+    /// Measure this machine, and what a job costs on it
+    Benchmark(benchmark::Benchmark),
     /// Run a node until Ctrl-C
     Run(Box<run::Run>),
     /// Have a provider that was slashed lock jobs again
@@ -22,6 +25,7 @@ pub(crate) enum Node {
 impl Node {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         match self {
+            Self::Benchmark(verb) => verb.run(context).await,
             Self::Resume(verb) => verb.run(context).await,
             Self::Run(verb) => verb.run(context).await,
             Self::Show(verb) => verb.run(context).await,

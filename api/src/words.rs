@@ -153,6 +153,8 @@ pub enum ProblemCode {
     Gas,
     /// The provider lost its collateral for a job and locks no others until its operator resumes.
     Slashed,
+    /// The daemon is about to end: it takes no more jobs.
+    Draining,
     /// A word of a newer daemon.
     #[serde(other)]
     Unknown,

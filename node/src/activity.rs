@@ -13,6 +13,8 @@ pub struct Activity {
     pub local_steps: usize,
     /// Commands of jobs that were given to the transport, and of which it has not said what they came to.
     pub commands: usize,
+    /// Of a node that is told to end: how many jobs it finishes first.
+    pub unfinished: Option<usize>,
     /// How many reorganisations were taken in since the node started.
     pub rewinds: u64,
 }

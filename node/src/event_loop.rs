@@ -95,6 +95,8 @@ pub(crate) struct EventLoop {
     watched: watch::Sender<Activity>,
     /// When it was asked what gas costs.
     gas_priced: Option<Time>,
+    /// The node is about to end.
+    is_draining: bool,
 }
 
 impl EventLoop {
@@ -124,6 +126,7 @@ impl EventLoop {
             activity: Activity::default(),
             watched,
             gas_priced: None,
+            is_draining: false,
         }
     }
 
@@ -349,6 +352,11 @@ impl EventLoop {
                 effects.extend(self.agent.handle(Input::Resume, self.now));
                 self.resumed.push((reply, before));
             }
+            Message::Drain => {
+                observe::draining(&self.parts.name);
+                self.is_draining = true;
+                effects.extend(self.agent.handle(Input::Drain, self.now));
+            }
             Message::Request { request, key, taken, reply } => {
                 let id = request.id;
                 let claim = match &key {
@@ -506,6 +514,11 @@ impl EventLoop {
                     observe::suspended(&self.parts.name, job);
                 }
             }
+        }
+        if self.is_draining {
+            let unfinished = self.agent.bound();
+            self.parts.health.set_draining(unfinished);
+            self.activity.unfinished = Some(unfinished);
         }
         let activity = self.activity;
         self.watched.send_if_modified(|watched| std::mem::replace(watched, activity) != activity);

@@ -41,6 +41,7 @@ struct State {
     unreachable: Option<TransportError>,
     shortage: Option<Shortage>,
     suspended: Option<JobId>,
+    draining: Option<usize>,
     finalized: u64,
     callback_price: Option<AttoFil>,
     /// Since when the loop has been in a round.
@@ -166,6 +167,16 @@ impl Health {
         self.state().suspended = job;
     }
 
+    /// Whether the node is about to end, and takes no more jobs.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state().draining.is_some()
+    }
+
+    /// The node is about to end, and finishes so many jobs first.
+    pub(crate) fn set_draining(&self, unfinished: usize) {
+        self.state().draining = Some(unfinished);
+    }
+
     /// Number of the newest block that will not be undone, as far as is known.
     pub(crate) fn finalized(&self) -> u64 {
         self.state().finalized
@@ -195,7 +206,13 @@ impl Health {
                 "this provider lost its collateral for job {job}: no jobs are locked until its operator knows why, and says `lota node resume`"
             ),
         });
-        unreachable.into_iter().chain(shortage).chain(suspended).collect()
+        let draining = state.draining.map(|unfinished| Problem {
+            code: ProblemCode::Draining,
+            message: format!(
+                "draining: this node is about to end; it takes no more jobs, and finishes the {unfinished} that it has locked"
+            ),
+        });
+        unreachable.into_iter().chain(shortage).chain(suspended).chain(draining).collect()
     }
 }
 

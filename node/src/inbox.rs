@@ -20,6 +20,8 @@ pub(crate) enum Message {
     Done { key: StepKey, outcome: StepOutcome },
     /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
     Resume { reply: ResumeReply },
+    /// The node is about to end: it begins no more jobs, and says how many it has to finish.
+    Drain,
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
     Request { request: Box<Request>, key: Option<RequestKey>, taken: TakenSalt, reply: RequestReply },
     /// A person wants a job cancelled; the answer says whether this node could ask for it.

@@ -31,7 +31,7 @@ use crate::{
     activity::Activity,
     announcer::Announcer,
     api::{self, Api},
-    calibration,
+    benchmark,
     config::NodeConfig,
     decisions::Decisions,
     effects::{self, Performer},
@@ -39,7 +39,7 @@ use crate::{
     executor::{Executors, WasmRun},
     fetch::Downloader,
     health::Health,
-    inbox::Inbox,
+    inbox::{Inbox, Message},
     local_steps::{self, LocalSteps},
     metrics::{Metrics, Sources},
     monitoring::{self, Monitored},
@@ -48,7 +48,7 @@ use crate::{
     order::Orders,
     public::{self, Public},
     publisher::{LocalPublisher, Publisher},
-    resources::{self, Capacity},
+    resources::Capacity,
     salts::Salts,
     serving,
     store::{Store, StoreError},
@@ -120,6 +120,7 @@ pub struct Node {
     tasks: JoinSet<()>,
     store: Store,
     activity: watch::Receiver<Activity>,
+    inbox: Inbox,
     _lock: File,
 }
 
@@ -182,7 +183,7 @@ impl Node {
             }
             offer.engines.retain(|engine| executors.get(engine).is_some());
             let room = config.store_capacity.saturating_sub(content.usage().charged);
-            offer.resources = offer.resources.or(resources::measure(&config.dir, room, offer.slots));
+            offer.resources = benchmark::for_jobs(&config.dir, offer.resources, room, offer.slots, &executors);
             // What can never fit is not offered either.
             offer.max_memory = offer.max_memory.min(offer.resources.memory_bytes);
             offer.max_output = offer.max_output.min(offer.resources.disk_bytes);
@@ -190,7 +191,7 @@ impl Node {
             if offer.fuel_per_second == 0
                 && let Some(executor) = executors.get(WasmRun::ENGINE)
             {
-                match calibration::fuel_per_second(&**executor, &config.dir.join("calibration")).await {
+                match benchmark::fuel::fuel_per_second(&**executor, &config.dir.join("benchmark")).await {
                     Ok(rate) => {
                         observe::calibrated(&config.name, rate);
                         offer.fuel_per_second = rate;
@@ -336,7 +337,7 @@ impl Node {
             health,
             decisions,
             orders,
-            inbox,
+            inbox: inbox.clone(),
             transfers: Arc::clone(&transfers),
         };
 
@@ -349,7 +350,7 @@ impl Node {
         tasks.spawn(event_loop.run(receiver));
         tasks.spawn(announcer.run());
         tasks.spawn(transfers.run(activity.clone(), stop.clone()));
-        Ok(Self { api, gateway, monitoring: monitoring_address, stop, tasks, store, activity, _lock: lock })
+        Ok(Self { api, gateway, monitoring: monitoring_address, stop, tasks, store, activity, inbox, _lock: lock })
     }
 
     /// Where its API is, and the token for it.
@@ -379,6 +380,25 @@ impl Node {
     #[must_use]
     pub fn activity(&self) -> watch::Receiver<Activity> {
         self.activity.clone()
+    }
+
+    /// Has it take no more jobs, and says how many it has to finish: those that it would lose its collateral by, or the deposit of its
+    /// bid. Everything else goes on after the next start.
+    pub async fn drain(&self) -> usize {
+        let mut activity = self.activity.clone();
+        if !self.inbox.send(Message::Drain).await {
+            return 0;
+        }
+        // An error: its loop has ended, and with that all that it could finish.
+        let told = activity.wait_for(|activity| activity.unfinished.is_some()).await;
+        told.map_or(0, |activity| activity.unfinished.unwrap_or(0))
+    }
+
+    /// Ready when a node that was told to [`drain`](Self::drain) has finished what it has to.
+    pub async fn drained(&self) {
+        let mut activity = self.activity.clone();
+        // As above.
+        let _ = activity.wait_for(|activity| activity.unfinished == Some(0)).await;
     }
 
     /// Ends it: what is under way is left, and taken up again at the next start.

@@ -48,6 +48,11 @@ pub(crate) fn resumed(node: &str) {
     tracing::warn!(node, "jobs are locked again");
 }
 
+/// The node was told to end.
+pub(crate) fn draining(node: &str) {
+    tracing::info!(node, "the node is about to end: no more jobs are taken");
+}
+
 /// How fast this machine runs programs.
 pub(crate) fn calibrated(node: &str, fuel_per_second: u64) {
     tracing::info!(node, fuel_per_second, "the machine was measured");

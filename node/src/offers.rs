@@ -48,9 +48,12 @@ pub(crate) struct Published {
     engines: Vec<String>,
     base: AttoFil,
     per_gigafuel: AttoFil,
-    per_gib_memory: AttoFil,
+    per_cpu_hour: AttoFil,
+    per_gib_hour: AttoFil,
     per_gib_output: AttoFil,
+    per_gpu_hour: AttoFil,
     per_megagas: AttoFil,
+    margin: u32,
     max_fuel: u64,
     max_memory: u64,
     max_output: u64,
@@ -80,14 +83,26 @@ impl Default for Published {
 
 impl From<&Offer> for Published {
     fn from(offer: &Offer) -> Self {
-        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = offer.pricing;
+        let Pricing {
+            base,
+            per_gigafuel,
+            per_cpu_hour,
+            per_gib_hour,
+            per_gib_output,
+            per_gpu_hour,
+            per_megagas,
+            margin,
+        } = offer.pricing;
         Self {
             engines: offer.engines.clone(),
             base,
             per_gigafuel,
-            per_gib_memory,
+            per_cpu_hour,
+            per_gib_hour,
             per_gib_output,
+            per_gpu_hour,
             per_megagas,
+            margin,
             max_fuel: offer.max_fuel,
             max_memory: offer.max_memory,
             max_output: offer.max_output,
@@ -106,10 +121,18 @@ impl From<&Offer> for Published {
 
 impl From<Published> for Offer {
     fn from(published: Published) -> Self {
-        let Published { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas, .. } = published;
         Self {
             engines: published.engines,
-            pricing: Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas },
+            pricing: Pricing {
+                base: published.base,
+                per_gigafuel: published.per_gigafuel,
+                per_cpu_hour: published.per_cpu_hour,
+                per_gib_hour: published.per_gib_hour,
+                per_gib_output: published.per_gib_output,
+                per_gpu_hour: published.per_gpu_hour,
+                per_megagas: published.per_megagas,
+                margin: published.margin,
+            },
             slots: 1,
             resources: Resources::UNLIMITED,
             max_fuel: published.max_fuel,
@@ -426,15 +449,7 @@ mod tests {
     }
 
     fn offer(base: u128) -> Offer {
-        let none = AttoFil::ZERO;
-        let pricing = Pricing {
-            base: AttoFil(base),
-            per_gigafuel: none,
-            per_gib_memory: none,
-            per_gib_output: none,
-            per_megagas: none,
-        };
-        Offer { pricing, ..Offer::default() }
+        Offer { pricing: Pricing::flat(AttoFil(base)), ..Offer::default() }
     }
 
     fn spec() -> ValidatedSpec {

@@ -8,7 +8,7 @@ use lota_bridge::{Transport, TransportError};
 use lota_content::{Cid, codec, sha2_256};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
-    agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Wish},
+    agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Usage, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
     spec::ValidatedSpec,
 };
@@ -282,7 +282,7 @@ impl Orders {
             None => {
                 let quotes = self.offers.quotes(&draft, spec).await?;
                 let usual = Offer::default().in_asset(&asset, settings.quantum).pricing;
-                let usual = usual.asking(&settings, spec, draft.callback_gas);
+                let usual = usual.asking(&settings, &Usage::of(spec, 0), draft.callback_gas);
                 let ramp = Ramp::choose(&wish, quotes.believed(), usual, settings.quantum);
                 (quotes, ramp)
             }

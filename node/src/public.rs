@@ -53,10 +53,11 @@ pub(crate) fn router(public: Public, content: lota_content::Store) -> Router {
         .merge(gateway::router(content, GatewayOptions::default()))
 }
 
-/// What this node offers; 404 if it runs no jobs for others.
+/// What this node offers; 404 if it runs no jobs for others, or takes no more.
 async fn show_offer(State(public): State<Arc<Public>>) -> Result<Json<Published>, StatusCode> {
-    let offer = public.offer.clone().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(offer.with_callback_price(public.decisions.health.callback_price())))
+    let health = &public.decisions.health;
+    let offer = public.offer.clone().filter(|_| !health.is_draining()).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(offer.with_callback_price(health.callback_price())))
 }
 
 async fn show_decision(State(public): State<Arc<Public>>, Path(id): Path<B256>) -> Result<Json<Decision>, HttpError> {

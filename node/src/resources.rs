@@ -5,6 +5,8 @@ use std::{fs, path::Path, sync::Arc, thread};
 use lota_market::agent::Resources;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::{executor::WasmRun, gpus};
+
 /// Memory and disk space are kept in units of this many bytes.
 const UNIT: u64 = 1 << 20;
 /// The part of the memory that jobs may have, as a fraction; the rest is for the system, the node and compilers.
@@ -12,21 +14,21 @@ const MEMORY: (u64, u64) = (3, 4);
 
 /// What the machine has for jobs. `block_store`: bytes by which the node's block store may still grow on the disk that has its
 /// folder; jobs get what that leaves, and a quarter of what is free at least. Processors can be shared, so there are no fewer
-/// than one for each slot. What cannot be found out is not limited.
-pub(crate) fn measure(dir: &Path, block_store: u64, slots: u32) -> Resources {
+/// than one for each slot. Graphics processors are there for engines that can give them to jobs, which WebAssembly's cannot. What cannot
+/// be found out is not limited.
+pub(crate) fn measure(dir: &Path, block_store: u64, slots: u32, engines: &[&str]) -> Resources {
     let processors = thread::available_parallelism().map_or(1, |count| count.get() as u64).max(u64::from(slots));
     let free = rustix::fs::statvfs(dir).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
     Resources {
         cpu_millis: processors.saturating_mul(1_000),
         memory_bytes: memory().map_or(u64::MAX, |bytes| bytes / MEMORY.1 * MEMORY.0),
         disk_bytes: free.map_or(u64::MAX, |free| free.saturating_sub(block_store).max(free / 4)),
-        // Nothing that jobs can be given a part of yet.
-        gpus: 0,
+        gpus: if engines.iter().any(|engine| *engine != WasmRun::ENGINE) { gpus::count() } else { 0 },
     }
 }
 
 /// Bytes of memory that this process may have: the machine's, or less if the system limits it (control groups, version 2).
-fn memory() -> Option<u64> {
+pub(crate) fn memory() -> Option<u64> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let machine = read("/proc/meminfo").and_then(|text| total_of(&text));
     let allowed = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
@@ -95,7 +97,8 @@ impl Capacity {
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt as _, poll};
+    use futures::{FutureExt as _, future::BoxFuture, poll};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -143,13 +146,85 @@ mod tests {
         unlimited.reserve(needs(1_000, 1 << 40)).now_or_never().expect("and for another");
     }
 
+    fn sizes() -> impl Strategy<Value = Resources> {
+        (0u64..4_000, 0u64..12, 0u64..12, 0u32..3).prop_map(|(cpu_millis, memory, disk, gpus)| Resources {
+            cpu_millis,
+            memory_bytes: memory * MIB,
+            disk_bytes: disk * MIB,
+            gpus,
+        })
+    }
+
+    /// What one gets who wants this: no more than there is.
+    fn at_most(total: &Resources, wanted: &Resources) -> Resources {
+        Resources {
+            cpu_millis: wanted.cpu_millis.min(total.cpu_millis),
+            memory_bytes: wanted.memory_bytes.min(total.memory_bytes),
+            disk_bytes: wanted.disk_bytes.min(total.disk_bytes),
+            gpus: wanted.gpus.min(total.gpus),
+        }
+    }
+
+    fn sum(held: &[(Reserved, Resources)]) -> Resources {
+        held.iter().fold(Resources::default(), |sum, (_, part)| Resources {
+            cpu_millis: sum.cpu_millis + part.cpu_millis,
+            memory_bytes: sum.memory_bytes + part.memory_bytes,
+            disk_bytes: sum.disk_bytes + part.disk_bytes,
+            gpus: sum.gpus + part.gpus,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_given_out_twice_and_everybody_is_served(
+            total in sizes(), wanted in proptest::collection::vec((sizes(), any::<prop::sample::Index>(), any::<bool>()), 1..40),
+        ) {
+            let capacity = Capacity::new(&total);
+            let outcome: Result<(), TestCaseError> = futures::executor::block_on(async {
+                let mut waiting: Vec<(BoxFuture<'_, Reserved>, Resources)> = Vec::new();
+                let mut held = Vec::new();
+                for (needs, ended, gives_up) in &wanted {
+                    waiting.push((capacity.reserve(*needs).boxed(), at_most(&total, needs)));
+                    if *gives_up {
+                        drop(waiting.remove(ended.index(waiting.len())));
+                    } else if !held.is_empty() {
+                        held.swap_remove(ended.index(held.len()));
+                    }
+                    serve(&mut waiting, &mut held).await;
+                    prop_assert_eq!(total.lacks(&sum(&held)), None);
+                }
+                while !waiting.is_empty() {
+                    held.pop();
+                    let before = waiting.len();
+                    serve(&mut waiting, &mut held).await;
+                    prop_assert_eq!(total.lacks(&sum(&held)), None);
+                    prop_assert!(waiting.len() < before || !held.is_empty(), "{} wait, and nobody runs", before);
+                }
+                Ok(())
+            });
+            outcome?;
+        }
+    }
+
+    /// Gives everybody who waits what is there.
+    async fn serve(waiting: &mut Vec<(BoxFuture<'_, Reserved>, Resources)>, held: &mut Vec<(Reserved, Resources)>) {
+        let mut left = Vec::new();
+        for (mut reserving, needs) in std::mem::take(waiting) {
+            match poll!(&mut reserving) {
+                std::task::Poll::Ready(reserved) => held.push((reserved, needs)),
+                std::task::Poll::Pending => left.push((reserving, needs)),
+            }
+        }
+        *waiting = left;
+    }
+
     #[test]
     fn memory_is_read_as_the_system_writes_it() {
         assert_eq!(total_of("MemTotal:       24684084 kB\nMemFree:  1 kB\n"), Some(24_684_084 << 10));
         assert_eq!(total_of("MemFree: 1 kB\n"), None);
         assert_eq!(total_of("MemTotal: much kB\n"), None);
-        let here = measure(Path::new("/"), 0, 64);
+        let here = measure(Path::new("/"), 0, 64, &["wasm"]);
         assert!(here.memory_bytes > 0 && here.disk_bytes > 0 && here.cpu_millis >= 64_000, "{here:?}");
-        assert!(measure(Path::new("/"), u64::MAX, 1).disk_bytes > 0, "the block store does not take it all");
+        assert!(measure(Path::new("/"), u64::MAX, 1, &["wasm"]).disk_bytes > 0, "the block store does not take it all");
     }
 }

@@ -91,10 +91,7 @@ fn open(genesis: Genesis, ledger: impl Ledger, options: Options) -> Chain {
 /// An offer that asks this much for every job.
 #[must_use]
 pub fn asking(amount: AttoFil) -> Offer {
-    let none = AttoFil::ZERO;
-    let pricing =
-        Pricing { base: amount, per_gigafuel: none, per_gib_memory: none, per_gib_output: none, per_megagas: none };
-    Offer { pricing, ..Offer::default() }
+    Offer { pricing: Pricing::flat(amount), ..Offer::default() }
 }
 
 /// Settings of a node in a test: short windows, private addresses allowed.

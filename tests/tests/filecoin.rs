@@ -58,13 +58,7 @@ const DARIO: (u8, u64, u64, u64) = (4, 2_000_000, 400_000, 1 << 30);
 const ERIKA: (u8, u64, u64, u64) = (5, 12_000_000, 100_000, LARGE_MEMORY);
 
 fn offer((_, base, per_gigafuel, max_memory): (u8, u64, u64, u64)) -> Offer {
-    let pricing = Pricing {
-        base: AttoFil::from_gwei(base),
-        per_gigafuel: AttoFil::from_gwei(per_gigafuel),
-        per_gib_memory: AttoFil::ZERO,
-        per_gib_output: AttoFil::ZERO,
-        per_megagas: AttoFil::ZERO,
-    };
+    let pricing = Pricing { per_gigafuel: AttoFil::from_gwei(per_gigafuel), ..Pricing::flat(AttoFil::from_gwei(base)) };
     let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
     Offer { pricing, max_memory, resources, ..Offer::default() }
 }

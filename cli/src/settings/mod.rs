@@ -7,7 +7,7 @@ pub(crate) mod variables;
 use lota_api::TermsRequest;
 use lota_market::{
     AttoFil,
-    agent::Pace,
+    agent::{Pace, Pricing},
     asset::{Asset, ParseAssetError},
 };
 use lota_node::config::defaults;
@@ -170,16 +170,30 @@ pub(crate) struct Node {
     pub(crate) monitoring: Option<String>,
     /// The most it keeps in its block store.
     pub(crate) store_capacity: ByteSize,
-    /// The least it asks for a job.
+    /// The least it asks for a job; of this and the next ones, none: what the benchmark says, or the default.
     pub(crate) min_price: Option<Amount>,
-    /// How many jobs it runs at once.
-    pub(crate) slots: u32,
+    /// What it asks for 10^9 units of fuel.
+    pub(crate) per_gigafuel: Option<Amount>,
+    /// What it asks for a processor for an hour, where no fuel is counted.
+    pub(crate) per_cpu_hour: Option<Amount>,
+    /// What it asks for a GiB of memory for an hour.
+    pub(crate) per_gib_hour: Option<Amount>,
+    /// What it asks for a GiB of output.
+    pub(crate) per_gib_output: Option<Amount>,
+    /// What it asks for a graphics processor for an hour.
+    pub(crate) per_gpu_hour: Option<Amount>,
+    /// What it adds to all of this, in percent.
+    pub(crate) margin: Option<u32>,
+    /// How many jobs it runs at once; none: one for each processor.
+    pub(crate) slots: Option<u32>,
     /// The processors that its jobs may take together; none: all, and no fewer than one for each slot.
     pub(crate) cpus: Option<Count>,
     /// The memory that they may take together; none: three quarters of what there is.
     pub(crate) memory: Option<ByteSize>,
     /// The disk space that they may fill together; none: what is free beside the block store.
     pub(crate) disk: Option<ByteSize>,
+    /// The graphics processors that they may have together; none: those that are found, if an engine can give them to jobs.
+    pub(crate) gpus: Option<u32>,
     /// The most gas of a client's callback that it accepts; none: what its network's default is.
     pub(crate) max_callback_gas: Option<Count>,
     /// The most gas that it sends with the retry of a callback; none: twice what the market lets a callback be promised.
@@ -188,6 +202,8 @@ pub(crate) struct Node {
     pub(crate) max_window: Seconds,
     /// Within how many blocks it expects a block to be final; none: what its network's default is.
     pub(crate) final_blocks: Option<Count>,
+    /// How long it finishes jobs when it is told to end.
+    pub(crate) drain_for: Seconds,
     /// How many times as much as gas costs now it asks for that of callbacks; 0: nothing.
     pub(crate) callback_margin: u32,
     /// Whether it takes jobs that ask for no collateral.
@@ -222,14 +238,22 @@ impl Default for Node {
             monitoring: None,
             store_capacity: ByteSize(10 << 30),
             min_price: None,
-            slots: 4,
+            per_gigafuel: None,
+            per_cpu_hour: None,
+            per_gib_hour: None,
+            per_gib_output: None,
+            per_gpu_hour: None,
+            margin: None,
+            slots: None,
             cpus: None,
             memory: None,
             disk: None,
+            gpus: None,
             max_callback_gas: None,
             max_retry_gas: None,
             max_window: Seconds(86_400),
             final_blocks: None,
+            drain_for: Seconds(600),
             callback_margin: defaults::CALLBACK_MARGIN,
             accept_no_collateral: false,
             cancel_refused: true,
@@ -273,6 +297,11 @@ impl Key {
     }
 }
 
+/// What is asked unless somebody says something else.
+fn usual(rate: fn(Pricing) -> AttoFil) -> String {
+    format!("{}, or as benchmarked", rate(Pricing::default()))
+}
+
 /// What the daemon does about a key that is left to it, unless its own settings say otherwise.
 pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
     Some(match key {
@@ -283,7 +312,15 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "job.run_for" => format!("job.wall_time + {}", Seconds(Pace::INSTANT.run_margin())),
         "job.review_for" => Seconds(0).to_string(),
         "job.collateral" => defaults::COLLATERAL.to_string(),
-        "node.min_price" => AttoFil::from_gwei(1_000_000).to_string(),
+        "node.min_price" => usual(|pricing| pricing.base),
+        "node.per_gigafuel" => usual(|pricing| pricing.per_gigafuel),
+        "node.per_cpu_hour" => usual(|pricing| pricing.per_cpu_hour),
+        "node.per_gib_hour" => usual(|pricing| pricing.per_gib_hour),
+        "node.per_gib_output" => usual(|pricing| pricing.per_gib_output),
+        "node.per_gpu_hour" => usual(|pricing| pricing.per_gpu_hour),
+        "node.margin" => "0, or as benchmarked".to_owned(),
+        "node.slots" => "one for each processor".to_owned(),
+        "node.gpus" => "those that are found, for engines that give them to jobs".to_owned(),
         "node.cpus" => "all, and one for each slot".to_owned(),
         "node.memory" => "3/4 of the machine's".to_owned(),
         "node.max_retry_gas" => "twice what the market lets a callback be promised".to_owned(),
@@ -332,10 +369,17 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
+    Key { name: "node.per_gigafuel", about: "what it asks for 10^9 units of fuel" },
+    Key { name: "node.per_cpu_hour", about: "what it asks for a processor for an hour, where no fuel is counted" },
+    Key { name: "node.per_gib_hour", about: "what it asks for a GiB of memory for an hour" },
+    Key { name: "node.per_gib_output", about: "what it asks for a GiB of output" },
+    Key { name: "node.per_gpu_hour", about: "what it asks for a graphics processor for an hour" },
+    Key { name: "node.margin", about: "what it adds to all of this, in percent" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },
     Key { name: "node.cpus", about: "processors that its jobs may take together" },
     Key { name: "node.memory", about: "memory that its jobs may take together" },
     Key { name: "node.disk", about: "disk space that its jobs may fill together" },
+    Key { name: "node.gpus", about: "graphics processors that its jobs may have together" },
     Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
     Key { name: "node.max_retry_gas", about: "the most gas that it sends with the retry of a failed callback" },
     Key { name: "node.max_window", about: "the longest windows of a job that it accepts" },
@@ -344,6 +388,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "node.callback_margin",
         about: "how many times as much as gas costs now it asks for that of callbacks",
     },
+    Key { name: "node.drain_for", about: "how long it finishes jobs that it has locked when it is told to end" },
     Key { name: "node.accept_no_collateral", about: "whether it takes jobs that ask for no collateral" },
     Key {
         name: "node.cancel_refused",

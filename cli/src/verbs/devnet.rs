@@ -176,15 +176,8 @@ async fn start_node(
 
 /// What provider `number` (from 1) offers: each asks a quarter of the first one's price more than the one before.
 fn offer(number: u32) -> Offer {
-    let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = Pricing::default();
     let raised = |price: AttoFil| AttoFil(price.0 + price.0 / 4 * u128::from(number - 1));
-    let pricing = Pricing {
-        base: raised(base),
-        per_gigafuel: raised(per_gigafuel),
-        per_gib_memory: raised(per_gib_memory),
-        per_gib_output: raised(per_gib_output),
-        per_megagas,
-    };
+    let pricing = Pricing::default().map(raised);
     Offer { pricing, ..Offer::default() }
 }
 

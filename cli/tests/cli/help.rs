@@ -31,6 +31,7 @@ fn every_verb_has_an_example() {
         &["wallet", "show"],
         &["wallet", "deposit"],
         &["wallet", "withdraw"],
+        &["node", "benchmark"],
         &["node", "resume"],
         &["node", "run"],
         &["node", "show"],

@@ -5,6 +5,7 @@
 mod anvil;
 mod attacks;
 mod auctions_onchain;
+mod benchmark;
 mod chain;
 mod compiler;
 mod content;
@@ -12,6 +13,7 @@ mod crash;
 mod crash_onchain;
 mod daemon;
 mod demo;
+mod drain;
 mod fake;
 mod filters;
 mod help;

@@ -19,15 +19,15 @@ const FIL: u128 = 1_000_000_000_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A node of `lota node run`; it is killed with the test.
-struct Node {
-    home: Home,
+pub struct Node {
+    pub home: Home,
     address: String,
-    process: Option<Child>,
+    pub process: Option<Child>,
 }
 
 impl Node {
     /// A home with a key that has 20 FIL on the chain.
-    fn new(anvil: &Anvil) -> Self {
+    pub fn new(anvil: &Anvil) -> Self {
         let home = Home::new();
         let made = home.lota(&["wallet", "new", "main"]).env("LOTA_PASSWORD", "long secret").assert().success();
         let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_owned();
@@ -35,14 +35,14 @@ impl Node {
         Self { home, address, process: None }
     }
 
-    fn deploy(&self, url: &str) -> String {
+    pub fn deploy(&self, url: &str) -> String {
         let args = ["chain", "deploy", "--rpc", url, "--key", "main", "--json"];
         let run = self.home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();
         let deployed: Value = serde_json::from_slice(&run.get_output().stdout).expect("JSON");
         deployed["contract"].as_str().expect("text").to_owned()
     }
 
-    fn start(&mut self, url: &str, contract: &str, more: &[&str]) {
+    pub fn start(&mut self, url: &str, contract: &str, more: &[&str]) {
         let log = std::fs::File::create(self.home.place("stderr.txt")).expect("a file");
         let process = Command::new(assert_cmd::cargo::cargo_bin("lota"))
             .args(["node", "run", "--key", "main", "--rpc", url, "--contract", contract])
@@ -58,11 +58,11 @@ impl Node {
     }
 
     /// What it says on stderr.
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         std::fs::read_to_string(self.home.place("stderr.txt")).expect("a text")
     }
 
-    fn wait_until_it_runs(&mut self) {
+    pub fn wait_until_it_runs(&mut self) {
         let begun = Instant::now();
         while !self.home.path().join("api.json").exists() {
             let ended = self.process.as_mut().expect("started").try_wait().expect("a child");
@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// Waits until it said this that often; not more often.
-    fn wait_until_it_said(&self, words: &str, times: usize) {
+    pub fn wait_until_it_said(&self, words: &str, times: usize) {
         let begun = Instant::now();
         loop {
             let said = self.said();
@@ -86,7 +86,7 @@ impl Node {
     }
 
     /// The codes of what keeps it from its work.
-    fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<String> {
         let shown = self.home.json(&["node", "show", "--json"]);
         let problems = shown["node"]["problems"].as_array().cloned().unwrap_or_default();
         problems.iter().map(|problem| problem["code"].as_str().expect("a code").to_owned()).collect()
@@ -100,7 +100,7 @@ impl Node {
         }
     }
 
-    fn ask(&self, module: &str, more: &[&str]) -> String {
+    pub fn ask(&self, module: &str, more: &[&str]) -> String {
         let args = [&["wasm", "run", module, "--detach", "--min-price", "0.01 FIL"], more].concat();
         self.home.stdout(&args).trim().to_owned()
     }

@@ -230,7 +230,7 @@ pub(super) fn advance(bid: &mut Option<Bid>, work: &mut Work, provider: &mut Pro
 fn decide_to_bid(work: &mut Work, provider: &mut Provider, cx: &mut Context<'_>) -> Option<Bid> {
     let (id, terms) = (cx.view.id, &cx.view.terms);
     let is_ours = cx.situation.auction.is_some_and(|auction| auction.is_matcher_of(terms));
-    if !is_ours || cx.view.status != Status::Open || work.decision != Decision::Wanted || provider.suspended.is_some() {
+    if !is_ours || cx.view.status != Status::Open || work.decision != Decision::Wanted || !provider.takes_jobs() {
         return None;
     }
     let (seconds, needed) = (terms.ramp_start.since(cx.now()), cx.situation.pace.landing().max(1));
@@ -284,7 +284,9 @@ fn advance_open(
         provider.running.remove(&cx.view.id);
     }
     if auction.own_order.is_none() {
-        if !is_sealing || !is_wanted || provider.suspended.is_some() {
+        let is_sent =
+            matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
+        if !is_sealing || !is_wanted || !(provider.takes_jobs() || is_sent) {
             return Need::default();
         }
         let need = need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));

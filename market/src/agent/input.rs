@@ -61,6 +61,8 @@ pub enum Input<'a> {
     CallbackPrice(AttoFil),
     /// A provider that was slashed may lock jobs again.
     Resume,
+    /// The party's node is about to end: a provider binds itself to no further jobs ([`Agent::bound`](super::Agent::bound)).
+    Drain,
     /// Time has passed.
     Tick,
 }

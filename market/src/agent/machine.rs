@@ -2,7 +2,7 @@
 
 mod inputs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::Address;
 
@@ -22,6 +22,8 @@ use crate::{
 
 /// How many jobs a provider looks at or waits for at once; further ones it refuses as busy.
 pub const MAX_CONSIDERED: usize = 4_096;
+/// How many of them may be one client's, once half of the places are taken.
+const MAX_OF_A_CLIENT: usize = MAX_CONSIDERED / 8;
 /// Of how many jobs that are over it is remembered that their end may still be undone; beyond, those that ended first are let
 /// go of.
 const MAX_UNSETTLED: usize = 100_000;
@@ -293,6 +295,7 @@ impl Agent {
                 self.on_resume(&mut effects);
                 self.provider.purse.is_due = true;
             }
+            Input::Drain => self.provider.draining = true,
             Input::Tick => self.provider.purse.is_due = true,
         }
         while let Some(job) = self.times.due(self.situation.now) {
@@ -338,6 +341,14 @@ impl Agent {
             all.callback_gas = all.callback_gas.saturating_add(u64::from(job.view.terms.callback_gas));
         }
         all
+    }
+
+    /// How many jobs it would lose money by if it ended now: those that it has locked, or is about to, and those that it has sealed a
+    /// bid for.
+    #[must_use]
+    pub fn bound(&self) -> usize {
+        let Situation { me, now, .. } = self.situation;
+        self.jobs.values().filter(|held| provider::is_bound(&held.job, me, now)).count()
     }
 
     /// How many jobs it holds.
@@ -473,21 +484,47 @@ impl Agent {
         }
     }
 
-    /// Gives what was given back to the jobs that wait longest; one that needs more than there is lets others go first.
+    /// Gives what was given back to jobs that wait: of the client that has the fewest running here, and of those of one client to the
+    /// one that waits longest. So whoever asks for a thousand jobs keeps nobody waiting who asks for one. A job that needs more
+    /// than there is lets others go first.
     fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
-        if self.provider.queue.is_empty() || !self.provider.running.were_given_back() {
+        let provider = &mut self.provider;
+        if provider.draining || provider.queue.is_empty() || !provider.running.were_given_back() {
             return;
         }
-        let waiting: Vec<_> = self.provider.queue.iter().copied().collect();
-        for place in waiting {
-            if !self.provider.has_room(Resources::default()) {
-                return;
-            }
-            let needs = self.jobs.get(&place.1).map(|held| provider::needs(&held.job)).unwrap_or_default();
-            if self.provider.has_room(needs) && self.provider.queue.remove(&place) {
-                self.advance(place.1, effects);
+        let mut running: BTreeMap<Address, usize> = BTreeMap::new();
+        for job in self.provider.running.jobs() {
+            if let Some(client) = self.client_of(job) {
+                *running.entry(client).or_default() += 1;
             }
         }
+        let mut waiting: BTreeMap<Address, VecDeque<(Time, JobId)>> = BTreeMap::new();
+        for place in &self.provider.queue {
+            waiting.entry(self.client_of(&place.1).unwrap_or_default()).or_default().push_back(*place);
+        }
+        let turn = |running: &BTreeMap<Address, usize>, client: Address, place: (Time, JobId)| {
+            (running.get(&client).copied().unwrap_or(0), place, client)
+        };
+        let mut turns: BTreeSet<_> = waiting
+            .iter_mut()
+            .filter_map(|(client, places)| Some(turn(&running, *client, places.pop_front()?)))
+            .collect();
+        while self.provider.has_room(Resources::default())
+            && let Some((_, place, client)) = turns.pop_first()
+        {
+            let job = place.1;
+            let needs = self.jobs.get(&job).map(|held| provider::needs(&held.job)).unwrap_or_default();
+            if self.provider.has_room(needs) && self.provider.queue.remove(&place) {
+                self.advance(job, effects);
+                *running.entry(client).or_default() += usize::from(self.provider.running.has(&job));
+            }
+            let next = waiting.get_mut(&client).and_then(VecDeque::pop_front);
+            turns.extend(next.map(|place| turn(&running, client, place)));
+        }
+    }
+
+    fn client_of(&self, job: &JobId) -> Option<Address> {
+        self.jobs.get(job).map(|held| held.job.view.terms.client)
     }
 }
 

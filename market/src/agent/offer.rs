@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Resources};
+use super::{Phase, Pricing, Resources, Usage};
 use crate::{
     AttoFil, Time,
     asset::Asset,
@@ -20,64 +20,6 @@ const FUEL_MARGIN: u64 = 2;
 const DEFAULT_CALLBACK_GAS: u32 = 1_000_000;
 /// A day, in seconds.
 const DEFAULT_MAX_WINDOW: u32 = 86_400;
-
-/// How a provider computes what it asks for a job, from the limits that the spec names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Pricing {
-    /// For every job.
-    pub base: AttoFil,
-    /// For each 10^9 units of fuel that the job may use.
-    pub per_gigafuel: AttoFil,
-    /// For each GiB of memory that it may use.
-    pub per_gib_memory: AttoFil,
-    /// For each GiB of output that it may write.
-    pub per_gib_output: AttoFil,
-    /// For each 10^6 units of gas that whoever ends the deal must have ready for the client's callback: that is this provider,
-    /// whether the callback uses them or not. Nodes keep it at what gas costs on the market's chain, with a margin.
-    pub per_megagas: AttoFil,
-}
-
-impl Default for Pricing {
-    /// 0.001 FIL a job and small change for what it uses.
-    fn default() -> Self {
-        Self {
-            base: AttoFil::from_gwei(1_000_000),
-            per_gigafuel: AttoFil::from_gwei(10_000),
-            per_gib_memory: AttoFil::from_gwei(100_000),
-            per_gib_output: AttoFil::from_gwei(100_000),
-            per_megagas: AttoFil::ZERO,
-        }
-    }
-}
-
-impl Pricing {
-    /// The asking price of a job, rounded up to a whole quantum. `callback_gas`: what its terms promise to the client.
-    #[must_use]
-    pub fn asking(&self, settings: &Settings, spec: &ValidatedSpec, callback_gas: u32) -> AttoFil {
-        let limits = spec.limits();
-        let share = |rate: AttoFil, amount: u64, unit: u128| {
-            rate.0.saturating_mul(u128::from(amount)).checked_div(unit).unwrap_or(u128::MAX)
-        };
-        let sum = self
-            .base
-            .0
-            .saturating_add(share(self.per_gigafuel, limits.fuel, 1_000_000_000))
-            .saturating_add(share(self.per_gib_memory, limits.memory, 1 << 30))
-            .saturating_add(share(self.per_gib_output, limits.output, 1 << 30))
-            .saturating_add(share(self.per_megagas, gas_ready(settings, callback_gas), 1_000_000));
-        rounded_up(AttoFil(sum), settings.quantum)
-    }
-}
-
-/// The gas that must be left when a callback is made, so that it gets what it was promised: 63/64 of it are passed on (EIP-150), and
-/// what follows needs the market's reserve.
-fn gas_ready(settings: &Settings, callback_gas: u32) -> u64 {
-    match u64::from(callback_gas) {
-        0 => 0,
-        gas => gas + gas / 63 + 1 + u64::from(settings.callback_reserve),
-    }
-}
 
 /// An amount rounded up to a whole number of quanta.
 pub(super) fn rounded_up(amount: AttoFil, quantum: u64) -> AttoFil {
@@ -345,14 +287,8 @@ impl Offer {
     #[must_use]
     pub fn in_asset(self, asset: &Asset, quantum: u64) -> Self {
         let scaled = |amount| asset.scaled(amount, quantum);
-        let Pricing { base, per_gigafuel, per_gib_memory, per_gib_output, per_megagas } = self.pricing;
-        let pricing = Pricing {
-            base: scaled(base),
-            per_gigafuel: scaled(per_gigafuel),
-            per_gib_memory: scaled(per_gib_memory),
-            per_gib_output: scaled(per_gib_output),
-            per_megagas: scaled(per_megagas),
-        };
+        // Rates need not be whole quanta: what is asked is rounded.
+        let pricing = self.pricing.map(|rate| asset.scaled(rate, 1));
         Self { pricing, max_collateral: scaled(self.max_collateral), ..self }
     }
 
@@ -456,7 +392,7 @@ impl Offer {
         if u64::from(terms.run_for) < needed {
             return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall, needed });
         }
-        let asking = self.pricing.asking(&settings, spec, terms.callback_gas);
+        let asking = self.pricing.asking(&settings, &Usage::of(spec, self.fuel_per_second), terms.callback_gas);
         if asking > terms.max_price {
             return Err(Refusal::Price { offered: terms.max_price, asking });
         }

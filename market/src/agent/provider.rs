@@ -36,6 +36,8 @@ pub(super) struct Provider {
     pub(super) purse: Purse,
     /// Who cancelled auctions after it had spent gas on a bid.
     pub(super) fickle: CostlyClients,
+    /// Its node is ending: it brings the jobs that it is bound to to their end, and leaves the others for the next start.
+    pub(super) draining: bool,
 }
 
 impl Work {
@@ -55,6 +57,11 @@ impl Work {
 }
 
 impl Provider {
+    /// Whether it binds itself to further jobs.
+    pub(super) const fn takes_jobs(&self) -> bool {
+        self.suspended.is_none() && !self.draining
+    }
+
     /// What it makes of terms that it sees for the first time; `None` if it takes no jobs. `considered`: how many jobs it looks
     /// at already; `most`: how many it may.
     pub(super) fn consider(
@@ -135,7 +142,9 @@ impl Provider {
                 }
             }
         }
-        if self.suspended.is_none() {
+        // A lock that was sent is looked after.
+        let is_sent = matches!(cx.steps.get(&Step::Lock), Some(StepState::Landed { .. }));
+        if self.takes_jobs() || self.draining && is_sent {
             self.try_to_lock(work, cx);
         }
     }
@@ -342,6 +351,20 @@ fn gives_up(cx: &Context<'_>, deadline: Time) -> bool {
 fn is_own(view: &JobView, work: &Work, me: Address) -> bool {
     let matcher = view.terms.matcher;
     view.provider == me && (matcher == Address::ZERO || matcher == me || work.bid.is_some())
+}
+
+/// Whether `me` loses money by letting the job lie: it has locked it, is about to, or has sealed a bid for it.
+pub(super) fn is_bound(job: &Job, me: Address, now: Time) -> bool {
+    let Some(work) = &job.work else { return false };
+    let is_sent = |step| matches!(job.steps.get(&step), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
+    match job.view.status {
+        Status::Open => {
+            let is_sealed = job.view.auction.as_ref().is_some_and(|auction| auction.own_order.is_some());
+            is_sent(Step::Lock) || bidder::may_win(job) && (is_sealed || is_sent(Step::CommitBid))
+        }
+        Status::Locked => is_own(&job.view, work, me) && job.view.deadline().is_some_and(|deadline| now <= deadline),
+        _ => false,
+    }
 }
 
 /// Whether the job holds one of the slots of `me`.

@@ -104,6 +104,16 @@ impl Reservations {
         self.given_back |= self.of.remove(job).is_some();
     }
 
+    /// Which jobs there are.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &JobId> {
+        self.of.keys()
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn has(&self, job: &JobId) -> bool {
+        self.of.contains_key(job)
+    }
+
     /// How many jobs there are.
     pub(super) fn len(&self) -> usize {
         self.of.len()

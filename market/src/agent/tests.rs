@@ -14,6 +14,7 @@ mod auctions;
 mod caretaker;
 mod cluster;
 mod directed;
+mod draining;
 mod epochs;
 mod faults;
 mod finality;
@@ -292,17 +293,18 @@ fn an_offer_and_its_refusals_are_in_the_markets_asset() {
 #[test]
 fn the_gas_of_a_callback_is_asked_for_on_top_and_follows_what_gas_costs() {
     let settings = Settings { callback_reserve: 63_999, ..SETTINGS };
-    let spec = crate::spec::parse(SpecCodec::DagCbor, &spec(1)).expect("valid");
+    let usage = Usage::of(&crate::spec::parse(SpecCodec::DagCbor, &spec(1)).expect("valid"), 0);
     let with = |per_megagas| Pricing { per_megagas: AttoFil(per_megagas), ..offer(FIL / 10).pricing };
-    let asking = |per_megagas, gas| with(per_megagas).asking(&settings, &spec, gas);
+    let asking = |per_megagas, gas| with(per_megagas).asking(&settings, &usage, gas);
     assert_eq!(asking(FIL, 0), AttoFil(FIL / 10), "no callback costs nothing");
     assert_eq!(asking(0, 63_000), AttoFil(FIL / 10));
     // 63,000 that are promised need 64,001 when the call is made, and the market's reserve beside that.
     assert_eq!(asking(FIL, 63_000), AttoFil(FIL / 10 + FIL * 128_000 / 1_000_000));
     let mut token = settings;
     token.quantum = 1;
-    assert_eq!(with(1).asking(&token, &spec, 63_000), AttoFil(FIL / 10), "rounded up to the market's quantum, no gwei");
-    assert_eq!(with(8).asking(&token, &spec, 63_000), AttoFil(FIL / 10 + 1));
+    let asking = |per_megagas| with(per_megagas).asking(&token, &usage, 63_000);
+    assert_eq!(asking(1), AttoFil(FIL / 10 + 1), "rounded up to the market's quantum, no gwei");
+    assert_eq!((asking(7), asking(8)), (AttoFil(FIL / 10 + 1), AttoFil(FIL / 10 + 2)));
 
     // What it asks is that of the moment in which it looks at the job.
     let mut world = World::new(vec![Party::new(CLIENT, None), Party::new(CHEAP, Some(offer(FIL / 10)))]);

@@ -23,8 +23,12 @@ impl fmt::Debug for Standing {
 }
 
 /// What can be wrong, by the names that the API has for it.
-const PROBLEMS: [(ProblemCode, &str); 3] =
-    [(ProblemCode::Unreachable, "unreachable"), (ProblemCode::Gas, "gas"), (ProblemCode::Slashed, "slashed")];
+const PROBLEMS: [(ProblemCode, &str); 4] = [
+    (ProblemCode::Unreachable, "unreachable"),
+    (ProblemCode::Gas, "gas"),
+    (ProblemCode::Slashed, "slashed"),
+    (ProblemCode::Draining, "draining"),
+];
 
 impl Collector for Standing {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

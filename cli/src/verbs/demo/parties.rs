@@ -80,13 +80,8 @@ impl Parties {
             people.push(Person::start(name, None, folder, &venue, funds).await?);
         }
         for (name, base, per_gigafuel, max_memory, delay) in PROVIDERS {
-            let pricing = Pricing {
-                base: AttoFil::from_gwei(base),
-                per_gigafuel: AttoFil::from_gwei(per_gigafuel),
-                per_gib_memory: AttoFil::ZERO,
-                per_gib_output: AttoFil::ZERO,
-                per_megagas: AttoFil::ZERO,
-            };
+            let pricing =
+                Pricing { per_gigafuel: AttoFil::from_gwei(per_gigafuel), ..Pricing::flat(AttoFil::from_gwei(base)) };
             // The jobs use far less than they may: the demo does not depend on the machine's memory.
             let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
             let offer = Offer { pricing, max_memory, resources, ..Offer::default() };

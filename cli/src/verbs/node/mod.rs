@@ -1,5 +1,6 @@
 //! `lota node`.
 
+mod benchmark;
 mod doctor;
 mod resume;
 mod run;
@@ -12,6 +13,8 @@ use crate::context::Context;
 /// Run a provider's or a client's node, or show the running one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Node {
+    /// Measure this machine, and what a job costs on it
+    Benchmark(benchmark::Benchmark),
     /// Run a node until Ctrl-C
     Run(Box<run::Run>),
     /// Look for what could keep a node from its work
@@ -26,6 +29,7 @@ impl Node {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Doctor(verb) => verb.run(context).await,
+            Self::Benchmark(verb) => verb.run(context).await,
             Self::Resume(verb) => verb.run(context).await,
             Self::Run(verb) => verb.run(context).await,
             Self::Show(verb) => verb.run(context).await,

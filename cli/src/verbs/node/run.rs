@@ -10,16 +10,18 @@ use clap::Args;
 use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
 use lota_market::{
     Address, AttoFil,
-    agent::{Offer, Pace, Resources},
+    agent::{Offer, Pace, Pricing, Resources},
+    asset::Asset,
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, Parts};
+use lota_node::{Node, NodeConfig, Parts, benchmark::Machine};
 
+use super::benchmark;
 use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
     failure::{self, Usage},
-    host::{Account, Engines, Funds, HomeLock, LocalMarket, Sync, ended_by_user},
+    host::{Account, Engines, Funds, HomeLock, LocalMarket, Signals, Sync},
     keystore::{Keystore, Password},
     settings::{self, Clients, Settings},
     terminal::{self, Table},
@@ -30,7 +32,7 @@ use crate::{
 /// The longest pause before a chain's node that does not answer is asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Where in its folder a node keeps compiled modules.
-const MODULES: &str = "modules";
+pub(super) const MODULES: &str = "modules";
 /// What is said when the node has stopped by itself; service managers start it again.
 const STOPPED: &str = "the node stopped, because its database cannot be written or read (the log says why); mend that, and start it again: nothing is lost";
 /// The longest name of a node.
@@ -41,12 +43,16 @@ const ALONE: &str = "This node is alone in a market of its own, so nobody will t
 
 /// Run a provider's or a client's node until Ctrl-C.
 ///
+/// Told to end (Ctrl-C, SIGTERM), it takes no more jobs and finishes those that it has locked first; told again, it ends at once. What
+/// is not finished goes on at its next start.
+///
 /// Without --rpc, the node has a market of its own, with play money, kept in its folder, in which nobody else takes part. (A node
 /// does not run its own jobs: to see jobs run on one machine, use `lota devnet`.) On a chain, it acts with a key of the keystore:
 /// its account pays for gas, and its money in the market (`lota wallet deposit`) pays for jobs and serves as collateral.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  lota node benchmark --cost-per-hour '0.05 FIL'
   lota node run --name laptop --min-price '0.002 FIL' --slots 2
   LOTA_PASSWORD=... lota node run --key trading --client-only
   lota node run --key trading --rpc ws://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3")]
@@ -78,10 +84,13 @@ pub(crate) struct Run {
     /// Ask for jobs only; run none for others
     #[arg(long)]
     client_only: bool,
-    /// The least it asks for a job [default: 0.001 FIL]
+    /// The least it asks for a job; what the job may use comes on top [default: 0.001 FIL]
     #[arg(long, value_name = "AMOUNT")]
     min_price: Option<Amount>,
-    /// How many jobs it runs at once [default: 4]
+    /// What it adds to what a job costs it, in percent [default: what `lota node benchmark` was told, or 0]
+    #[arg(long, value_name = "PERCENT")]
+    margin: Option<u32>,
+    /// How many jobs it runs at once [default: one for each processor]
     #[arg(long, value_name = "COUNT")]
     slots: Option<u32>,
     /// The most gas of a client's callback that it accepts [default: 1,000,000; on Filecoin's networks 100,000,000]
@@ -90,6 +99,10 @@ pub(crate) struct Run {
     /// The longest windows of a job that it accepts: so long its collateral may lie [default: 1d]
     #[arg(long, value_name = "TIME")]
     max_window: Option<Seconds>,
+    /// How long it finishes jobs that it has locked when it is told to end, before it leaves them for its next start; 0: not at all
+    /// [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    drain_for: Option<Seconds>,
     /// Where it serves content [default: 127.0.0.1:0, any free port]
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
@@ -129,9 +142,11 @@ impl Run {
             .flag("--from-block", "node.from_block", self.from_block.as_ref())
             .flag("--client-only", "node.provider", provider.as_ref())
             .flag("--min-price", "node.min_price", self.min_price.as_ref())
+            .flag("--margin", "node.margin", self.margin.as_ref())
             .flag("--slots", "node.slots", self.slots.as_ref())
             .flag("--max-callback-gas", "node.max_callback_gas", self.max_callback_gas.as_ref())
             .flag("--max-window", "node.max_window", self.max_window.as_ref())
+            .flag("--drain-for", "node.drain_for", self.drain_for.as_ref())
             .flag("--gateway", "node.gateway", self.gateway.as_ref())
             .flag("--gateway-url", "node.gateway_url", self.gateway_url.as_ref())
             .flag("--private-addresses", "node.private_addresses", self.private_addresses.as_ref())
@@ -144,10 +159,13 @@ impl Run {
         let place = place(&settings.node)?;
         let lock = HomeLock::take(&context.home)?;
         let signer = self.signer(context, &settings.node, &config.dir).await?;
-        let mut ended = std::pin::pin!(ended_by_user());
+        if let Some(offer) = &mut config.provider {
+            benchmark::take_up(offer, &config.dir);
+        }
+        let mut signals = Signals::listen()?;
         let Joined { market, network, account } = tokio::select! {
             joined = Joined::patiently(signer, &settings.node, place, &config.dir) => joined?,
-            signal = &mut ended => return signal,
+            _ = signals.next() => return Ok(()),
         };
         if let (Some(offer), Some(network), None) = (&mut config.provider, network, settings.node.max_callback_gas) {
             offer.max_callback_gas = default_callback_gas(&network);
@@ -157,9 +175,8 @@ impl Run {
         let asset = transport.asset();
         config.terms = terms_of(&settings.job, &asset)?;
         config.provider = config.provider.map(|offer| offer.in_asset(&asset, quantum));
-        if let (Some(offer), Some(price)) = (&mut config.provider, &settings.node.min_price) {
-            let bad = |error: &dyn core::fmt::Display| Usage(format!("setting `node.min_price`: {error}"));
-            offer.pricing.base = price.in_asset(&asset).map_err(|error| bad(&error))?;
+        if let Some(offer) = &mut config.provider {
+            offer.pricing = prices(&settings.node, offer.pricing, &asset)?;
         }
         config.pace = network.map(|network| pace_of(&network, settings.node.final_blocks.map(|blocks| blocks.0)));
         let public = network.is_some_and(|network| network.is_public());
@@ -196,13 +213,17 @@ impl Run {
         if network.is_none() {
             terminal::tell(ALONE);
         }
-        let ended = match terminal::print(&table.render()) {
-            Ok(()) => tokio::select! {
-                signal = ended => signal,
-                () = node.stopped() => Err(anyhow::anyhow!(STOPPED)),
-            },
-            Err(error) => Err(error),
-        };
+        let mut ended = terminal::print(&table.render());
+        if ended.is_ok() {
+            let told_to_end = async {
+                signals.next().await;
+                finish(&node, settings.node.drain_for, &mut signals).await;
+            };
+            tokio::select! {
+                () = told_to_end => {}
+                () = node.stopped() => ended = Err(anyhow::anyhow!(STOPPED)),
+            }
+        }
         context.home.remove_api_file(&api);
         terminal::tell("Ending.");
         node.shutdown().await;
@@ -267,6 +288,33 @@ impl Joined {
         account.fund(&market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
         let described = format!("its own, with play money (chain {})", market.chain.market().chain_id);
         Ok(Self { market: described, network: None, account })
+    }
+}
+
+/// Has a node finish what it has locked, for so long at most, unless another signal comes. Whatever is left it takes up at its next
+/// start, if that is soon enough.
+async fn finish(node: &Node, at_most: Seconds, signals: &mut Signals) {
+    if at_most.0 == 0 {
+        return;
+    }
+    let finished = async {
+        let jobs = node.drain().await;
+        if jobs > 0 {
+            terminal::tell(&format!(
+                "Finishing {} that {} locked, for {at_most} at most; another signal ends the node at once.",
+                terminal::plural(jobs as u64, "job"),
+                if jobs == 1 { "is" } else { "are" }
+            ));
+        }
+        node.drained().await;
+    };
+    tokio::select! {
+        result = tokio::time::timeout(at_most.duration(), finished) => {
+            if result.is_err() {
+                terminal::tell("Not everything is finished: the rest goes on at the next start, and must end before its deadline.");
+            }
+        }
+        _ = signals.next() => {}
     }
 }
 
@@ -346,26 +394,25 @@ pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
     Ok(Some(Place { url, contract, auction, network }))
 }
 
+/// Whether this may be the name of a node: it is that of a folder, too.
+pub(super) fn check_name(name: &str) -> Result<(), Usage> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(ok) {
+        return Err(Usage(format!(
+            "`{}` cannot name a node; take 1 to {MAX_NAME} letters, digits, `-` or `_`",
+            terminal::printable(name)
+        )));
+    }
+    Ok(())
+}
+
 /// The node's configuration.
 fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> {
     let node = &settings.node;
-    let ok = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if node.name.is_empty() || node.name.len() > MAX_NAME || !node.name.chars().all(ok) {
-        return Err(Usage(format!(
-            "`{}` cannot name a node; take 1 to {MAX_NAME} letters, digits, `-` or `_`",
-            terminal::printable(&node.name)
-        ))
-        .into());
-    }
-    let mut offer = Offer { slots: node.slots, ..Offer::default() };
-    // What is left out is measured by the node.
-    let most = Resources::UNLIMITED;
-    offer.resources = Resources {
-        cpu_millis: node.cpus.map_or(most.cpu_millis, |cpus| cpus.0.saturating_mul(1_000)),
-        memory_bytes: node.memory.map_or(most.memory_bytes, |memory| memory.0),
-        disk_bytes: node.disk.map_or(most.disk_bytes, |disk| disk.0),
-        ..most
-    };
+    check_name(&node.name)?;
+    let processors = u32::try_from(Machine::here().processors).unwrap_or(u32::MAX);
+    let slots = node.slots.unwrap_or(processors);
+    let mut offer = Offer { slots, resources: named_resources(node), ..Offer::default() };
     if let Some(Count(gas)) = node.max_callback_gas {
         offer.max_callback_gas = gas.try_into().map_err(|_| {
             Usage(format!("setting `node.max_callback_gas`: {gas} is more than any callback may use ({})", u32::MAX))
@@ -387,6 +434,35 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         look_after: node.look_after.0.clone(),
         ..NodeConfig::new(node.name.clone(), context.home.node(&node.name))
     })
+}
+
+/// What the settings say that jobs may take together; what they leave out the node measures.
+pub(super) fn named_resources(node: &settings::Node) -> Resources {
+    let most = Resources::UNLIMITED;
+    Resources {
+        cpu_millis: node.cpus.map_or(most.cpu_millis, |cpus| cpus.0.saturating_mul(1_000)),
+        memory_bytes: node.memory.map_or(most.memory_bytes, |memory| memory.0),
+        disk_bytes: node.disk.map_or(most.disk_bytes, |disk| disk.0),
+        gpus: node.gpus.unwrap_or(most.gpus),
+    }
+}
+
+/// The prices that the settings name, in the market's asset; what they leave out is as in `pricing`.
+fn prices(node: &settings::Node, mut pricing: Pricing, asset: &Asset) -> Result<Pricing, Usage> {
+    for (key, named, rate) in [
+        ("min_price", &node.min_price, &mut pricing.base),
+        ("per_gigafuel", &node.per_gigafuel, &mut pricing.per_gigafuel),
+        ("per_cpu_hour", &node.per_cpu_hour, &mut pricing.per_cpu_hour),
+        ("per_gib_hour", &node.per_gib_hour, &mut pricing.per_gib_hour),
+        ("per_gib_output", &node.per_gib_output, &mut pricing.per_gib_output),
+        ("per_gpu_hour", &node.per_gpu_hour, &mut pricing.per_gpu_hour),
+    ] {
+        if let Some(named) = named {
+            *rate = named.in_asset(asset).map_err(|error| Usage(format!("setting `node.{key}`: {error}")))?;
+        }
+    }
+    pricing.margin = node.margin.unwrap_or(pricing.margin);
+    Ok(pricing)
 }
 
 fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {

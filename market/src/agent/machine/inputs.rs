@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 
-use super::{Agent, MAX_CONSIDERED};
+use super::{Agent, MAX_CONSIDERED, MAX_OF_A_CLIENT};
 use crate::{
     agent::{
         Effect, Failure, Job, JobView, Order, Request, Step, StepKey, StepOutcome, StepState, context::Situation,
@@ -42,10 +42,17 @@ impl Agent {
     /// Has the provider look at a job's terms, unless it has before.
     fn consider(&mut self, id: JobId, terms: &Terms) {
         let considered = self.jobs.len() - 1;
+        // Whoever comes by with thousands of jobs leaves places for others.
+        let is_crowded = considered >= MAX_CONSIDERED / 2;
+        let is_crowding = is_crowded && {
+            let others = self.jobs.values().map(|held| &held.job).filter(|job| job.id() != id);
+            others.filter(|job| job.view.terms.client == terms.client).count() >= MAX_OF_A_CLIENT
+        };
+        let most = if is_crowding { considered } else { MAX_CONSIDERED };
         if let Some(held) = self.jobs.get_mut(&id)
             && held.job.work.is_none()
         {
-            held.job.work = self.provider.consider(terms, &self.situation, considered, MAX_CONSIDERED);
+            held.job.work = self.provider.consider(terms, &self.situation, considered, most);
         }
     }
 

@@ -648,13 +648,7 @@ pub(super) fn folded(log: &[(u64, Time, Event)], job: JobId) -> Option<JobView> 
 }
 
 pub(super) fn offer(base: u128) -> Offer {
-    let pricing = Pricing {
-        base: AttoFil(base),
-        per_gigafuel: AttoFil::ZERO,
-        per_gib_memory: AttoFil::ZERO,
-        per_gib_output: AttoFil::ZERO,
-        per_megagas: AttoFil::ZERO,
-    };
+    let pricing = Pricing::flat(AttoFil(base));
     Offer { pricing, arbiters: vec![ARBITER], ..Offer::default() }
 }
 

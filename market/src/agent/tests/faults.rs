@@ -12,8 +12,16 @@ use super::{super::provider::Provider, *};
 /// What goes wrong between steps.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    Crash { party: usize },
-    Reorganisation { commands: usize },
+    Crash {
+        party: usize,
+    },
+    /// Its node is told to end; it does when it crashes the next time.
+    Drain {
+        party: usize,
+    },
+    Reorganisation {
+        commands: usize,
+    },
     Second,
     None,
 }
@@ -21,6 +29,7 @@ enum Fault {
 fn faults() -> impl Strategy<Value = Vec<(Fault, usize)>> {
     let fault = prop_oneof![
         (0usize..3).prop_map(|party| Fault::Crash { party }),
+        (0usize..3).prop_map(|party| Fault::Drain { party }),
         (0usize..6).prop_map(|commands| Fault::Reorganisation { commands }),
         Just(Fault::Second),
         Just(Fault::None),
@@ -48,6 +57,7 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
         if salt.is_multiple_of(2) { terms } else { reviewed(terms) }
     };
     let ids: Vec<JobId> = (0..jobs).map(|salt| world.request_with(terms(salt), spec.clone())).collect();
+    let mut drained = [false; 3];
     for (fault, steps) in faults {
         for index in 0..*steps {
             world.step(index % 3);
@@ -57,9 +67,20 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
                 let now = world.now;
                 world.parties[*party].crash(now);
             }
+            Fault::Drain { party } => {
+                let now = world.now;
+                world.parties[*party].input(Input::Drain, now);
+                drained[*party] = true;
+            }
             Fault::Reorganisation { commands } => world.reorganise(*commands),
             Fault::Second => world.second(),
             Fault::None => {}
+        }
+    }
+    for (party, is_drained) in drained.into_iter().enumerate() {
+        if is_drained {
+            let now = world.now;
+            world.parties[party].crash(now);
         }
     }
     let lost = world.now.since(Time(START));

@@ -10,7 +10,7 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
-    spec::ValidatedSpec,
+    spec::{Source, ValidatedSpec},
 };
 use tokio::sync::oneshot;
 
@@ -163,11 +163,14 @@ impl Orders {
     /// job is over.
     async fn hold(&self, request: &Request, spec: &ValidatedSpec) -> Result<(), OrderError> {
         let id = request.id;
+        let inputs = spec.inputs().iter().enumerate();
+        let mut inputs = inputs.filter(|(_, mount)| matches!(mount.source, Source::Content(_))).map(|(n, _)| n + 1);
         for (number, cid) in spec.cids().enumerate() {
             let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
+            let input = if number == 0 { None } else { inputs.next() };
             if let Err(failure) = held {
                 release(&self.content, id);
-                let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
+                let what = input.map_or_else(|| "the module".to_owned(), |input| format!("input {input}"));
                 return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });
             }
         }

@@ -10,6 +10,7 @@ mod filing;
 mod job_list;
 mod journal;
 mod migrations;
+mod publications;
 mod salts;
 mod specs;
 
@@ -32,6 +33,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;
+pub(crate) use publications::{Publication, PublicationState};
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -305,4 +307,4 @@ fn signed(value: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

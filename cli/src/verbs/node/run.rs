@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +14,10 @@ use lota_market::{
     agent::{Offer, Pace, Resources},
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, Parts};
+use lota_node::{
+    Node, NodeConfig, Parts,
+    publisher::{Kubo, PinningService, Publisher, PublisherError},
+};
 
 use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
@@ -158,6 +162,7 @@ impl Run {
         let mut parts = Parts::new(account.transport());
         if let Some(offer) = &config.provider {
             parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);
+            parts.publishers = publishers(&settings.node)?;
         }
         let node = Node::start(config, parts).await?;
         if public && !reachable {
@@ -317,6 +322,32 @@ fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
     Ok(Some(Place { url, contract, network }))
 }
 
+/// What keeps outputs beside the node's own gateway.
+fn publishers(node: &settings::Node) -> Result<Vec<Arc<dyn Publisher>>, Usage> {
+    let bad = |key: &str| {
+        let key = key.to_owned();
+        move |error: PublisherError| Usage(format!("setting `node.{key}`: {error}"))
+    };
+    let mut publishers: Vec<Arc<dyn Publisher>> = Vec::new();
+    if let Some(rpc) = &node.kubo {
+        publishers.push(Arc::new(Kubo::new(rpc).map_err(bad("kubo"))?));
+    }
+    match (&node.pinning_service, &node.pinning_token) {
+        (Some(endpoint), Some(token)) => {
+            let service = PinningService::new(endpoint, token).map_err(bad("pinning_service"))?;
+            publishers.push(Arc::new(service));
+        }
+        (Some(_), None) => {
+            return Err(Usage(
+                "setting `node.pinning_service` needs an access token: node.pinning_token, best as LOTA_NODE_PINNING_TOKEN"
+                    .to_owned(),
+            ));
+        }
+        (None, _) => {}
+    }
+    Ok(publishers)
+}
+
 /// The node's configuration.
 fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> {
     let node = &settings.node;
@@ -354,6 +385,10 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         store_capacity: node.store_capacity.0,
         gateway_url: node.gateway_url.clone(),
         look_after: node.look_after.0.clone(),
+        gateways: node.gateways.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect(),
+        max_fetch_bytes: node.max_fetch.0,
+        http_urls: node.http_urls,
+        directories: node.directories.0.clone(),
         ..NodeConfig::new(node.name.clone(), context.home.node(&node.name))
     })
 }

@@ -125,6 +125,9 @@ impl<'a> Crew<'a> {
             if session.is_complete() {
                 return Ok(());
             }
+            if Instant::now() >= deadline {
+                return Err(SessionEnd::Source(Failure::Timeout { limit: self.options.total_timeout }));
+            }
             while running.len() < self.options.concurrency.max(1) {
                 let Some((claim, work)) = session.next(number, manner, running.is_empty()) else { break };
                 running.push(perform(session, client, source, claim, work, deadline));
@@ -139,8 +142,11 @@ impl<'a> Crew<'a> {
                 }
                 () = changed => {}
                 // Nobody else has come to it: what others were given, and have not brought, is fetched from here as well.
-                () = tokio::time::sleep(self.options.patience), if !alone && running.len() < self.options.concurrency => {
-                    if let Some((claim, work)) = session.overtake(number, self.options.patience) {
+                () = tokio::time::sleep(self.options.patience) => {
+                    while !alone
+                        && running.len() < self.options.concurrency
+                        && let Some((claim, work)) = session.overtake(number, self.options.patience)
+                    {
                         running.push(perform(session, client, source, claim, work, deadline));
                     }
                 }

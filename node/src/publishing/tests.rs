@@ -91,13 +91,18 @@ impl Place {
     }
 
     fn publishing(&self, publishers: &[Arc<Fake>]) -> (Publishing, CancellationToken) {
+        let (publishing, stop) = (self.idle(publishers), CancellationToken::new());
+        tokio::spawn(publishing.clone().run(stop.clone()));
+        (publishing, stop)
+    }
+
+    /// The same, which does nothing by itself.
+    fn idle(&self, publishers: &[Arc<Fake>]) -> Publishing {
         let publishers = publishers.iter().map(|fake| Arc::clone(fake) as Arc<dyn Publisher>).collect();
         let mut publishing =
             Publishing::new("test", publishers, self.store.clone(), self.content.clone(), "http://192.0.2.1:80");
         publishing.pauses = Pauses { first: 0, longest: 0 };
-        let stop = CancellationToken::new();
-        tokio::spawn(publishing.clone().run(stop.clone()));
-        (publishing, stop)
+        publishing
     }
 
     /// Waits until a job's publications are such.
@@ -189,14 +194,11 @@ async fn a_killed_process_loses_no_publication() {
     place.record(id(2)).await;
     // Asked, with a receipt, and killed: and one that was only noted.
     let first = Fake::new("service", vec![Ok(Progress::Queued)]);
-    place.store.add_publications(id(1), &place.cid, &["service".to_owned()]).await.expect("noted");
+    let publishing = place.idle(&[first.clone()]);
+    publishing.publish(id(1), &place.cid).await.expect("noted");
     let before = place.store.publications_of(id(1)).await.expect("read").remove(0);
-    let (publishing, stop) = place.publishing(&[]);
-    stop.cancel();
-    let publishing = Publishing { publishers: vec![first.clone() as Arc<dyn Publisher>].into(), ..publishing };
-    place.store.add_publications(id(1), &place.cid, &["service".to_owned()]).await.expect("noted");
     publishing.advance(&*first, before).await.expect("noted");
-    place.store.add_publications(id(2), &place.cid, &["service".to_owned()]).await.expect("noted");
+    publishing.publish(id(2), &place.cid).await.expect("noted");
     let second = Fake::new("service", vec![]);
     let (_publishing, _stop) = place.publishing(&[second.clone()]);
     let found = place.until(id(1), all(PublicationState::Pinned)).await;

@@ -22,8 +22,7 @@ pub use decision::Decision;
 pub use error::ApiError;
 pub use job::{
     JobDetail, JobEvent, JobOffer, JobPage, JobRequest, JobSummary, MoneyInfo, OpenedJob, PublicationInfo,
-    PublicationProgress, ResultInfo, TermsInfo,
-    TermsRequest,
+    PublicationProgress, ResultInfo, TermsInfo, TermsRequest,
 };
 pub use node::{ApiFile, MarketInfo, NodeInfo, OfferedResources, Party, Problem, Resumed};
 pub use query::{JobQuery, LabelFilter, MAX_LABELS, QueryError, StateFilter};

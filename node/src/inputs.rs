@@ -104,7 +104,9 @@ impl Inputs {
     async fn bring_again(&self, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
         let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
         let before = match source {
-            Source::Content(cid) => return self.downloader.fetch_again(&cid.0, Some(client), Some(&pin)).await.map(drop),
+            Source::Content(cid) => {
+                return self.downloader.fetch_again(&cid.0, Some(client), Some(&pin)).await.map(drop);
+            }
             Source::Url { .. } | Source::Directory(_) => self.root(job, number, source)?,
         };
         let (root, _) = match source {
@@ -144,7 +146,8 @@ impl Inputs {
         let store = self.content.clone();
         let imported = tokio::task::spawn_blocking(move || {
             // The operator may have named it by a link; what is below it is not led elsewhere.
-            let dir = std::fs::canonicalize(&dir).map_err(|source| ImportError::Io { action: "find", path: dir, source })?;
+            let dir =
+                std::fs::canonicalize(&dir).map_err(|source| ImportError::Io { action: "find", path: dir, source })?;
             lota_content::import_path(&store, dir, &options)
         });
         let imported = imported.await.map_err(|_| Failure::Temporary("the node is ending".to_owned()))?;

@@ -204,8 +204,12 @@ impl Publishing {
                 now.reason = None;
                 (now.state, now.attempts) = match published.progress {
                     Progress::Pinned => (PublicationState::Pinned, 0),
-                    Progress::Queued => (PublicationState::Queued, if is_new { 0 } else { before.attempts.saturating_add(1) }),
-                    Progress::Pinning => (PublicationState::Pinning, if is_new { 0 } else { before.attempts.saturating_add(1) }),
+                    Progress::Queued => {
+                        (PublicationState::Queued, if is_new { 0 } else { before.attempts.saturating_add(1) })
+                    }
+                    Progress::Pinning => {
+                        (PublicationState::Pinning, if is_new { 0 } else { before.attempts.saturating_add(1) })
+                    }
                 };
                 now.due = unix_time().saturating_add(self.pauses.after(now.attempts));
             }

@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -65,7 +65,8 @@ struct Place {
 impl Place {
     async fn new(settings: impl FnOnce(&Path, NodeConfig) -> NodeConfig) -> Self {
         let (home, chain) = (TempDir::new().expect("a temporary folder"), chain(None));
-        let config = NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("provider", home.path()) };
+        let config =
+            NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("provider", home.path()) };
         let provider = Party::start(&chain, 2, settings(home.path(), config)).await;
         provider.deposit(AttoFil(10 * FIL)).await;
         let client = Party::start(&chain, 1, world::config("client", home.path())).await;
@@ -107,15 +108,19 @@ fn raw(content: &[u8]) -> String {
 async fn a_file_at_a_url_is_read_if_it_has_its_digest() {
     let words = "words from the web\n".repeat(300_000);
     let routes = Router::new()
-        .route("/words.txt", get({
-            let words = words.clone();
-            move || async move { words }
-        }))
+        .route(
+            "/words.txt",
+            get({
+                let words = words.clone();
+                move || async move { words }
+            }),
+        )
         .route("/moved", get(|| async { (StatusCode::FOUND, [("location", "/short.txt")]) }))
         .route("/short.txt", get(|| async { "short" }));
     let url = serve(routes).await;
     let place = Place::new(|_, config| NodeConfig { http_urls: true, max_fetch_bytes: 6_000_000, ..config }).await;
-    let input = |path: &str, content: &[u8]| json!([{ "cid": raw(content), "url": format!("{url}{path}"), "path": "/in" }]);
+    let input =
+        |path: &str, content: &[u8]| json!([{ "cid": raw(content), "url": format!("{url}{path}"), "path": "/in" }]);
     assert!(words.len() > 4 << 20, "more than any block has");
     let job = place.job(programs::prints("in"), input("/moved", b"short")).await;
     assert_eq!(place.done(&job, "stdout").await, "short");
@@ -211,7 +216,11 @@ struct Elsewhere {
 impl Elsewhere {
     fn routes(self) -> Router {
         let broken = async |State(this): State<Self>, request: Request, next: axum::middleware::Next| {
-            if this.mended.load(Ordering::SeqCst) { next.run(request).await } else { StatusCode::BAD_GATEWAY.into_response() }
+            if this.mended.load(Ordering::SeqCst) {
+                next.run(request).await
+            } else {
+                StatusCode::BAD_GATEWAY.into_response()
+            }
         };
         Router::new()
             .route("/api/v0/dag/import", post(Self::import))
@@ -252,7 +261,8 @@ async fn paying_waits_for_no_publisher_and_what_failed_is_made_good() {
     let elsewhere = Elsewhere::default();
     let url = serve(elsewhere.clone().routes()).await;
     let start = async || {
-        let config = NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("provider", home.path()) };
+        let config =
+            NodeConfig { provider: Some(asking(AttoFil(FIL / 1000))), ..world::config("provider", home.path()) };
         let transport: Arc<dyn lota_bridge::Transport> = Arc::new(chain.connect(key(2)));
         let mut parts = Parts::new(transport).with_executors(world::executors(4));
         parts.publishers = vec![
@@ -278,14 +288,18 @@ async fn paying_waits_for_no_publisher_and_what_failed_is_made_good() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let found = published(&provider, &|found| found.len() == 3 && found[1..].iter().all(|one| one.reason.is_some())).await;
+    let found =
+        published(&provider, &|found| found.len() == 3 && found[1..].iter().all(|one| one.reason.is_some())).await;
     let names: Vec<&str> = found.iter().map(|one| one.publisher.as_str()).collect();
     assert_eq!(names, ["gateway", "kubo", "pinning service"]);
     assert_eq!(found[0].state, PublicationProgress::Pinned);
     let served = reqwest_get(found[0].url.as_deref().expect("a URL")).await;
     assert_eq!(served, 200);
     for one in &found[1..] {
-        assert_eq!((one.state, one.reason.as_deref()), (PublicationProgress::Queued, Some("it answered 502 Bad Gateway")));
+        assert_eq!(
+            (one.state, one.reason.as_deref()),
+            (PublicationProgress::Queued, Some("it answered 502 Bad Gateway"))
+        );
     }
     // The next process goes on.
     provider.node.shutdown().await;
@@ -330,7 +344,8 @@ async fn process() {
     spec["inputs"] = json!([{ "cid": input, "path": "/in/large" }]);
     spec["limits"]["output"] = json!(64 << 20);
     spec["limits"]["fuel"] = json!(1_000_000_000);
-    let request = json!({ "spec": spec, "terms": { "lock_for": 36_000, "run_for": 36_000 }, "key": "the job" });
+    let request =
+        json!({ "spec": spec, "terms": { "lock_for": 36_000, "run_for": 36_000 }, "idempotency_key": "the-job" });
     let job: JobSummary = client.post("/v1/jobs", &request).await.expect("it is opened, or was");
     let detail = client.wait(&job).await;
     assert_eq!((detail.summary.status, detail.summary.exit_code), (Status::Settled, Some(0)), "{detail:#?}");
@@ -347,6 +362,13 @@ fn noise() -> Vec<u8> {
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(60 << 18).collect()
+}
+
+/// What a process said last.
+fn said(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
 /// The digests of the blocks in a folder.
@@ -394,12 +416,18 @@ async fn a_provider_that_is_killed_while_it_fetches_goes_on_where_it_was() {
         }
     });
     let gateway = serve(stingy).await;
+    let log = home.path().join("log");
     let run = || {
+        let log = std::fs::File::options().create(true).append(true).open(&log).expect("a log");
         Command::new(std::env::current_exe().expect("this test"))
             .args(["--exact", "process", "--ignored", "--nocapture"])
-            .envs([(HOME, home.path().to_str().expect("UTF-8")), (GATEWAY, &gateway), (CIDS, &format!("{module} {input}"))])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .envs([
+                (HOME, home.path().to_str().expect("UTF-8")),
+                (GATEWAY, &gateway),
+                (CIDS, &format!("{module} {input}")),
+            ])
+            .stdout(log.try_clone().expect("a handle"))
+            .stderr(log)
             .spawn()
             .expect("it starts")
     };
@@ -407,7 +435,8 @@ async fn a_provider_that_is_killed_while_it_fetches_goes_on_where_it_was() {
     let mut first = run();
     let begun = Instant::now();
     while stored(&blocks).len() < 15 {
-        assert!(first.try_wait().expect("it can be asked").is_none(), "the process has ended by itself");
+        let ended = first.try_wait().expect("it can be asked");
+        assert!(ended.is_none(), "the process has ended by itself: {}", said(&log));
         assert!(begun.elapsed() < Duration::from_secs(240), "{} blocks have come", stored(&blocks).len());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -427,7 +456,7 @@ async fn a_provider_that_is_killed_while_it_fetches_goes_on_where_it_was() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert!(ended.success(), "{ended}: the job is not done");
+    assert!(ended.success(), "{ended}: the job is not done: {}", said(&log));
     let asked = asked.lock().expect("asked");
     assert!(!asked.is_empty());
     for path in asked.iter() {

@@ -192,7 +192,9 @@ impl Download {
     async fn try_next(&mut self) -> Result<Option<Bytes>, Failure> {
         let reading = match &mut self.reading {
             Some(reading) => reading,
-            none => none.insert(Self::open(&self.client, &self.url, self.deadline, &mut self.tag, self.offset, self.max_bytes).await?),
+            none => none.insert(
+                Self::open(&self.client, &self.url, self.deadline, &mut self.tag, self.offset, self.max_bytes).await?,
+            ),
         };
         reading.next().await
     }

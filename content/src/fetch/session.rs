@@ -218,6 +218,11 @@ impl Session {
             })
             .await?;
         }
+        // A block that came twice may still be on its way to the store: then the guard, which each of them shares, would outlive
+        // the fetch.
+        while Arc::strong_count(&self.shared) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let state = self.shared.state();
         Ok(Fetched {
             bytes: state.bytes,
@@ -246,9 +251,10 @@ impl Session {
     /// What another gateway was given longest ago, longer than `patience`, and has not brought.
     pub(super) fn overtake(&self, source: usize, patience: Duration) -> Option<(Claim, Work)> {
         let mut state = self.shared.state();
-        let slow = state.claims.values_mut().filter(|claimed| {
-            claimed.source != source && !claimed.overtaken && claimed.since.elapsed() >= patience
-        });
+        let slow = state
+            .claims
+            .values_mut()
+            .filter(|claimed| claimed.source != source && !claimed.overtaken && claimed.since.elapsed() >= patience);
         let slowest = slow.min_by_key(|claimed| claimed.since)?;
         slowest.overtaken = true;
         let work = slowest.work.clone();

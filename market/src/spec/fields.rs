@@ -77,10 +77,7 @@ pub(super) enum Presence {
     Required(&'static str),
     /// Exactly one of this field and the other is there; of the two, the one that has something to say when both are missing comes
     /// first.
-    Either {
-        other: &'static str,
-        missing: &'static str,
-    },
+    Either { other: &'static str, missing: &'static str },
     /// It may; the canonical form has it nevertheless.
     Optional(Default),
     /// It may, and the canonical form has it only with another value than its default: so a field that is added to this

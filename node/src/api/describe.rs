@@ -1,8 +1,8 @@
 //! Jobs as people and programs want to see them.
 
 use lota_api::{
-    Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, PublicationInfo,
-    PublicationProgress, ResultInfo, TermsInfo, Verification, rfc3339,
+    Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, PublicationInfo, PublicationProgress, ResultInfo,
+    TermsInfo, Verification, rfc3339,
 };
 use lota_content::{Cid, cid_from_digest, codec};
 use lota_market::{

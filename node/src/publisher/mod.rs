@@ -115,7 +115,11 @@ impl Server {
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(bad("it begins neither with http:// nor with https://"));
         }
-        if !base.username().is_empty() || base.password().is_some() || base.query().is_some() || base.fragment().is_some() {
+        if !base.username().is_empty()
+            || base.password().is_some()
+            || base.query().is_some()
+            || base.fragment().is_some()
+        {
             return Err(bad("it carries a user name, a password, a query or a fragment"));
         }
         if !base.path().ends_with('/') {
@@ -145,7 +149,8 @@ impl Server {
 
     /// Sends a request and reads its answer, both of bounded size and time.
     async fn ask(&self, request: RequestBuilder) -> Result<(StatusCode, Bytes), PublishError> {
-        match tokio::time::timeout(self.silence, async { self.answer(request.send().await.map_err(away)?).await }).await {
+        match tokio::time::timeout(self.silence, async { self.answer(request.send().await.map_err(away)?).await }).await
+        {
             Ok(answer) => answer,
             Err(_) => Err(self.silent()),
         }

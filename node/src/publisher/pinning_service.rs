@@ -101,7 +101,9 @@ impl Publisher for PinningService {
             Some(id) => {
                 let (status, answer) = self.server.ask(self.server.http.get(pin_url(&self.server, id)?)).await?;
                 match status {
-                    StatusCode::NOT_FOUND => return Err(PublishError::GivenUp("it has forgotten the request".to_owned())),
+                    StatusCode::NOT_FOUND => {
+                        return Err(PublishError::GivenUp("it has forgotten the request".to_owned()));
+                    }
                     status if !status.is_success() => return Err(unsuccessful(status, &answer)),
                     _ => understood(&answer)?,
                 }
@@ -122,10 +124,13 @@ impl Publisher for PinningService {
             "pinning" => Progress::Pinning,
             "pinned" => Progress::Pinned,
             "failed" => {
-                let details = status.info.get("status_details").and_then(|text| text.as_str()).unwrap_or("it says no more");
+                let details =
+                    status.info.get("status_details").and_then(|text| text.as_str()).unwrap_or("it says no more");
                 return Err(PublishError::GivenUp(format!("pinning failed: {}", said(details.as_bytes()))));
             }
-            other => return Err(PublishError::Temporary(format!("its status `{}` is unknown", said(other.as_bytes())))),
+            other => {
+                return Err(PublishError::Temporary(format!("its status `{}` is unknown", said(other.as_bytes()))));
+            }
         };
         Ok(Published { progress, receipt: Some(status.requestid) })
     }

@@ -59,7 +59,11 @@ impl FakeKubo {
     }
 }
 
-async fn import(State(kubo): State<FakeKubo>, Query(query): Query<BTreeMap<String, String>>, request: Request) -> Response {
+async fn import(
+    State(kubo): State<FakeKubo>,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Response {
     assert_eq!(query["pin-roots"], "true");
     let kind = request.headers()["content-type"].to_str().expect("text").to_owned();
     let boundary = kind.strip_prefix("multipart/form-data; boundary=").expect("a form").to_owned();
@@ -115,9 +119,14 @@ async fn what_kubo_answers_otherwise_is_a_failure_with_its_reason() {
     let (_folder, content) = content();
     let other = lota_content::cid_of_block(lota_content::codec::RAW, b"other");
     let cid = content.cid.to_string();
-    let line = |root: &str, problem: &str| json!({ "Root": { "Cid": { "/": root }, "PinErrorMsg": problem } }).to_string();
+    let line =
+        |root: &str, problem: &str| json!({ "Root": { "Cid": { "/": root }, "PinErrorMsg": problem } }).to_string();
     let answers: Vec<(Response, &str, bool)> = vec![
-        ((StatusCode::INTERNAL_SERVER_ERROR, "disk full\u{1b}[2J").into_response(), "500 Internal Server Error: disk full[2J", true),
+        (
+            (StatusCode::INTERNAL_SERVER_ERROR, "disk full\u{1b}[2J").into_response(),
+            "500 Internal Server Error: disk full[2J",
+            true,
+        ),
         ((StatusCode::UNAUTHORIZED, "no").into_response(), "answered 401 Unauthorized: no; look at its token", false),
         (StatusCode::NOT_FOUND.into_response(), "404", false),
         ((StatusCode::FOUND, [("location", "http://127.0.0.1:1/")]).into_response(), "302", false),
@@ -125,7 +134,11 @@ async fn what_kubo_answers_otherwise_is_a_failure_with_its_reason() {
         (line(&other.to_string(), "").into_response(), "does not say that it pinned its root", true),
         (String::new().into_response(), "does not say that it pinned its root", true),
         ("<html>hello".into_response(), "is not understood: <html>hello", true),
-        (json!({ "Message": "bad CAR", "Code": 0, "Type": "error" }).to_string().into_response(), "it says: bad CAR", true),
+        (
+            json!({ "Message": "bad CAR", "Code": 0, "Type": "error" }).to_string().into_response(),
+            "it says: bad CAR",
+            true,
+        ),
         (endless().into_response(), "with more than 262144 bytes", true),
     ];
     for (answer, expected, again) in answers {
@@ -157,9 +170,13 @@ async fn what_kubo_answers_otherwise_is_a_failure_with_its_reason() {
     let kubo = Kubo::new("http://127.0.0.1:1").expect("a URL");
     assert!(matches!(kubo.publish(&content, None).await, Err(PublishError::Temporary(_))));
     // What is not there cannot be sent.
-    let kubo = Kubo::new(&serve(Router::new().fallback(|request: Request| async {
-        axum::body::to_bytes(request.into_body(), usize::MAX).await.map(|_| ()).map_err(|_| StatusCode::BAD_REQUEST)
-    })).await).expect("a URL");
+    let kubo = Kubo::new(
+        &serve(Router::new().fallback(|request: Request| async {
+            axum::body::to_bytes(request.into_body(), usize::MAX).await.map(|_| ()).map_err(|_| StatusCode::BAD_REQUEST)
+        }))
+        .await,
+    )
+    .expect("a URL");
     let missing = Content { cid: other, ..content };
     let error = kubo.publish(&missing, None).await.expect_err("no such block").to_string();
     assert!(error.contains("is not available here"), "{error}");
@@ -204,7 +221,11 @@ fn pin_status(id: &str, pin: &Value, status: &str) -> Value {
 fn authorized(headers: &HeaderMap) -> Result<(), Response> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let error = json!({ "error": { "reason": "UNAUTHORIZED", "details": "access token is missing or invalid" } });
-    if given == format!("Bearer {TOKEN}") { Ok(()) } else { Err((StatusCode::UNAUTHORIZED, Json(error)).into_response()) }
+    if given == format!("Bearer {TOKEN}") {
+        Ok(())
+    } else {
+        Err((StatusCode::UNAUTHORIZED, Json(error)).into_response())
+    }
 }
 
 async fn request(State(service): State<FakeService>, headers: HeaderMap, Json(pin): Json<Value>) -> Response {
@@ -220,13 +241,19 @@ async fn request(State(service): State<FakeService>, headers: HeaderMap, Json(pi
     (StatusCode::ACCEPTED, service.answer(&id)).into_response()
 }
 
-async fn find(State(service): State<FakeService>, headers: HeaderMap, Query(query): Query<BTreeMap<String, String>>) -> Response {
+async fn find(
+    State(service): State<FakeService>,
+    headers: HeaderMap,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
     if let Err(refusal) = authorized(&headers) {
         return refusal;
     }
     let pins = service.pins.lock().expect("pins");
     let fits = |(pin, status): &(Value, &str)| {
-        pin["cid"] == query["cid"] && pin["name"] == query["name"] && query["status"].split(',').any(|wanted| wanted == *status)
+        pin["cid"] == query["cid"]
+            && pin["name"] == query["name"]
+            && query["status"].split(',').any(|wanted| wanted == *status)
     };
     let found: Vec<Value> =
         pins.iter().filter(|(_, pin)| fits(pin)).map(|(id, (pin, status))| pin_status(id, pin, status)).collect();
@@ -291,7 +318,9 @@ async fn what_a_pinning_service_answers_otherwise_is_a_failure_with_its_reason()
     }
     assert!(!error.to_string().contains("wrong"), "the token is told to nobody: {error}");
     let other: Cid = lota_content::cid_of_block(lota_content::codec::RAW, b"other");
-    let status = |id: &str, status: &str, cid: &Cid| Json(pin_status(id, &json!({ "cid": cid.to_string() }), status)).into_response();
+    let status = |id: &str, status: &str, cid: &Cid| {
+        Json(pin_status(id, &json!({ "cid": cid.to_string() }), status)).into_response()
+    };
     let cases: Vec<(Response, &str)> = vec![
         ((StatusCode::INTERNAL_SERVER_ERROR, "oops").into_response(), "500 Internal Server Error: oops"),
         (status("x", "pinned", &other), "about other content"),
@@ -314,7 +343,8 @@ async fn what_a_pinning_service_answers_otherwise_is_a_failure_with_its_reason()
         assert!(!matches!(error, PublishError::Refused(_)), "{error}");
     }
     let silent = Router::new().fallback(|| std::future::pending::<()>());
-    let service = PinningService::new(&serve(silent).await, TOKEN).expect("a URL").with_silence(Duration::from_millis(200));
+    let service =
+        PinningService::new(&serve(silent).await, TOKEN).expect("a URL").with_silence(Duration::from_millis(200));
     let error = service.publish(&content, None).await.expect_err("silence").to_string();
     assert!(error.contains("said nothing for 0.2 s"), "{error}");
 }

@@ -77,7 +77,8 @@ impl Place {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(&folder.path().join("node.db")).await.expect("a database");
-        let content = lota_content::Store::open(folder.path().join("blocks"), StoreOptions::default()).expect("a store");
+        let content =
+            lota_content::Store::open(folder.path().join("blocks"), StoreOptions::default()).expect("a store");
         let cid = import_bytes(&content, b"output", &ImportOptions::default()).expect("imported").cid;
         Self { _folder: folder, store, content, cid }
     }
@@ -135,7 +136,10 @@ fn temporary() -> Result<Progress, PublishError> {
 async fn what_fails_is_tried_again_and_followed_until_it_is_there() {
     let place = Place::new().await;
     let steady = Fake::new("steady", vec![]);
-    let shaky = Fake::new("shaky", vec![temporary(), Ok(Progress::Queued), temporary(), Ok(Progress::Pinning), Ok(Progress::Pinned)]);
+    let shaky = Fake::new(
+        "shaky",
+        vec![temporary(), Ok(Progress::Queued), temporary(), Ok(Progress::Pinning), Ok(Progress::Pinned)],
+    );
     let (publishing, _stop) = place.publishing(&[steady.clone(), shaky.clone()]);
     publishing.publish(id(1), &place.cid).await.expect("noted");
     let found = place.until(id(1), all(PublicationState::Pinned)).await;

@@ -81,7 +81,12 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub(crate) async fn add_publications(&self, job: JobId, cid: &Cid, publishers: &[String]) -> Result<(), StoreError> {
+    pub(crate) async fn add_publications(
+        &self,
+        job: JobId,
+        cid: &Cid,
+        publishers: &[String],
+    ) -> Result<(), StoreError> {
         let mut writing = self.write().await.map_err(|source| self.failed(source))?;
         for publisher in publishers {
             sqlx::query(
@@ -99,7 +104,10 @@ impl Store {
         writing.transaction.commit().await.map_err(|source| self.failed(source))
     }
 
-    async fn publications(&self, query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>) -> Result<Vec<Publication>, StoreError> {
+    async fn publications(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Vec<Publication>, StoreError> {
         let rows = query.fetch_all(&self.pool).await.map_err(|source| self.failed(source))?;
         rows.iter().map(publication).collect()
     }
@@ -108,12 +116,21 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub(crate) async fn pending_publications(&self, publisher: &str, most: usize) -> Result<Vec<Publication>, StoreError> {
+    pub(crate) async fn pending_publications(
+        &self,
+        publisher: &str,
+        most: usize,
+    ) -> Result<Vec<Publication>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM publications WHERE publisher = $1 AND state IN ('queued', 'pinning', 'withdrawing') \
              ORDER BY due LIMIT $2"
         );
-        self.publications(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(publisher.to_owned()).bind(i64::try_from(most).unwrap_or(i64::MAX))).await
+        self.publications(
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(publisher.to_owned())
+                .bind(i64::try_from(most).unwrap_or(i64::MAX)),
+        )
+        .await
     }
 
     /// Where a job's output is.
@@ -125,7 +142,10 @@ impl Store {
         self.publications(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(job.0.to_vec())).await
     }
 
-    async fn change(&self, query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>) -> Result<u64, StoreError> {
+    async fn change(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<u64, StoreError> {
         let mut writing = self.write().await.map_err(|source| self.failed(source))?;
         let done = query.execute(&mut *writing.transaction).await.map_err(|source| self.failed(source))?;
         writing.transaction.commit().await.map_err(|source| self.failed(source))?;
@@ -136,7 +156,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub(crate) async fn advance_publication(&self, before: &Publication, now: &Publication) -> Result<bool, StoreError> {
+    pub(crate) async fn advance_publication(
+        &self,
+        before: &Publication,
+        now: &Publication,
+    ) -> Result<bool, StoreError> {
         let query = sqlx::query(
             "UPDATE publications SET state = $1, receipt = $2, reason = $3, attempts = $4, due = $5 \
              WHERE job = $6 AND publisher = $7 AND cid = $8 AND state = $9",
@@ -214,7 +238,10 @@ impl Store {
         self.change(sqlx::query(gone).bind(names)).await?;
         let forgotten = "UPDATE publications SET state = 'withdrawing' WHERE job NOT IN (SELECT id FROM jobs)";
         self.change(sqlx::query(forgotten)).await?;
-        self.change(sqlx::query("UPDATE publications SET state = 'queued', attempts = 0 WHERE state = 'failed'")).await?;
-        self.change(sqlx::query("UPDATE publications SET attempts = 0, due = 0 WHERE state <> 'pinned'")).await.map(drop)
+        self.change(sqlx::query("UPDATE publications SET state = 'queued', attempts = 0 WHERE state = 'failed'"))
+            .await?;
+        self.change(sqlx::query("UPDATE publications SET attempts = 0, due = 0 WHERE state <> 'pinned'"))
+            .await
+            .map(drop)
     }
 }

@@ -79,8 +79,10 @@ impl Source {
             None | Some("ipfs") => {}
             Some("http" | "https") => {
                 let Some((url, digest)) = text.rsplit_once("#sha256=") else { return Err(NoSource::Web(owned())) };
-                let digest: [u8; 32] =
-                    hex::decode(digest).ok().and_then(|digest| digest.try_into().ok()).ok_or(NoSource::Digest(owned()))?;
+                let digest: [u8; 32] = hex::decode(digest)
+                    .ok()
+                    .and_then(|digest| digest.try_into().ok())
+                    .ok_or(NoSource::Digest(owned()))?;
                 return Ok(Self::Url { url: url.to_owned(), cid: cid_from_digest(codec::RAW, digest) });
             }
             Some("file") => return Err(NoSource::File(owned())),

@@ -22,7 +22,8 @@ async fn serving(content: Vec<u8>, piece: usize, ranges: bool) -> (Url, Arc<Mute
         move |request: Request| {
             let (content, asked) = (content.clone(), Arc::clone(&asked));
             async move {
-                let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok().map(str::to_owned));
+                let range =
+                    request.headers().get(header::RANGE).and_then(|range| range.to_str().ok().map(str::to_owned));
                 asked.lock().unwrap().push(range.clone().unwrap_or_default());
                 let from: usize = range
                     .filter(|_| ranges)
@@ -76,7 +77,10 @@ fn a_file_that_is_cut_goes_on_where_it_was() {
         let imported = web().fetch_file(&here.store, &url, digest, &limits(1 << 30)).await.unwrap();
         assert_eq!(imported.size, 2_000_000);
         let asked = asked.lock().unwrap().clone();
-        assert!(asked.len() >= 4 && asked[0].is_empty() && asked[1..].iter().all(|range| range.starts_with("bytes=")), "{asked:?}");
+        assert!(
+            asked.len() >= 4 && asked[0].is_empty() && asked[1..].iter().all(|range| range.starts_with("bytes=")),
+            "{asked:?}"
+        );
         // Where it would begin anew, the pieces would not fit together.
         let (url, asked) = serving(content, 600_000, false).await;
         let refused = web().fetch_file(&here.store, &url, digest, &limits(1 << 30)).await.unwrap_err();
@@ -91,7 +95,10 @@ fn a_file_is_no_larger_than_it_may_be() {
         let here = Place::new();
         let (url, _) = serving(noise(2_000_000), usize::MAX, true).await;
         let refused = web().fetch_file(&here.store, &url, [0; 32], &limits(1_999_999)).await.unwrap_err();
-        assert!(matches!(refused, FileError::TooLarge { declared: Some(2_000_000), limit: 1_999_999, .. }), "{refused}");
+        assert!(
+            matches!(refused, FileError::TooLarge { declared: Some(2_000_000), limit: 1_999_999, .. }),
+            "{refused}"
+        );
         assert_eq!(here.store.usage().blocks, 0, "it is refused by what it says");
         let endless = serve(|_| async {
             let piece = Bytes::from(noise(65_536));
@@ -137,7 +144,11 @@ fn a_url_leads_nowhere_that_strangers_may_not_send_us() {
         let careful =
             Fetcher::with_addresses(FetchOptions { allow_http: true, ..options() }, first_loopback_only).unwrap();
         let port = good.port().unwrap();
-        for target in [format!("http://127.0.0.2:{port}/"), "http://169.254.169.254/latest/meta-data".to_owned(), format!("http://[::1]:{port}/")] {
+        for target in [
+            format!("http://127.0.0.2:{port}/"),
+            "http://169.254.169.254/latest/meta-data".to_owned(),
+            format!("http://[::1]:{port}/"),
+        ] {
             let url = redirecting(target.clone()).await;
             let outcome = careful.fetch_file(&here.store, &url, [0; 32], &limits(10)).await;
             assert!(matches!(refusal(outcome), UrlRefusal::Private { .. }), "{target}");

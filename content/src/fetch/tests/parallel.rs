@@ -14,7 +14,12 @@ fn several() -> FetchOptions {
     FetchOptions { gateways_at_once: 4, resumes: 3, ..options() }
 }
 
-async fn fetch_several(place: &Place, cid: &Cid, sources: &[Url], options: FetchOptions) -> Result<Fetched, FetchError> {
+async fn fetch_several(
+    place: &Place,
+    cid: &Cid,
+    sources: &[Url],
+    options: FetchOptions,
+) -> Result<Fetched, FetchError> {
     let fetching = Fetcher::new(options).unwrap();
     let fetching = async move { fetching.fetch_dag(&place.store, cid, sources, &FetchLimits::default()).await };
     tokio::time::timeout(Duration::from_secs(120), fetching).await.expect("it comes to an end")
@@ -39,7 +44,8 @@ fn parts_of_one_file_come_from_several_gateways_at_once() {
         let barrier = Arc::new(Barrier::new(3));
         let mut sources = Vec::new();
         for _ in 0..3 {
-            let (routes, asked, barrier) = (router(there.store.clone(), patient()), Arc::clone(&asked), Arc::clone(&barrier));
+            let (routes, asked, barrier) =
+                (router(there.store.clone(), patient()), Arc::clone(&asked), Arc::clone(&barrier));
             let (root, first) = (format!("/ipfs/{}", file.cid), Arc::new(AtomicUsize::new(0)));
             let url = serve(move |request: Request| {
                 let (routes, asked, barrier) = (routes.clone(), Arc::clone(&asked), Arc::clone(&barrier));
@@ -124,7 +130,10 @@ fn whoever_lies_stalls_or_has_nothing_is_left_for_others() {
         // Whoever came too late to be asked has done nothing wrong.
         assert!(matches!(failure(&liar), None | Some(Failure::Wrong { .. } | Failure::Overtaken { .. })));
         assert!(matches!(failure(&silent), None | Some(Failure::Overtaken { .. })), "{:?}", failure(&silent));
-        assert!(matches!(failure(&empty), None | Some(Failure::Status { status: 404, .. } | Failure::Overtaken { .. })));
+        assert!(matches!(
+            failure(&empty),
+            None | Some(Failure::Status { status: 404, .. } | Failure::Overtaken { .. })
+        ));
         assert!(failure(&sources[3]).is_none());
         // Alone with a good one, each of them is left for its own reason.
         for (url, expected) in [(&liar, "hash to"), (&silent, "when others had"), (&empty, "answered 404")] {
@@ -155,7 +164,11 @@ fn after_a_cut_the_same_gateway_goes_on() {
                     let (parts, body) = answer.into_parts();
                     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
                     // Half a megabyte, and the connection is gone.
-                    if body.len() > 600_000 { car_response(breaking(body[..600_000].to_vec())) } else { Response::from_parts(parts, Body::from(body)) }
+                    if body.len() > 600_000 {
+                        car_response(breaking(body[..600_000].to_vec()))
+                    } else {
+                        Response::from_parts(parts, Body::from(body))
+                    }
                 }
             }
         })
@@ -192,10 +205,13 @@ fn what_says_that_it_is_too_large_is_not_fetched() {
         let refused = fetcher.fetch_dag(&here.store, &file.cid, &sources, &limits).await.unwrap_err();
         assert!(matches!(refused, FetchError::TooManyBytes { declared: Some(_), .. }), "{refused}");
         assert!(refused.to_string().contains("it says that it has"), "{refused}");
-        assert_eq!((requests.load(Ordering::Relaxed), here.store.usage().blocks), (1, 0), "the root, and nothing is kept");
+        assert_eq!(
+            (requests.load(Ordering::Relaxed), here.store.usage().blocks),
+            (1, 0),
+            "the root, and nothing is kept"
+        );
         // A root that says it has little: it ends when it has brought too much.
-        let chunks: Vec<Cid> =
-            (0..8_u8).map(|n| there.store.put_new(codec::RAW, &vec![n; 100_000]).unwrap()).collect();
+        let chunks: Vec<Cid> = (0..8_u8).map(|n| there.store.put_new(codec::RAW, &vec![n; 100_000]).unwrap()).collect();
         let lying = crate::dagpb::encode(chunks.iter().map(|cid| (cid, "", 0)), &[]);
         let lying = there.store.put_new(codec::DAG_PB, &lying).unwrap();
         let limits = FetchLimits { max_bytes: 300_000, ..FetchLimits::default() };

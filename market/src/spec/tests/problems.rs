@@ -69,7 +69,11 @@ pub(super) fn bad() -> Vec<(Value, &'static str, &'static str)> {
             "inputs[0].cid",
             "is there together with `directory`",
         ),
-        (with("/inputs", json!([{ "directory": "/etc" }])), "inputs[0].directory", "\"/etc\" is no label; write the label"),
+        (
+            with("/inputs", json!([{ "directory": "/etc" }])),
+            "inputs[0].directory",
+            "\"/etc\" is no label; write the label",
+        ),
         (with("/inputs", json!([{ "directory": "" }])), "inputs[0].directory", "is no label"),
         (with("/inputs", json!([{ "directory": ".." }])), "inputs[0].directory", "is no label"),
         (with("/inputs", json!([{ "directory": "x".repeat(65) }])), "inputs[0].directory", "is no label"),

@@ -50,12 +50,9 @@ impl Inputs {
     pub(crate) async fn fetch(&self, job: &Job, spec: &ValidatedSpec) -> Result<(), Failure> {
         let client = job.view.terms.client;
         let mut left = self.max_bytes;
-        let by_cid = spec.inputs().iter().filter(|mount| matches!(mount.source, Source::Content(_))).count();
-        let engine = spec.cids().count().saturating_sub(by_cid);
-        for (number, cid) in spec.cids().take(engine).enumerate() {
-            let pin = content_pin(job.id(), number);
-            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&pin)).await;
-            left = left.saturating_sub(fetched.map_err(|failure| name(number, failure))?);
+        if let Some(cid) = spec.program() {
+            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&content_pin(job.id(), 0))).await;
+            left = left.saturating_sub(fetched.map_err(|failure| name(0, failure))?);
         }
         let mut roots = Vec::new();
         for (number, mount) in (1..).zip(spec.inputs()) {

@@ -198,6 +198,7 @@ impl Node {
         let gateway_address = local_address(&gateway_listener, config.gateway)?;
         let gateway = config.gateway_url.clone().unwrap_or_else(|| format!("http://{gateway_address}"));
         let publishing = Publishing::new(&config.name, publishers, store.clone(), content.clone(), &gateway);
+        publishing.resume().await?;
         let steps = LocalSteps::new(local_steps::Parts {
             party: transport.party(),
             store: store.clone(),

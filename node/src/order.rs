@@ -163,14 +163,16 @@ impl Orders {
     /// job is over.
     async fn hold(&self, request: &Request, spec: &ValidatedSpec) -> Result<(), OrderError> {
         let id = request.id;
-        let inputs = spec.inputs().iter().enumerate();
-        let mut inputs = inputs.filter(|(_, mount)| matches!(mount.source, Source::Content(_))).map(|(n, _)| n + 1);
-        for (number, cid) in spec.cids().enumerate() {
+        let inputs = spec.inputs().iter().enumerate().filter_map(|(number, mount)| match &mount.source {
+            Source::Content(cid) => Some((format!("input {}", number + 1), cid.0)),
+            // Providers fetch it themselves, or have it.
+            Source::Url { .. } | Source::Directory(_) => None,
+        });
+        let program = spec.program().map(|cid| ("the module".to_owned(), cid));
+        for (number, (what, cid)) in program.into_iter().chain(inputs).enumerate() {
             let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
-            let input = if number == 0 { None } else { inputs.next() };
             if let Err(failure) = held {
                 release(&self.content, id);
-                let what = input.map_or_else(|| "the module".to_owned(), |input| format!("input {input}"));
                 return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });
             }
         }

@@ -110,11 +110,13 @@ impl Publishing {
         });
     }
 
+    /// Takes up what an earlier process left: before any job is, since jobs that are not known yet count as forgotten.
+    pub(crate) async fn resume(&self) -> Result<(), StoreError> {
+        self.store.resume_publications(&self.names()).await
+    }
+
     /// Runs until the node is stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        if let Err(error) = self.store.resume_publications(&self.names()).await {
-            tracing::warn!(%error, "publications of an earlier process cannot be taken up");
-        }
         let mut running: JoinSet<(JobId, String)> = JoinSet::new();
         let mut busy: HashSet<(JobId, String)> = HashSet::new();
         loop {

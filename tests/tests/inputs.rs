@@ -137,9 +137,56 @@ async fn a_file_at_a_url_is_read_if_it_has_its_digest() {
     let reason = place.refused(input("/nothing", b"other")).await;
     assert!(reason.contains("answers 404"), "{reason}");
     let twice = [words.as_bytes(), words.as_bytes()].concat();
+    // The same of what gateways are asked for.
+    let held = place.client.add(&twice).await;
+    let reason = place.refused(json!([{ "cid": held.to_string() }])).await;
+    assert!(reason.contains("input 1: ") && reason.contains("bytes: it says that it has 11"), "{reason}");
     let large = serve(Router::new().fallback(move || async move { twice })).await;
     let reason = place.refused(json!([{ "cid": raw(b"x"), "url": large }])).await;
     assert!(reason.contains("bytes: it says that it has 11400000"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_lies_is_left_for_another_and_the_job_is_done() {
+    let (home, chain) = (TempDir::new().expect("a temporary folder"), chain(None));
+    let content = Store::open(home.path().join("served"), StoreOptions::default()).expect("a store");
+    let lies = Arc::new(AtomicBool::new(false));
+    let liar = serve(Router::new().fallback({
+        let lies = Arc::clone(&lies);
+        move || {
+            lies.store(true, Ordering::SeqCst);
+            async { "something else" }
+        }
+    }))
+    .await;
+    // The client announces a gateway that lies; the operator knows another one.
+    let honest = serve(router(content.clone(), GatewayOptions::default())).await;
+    let offer = Some(asking(AttoFil(FIL / 1000)));
+    let config = NodeConfig { provider: offer, gateways: vec![honest], ..world::config("provider", home.path()) };
+    let provider = Party::start(&chain, 2, config).await;
+    provider.deposit(AttoFil(10 * FIL)).await;
+    let config = NodeConfig { gateway_url: Some(liar), ..world::config("client", home.path()) };
+    let client = Party::start(&chain, 1, config).await;
+    let module = client.add(&programs::prints("in")).await;
+    let input = client.add(b"the truth").await;
+    for bytes in [&programs::prints("in")[..], b"the truth"] {
+        import_bytes(&content, bytes, &ImportOptions::default()).expect("imported");
+    }
+    let mut spec = spec(&module);
+    spec["inputs"] = json!([{ "cid": input.to_string(), "path": "/in" }]);
+    let job = client.request(spec, json!({ "lock_for": 3_600 })).await.expect("the job is opened");
+    let events = async {
+        loop {
+            let detail: JobDetail = client.get(&format!("/v1/jobs/{}", job.id)).await.expect("the job");
+            if detail.summary.status == Status::Settled {
+                return detail;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let detail = tokio::time::timeout(Duration::from_secs(120), events).await.expect("it is settled");
+    assert_eq!(detail.summary.exit_code, Some(0), "{detail:#?}");
+    assert!(lies.load(Ordering::SeqCst), "the liar was asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,8 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use url::Url;
 
 use super::client::{Client, Failure};
-use super::session::{CarEnd, Claim, Manner, Session, SessionEnd, Work};
+use super::session::{CarEnd, Session, SessionEnd};
+use super::work::{Claim, Manner, Work};
 use super::{FetchError, FetchOptions, SourceFailure};
 use crate::car::CarError;
 

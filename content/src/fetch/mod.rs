@@ -2,7 +2,7 @@
 //!
 //! Every block is hashed before it is stored or its links are believed. A gateway that stops in the
 //! middle, lies, is slow, sends without end or redirects to where it must not is left with a reason,
-//! and the next one is asked for what is still missing.
+//! and others are asked for what is still missing; several are asked at once.
 
 mod address;
 mod client;
@@ -12,6 +12,7 @@ mod file;
 mod session;
 mod slots;
 mod source;
+mod work;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! One fetch: what is there, what is wanted, who brings it, what came.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cid::Cid;
@@ -11,6 +10,7 @@ use tokio::sync::{Notify, futures::Notified};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::client::{Failure, Reading};
+use super::work::{Claim, Item, Manner, State, TREE, Work, is_leaf, key};
 use super::{FetchError, FetchLimits, Fetched, SourceFailure};
 use crate::car::{CarDecoder, CarItem};
 use crate::dagpb;
@@ -24,9 +24,6 @@ const LEAVES_IN_FLIGHT: usize = 4;
 /// Bytes of blocks that nobody asked for, in one CAR, after which single blocks are asked for
 /// instead: a CAR repeats what the store has already, or brings junk.
 const MAX_UNWANTED: u64 = 8 << 20;
-/// What is said to be this small below a node comes in one CAR from one gateway, in bytes; of what is larger, several gateways
-/// bring parts.
-const TREE: u64 = 8 << 20;
 /// From this many children on, a node's small children come in a CAR rather than one by one.
 const MANY: usize = 8;
 /// What a section of a CAR has beside its block, in bytes, at most.
@@ -55,87 +52,6 @@ pub(super) enum CarEnd {
     Useless,
 }
 
-/// What a gateway is asked for.
-#[derive(Debug, Clone)]
-pub(super) enum Work {
-    /// One block.
-    Block(Cid),
-    /// The CAR of a node and all below it.
-    Tree(Cid),
-    /// The CAR of a node that is here already, for these children of it, which are small.
-    Children(Cid, Arc<[Cid]>),
-}
-
-impl Work {
-    /// The blocks that it is about.
-    fn cids(&self) -> &[Cid] {
-        match self {
-            Self::Block(cid) | Self::Tree(cid) => std::slice::from_ref(cid),
-            Self::Children(_, children) => children,
-        }
-    }
-}
-
-/// How a gateway is asked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
-    /// It serves CARs, as far as is known.
-    pub(super) cars: bool,
-    /// No other gateway is asked at the same time.
-    pub(super) alone: bool,
-}
-
-/// A piece of work that a gateway was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Claim {
-    id: u64,
-    /// The gateway's number.
-    source: usize,
-}
-
-struct Claimed {
-    source: usize,
-    work: Work,
-    since: Instant,
-    /// Another gateway does it as well.
-    overtaken: bool,
-    /// What a CAR's blocks lead to, which the same CAR is to bring.
-    below: Vec<Item>,
-}
-
-/// A block that is linked to, and how many bytes the link says are below it.
-#[derive(Debug, Clone, Copy)]
-struct Item {
-    cid: Cid,
-    size: u64,
-}
-
-/// A block met in the DAG: one digest has several meanings with several codecs.
-type Key = (u64, [u8; 32]);
-
-#[derive(Default)]
-struct State {
-    /// All that was met, there or wanted.
-    known: HashSet<Key>,
-    wanted: HashMap<Key, Cid>,
-    /// Wanted blocks that link to others and that nobody was given; may hold some that came meanwhile.
-    nodes: Vec<Item>,
-    /// Wanted blocks that do not.
-    leaves: Vec<Cid>,
-    /// Nodes that are here, and their small children.
-    bunches: Vec<(Cid, Arc<[Cid]>)>,
-    claims: HashMap<u64, Claimed>,
-    last_claim: u64,
-    /// What the claims are about.
-    busy: HashSet<Key>,
-    /// How many blocks each gateway brought.
-    taken: HashMap<usize, u64>,
-    bytes: u64,
-    blocks: u64,
-    fetched_bytes: u64,
-    fetched_blocks: u64,
-}
-
 struct SessionState {
     root: Cid,
     guard: Guard,
@@ -147,18 +63,6 @@ struct SessionState {
 /// A fetch under way.
 pub(super) struct Session {
     shared: Arc<SessionState>,
-}
-
-/// The key of a block; of an identity CID, which is never wanted, one that no block has.
-fn key(cid: &Cid) -> Key {
-    match hash_of(cid) {
-        Ok(Hash::Sha2(digest)) => (cid.codec(), digest),
-        _ => (u64::MAX, [0; 32]),
-    }
-}
-
-fn is_leaf(cid: &Cid) -> bool {
-    matches!(cid.codec(), codec::RAW | codec::JSON)
 }
 
 /// What a block links to, with the sizes that its links state, if they state any.
@@ -379,98 +283,6 @@ impl Session {
 
 fn joined(taken: Result<Result<(), SessionEnd>, tokio::task::JoinError>) -> Result<(), SessionEnd> {
     taken.unwrap_or(Err(SessionEnd::Fetch(FetchError::Interrupted)))
-}
-
-impl State {
-    /// Whether somebody is to be asked for a block.
-    fn is_free(&self, cid: &Cid) -> bool {
-        let key = key(cid);
-        self.wanted.contains_key(&key) && !self.busy.contains(&key)
-    }
-
-    /// The next thing to ask a gateway for.
-    fn next(&mut self, manner: Manner, idle: bool) -> Option<Work> {
-        if !manner.cars {
-            // Leaves first, so that few are wanted at a time.
-            let bunches = std::mem::take(&mut self.bunches);
-            self.leaves.extend(bunches.iter().flat_map(|(_, children)| children.iter().rev()));
-            return self.pop_leaf().map(Work::Block).or_else(|| self.pop_node().map(|node| Work::Block(node.cid)));
-        }
-        if manner.alone {
-            // One CAR at a time, of a node that brings the leaves along.
-            let Some(node) = self.pop_node() else {
-                return self.pop_bunch().or_else(|| self.pop_leaf().map(Work::Block));
-            };
-            if idle {
-                return Some(Work::Tree(node.cid));
-            }
-            self.nodes.push(node);
-            return None;
-        }
-        let small = |node: Item| if node.size <= TREE { Work::Tree(node.cid) } else { Work::Block(node.cid) };
-        self.pop_bunch().or_else(|| self.pop_leaf().map(Work::Block)).or_else(|| self.pop_node().map(small))
-    }
-
-    fn pop_leaf(&mut self) -> Option<Cid> {
-        while let Some(cid) = self.leaves.pop() {
-            if self.is_free(&cid) {
-                return Some(cid);
-            }
-        }
-        None
-    }
-
-    fn pop_node(&mut self) -> Option<Item> {
-        while let Some(node) = self.nodes.pop() {
-            if self.is_free(&node.cid) {
-                return Some(node);
-            }
-        }
-        None
-    }
-
-    fn pop_bunch(&mut self) -> Option<Work> {
-        while let Some((node, children)) = self.bunches.pop() {
-            if children.iter().any(|cid| self.is_free(cid)) {
-                return Some(Work::Children(node, children));
-            }
-        }
-        None
-    }
-
-    fn claim(&mut self, source: usize, work: Work) -> Claim {
-        self.busy.extend(work.cids().iter().map(key));
-        self.last_claim += 1;
-        let claimed = Claimed { source, work, since: Instant::now(), overtaken: false, below: Vec::new() };
-        self.claims.insert(self.last_claim, claimed);
-        Claim { id: self.last_claim, source }
-    }
-
-    /// Whoever had this piece of work does it no more; what of it is still wanted, others may do.
-    fn give_back(&mut self, id: u64) {
-        let Some(Claimed { work, below, .. }) = self.claims.remove(&id) else { return };
-        for cid in work.cids() {
-            self.busy.remove(&key(cid));
-        }
-        let whole = matches!(work, Work::Children(..));
-        let again = work.cids().iter().rev().map(|cid| Item { cid: *cid, size: if whole { 0 } else { u64::MAX } });
-        let again: Vec<Item> = below.into_iter().rev().chain(again).collect();
-        self.offer(again);
-    }
-
-    /// Lays out what is wanted; the last one is taken first.
-    fn offer(&mut self, items: Vec<Item>) {
-        for item in items {
-            if !self.wanted.contains_key(&key(&item.cid)) {
-                continue;
-            }
-            if is_leaf(&item.cid) {
-                self.leaves.push(item.cid);
-            } else {
-                self.nodes.push(item);
-            }
-        }
-    }
 }
 
 impl SessionState {

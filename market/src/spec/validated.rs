@@ -105,11 +105,18 @@ impl ValidatedSpec {
     /// The content that the job needs and that gateways are asked for: what it runs, then its inputs in order, but for those at
     /// a URL or in a directory of the provider's.
     pub fn cids(&self) -> impl Iterator<Item = Cid> + '_ {
-        let Engine::Wasm { module, .. } = &self.plain.engine;
-        core::iter::once(module.0).chain(self.inputs.iter().filter_map(|mount| match &mount.source {
+        let inputs = self.inputs.iter().filter_map(|mount| match &mount.source {
             Source::Content(cid) => Some(cid.0),
             Source::Url { .. } | Source::Directory(_) => None,
-        }))
+        });
+        self.program().into_iter().chain(inputs)
+    }
+
+    /// The content that it runs: a module.
+    #[must_use]
+    pub const fn program(&self) -> Option<Cid> {
+        let Engine::Wasm { module, .. } = &self.plain.engine;
+        Some(module.0)
     }
 
     /// The canonical encoding, whose sha2-256 digest names the spec: DAG-CBOR with CIDs as links and every field there, but

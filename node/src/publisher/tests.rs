@@ -218,18 +218,14 @@ fn pin_status(id: &str, pin: &Value, status: &str) -> Value {
     json!({ "requestid": id, "status": status, "created": "2026-01-01T00:00:00Z", "pin": pin, "delegates": [], "info": info })
 }
 
-fn authorized(headers: &HeaderMap) -> Result<(), Response> {
+fn refused(headers: &HeaderMap) -> Option<Response> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let error = json!({ "error": { "reason": "UNAUTHORIZED", "details": "access token is missing or invalid" } });
-    if given == format!("Bearer {TOKEN}") {
-        Ok(())
-    } else {
-        Err((StatusCode::UNAUTHORIZED, Json(error)).into_response())
-    }
+    (given != format!("Bearer {TOKEN}")).then(|| (StatusCode::UNAUTHORIZED, Json(error)).into_response())
 }
 
 async fn request(State(service): State<FakeService>, headers: HeaderMap, Json(pin): Json<Value>) -> Response {
-    if let Err(refusal) = authorized(&headers) {
+    if let Some(refusal) = refused(&headers) {
         return refusal;
     }
     let id = {
@@ -246,7 +242,7 @@ async fn find(
     headers: HeaderMap,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
-    if let Err(refusal) = authorized(&headers) {
+    if let Some(refusal) = refused(&headers) {
         return refusal;
     }
     let pins = service.pins.lock().expect("pins");
@@ -261,11 +257,11 @@ async fn find(
 }
 
 async fn status(State(service): State<FakeService>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    authorized(&headers).map_or_else(|refusal| refusal, |()| service.answer(&id))
+    refused(&headers).unwrap_or_else(|| service.answer(&id))
 }
 
 async fn forget(State(service): State<FakeService>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    if let Err(refusal) = authorized(&headers) {
+    if let Some(refusal) = refused(&headers) {
         return refusal;
     }
     let gone = service.pins.lock().expect("pins").remove(&id);
@@ -342,7 +338,7 @@ async fn what_a_pinning_service_answers_otherwise_is_a_failure_with_its_reason()
         assert!(error.to_string().contains(expected), "{error} lacks {expected}");
         assert!(!matches!(error, PublishError::Refused(_)), "{error}");
     }
-    let silent = Router::new().fallback(|| std::future::pending::<()>());
+    let silent = Router::new().fallback(std::future::pending::<()>);
     let service =
         PinningService::new(&serve(silent).await, TOKEN).expect("a URL").with_silence(Duration::from_millis(200));
     let error = service.publish(&content, None).await.expect_err("silence").to_string();

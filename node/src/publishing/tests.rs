@@ -91,8 +91,9 @@ impl Place {
         batch.commit().await.expect("committed");
     }
 
-    fn publishing(&self, publishers: &[Arc<Fake>]) -> (Publishing, CancellationToken) {
+    async fn publishing(&self, publishers: &[Arc<Fake>]) -> (Publishing, CancellationToken) {
         let (publishing, stop) = (self.idle(publishers), CancellationToken::new());
+        publishing.resume().await.expect("resumed");
         tokio::spawn(publishing.clone().run(stop.clone()));
         (publishing, stop)
     }
@@ -140,7 +141,7 @@ async fn what_fails_is_tried_again_and_followed_until_it_is_there() {
         "shaky",
         vec![temporary(), Ok(Progress::Queued), temporary(), Ok(Progress::Pinning), Ok(Progress::Pinned)],
     );
-    let (publishing, _stop) = place.publishing(&[steady.clone(), shaky.clone()]);
+    let (publishing, _stop) = place.publishing(&[steady.clone(), shaky.clone()]).await;
     publishing.publish(id(1), &place.cid).await.expect("noted");
     let found = place.until(id(1), all(PublicationState::Pinned)).await;
     assert_eq!((steady.asked.load(Ordering::SeqCst), shaky.asked.load(Ordering::SeqCst)), (1, 5));
@@ -155,7 +156,7 @@ async fn what_fails_is_tried_again_and_followed_until_it_is_there() {
 async fn a_publisher_that_hangs_keeps_nobody_waiting() {
     let place = Place::new().await;
     let (hanging, steady) = (Fake::hanging("hanging"), Fake::new("steady", vec![]));
-    let (publishing, _stop) = place.publishing(&[hanging.clone(), steady.clone()]);
+    let (publishing, _stop) = place.publishing(&[hanging.clone(), steady.clone()]).await;
     for number in 1..=20 {
         publishing.publish(id(number), &place.cid).await.expect("noted");
     }
@@ -171,12 +172,12 @@ async fn what_is_refused_fails_with_its_reason_until_the_next_start() {
     place.record(id(1)).await;
     let refused = || Err(PublishError::Refused("no such account".to_owned()));
     let service = Fake::new("service", vec![refused(), Ok(Progress::Pinned)]);
-    let (publishing, stop) = place.publishing(&[service.clone()]);
+    let (publishing, stop) = place.publishing(std::slice::from_ref(&service)).await;
     publishing.publish(id(1), &place.cid).await.expect("noted");
     let found = place.until(id(1), all(PublicationState::Failed)).await;
     assert_eq!(found[0].reason.as_deref(), Some("no such account"));
     stop.cancel();
-    let (_publishing, _stop) = place.publishing(&[service.clone()]);
+    let (_publishing, _stop) = place.publishing(std::slice::from_ref(&service)).await;
     let found = place.until(id(1), all(PublicationState::Pinned)).await;
     assert_eq!((&found[0].reason, service.asked.load(Ordering::SeqCst)), (&None, 2));
 }
@@ -185,7 +186,7 @@ async fn what_is_refused_fails_with_its_reason_until_the_next_start() {
 async fn one_that_always_fails_is_given_up_in_the_end() {
     let place = Place::new().await;
     let service = Fake::new("service", (0..100).map(|_| temporary()).collect());
-    let (publishing, _stop) = place.publishing(&[service.clone()]);
+    let (publishing, _stop) = place.publishing(std::slice::from_ref(&service)).await;
     publishing.publish(id(1), &place.cid).await.expect("noted");
     place.until(id(1), all(PublicationState::Failed)).await;
     assert_eq!(service.asked.load(Ordering::SeqCst), ATTEMPTS);
@@ -198,13 +199,13 @@ async fn a_killed_process_loses_no_publication() {
     place.record(id(2)).await;
     // Asked, with a receipt, and killed: and one that was only noted.
     let first = Fake::new("service", vec![Ok(Progress::Queued)]);
-    let publishing = place.idle(&[first.clone()]);
+    let publishing = place.idle(std::slice::from_ref(&first));
     publishing.publish(id(1), &place.cid).await.expect("noted");
     let before = place.store.publications_of(id(1)).await.expect("read").remove(0);
     publishing.advance(&*first, before).await.expect("noted");
     publishing.publish(id(2), &place.cid).await.expect("noted");
     let second = Fake::new("service", vec![]);
-    let (_publishing, _stop) = place.publishing(&[second.clone()]);
+    let (_publishing, _stop) = place.publishing(std::slice::from_ref(&second)).await;
     let found = place.until(id(1), all(PublicationState::Pinned)).await;
     assert_eq!(found[0].receipt.as_deref(), Some("service-0"), "the receipt of the process that was killed");
     place.until(id(2), all(PublicationState::Pinned)).await;
@@ -214,7 +215,7 @@ async fn a_killed_process_loses_no_publication() {
 async fn what_is_forgotten_is_withdrawn_once_no_other_job_needs_it() {
     let place = Place::new().await;
     let service = Fake::new("service", vec![]);
-    let (publishing, stop) = place.publishing(&[service.clone()]);
+    let (publishing, stop) = place.publishing(std::slice::from_ref(&service)).await;
     for number in [1, 2] {
         place.record(id(number)).await;
         publishing.publish(id(number), &place.cid).await.expect("noted");
@@ -229,7 +230,7 @@ async fn what_is_forgotten_is_withdrawn_once_no_other_job_needs_it() {
     let mut batch = place.store.begin().await.expect("begins");
     batch.prune(Time(9), 9).await.expect("pruned");
     batch.commit().await.expect("committed");
-    let (_publishing, _stop) = place.publishing(&[service.clone()]);
+    let (_publishing, _stop) = place.publishing(std::slice::from_ref(&service)).await;
     place.until(id(2), <[_]>::is_empty).await;
     assert_eq!(service.withdrawn.lock().expect("withdrawn").len(), 1);
 }
@@ -239,7 +240,7 @@ async fn a_publisher_that_is_no_longer_configured_is_no_longer_told_of() {
     let place = Place::new().await;
     place.record(id(1)).await;
     place.store.add_publications(id(1), &place.cid, &["kubo".to_owned(), "service".to_owned()]).await.expect("noted");
-    let (_publishing, _stop) = place.publishing(&[Fake::new("service", vec![])]);
+    let (_publishing, _stop) = place.publishing(&[Fake::new("service", vec![])]).await;
     let found = place.until(id(1), all(PublicationState::Pinned)).await;
     assert_eq!(found.len(), 1);
 }

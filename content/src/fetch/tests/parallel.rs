@@ -110,10 +110,14 @@ fn whoever_lies_stalls_or_has_nothing_is_left_for_others() {
         let root = format!("/ipfs/{}", file.cid);
         let routes = router(there.store.clone(), patient());
         // All know the root, and then: one lies, one says nothing, one has nothing.
+        let asked = Arc::new(AtomicUsize::new(0));
         let bad = |after: fn() -> futures::future::BoxFuture<'static, Response>| {
-            let (routes, root) = (routes.clone(), root.clone());
+            let (routes, root, asked) = (routes.clone(), root.clone(), Arc::clone(&asked));
             serve(move |request: Request| {
                 let (routes, is_root) = (routes.clone(), path_of(&request) == root);
+                if !is_root {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                }
                 async move { if is_root { routes.oneshot(request).await.unwrap() } else { after().await } }
             })
         };
@@ -135,11 +139,27 @@ fn whoever_lies_stalls_or_has_nothing_is_left_for_others() {
             None | Some(Failure::Status { status: 404, .. } | Failure::Overtaken { .. })
         ));
         assert!(failure(&sources[3]).is_none());
-        // Alone with a good one, each of them is left for its own reason.
-        for (url, expected) in [(&liar, "hash to"), (&silent, "when others had"), (&empty, "answered 404")] {
+        // Alone with a good one, which waits until the other was asked, each of them is left for its own reason.
+        let hours = several().patience;
+        for (url, patience, expected) in [
+            (&liar, hours, "hash to"),
+            (&silent, Duration::from_millis(50), "when others had"),
+            (&empty, hours, "answered 404"),
+        ] {
             let here = Place::new();
-            let options = FetchOptions { patience: Duration::from_millis(50), ..several() };
-            let fetched = fetch_several(&here, &file.cid, &[url.clone(), sources[3].clone()], options).await.unwrap();
+            asked.store(0, Ordering::SeqCst);
+            let (routes, root, asked) = (routes.clone(), root.clone(), Arc::clone(&asked));
+            let good = serve(move |request: Request| {
+                let (routes, is_root, asked) = (routes.clone(), path_of(&request) == root, Arc::clone(&asked));
+                async move {
+                    while !is_root && asked.load(Ordering::SeqCst) == 0 {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    routes.oneshot(request).await.unwrap()
+                }
+            });
+            let options = FetchOptions { patience, ..several() };
+            let fetched = fetch_several(&here, &file.cid, &[url.clone(), good.await], options).await.unwrap();
             assert_eq!(fetched.blocks, file.blocks);
             let [left] = &fetched.failures[..] else { panic!("{expected}: {:?}", fetched.failures) };
             assert!(left.source == *url && left.failure.to_string().contains(expected), "{}", left.failure);

@@ -135,6 +135,7 @@ impl Run {
             .flag("--store-capacity", "node.store_capacity", self.store_capacity.as_ref())
             .settings()?;
         let mut config = config(context, &settings)?;
+        let publishers = publishers(&settings.node)?;
         let place = place(&settings.node)?;
         let lock = HomeLock::take(&context.home)?;
         let signer = self.signer(context, &settings.node, &config.dir).await?;
@@ -162,7 +163,7 @@ impl Run {
         let mut parts = Parts::new(account.transport());
         if let Some(offer) = &config.provider {
             parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);
-            parts.publishers = publishers(&settings.node)?;
+            parts.publishers = publishers;
         }
         let node = Node::start(config, parts).await?;
         if public && !reachable {

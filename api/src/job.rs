@@ -175,6 +175,9 @@ pub struct JobDetail {
     /// `wait` with `refusals` says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused_by_all: bool,
+    /// Where this daemon has its output available; empty as long as it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublicationInfo>,
     /// The result, once one was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultInfo>,
@@ -184,6 +187,34 @@ pub struct JobDetail {
     /// What keeps this daemon from its work now, whatever the job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub node_problems: Vec<Problem>,
+}
+
+/// Where an output is, or is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationInfo {
+    /// `gateway` (the daemon's own), or a publisher that its operator configured.
+    pub publisher: String,
+    pub state: PublicationProgress,
+    /// What went wrong the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where it is served, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// How far an output is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicationProgress {
+    /// It waits; after a failure, for the next try.
+    Queued,
+    /// It is being fetched there.
+    Pinning,
+    /// It is there, and kept.
+    Pinned,
+    /// It is not there, and is not tried again before the daemon's next start.
+    Failed,
 }
 
 /// Terms for a person.

@@ -21,8 +21,8 @@ pub use content::{ContentEntry, Stored};
 pub use decision::Decision;
 pub use error::ApiError;
 pub use job::{
-    JobDetail, JobEvent, JobOffer, JobPage, JobRequest, JobSummary, MoneyInfo, OpenedJob, ResultInfo, TermsInfo,
-    TermsRequest,
+    JobDetail, JobEvent, JobOffer, JobPage, JobRequest, JobSummary, MoneyInfo, OpenedJob, PublicationInfo,
+    PublicationProgress, ResultInfo, TermsInfo, TermsRequest,
 };
 pub use node::{ApiFile, MarketInfo, NodeInfo, OfferedResources, Party, Problem, Resumed};
 pub use query::{JobQuery, LabelFilter, MAX_LABELS, QueryError, StateFilter};

@@ -30,7 +30,7 @@ pub use link::{Link, ParseLinkError};
 pub use path::{GuestPath, PathFault};
 pub use problem::{SpecProblem, SpecProblems};
 pub use schema::json_schema;
-pub use validated::{Mount, ValidatedSpec};
+pub use validated::{Mount, Source, ValidatedSpec};
 
 use crate::model::SpecCodec;
 use node::Node;
@@ -50,6 +50,10 @@ pub const MAX_INPUTS: usize = 256;
 pub const MAX_LABELS: usize = 64;
 /// The longest name (of an environment variable, a label, an entry point), in bytes.
 pub const MAX_NAME: usize = 256;
+/// The longest URL of an input, in bytes.
+pub const MAX_URL: usize = 2_048;
+/// The longest label of a directory, in bytes.
+pub const MAX_LABEL: usize = 64;
 /// The longest path in the guest, in bytes.
 pub const MAX_PATH: usize = 1_024;
 /// The least memory a job can be given: one page of WASM, in bytes.

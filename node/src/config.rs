@@ -1,6 +1,6 @@
 //! How a node is set up.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use lota_api::TermsRequest;
 use lota_market::{
@@ -50,6 +50,10 @@ pub struct NodeConfig {
     pub max_fetch_bytes: u64,
     /// How long one fetch may take, in seconds.
     pub fetch_timeout: u64,
+    /// Whether it fetches inputs from `http` URLs, too.
+    pub http_urls: bool,
+    /// Directories of this machine that any job may name as an input, by their labels. Whoever opens a job can read them.
+    pub directories: BTreeMap<String, PathBuf>,
     /// Finished jobs and their content are kept this long after they ended, in seconds.
     pub keep_for: u64,
 }
@@ -83,6 +87,8 @@ impl Default for NodeConfig {
             gateways: Vec::new(),
             max_fetch_bytes: 4 << 30,
             fetch_timeout: 600,
+            http_urls: false,
+            directories: BTreeMap::new(),
             keep_for: 30 * 86_400,
         }
     }

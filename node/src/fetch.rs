@@ -1,12 +1,18 @@
 //! Getting content from those who announced to serve it.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
 use lota_content::{
     Cid,
-    fetch::{FetchError, FetchLimits, Fetcher},
+    fetch::{self, FetchError, FetchLimits, Fetcher, FileError, FileLimits},
+    sha2_256_digest,
 };
 use lota_market::{Address, agent::Failure};
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     failure::temporary,
@@ -16,6 +22,8 @@ use crate::{
 
 /// Fetches at once; further ones wait.
 const FETCHES: usize = 16;
+/// Of these, for one party's jobs: one whose gateways stall keeps no others waiting.
+const FETCHES_EACH: usize = 4;
 
 /// Gateways that are asked for content of which nobody in particular is known to hold it.
 const MOST_SOURCES: usize = 32;
@@ -34,8 +42,13 @@ pub(crate) struct Downloader {
     fetcher: Fetcher,
     /// The most bytes of a DAG that is fetched again.
     max_bytes: u64,
-    places: Semaphore,
+    places: Arc<Semaphore>,
+    /// The places of each party that something is fetched for.
+    shares: Mutex<HashMap<Address, Weak<Semaphore>>>,
 }
+
+/// Places of a fetch, until they are dropped.
+type Places = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
 impl Downloader {
     pub(crate) fn new(
@@ -46,7 +59,53 @@ impl Downloader {
         fetcher: Fetcher,
         max_bytes: u64,
     ) -> Self {
-        Self { node, party, store, content, fetcher, max_bytes, places: Semaphore::new(FETCHES) }
+        let places = Arc::new(Semaphore::new(FETCHES));
+        Self { node, party, store, content, fetcher, max_bytes, places, shares: Mutex::default() }
+    }
+
+    async fn place(&self, party: Option<Address>) -> Result<Places, Failure> {
+        let share = party.map(|party| {
+            let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            shares.get(&party).and_then(Weak::upgrade).unwrap_or_else(|| {
+                shares.retain(|_, share| share.strong_count() > 0);
+                let share = Arc::new(Semaphore::new(FETCHES_EACH));
+                shares.insert(party, Arc::downgrade(&share));
+                share
+            })
+        });
+        let share = match share {
+            Some(share) => Some(share.acquire_owned().await.map_err(temporary)?),
+            None => None,
+        };
+        Ok((share, Arc::clone(&self.places).acquire_owned().await.map_err(temporary)?))
+    }
+
+    /// Brings the file at a URL, whose bytes have the digest of this CID, into the store, and pins it; returns its root and its
+    /// bytes. `client` is whose job names it.
+    pub(crate) async fn fetch_file(
+        &self,
+        url: &str,
+        cid: &Cid,
+        client: Address,
+        limit: u64,
+        pin: &str,
+    ) -> Result<(Cid, u64), Failure> {
+        let permanent = |problem: String| Failure::Permanent(problem);
+        let digest = sha2_256_digest(cid).map_err(|error| permanent(error.to_string()))?;
+        let parsed = url.parse().map_err(|error| permanent(format!("`{url}` is no URL: {error}")))?;
+        let _place = self.place(Some(client)).await?;
+        let limits = FileLimits { max_bytes: limit, pin: Some(pin.to_owned()) };
+        match self.fetcher.fetch_file(&self.content, &parsed, digest, &limits).await {
+            Ok(imported) => Ok((imported.cid, imported.size)),
+            Err(error @ (FileError::TooLarge { .. } | FileError::Digest { .. })) => Err(permanent(error.to_string())),
+            Err(FileError::Url { url, failure: failure @ fetch::Failure::Url(_) }) => {
+                Err(permanent(format!("{url}: {failure}")))
+            }
+            Err(FileError::Url { url, failure: fetch::Failure::Answer { status: status @ (400..408 | 410..429) } }) => {
+                Err(permanent(format!("{url} answers {status}")))
+            }
+            Err(error) => Err(temporary(error)),
+        }
     }
 
     /// Makes sure that a whole DAG is in the store, and pins it if a name is given; returns its bytes. What has to be
@@ -79,7 +138,7 @@ impl Downloader {
     }
 
     async fn fetch_within(&self, cid: &Cid, holder: Option<Address>, limits: FetchLimits) -> Result<u64, Failure> {
-        let _place = self.places.acquire().await.map_err(temporary)?;
+        let _place = self.place(holder).await?;
         let parties = self.store.announcements(MAX_PARTIES).await.map_err(temporary)?;
         let holder = holder.filter(|holder| parties.iter().any(|(who, _)| who == holder));
         let sources: Vec<Url> = parties

@@ -2,15 +2,19 @@
 //! again.
 
 use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use lota_content::{Cid, DagError, ExportError, ExportLimits, ReadError, SourceError, Store, StoreError};
+use lota_content::{
+    Cid, DagError, ExportError, ExportLimits, ImportError, ImportOptions, ReadError, SourceError, Store, StoreError,
+};
 use lota_market::{
     Address,
     agent::{Failure, Job},
-    spec::{Engine, ValidatedSpec},
+    spec::{Engine, Source, ValidatedSpec},
 };
 
 use crate::{
@@ -26,6 +30,8 @@ const MAX_MODULE: u64 = 64 << 20;
 const MAX_DEPTH: usize = 64;
 /// The most files and directories of all inputs of a job together.
 const MAX_ENTRIES: u64 = 100_000;
+/// The file of a result that says what was in the provider's directories.
+const DIRECTORIES: &str = "directories";
 
 /// Where modules and inputs come from.
 #[derive(Clone)]
@@ -34,6 +40,8 @@ pub(crate) struct Inputs {
     pub(crate) downloader: Arc<Downloader>,
     /// The most bytes of a job's module and inputs together.
     pub(crate) max_bytes: u64,
+    /// Directories of this machine that jobs may name, by their labels.
+    pub(crate) directories: Arc<BTreeMap<String, PathBuf>>,
 }
 
 impl Inputs {
@@ -42,14 +50,20 @@ impl Inputs {
     pub(crate) async fn fetch(&self, job: &Job, spec: &ValidatedSpec) -> Result<(), Failure> {
         let client = job.view.terms.client;
         let mut left = self.max_bytes;
-        for (number, cid) in spec.cids().enumerate() {
-            let pin = content_pin(job.id(), number);
-            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&pin)).await;
-            left = left.saturating_sub(fetched.map_err(|failure| name(number, failure))?);
+        if let Some(cid) = spec.program() {
+            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&content_pin(job.id(), 0))).await;
+            left = left.saturating_sub(fetched.map_err(|failure| name(0, failure))?);
+        }
+        let mut roots = Vec::new();
+        for (number, mount) in (1..).zip(spec.inputs()) {
+            let brought = self.bring(job, number, &mount.source, left).await;
+            let (root, bytes) = brought.map_err(|failure| name(number, failure))?;
+            left = left.saturating_sub(bytes);
+            roots.push(root);
         }
         let mut limits = self.limits();
-        for (number, cid) in spec.cids().enumerate().skip(1) {
-            let measured = self.measure(&cid, client, &content_pin(job.id(), number), &limits).await;
+        for (number, (root, mount)) in (1..).zip(roots.iter().zip(spec.inputs())) {
+            let measured = self.measure(job, number, root, &mount.source, &limits).await;
             let measured = measured.map_err(|failure| name(number, failure))?;
             limits.max_bytes = limits.max_bytes.saturating_sub(measured.bytes);
             limits.max_entries = limits.max_entries.saturating_sub(measured.entries);
@@ -66,17 +80,110 @@ impl Inputs {
         }
     }
 
+    /// Brings an input into the store; returns its root, and how many bytes it took of the limit.
+    async fn bring(&self, job: &Job, number: usize, source: &Source, limit: u64) -> Result<(Cid, u64), Failure> {
+        let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
+        match source {
+            Source::Content(cid) => {
+                let bytes = self.downloader.fetch(&cid.0, Some(client), limit, Some(&pin)).await?;
+                Ok((cid.0, bytes))
+            }
+            // What was brought before stays what it is: a directory may have changed since.
+            Source::Url { .. } | Source::Directory(_) if self.content.pinned(&pin).is_some() => {
+                Ok((self.root(job, number, source)?, 0))
+            }
+            Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, limit, &pin).await,
+            Source::Directory(label) => self.import(label, limit, pin).await,
+        }
+    }
+
+    /// As [`Inputs::bring`], after a block of it turned out to be corrupt or gone.
+    async fn bring_again(&self, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
+        let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
+        let before = match source {
+            Source::Content(cid) => {
+                return self.downloader.fetch_again(&cid.0, Some(client), Some(&pin)).await.map(drop);
+            }
+            Source::Url { .. } | Source::Directory(_) => self.root(job, number, source)?,
+        };
+        let (root, _) = match source {
+            Source::Directory(label) => self.import(label, self.max_bytes, pin).await?,
+            Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, self.max_bytes, &pin).await?,
+            Source::Content(_) => return Ok(()),
+        };
+        if root == before {
+            return Ok(());
+        }
+        Err(Failure::Temporary(format!("it was {before}, of which something is gone, and now it is {root}")))
+    }
+
+    /// The root of an input that was brought.
+    fn root(&self, job: &Job, number: usize, source: &Source) -> Result<Cid, Failure> {
+        match source {
+            Source::Content(cid) => Ok(cid.0),
+            Source::Url { .. } | Source::Directory(_) => self
+                .content
+                .pinned(&content_pin(job.id(), number))
+                .ok_or_else(|| Failure::Temporary("it is no longer there".to_owned())),
+        }
+    }
+
+    /// Imports what is in a directory that the operator offers. Links are not followed, and nobody is told its path.
+    async fn import(&self, label: &str, limit: u64, pin: String) -> Result<(Cid, u64), Failure> {
+        let Some(dir) = self.directories.get(label).cloned() else {
+            return Err(Failure::Permanent(format!("this provider offers no directory `{label}`")));
+        };
+        let options = ImportOptions {
+            max_entries: MAX_ENTRIES,
+            max_bytes: limit,
+            max_depth: MAX_DEPTH,
+            pin: Some(pin),
+            ..ImportOptions::default()
+        };
+        let store = self.content.clone();
+        let imported = tokio::task::spawn_blocking(move || {
+            // The operator may have named it by a link; what is below it is not led elsewhere.
+            let dir =
+                std::fs::canonicalize(&dir).map_err(|source| ImportError::Io { action: "find", path: dir, source })?;
+            lota_content::import_path(&store, dir, &options)
+        });
+        let imported = imported.await.map_err(|_| Failure::Temporary("the node is ending".to_owned()))?;
+        imported.map(|imported| (imported.cid, imported.size)).map_err(|error| {
+            tracing::warn!(label, %error, "a directory could not be imported");
+            let problem = |what: String| format!("the directory `{label}` {what}");
+            match error {
+                ImportError::TooManyBytes { limit, .. } => {
+                    Failure::Permanent(problem(format!("has more than the {limit} bytes that are left for it")))
+                }
+                ImportError::TooManyEntries { limit, .. } => {
+                    Failure::Permanent(problem(format!("has more than {limit} files and directories")))
+                }
+                ImportError::TooDeep { limit, .. } => {
+                    Failure::Permanent(problem(format!("is nested deeper than {limit} directories")))
+                }
+                ImportError::Symlink { .. } => {
+                    Failure::Permanent(problem("holds a symbolic link, and links are not followed".to_owned()))
+                }
+                ImportError::SpecialFile { kind, .. } => Failure::Permanent(problem(format!("holds a {kind}"))),
+                ImportError::Name { .. } => Failure::Permanent(problem("holds a name that is not UTF-8".to_owned())),
+                ImportError::Store(error) => temporary(error),
+                _ => Failure::Temporary(problem("cannot be read now; its operator's log says why".to_owned())),
+            }
+        })
+    }
+
     async fn measure(
         &self,
-        cid: &Cid,
-        client: Address,
-        pin: &str,
+        job: &Job,
+        number: usize,
+        root: &Cid,
+        source: &Source,
         limits: &ExportLimits,
     ) -> Result<lota_content::Measure, Failure> {
-        let measured = match lota_content::measure(&self.content, cid, limits).await {
+        let measured = match lota_content::measure(&self.content, root, limits).await {
             Err(ExportError::Dag(error)) if is_damage(&error) => {
-                self.downloader.fetch_again(cid, Some(client), Some(pin)).await?;
-                lota_content::measure(&self.content, cid, limits).await
+                self.bring_again(job, number, source).await?;
+                lota_content::measure(&self.content, root, limits).await
             }
             measured => measured,
         };
@@ -90,22 +197,35 @@ impl Inputs {
     pub(crate) async fn lay_out(&self, job: &Job, spec: &ValidatedSpec, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         let limits = self.limits();
         let mut paths = Vec::new();
-        for (number, mount) in spec.inputs().iter().enumerate() {
-            let (cid, path) = (mount.cid.0, dir.join(number.to_string()));
-            let exported = match lota_content::export_to(&self.content, &cid, &path, &limits).await {
+        for (number, mount) in (1..).zip(spec.inputs()) {
+            let path = dir.join((number - 1).to_string());
+            let root = self.root(job, number, &mount.source).map_err(|failure| name(number, failure))?;
+            let exported = match lota_content::export_to(&self.content, &root, &path, &limits).await {
                 Err(ExportError::Dag(error)) if is_damage(&error) => {
-                    let pin = content_pin(job.id(), number + 1);
-                    let again = self.downloader.fetch_again(&cid, Some(job.view.terms.client), Some(&pin)).await;
-                    again.map_err(|failure| name(number + 1, failure))?;
-                    lota_content::export_to(&self.content, &cid, &path, &limits).await
+                    self.bring_again(job, number, &mount.source).await.map_err(|failure| name(number, failure))?;
+                    lota_content::export_to(&self.content, &root, &path, &limits).await
                 }
                 exported => exported,
             };
-            exported
-                .map_err(|error| Failure::Temporary(format!("input {} could not be laid out: {error}", number + 1)))?;
+            exported.map_err(|error| Failure::Temporary(format!("input {number} could not be laid out: {error}")))?;
             paths.push(path);
         }
         Ok(paths)
+    }
+
+    /// Says in a job's result what was in the directories of this machine that it named: number of the input, label, CID.
+    pub(crate) async fn tell_directories(&self, job: &Job, spec: &ValidatedSpec, result: &Path) -> Result<(), Failure> {
+        let mut told = String::new();
+        for (number, mount) in (1..).zip(spec.inputs()) {
+            if let Source::Directory(label) = &mount.source {
+                let root = self.root(job, number, &mount.source)?;
+                let _ = writeln!(told, "{} {label} {root}", number - 1);
+            }
+        }
+        if told.is_empty() {
+            return Ok(());
+        }
+        tokio::fs::write(result.join(DIRECTORIES), told).await.map_err(temporary)
     }
 
     /// A job's module, read when it is needed.

@@ -34,6 +34,7 @@ mod pins;
 mod price;
 mod public;
 pub mod publisher;
+mod publishing;
 mod resources;
 mod salts;
 mod serving;

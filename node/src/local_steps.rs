@@ -2,7 +2,7 @@
 //! verifies. Each may be done again, after a crash for example.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use lota_bridge::failure::causes;
-use lota_content::{Cid, ReadError, codec};
+use lota_content::{Cid, ImportOptions, ReadError, codec};
 use lota_market::{
     Address, B256, Bytes,
     agent::{Fact, Failure, Job, OwnFault, Resources, RunReport, Step, StepOutcome, StepState},
@@ -24,7 +24,7 @@ use crate::{
     fetch::Downloader,
     inputs::{Inputs, is_damage},
     pins::{self, output_pin, spec_pin},
-    publisher::Publisher,
+    publishing::Publishing,
     resources::Capacity,
     store::Store,
 };
@@ -43,7 +43,9 @@ pub(crate) struct Parts {
     pub(crate) content: lota_content::Store,
     pub(crate) downloader: Arc<Downloader>,
     pub(crate) executors: Executors,
-    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) publishing: Publishing,
+    /// Directories that jobs may name, by their labels.
+    pub(crate) directories: Arc<BTreeMap<String, PathBuf>>,
     /// What jobs that run keep for themselves.
     pub(crate) capacity: Capacity,
     /// Where each job's work has a folder of its own.
@@ -125,6 +127,8 @@ impl LocalSteps {
             }
         };
         remove(&inputs_dir).await.map_err(own(OwnFault::Storage))?;
+        let result_dir = self.work_dir(job.id()).join("result");
+        self.inputs().tell_directories(job, &spec, &result_dir).await.map_err(own(OwnFault::Storage))?;
         Ok(RunReport {
             exit_code: outcome.exit_code,
             fuel_used: outcome.fuel_used,
@@ -142,8 +146,8 @@ impl LocalSteps {
             report = Some(self.run(job).await?);
         }
         let Some(report) = report else { return Err(Failure::Temporary("the run left no report".to_owned())) };
-        let published = self.0.publisher.publish(&self.0.content, &output_pin(job.id()), &result_dir).await;
-        let cid = published.map_err(temporary).map_err(own(OwnFault::Publisher))?;
+        let cid = self.import(job.id(), result_dir.clone()).await.map_err(own(OwnFault::Publisher))?;
+        self.0.publishing.publish(job.id(), &cid).await.map_err(temporary).map_err(own(OwnFault::Publisher))?;
         let inline_data = if job.view.terms.callback_gas > 0 { inline_data(&result_dir).await? } else { Bytes::new() };
         let output = lota_content::sha2_256_digest(&cid).map_err(temporary)?;
         Ok(JobResult {
@@ -152,6 +156,19 @@ impl LocalSteps {
             fuel_used: report.fuel_used,
             inline_data,
         })
+    }
+
+    /// Brings a result into the block store, from which the node's own gateway serves it for as long as its pin stays.
+    async fn import(&self, job: JobId, dir: PathBuf) -> Result<Cid, Failure> {
+        let store = self.0.content.clone();
+        let imported = tokio::task::spawn_blocking(move || {
+            let options = ImportOptions { pin: Some(output_pin(job)), ..ImportOptions::default() };
+            lota_content::import_path(&store, &dir, &options)
+        });
+        match imported.await {
+            Ok(imported) => imported.map(|imported| imported.cid).map_err(temporary),
+            Err(_) => Err(Failure::Temporary("the node is ending".to_owned())),
+        }
     }
 
     async fn verify(&self, job: &Job) -> Result<StepOutcome, Failure> {
@@ -180,8 +197,13 @@ impl LocalSteps {
     }
 
     fn inputs(&self) -> Inputs {
-        let Parts { content, downloader, max_fetch_bytes, .. } = &*self.0;
-        Inputs { content: content.clone(), downloader: Arc::clone(downloader), max_bytes: *max_fetch_bytes }
+        let Parts { content, downloader, max_fetch_bytes, directories, .. } = &*self.0;
+        Inputs {
+            content: content.clone(),
+            downloader: Arc::clone(downloader),
+            max_bytes: *max_fetch_bytes,
+            directories: Arc::clone(directories),
+        }
     }
 
     fn executor(&self, run: &Run) -> Result<&Arc<dyn Executor>, Failure> {
@@ -258,6 +280,7 @@ impl LocalSteps {
     /// The record of the job is gone: so goes its output.
     pub(crate) fn forget(&self, job: JobId) {
         self.retire(job);
+        self.0.publishing.withdraw(job);
         pins::unpin(&self.0.content, &output_pin(job));
     }
 

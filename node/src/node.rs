@@ -47,7 +47,8 @@ use crate::{
     offers::{Offers, Published},
     order::Orders,
     public::{self, Public},
-    publisher::{LocalPublisher, Publisher},
+    publisher::Publisher,
+    publishing::Publishing,
     resources::Capacity,
     salts::Salts,
     serving,
@@ -131,15 +132,15 @@ pub struct Parts {
     pub transport: Arc<dyn Transport>,
     /// What it runs jobs with. A provider offers those engines only that are among them.
     pub executors: Executors,
-    /// What makes its results available.
-    pub publisher: Arc<dyn Publisher>,
+    /// What makes its results available elsewhere, beside its own gateway.
+    pub publishers: Vec<Arc<dyn Publisher>>,
 }
 
 impl Parts {
     /// A node on this market that runs no jobs, and that publishes by its own gateway.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, executors: Executors::none(), publisher: Arc::new(LocalPublisher) }
+        Self { transport, executors: Executors::none(), publishers: Vec::new() }
     }
 
     /// The same with executors.
@@ -155,7 +156,7 @@ impl Node {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(mut config: NodeConfig, parts: Parts) -> Result<Self, StartError> {
-        let Parts { transport, executors, publisher } = parts;
+        let Parts { transport, executors, publishers } = parts;
         if !config.api.ip().is_loopback() {
             return Err(StartError::NotLoopback(config.api));
         }
@@ -209,22 +210,26 @@ impl Node {
             fetcher.clone(),
             config.max_fetch_bytes,
         ));
+        let gateway_listener = listen_again(&store, config.gateway).await?;
+        let gateway_address = local_address(&gateway_listener, config.gateway)?;
+        let gateway = config.gateway_url.clone().unwrap_or_else(|| format!("http://{gateway_address}"));
+        let publishing = Publishing::new(&config.name, publishers, store.clone(), content.clone(), &gateway);
+        publishing.resume().await?;
         let steps = LocalSteps::new(local_steps::Parts {
             party: transport.party(),
             store: store.clone(),
             content: content.clone(),
             downloader: Arc::clone(&downloader),
             executors,
-            publisher,
+            publishing: publishing.clone(),
+            directories: Arc::new(config.directories.clone()),
             capacity: Capacity::new(&config.provider.as_ref().map_or(Resources::UNLIMITED, |offer| offer.resources)),
             work_dir: config.dir.join("work"),
             max_fetch_bytes: config.max_fetch_bytes,
         });
         steps.reap(live.iter().map(Job::id)).await;
 
-        let gateway_listener = listen_again(&store, config.gateway).await?;
         let api_listener = listen(config.api).await?;
-        let gateway_address = local_address(&gateway_listener, config.gateway)?;
         let api_address = local_address(&api_listener, config.api)?;
         let monitoring = match config.monitoring {
             Some(address) => Some(listen(address).await?),
@@ -235,7 +240,6 @@ impl Node {
             _ => None,
         };
         store.set_meta(GATEWAY_PORT, &gateway_address.port()).await?;
-        let gateway = config.gateway_url.clone().unwrap_or_else(|| format!("http://{gateway_address}"));
         let token = hex::encode(rand::random::<[u8; 32]>());
         let api =
             ApiFile { url: format!("http://{api_address}"), token, pid: std::process::id(), node: config.name.clone() };
@@ -350,6 +354,7 @@ impl Node {
         tasks.spawn(event_loop.run(receiver));
         tasks.spawn(announcer.run());
         tasks.spawn(transfers.run(activity.clone(), stop.clone()));
+        tasks.spawn(publishing.run(stop.clone()));
         Ok(Self { api, gateway, monitoring: monitoring_address, stop, tasks, store, activity, inbox, _lock: lock })
     }
 
@@ -491,6 +496,7 @@ fn fetcher(config: &NodeConfig) -> Result<Fetcher, StartError> {
     };
     let options = FetchOptions {
         allow_private_addresses: config.allow_private_addresses,
+        allow_http: config.http_urls,
         gateways: config.gateways.iter().map(parse).collect::<Result<_, _>>()?,
         total_timeout: Duration::from_secs(config.fetch_timeout),
         ..FetchOptions::default()

@@ -11,11 +11,23 @@ use lota_market::{
     model::{Event, JobId},
 };
 
-use crate::{executor::ExecutorError, store::StoreError};
+use crate::{
+    executor::ExecutorError,
+    store::{Publication, StoreError},
+};
 
 /// The loop's database failed, and with it the node.
 pub(crate) fn loop_failed(node: &str, error: &StoreError) {
     tracing::error!(node, error = causes(error), "the node stops");
+}
+
+/// A publisher was asked about a job's output.
+pub(crate) fn published(node: &str, publication: &Publication) {
+    let Publication { job, publisher, cid, state, reason, .. } = publication;
+    match reason {
+        None => tracing::info!(node, %job, publisher, %cid, ?state, "published"),
+        Some(reason) => tracing::warn!(node, %job, publisher, %cid, ?state, reason, "not published"),
+    }
 }
 
 /// The market cannot be read any more.

@@ -10,7 +10,7 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Usage, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
-    spec::ValidatedSpec,
+    spec::{Source, ValidatedSpec},
 };
 use tokio::sync::oneshot;
 
@@ -163,11 +163,16 @@ impl Orders {
     /// job is over.
     async fn hold(&self, request: &Request, spec: &ValidatedSpec) -> Result<(), OrderError> {
         let id = request.id;
-        for (number, cid) in spec.cids().enumerate() {
+        let inputs = spec.inputs().iter().enumerate().filter_map(|(number, mount)| match &mount.source {
+            Source::Content(cid) => Some((format!("input {}", number + 1), cid.0)),
+            // Providers fetch it themselves, or have it.
+            Source::Url { .. } | Source::Directory(_) => None,
+        });
+        let program = spec.program().map(|cid| ("the module".to_owned(), cid));
+        for (number, (what, cid)) in program.into_iter().chain(inputs).enumerate() {
             let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
             if let Err(failure) = held {
                 release(&self.content, id);
-                let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
                 return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });
             }
         }

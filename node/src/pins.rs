@@ -28,7 +28,8 @@ pub(crate) fn release(content: &Store, job: JobId) {
     unpin(content, &spec_pin(job));
     for pin in [content_pin, order_pin] {
         let mut number = 0;
-        while unpin(content, &pin(job, number)) {
+        // What a job runs need not be content; its inputs are numbered from 1 all the same.
+        while unpin(content, &pin(job, number)) || number == 0 {
             number += 1;
         }
     }

@@ -10,6 +10,7 @@ mod filing;
 mod job_list;
 mod journal;
 mod migrations;
+mod publications;
 mod salts;
 mod specs;
 
@@ -33,6 +34,7 @@ pub(crate) use auctions::KEPT_BIDS;
 pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;
+pub(crate) use publications::{Publication, PublicationState};
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -306,4 +308,4 @@ fn signed(value: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

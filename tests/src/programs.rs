@@ -19,6 +19,36 @@ pub fn says(text: &str, code: u32) -> Vec<u8> {
     ))
 }
 
+/// Writes a file, named from the root, to standard output; exits with 1 if it cannot be read.
+#[must_use]
+pub fn prints(path: &str) -> Vec<u8> {
+    let length = path.len();
+    assemble(&format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "path_open"
+                (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 3)
+            (data (i32.const 1024) "{path}")
+            (func (export "_start")
+                (if (call $open (i32.const 3) (i32.const 0) (i32.const 1024) (i32.const {length}) (i32.const 0)
+                        (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0))
+                    (then (call $exit (i32.const 1))))
+                (loop $again
+                    (i32.store (i32.const 8) (i32.const 65536))
+                    (i32.store (i32.const 12) (i32.const 65536))
+                    (if (call $read (i32.load (i32.const 0)) (i32.const 8) (i32.const 1) (i32.const 16))
+                        (then (call $exit (i32.const 1))))
+                    (if (i32.load (i32.const 16))
+                        (then
+                            (i32.store (i32.const 12) (i32.load (i32.const 16)))
+                            (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 20)))
+                            (br $again))))))"#
+    ))
+}
+
 /// Never ends.
 #[must_use]
 pub fn spins() -> Vec<u8> {

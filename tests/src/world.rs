@@ -147,7 +147,12 @@ impl Party {
     pub async fn with_executors(transport: Arc<dyn Transport>, config: NodeConfig, executors: Executors) -> Self {
         let address = transport.party();
         let parts = Parts::new(transport).with_executors(executors);
-        let node = Node::start(config, parts).await.expect("the node starts");
+        Self::of(Node::start(config, parts).await.expect("the node starts"), address)
+    }
+
+    /// A node that was started otherwise, and whose account this is.
+    #[must_use]
+    pub fn of(node: Node, address: Address) -> Self {
         Self { node, address, http: lota_http::client() }
     }
 

@@ -1,6 +1,7 @@
 //! Settings in layers: flags over environment over `$LOTA_HOME/config.toml` over defaults.
 
 mod clients;
+mod directories;
 mod layers;
 pub(crate) mod variables;
 
@@ -14,6 +15,7 @@ use lota_node::config::defaults;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::Clients;
+pub(crate) use directories::Directories;
 pub(crate) use layers::{Layers, Origin};
 
 use crate::{
@@ -220,6 +222,20 @@ pub(crate) struct Node {
     pub(crate) private_addresses: Option<bool>,
     /// Contracts whose jobs it looks after.
     pub(crate) look_after: Clients,
+    /// Gateways that it asks beside those that the parties announced: URLs with commas between.
+    pub(crate) gateways: String,
+    /// The most bytes of a job's module and inputs together.
+    pub(crate) max_fetch: ByteSize,
+    /// Whether it fetches inputs from `http` URLs, too.
+    pub(crate) http_urls: bool,
+    /// Directories of this machine that any job may name as an input.
+    pub(crate) directories: Directories,
+    /// The RPC of a Kubo node that outputs are sent to.
+    pub(crate) kubo: Option<String>,
+    /// A pinning service that is asked to keep outputs.
+    pub(crate) pinning_service: Option<String>,
+    /// What proves that one may speak to it.
+    pub(crate) pinning_token: Option<String>,
 }
 
 impl Default for Node {
@@ -262,6 +278,13 @@ impl Default for Node {
             gateway_url: None,
             private_addresses: None,
             look_after: Clients::default(),
+            gateways: String::new(),
+            max_fetch: ByteSize(4 << 30),
+            http_urls: false,
+            directories: Directories::default(),
+            kubo: None,
+            pinning_service: None,
+            pinning_token: None,
         }
     }
 }
@@ -330,6 +353,9 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
     })
 }
 
+/// What is not shown.
+pub(crate) const SECRETS: [&str; 2] = ["api.token", "node.pinning_token"];
+
 /// All that can be set.
 pub(crate) const KEYS: &[Key] = &[
     Key { name: "log", about: "what is logged on stderr (tracing filters, e.g. lota_node=debug)" },
@@ -367,6 +393,13 @@ pub(crate) const KEYS: &[Key] = &[
         name: "node.look_after",
         about: "contracts whose overdue jobs it ends, and whose failed callbacks it retries",
     },
+    Key { name: "node.gateways", about: "gateways that it asks beside those of the parties: URLs, commas between" },
+    Key { name: "node.max_fetch", about: "the most bytes of a job's module and inputs together" },
+    Key { name: "node.http_urls", about: "whether it fetches inputs from http:// URLs, too" },
+    Key { name: "node.directories", about: "directories that any job may read, as LABEL=PATH, commas between" },
+    Key { name: "node.kubo", about: "URL of the RPC of a Kubo node that keeps outputs, too" },
+    Key { name: "node.pinning_service", about: "URL of a pinning service that keeps outputs, too" },
+    Key { name: "node.pinning_token", about: "the access token for node.pinning_service" },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.per_gigafuel", about: "what it asks for 10^9 units of fuel" },

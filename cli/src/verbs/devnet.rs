@@ -167,6 +167,7 @@ async fn start_node(
         provider: offer,
         look_after,
         allow_private_addresses: true,
+        http_urls: true,
         store_capacity: settings.store_capacity.0,
         ..NodeConfig::new(name.clone(), dir)
     };

@@ -300,3 +300,25 @@ fn a_node_on_a_chain_needs_to_know_the_market() {
     assert_eq!(code, 2);
     assert!(line.contains("--contract ADDRESS") && line.contains("lota chain deploy"), "{line}");
 }
+
+#[test]
+fn a_pinning_services_token_is_asked_for_and_not_shown() {
+    let home = Home::new();
+    let failed = |variables: &[(&str, &str)]| {
+        let mut command = home.lota(&["node", "run"]);
+        let assert = command.envs(variables.iter().copied()).assert().code(2);
+        String::from_utf8(assert.get_output().stderr.clone()).expect("UTF-8")
+    };
+    let service = ("LOTA_NODE_PINNING_SERVICE", "https://service.example/psa");
+    assert!(failed(&[service]).contains("needs an access token: node.pinning_token"));
+    let bad = failed(&[("LOTA_NODE_KUBO", "localhost:5001")]);
+    assert!(bad.contains("setting `node.kubo`") && bad.contains("begins neither with http://"), "{bad}");
+    let bad = failed(&[("LOTA_NODE_DIRECTORIES", "/data")]);
+    assert!(bad.contains("node.directories") && bad.contains("is not LABEL=PATH"), "{bad}");
+    for format in [&[][..], &["--json"]] {
+        let mut command = home.lota(&[&["config", "show"], format].concat());
+        let assert = command.env("LOTA_NODE_PINNING_TOKEN", "let-me-in").assert().success();
+        let shown = String::from_utf8(assert.get_output().stdout.clone()).expect("UTF-8");
+        assert!(shown.contains("(set, not shown)") && !shown.contains("let-me-in"), "{shown}");
+    }
+}

@@ -1,6 +1,9 @@
 //! What a program is given: arguments, inputs, and no standard input.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
+};
 
 use crate::{modules, support::Home};
 
@@ -58,6 +61,34 @@ fn inputs_are_files_content_and_what_is_piped() {
 }
 
 #[test]
+fn a_file_at_a_url_is_fetched_by_whoever_runs_the_job() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "1"]);
+    home.stdout(&["demo", "--files", "demo"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/words.txt", listener.local_addr().expect("bound"));
+    let words = b"one two two\n";
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).expect("a request");
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", words.len());
+            stream.write_all(&[head.as_bytes(), words].concat()).expect("an answer");
+        }
+    });
+    let digest: String = lota_content::sha2_256(words).iter().map(|byte| format!("{byte:02x}")).collect();
+    let input = format!("{url}#sha256={digest}");
+    let text = home.stdout(&["wasm", "run", "demo/wordcount.wasm", "--quiet", "-i", &input]);
+    assert!(text.lines().any(|line| line == "words\t3"), "{text}");
+    let job = home.json(&["job", "list", "--json"])[0]["id"].as_str().expect("an id").to_owned();
+    let spec = home.json(&["job", "describe", &job, "--spec"]);
+    assert_eq!((&spec["inputs"][0]["url"], &spec["inputs"][0]["path"]), (&url.into(), &"/inputs/words.txt".into()));
+    let (_, line) = home.failed_job(&["wasm", "run", "demo/wordcount.wasm", "-i", "directory:genomes"]);
+    assert!(line.contains("offers no directory `genomes`"), "{line}");
+}
+
+#[test]
 fn what_cannot_be_given_says_what_to_do_instead() {
     let home = Home::new();
     let module = home.file("hello.wasm", modules::hello());
@@ -68,6 +99,8 @@ fn what_cannot_be_given_says_what_to_do_instead() {
     for (args, part) in [
         (&["wasm", "run", "https://example.org/a.wasm"][..], "curl -LO"),
         (&["wasm", "run", module, "-i", "https://example.org/data.csv:/inputs/data.csv"], "curl -LO"),
+        (&["wasm", "run", module, "-i", "https://example.org/data.csv#sha256=12"], "64 hex digits"),
+        (&["wasm", "run", "directory:modules"], "a module is a file or a CID"),
         (&["wasm", "run", module, "-i", "s3://bucket/key"], "copy it to this machine"),
         (&["wasm", "run", module, "-i", "src=ipfs://bafy,dst=/inputs"], "SOURCE:GUEST_PATH"),
         (&["wasm", "run", module, "-i", "-", "-i", "-"], "stdin can be read only once"),

@@ -17,6 +17,9 @@ pub enum UrlRefusal {
     /// Another scheme than http and https.
     #[error("its scheme is {scheme:?}; only http and https are asked")]
     Scheme { scheme: String },
+    /// It is, or redirects to, an `http` URL where that is not allowed.
+    #[error("it is not encrypted: only https is asked, unless the operator allows http (node.http_urls)")]
+    Insecure,
     /// It carries a user name or a password.
     #[error("it carries a user name or a password")]
     Credentials,

@@ -1,9 +1,11 @@
 //! One HTTP request, under limits.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use cid::Cid;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode, header};
 use tokio::time::timeout_at;
@@ -11,6 +13,7 @@ use url::Url;
 
 use super::FetchOptions;
 use super::address::{self, Allowed, CheckedResolver, UrlRefusal, content_url};
+use super::slots::{Slot, Slots};
 use crate::car::CarError;
 use crate::digest::{CidError, MAX_BLOCK_SIZE};
 use crate::gateway::{CAR_TYPE, RAW_TYPE};
@@ -83,6 +86,19 @@ pub enum Failure {
     /// It did not send what it was asked for.
     #[error("did not send {cid}, which it was asked for")]
     Withheld { cid: Box<Cid> },
+    /// Another gateway had brought everything before it was done.
+    #[error("had not sent {cid} after {:.1} s, when others had", after.as_secs_f32())]
+    Overtaken {
+        cid: Box<Cid>,
+        /// How long it had been asked for it.
+        after: Duration,
+    },
+    /// It says that the file has more bytes than allowed.
+    #[error("says that it has {length} bytes; at most {limit} are fetched")]
+    Declared { length: u64, limit: u64 },
+    /// It sent another part of the file than the one that it was asked for.
+    #[error("sent another part of the file than was asked for")]
+    OtherPart,
 }
 
 /// An HTTP client that goes only where it may.
@@ -92,14 +108,16 @@ pub(super) struct Client {
     pub(super) allowed: Allowed,
     connect_timeout: Duration,
     pub(super) idle_timeout: Duration,
-    total_timeout: Duration,
+    pub(super) total_timeout: Duration,
     min_rate: u64,
+    slots: Arc<Slots>,
 }
 
 /// A body that is being read.
 #[derive(Debug)]
 pub(super) struct Reading {
     response: Response,
+    _slot: Slot,
     idle: Duration,
     deadline: Instant,
     total: Duration,
@@ -109,12 +127,20 @@ pub(super) struct Reading {
 }
 
 impl Client {
-    pub(super) fn new(options: &FetchOptions, allowed: Allowed) -> Result<Self, reqwest::Error> {
+    /// `https_only`: it asks no `http` URL, and is redirected to none.
+    pub(super) fn new(
+        options: &FetchOptions,
+        slots: &Arc<Slots>,
+        allowed: Allowed,
+        https_only: bool,
+    ) -> Result<Self, reqwest::Error> {
         let limit = options.max_redirects;
         let policy = Policy::custom(move |attempt| {
             // the first of the previous URLs is no redirect
             let verdict = if attempt.previous().len() > limit {
                 Err(UrlRefusal::Redirects { limit })
+            } else if https_only && attempt.url().scheme() != "https" {
+                Err(UrlRefusal::Insecure)
             } else {
                 address::check(attempt.url(), allowed)
             };
@@ -140,19 +166,26 @@ impl Client {
             idle_timeout: options.idle_timeout,
             total_timeout: options.total_timeout,
             min_rate: options.min_rate,
+            slots: Arc::clone(slots),
         })
+    }
+
+    /// Waits for a request's place, until the deadline at most.
+    pub(super) async fn slot(&self, url: &Url, deadline: Instant) -> Result<Slot, Failure> {
+        let late = || Failure::Timeout { limit: self.total_timeout };
+        timeout_at(deadline.into(), self.slots.take(url)).await.map_err(|_| late())
     }
 
     /// Fetches a block; its bytes are not checked.
     pub(super) async fn block(&self, gateway: &Url, cid: &Cid, deadline: Instant) -> Result<Bytes, Failure> {
-        let response = self.get(gateway, cid, "format=raw", RAW_TYPE, deadline).await?;
+        let (response, slot) = self.get(gateway, cid, "format=raw", RAW_TYPE, deadline).await?;
         expect_ok(cid, &response)?;
         let too_long = Failure::TooLong { limit: MAX_BLOCK_SIZE };
         let length = response.content_length().unwrap_or(0);
         if length > MAX_BLOCK_SIZE as u64 {
             return Err(too_long);
         }
-        let mut reading = self.read(response, deadline);
+        let mut reading = self.read(response, slot, deadline);
         let mut data = BytesMut::new();
         while let Some(piece) = reading.next().await? {
             if data.len() + piece.len() > MAX_BLOCK_SIZE {
@@ -170,13 +203,13 @@ impl Client {
     pub(super) async fn car(&self, gateway: &Url, cid: &Cid, deadline: Instant) -> Result<Option<Reading>, Failure> {
         let accept = format!("{CAR_TYPE}; version=1; order=dfs; dups=n");
         let query = "format=car&dag-scope=all";
-        let response = self.get(gateway, cid, query, &accept, deadline).await?;
+        let (response, slot) = self.get(gateway, cid, query, &accept, deadline).await?;
         let is_car = response
             .headers()
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.starts_with(CAR_TYPE));
-        Ok((response.status() == StatusCode::OK && is_car).then(|| self.read(response, deadline)))
+        Ok((response.status() == StatusCode::OK && is_car).then(|| self.read(response, slot, deadline)))
     }
 
     async fn get(
@@ -186,13 +219,25 @@ impl Client {
         query: &str,
         accept: &str,
         deadline: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<(Response, Slot), Failure> {
         let url = content_url(gateway, cid, query).map_err(Failure::Url)?;
-        address::check(&url, self.allowed).map_err(Failure::Url)?;
+        let accept = HeaderValue::from_str(accept).unwrap_or(HeaderValue::from_static("*/*"));
+        self.send(&url, HeaderMap::from_iter([(header::ACCEPT, accept)]), deadline).await
+    }
+
+    /// Asks a URL, where that may be done; until its headers are there.
+    pub(super) async fn send(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<(Response, Slot), Failure> {
+        address::check(url, self.allowed).map_err(Failure::Url)?;
+        let slot = self.slot(url, deadline).await?;
         let mut attempt = 1;
         let mut again = false;
         let response = loop {
-            let request = self.http.get(url.clone()).header(header::ACCEPT, accept);
+            let request = self.http.get(url.clone()).headers(headers.clone());
             // connecting has a limit of its own
             let patience = self.idle_timeout + self.connect_timeout;
             let until = (Instant::now() + patience).min(deadline);
@@ -222,16 +267,17 @@ impl Client {
                 address: peer.ip(),
             }));
         }
-        Ok(response)
+        Ok((response, slot))
     }
 
     fn out_of_time(&self, deadline: Instant) -> Failure {
         out_of_time(deadline, self.total_timeout, self.idle_timeout)
     }
 
-    pub(super) fn read(&self, response: Response, deadline: Instant) -> Reading {
+    pub(super) fn read(&self, response: Response, slot: Slot, deadline: Instant) -> Reading {
         Reading {
             response,
+            _slot: slot,
             idle: self.idle_timeout,
             deadline,
             total: self.total_timeout,
@@ -243,6 +289,11 @@ impl Client {
 }
 
 impl Reading {
+    /// How many bytes there will be, as far as the headers say so.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
     /// The next bytes; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         let until = (Instant::now() + self.idle).min(self.deadline);

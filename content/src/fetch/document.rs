@@ -36,7 +36,8 @@ impl Client {
             StatusCode::NOT_FOUND => return Ok(None),
             status => return Err(Failure::Answer { status: status.as_u16() }),
         }
-        let mut reading = self.read(response, deadline);
+        let slot = self.slot(url, deadline).await?;
+        let mut reading = self.read(response, slot, deadline);
         let mut data = BytesMut::new();
         while let Some(piece) = reading.next().await? {
             if data.len() + piece.len() > max_bytes {

@@ -2,13 +2,17 @@
 //!
 //! Every block is hashed before it is stored or its links are believed. A gateway that stops in the
 //! middle, lies, is slow, sends without end or redirects to where it must not is left with a reason,
-//! and the next one is asked for what is still missing.
+//! and others are asked for what is still missing; several are asked at once.
 
 mod address;
 mod client;
+mod crew;
 mod document;
+mod file;
 mod session;
+mod slots;
 mod source;
+mod work;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,6 +24,7 @@ use url::Url;
 
 pub use address::{UrlRefusal, is_public};
 pub use client::Failure;
+pub use file::{FileError, FileLimits};
 pub use source::FetchingSource;
 
 use crate::digest::{Block, CidError, Hash, hash_of};
@@ -27,7 +32,9 @@ use crate::import::Progress;
 use crate::links::LinksError;
 use crate::store::{Store, StoreError};
 use client::Client;
-use session::{Session, SessionEnd};
+use crew::Crew;
+use session::Session;
+use slots::Slots;
 
 /// How gateways are asked.
 #[derive(Debug, Clone)]
@@ -48,13 +55,27 @@ pub struct FetchOptions {
     pub min_rate: u64,
     /// Most redirects in a row; each is checked like the first URL.
     pub max_redirects: usize,
-    /// Blocks that are asked for at once where CARs are not served.
+    /// Requests to one gateway at once, in one call.
     pub concurrency: usize,
+    /// Gateways that one call asks at once: each for other parts of the DAG.
+    pub gateways_at_once: usize,
+    /// After so long, another gateway that has nothing to do is asked for the same.
+    pub patience: Duration,
+    /// How often a gateway is asked again whose connection was cut, if it had sent something new; whatever it sends next makes it
+    /// as often again.
+    pub resumes: u32,
+    /// Most requests at once, of all calls.
+    pub max_requests: usize,
+    /// Most of them to one host.
+    pub max_requests_per_host: usize,
+    /// Whether files are fetched from `http` URLs, too.
+    pub allow_http: bool,
 }
 
 impl Default for FetchOptions {
     /// No gateways, public addresses only; 10 s to connect, 30 s idle, an hour in all, 1 KiB/s,
-    /// 5 redirects, 8 blocks at once.
+    /// 5 redirects; 8 requests to each of 4 gateways at once, another gateway after 3 s; 3 more tries after a cut; 64 requests in
+    /// all, 16 to one host; files from `https` URLs only.
     fn default() -> Self {
         Self {
             gateways: Vec::new(),
@@ -65,6 +86,12 @@ impl Default for FetchOptions {
             min_rate: 1024,
             max_redirects: 5,
             concurrency: 8,
+            gateways_at_once: 4,
+            patience: Duration::from_secs(3),
+            resumes: 3,
+            max_requests: 64,
+            max_requests_per_host: 16,
+            allow_http: false,
         }
     }
 }
@@ -145,11 +172,13 @@ pub enum FetchError {
         failures: Vec<SourceFailure>,
     },
     /// The DAG has more bytes than allowed.
-    #[error("the DAG below {cid} has more than {limit} bytes")]
+    #[error("the DAG below {cid} has more than {limit} bytes{}", said(*declared))]
     TooManyBytes {
         /// What was wanted.
         cid: Box<Cid>,
         limit: u64,
+        /// How many it says it has, if that was enough to refuse it.
+        declared: Option<u64>,
     },
     /// The DAG has more blocks than allowed.
     #[error("the DAG below {cid} has more than {limit} blocks")]
@@ -170,6 +199,10 @@ pub enum FetchError {
     /// The task that was storing ended early, because the runtime is shutting down.
     #[error("the fetch was interrupted by the shutdown of the program")]
     Interrupted,
+}
+
+fn said(declared: Option<u64>) -> String {
+    declared.map(|bytes| format!(": it says that it has {bytes}")).unwrap_or_default()
 }
 
 fn list_failures(failures: &[SourceFailure]) -> String {
@@ -196,6 +229,8 @@ pub struct Fetcher {
     strangers: Client,
     /// For the operator's own gateways.
     trusted: Client,
+    /// For files at URLs that strangers name.
+    files: Client,
 }
 
 impl Fetcher {
@@ -209,16 +244,20 @@ impl Fetcher {
     }
 
     fn with_addresses(options: FetchOptions, allowed: address::Allowed) -> Result<Self, FetcherError> {
-        let client = |allowed| Client::new(&options, allowed).map_err(|source| FetcherError { source });
-        Ok(Self { strangers: client(allowed)?, trusted: client(|_| true)?, options: Arc::new(options) })
+        let slots = Slots::new(options.max_requests, options.max_requests_per_host);
+        let client = |allowed, https_only| {
+            Client::new(&options, &slots, allowed, https_only).map_err(|source| FetcherError { source })
+        };
+        let (strangers, trusted) = (client(allowed, false)?, client(|_| true, false)?);
+        Ok(Self { strangers, trusted, files: client(allowed, !options.allow_http)?, options: Arc::new(options) })
     }
 
-    /// Brings all blocks below `cid` into the store: from the store itself, then from `sources` in
-    /// their order, then from the configured gateways. Each is asked for CARs, and for single blocks
-    /// where it has none.
+    /// Brings all blocks below `cid` into the store: from the store itself, then from `sources` and
+    /// the configured gateways, several at once, in this order. Each is asked for CARs, and for single blocks
+    /// where it has none; a single one for one CAR of everything.
     ///
     /// While this runs, its blocks are protected from garbage collection; name a pin in `limits` to
-    /// keep them. Dropping the future ends the fetch; calling again goes on where it ended.
+    /// keep them. Dropping the future ends the fetch; calling again goes on where it ended, also after the death of the process.
     ///
     /// # Errors
     /// [`FetchError`].
@@ -230,21 +269,8 @@ impl Fetcher {
         limits: &FetchLimits,
     ) -> Result<Fetched, FetchError> {
         let session = Session::begin(store, cid, limits).await?;
-        let mut failures = Vec::new();
-        for (client, source) in self.sources(sources) {
-            if session.is_complete() {
-                break;
-            }
-            let deadline = Instant::now() + self.options.total_timeout;
-            match session.drain(client, source, deadline, self.options.concurrency).await {
-                Ok(()) => {}
-                Err(SessionEnd::Fetch(error)) => return Err(error),
-                Err(SessionEnd::Source(failure)) => {
-                    tracing::info!(%cid, %source, %failure, "left a gateway");
-                    failures.push(SourceFailure { source: source.clone(), failure });
-                }
-            }
-        }
+        let sources: Vec<_> = self.sources(sources).collect();
+        let failures = Crew::new(&session, &self.options, &sources).work().await?;
         if !session.is_complete() {
             let cid = Box::new(*cid);
             return Err(if failures.is_empty() {

@@ -1,20 +1,22 @@
-//! One fetch: what is there, what is wanted, what came.
+//! One fetch: what is there, what is wanted, who brings it, what came.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cid::Cid;
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::{Notify, futures::Notified};
 use tokio::task::{JoinHandle, spawn_blocking};
-use url::Url;
 
-use super::client::{Client, Failure, Reading};
+use super::client::{Failure, Reading};
+use super::work::{Claim, Item, Manner, State, TREE, Work, is_leaf, key};
 use super::{FetchError, FetchLimits, Fetched, SourceFailure};
 use crate::car::{CarDecoder, CarItem};
+use crate::dagpb;
 use crate::digest::{Block, Hash, codec, hash_of};
 use crate::links::links;
+use crate::node::{Node, decode};
 use crate::store::{Guard, Store, StoreError};
 
 /// Leaves of a CAR that are hashed and written while the next bytes arrive.
@@ -22,6 +24,10 @@ const LEAVES_IN_FLIGHT: usize = 4;
 /// Bytes of blocks that nobody asked for, in one CAR, after which single blocks are asked for
 /// instead: a CAR repeats what the store has already, or brings junk.
 const MAX_UNWANTED: u64 = 8 << 20;
+/// From this many children on, a node's small children come in a CAR rather than one by one.
+const MANY: usize = 8;
+/// What a section of a CAR has beside its block, in bytes, at most.
+const SECTION: u64 = 64;
 
 /// Why draining a gateway ended.
 pub(super) enum SessionEnd {
@@ -37,30 +43,13 @@ impl<E: Into<FetchError>> From<E> for SessionEnd {
     }
 }
 
-/// How a CAR ended.
-#[derive(Debug, PartialEq, Eq)]
-enum CarEnd {
+/// How a piece of work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CarEnd {
     /// With its end.
     Complete,
-    /// The gateway serves none, or it brought too much that nobody asked for.
+    /// The gateway serves no CARs, or it brought too much that nobody asked for.
     Useless,
-}
-
-/// A block met in the DAG: one digest has several meanings with several codecs.
-type Key = (u64, [u8; 32]);
-
-struct State {
-    /// All that was met, there or wanted.
-    known: HashSet<Key>,
-    wanted: HashMap<Key, Cid>,
-    /// Wanted blocks that link to others; may hold some that came meanwhile.
-    nodes: Vec<Cid>,
-    /// Wanted blocks that do not.
-    leaves: Vec<Cid>,
-    bytes: u64,
-    blocks: u64,
-    fetched_bytes: u64,
-    fetched_blocks: u64,
 }
 
 struct SessionState {
@@ -68,6 +57,7 @@ struct SessionState {
     guard: Guard,
     limits: FetchLimits,
     state: Mutex<State>,
+    changed: Notify,
 }
 
 /// A fetch under way.
@@ -75,16 +65,24 @@ pub(super) struct Session {
     shared: Arc<SessionState>,
 }
 
-/// The key of a block; of an identity CID, which is never wanted, one that no block has.
-fn key(cid: &Cid) -> Key {
-    match hash_of(cid) {
-        Ok(Hash::Sha2(digest)) => (cid.codec(), digest),
-        _ => (u64::MAX, [0; 32]),
+/// What a block links to, with the sizes that its links state, if they state any.
+fn items(cid: &Cid, data: &Bytes) -> Result<Vec<Item>, FetchError> {
+    if cid.codec() == codec::DAG_PB
+        && let Ok(node) = dagpb::decode(data)
+    {
+        return Ok(node.links.into_iter().map(|link| Item { cid: link.cid, size: link.tsize }).collect());
     }
+    Ok(links(cid, data)?.into_iter().map(|cid| Item { cid, size: u64::MAX }).collect())
 }
 
-fn is_leaf(cid: &Cid) -> bool {
-    matches!(cid.codec(), codec::RAW | codec::JSON)
+/// How many bytes a block says that it and all below it have; at least, as far as it says so.
+fn declared(cid: &Cid, data: &Bytes, below: &[Item]) -> u64 {
+    let linked = below.iter().map(|item| if item.size == u64::MAX { 0 } else { item.size });
+    let linked = linked.fold(data.len() as u64, u64::saturating_add);
+    match decode(cid, data.clone()) {
+        Ok(Node::File(file)) => linked.max(file.size),
+        _ => linked,
+    }
 }
 
 impl Session {
@@ -95,25 +93,22 @@ impl Session {
             root: *root,
             guard: store.guard(),
             limits: limits.clone(),
-            state: Mutex::new(State {
-                known: HashSet::new(),
-                wanted: HashMap::new(),
-                nodes: Vec::new(),
-                leaves: Vec::new(),
-                bytes: 0,
-                blocks: 0,
-                fetched_bytes: 0,
-                fetched_blocks: 0,
-            }),
+            state: Mutex::default(),
+            changed: Notify::new(),
         });
         let session = Self { shared };
-        let root = *root;
-        session.blocking(move |shared| shared.absorb(vec![root])).await?;
+        let root = Item { cid: *root, size: u64::MAX };
+        session.blocking(move |shared| shared.absorb(None, vec![root])).await?;
         Ok(session)
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.shared.state().wanted.is_empty()
+    }
+
+    /// Ends when there may be other work than at the time of the call.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.shared.changed.notified()
     }
 
     /// Pins the whole DAG, if that is wished.
@@ -126,6 +121,11 @@ impl Session {
                 Ok(())
             })
             .await?;
+        }
+        // A block that came twice may still be on its way to the store: then the guard, which each of them shares, would outlive
+        // the fetch.
+        while Arc::strong_count(&self.shared) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let state = self.shared.state();
         Ok(Fetched {
@@ -145,61 +145,98 @@ impl Session {
         spawn_blocking(move || work(&shared)).await.unwrap_or(Err(FetchError::Interrupted))
     }
 
-    /// Checks and stores a block on another thread.
-    fn take(&self, cid: Cid, data: Bytes) -> JoinHandle<Result<(), SessionEnd>> {
-        let shared = self.shared.clone();
-        spawn_blocking(move || shared.take(&cid, &data))
+    /// Gives a gateway something to do that nobody does yet; `idle`: it does nothing now.
+    pub(super) fn next(&self, source: usize, manner: Manner, idle: bool) -> Option<(Claim, Work)> {
+        let mut state = self.shared.state();
+        let work = state.next(manner, idle)?;
+        Some((state.claim(source, work.clone()), work))
     }
 
-    /// Fetches what is wanted from one gateway: until nothing is, or the gateway is left.
-    pub(super) async fn drain(
-        &self,
-        client: &Client,
-        source: &Url,
-        deadline: Instant,
-        concurrency: usize,
-    ) -> Result<(), SessionEnd> {
-        self.shared.state().restock();
-        let mut cars = true;
-        let mut running = FuturesUnordered::new();
-        loop {
-            while running.len() < concurrency.max(1) {
-                let Some(cid) = self.shared.state().next_block(cars) else {
-                    break;
-                };
-                running.push(async move {
-                    let data = client.block(source, &cid, deadline).await;
-                    self.take(cid, data.map_err(SessionEnd::Source)?)
-                        .await
-                        .unwrap_or(Err(SessionEnd::Fetch(FetchError::Interrupted)))
-                });
+    /// What another gateway was given longest ago, longer than `patience`, and has not brought.
+    pub(super) fn overtake(&self, source: usize, patience: Duration) -> Option<(Claim, Work)> {
+        let mut state = self.shared.state();
+        let slow = state
+            .claims
+            .values_mut()
+            .filter(|claimed| claimed.source != source && !claimed.overtaken && claimed.since.elapsed() >= patience);
+        let slowest = slow.min_by_key(|claimed| claimed.since)?;
+        slowest.overtaken = true;
+        let work = slowest.work.clone();
+        Some((state.claim(source, work.clone()), work))
+    }
+
+    /// The gateways that others have overtaken, when all is here.
+    pub(super) fn overtaken(&self, patience: Duration) -> Vec<(usize, Failure)> {
+        let state = self.shared.state();
+        if !state.wanted.is_empty() {
+            return Vec::new();
+        }
+        let slow = state.claims.values().filter(|claimed| claimed.overtaken && claimed.since.elapsed() >= patience);
+        let mut slow: Vec<(usize, Failure)> = slow
+            .filter_map(|claimed| {
+                let cid = Box::new(*claimed.work.cids().first()?);
+                Some((claimed.source, Failure::Overtaken { cid, after: claimed.since.elapsed() }))
+            })
+            .collect();
+        slow.sort_by_key(|(source, _)| *source);
+        slow.dedup_by_key(|(source, _)| *source);
+        slow
+    }
+
+    /// How many blocks a gateway brought.
+    pub(super) fn taken(&self, source: usize) -> u64 {
+        self.shared.state().taken.get(&source).copied().unwrap_or(0)
+    }
+
+    /// A gateway's work came to its end.
+    pub(super) fn done(&self, claim: Claim, work: &Work, end: CarEnd) -> Result<(), SessionEnd> {
+        let withheld = {
+            let mut state = self.shared.state();
+            state.give_back(claim.id);
+            match (work, end) {
+                (Work::Tree(cid), CarEnd::Complete) if state.wanted.contains_key(&key(cid)) => Some(*cid),
+                _ => None,
             }
-            if let Some(done) = running.next().await {
-                done?;
-                continue;
-            }
-            let Some(cid) = self.shared.state().next_node() else {
-                return Ok(());
-            };
-            match client.car(source, &cid, deadline).await {
-                Ok(Some(reading)) => {
-                    cars = self.take_car(reading).await? == CarEnd::Complete;
-                    if cars && self.shared.state().wanted.contains_key(&key(&cid)) {
-                        return Err(SessionEnd::Source(Failure::Withheld { cid: Box::new(cid) }));
-                    }
-                }
-                Ok(None) => cars = false,
-                Err(failure) => return Err(SessionEnd::Source(failure)),
-            }
-            if !cars {
-                self.shared.state().nodes.push(cid);
-            }
+        };
+        self.shared.changed.notify_waiters();
+        match withheld {
+            Some(cid) => Err(SessionEnd::Source(Failure::Withheld { cid: Box::new(cid) })),
+            None => Ok(()),
         }
     }
 
+    /// A gateway does nothing any more: others may do what it did not come to.
+    pub(super) fn give_back(&self, source: usize) {
+        let mut state = self.shared.state();
+        let its: Vec<u64> =
+            state.claims.iter().filter(|(_, claimed)| claimed.source == source).map(|(id, _)| *id).collect();
+        for id in its {
+            state.give_back(id);
+        }
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Checks and stores a block on another thread.
+    fn store(&self, claim: Claim, cid: Cid, data: Bytes) -> JoinHandle<Result<(), SessionEnd>> {
+        let shared = self.shared.clone();
+        spawn_blocking(move || shared.take(claim, &cid, &data))
+    }
+
+    /// Checks and stores a block.
+    pub(super) async fn take(&self, claim: Claim, cid: Cid, data: Bytes) -> Result<(), SessionEnd> {
+        joined(self.store(claim, cid, data).await)
+    }
+
     /// Takes the blocks of a CAR as they arrive.
-    async fn take_car(&self, mut reading: Reading) -> Result<CarEnd, SessionEnd> {
+    pub(super) async fn take_car(&self, claim: Claim, mut reading: Reading) -> Result<CarEnd, SessionEnd> {
         let car = |error| SessionEnd::Source(Failure::Car(error));
+        let limits = &self.shared.limits;
+        let sections = SECTION.saturating_mul(limits.max_blocks as u64);
+        let most = limits.max_bytes.saturating_add(MAX_UNWANTED).saturating_add(sections);
+        if reading.length().is_some_and(|length| length > most) {
+            return Err(SessionEnd::Source(Failure::TooLong { limit: usize::try_from(most).unwrap_or(usize::MAX) }));
+        }
         let mut decoder = CarDecoder::new();
         let mut unwanted = 0;
         let mut leaves = FuturesUnordered::new();
@@ -211,14 +248,14 @@ impl Session {
                         continue;
                     };
                     if !self.shared.state().wanted.contains_key(&key(&cid)) {
-                        unwanted += data.len() as u64 + 64;
+                        unwanted += data.len() as u64 + SECTION;
                         if unwanted > MAX_UNWANTED {
                             break 'car CarEnd::Useless;
                         }
                         continue;
                     }
                     let leaf = is_leaf(&cid);
-                    let taken = self.take(cid, data);
+                    let taken = self.store(claim, cid, data);
                     if !leaf {
                         // what it links to is wanted next
                         joined(taken.await)?;
@@ -248,57 +285,26 @@ fn joined(taken: Result<Result<(), SessionEnd>, tokio::task::JoinError>) -> Resu
     taken.unwrap_or(Err(SessionEnd::Fetch(FetchError::Interrupted)))
 }
 
-impl State {
-    /// Lays out again what is wanted, after a gateway that was left in the middle.
-    fn restock(&mut self) {
-        (self.leaves, self.nodes) = self.wanted.values().copied().partition(is_leaf);
-    }
-
-    /// The next block to ask for by itself. With CARs these are leaves, once no node is left whose
-    /// CAR would bring them; without, leaves come first, so that few are wanted at a time.
-    fn next_block(&mut self, cars: bool) -> Option<Cid> {
-        if cars {
-            match pop(&mut self.nodes, &self.wanted) {
-                Some(node) => {
-                    self.nodes.push(node);
-                    None
-                }
-                None => pop(&mut self.leaves, &self.wanted),
-            }
-        } else {
-            pop(&mut self.leaves, &self.wanted).or_else(|| pop(&mut self.nodes, &self.wanted))
-        }
-    }
-
-    fn next_node(&mut self) -> Option<Cid> {
-        pop(&mut self.nodes, &self.wanted)
-    }
-}
-
-fn pop(stack: &mut Vec<Cid>, wanted: &HashMap<Key, Cid>) -> Option<Cid> {
-    while let Some(cid) = stack.pop() {
-        if wanted.contains_key(&key(&cid)) {
-            return Some(cid);
-        }
-    }
-    None
-}
-
 impl SessionState {
     fn state(&self) -> MutexGuard<'_, State> {
         // consistent between any two statements, so a panic elsewhere does not matter
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn too_many_bytes(&self) -> FetchError {
-        FetchError::TooManyBytes { cid: Box::new(self.root), limit: self.limits.max_bytes }
+    fn too_many_bytes(&self, declared: Option<u64>) -> FetchError {
+        FetchError::TooManyBytes { cid: Box::new(self.root), limit: self.limits.max_bytes, declared }
     }
 
     /// Checks and stores a block that came, and finds out what it leads to.
-    fn take(&self, cid: &Cid, data: &Bytes) -> Result<(), SessionEnd> {
+    fn take(&self, claim: Claim, cid: &Cid, data: &Bytes) -> Result<(), SessionEnd> {
         let block = Block::verified(cid, data).map_err(|error| SessionEnd::Source(Failure::Wrong { error }))?;
-        let below = links(cid, data)?;
+        let below = items(cid, data)?;
         let length = data.len() as u64;
+        let declared = declared(cid, data, &below);
+        if declared > self.limits.max_bytes {
+            // Nothing of it is fetched.
+            return Err(SessionEnd::Fetch(self.too_many_bytes(Some(declared))));
+        }
         {
             let mut state = self.state();
             if !state.wanted.contains_key(&key(cid)) {
@@ -306,13 +312,13 @@ impl SessionState {
             }
             // several blocks arrive at once: each takes its room before it is stored
             if state.bytes.saturating_add(length) > self.limits.max_bytes {
-                return Err(SessionEnd::Fetch(self.too_many_bytes()));
+                return Err(SessionEnd::Fetch(self.too_many_bytes(None)));
             }
             state.bytes += length;
         }
         self.guard.insert(block)?;
         // wanted until its children are: the DAG must not look whole in between
-        self.absorb(below)?;
+        self.absorb(Some((claim, *cid)), below)?;
         let fetched = {
             let mut state = self.state();
             if state.wanted.remove(&key(cid)).is_none() {
@@ -320,23 +326,29 @@ impl SessionState {
                 state.bytes -= length;
                 return Ok(());
             }
+            *state.taken.entry(claim.source).or_default() += 1;
             state.blocks += 1;
             state.fetched_bytes += length;
             state.fetched_blocks += 1;
             state.fetched_bytes
         };
+        self.changed.notify_waiters();
         if let Some(progress) = &self.limits.progress {
             progress(fetched);
         }
         Ok(())
     }
 
-    /// Walks over what the store has below `cids`, and notes what it has not.
-    fn absorb(&self, cids: Vec<Cid>) -> Result<(), FetchError> {
-        let mut pending = cids;
+    /// Walks over what the store has below some blocks, and notes what it has not. `brought`: by which piece of work they were
+    /// found, and in which block.
+    fn absorb(&self, brought: Option<(Claim, Cid)>, items: Vec<Item>) -> Result<(), FetchError> {
+        let children = items.len();
+        let together = items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.size));
+        let mut pending = items;
         pending.reverse();
         let mut missing = Vec::new();
-        while let Some(cid) = pending.pop() {
+        while let Some(item) = pending.pop() {
+            let cid = item.cid;
             let hash = hash_of(&cid)?;
             if let Hash::Sha2(digest) = hash {
                 let mut state = self.state();
@@ -358,7 +370,7 @@ impl SessionState {
                 match self.guard.store().get(&cid) {
                     Ok(Some(data)) => {
                         if !leaf {
-                            pending.extend(links(&cid, &data)?.into_iter().rev());
+                            pending.extend(self::items(&cid, &data)?.into_iter().rev());
                         }
                         Some(data.len() as u64)
                     }
@@ -369,24 +381,31 @@ impl SessionState {
             };
             match (hash, size) {
                 (Hash::Identity(_), _) => {}
-                (_, None) => missing.push(cid),
+                (_, None) => missing.push(item),
                 (_, Some(size)) => {
                     let mut state = self.state();
                     state.blocks += 1;
                     state.bytes = state.bytes.saturating_add(size);
                     if state.bytes > self.limits.max_bytes {
-                        return Err(self.too_many_bytes());
+                        return Err(self.too_many_bytes(None));
                     }
                 }
             }
         }
         let mut state = self.state();
-        for cid in missing.into_iter().rev() {
-            state.wanted.insert(key(&cid), cid);
-            if is_leaf(&cid) {
-                state.leaves.push(cid);
-            } else {
-                state.nodes.push(cid);
+        for item in &missing {
+            state.wanted.insert(key(&item.cid), item.cid);
+        }
+        let claimed = brought.and_then(|(claim, _)| state.claims.get_mut(&claim.id));
+        match (claimed, brought) {
+            // The CAR that brought the block is to bring these too.
+            (Some(claimed), _) if !matches!(claimed.work, Work::Block(_)) => claimed.below.extend(missing),
+            (_, Some((_, node))) if children >= MANY && together <= TREE && missing.len() * 2 > children => {
+                state.bunches.push((node, missing.iter().map(|item| item.cid).collect()));
+            }
+            _ => {
+                missing.reverse();
+                state.offer(missing);
             }
         }
         Ok(())

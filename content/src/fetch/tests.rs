@@ -1,5 +1,8 @@
 //! Fetching from gateways that are honest, broken and hostile, over real sockets.
 
+mod files;
+mod parallel;
+
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,6 +129,10 @@ fn options() -> FetchOptions {
         connect_timeout: hours,
         idle_timeout: hours,
         total_timeout: hours,
+        patience: hours,
+        // one after the other, and each once
+        gateways_at_once: 1,
+        resumes: 0,
         ..FetchOptions::default()
     }
 }

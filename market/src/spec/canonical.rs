@@ -48,6 +48,8 @@ fn encode(value: &Value, kind: &Kind) -> Ipld {
         | Kind::TextsByName { .. }
         | Kind::Name { .. }
         | Kind::Path
+        | Kind::Url
+        | Kind::Label
         | Kind::Count { .. } => plain(value),
     }
 }

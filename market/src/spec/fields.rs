@@ -54,6 +54,10 @@ pub(super) enum Kind {
     Path,
     /// The CID of content.
     Link,
+    /// The URL of a file, http or https, without credentials and fragment.
+    Url,
+    /// The label of something on the provider's machine.
+    Label,
     /// A whole number.
     Count {
         least: u64,
@@ -71,11 +75,13 @@ pub(super) struct Refused {
 pub(super) enum Presence {
     /// It may not; what to do when it is missing.
     Required(&'static str),
+    /// Exactly one of this field and the other is there; of the two, the one that has something to say when both are missing comes
+    /// first.
+    Either { other: &'static str, missing: &'static str },
     /// It may; the canonical form has it nevertheless.
     Optional(Default),
     /// It may, and the canonical form has it only with another value than its default: so a field that is added to this
     /// version changes the digest of no spec that does without it. Every field added from now on is one of these.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no field has joined version 1 yet; the tests add two"))]
     OmittedWhenDefault(Default),
 }
 
@@ -100,7 +106,7 @@ impl Default {
 impl Field {
     pub(super) const fn default(&self) -> Option<Default> {
         match self.presence {
-            Presence::Required(_) => None,
+            Presence::Required(_) | Presence::Either { .. } => None,
             Presence::Optional(default) | Presence::OmittedWhenDefault(default) => Some(default),
         }
     }
@@ -197,12 +203,29 @@ static INPUT: Object = Object {
     name: "input",
     about: "content that is mounted read-only",
     fields: &[
-        Field::required(
-            "cid",
-            Kind::Link,
-            "name the CID of a file or directory",
-            "CID of a file or directory, mounted read-only",
-        ),
+        Field {
+            name: "cid",
+            kind: Kind::Link,
+            presence: Presence::Either {
+                other: "directory",
+                missing: "name the CID of a file or directory, or a `directory` of the provider's",
+            },
+            about: "CID of a file or directory, mounted read-only; with `url`, the CID of codec `raw` whose digest is that of the \
+                    whole file",
+        },
+        Field {
+            name: "url",
+            kind: Kind::Url,
+            presence: Presence::OmittedWhenDefault(Default::Always(|| Value::Null)),
+            about: "where the file is, if gateways shall not be asked for it: an `https` URL (`http` only where a provider allows it)",
+        },
+        Field {
+            name: "directory",
+            kind: Kind::Label,
+            presence: Presence::Either { other: "cid", missing: "" },
+            about: "in place of `cid`: the label of a directory on the provider's machine that its operator offers; the CID of what \
+                    was in it is part of the result",
+        },
         Field {
             name: "path",
             kind: Kind::Path,

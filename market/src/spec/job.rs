@@ -52,11 +52,26 @@ pub enum Engine {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// A file or directory (`raw` or UnixFS).
-    pub cid: Link,
+    /// A file or directory (`raw` or UnixFS); of a file at a URL, the `raw` CID of all its bytes. None: it is a `directory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cid: Option<Link>,
+    /// Where the file is, if gateways are not to be asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The label of a directory on the provider's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Its absolute path in the guest; by default `/inputs`, or `/inputs/<n>` when there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+impl Input {
+    /// Content by CID at a path in the guest, or at the default one.
+    #[must_use]
+    pub const fn content(cid: Link, path: Option<String>) -> Self {
+        Self { cid: Some(cid), url: None, directory: None, path }
+    }
 }
 
 /// What a job may use up.

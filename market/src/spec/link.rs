@@ -31,6 +31,12 @@ impl Link {
         None
     }
 
+    /// Whether it is of codec `raw`: what is hashed are the bytes of a file.
+    #[must_use]
+    pub const fn is_raw(&self) -> bool {
+        self.0.codec() == RAW
+    }
+
     /// The same content as CID version 1.
     #[must_use]
     pub fn into_v1(self) -> Self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    GuestPath, Link, MAX_BYTES, MAX_NAME, SpecProblem, SpecProblems, VERSION, ValidatedSpec,
+    GuestPath, Link, MAX_BYTES, MAX_LABEL, MAX_NAME, MAX_URL, SpecProblem, SpecProblems, VERSION, ValidatedSpec,
     fields::{Field, Kind, Object, Presence, Refused, SPEC},
     node::{Node, quoted},
 };
@@ -15,6 +15,7 @@ pub(super) fn read(document: &Node, form: Form) -> Result<ValidatedSpec, SpecPro
     let mut reader = Reader::new(form, &SPEC);
     let document = reader.document(document);
     reader.paths_are_apart(&document);
+    reader.urls_are_of_files(&document);
     reader.finish()?;
     let spec = ValidatedSpec::new(document);
     let size = spec.to_dag_cbor().len();
@@ -87,11 +88,56 @@ impl Reader {
         }
     }
 
+    /// What is at a URL is one file, and the CID beside it is that of its bytes.
+    fn urls_are_of_files(&mut self, document: &Map<String, Value>) {
+        let inputs = document.get("inputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for (number, input) in inputs.iter().enumerate() {
+            let Some(url) = input.get("url").and_then(Value::as_str) else { continue };
+            if input.get("directory").is_some() {
+                let problem = "is there together with `directory`";
+                self.problem::<()>(&format!("inputs[{number}].url"), Some(quoted(url)), problem, "remove one of them");
+            }
+            let link = input.get("cid").and_then(Value::as_str).and_then(|text| text.parse::<Link>().ok());
+            if let Some(link) = link.filter(|link| !link.is_raw()) {
+                let remedy = "write the CID of codec raw (0x55) with the sha2-256 digest of the whole file";
+                let problem = "is not of codec raw, as that of a file at a URL is";
+                self.problem::<()>(&format!("inputs[{number}].cid"), Some(link.to_string()), problem, remedy);
+            }
+        }
+    }
+
+    /// Whether a field is to be read of which exactly one of two is there; a problem is reported with the first of them.
+    fn either(
+        &mut self,
+        at: &str,
+        (other, missing): (&str, &str),
+        node: Option<&Node>,
+        found: &BTreeMap<&str, &Node>,
+    ) -> bool {
+        let is_first = !missing.is_empty();
+        match (node, found.contains_key(other)) {
+            (None, false) if is_first => {
+                self.problem::<()>(at, None, "is missing", missing);
+            }
+            (Some(node), true) if is_first => {
+                let problem = format!("is there together with `{other}`");
+                self.problem::<()>(at, Some(node.shown()), problem, "remove one of them");
+            }
+            _ => {}
+        }
+        node.is_some()
+    }
+
     fn object(&mut self, at: &str, node: &Node, known: &[Field], place: Place) -> Option<Map<String, Value>> {
-        let mut found = self.fields(at, node, known)?;
+        let found = self.fields(at, node, known)?;
         let mut object = Map::new();
         for field in known {
-            let node = found.remove(field.name);
+            let node = found.get(field.name).copied();
+            if let Presence::Either { other, missing } = field.presence
+                && !self.either(&join(at, field.name), (other, missing), node, &found)
+            {
+                continue;
+            }
             if let Some(value) = self.field(&join(at, field.name), field, node, place) {
                 object.insert(field.name.to_owned(), value);
             }
@@ -123,6 +169,7 @@ impl Reader {
         let Some(node) = node else {
             return match &field.presence {
                 Presence::Required(remedy) => self.problem(at, None, "is missing", remedy),
+                Presence::Either { .. } => None,
                 Presence::Optional(_) if canonical => {
                     self.problem(at, None, "is missing", &format!("the canonical form has this field; {ENCODE}"))
                 }
@@ -168,6 +215,8 @@ impl Reader {
             Kind::Name { refused } => self.name(at, refused, node)?.into(),
             Kind::Path => self.path(at, node)?.as_str().into(),
             Kind::Link => self.link(at, node)?.to_string().into(),
+            Kind::Url => self.url(at, node)?.into(),
+            Kind::Label => self.label(at, node)?.into(),
             Kind::Count { least, most } => self.integer(at, node, *least, *most)?.into(),
         })
     }
@@ -322,6 +371,25 @@ impl Reader {
         Some(v1)
     }
 
+    fn url<'n>(&mut self, at: &str, node: &'n Node) -> Option<&'n str> {
+        let text = self.text(at, node)?;
+        let remedy = "write one such as https://example.org/data/words.csv";
+        url_fault(text).map_or(Some(text), |fault| self.problem(at, Some(quoted(text)), fault, remedy))
+    }
+
+    fn label<'n>(&mut self, at: &str, node: &'n Node) -> Option<&'n str> {
+        let text = self.text(at, node)?;
+        let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let goes_on = |c: char| begins(c) || matches!(c, '.' | '_' | '-');
+        if text.starts_with(begins) && text.chars().all(goes_on) && text.len() <= MAX_LABEL {
+            return Some(text);
+        }
+        let remedy = format!(
+            "write the label that the provider's operator gave it, no path: at most {MAX_LABEL} of a-z, 0-9, `.`, `_` and `-`"
+        );
+        self.problem(at, Some(quoted(text)), "is no label", &remedy)
+    }
+
     fn path(&mut self, at: &str, node: &Node) -> Option<GuestPath> {
         let text = self.text(at, node)?;
         match GuestPath::new(text) {
@@ -360,6 +428,27 @@ impl Reader {
             None => format!("remove it; the fields here are: {}", names.join(", ")),
         }
     }
+}
+
+/// What keeps a text from being the URL of a file, if anything does. Whether its host may be asked, providers decide.
+fn url_fault(text: &str) -> Option<&'static str> {
+    if text.len() > MAX_URL {
+        return Some("is longer than 2048 bytes");
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return Some("has characters that a URL has percent-encoded");
+    }
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return Some("begins neither with https:// nor with http://");
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Some("carries a user name or a password");
+    }
+    if authority.is_empty() || authority.starts_with(':') {
+        return Some("has no host");
+    }
+    text.contains('#').then_some("has a fragment")
 }
 
 /// The object in which a field of this name belongs.

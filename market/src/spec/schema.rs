@@ -3,9 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    MAX_NAME, MAX_PATH, VERSION,
+    MAX_LABEL, MAX_NAME, MAX_PATH, MAX_URL, VERSION,
     fields::{Default, Field, Kind, Object, Presence, SPEC},
 };
+
+/// A URL with a host, and without credentials and fragment.
+const URL: &str = r#"^https?://[!"$-.0-9;-=A-\[\]-~][!"$-.0->A-\[\]-~]*([/?][!"$-\[\]-~]*)?$"#;
 
 /// The JSON schema (draft 2020-12) of a spec in JSON. It accepts everything that [`parse_json`](super::parse_json) accepts;
 /// what it cannot say (paths within each other, sizes in bytes of UTF-8, codecs of CIDs) the parser checks beyond it.
@@ -62,10 +65,16 @@ impl Definitions {
             "additionalProperties": false,
             "properties": properties
         });
-        match schema {
+        let mut schema = match schema {
             Value::Object(schema) => schema,
             _ => Map::new(),
+        };
+        let either = object.fields.iter().filter(|field| matches!(field.presence, Presence::Either { .. }));
+        let either: Vec<Value> = either.map(|field| json!({ "required": [field.name] })).collect();
+        if !either.is_empty() {
+            schema.insert("oneOf".to_owned(), either.into());
         }
+        schema
     }
 
     /// Refers to the schema of an object, which is put among the others.
@@ -102,11 +111,15 @@ impl Definitions {
             Kind::Name { refused } => json!({ "$ref": "#/$defs/name", "not": { "const": refused.name } }),
             Kind::Path => json!({ "$ref": "#/$defs/path" }),
             Kind::Link => json!({ "$ref": "#/$defs/cid" }),
+            Kind::Url => json!({ "type": "string", "pattern": URL, "maxLength": MAX_URL }),
+            Kind::Label => json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": MAX_LABEL }),
             Kind::Count { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         };
         if let Value::Object(schema) = &mut schema {
             schema.insert("description".into(), field.about.into());
-            if let Some(Default::Always(default)) = field.default() {
+            if let Some(Default::Always(default)) = field.default()
+                && default() != Value::Null
+            {
                 schema.insert("default".into(), default());
             }
         }

@@ -53,6 +53,24 @@ fn one_input_is_at_inputs_and_several_are_numbered() {
 }
 
 #[test]
+fn inputs_come_from_three_places() {
+    let raw: Link = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy".parse().expect("a CID");
+    let url = "https://example.org/w.csv";
+    let mut json = minimal();
+    json["inputs"] =
+        serde_json::json!([{ "cid": INPUT }, { "cid": raw.to_string(), "url": url }, { "directory": "x.1" }]);
+    let spec = parse_value(&json).expect("good");
+    let sources: Vec<&Source> = spec.inputs().iter().map(|mount| &mount.source).collect();
+    let at_url = Source::Url { url: url.to_owned(), cid: raw };
+    assert_eq!(
+        sources,
+        [&Source::Content(INPUT.parse().expect("a CID")), &at_url, &Source::Directory("x.1".to_owned())]
+    );
+    let cids: Vec<String> = spec.cids().map(|cid| cid.to_string()).collect();
+    assert_eq!(cids, [MODULE, INPUT], "gateways are asked for no others");
+}
+
+#[test]
 fn a_value_may_contain_equals_signs() {
     let mut json = minimal();
     json["env"] = serde_json::json!({ "KEY": "a=b", "EMPTY": "" });

@@ -18,11 +18,27 @@ pub struct ValidatedSpec {
     outputs: GuestPath,
 }
 
+/// Where an input comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A file or directory, from whoever has it.
+    Content(Link),
+    /// A file at a URL.
+    Url {
+        /// An `http` or `https` URL without credentials and fragment.
+        url: String,
+        /// Codec `raw`: its digest is the sha2-256 of all bytes of the file, however many.
+        cid: Link,
+    },
+    /// What is in a directory on the provider's machine that its operator gave this label.
+    Directory(String),
+}
+
 /// Content at a path in the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mount {
-    /// A file or directory.
-    pub cid: Link,
+    /// Where it comes from.
+    pub source: Source,
     /// Where it is mounted, read-only.
     pub path: GuestPath,
 }
@@ -34,7 +50,11 @@ impl ValidatedSpec {
         let plain: JobSpec = serde_json::from_value(document.into()).expect("every field is there and of its type");
         let path = |text: &str| GuestPath::new(text).expect("a path in the guest");
         let mount = |input: &super::Input| Mount {
-            cid: input.cid,
+            source: match (input.cid, &input.url, &input.directory) {
+                (_, _, Some(label)) => Source::Directory(label.clone()),
+                (Some(cid), Some(url), None) => Source::Url { url: url.clone(), cid },
+                (cid, _, None) => Source::Content(cid.expect("what is no directory has a CID")),
+            },
             path: path(input.path.as_deref().expect("the default was filled in")),
         };
         Self { inputs: plain.inputs.iter().map(mount).collect(), outputs: path(&plain.outputs), plain }
@@ -82,10 +102,21 @@ impl ValidatedSpec {
         &self.plain.labels
     }
 
-    /// All content that the job needs: what it runs, then its inputs in order.
+    /// The content that the job needs and that gateways are asked for: what it runs, then its inputs in order, but for those at
+    /// a URL or in a directory of the provider's.
     pub fn cids(&self) -> impl Iterator<Item = Cid> + '_ {
+        let inputs = self.inputs.iter().filter_map(|mount| match &mount.source {
+            Source::Content(cid) => Some(cid.0),
+            Source::Url { .. } | Source::Directory(_) => None,
+        });
+        self.program().into_iter().chain(inputs)
+    }
+
+    /// The content that it runs: a module.
+    #[must_use]
+    pub const fn program(&self) -> Option<Cid> {
         let Engine::Wasm { module, .. } = &self.plain.engine;
-        core::iter::once(module.0).chain(self.inputs.iter().map(|mount| mount.cid.0))
+        Some(module.0)
     }
 
     /// The canonical encoding, whose sha2-256 digest names the spec: DAG-CBOR with CIDs as links and every field there, but

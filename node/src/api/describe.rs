@@ -1,7 +1,8 @@
 //! Jobs as people and programs want to see them.
 
 use lota_api::{
-    Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, ResultInfo, TermsInfo, Verification, rfc3339,
+    Decision, JobDetail, JobEvent, JobSummary, MoneyInfo, Phase, PublicationInfo, PublicationProgress, ResultInfo,
+    TermsInfo, Verification, rfc3339,
 };
 use lota_content::{Cid, cid_from_digest, codec};
 use lota_market::{
@@ -18,7 +19,8 @@ use crate::{
     http_error::HttpError,
     local_steps::output_cid,
     observe::event_name,
-    store::{ListedJob, MAX_PARTIES, StoredEvent},
+    pins::output_pin,
+    store::{ListedJob, MAX_PARTIES, PublicationState, StoredEvent},
 };
 
 /// A job in a list.
@@ -166,6 +168,7 @@ pub(super) async fn detail_with(
             callback_gas: terms.callback_gas,
         },
         auction,
+        published: published(api, job).await?,
         spec: parsed_spec(job).and_then(|spec| serde_json::to_value(spec).ok()),
         money: money(job),
         decisions,
@@ -182,6 +185,28 @@ pub(super) async fn detail_with(
         events: events.iter().map(|event| job_event(event, &asset)).collect(),
         node_problems: api.health.problems(None),
     })
+}
+
+/// Where this node has a job's output available.
+async fn published(api: &Api, job: &Job) -> Result<Vec<PublicationInfo>, HttpError> {
+    let mut published = Vec::new();
+    if let Some(cid) = api.content.pinned(&output_pin(job.id())) {
+        let url = Some(format!("{}/ipfs/{cid}", api.gateway.trim_end_matches('/')));
+        let (publisher, state) = ("gateway".to_owned(), PublicationProgress::Pinned);
+        published.push(PublicationInfo { publisher, state, reason: None, url });
+    }
+    for publication in api.store.publications_of(job.id()).await? {
+        let state = match publication.state {
+            PublicationState::Queued => PublicationProgress::Queued,
+            PublicationState::Pinning => PublicationProgress::Pinning,
+            PublicationState::Pinned => PublicationProgress::Pinned,
+            PublicationState::Failed => PublicationProgress::Failed,
+            PublicationState::Withdrawing => continue,
+        };
+        let (publisher, reason) = (publication.publisher, publication.reason);
+        published.push(PublicationInfo { publisher, state, reason, url: None });
+    }
+    Ok(published)
 }
 
 fn job_event(stored: &StoredEvent, asset: &Asset) -> JobEvent {

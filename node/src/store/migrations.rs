@@ -11,6 +11,7 @@ use sqlx::{
 const STEPS: &[(i64, &str, &str)] = &[
     (FIRST, "second edition", include_str!("../../migrations/0010_second_edition.sql")),
     (11, "auction events", include_str!("../../migrations/0011_auction_events.sql")),
+    (14, "publications", include_str!("../../migrations/0014_publications.sql")),
     (15, "bounded auction events", include_str!("../../migrations/0015_bounded_auction_events.sql")),
 ];
 /// The first step of all. Databases that earlier ones made hold events and jobs of the contract's first edition.

@@ -19,7 +19,7 @@ async fn store() -> (TempDir, Store) {
     (folder, store)
 }
 
-pub(super) fn terms(number: u64) -> Terms {
+pub(crate) fn terms(number: u64) -> Terms {
     Terms {
         client: CLIENT,
         salt: U256::from(number),

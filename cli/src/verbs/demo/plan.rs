@@ -153,7 +153,7 @@ pub(super) async fn orders(
         let input = upload::path(api, &input_path, Links::Refuse, Keep::ForJob, progress).await?.cid;
         let limits = Limits { fuel: wish.fuel, memory: wish.memory, output: 1 << 20, entries: 10, wall: wish.wall };
         let mut spec = JobSpec::wasm(Link(module), limits);
-        spec.inputs = vec![Input { cid: Link(input), path: wish.text.map(|name| format!("/inputs/{name}")) }];
+        spec.inputs = vec![Input::content(Link(input), wish.text.map(|name| format!("/inputs/{name}")))];
         spec.args = wish.top.map(|top| vec!["--top".to_owned(), top.to_string()]).unwrap_or_default();
         let request = JobRequest {
             spec: serde_json::to_value(&spec).context("the spec is not JSON")?,

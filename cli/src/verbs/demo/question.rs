@@ -56,7 +56,7 @@ pub(super) struct Asked {
 pub(super) async fn order(parties: &Parties, asker: &Asker, like: &Order) -> anyhow::Result<Order> {
     let limits = Limits { fuel: 400_000_000, memory: 64 << 20, output: 1 << 20, entries: 10, wall: 30 };
     let mut spec = JobSpec::wasm(Link(like.module), limits);
-    spec.inputs = vec![Input { cid: Link(like.input), path: Some(format!("/inputs/{DECLARATION}")) }];
+    spec.inputs = vec![Input::content(Link(like.input), Some(format!("/inputs/{DECLARATION}")))];
     spec.args = vec!["--find".to_owned(), PLACE.to_owned()];
     let text = serde_json::to_string(&spec).context("the spec is not JSON")?;
     let (head, tail) = text.split_once(&format!("\"{PLACE}\"")).context("the spec has no place for the question")?;

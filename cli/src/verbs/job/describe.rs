@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
-use lota_api::{AuctionInfo, AwardInfo, JobDetail, MoneyInfo};
+use lota_api::{AuctionInfo, AwardInfo, JobDetail, MoneyInfo, PublicationInfo, PublicationProgress};
 use lota_market::{AttoFil, asset::Asset, model::Reason};
 
 use super::{decisions::grouped, ending, offer};
@@ -149,10 +149,28 @@ fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
             table.row(["served at", &printable(gateway)]);
         }
     }
+    for publication in &job.published {
+        table.row(["kept by", &kept(publication)]);
+    }
     for (name, value) in &summary.labels {
         table.row(["label", &printable(&format!("{name}={value}"))]);
     }
     table
+}
+
+/// Where an output is, in a line.
+fn kept(publication: &PublicationInfo) -> String {
+    let mut line = match (publication.publisher.as_str(), publication.state) {
+        ("gateway", _) => "this daemon's gateway".to_owned(),
+        (publisher, PublicationProgress::Queued) => format!("{publisher}: queued"),
+        (publisher, PublicationProgress::Pinning) => format!("{publisher}: pinning"),
+        (publisher, PublicationProgress::Pinned) => format!("{publisher}: pinned"),
+        (publisher, PublicationProgress::Failed) => format!("{publisher}: {}", terminal::bad("failed")),
+    };
+    for detail in [&publication.reason, &publication.url].into_iter().flatten() {
+        let _ = write!(line, " ({})", printable(detail));
+    }
+    line
 }
 
 fn money(money: &MoneyInfo, asset: &Asset) -> Table {
@@ -260,6 +278,18 @@ mod tests {
     const JOB: &str = include_str!("../../../tests/fixtures/job.json");
 
     #[test]
+    fn a_job_says_where_its_output_is_kept() {
+        console::set_colors_enabled(false);
+        let kept = |publisher: &str, state, reason: Option<&str>| {
+            let (publisher, reason) = (publisher.to_owned(), reason.map(str::to_owned));
+            super::kept(&PublicationInfo { publisher, state, reason, url: None })
+        };
+        assert_eq!(kept("kubo", PublicationProgress::Pinned, None), "kubo: pinned");
+        let failed = kept("pinning service", PublicationProgress::Failed, Some("it answered 401\u{1b}"));
+        assert_eq!(failed, "pinning service: failed (it answered 401\\u{1b})");
+    }
+
+    #[test]
     fn a_job_is_told_in_full() {
         let job: JobDetail = serde_json::from_str(JOB).expect("the fixture is a job");
         console::set_colors_enabled(false);
@@ -278,7 +308,7 @@ mod tests {
         let award = AwardInfo { winner: low.bidder, price: AttoFil(3_000_000) };
         let (sealed_until, opened_until) = (at("2026-01-01T00:05:00Z"), at("2026-01-01T00:06:00Z"));
         let mut auction =
-            AuctionInfo { sealed_until, opened_until, bids: vec![low, high, bid(3, None)], awarded: None };
+            AuctionInfo { sealed_until, opened_until, bids: vec![low, high, bid(3, None)], more: false, awarded: None };
         let dollar = Asset::token("USD", 6);
         let told = |auction: &AuctionInfo, now| bids(auction, at(now), &dollar).render();
         let open = told(&auction, "2026-01-01T00:06:00Z");

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,11 @@ use lota_market::{
     asset::Asset,
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, Parts, benchmark::Machine};
+use lota_node::{
+    Node, NodeConfig, Parts,
+    benchmark::Machine,
+    publisher::{Kubo, PinningService, Publisher, PublisherError},
+};
 
 use super::benchmark;
 use crate::{
@@ -156,6 +161,7 @@ impl Run {
             .flag("--store-capacity", "node.store_capacity", self.store_capacity.as_ref())
             .settings()?;
         let mut config = config(context, &settings)?;
+        let publishers = publishers(&settings.node)?;
         let place = place(&settings.node)?;
         let lock = HomeLock::take(&context.home)?;
         let signer = self.signer(context, &settings.node, &config.dir).await?;
@@ -185,6 +191,7 @@ impl Run {
         let mut parts = Parts::new(account.transport());
         if let Some(offer) = &config.provider {
             parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);
+            parts.publishers = publishers;
         }
         let node = Node::start(config, parts).await?;
         if public && !reachable {
@@ -406,6 +413,32 @@ pub(super) fn check_name(name: &str) -> Result<(), Usage> {
     Ok(())
 }
 
+/// What keeps outputs beside the node's own gateway.
+fn publishers(node: &settings::Node) -> Result<Vec<Arc<dyn Publisher>>, Usage> {
+    let bad = |key: &str| {
+        let key = key.to_owned();
+        move |error: PublisherError| Usage(format!("setting `node.{key}`: {error}"))
+    };
+    let mut publishers: Vec<Arc<dyn Publisher>> = Vec::new();
+    if let Some(rpc) = &node.kubo {
+        publishers.push(Arc::new(Kubo::new(rpc).map_err(bad("kubo"))?));
+    }
+    match (&node.pinning_service, &node.pinning_token) {
+        (Some(endpoint), Some(token)) => {
+            let service = PinningService::new(endpoint, token).map_err(bad("pinning_service"))?;
+            publishers.push(Arc::new(service));
+        }
+        (Some(_), None) => {
+            return Err(Usage(
+                "setting `node.pinning_service` needs an access token: node.pinning_token, best as LOTA_NODE_PINNING_TOKEN"
+                    .to_owned(),
+            ));
+        }
+        (None, _) => {}
+    }
+    Ok(publishers)
+}
+
 /// The node's configuration.
 fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> {
     let node = &settings.node;
@@ -432,6 +465,10 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         store_capacity: node.store_capacity.0,
         gateway_url: node.gateway_url.clone(),
         look_after: node.look_after.0.clone(),
+        gateways: node.gateways.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect(),
+        max_fetch_bytes: node.max_fetch.0,
+        http_urls: node.http_urls,
+        directories: node.directories.0.clone(),
         ..NodeConfig::new(node.name.clone(), context.home.node(&node.name))
     })
 }

@@ -59,7 +59,8 @@ pub(crate) struct Run {
     /// Give the program a file, folder or CID to read: SOURCE[:GUEST_PATH]
     ///
     /// A source is a path on this machine, a CID or a path below one (`CID/path`, `ipfs://CID/path`), or `-`: what is piped into
-    /// this command, which the program sees as the file `/inputs/stdin`. (Its own standard input is empty.)
+    /// this command, which the program sees as the file `/inputs/stdin`. (Its own standard input is empty.) Providers themselves
+    /// fetch `https://HOST/FILE#sha256=DIGEST`, and read `directory:LABEL`, a directory that they offer.
     ///
     /// Without a guest path, a single folder or CID is mounted at `/inputs`, and a file at `/inputs/NAME`. If there are several
     /// inputs, folders are mounted at `/inputs/NAME`, too, and CIDs at `/inputs/0`, `/inputs/1` and so on, by their place.
@@ -192,6 +193,10 @@ impl Run {
         if let Source::Path(path) = &module {
             check_module(path)?;
         }
+        if matches!(module, Source::Url { .. } | Source::Directory(_)) {
+            let problem = "a module is a file or a CID; only inputs are at a URL or in a provider's directory";
+            return Err(Usage(problem.to_owned()).into());
+        }
         let alone = self.inputs.len() == 1;
         let inputs: Vec<(Source, Option<String>)> = self
             .inputs
@@ -221,7 +226,11 @@ impl Run {
         let module = cid_of(api, &prepared.module, progress).await?;
         let mut inputs = Vec::new();
         for (source, path) in prepared.inputs {
-            inputs.push(Input { cid: Link(cid_of(api, &source, progress).await?), path });
+            inputs.push(match source {
+                Source::Url { url, cid } => Input { cid: Some(Link(cid)), url: Some(url), directory: None, path },
+                Source::Directory(label) => Input { cid: None, url: None, directory: Some(label), path },
+                source => Input::content(Link(cid_of(api, &source, progress).await?), path),
+            });
         }
         let mut spec = JobSpec::wasm(Link(module), limits(job));
         spec.engine = Engine::Wasm { module: Link(module), entry: self.entry_point.clone() };
@@ -255,6 +264,7 @@ impl Prepared {
 async fn cid_of(api: &Api, source: &Source, progress: &Progress) -> anyhow::Result<Cid> {
     let path = match source {
         Source::Content(name) => return below(api, name).await,
+        Source::Url { .. } | Source::Directory(_) => anyhow::bail!("only inputs are fetched by providers themselves"),
         Source::Path(path) => path.as_path(),
         Source::Stdin => Path::new("-"),
     };

@@ -3,6 +3,8 @@
 use core::str::FromStr;
 use std::path::{Path, PathBuf};
 
+use lota_content::{Cid, cid_from_digest, codec};
+
 use crate::verbs::content::name::Name;
 
 /// Where a program sees what came from stdin.
@@ -17,6 +19,14 @@ pub(crate) enum Source {
     Stdin,
     /// By CID, or below one.
     Content(Name),
+    /// A file at a URL, which providers fetch themselves.
+    Url {
+        url: String,
+        /// Its raw CID, of the digest that stands behind the URL.
+        cid: Cid,
+    },
+    /// A directory of the provider's, by its label.
+    Directory(String),
 }
 
 /// Why a text is no source.
@@ -30,10 +40,13 @@ pub(crate) enum NoSource {
     Name(String),
     /// It is somewhere on the web.
     #[error(
-        "`{0}` is a URL, and providers fetch by CID only, so that all of them read the same bytes; download it \
-         (`curl -LO URL`) and give the file"
+        "`{0}` is a URL without a digest, and whoever runs the job must read the same bytes: write URL#sha256=DIGEST \
+         (`curl -L URL | sha256sum`), or download it (`curl -LO URL`) and give the file"
     )]
     Web(String),
+    /// What stands behind it is no digest.
+    #[error("`{0}` does not end with #sha256= and 64 hex digits")]
+    Digest(String),
     /// It is in somebody's cloud.
     #[error("`{0}` cannot be read from here; copy it to this machine, and give the file or folder")]
     Elsewhere(String),
@@ -59,9 +72,19 @@ impl Source {
             return Ok(Self::Path(path.to_owned()));
         }
         let owned = || text.to_owned();
+        if let Some(label) = text.strip_prefix("directory:") {
+            return Ok(Self::Directory(label.to_owned()));
+        }
         match text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
             None | Some("ipfs") => {}
-            Some("http" | "https") => return Err(NoSource::Web(owned())),
+            Some("http" | "https") => {
+                let Some((url, digest)) = text.rsplit_once("#sha256=") else { return Err(NoSource::Web(owned())) };
+                let digest: [u8; 32] = hex::decode(digest)
+                    .ok()
+                    .and_then(|digest| digest.try_into().ok())
+                    .ok_or(NoSource::Digest(owned()))?;
+                return Ok(Self::Url { url: url.to_owned(), cid: cid_from_digest(codec::RAW, digest) });
+            }
             Some("file") => return Err(NoSource::File(owned())),
             Some(_) if is_fields(text) => return Err(NoSource::Fields(owned())),
             Some(_) => return Err(NoSource::Elsewhere(owned())),
@@ -125,7 +148,13 @@ impl Mount {
         let path = match source {
             Source::Path(path) => path,
             Source::Stdin => return Some(STDIN.to_owned()),
-            Source::Content(_) => return None,
+            // It has the name that its URL ends with, if that is one.
+            Source::Url { url, .. } => {
+                let path = url.split(['?', '#']).next().unwrap_or_default();
+                let name = path.rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".."))?;
+                return (path.matches('/').count() > 2).then(|| format!("/inputs/{name}"));
+            }
+            Source::Content(_) | Source::Directory(_) => return None,
         };
         if alone && path.is_dir() {
             return None;
@@ -183,6 +212,22 @@ mod tests {
         }
         let below = mount(&format!("ipfs://{CID}/a/b:/x")).source().expect("content");
         assert!(matches!(below, Source::Content(name) if name.segments() == ["a", "b"]));
+    }
+
+    #[test]
+    fn what_providers_fetch_themselves_is_named_with_its_digest() {
+        let digest = "c3c4733ec8affd06cf9e9ff50ffc6bcd2ec85a6170004bb709669c31de94391a";
+        let text = format!("https://example.org:8443/data/words.csv?v=1#sha256={digest}");
+        let source = mount(&text).source().expect("a URL");
+        let cid = "bafkreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi".parse().expect("a CID");
+        assert_eq!(source, Source::Url { url: "https://example.org:8443/data/words.csv?v=1".to_owned(), cid });
+        assert_eq!(mount(&text).guest_path(&source, true).as_deref(), Some("/inputs/words.csv"));
+        assert_eq!(mount(&format!("{text}:/x")).guest_path(&source, true).as_deref(), Some("/x"));
+        let bare = mount(&format!("https://example.org#sha256={digest}"));
+        assert_eq!(bare.guest_path(&bare.source().expect("a URL"), true), None);
+        assert_eq!(mount("directory:genomes:/data").source(), Ok(Source::Directory("genomes".to_owned())));
+        let error = mount("https://example.org/x#sha256=abc").source().expect_err("no digest").to_string();
+        assert!(error.contains("64 hex digits"), "{error}");
     }
 
     #[test]

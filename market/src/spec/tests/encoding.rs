@@ -19,7 +19,13 @@ fn the_canonical_encoding_is_that_of_the_golden_vectors() {
     one_input["env"] = json!({ "B": "a=b", "AA": "" });
     one_input["inputs"] = json!([{ "cid": INPUT }]);
     one_input["labels"] = json!({ "z": "1", "aa": "2", "b": "3" });
+    let mut elsewhere = minimal();
+    elsewhere["inputs"] = json!([
+        { "cid": "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", "url": "https://example.org/w.csv" },
+        { "directory": "genomes" },
+    ]);
     for (json, bytes) in [
+        (elsewhere.to_string(), include_str!("../vectors/elsewhere.hex")),
         (minimal().to_string(), include_str!("../vectors/minimal.hex")),
         (one_input.to_string(), include_str!("../vectors/one-input.hex")),
         (EXAMPLE.to_owned(), include_str!("../vectors/example.hex")),

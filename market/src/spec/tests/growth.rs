@@ -29,7 +29,11 @@ fn add_rows(rows: &mut String, prefix: &str, fields: &[Field]) {
             Kind::List { item, .. } => add_rows(rows, &format!("{name}[]."), item.fields),
             kind => {
                 let required = match field.default() {
-                    None => "yes".to_owned(),
+                    None => match field.presence {
+                        Presence::Either { other, .. } => format!("yes, or `{other}`"),
+                        _ => "yes".to_owned(),
+                    },
+                    Some(Default::Always(default)) if default() == Value::Null => "no".to_owned(),
                     Some(Default::InList(_)) => "no".to_owned(),
                     Some(Default::Always(default)) => format!("no: `{}`", default()),
                 };

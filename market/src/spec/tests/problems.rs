@@ -19,12 +19,15 @@ fn without(pointer: &str) -> Value {
     json
 }
 
+const RAW: &str = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+
 /// Specs with one thing wrong, where that is, and what the message says.
 pub(super) fn bad() -> Vec<(Value, &'static str, &'static str)> {
     let other = |pointer: &str, value: Value| with(pointer, value);
     let inputs = |paths: &[&str]| {
         with("/inputs", paths.iter().map(|path| json!({ "cid": INPUT, "path": path })).collect::<Vec<_>>().into())
     };
+    let at_url = |url: &str| with("/inputs", json!([{ "cid": RAW, "url": url }]));
     vec![
         (json!([]), "", "is a list; write an object"),
         (without("/version"), "version", "is missing; write 1"),
@@ -61,6 +64,37 @@ pub(super) fn bad() -> Vec<(Value, &'static str, &'static str)> {
         (with("/inputs", json!([INPUT])), "inputs[0]", "write an object"),
         (with("/inputs", json!([{}])), "inputs[0].cid", "is missing"),
         (with("/inputs", json!([{ "cid": INPUT, "paht": "/x" }])), "inputs[0].paht", "did you mean `path`?"),
+        (
+            with("/inputs", json!([{ "cid": INPUT, "directory": "x" }])),
+            "inputs[0].cid",
+            "is there together with `directory`",
+        ),
+        (
+            with("/inputs", json!([{ "directory": "/etc" }])),
+            "inputs[0].directory",
+            "\"/etc\" is no label; write the label",
+        ),
+        (with("/inputs", json!([{ "directory": "" }])), "inputs[0].directory", "is no label"),
+        (with("/inputs", json!([{ "directory": ".." }])), "inputs[0].directory", "is no label"),
+        (with("/inputs", json!([{ "directory": "x".repeat(65) }])), "inputs[0].directory", "is no label"),
+        (at_url("ftp://example.org/x"), "inputs[0].url", "begins neither with https:// nor with http://"),
+        (at_url("https:///x"), "inputs[0].url", "has no host"),
+        (at_url("https://:80/x"), "inputs[0].url", "has no host"),
+        (at_url("https://a@example.org/x"), "inputs[0].url", "carries a user name or a password"),
+        (at_url("https://example.org/x#y"), "inputs[0].url", "has a fragment"),
+        (at_url("https://example.org/a b"), "inputs[0].url", "percent-encoded"),
+        (at_url(&format!("https://example.org/{}", "x".repeat(2_048))), "inputs[0].url", "longer than 2048 bytes"),
+        (with("/inputs", json!([{ "cid": RAW, "url": null }])), "inputs[0].url", "is null; write a string"),
+        (
+            with("/inputs", json!([{ "cid": INPUT, "url": "https://example.org/x" }])),
+            "inputs[0].cid",
+            "is not of codec raw, as that of a file at a URL is",
+        ),
+        (
+            with("/inputs", json!([{ "directory": "x", "url": "https://example.org/x" }])),
+            "inputs[0].url",
+            "is there together with `directory`",
+        ),
         (inputs(&["data"]), "inputs[0].path", "is not absolute"),
         (inputs(&["/"]), "inputs[0].path", "is the root"),
         (inputs(&["/a/../b"]), "inputs[0].path", "`..`"),

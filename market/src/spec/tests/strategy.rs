@@ -27,11 +27,19 @@ fn limits() -> impl Strategy<Value = Limits> {
 pub(super) fn specs() -> impl Strategy<Value = JobSpec> {
     let names = || "[^=\0]{1,20}";
     // Distinct first parts keep the paths apart.
-    let paths = vec((links(), prop::option::of("(/[a-zA-Z0-9 _-]{1,8}){1,3}")), 0..5).prop_map(|inputs| {
+    let sources = prop_oneof![
+        links().prop_map(|cid| Input::content(cid, None)),
+        (links(), "https?://[a-z]{1,8}(:[0-9]{1,4})?(/[a-z%20]{0,5}){0,3}(\\?[a-z=&]{0,5})?").prop_map(|(cid, url)| {
+            let cid = Some(Link(Cid::new_v1(0x55, *cid.0.hash())));
+            Input { cid, url: Some(url), directory: None, path: None }
+        }),
+        "[a-z0-9][a-z0-9._-]{0,8}".prop_map(|label| Input { cid: None, url: None, directory: Some(label), path: None }),
+    ];
+    let paths = vec((sources, prop::option::of("(/[a-zA-Z0-9 _-]{1,8}){1,3}")), 0..5).prop_map(|inputs| {
         inputs
             .into_iter()
             .enumerate()
-            .map(|(n, (cid, path))| Input { cid, path: path.map(|path| format!("/in{n}{path}")) })
+            .map(|(n, (input, path))| Input { path: path.map(|path| format!("/in{n}{path}")), ..input })
             .collect::<Vec<_>>()
     });
     (

@@ -11,6 +11,7 @@ mod crash;
 mod crash_onchain;
 mod daemon;
 mod demo;
+mod examples;
 mod fake;
 mod filters;
 mod help;

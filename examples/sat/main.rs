@@ -411,7 +411,7 @@ impl Solver {
             let variable = literal / 2;
             self.values[literal] = UNKNOWN;
             self.values[literal ^ 1] = UNKNOWN;
-            self.phases[variable] = literal % 2 == 0;
+            self.phases[variable] = literal.is_multiple_of(2);
             if self.places[variable] == NONE {
                 self.places[variable] = self.heap.len();
                 self.heap.push(variable);

@@ -73,7 +73,7 @@ fn smith(seed: usize) -> Vec<u8> {
             available_imports: Some(wat::parse_str(imports).unwrap()),
             exports: Some(wat::parse_str(exports).unwrap()),
             // Half of them run on where the others trap.
-            disallow_traps: seed % 2 == 0,
+            disallow_traps: seed.is_multiple_of(2),
             max_instructions: 400,
             min_funcs: 3,
             max_funcs: 12,

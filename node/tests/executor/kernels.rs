@@ -150,9 +150,9 @@ pub(crate) fn on_hostile_numbers(instructions: &[Instruction]) -> Vec<u8> {
                 (br_if $l{n} (i32.lt_u (local.tee {n} (i32.add (local.get {n}) (i32.const {step}))) (i32.const {end}))))"
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             functions,
-            "(func (export \"{}\") (local i32 i32 i32) (local $to i32) (local.set $to (i32.const {end})) {body})\n",
+            "(func (export \"{}\") (local i32 i32 i32) (local $to i32) (local.set $to (i32.const {end})) {body})",
             instruction.name
         );
     }

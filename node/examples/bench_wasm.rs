@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use lota_node::executor::wasm::{WasmExecutor, WasmSettings};
+use lota_node::executor::wasm::{Compiler, DiskCache, Memories, WasmExecutor, WasmSettings, compile_command};
 use lota_node::executor::{EngineRun, Executor, Input, Limits, ModuleSource, Run, RunId, RunOutcome, WasmRun};
 use wasmtime::{Config, Engine, Linker, Module, Store};
 
@@ -109,6 +109,12 @@ struct Bench {
 
 impl Bench {
     fn run(&self, text: &str, inputs: Vec<Input>) -> Result<Run> {
+        let mut run = self.run_of(wat::parse_str(text)?, "main");
+        run.inputs = inputs;
+        Ok(run)
+    }
+
+    fn run_of(&self, module: Vec<u8>, entry_point: &str) -> Run {
         let limits = Limits {
             fuel: 1 << 50,
             memory_bytes: 64 << 20,
@@ -116,11 +122,9 @@ impl Bench {
             output_entries: 10_000,
             wall: Duration::from_secs(600),
         };
-        let module = ModuleSource::Bytes(wat::parse_str(text)?.into());
-        let engine = EngineRun::Wasm(WasmRun { entry_point: "main".to_owned(), ..WasmRun::new(module) });
-        let mut run = Run::new(RunId([0; 32]), engine, limits, self.directory.path().join("work"));
-        run.inputs = inputs;
-        Ok(run)
+        let module = ModuleSource::Bytes(module.into());
+        let engine = EngineRun::Wasm(WasmRun { entry_point: entry_point.to_owned(), ..WasmRun::new(module) });
+        Run::new(RunId([0; 32]), engine, limits, self.directory.path().join("work"))
     }
 
     fn execute(&self, run: &Run) -> Result<(RunOutcome, Duration)> {
@@ -130,7 +134,7 @@ impl Bench {
     }
 
     /// Time of a whole warm run, and of the bare module in the same engine.
-    fn overhead(&self) -> Result<()> {
+    fn overhead(&self, memories: &str) -> Result<()> {
         let run = self.run(TRIVIAL, Vec::new())?;
         self.execute(&run)?;
         let mut whole = Vec::new();
@@ -150,14 +154,14 @@ impl Bench {
             instance.get_typed_func::<(), ()>(&mut store, "main")?.call(&mut store, ())?;
             bare.push(micros(started.elapsed()));
         }
-        report("wasm.warm.overhead.min", least(&whole) - least(&bare), "us");
+        report(&format!("wasm.warm.{memories}.overhead.min"), least(&whole) - least(&bare), "us");
         let ((whole, whole95), (bare, bare95)) = (spread(whole), spread(bare));
-        report("wasm.warm.run.median", whole, "us");
-        report("wasm.warm.run.p95", whole95, "us");
-        report("wasm.warm.bare_module.median", bare, "us");
-        report("wasm.warm.bare_module.p95", bare95, "us");
-        report("wasm.warm.overhead.median", whole - bare, "us");
-        report("wasm.warm.overhead.p95", whole95 - bare95, "us");
+        report(&format!("wasm.warm.{memories}.run.median"), whole, "us");
+        report(&format!("wasm.warm.{memories}.run.p95"), whole95, "us");
+        report(&format!("wasm.warm.{memories}.bare_module.median"), bare, "us");
+        report(&format!("wasm.warm.{memories}.bare_module.p95"), bare95, "us");
+        report(&format!("wasm.warm.{memories}.overhead.median"), whole - bare, "us");
+        report(&format!("wasm.warm.{memories}.overhead.p95"), whole95 - bare95, "us");
         Ok(())
     }
 
@@ -248,11 +252,70 @@ fn fuel() -> Result<()> {
     Ok(())
 }
 
+/// The first argument of this program when it is its own compiler.
+const COMPILE: &str = "compile-module";
+
+/// A module of nearly the largest size: 60 MiB of data.
+fn largest() -> Vec<u8> {
+    let leb = |mut number: usize| {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    };
+    let data = [&b"\x01\x00\x41\x00\x0b"[..], &leb(60 << 20), &vec![7; 60 << 20]].concat();
+    let head = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x04\x01\0\xc0\x07\x07\x11\x02\x06memory\x02\0\x04main\0\0\x0a\x04\x01\x02\0\x0b";
+    [&head[..], &[11], &leb(data.len()), &data].concat()
+}
+
+/// What a provider does before a module runs for the first time, and after a restart: in a process of its own, and from the
+/// disk.
+fn compiling(bench: &Bench) -> Result<()> {
+    let modules: [(&str, &str, Vec<u8>); 4] = [
+        ("trivial", "main", wat::parse_str(TRIVIAL)?),
+        ("sat_130_KiB", "_start", include_bytes!("../../examples/sat/sat.wasm").to_vec()),
+        ("behaviours_230_KiB", "_start", include_bytes!("../tests/fixtures/wasm/behaviours/behaviours.wasm").to_vec()),
+        ("60_MiB_of_data", "main", largest()),
+    ];
+    for (name, entry_point, module) in modules {
+        let (mut cold, mut cached) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            let home = tempfile::tempdir()?;
+            let disk_cache =
+                DiskCache { directory: home.path().join("code"), key: home.path().join("key"), bytes: 1 << 30 };
+            let compiler = Compiler::this_program(COMPILE)?;
+            let settings = WasmSettings { compiler, disk_cache: Some(disk_cache), ..WasmSettings::default() };
+            for samples in [&mut cold, &mut cached] {
+                let executor = WasmExecutor::new(&settings)?;
+                let run = bench.run_of(module.clone(), entry_point);
+                let started = Instant::now();
+                bench.runtime.block_on(executor.check(&run))?;
+                samples.push(micros(started.elapsed()) / 1000.0);
+            }
+        }
+        report(&format!("wasm.compile.{name}.cold.median"), spread(cold).0, "ms");
+        report(&format!("wasm.compile.{name}.from_disk.median"), spread(cached).0, "ms");
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(COMPILE) {
+        let _ = compile_command();
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let executor = WasmExecutor::new(&WasmSettings::default())?;
     let bench = Bench { executor, directory: tempfile::tempdir()?, runtime };
-    bench.overhead()?;
+    bench.overhead("on_demand")?;
+    let pooled = WasmSettings { memories: Memories::Pooled { runs: 4 }, ..WasmSettings::default() };
+    let bench = Bench { executor: WasmExecutor::new(&pooled)?, ..bench };
+    bench.overhead("pooled")?;
+    let bench = Bench { executor: WasmExecutor::new(&WasmSettings::default())?, ..bench };
+    compiling(&bench)?;
     bench.listing()?;
     bench.host_calls()?;
     fuel()

@@ -27,7 +27,8 @@ impl Engines {
         let directory = std::path::absolute(modules).context("the folder for compiled modules cannot be found out")?;
         // A process of its own for each module: modules are made by strangers.
         let compiler = Compiler::this_program(COMPILE).context("the path of this program cannot be found out")?;
-        let disk_cache = Some(DiskCache { directory, bytes: MODULE_CACHE });
+        let key = directory.with_extension("key");
+        let disk_cache = Some(DiskCache { directory, key, bytes: MODULE_CACHE });
         let wasm = WasmExecutor::new(&WasmSettings { compiler, disk_cache, ..WasmSettings::default() })?;
         Ok(Self { wasm })
     }

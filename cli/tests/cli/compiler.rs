@@ -13,7 +13,7 @@ const MODULE: &str = r#"(module (memory (export "memory") 1) (func (export "_sta
 /// What comes of a module while its node lives, which keeps standard input open.
 fn compile(module: &[u8]) -> Output {
     let task = format!(
-        r#"{{"module_bytes":{},"memory":1073741824,"processor_seconds":60,"niceness":0,"optimize":true}}"#,
+        r#"{{"module_bytes":{},"memory":1073741824,"processor_seconds":60,"niceness":0,"code":{{"optimize":"Speed","processor":"Common"}}}}"#,
         module.len()
     );
     let mut command = Command::new(cargo_bin("lota"));

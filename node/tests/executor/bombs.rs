@@ -21,12 +21,12 @@ fn leb(mut number: u64) -> Vec<u8> {
 }
 
 /// Bytes with their length before them.
-fn sized(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     [&leb(bytes.len() as u64), bytes].concat()
 }
 
 /// A section of so many things.
-fn section(id: u8, count: u64, things: &[u8]) -> Vec<u8> {
+pub(crate) fn section(id: u8, count: u64, things: &[u8]) -> Vec<u8> {
     [&[id][..], &sized(&[&leb(count), things].concat())].concat()
 }
 

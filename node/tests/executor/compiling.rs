@@ -134,7 +134,7 @@ async fn a_compiler_that_is_not_wanted_any_more_is_killed() {
 fn a_compiler_whose_node_was_killed_ends() {
     let module = costly().module();
     let task = format!(
-        r#"{{"module_bytes":{},"memory":2147483648,"processor_seconds":600,"niceness":0,"optimize":true}}"#,
+        r#"{{"module_bytes":{},"memory":2147483648,"processor_seconds":600,"niceness":0,"code":{{"optimize":"Speed","processor":"Common"}}}}"#,
         module.len()
     );
     let mut compiler = std::process::Command::new(COMPILER)
@@ -234,7 +234,7 @@ async fn a_module_that_is_compiled_already_is_not_read_again() {
 #[tokio::test]
 async fn what_an_earlier_process_compiled_needs_neither_its_bytes_nor_a_turn() {
     let home = tempfile::tempdir().unwrap();
-    let cache = DiskCache { directory: home.path().join("code"), bytes: 1 << 20 };
+    let cache = DiskCache { directory: home.path().join("code"), key: home.path().join("key"), bytes: 1 << 20 };
     let settings = WasmSettings { disk_cache: Some(cache), ..settings_in_child() };
     let count = Arc::default();
     let known = exits(9).wasm(|run| run.module = deferred(1, exits(9).module().to_vec(), &count));
@@ -261,7 +261,7 @@ async fn what_an_earlier_process_compiled_needs_neither_its_bytes_nor_a_turn() {
 fn a_restart_compiles_nothing_again_and_damaged_machine_code_is_not_run() {
     let home = tempfile::tempdir().unwrap();
     let count = home.path().join("count");
-    let cache = DiskCache { directory: home.path().join("code"), bytes: 1 << 20 };
+    let cache = DiskCache { directory: home.path().join("code"), key: home.path().join("key"), bytes: 1 << 20 };
     let settings = WasmSettings { disk_cache: Some(cache.clone()), ..WasmSettings::default() };
     let start = || scripted(&format!(r#"echo x >> {}; exec "$0" "$@""#, count.display()), settings.clone());
     for _ in 0..3 {
@@ -270,12 +270,31 @@ fn a_restart_compiles_nothing_again_and_damaged_machine_code_is_not_run() {
     }
     let name = contents(&cache.directory).into_keys().next().unwrap();
     let file = cache.directory.join(name);
-    let mut code = fs::read(&file).unwrap();
-    let middle = code.len() / 2;
-    code[middle] ^= 0xff;
-    fs::write(&file, code).unwrap();
+    // Another module's, under this one's name.
+    exits(6).execute_on(&start());
+    let other =
+        contents(&cache.directory).into_keys().map(|name| cache.directory.join(name)).find(|path| *path != file);
+    let (whole, other) = (fs::read(&file).unwrap(), fs::read(other.unwrap()).unwrap());
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 0xff;
+    let mut compiled = 2;
+    for (what, bytes) in [
+        ("a flipped byte", &flipped[..]),
+        ("half of it", &whole[..whole.len() / 2]),
+        ("nothing", &[]),
+        ("another module's", &other),
+        ("a program", b"#!/bin/sh\nexit 5\n"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        compiled += 1;
+        for _ in 0..2 {
+            assert_eq!(exits(5).execute_on(&start()).exit_code, 5, "{what}");
+            assert_eq!(lines(&count), compiled, "{what}: compiled again, once");
+        }
+    }
+    fs::remove_file(&file).unwrap();
+    fs::create_dir_all(file.join("a/directory")).unwrap();
     assert_eq!(exits(5).execute_on(&start()).exit_code, 5);
-    assert_eq!(lines(&count), 2);
     assert_eq!(exits(5).execute_on(&start()).exit_code, 5);
-    assert_eq!(lines(&count), 2, "it was kept anew");
+    assert_eq!(lines(&count), compiled + 1);
 }

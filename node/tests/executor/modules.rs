@@ -3,6 +3,7 @@
 use lota_node::executor::wasm::{DiskCache, WasmExecutor, WasmSettings};
 use lota_node::executor::{CheckError, Ended, Executor, ModuleSource, RunFault, exit};
 
+use crate::bombs::{section, sized};
 use crate::support::{Case, executor, text};
 
 fn fault_of(case: &Case) -> RunFault {
@@ -52,6 +53,8 @@ fn features_that_would_differ_between_machines_are_off() {
         r#"(module (memory (export "memory") 1) (memory 1) (func (export "_start")))"#,
         r#"(module (memory (export "memory") 1) (type (struct)) (func (export "_start")))"#,
         r#"(module (memory (export "memory") 1) (tag) (func (export "_start")))"#,
+        r#"(module (memory (export "memory") 1) (func (export "_start") (param v128) (result v128)
+            (f32x4.relaxed_madd (local.get 0) (local.get 0) (local.get 0))))"#,
     ] {
         assert!(matches!(fault_of(&Case::wat(text)), RunFault::Invalid { .. }), "{text}");
     }
@@ -66,7 +69,6 @@ fn features_that_compilers_use_are_on() {
             (func (export "_start")
                 (drop (drop (call $two)))
                 (drop (i32x4.extract_lane 0 (i32x4.splat (i32.const 1))))
-                (drop (f32x4.extract_lane 0 (f32x4.relaxed_madd (v128.const i64x2 0 0) (v128.const i64x2 0 0) (v128.const i64x2 0 0))))
                 (drop (i32.extend8_s (i32.const 1))) (drop (i32.trunc_sat_f32_s (f32.const nan)))
                 (memory.init $d (i32.const 0) (i32.const 0) (i32.const 3)) (data.drop $d)
                 (call $tail)))"#,
@@ -150,6 +152,41 @@ fn a_start_function_is_limited_too() {
 }
 
 #[test]
+fn a_start_function_that_calls_nothing_ends_with_the_fuel() {
+    let case = Case::wat(
+        r#"(module (memory (export "memory") 1) (func $f (loop (br 0))) (start $f) (func (export "_start")))"#,
+    );
+    let outcome = case.limit(|limits| limits.fuel = 1_000_000).execute();
+    assert_eq!((outcome.ended.clone(), outcome.fuel_used), (Ended::OutOfFuel, 1_000_000));
+}
+
+/// A module with so many bytes of data, which exits with the last of them.
+fn with_data(bytes: usize) -> Vec<u8> {
+    let (pages, last) = (bytes.div_ceil(1 << 16), bytes - 1);
+    let module = wat::parse_str(format!(
+        r#"(module (memory (export "memory") {pages}) (func (export "main") (result i32) (i32.load8_u (i32.const {last}))))"#
+    ));
+    let mut data = vec![b'x'; bytes];
+    data[last] = 42;
+    // at 0, by a constant
+    let segment = [&b"\x00\x41\x00\x0b"[..], &sized(&data)].concat();
+    [module.unwrap(), section(11, 1, &segment)].concat()
+}
+
+#[test]
+fn a_module_of_64_mib_runs_and_its_data_costs_fuel() {
+    let bytes = (64 << 20) - 200;
+    let module = with_data(bytes);
+    assert!(module.len() <= 64 << 20 && module.len() > (64 << 20) - 200, "{}", module.len());
+    let case = Case::new(module).wasm(|run| run.entry_point = "main".to_owned());
+    let outcome = case.execute_on(&crate::support::in_child());
+    assert_eq!((outcome.exit_code, outcome.ended.clone()), (42, Ended::Exit));
+    assert!(outcome.fuel_used > bytes as u64 && outcome.fuel_used < bytes as u64 + 20, "{}", outcome.fuel_used);
+    let case = case.limit(|limits| limits.fuel = bytes as u64 - 1);
+    assert_eq!(case.execute_on(&crate::support::in_child()).ended, Ended::OutOfFuel);
+}
+
+#[test]
 fn modules_are_limited_in_size() {
     let executor = WasmExecutor::new(&WasmSettings { module_bytes: 100, ..WasmSettings::default() }).unwrap();
     let case = Case::new(vec![0; 101]);
@@ -177,7 +214,7 @@ fn the_cache_in_memory_is_bounded() {
 fn compiled_modules_survive_on_disk_in_a_private_directory() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
-    let cache = DiskCache { directory: home.path().join("compiled"), bytes: 1 << 20 };
+    let cache = DiskCache { directory: home.path().join("compiled"), key: home.path().join("key"), bytes: 1 << 20 };
     let settings = WasmSettings { disk_cache: Some(cache.clone()), ..WasmSettings::default() };
     let case = Case::wat(r#"(module (func (export "main") (result i32) (i32.const 5)))"#)
         .wasm(|run| run.entry_point = "main".to_owned());

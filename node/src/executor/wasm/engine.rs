@@ -6,7 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, EngineWeak, Inlining, OptLevel, RegallocAlgorithm, WasmFeatures};
+use serde::{Deserialize, Serialize};
+use wasmtime::{
+    Config, Engine, EngineWeak, Inlining, OptLevel, PoolingAllocationConfig, RegallocAlgorithm, WasmFeatures,
+};
+
+use super::inspect::TABLES;
+use super::limiter::TABLE_ELEMENTS;
 
 /// How often a running program is asked whether it should stop.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -17,14 +23,53 @@ pub(crate) const WASM_STACK: usize = 8 << 20;
 /// Stack, in bytes, beyond it for host calls.
 pub(crate) const HOST_STACK: usize = 2 << 20;
 
-/// How well code is compiled. Results do not depend on it, fuel included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Address space, in bytes, that a memory gets: all that 32 bits can address, so that it never moves.
+const RESERVATION: u64 = 4 << 30;
+/// What a pool has room for, in bytes, beside the memory and the tables of one instance: its globals, and a pointer for
+/// each of the functions and imports that a module may hold.
+const POOLED_INSTANCE: usize = 16 << 20;
+
+/// How well code is compiled. Results do not depend on it, fuel included, as long as the stack does not overflow: how deep a
+/// program may recurse differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Optimize {
     /// Optimised code.
     #[default]
     Speed,
+    /// Optimised code that is small, too.
+    SpeedAndSize,
     /// Compiled quickly.
     None,
+}
+
+/// Which processors of this machine's family code is for. Results depend on it as little as on [`Optimize`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Processor {
+    /// All that are in use: x86-64-v2, which all have that were made in the last 15 years; on other families, all.
+    #[default]
+    Common,
+    /// All there ever were.
+    Oldest,
+    /// This very one, with everything that it has.
+    Native,
+}
+
+/// Where the memories and tables of programs come from. Results do not depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Memories {
+    /// From the system, for each run anew.
+    #[default]
+    OnDemand,
+    /// From a pool with room for so many runs at once, of all executors that share an engine; one more fails. Each takes
+    /// about 17 GiB of address space, whether or not it is used.
+    Pooled { runs: u32 },
+}
+
+/// What machine code depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Code {
+    pub(crate) optimize: Optimize,
+    pub(crate) processor: Processor,
 }
 
 /// A cache of compiled modules on disk.
@@ -33,17 +78,23 @@ pub struct DiskCache {
     /// An absolute path. Made with mode 0700 if missing; what is in it is run as machine code, so it must be the node's
     /// own.
     pub directory: PathBuf,
+    /// An absolute path outside of that directory: a file with the key under which it is told whether this node wrote what is in
+    /// there. Made with mode 0600 if missing, and anew if it is not as it was made; then nothing in the directory counts.
+    pub key: PathBuf,
     /// Size, in bytes, that cleaning aims at.
     pub bytes: u64,
 }
 
-/// What code may use of an x86-64 processor: x86-64-v2, which all have that were made in the last 15 years.
+/// What code may use of an x86-64 processor that is x86-64-v2.
 #[cfg(target_arch = "x86_64")]
-const PROCESSOR: [&str; 6] = ["has_sse3", "has_ssse3", "has_cmpxchg16b", "has_sse41", "has_sse42", "has_popcnt"];
+const COMMON: [&str; 6] = ["has_sse3", "has_ssse3", "has_cmpxchg16b", "has_sse41", "has_sse42", "has_popcnt"];
 
 /// Compiles for the processor family instead of this very processor: then all machines run the same code, and even the
 /// depth at which the stack overflows is the same for one engine version.
-fn fix_processor(config: &mut Config) -> wasmtime::Result<()> {
+fn fix_processor(config: &mut Config, processor: Processor) -> wasmtime::Result<()> {
+    if processor == Processor::Native {
+        return Ok(());
+    }
     match OS {
         "linux" => config.target(&format!("{ARCH}-unknown-linux-gnu"))?,
         "macos" => config.target(&format!("{ARCH}-apple-darwin"))?,
@@ -51,27 +102,52 @@ fn fix_processor(config: &mut Config) -> wasmtime::Result<()> {
         _ => return Ok(()),
     };
     #[cfg(target_arch = "x86_64")]
-    for feature in PROCESSOR {
-        // SAFETY: unsafe because code could use what a processor lacks; `Engine::new` asks this one for every feature
-        // that is enabled and fails when one is missing.
-        #[expect(unsafe_code, reason = "there is no other way to say which processors code is for")]
-        unsafe {
-            config.cranelift_flag_enable(feature);
+    if processor == Processor::Common {
+        for feature in COMMON {
+            // SAFETY: unsafe because code could use what a processor lacks; `Engine::new` asks this one for every feature
+            // that is enabled and fails when one is missing.
+            #[expect(unsafe_code, reason = "there is no other way to say which processors code is for")]
+            unsafe {
+                config.cranelift_flag_enable(feature);
+            }
         }
     }
     Ok(())
 }
 
+/// A pool with room for everything that the limits on modules let a run have.
+fn pool(runs: u32) -> PoolingAllocationConfig {
+    // Twice as many: a place in the pool is free again a moment after its run has ended, when whoever cleans it is done.
+    let runs = runs.max(1).saturating_mul(2);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(runs)
+        .max_core_instance_size(POOLED_INSTANCE)
+        .total_memories(runs)
+        .max_memory_size(RESERVATION as usize)
+        .total_tables(runs.saturating_mul(TABLES as u32))
+        .max_tables_per_module(TABLES as u32)
+        .table_elements(TABLE_ELEMENTS)
+        .total_gc_heaps(runs)
+        .total_stacks(runs);
+    pool
+}
+
 /// Makes the engine. Everything that could make two machines differ is fixed here.
-pub(crate) fn engine(optimize: Optimize) -> wasmtime::Result<Engine> {
+pub(crate) fn engine(code: Code, memories: Memories) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
-    fix_processor(&mut config)?;
+    fix_processor(&mut config, code.processor)?;
+    if let Memories::Pooled { runs } = memories {
+        config.allocation_strategy(pool(runs));
+    }
     config
         .consume_fuel(true)
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)
-        .wasm_relaxed_simd(true)
-        .relaxed_simd_deterministic(true)
+        // Not even in its deterministic form: the NaNs of its multiply-and-add are the engine's on some processors, and the
+        // C library's on others.
+        .wasm_relaxed_simd(false)
+        // Data is copied into memory by code, at a price in fuel. Hosts that can map it would skip both, and not all can.
+        .memory_init_cow(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_custom_page_sizes(false)
@@ -81,15 +157,19 @@ pub(crate) fn engine(optimize: Optimize) -> wasmtime::Result<Engine> {
         .wasm_features(WasmFeatures::THREADS | WasmFeatures::EXCEPTIONS | WasmFeatures::STACK_SWITCHING, false)
         .compiler_inlining(Inlining::No)
         .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
-        .cranelift_opt_level(match optimize {
+        .cranelift_opt_level(match code.optimize {
             Optimize::Speed => OptLevel::Speed,
+            Optimize::SpeedAndSize => OptLevel::SpeedAndSize,
             Optimize::None => OptLevel::None,
         })
         .max_wasm_stack(WASM_STACK)
         // Unused, but the engine insists that it is the larger one.
         .async_stack_size(WASM_STACK + HOST_STACK)
-        .memory_reservation(4 << 30)
-        .memory_may_move(false);
+        .memory_reservation(RESERVATION)
+        .memory_may_move(false)
+        // Unused, since no program has such a heap; a pool insists that it is like the memories.
+        .gc_heap_reservation(RESERVATION)
+        .gc_heap_may_move(false);
     Engine::new(&config)
 }
 

@@ -33,10 +33,10 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 
 pub use compile::{Compiler, compile_command};
-pub use engine::{DiskCache, Optimize};
+pub use engine::{DiskCache, Memories, Optimize, Processor};
 /// What host calls cost, in fuel.
 pub mod costs {
-    pub use super::fuel::{BYTE, ENTRY, HOST_CALL, PATH};
+    pub use super::fuel::{BYTE, ENTRY, HOST_CALL, PATH, VERSION};
 }
 /// Limits that no run can change.
 pub mod bounds {
@@ -57,7 +57,7 @@ use crate::executor::{
     Attached, CheckError, EngineRun, Executor, ExecutorError, Phase, Run, RunFault, RunId, RunOutcome, WasmRun,
 };
 use compile::{Artifacts, Effort};
-use engine::Ticker;
+use engine::{Code, Ticker};
 use job::Job;
 use messages::engine_failed;
 use modules::{Entry, ModuleLimits, Modules, Prepared, Purpose};
@@ -96,6 +96,10 @@ pub struct WasmSettings {
     pub disk_cache: Option<DiskCache>,
     /// How well code is compiled.
     pub optimize: Optimize,
+    /// Which processors it is compiled for.
+    pub processor: Processor,
+    /// Where memories come from.
+    pub memories: Memories,
 }
 
 impl Default for WasmSettings {
@@ -111,7 +115,9 @@ impl Default for WasmSettings {
             cached_modules: 64,
             cached_bytes: 512 << 20,
             disk_cache: None,
-            optimize: Optimize::Speed,
+            optimize: Optimize::default(),
+            processor: Processor::default(),
+            memories: Memories::default(),
         }
     }
 }
@@ -141,7 +147,8 @@ impl WasmExecutor {
     ///
     /// When the cache directory is not the node's own, or the engine does not work on this machine.
     pub fn new(settings: &WasmSettings) -> Result<Self, ExecutorError> {
-        let engine = engine::engine(settings.optimize).map_err(|error| engine_failed(&error))?;
+        let code = Code { optimize: settings.optimize, processor: settings.processor };
+        let engine = engine::engine(code, settings.memories).map_err(|error| engine_failed(&error))?;
         let disk = match &settings.disk_cache {
             None => None,
             Some(cache) => Some(Artifacts::open(cache, &engine).map_err(|source| {
@@ -171,7 +178,7 @@ impl WasmExecutor {
             unpaid,
             paid,
         };
-        let modules = Modules::new(engine.clone(), settings.optimize, limits, settings.compiler.clone(), disk)
+        let modules = Modules::new(engine.clone(), code, limits, settings.compiler.clone(), disk)
             .map_err(|error| engine_failed(&error))?;
         let ticker = Ticker::start(&engine)
             .map_err(|error| ExecutorError::Engine { message: format!("a thread could not be started: {error}") })?;

@@ -15,7 +15,7 @@ use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module};
 
 use super::blocking::blocking;
 use super::compile::{Artifacts, Compiler, Effort, Queue};
-use super::engine::Optimize;
+use super::engine::Code;
 use super::host::Host;
 use super::inspect::{Anatomy, inspect};
 use super::linker;
@@ -114,7 +114,7 @@ pub(crate) enum Purpose {
 /// Compiles modules, one at a time of those that nobody pays for and a few of the others, and keeps what was used last.
 pub(crate) struct Modules {
     engine: Engine,
-    optimize: Optimize,
+    code: Code,
     linker: Linker<Host>,
     limits: ModuleLimits,
     compiler: Compiler,
@@ -143,7 +143,7 @@ struct Cached {
 impl Modules {
     pub(crate) fn new(
         engine: Engine,
-        optimize: Optimize,
+        code: Code,
         limits: ModuleLimits,
         compiler: Compiler,
         disk: Option<Artifacts>,
@@ -152,7 +152,7 @@ impl Modules {
         linker::add_to_linker(&mut linker)?;
         Ok(Self {
             engine,
-            optimize,
+            code,
             linker,
             limits,
             compiler,
@@ -255,7 +255,7 @@ impl Modules {
             Purpose::Check => self.limits.unpaid,
             Purpose::Run => self.limits.paid,
         };
-        let code = self.compiler.compile(&self.engine, self.optimize, bytes, effort).await?;
+        let code = self.compiler.compile(&self.engine, self.code, bytes, effort).await?;
         let this = Arc::clone(self);
         blocking(move || {
             let prepared = this.load(&code)?;
@@ -319,7 +319,8 @@ impl Modules {
 
     fn load(&self, code: &[u8]) -> Result<Prepared, CheckError> {
         // SAFETY: unsafe because the code is run as it is. It comes from this engine's compiler, in this process or in one
-        // that this node started for it, directly or by way of a directory that is closed to others and under a digest.
+        // that this node started for it, directly or by way of a directory that is closed to others, authenticated with a key
+        // that is not in there.
         #[expect(unsafe_code, reason = "machine code cannot be checked")]
         let module = unsafe { Module::deserialize(&self.engine, code) }.map_err(|error| engine_failed(&error))?;
         let memory = memory(&module)?;

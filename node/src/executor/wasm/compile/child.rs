@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::super::engine::Optimize;
+use super::super::engine::Code;
 use super::super::messages::printable;
 use super::task::{COMPILED, Effort, INVALID, NO_MEMORY, Task};
 use crate::executor::{CheckError, ExecutorError, RunFault};
@@ -33,7 +33,7 @@ struct Output {
 pub(super) async fn compile(
     program: &Path,
     arguments: &[OsString],
-    optimize: Optimize,
+    code: Code,
     module: Bytes,
     effort: Effort,
 ) -> Result<Vec<u8>, CheckError> {
@@ -43,7 +43,7 @@ pub(super) async fn compile(
         // In whole seconds, as the system counts.
         processor_seconds: effort.processor.as_secs().max(1),
         niceness: effort.niceness,
-        optimize: optimize == Optimize::Speed,
+        code,
     };
     let failed = |doing, source| ExecutorError::Compiler { doing, source };
     let task = serde_json::to_string(&task).map_err(|error| failed("be told its task", error.into()))?;

@@ -7,7 +7,7 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use wasmtime::OutOfMemory;
 
-use super::super::engine::{self, Optimize};
+use super::super::engine::{self, Memories};
 use super::super::messages::printable_message;
 use super::task::{COMPILED, INVALID, NO_MEMORY, Task};
 
@@ -36,8 +36,8 @@ fn compile() -> Result<(), String> {
     let argument = std::env::args().next_back().unwrap_or_default();
     let task: Task = serde_json::from_str(&argument).map_err(|error| format!("`{argument}` is no task: {error}"))?;
     confine(&task).map_err(|error| format!("it cannot limit itself: {error}"))?;
-    let optimize = if task.optimize { Optimize::Speed } else { Optimize::None };
-    let engine = engine::engine(optimize).map_err(|error| printable_message(&error))?;
+    // Machine code is the same wherever memories come from, and nothing is run here.
+    let engine = engine::engine(task.code, Memories::OnDemand).map_err(|error| printable_message(&error))?;
     let module = read(task.module_bytes).map_err(|error| format!("it cannot read: {error}"))?;
     thread::spawn(end_with_node);
     let (kind, answer) = match engine.precompile_module(&module) {

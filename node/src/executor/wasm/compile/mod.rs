@@ -18,7 +18,7 @@ use bytes::Bytes;
 use wasmtime::Engine;
 
 use super::blocking::blocking;
-use super::engine::Optimize;
+use super::engine::Code;
 use super::messages::invalid;
 use crate::executor::{CheckError, ExecutorError};
 
@@ -63,7 +63,7 @@ impl Compiler {
     pub(crate) async fn compile(
         &self,
         engine: &Engine,
-        optimize: Optimize,
+        code: Code,
         module: Bytes,
         effort: Effort,
     ) -> Result<Vec<u8>, CheckError> {
@@ -76,7 +76,7 @@ impl Compiler {
                     Err(_) => Err(ExecutorError::CompileTime { limit: effort.wall }.into()),
                 }
             }
-            Self::Child { program, arguments } => child::compile(program, arguments, optimize, module, effort).await,
+            Self::Child { program, arguments } => child::compile(program, arguments, code, module, effort).await,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::engine::Code;
+
 /// What the answer begins with: machine code follows, or why the module is not valid, or that there was too little memory.
 pub(super) const COMPILED: u8 = 0;
 pub(super) const INVALID: u8 = 1;
@@ -33,5 +35,5 @@ pub(super) struct Task {
     pub(super) memory: u64,
     pub(super) processor_seconds: u64,
     pub(super) niceness: i32,
-    pub(super) optimize: bool,
+    pub(super) code: Code,
 }

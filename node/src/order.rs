@@ -10,7 +10,7 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
-    spec::ValidatedSpec,
+    spec::{Engine, ValidatedSpec},
 };
 use tokio::sync::oneshot;
 
@@ -167,7 +167,12 @@ impl Orders {
             let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
             if let Err(failure) = held {
                 release(&self.content, id);
-                let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
+                let what = match (spec.engine(), spec.program()) {
+                    (_, None) => format!("input {}", number + 1),
+                    (Engine::Wasm { .. }, _) if number == 0 => "the module".to_owned(),
+                    (Engine::Docker { .. }, _) if number == 0 => "the image".to_owned(),
+                    _ => format!("input {number}"),
+                };
                 return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });
             }
         }
@@ -318,7 +323,9 @@ impl Orders {
         }
         let value = missing;
         let mut offer = price::told(&asset, &wish, named.is_some(), &ramp, &quotes, value);
-        offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second)));
+        let counts = matches!(spec.engine(), Engine::Wasm { .. });
+        let fuel_fits = || fuel::warning(spec.limits(), quotes.fuel_per_second.max(self.fuel_per_second));
+        offer.warnings.extend(counts.then(fuel_fits).flatten());
         Ok((Request { id, terms, spec: bytes, value }, taken, offer))
     }
 

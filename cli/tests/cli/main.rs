@@ -6,6 +6,7 @@ mod anvil;
 mod attacks;
 mod chain;
 mod compiler;
+mod containers;
 mod content;
 mod crash;
 mod crash_onchain;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    GuestPath, Link, MAX_BYTES, MAX_NAME, SpecProblem, SpecProblems, VERSION, ValidatedSpec,
+    DEFAULT_CPU, DEFAULT_PIDS, GuestPath, Link, MAX_BYTES, MAX_NAME, MAX_WASM_MEMORY, MIN_MEMORY, SpecProblem,
+    SpecProblems, VERSION, ValidatedSpec,
     fields::{Field, Kind, Object, Presence, Refused, SPEC},
+    image,
     node::{Node, quoted},
 };
 
@@ -15,6 +17,7 @@ pub(super) fn read(document: &Node, form: Form) -> Result<ValidatedSpec, SpecPro
     let mut reader = Reader::new(form, &SPEC);
     let document = reader.document(document);
     reader.paths_are_apart(&document);
+    reader.limits_fit_the_engine(&document);
     reader.finish()?;
     let spec = ValidatedSpec::new(document);
     let size = spec.to_dag_cbor().len();
@@ -83,6 +86,30 @@ impl Reader {
                     self.problem::<()>(&inner.0, value, problem, "give each a path of its own");
                 }
                 _ => outer = Some(inner),
+            }
+        }
+    }
+
+    /// A WASM job asks for nothing that it cannot be given.
+    fn limits_fit_the_engine(&mut self, document: &Map<String, Value>) {
+        let at = |object: &str, field: &str| document.get(object).and_then(|object| object.get(field)).cloned();
+        if at("engine", "type") != Some("wasm".into()) {
+            return;
+        }
+        let limit = |name: &str| at("limits", name).and_then(|value| value.as_u64());
+        if let Some(memory) = limit("memory").filter(|memory| *memory > MAX_WASM_MEMORY) {
+            let remedy = format!("write a whole number from {MIN_MEMORY} to {MAX_WASM_MEMORY}");
+            self.problem::<()>(
+                "limits.memory",
+                Some(memory.to_string()),
+                "is more than a WASM job can address",
+                &remedy,
+            );
+        }
+        for (name, usual) in [("cpu", DEFAULT_CPU), ("pids", DEFAULT_PIDS), ("gpus", 0)] {
+            if let Some(other) = limit(name).filter(|other| *other != usual) {
+                let problem = "is of no use to a WASM job, which has one thread";
+                self.problem::<()>(&format!("limits.{name}"), Some(other.to_string()), problem, "remove it");
             }
         }
     }
@@ -168,6 +195,7 @@ impl Reader {
             Kind::Name { refused } => self.name(at, refused, node)?.into(),
             Kind::Path => self.path(at, node)?.as_str().into(),
             Kind::Link => self.link(at, node)?.to_string().into(),
+            Kind::Image => self.image(at, node)?.into(),
             Kind::Count { least, most } => self.integer(at, node, *least, *most)?.into(),
         })
     }
@@ -320,6 +348,22 @@ impl Reader {
             return self.problem(at, Some(node.shown()), "is of CID version 0", &format!("write {v1}"));
         }
         Some(v1)
+    }
+
+    fn image(&mut self, at: &str, node: &Node) -> Option<String> {
+        let Node::Text(text) = node else {
+            return match node {
+                Node::Link(_) => Some(self.link(at, node)?.to_string()),
+                _ => self.mistyped(at, node, "the name of an image with its digest, or a CID"),
+            };
+        };
+        if text.parse::<Link>().is_ok() {
+            return Some(self.link(at, node)?.to_string());
+        }
+        match image::fault(text) {
+            None => Some(text.clone()),
+            Some(fault) => self.problem(at, Some(node.shown()), fault.to_string(), fault.remedy()),
+        }
     }
 
     fn path(&mut self, at: &str, node: &Node) -> Option<GuestPath> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     MAX_NAME, MAX_PATH, VERSION,
     fields::{Default, Field, Kind, Object, Presence, SPEC},
+    image::MAX_IMAGE,
 };
 
 /// The JSON schema (draft 2020-12) of a spec in JSON. It accepts everything that [`parse_json`](super::parse_json) accepts;
@@ -36,6 +37,10 @@ fn shared() -> Map<String, Value> {
         "cid": {
             "description": "A CID of UnixFS or raw content, hashed with sha2-256.",
             "type": "string", "pattern": "^([A-Za-z].{45,}|Qm[1-9A-HJ-NP-Za-km-z]{44})$"
+        },
+        "image": {
+            "description": "An image by its digest.", "type": "string", "maxLength": MAX_IMAGE,
+            "pattern": "^[a-z0-9][a-z0-9._-]*(:[0-9]{1,5}/[a-z0-9][a-z0-9._-]*)?(/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}$"
         }
     });
     match shared {
@@ -102,11 +107,16 @@ impl Definitions {
             Kind::Name { refused } => json!({ "$ref": "#/$defs/name", "not": { "const": refused.name } }),
             Kind::Path => json!({ "$ref": "#/$defs/path" }),
             Kind::Link => json!({ "$ref": "#/$defs/cid" }),
+            Kind::Image => {
+                json!({ "anyOf": [{ "$ref": "#/$defs/image" }, { "$ref": "#/$defs/cid", "not": { "pattern": "[@:/]" } }] })
+            }
             Kind::Count { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         };
         if let Value::Object(schema) = &mut schema {
             schema.insert("description".into(), field.about.into());
-            if let Some(Default::Always(default)) = field.default() {
+            if let Some(Default::Always(default)) = field.default()
+                && !default().is_null()
+            {
                 schema.insert("default".into(), default());
             }
         }

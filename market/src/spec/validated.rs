@@ -6,7 +6,7 @@ use cid::Cid;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Engine, GuestPath, JobSpec, Limits, Link, canonical::canonical, fields::SPEC};
+use super::{Engine, GuestPath, Image, JobSpec, Limits, Link, canonical::canonical, fields::SPEC};
 
 /// A job specification in which nothing is missing and nothing is wrong. Only validation makes one; nothing checks it
 /// again. Serialises like [`JobSpec`], with every field there.
@@ -84,8 +84,16 @@ impl ValidatedSpec {
 
     /// All content that the job needs: what it runs, then its inputs in order.
     pub fn cids(&self) -> impl Iterator<Item = Cid> + '_ {
-        let Engine::Wasm { module, .. } = &self.plain.engine;
-        core::iter::once(module.0).chain(self.inputs.iter().map(|mount| mount.cid.0))
+        self.program().into_iter().chain(self.inputs.iter().map(|mount| mount.cid.0))
+    }
+
+    /// The content that it runs: a module, or an image's archive; `None`: an image of a registry.
+    #[must_use]
+    pub const fn program(&self) -> Option<Cid> {
+        match &self.plain.engine {
+            Engine::Wasm { module: link, .. } | Engine::Docker { image: Image::Archive(link), .. } => Some(link.0),
+            Engine::Docker { image: Image::Named(_), .. } => None,
+        }
     }
 
     /// The canonical encoding, whose sha2-256 digest names the spec: DAG-CBOR with CIDs as links and every field there, but

@@ -129,6 +129,10 @@ fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
     if let Some(trusted) = offer::trusted(summary) {
         table.row(["result", &trusted]);
     }
+    let engine = job.spec.as_ref().and_then(|spec| spec.get("engine")?.get("type")?.as_str());
+    if engine == Some("docker") {
+        table.row(["container", "its output is not reproducible: running it again proves nothing"]);
+    }
     table.row(["opened", &format!("{} ({} ago)", summary.opened, age(summary.opened, now))]);
     table.row(["changed", &format!("{} ({} ago)", summary.updated, age(summary.updated, now))]);
     let price = summary.price.map_or_else(

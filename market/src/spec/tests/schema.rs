@@ -6,8 +6,14 @@ use super::{problems::bad, strategy::specs, *};
 
 /// What the schema cannot say, by a part of the parser's message: whether paths lie within each other, and what is inside a
 /// CID.
-const BEYOND_SCHEMA: [&str; 4] =
-    ["lies within", "is the same path", "neither raw (0x55) nor dag-pb", "not hashed with sha2-256"];
+const BEYOND_SCHEMA: [&str; 6] = [
+    "lies within",
+    "is the same path",
+    "neither raw (0x55) nor dag-pb",
+    "not hashed with sha2-256",
+    "from 65536 to 4294967296",
+    "of no use to a WASM job",
+];
 
 #[test]
 fn the_schema_is_one_and_refuses_what_the_parser_refuses() {

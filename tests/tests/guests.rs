@@ -1,5 +1,7 @@
 //! The WebAssembly modules that are checked in, and the keeper of containers, are what their sources compile to.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::{io::Write as _, path::Path, process::Command};
 
 /// Where modules cannot be compiled: without the target, or with another compiler.

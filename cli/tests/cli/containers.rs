@@ -86,6 +86,7 @@ fn an_image_runs_as_if_it_were_a_program_here() {
     let id = jobs[0]["id"].as_str().expect("an id");
     let described = home.stdout(&["job", "describe", id]);
     assert!(described.contains("its output is not reproducible: running it again proves nothing"), "{described}");
+    assert!(described.contains("(held here)") && !described.contains("(verified"), "{described}");
     // What `describe` shows can be asked for again; the image is there already.
     let spec = home.stdout(&["job", "describe", id, "--spec"]);
     home.file("spec.json", spec.replace("exit 3", "exit 0"));

@@ -79,7 +79,8 @@ impl Ended {
         }
     }
 
-    /// Whether every machine comes to this end, with this result, from the same run.
+    /// Whether every machine comes to this end, with this result, from the same run, as far as its engine is deterministic: of a
+    /// container no result is the same everywhere, however it ended, and running it again would not tell more.
     ///
     /// Not so for [`Ended::WallTime`], and not surely for a stack overflow: how deep a program may recurse is the same
     /// for one engine version and processor family only. Its fuel is reported as all used, so that the usual case, endless

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lota_node::executor::docker::DockerExecutor;
+use lota_node::executor::docker::{DockerExecutor, DockerSettings};
 use lota_node::executor::{DockerRun, Ended, EngineRun, Executor, exit};
 
 use crate::conformance::{Program, Subject, all};
@@ -79,6 +79,9 @@ async fn a_program_has_no_rights() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(field(set), "0000000000000000", "{set}");
     }
+    let limits = printed(&docker, &shell("cat /proc/self/limits")).await;
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     assert_eq!(field("NoNewPrivs"), "1");
     assert_eq!(field("Seccomp"), "2", "the engine's own filter");
     assert_eq!(field("Uid"), "65534\t65534\t65534\t65534");
@@ -267,4 +270,35 @@ async fn impossible_paths_are_the_jobs_fault() {
     let small = shell("true").limit(|limits| limits.memory_bytes = 65_536);
     let fault = docker.executor.check(&small.run).await.expect_err("too small").to_string();
     assert!(fault.contains("6291456 bytes of memory"), "{fault}");
+}
+
+#[tokio::test]
+async fn what_an_engine_lacks_is_told_when_it_is_looked_for() {
+    let Some(docker) = Docker::start().await else { return };
+    let has_user_namespaces = docker.ask(&["info", "-f", "{{.SecurityOptions}}"]).contains("name=userns");
+    let set = |set: &dyn Fn(&mut DockerSettings)| {
+        let mut settings = docker.settings.clone();
+        set(&mut settings);
+        settings
+    };
+    for (settings, why) in [
+        (
+            set(&|settings| settings.runtime = Some("no-such-runtime".to_owned())),
+            "has no runtime `no-such-runtime`; it has ",
+        ),
+        (set(&|settings| settings.user = "0:0".to_owned()), "are not root"),
+        (set(&|settings| settings.user = "nobody".to_owned()), "name the numbers of a user and a group"),
+        (set(&|settings| settings.host = "tcp://127.0.0.1:2375".to_owned()), "is not an engine of this machine"),
+        (
+            set(&|settings| settings.host = "unix:///nowhere/socket".to_owned()),
+            "no Docker engine answers at unix:///nowhere/socket",
+        ),
+        (set(&|settings| settings.require_user_namespaces = true), "has no user namespaces"),
+    ] {
+        if has_user_namespaces && settings.require_user_namespaces {
+            continue;
+        }
+        let problem = DockerExecutor::connect(settings).await.expect_err(why).to_string();
+        assert!(problem.contains(why), "{problem} lacks {why}");
+    }
 }

@@ -92,7 +92,8 @@ fn exited(code: u32) -> String {
     format!("the program exited with code {code}")
 }
 
-fn is_container(job: &JobDetail) -> bool {
+/// Whether it ran, or is to run, in a container.
+pub(super) fn is_container(job: &JobDetail) -> bool {
     let engine = job.spec.as_ref().and_then(|spec| spec.get("engine")?.get("type")?.as_str());
     engine == Some("docker")
 }

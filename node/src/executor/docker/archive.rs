@@ -213,7 +213,6 @@ impl Index {
                 _ => {}
             }
         }
-        drop(archive);
         Ok(Self { file, files, links })
     }
 

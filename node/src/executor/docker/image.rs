@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use bollard::models::{ImageConfig, ImageInspect};
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::DockerExecutor;
+use super::allowance::{Allowance, UNPAID};
 use super::archive;
 use super::engine::{answer, is_missing, printable};
 use crate::executor::{CheckError, ExecutorError, RunFault};
@@ -57,10 +58,9 @@ impl fmt::Debug for ImageSource {
 pub(super) struct Turns {
     checks: Mutex<()>,
     runs: Mutex<()>,
+    /// Work that nobody has paid for.
+    unpaid: Allowance,
 }
-
-/// How long an image may take of a job that was not taken on yet.
-const UNPAID: Duration = Duration::from_secs(900);
 
 /// An image that the engine has.
 #[derive(Debug, Clone)]
@@ -80,7 +80,12 @@ pub(super) enum Purpose {
 
 impl DockerExecutor {
     /// The image, which is pulled or loaded if the engine does not have it.
-    pub(super) async fn image(&self, source: &ImageSource, purpose: Purpose) -> Result<Image, CheckError> {
+    pub(super) async fn image(
+        &self,
+        source: &ImageSource,
+        purpose: Purpose,
+        asked_by: Option<[u8; 20]>,
+    ) -> Result<Image, CheckError> {
         let reference = self.reference(source);
         if let Some(found) = self.inspect(&reference).await? {
             self.cache.used(&reference);
@@ -93,16 +98,25 @@ impl DockerExecutor {
         };
         let _turn = turns.lock().await;
         let bring = self.bring(source, &reference, purpose);
-        match purpose {
-            Purpose::Run => bring.await,
-            Purpose::Check => match tokio::time::timeout(UNPAID, bring).await {
-                Ok(image) => image,
-                Err(_) => {
-                    let why = format!("it takes longer than the {} s that this provider gives to it", UNPAID.as_secs());
-                    Err(ExecutorError::Image { image: source.to_string(), why }.into())
-                }
-            },
-        }
+        let (Purpose::Check, Some(client)) = (purpose, asked_by) else {
+            if let Some(client) = asked_by {
+                self.turns.unpaid.paid(client);
+            }
+            return bring.await;
+        };
+        let late = |why: String| CheckError::from(ExecutorError::Image { image: source.to_string(), why });
+        let begun = Instant::now();
+        let left = self.turns.unpaid.left(client, begun).ok_or_else(|| {
+            let allowed = UNPAID.as_secs();
+            late(format!(
+                "this client's images took {allowed} s within the last hour, and no job came of it; ask again later"
+            ))
+        })?;
+        let image = tokio::time::timeout(left, bring).await;
+        self.turns.unpaid.spent(client, begun, begun.elapsed());
+        image.unwrap_or_else(|_| {
+            Err(late(format!("it takes longer than the {} s that this provider gives to it", left.as_secs())))
+        })
     }
 
     /// Pulls or loads an image, unless it came meanwhile.

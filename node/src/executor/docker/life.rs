@@ -87,14 +87,14 @@ impl DockerExecutor {
         let known = found.as_ref().map(|session| session.container.clone());
         let (container, result) = self.live_to_end(&run, &stop, found).await;
         let container = container.or(known);
-        let keeps = matches!(&result, Err(ExecutorError::Engine { .. }));
+        // Of an engine that is away, or a disk that is full: the container may go on or wait, and is found again.
+        let keeps = matches!(&result, Err(ExecutorError::Engine { .. } | ExecutorError::WorkDir { .. }));
         match (container, &result) {
             // Nobody waits for this.
             (Some(container), Ok(_)) => {
                 let this = self.clone();
                 tokio::spawn(async move { this.remove(&container).await });
             }
-            // Of an engine that is away: the container may go on, and is found again.
             (Some(container), Err(_)) if !keeps => self.remove(&container).await,
             _ => {}
         }
@@ -157,7 +157,7 @@ impl DockerExecutor {
         let docker: &DockerRun = Self::docker(run)?;
         container::check(run, docker).map_err(NotBegun::Fault)?;
         open_inputs(&run.inputs).await?;
-        let image = self.image(&docker.image, Purpose::Run).await?;
+        let image = self.image(&docker.image, Purpose::Run, run.asked_by).await?;
         let marker = format!("\u{1}lota-end:{}", hex::encode(rand::random::<[u8; 16]>()));
         let body = container::describe(&self.engine, &self.settings, run, docker, &image, &marker)?;
         let engine = &self.engine.docker;

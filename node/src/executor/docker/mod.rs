@@ -3,6 +3,7 @@
 //! An engine outlives the node: a container that a killed node left goes on, and the next one takes it up. What a container writes
 //! is no function of the run: nothing here is reproducible, and nothing claims to be. `docs/docker.md` is the user's side.
 
+mod allowance;
 mod archive;
 mod cache;
 mod collect;
@@ -206,7 +207,7 @@ impl Executor for DockerExecutor {
         let docker = Self::docker(run)?;
         container::check(run, docker)?;
         let image = tokio::select! {
-            image = self.image(&docker.image, Purpose::Check) => image?,
+            image = self.image(&docker.image, Purpose::Check, run.asked_by) => image?,
             () = activity.stop().cancelled() => return Err(ExecutorError::Aborted.into()),
         };
         container::Command::of(run, docker, &image.config)?;

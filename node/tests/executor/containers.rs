@@ -1,6 +1,7 @@
 //! An engine for the tests, and images that are made here.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -28,7 +29,8 @@ pub(crate) fn host() -> Option<&'static str> {
         let is_needed = std::env::var_os("LOTA_TEST_TOOLS").is_some() && impossible.is_none();
         assert!(!is_needed, "{missing}, and LOTA_TEST_TOOLS is set");
         let missing = impossible.unwrap_or(missing);
-        eprintln!("the tests of the Docker executor are skipped: {missing}");
+        // Not with `eprintln!`, which says nothing when a test passes.
+        let _ = writeln!(std::io::stderr(), "skipped: the tests of the Docker executor: {missing}");
         None
     })
     .as_deref()

@@ -1,6 +1,7 @@
 //! What becomes of containers when the node is killed, and when the engine is.
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -152,7 +153,8 @@ impl OwnEngine {
     fn start() -> Option<Self> {
         crate::containers::host()?;
         if !rustix::process::geteuid().is_root() {
-            eprintln!("the test of an engine that is stopped is skipped: an engine can be started by root only");
+            let why = "an engine can be started by root only";
+            let _ = writeln!(std::io::stderr(), "skipped: the test of an engine that is stopped: {why}");
             return None;
         }
         let dir = PathBuf::from(format!("/var/lib/lota-test-engine-{}", std::process::id()));

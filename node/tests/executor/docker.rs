@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lota_node::executor::docker::{DockerExecutor, DockerSettings};
-use lota_node::executor::{DockerRun, Ended, EngineRun, Executor, exit};
+use lota_node::executor::{DockerRun, Ended, EngineRun, Executor, Phase, Progress, Run, exit};
+use serde_json::json;
 
 use crate::conformance::{Program, Subject, all};
 use crate::containers::{Docker, Packed, docker_of, image, runs, runs_in, shell, source};
@@ -79,6 +80,11 @@ async fn a_program_has_no_rights() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(field(set), "0000000000000000", "{set}");
     }
+    // Nor has it any over the process that tells how it ends.
+    let script = "kill -9 1; kill -STOP 1; (echo 1000 > /proc/1/oom_score_adj) && echo wrote
+        for f in environ mem maps fd/1; do cat /proc/1/$f > /dev/null && echo read $f; done; echo still here; exit 4";
+    let tried = outcome(&docker, &shell(script)).await;
+    assert_eq!((tried.exit_code, text(&tried, "stdout").as_str()), (4, "still here\n"));
     let limits = printed(&docker, &shell("cat /proc/self/limits")).await;
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
@@ -108,10 +114,15 @@ async fn a_program_writes_where_it_may_and_nowhere_else() {
             (echo x > $f) 2> /dev/null && echo wrote $f; done
         for f in /tmp/x /outputs/x /dev/shm/x /data/x; do (echo x > $f) || echo cannot write $f; done
         mknod /tmp/disk b 8 0 2> /dev/null && echo made a device
-        grep ' /data ' /proc/mounts; ls /dev; ls /data";
+        grep -E ' (/|/data|/inputs|/.lota-keeper) ' /proc/mounts; ls /dev; ls /data";
     let case = runs_in(source(packed.saved()), ["sh", "-c", script]).input("/inputs", &[("greeting", b"hello")]);
     let shown = printed(&docker, &case).await;
     assert!(!shown.contains("wrote") && !shown.contains("cannot write") && !shown.contains("made"), "{shown}");
+    for place in ["/", "/inputs", "/.lota-keeper"] {
+        let line = shown.lines().find(|line| line.split(' ').nth(1) == Some(place)).expect(place);
+        let options = line.split(' ').nth(3).expect("options");
+        assert!(options.split(',').any(|option| option == "ro"), "{line}");
+    }
     assert!(shown.contains("tmpfs /data tmpfs rw") && shown.ends_with("\nx\n"), "{shown}");
     for device in ["sda", "vda", "mem", "kmsg", "kvm"] {
         assert!(!shown.lines().any(|line| line == device), "{device}: {shown}");
@@ -267,6 +278,16 @@ async fn impossible_paths_are_the_jobs_fault() {
     let case = shell("true").edit(|run| run.outputs[0].guest_path = "/bin/busybox/outputs".to_owned());
     let ended = outcome(&docker, &case).await;
     assert_eq!(ended.exit_code, exit::NOT_RUNNABLE, "{}", ended.ended);
+    // An image that has more variables than a program can be given.
+    let huge = (0..40).map(|n| format!("V{n}={}", "x".repeat(100_000))).collect::<Vec<_>>();
+    let packed = Packed { config: json!({ "Env": huge }), ..Packed::new() };
+    let ended = outcome(&docker, &runs_in(source(packed.saved()), ["true"])).await;
+    assert_eq!(ended.exit_code, exit::NOT_RUNNABLE, "{}", ended.ended);
+    assert!(ended.ended.to_string().contains("a program can be given 1048576"), "{}", ended.ended);
+    let most = (0..8).map(|n| format!("V{n}={}", "x".repeat(100_000))).collect::<Vec<_>>();
+    let packed = Packed { config: json!({ "Env": most }), ..Packed::new() };
+    let ended = outcome(&docker, &runs_in(source(packed.saved()), ["true"])).await;
+    assert_eq!((ended.exit_code, &ended.ended), (0, &Ended::Exit));
     let small = shell("true").limit(|limits| limits.memory_bytes = 65_536);
     let fault = docker.executor.check(&small.run).await.expect_err("too small").to_string();
     assert!(fault.contains("6291456 bytes of memory"), "{fault}");
@@ -300,5 +321,53 @@ async fn what_an_engine_lacks_is_told_when_it_is_looked_for() {
         }
         let problem = DockerExecutor::connect(settings).await.expect_err(why).to_string();
         assert!(problem.contains(why), "{problem} lacks {why}");
+    }
+}
+
+/// What a program cannot see of its container: some of it would be the same on this engine if it were left out.
+#[tokio::test]
+async fn the_engine_is_told_of_every_restriction() {
+    let Some(docker) = Docker::start().await else { return };
+    let case = runs(["sleep", "1000"]).input("/inputs", &[("greeting", b"hello")]).edit(|run| {
+        let limits = docker_of(run);
+        (limits.cpu_millis, limits.pids) = (1_500, 30);
+    });
+    let (progress, mut seen) = tokio::sync::watch::channel(Progress::default());
+    let running = tokio::spawn({
+        let (executor, run) = (docker.executor.clone(), Run { progress: Some(progress), ..case.run.clone() });
+        async move { executor.run(run).await }
+    });
+    seen.wait_for(|progress| progress.phase == Phase::Running).await.expect("it begins");
+    let container = docker.left().into_iter().next().expect("a container");
+    let told: serde_json::Value = serde_json::from_str(&docker.ask(&["inspect", &container])).expect("JSON");
+    docker.executor.abort(case.run.job).await;
+    running.await.expect("no panic").expect_err("it was aborted");
+    let host = &told[0]["HostConfig"];
+    for (field, value) in [
+        ("NetworkMode", json!("none")),
+        ("ReadonlyRootfs", json!(true)),
+        ("CapDrop", json!(["ALL"])),
+        ("CapAdd", json!(null)),
+        ("SecurityOpt", json!(["no-new-privileges"])),
+        ("Privileged", json!(false)),
+        ("IpcMode", json!("private")),
+        ("PidMode", json!("")),
+        ("PidsLimit", json!(31)),
+        ("Memory", json!(64 << 20)),
+        ("MemorySwap", json!(64 << 20)),
+        ("NanoCpus", json!(1_500_000_000_u64)),
+        ("Devices", json!([])),
+    ] {
+        let found = &host[field];
+        let is_empty = |value: &serde_json::Value| value.is_null() || *value == json!([]);
+        assert!(*found == value || (is_empty(found) && is_empty(&value)), "{field}: {found}, not {value}");
+    }
+    let log = &host["LogConfig"];
+    assert_eq!((log["Type"].as_str(), log["Config"]["max-file"].as_str()), (Some("json-file"), Some("2")));
+    assert_eq!(told[0]["Config"]["User"], "65534:65534");
+    assert_eq!(told[0]["Config"]["Healthcheck"]["Test"], json!(["NONE"]));
+    for mount in told[0]["Mounts"].as_array().expect("mounts") {
+        let (kind, writable) = (mount["Type"].as_str().expect("a type"), mount["RW"].as_bool().expect("a truth value"));
+        assert_eq!(writable, kind == "volume", "{mount}");
     }
 }

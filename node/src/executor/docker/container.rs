@@ -17,6 +17,14 @@ use crate::executor::{ExecutorError, Run, RunFault, SCRATCH};
 const KEEPER: &str = "/.lota-keeper";
 /// Where programs are looked for if neither the job nor the image says.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The most bytes of a program's arguments and variables together, and of one of them: less than Linux takes, so that no image keeps
+/// the keeper from starting.
+const STRINGS: usize = 1 << 20;
+const LONGEST_STRING: usize = 120 << 10;
+/// What each of them takes beside its bytes.
+const STRING: usize = 9;
+/// The most folders in which it is looked for.
+const MAX_PATHS: usize = 64;
 /// Files take whole pages of a file system in memory.
 const PAGE: u64 = 4_096;
 /// The least memory, in bytes, that engines give to a container.
@@ -53,8 +61,20 @@ impl Command {
             let named = run.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
             let own = || image.env.iter().flatten().find_map(|pair| pair.strip_prefix("PATH="));
             let search = named.or_else(own).unwrap_or(USUAL_PATH);
-            search.split(':').filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/{program}")).collect()
+            let folders = search.split(':').filter(|folder| !folder.is_empty());
+            folders.take(MAX_PATHS).map(|folder| format!("{folder}/{program}")).collect()
         };
+        let variables = image.env.iter().flatten().map(String::len);
+        let variables = variables.chain(run.env.iter().map(|(name, value)| name.len() + 1 + value.len()));
+        let lengths: Vec<usize> = paths.iter().chain(&argv).map(String::len).chain(variables).collect();
+        let total = lengths.iter().fold(0, |sum: usize, length| sum.saturating_add(length + STRING));
+        if total > STRINGS || lengths.iter().any(|length| *length > LONGEST_STRING) {
+            let why = format!(
+                "its variables and arguments have {total} bytes together with the job's; a program can be given {STRINGS}, of which \
+                 one may have {LONGEST_STRING}"
+            );
+            return Err(RunFault::Image { image: docker.image.to_string(), why });
+        }
         Ok(Self { paths, argv })
     }
 

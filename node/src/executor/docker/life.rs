@@ -161,8 +161,18 @@ impl DockerExecutor {
         let marker = format!("\u{1}lota-end:{}", hex::encode(rand::random::<[u8; 16]>()));
         let body = container::describe(&self.engine, &self.settings, run, docker, &image, &marker)?;
         let engine = &self.engine.docker;
-        let made = engine.create_container(None::<CreateContainerOptions>, body).await;
-        let container = made.map_err(|error| self.engine.failed("make the job's container", &error))?.id;
+        let unfit = |said: &str| {
+            let why = format!("Docker cannot make or start its container: {}", printable(said));
+            NotBegun::Fault(RunFault::Image { image: docker.image.to_string(), why })
+        };
+        let container = match engine.create_container(None::<CreateContainerOptions>, body).await {
+            Ok(made) => made.id,
+            // The node's own part of the request is the same for all jobs, and was tried when the node started.
+            Err(Error::DockerResponseServerError { status_code: 400, message }) if !message.contains("bind source") => {
+                return Err(unfit(&message));
+            }
+            Err(error) => return Err(self.engine.failed("make the job's container", &error).into()),
+        };
         *created = Some(container.clone());
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
         let attached = engine.attach_container(&container, Some(options)).await;
@@ -170,10 +180,7 @@ impl DockerExecutor {
         let begun = Instant::now();
         if let Err(error) = engine.start_container(&container, None::<StartContainerOptions>).await {
             return Err(match answer(&error).filter(|said| is_of_the_job(said)) {
-                Some(said) => {
-                    let why = format!("Docker cannot start it with these paths: {}", printable(said));
-                    NotBegun::Fault(RunFault::Image { image: docker.image.to_string(), why })
-                }
+                Some(said) => unfit(said),
                 None => self.engine.failed("start the job's container", &error).into(),
             });
         }
@@ -419,11 +426,21 @@ impl DockerExecutor {
     }
 }
 
-/// Whether it is the job's paths that keep a container from starting: that is a result, and must cost no collateral.
+/// Whether it is the job's paths or arguments that keep a container from starting: that is a result, and must cost no collateral.
 fn is_of_the_job(said: &str) -> bool {
-    ["mount", "not a directory", "cwd", "no such file", "file exists", "permission denied"]
-        .iter()
-        .any(|part| said.contains(part))
+    const SIGNS: [&str; 10] = [
+        "mount",
+        "cwd",
+        "a directory",
+        "no such file",
+        "file exists",
+        "permission denied",
+        "argument list too long",
+        "file name too long",
+        "too many levels of symbolic links",
+        "invalid argument",
+    ];
+    SIGNS.iter().any(|sign| said.contains(sign))
 }
 
 /// Makes sure that inputs are there, and that a program that is not their owner can read them.

@@ -39,7 +39,7 @@ fn id(number: u64) -> JobId {
 
 fn spec() -> Option<Bytes> {
     let module: Link = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().ok()?;
-    let limits = Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5 };
+    let limits = Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5, ..Limits::LEAST };
     Some(JobSpec::wasm(module, limits).validate().ok()?.to_dag_cbor().into())
 }
 

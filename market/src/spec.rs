@@ -14,6 +14,7 @@
 
 mod canonical;
 mod fields;
+mod image;
 mod job;
 mod link;
 mod node;
@@ -25,6 +26,7 @@ mod schema;
 mod tests;
 mod validated;
 
+pub use image::{Image, ImageFault, ParseImageError};
 pub use job::{Engine, Input, JobSpec, Limits};
 pub use link::{Link, ParseLinkError};
 pub use path::{GuestPath, PathFault};
@@ -58,8 +60,22 @@ pub const MAX_LABEL: usize = 64;
 pub const MAX_PATH: usize = 1_024;
 /// The least memory a job can be given: one page of WASM, in bytes.
 pub const MIN_MEMORY: u64 = 64 * 1024;
-/// The most memory a job can be given: what a 32-bit WASM module can address, in bytes.
-pub const MAX_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
+/// The most memory a job can be given, in bytes.
+pub const MAX_MEMORY: u64 = 4 * 1024 * 1024 * 1024 * 1024;
+/// The most memory a WASM job can be given: what a 32-bit module can address, in bytes.
+pub const MAX_WASM_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
+/// Thousandths of a processor that a job has when the spec does not say.
+pub const DEFAULT_CPU: u64 = 1_000;
+/// Processes and threads that a job may have at a time when the spec does not say.
+pub const DEFAULT_PIDS: u64 = 256;
+/// The most thousandths of a processor that a job can be given.
+pub const MAX_CPU: u64 = 1_024_000;
+/// The most processes and threads.
+pub const MAX_PIDS: u64 = 65_536;
+/// The most graphics processors.
+pub const MAX_GPUS: u64 = 64;
+/// The most parts of an entry point.
+pub const MAX_ENTRYPOINT: usize = 64;
 /// The exported function that is run when the spec names none: the entry point of WASI commands.
 pub const DEFAULT_ENTRY: &str = "_start";
 /// Where the only input is mounted when the spec does not say; of several inputs, number n (from 0) is at `/inputs/<n>`.

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn fuel_that_may_not_fit_is_told_with_what_would() {
-        let limits = |fuel, wall| Limits { fuel, memory: 1, output: 1, entries: 1, wall };
+        let limits = |fuel, wall| Limits { fuel, wall, ..Limits::LEAST };
         assert_eq!(
             warning(&limits(20_000_000_000, 300), None).expect("too much for a slow machine"),
             "20000000000 units of fuel may take 571 s on a slow machine (70000000 units a second), and the wall limit is \

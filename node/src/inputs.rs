@@ -1,4 +1,4 @@
-//! A job's module and inputs: fetched, measured, read, and laid out on disk. Blocks that turn out to be corrupt are fetched
+//! A job's module (or its image's archive) and inputs: fetched, measured, read, and laid out on disk. Blocks that turn out to be corrupt are fetched
 //! again.
 
 use std::{
@@ -14,11 +14,11 @@ use lota_content::{
 use lota_market::{
     Address,
     agent::{Failure, Job},
-    spec::{Engine, Source, ValidatedSpec},
+    spec::{Source, ValidatedSpec},
 };
 
 use crate::{
-    executor::{CheckError, ExecutorError, ModuleSource, RunFault},
+    executor::{CheckError, ExecutorError, ImageSource, ModuleSource, RunFault},
     failure::temporary,
     fetch::Downloader,
     pins::content_pin,
@@ -229,15 +229,47 @@ impl Inputs {
     }
 
     /// A job's module, read when it is needed.
-    pub(crate) fn module(&self, job: &Job, spec: &ValidatedSpec) -> ModuleSource {
-        let Engine::Wasm { module, .. } = spec.engine();
-        let (this, cid, client, pin) = (self.clone(), module.0, job.view.terms.client, content_pin(job.id(), 0));
+    pub(crate) fn module(&self, job: &Job, cid: Cid) -> ModuleSource {
+        let (this, client, pin) = (self.clone(), job.view.terms.client, content_pin(job.id(), 0));
         let read = move || {
             let (this, pin) = (this.clone(), pin.clone());
             Box::pin(async move { this.read_module(&cid, client, &pin).await })
                 as futures::future::BoxFuture<'static, _>
         };
         ModuleSource::Deferred { id: lota_content::sha2_256(&cid.to_bytes()), read: Arc::new(read) }
+    }
+
+    /// An image's archive, laid out when it is needed.
+    pub(crate) fn archive(&self, job: &Job, cid: Cid) -> ImageSource {
+        let (this, client, pin) = (self.clone(), job.view.terms.client, content_pin(job.id(), 0));
+        let lay_out = move |path: PathBuf| {
+            let (this, pin) = (this.clone(), pin.clone());
+            Box::pin(async move { this.write_archive(&cid, client, &pin, &path).await })
+                as futures::future::BoxFuture<'static, _>
+        };
+        let id = lota_content::sha2_256(&cid.to_bytes());
+        ImageSource::Archive { name: cid.to_string(), id, lay_out: Arc::new(lay_out) }
+    }
+
+    async fn write_archive(&self, cid: &Cid, client: Address, pin: &str, path: &Path) -> Result<(), CheckError> {
+        let limits = ExportLimits { max_entries: 1, ..self.limits() };
+        let written = match lota_content::export_to(&self.content, cid, path, &limits).await {
+            Err(ExportError::Dag(error)) if is_damage(&error) => {
+                let again = self.downloader.fetch_again(cid, Some(client), Some(pin)).await;
+                again.map_err(|failure| ExecutorError::ModuleSource { message: name(0, failure).to_string() })?;
+                lota_content::export_to(&self.content, cid, path, &limits).await
+            }
+            written => written,
+        };
+        let unfit = |why: String| CheckError::from(RunFault::Image { image: cid.to_string(), why });
+        match written {
+            Ok(_) if path.is_file() => Ok(()),
+            Ok(_) | Err(ExportError::TooManyEntries { .. }) => {
+                Err(unfit("it is a directory; pack the OCI layout into a tar file, and import that".to_owned()))
+            }
+            Err(ExportError::Dag(error @ DagError::Malformed { .. })) => Err(unfit(error.to_string())),
+            Err(error) => Err(ExecutorError::ModuleSource { message: format!("the image's archive: {error}") }.into()),
+        }
     }
 
     async fn read_module(&self, cid: &Cid, client: Address, pin: &str) -> Result<bytes::Bytes, CheckError> {
@@ -267,9 +299,9 @@ pub(crate) const fn is_damage(error: &DagError) -> bool {
     matches!(error, DagError::Missing { .. } | DagError::Source(SourceError::Store(StoreError::Corrupt { .. })))
 }
 
-/// Says which content failed: 0 is the module.
+/// Says which content failed: 0 is what it runs.
 fn name(number: usize, failure: Failure) -> Failure {
-    let what = if number == 0 { "the module".to_owned() } else { format!("input {number}") };
+    let what = if number == 0 { "the program".to_owned() } else { format!("input {number}") };
     match failure {
         Failure::Temporary(problem) => Failure::Temporary(format!("{what}: {problem}")),
         Failure::Permanent(problem) => Failure::Permanent(format!("{what}: {problem}")),

@@ -15,11 +15,13 @@ use lota_market::{
     Address, B256, Bytes,
     agent::{Fact, Failure, Job, OwnFault, Resources, RunReport, Step, StepOutcome, StepState},
     model::{JobId, JobResult, MAX_INLINE_DATA, SpecCodec, Status},
-    spec::{self, Engine, ValidatedSpec},
+    spec::{self, Engine, Image, ValidatedSpec},
 };
 
 use crate::{
-    executor::{self, Attached, CheckError, EngineRun, Executor, Executors, Run, RunId, WasmRun},
+    executor::{
+        self, Attached, CheckError, DockerRun, EngineRun, Executor, Executors, ImageSource, Run, RunId, WasmRun,
+    },
     failure::temporary,
     fetch::Downloader,
     inputs::{Inputs, is_damage},
@@ -214,14 +216,26 @@ impl LocalSteps {
 
     /// The run of a job, without its inputs.
     fn describe(&self, job: &Job, spec: &ValidatedSpec) -> Run {
-        let Engine::Wasm { entry, .. } = spec.engine();
-        let engine = EngineRun::Wasm(WasmRun {
-            module: self.inputs().module(job, spec),
-            entry_point: entry.clone(),
-            seed: job.id().0.0,
-            stop_at_fuel: None,
-        });
         let limits = spec.limits();
+        let engine = match spec.engine() {
+            Engine::Wasm { module, entry } => EngineRun::Wasm(WasmRun {
+                module: self.inputs().module(job, module.0),
+                entry_point: entry.clone(),
+                seed: job.id().0.0,
+                stop_at_fuel: None,
+            }),
+            Engine::Docker { image, entrypoint, workdir } => EngineRun::Docker(DockerRun {
+                image: match image {
+                    Image::Named(name) => ImageSource::Named(name.clone()),
+                    Image::Archive(link) => self.inputs().archive(job, link.0),
+                },
+                entrypoint: entrypoint.clone(),
+                workdir: workdir.clone(),
+                cpu_millis: limits.cpu,
+                pids: limits.pids,
+                gpus: u32::try_from(limits.gpus).unwrap_or(u32::MAX),
+            }),
+        };
         Run {
             job: run_id(job.id()),
             engine,

@@ -454,7 +454,8 @@ mod tests {
 
     fn spec() -> ValidatedSpec {
         let module = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
-        let limits = Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5 };
+        let limits =
+            Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 20, entries: 10, wall: 5, ..Limits::LEAST };
         JobSpec::wasm(module, limits).validate().expect("a valid spec")
     }
 

@@ -10,7 +10,7 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::{self, Failure, Offer, Pace, Ramp, Request, Step, Usage, Wish},
     model::{JobId, MAX_SPEC, SpecCodec, Status, Terms},
-    spec::{Source, ValidatedSpec},
+    spec::{Engine, Source, ValidatedSpec},
 };
 use tokio::sync::oneshot;
 
@@ -168,7 +168,11 @@ impl Orders {
             // Providers fetch it themselves, or have it.
             Source::Url { .. } | Source::Directory(_) => None,
         });
-        let program = spec.program().map(|cid| ("the module".to_owned(), cid));
+        let program = match spec.engine() {
+            Engine::Wasm { .. } => "the module",
+            Engine::Docker { .. } => "the image",
+        };
+        let program = spec.program().map(|cid| (program.to_owned(), cid));
         for (number, (what, cid)) in program.into_iter().chain(inputs).enumerate() {
             let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
             if let Err(failure) = held {
@@ -323,7 +327,9 @@ impl Orders {
         }
         let value = missing;
         let mut offer = price::told(&asset, &wish, named.is_some(), &ramp, &quotes, value);
-        offer.warnings.extend(fuel::warning(spec.limits(), quotes.fuel_per_second.or(self.fuel_per_second)));
+        let counts = matches!(spec.engine(), Engine::Wasm { .. });
+        let fuel_fits = || fuel::warning(spec.limits(), quotes.fuel_per_second.or(self.fuel_per_second));
+        offer.warnings.extend(counts.then(fuel_fits).flatten());
         Ok((Request { id, terms, spec: bytes, value }, taken, offer))
     }
 

@@ -257,7 +257,8 @@ mod tests {
                     return done;
                 }
                 self.chain.pass();
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                // The store's writes take some of that, and with an epoch for each of them the reorganisation would be too deep.
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
 

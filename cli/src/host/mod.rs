@@ -8,7 +8,7 @@ mod signals;
 mod venue;
 
 pub(crate) use account::{Account, Funds};
-pub(crate) use engines::{COMPILE, Engines};
+pub(crate) use engines::{COMPILE, Containers, Engines};
 pub(crate) use lock::HomeLock;
 pub(crate) use market::{LocalMarket, Sync};
 pub(crate) use signals::{Signals, ended_by_user};

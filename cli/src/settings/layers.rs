@@ -267,10 +267,12 @@ mod tests {
         let layers = load("", &[]).expect("loads");
         let all = serde_json::to_value(layers.settings().expect("valid")).expect("JSON");
         let mut names = Vec::new();
-        for (table, value) in all.as_object().expect("tables") {
+        let mut left = vec![(String::new(), all)];
+        while let Some((name, value)) = left.pop() {
+            let below = |field: &String| if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
             match value.as_object() {
-                Some(fields) => names.extend(fields.keys().map(|field| format!("{table}.{field}"))),
-                None => names.push(table.clone()),
+                Some(fields) => left.extend(fields.iter().map(|(field, value)| (below(field), value.clone()))),
+                None => names.push(name),
             }
         }
         let mut keys: Vec<_> = KEYS.iter().map(|key| key.name.to_owned()).collect();

@@ -236,6 +236,45 @@ pub(crate) struct Node {
     pub(crate) pinning_service: Option<String>,
     /// What proves that one may speak to it.
     pub(crate) pinning_token: Option<String>,
+    /// How it runs containers.
+    pub(crate) docker: Docker,
+}
+
+/// How a provider runs containers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Docker {
+    /// Whether it does, where there is an engine.
+    pub(crate) on: bool,
+    /// The engine's socket; none: what `DOCKER_HOST` says, or the usual one.
+    pub(crate) host: Option<String>,
+    /// Whom programs run as: numbers of a user and a group.
+    pub(crate) user: String,
+    /// The runtime, such as gVisor's `runsc`; none: the engine's default.
+    pub(crate) runtime: Option<String>,
+    /// Whether the engine must have user namespaces.
+    pub(crate) user_namespaces: bool,
+    /// Whether images are pulled from registries.
+    pub(crate) pull: bool,
+    /// The most that one image may take.
+    pub(crate) image_size: ByteSize,
+    /// The most that images may take that are kept for later jobs.
+    pub(crate) cache_size: ByteSize,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self {
+            on: true,
+            host: None,
+            user: "65534:65534".to_owned(),
+            runtime: None,
+            user_namespaces: false,
+            pull: true,
+            image_size: ByteSize(8 << 30),
+            cache_size: ByteSize(20 << 30),
+        }
+    }
 }
 
 impl Default for Node {
@@ -285,6 +324,7 @@ impl Default for Node {
             kubo: None,
             pinning_service: None,
             pinning_token: None,
+            docker: Docker::default(),
         }
     }
 }
@@ -348,6 +388,8 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "node.memory" => "3/4 of the machine's".to_owned(),
         "node.max_retry_gas" => "twice what the market lets a callback be promised".to_owned(),
         "node.final_blocks" => Pace::FILECOIN.final_blocks.to_string(),
+        "node.docker.host" => "DOCKER_HOST, or unix:///var/run/docker.sock".to_owned(),
+        "node.docker.runtime" => "the engine's default".to_owned(),
         "node.disk" => "what is free beside the block store".to_owned(),
         _ => return None,
     })
@@ -432,6 +474,14 @@ pub(crate) const KEYS: &[Key] = &[
         name: "node.keep_bid_money",
         about: "for how long the money that it bids with stays in the auction when no bid needs it",
     },
+    Key { name: "node.docker.on", about: "whether it runs containers, where there is an engine" },
+    Key { name: "node.docker.host", about: "the container engine's socket (unix://...)" },
+    Key { name: "node.docker.user", about: "whom containers run as: numbers of a user and a group" },
+    Key { name: "node.docker.runtime", about: "the runtime of containers, such as gVisor's runsc" },
+    Key { name: "node.docker.user_namespaces", about: "whether the engine must have user namespaces" },
+    Key { name: "node.docker.pull", about: "whether images are pulled from registries" },
+    Key { name: "node.docker.image_size", about: "the most that one image may take" },
+    Key { name: "node.docker.cache_size", about: "the most that images may take that are kept for later jobs" },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
 ];

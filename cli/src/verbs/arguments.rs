@@ -14,7 +14,7 @@ Examples:
   lota job describe 0x3f21                    who took or refused a job, where its money went
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong, 130 interrupted;
-`lota wasm run` ends with the exit code of its job.
+`lota wasm run` and `lota docker run` end with the exit code of their job.
 Settings: flags, LOTA_* variables, $LOTA_HOME/config.toml, defaults (`lota config show`).";
 
 /// A compute marketplace that settles on chain.
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// WebAssembly jobs
     #[command(subcommand)]
     Wasm(verbs::wasm::Wasm),
+    /// Jobs in containers
+    #[command(subcommand)]
+    Docker(verbs::docker::Docker),
     /// Ask for jobs and see what became of them
     #[command(subcommand, visible_alias = "jobs")]
     Job(verbs::job::Job),
@@ -69,6 +72,7 @@ impl Command {
     pub(crate) fn is_quiet(&self) -> bool {
         match self {
             Self::Wasm(verbs::wasm::Wasm::Run(verb)) => verb.is_quiet(),
+            Self::Docker(verb) => verb.is_quiet(),
             Self::Job(verbs::job::Job::Submit(verb)) => verb.is_quiet(),
             _ => false,
         }

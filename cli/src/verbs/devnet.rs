@@ -1,6 +1,6 @@
 //! `lota devnet`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -9,15 +9,18 @@ use lota_market::{
     agent::{LookAfter, Offer, Pricing},
     money::FIL,
 };
-use lota_node::{Node, NodeConfig, Parts, executor::Executors};
+use lota_node::{
+    Node, NodeConfig, Parts,
+    executor::{DockerRun, Executors},
+};
 
 use crate::{
     chain::{PaidIn, USUAL_PORT},
     context::Context,
     failure::Usage,
     home::Home,
-    host::{Account, Engines, Funds, Ground, HomeLock, Venue, ended_by_user},
-    settings,
+    host::{Account, Containers, Engines, Funds, Ground, HomeLock, Venue, ended_by_user},
+    settings::{self, Settings},
     terminal::{self, Column, Progress, Table, bold, plural},
 };
 
@@ -63,9 +66,10 @@ struct Running {
 impl Devnet {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let settings =
-            context.layers.clone().flag("--providers", "devnet.providers", self.providers.as_ref()).settings()?.devnet;
-        if settings.providers > MAX_PROVIDERS {
-            return Err(Usage(format!("{} providers are too many; at most {MAX_PROVIDERS}", settings.providers)).into());
+            context.layers.clone().flag("--providers", "devnet.providers", self.providers.as_ref()).settings()?;
+        let providers = settings.devnet.providers;
+        if providers > MAX_PROVIDERS {
+            return Err(Usage(format!("{providers} providers are too many; at most {MAX_PROVIDERS}")).into());
         }
         let folder = match (self.chain, self.asset) {
             (Ground::Memory, PaidIn::Coin) => context.home.devnet(),
@@ -137,14 +141,21 @@ async fn serve(
 }
 
 /// Starts all nodes, the client's first.
-async fn start(venue: &Venue, folder: &Path, settings: &settings::Devnet) -> anyhow::Result<Vec<Running>> {
+async fn start(venue: &Venue, folder: &Path, settings: &Settings) -> anyhow::Result<Vec<Running>> {
+    let mut containers = Containers::new(settings.node.docker.clone());
+    let settings = &settings.devnet;
     let engines = Engines::start(&folder.join("modules"))?;
     let mut nodes = vec![start_node(venue, folder, CLIENT.to_owned(), None, settings).await?];
     for number in 1..=settings.providers {
         let (asset, quantum) = venue.asset();
-        let offer = offer(number).in_asset(&asset, quantum);
-        let provider = Some((engines.executors(offer.slots), offer));
-        nodes.push(start_node(venue, folder, format!("provider-{number}"), provider, settings).await?);
+        let mut offer = offer(number).in_asset(&asset, quantum);
+        let name = format!("provider-{number}");
+        let mut executors = engines.executors(offer.slots);
+        if let Some(docker) = containers.executor(&folder.join("nodes").join(&name), offer.slots).await {
+            executors = executors.with(DockerRun::ENGINE, Arc::new(docker));
+        }
+        offer.engines = executors.engines().map(str::to_owned).collect();
+        nodes.push(start_node(venue, folder, name, Some((executors, offer)), settings).await?);
     }
     Ok(nodes)
 }

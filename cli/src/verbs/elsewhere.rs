@@ -41,8 +41,12 @@ const LILYPAD: &str = "lilypad";
 const BOTH: &str = "bacalhau, lilypad";
 
 const COMMANDS: &[Command] = &[
-    command(BACALHAU, "docker run", "lota wasm run MODULE", "jobs are WebAssembly modules; Docker images come later"),
-    command(BACALHAU, "exec", "lota wasm run MODULE", "jobs are WebAssembly modules"),
+    command(
+        BACALHAU,
+        "exec",
+        "lota wasm run MODULE",
+        "jobs are WebAssembly modules, or images: `lota docker run IMAGE`",
+    ),
     command(
         BACALHAU,
         "wasm validate",
@@ -104,7 +108,7 @@ const COMMANDS: &[Command] = &[
         LILYPAD,
         "run",
         "lota wasm run MODULE",
-        "a module is a WebAssembly file or its CID, not the name of a Docker image",
+        "a module is a WebAssembly file or its CID; `lota docker run IMAGE` runs a Docker image",
     ),
     command(LILYPAD, "resource-provider", "lota node run", "with --rpc, --contract and --key"),
     command(
@@ -124,6 +128,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 const WASM_RUN: &str = "wasm run";
+const DOCKER_RUN: &str = "docker run";
 
 const FLAGS: &[Flag] = &[
     Flag { verb: "node run", flag: "--chain", tip: "`--rpc URL` says where the market's chain is" },
@@ -146,7 +151,7 @@ const FLAGS: &[Flag] = &[
     Flag { verb: WASM_RUN, flag: "--id-only", tip: "`--detach` prints the job's id and nothing else" },
     Flag { verb: WASM_RUN, flag: "--timeout", tip: "`--wall-time TIME` limits how long the program may run" },
     Flag { verb: WASM_RUN, flag: "--cpu", tip: "`--fuel COUNT` limits the work; a job has one thread" },
-    Flag { verb: WASM_RUN, flag: "--gpu", tip: "jobs cannot use GPUs" },
+    Flag { verb: WASM_RUN, flag: "--gpu", tip: "WASM jobs cannot use GPUs; `lota docker run --gpus COUNT` can" },
     Flag { verb: WASM_RUN, flag: "--network", tip: "jobs have no network, so that every run gives the same result" },
     Flag { verb: WASM_RUN, flag: "--count", tip: "a job runs once; run the command again for another" },
     Flag {
@@ -155,6 +160,12 @@ const FLAGS: &[Flag] = &[
         tip: "the provider publishes the output by itself, and your node fetches it",
     },
     Flag { verb: WASM_RUN, flag: "--result-path", tip: "`--outputs GUEST_PATH` names the folder that is the output" },
+    Flag { verb: DOCKER_RUN, flag: "--gpu", tip: "`--gpus COUNT` gives the job so many for itself" },
+    Flag { verb: DOCKER_RUN, flag: "--cpu", tip: "`--cpus COUNT` limits how many it uses at a time, 0.5 for example" },
+    Flag { verb: DOCKER_RUN, flag: "--network", tip: "jobs have no network" },
+    Flag { verb: DOCKER_RUN, flag: "--rm", tip: "nothing of a container stays anyway" },
+    Flag { verb: DOCKER_RUN, flag: "--volume", tip: "`-i SOURCE:GUEST_PATH` gives it a file, folder or CID to read" },
+    Flag { verb: DOCKER_RUN, flag: "--timeout", tip: "`--wall-time TIME` limits how long the program may run" },
     Flag { verb: WASM_RUN, flag: "--entry", tip: "`--entry-point NAME` names the function to call" },
     Flag {
         verb: "job logs",
@@ -180,7 +191,7 @@ pub(crate) fn with_tip(mut error: clap::Error, typed: impl IntoIterator<Item = S
             error.remove(ContextKind::SuggestedArg);
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
-        None if context == ContextKind::InvalidArg && verb.join(" ") == WASM_RUN => {
+        None if context == ContextKind::InvalidArg && [WASM_RUN, DOCKER_RUN].contains(&verb.join(" ").as_str()) => {
             let tip = format!("if {bad} is for the program, put `--` before the program's arguments");
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
@@ -284,7 +295,6 @@ mod tests {
             assert_eq!(text.matches("tip: ").count(), 1, "{text}");
         }
         assert!(tip("lota --home /tmp job run x.yaml").contains("lota job submit FILE"));
-        assert!(tip("lota docker").contains("Docker images come later"));
         assert!(tip("lota agent alive").contains("lota node show"));
         assert!(tip("lota hello.wasm world").contains("lota wasm run hello.wasm"));
         assert!(!tip("lota nothing-like-it").contains("tip: "));

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod content;
 pub(crate) mod demo;
 pub(crate) mod devnet;
+pub(crate) mod docker;
 pub(crate) mod elsewhere;
 pub(crate) mod job;
 pub(crate) mod node;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Demo(verb) => verb.run(&context).await,
         Command::Devnet(verb) => verb.run(&context).await,
         Command::Wasm(verb) => verb.run(&context).await,
+        Command::Docker(verb) => verb.run(&context).await,
         Command::Job(verb) => verb.run(&context).await,
         Command::Content(verb) => verb.run(&context).await,
         Command::Wallet(verb) => verb.run(&context).await,

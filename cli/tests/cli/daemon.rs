@@ -92,6 +92,7 @@ fn a_node_runs_alone_with_a_key_of_the_keystore() {
         .args(["node", "run", "--key", "main", "--name", "laptop"])
         .env("LOTA_HOME", home.path())
         .env("LOTA_PASSWORD", "long secret")
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -116,4 +117,6 @@ fn a_node_runs_alone_with_a_key_of_the_keystore() {
     for part in ["alone in a market of its own", "lota devnet", "--rpc URL"] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
+    let line = "no Docker engine answers at unix:///nowhere/docker.sock; so this provider takes WASM jobs only";
+    assert_eq!(told.matches(line).count(), 1, "{told}");
 }

@@ -8,6 +8,7 @@ mod auctions_onchain;
 mod benchmark;
 mod chain;
 mod compiler;
+mod containers;
 mod content;
 mod crash;
 mod crash_onchain;

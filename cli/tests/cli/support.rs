@@ -195,6 +195,12 @@ impl Home {
         self.devnet_command(args).spawn().expect("the command starts")
     }
 
+    /// Starts a devnet whose providers have the container engine, and waits until it is ready.
+    pub fn devnet_with_containers(&self, args: &[&str]) -> Devnet<'_> {
+        let mut command = self.devnet_command(args);
+        self.ready(command.env_remove("LOTA_NODE_DOCKER_ON").spawn().expect("the command starts"))
+    }
+
     fn devnet_command(&self, args: &[&str]) -> Process {
         let mut command = Process::new(assert_cmd::cargo::cargo_bin("lota"));
         command
@@ -202,6 +208,8 @@ impl Home {
             .args(args)
             .env("LOTA_HOME", self.path())
             .env("NO_COLOR", "1")
+            // Tests that need containers ask for them.
+            .env("LOTA_NODE_DOCKER_ON", "false")
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(self.place(SAID)).expect("a file"))
             .stderr(Stdio::piped());

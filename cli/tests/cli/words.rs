@@ -10,7 +10,8 @@ use crate::{modules, support::Home};
 fn commands_of_other_programs_end_with_a_tip() {
     let home = Home::new();
     for (args, tip) in [
-        (&["docker", "run", "ubuntu", "echo", "hello"][..], "`lota wasm run MODULE`"),
+        (&["docker", "run", "--gpu", "1", "ubuntu"][..], "`--gpus COUNT`"),
+        (&["exec", "python"], "`lota docker run IMAGE`"),
         (&["job", "run", "job.yaml"], "`lota job submit FILE`"),
         (&["node", "list"], "`lota node show`"),
         (&["get", "j-1234"], "`lota job get ID`"),

@@ -9,7 +9,7 @@ use crate::{
     asset::Asset,
     auction::AuctionFault,
     model::{JobId, Settings, SpecCodec, Terms},
-    spec::{Engine, ValidatedSpec},
+    spec::ValidatedSpec,
 };
 
 /// The name of the WASM engine in offers.
@@ -366,9 +366,9 @@ impl Offer {
         terms: &Terms,
         spec: &ValidatedSpec,
     ) -> Result<AttoFil, Refusal> {
-        let Engine::Wasm { .. } = spec.engine();
-        if !self.engines.iter().any(|engine| engine == WASM) {
-            return Err(Refusal::Engine(WASM.to_owned()));
+        let engine = spec.engine().name();
+        if !self.engines.iter().any(|known| known == engine) {
+            return Err(Refusal::Engine(engine.to_owned()));
         }
         let limits = spec.limits();
         for (what, asked, limit) in [
@@ -384,7 +384,8 @@ impl Offer {
         if let Some((what, asked, limit)) = self.resources.lacks(&Resources::of(spec)) {
             return Err(Refusal::Limit { what: what.to_owned(), asked, limit });
         }
-        let needed = self.seconds(limits.fuel);
+        // A container's fuel is time, of which it may use less.
+        let needed = if engine == WASM { self.seconds(limits.fuel) } else { 0 };
         if needed > limits.wall {
             return Err(Refusal::Fuel { fuel: limits.fuel, wall: limits.wall, needed });
         }

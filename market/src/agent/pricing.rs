@@ -94,12 +94,14 @@ impl Usage {
     #[must_use]
     pub fn of(spec: &ValidatedSpec, fuel_per_second: u64) -> Self {
         let limits = spec.limits();
-        let Resources { memory_bytes, gpus, .. } = Resources::of(spec);
+        let Resources { cpu_millis, memory_bytes, gpus, .. } = Resources::of(spec);
         let (fuel, cpu_millis, seconds) = match spec.engine() {
             Engine::Wasm { .. } => {
                 let burning = if fuel_per_second == 0 { limits.wall } else { limits.fuel.div_ceil(fuel_per_second) };
                 (limits.fuel, 0, burning.min(limits.wall))
             }
+            // Its fuel is processor time, which is paid for as such.
+            Engine::Docker { .. } => (0, cpu_millis, limits.wall),
         };
         Self { fuel, cpu_millis, memory: memory_bytes, output: limits.output, gpus, seconds }
     }

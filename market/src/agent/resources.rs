@@ -46,9 +46,12 @@ impl Resources {
     /// What a job takes at most while it runs. What its inputs take on the disk is not in its spec, and counts with the block store.
     #[must_use]
     pub fn of(spec: &ValidatedSpec) -> Self {
-        let Engine::Wasm { .. } = spec.engine();
         let limits = spec.limits();
-        Self { cpu_millis: WASM_CPU, memory_bytes: limits.memory, disk_bytes: limits.output, gpus: 0 }
+        let (cpu_millis, gpus) = match spec.engine() {
+            Engine::Wasm { .. } => (WASM_CPU, 0),
+            Engine::Docker { .. } => (limits.cpu, u32::try_from(limits.gpus).unwrap_or(u32::MAX)),
+        };
+        Self { cpu_millis, memory_bytes: limits.memory, disk_bytes: limits.output, gpus }
     }
 
     /// These amounts, and of what is not limited here that of `measured`.

@@ -43,6 +43,11 @@ fn encode(value: &Value, kind: &Kind) -> Ipld {
             Ipld::List(items.iter().enumerate().map(encode).collect())
         }
         Kind::Link => value.as_str().and_then(|text| text.parse().ok()).map_or(Ipld::Null, |Link(cid)| Ipld::Link(cid)),
+        // A link, or a name.
+        Kind::Image => match value.as_str().and_then(|text| text.parse().ok()) {
+            Some(Link(cid)) => Ipld::Link(cid),
+            None => plain(value),
+        },
         Kind::Version
         | Kind::Texts { .. }
         | Kind::TextsByName { .. }

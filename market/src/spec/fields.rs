@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    DEFAULT_ENTRY, DEFAULT_INPUTS, DEFAULT_OUTPUTS, MAX_ARGS, MAX_ENV, MAX_INPUTS, MAX_LABELS, MAX_MEMORY, MIN_MEMORY,
+    DEFAULT_CPU, DEFAULT_ENTRY, DEFAULT_INPUTS, DEFAULT_OUTPUTS, DEFAULT_PIDS, MAX_ARGS, MAX_CPU, MAX_ENTRYPOINT,
+    MAX_ENV, MAX_GPUS, MAX_INPUTS, MAX_LABELS, MAX_MEMORY, MAX_PIDS, MIN_MEMORY,
 };
 use crate::model::MAX_WINDOW;
 
@@ -58,6 +59,8 @@ pub(super) enum Kind {
     Url,
     /// The label of something on the provider's machine.
     Label,
+    /// An image: by name and digest, or an archive's CID.
+    Image,
     /// A whole number.
     Count {
         least: u64,
@@ -118,6 +121,11 @@ impl Field {
     const fn optional(name: &'static str, kind: Kind, default: fn() -> Value, about: &'static str) -> Self {
         Self { name, kind, presence: Presence::Optional(Default::Always(default)), about }
     }
+
+    /// One that joined version 1 after it began.
+    const fn added(name: &'static str, kind: Kind, default: fn() -> Value, about: &'static str) -> Self {
+        Self { name, kind, presence: Presence::OmittedWhenDefault(Default::Always(default)), about }
+    }
 }
 
 const ANY_COUNT: Kind = Kind::Count { least: 1, most: u64::MAX };
@@ -172,7 +180,7 @@ pub(super) const fn spec() -> [Field; 8] {
     ]
 }
 
-static ENGINES: [&Object; 1] = [&WASM];
+static ENGINES: [&Object; 2] = [&WASM, &DOCKER];
 
 static WASM: Object = Object {
     name: "wasm",
@@ -195,6 +203,31 @@ static WASM: Object = Object {
             },
             || json!(DEFAULT_ENTRY),
             "the exported function that is called",
+        ),
+    ],
+};
+
+static DOCKER: Object = Object {
+    name: "docker",
+    about: "a program of a container image",
+    fields: &[
+        Field::required(
+            "image",
+            Kind::Image,
+            "name the image by its digest (NAME@sha256:…), or the CID of an archive of it",
+            "the image: `NAME@sha256:…`, or the CID of an archive of it (a tar file, as `docker save` writes or with an OCI layout)",
+        ),
+        Field::added(
+            "entrypoint",
+            Kind::Texts { most: MAX_ENTRYPOINT },
+            || json!([]),
+            "the program and its first arguments; when it is empty, those of the image",
+        ),
+        Field::added(
+            "workdir",
+            Kind::Path,
+            || Value::Null,
+            "absolute path of the directory in which the program begins; by default that of the image",
         ),
     ],
 };
@@ -242,19 +275,20 @@ static INPUT: Object = Object {
 static LIMITS: Object =
     Object { name: "limits", about: "what the job may use up; exhausting one of them is a result", fields: &limits() };
 
-pub(super) const fn limits() -> [Field; 5] {
+pub(super) const fn limits() -> [Field; 8] {
     [
         Field::required(
             "fuel",
             ANY_COUNT,
             "name the most fuel that the job may use",
-            "the most fuel it may use: about one unit per WASM instruction, and one per byte that host calls move",
+            "the most fuel it may use: about one unit per WASM instruction, and one per byte that host calls move; of a container, one per \
+             nanosecond of processor time",
         ),
         Field::required(
             "memory",
             Kind::Count { least: MIN_MEMORY, most: MAX_MEMORY },
             "name the most bytes of memory that the job may use",
-            "the most memory, in bytes",
+            "the most memory, in bytes; of a WASM job at most 4,294,967,296. Of a container it includes what it writes",
         ),
         Field::required(
             "output",
@@ -274,6 +308,24 @@ pub(super) const fn limits() -> [Field; 5] {
             Kind::Count { least: 1, most: MAX_WINDOW },
             "name the most seconds that the job may use",
             "the most time on the provider's clock, in seconds (90 days are the market's longest window)",
+        ),
+        Field::added(
+            "cpu",
+            Kind::Count { least: 10, most: MAX_CPU },
+            || json!(DEFAULT_CPU),
+            "thousandths of a processor that a container may use at a time; a WASM job has one processor",
+        ),
+        Field::added(
+            "pids",
+            Kind::Count { least: 1, most: MAX_PIDS },
+            || json!(DEFAULT_PIDS),
+            "the most processes and threads of a container at a time; a WASM job has one",
+        ),
+        Field::added(
+            "gpus",
+            Kind::Count { least: 0, most: MAX_GPUS },
+            || json!(0),
+            "graphics processors that a container has for itself",
         ),
     ]
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT_ENTRY, DEFAULT_OUTPUTS, Link, SpecProblems, VERSION, ValidatedSpec, node::Node, read};
+use super::{
+    DEFAULT_CPU, DEFAULT_ENTRY, DEFAULT_OUTPUTS, DEFAULT_PIDS, Image, Link, MIN_MEMORY, SpecProblems, VERSION,
+    ValidatedSpec, node::Node, read,
+};
 
 /// A job specification before it is validated: plain data, in JSON with CIDs as strings. What is left out has its default;
 /// limits have none. Deserialise text of strangers with [`parse_json`](super::parse_json) instead: it names every problem.
@@ -46,6 +49,27 @@ pub enum Engine {
         #[serde(default = "default_entry")]
         entry: String,
     },
+    /// A container.
+    Docker {
+        image: Image,
+        /// The program and its first arguments; empty: the image's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        entrypoint: Vec<String>,
+        /// The directory in which the program begins; `None`: the image's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workdir: Option<String>,
+    },
+}
+
+impl Engine {
+    /// Its name, as in specs and offers.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Wasm { .. } => "wasm",
+            Self::Docker { .. } => "docker",
+        }
+    }
 }
 
 /// Content that a job sees.
@@ -78,7 +102,8 @@ impl Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Units of fuel: about one per WASM instruction, and one per byte that host calls move.
+    /// Units of fuel: about one per WASM instruction, and one per byte that host calls move; of a container, one per nanosecond of
+    /// processor time.
     pub fuel: u64,
     /// Memory, in bytes.
     pub memory: u64,
@@ -88,6 +113,49 @@ pub struct Limits {
     pub entries: u64,
     /// Time on the clock, in seconds.
     pub wall: u64,
+    /// Thousandths of a processor that a container may use at a time.
+    #[serde(default = "default_cpu", skip_serializing_if = "is_default_cpu")]
+    pub cpu: u64,
+    /// Processes and threads of a container at a time.
+    #[serde(default = "default_pids", skip_serializing_if = "is_default_pids")]
+    pub pids: u64,
+    /// Graphics processors that a container has for itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpus: u64,
+}
+
+impl Limits {
+    /// As little of everything as a job can ask for, with the defaults of what has one.
+    pub const LEAST: Self = Self {
+        fuel: 1,
+        memory: MIN_MEMORY,
+        output: 1,
+        entries: 1,
+        wall: 1,
+        cpu: DEFAULT_CPU,
+        pids: DEFAULT_PIDS,
+        gpus: 0,
+    };
+}
+
+const fn default_cpu() -> u64 {
+    DEFAULT_CPU
+}
+
+const fn default_pids() -> u64 {
+    DEFAULT_PIDS
+}
+
+const fn is_default_cpu(cpu: &u64) -> bool {
+    *cpu == DEFAULT_CPU
+}
+
+const fn is_default_pids(pids: &u64) -> bool {
+    *pids == DEFAULT_PIDS
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn default_entry() -> String {
@@ -102,9 +170,13 @@ impl JobSpec {
     /// A spec that runs a module within limits, with defaults everywhere else.
     #[must_use]
     pub fn wasm(module: Link, limits: Limits) -> Self {
+        Self::new(Engine::Wasm { module, entry: default_entry() }, limits)
+    }
+
+    fn new(engine: Engine, limits: Limits) -> Self {
         Self {
             version: VERSION,
-            engine: Engine::Wasm { module, entry: default_entry() },
+            engine,
             args: Vec::new(),
             env: BTreeMap::new(),
             inputs: Vec::new(),
@@ -112,6 +184,12 @@ impl JobSpec {
             limits,
             labels: BTreeMap::new(),
         }
+    }
+
+    /// A spec that runs an image's program within limits, with defaults everywhere else.
+    #[must_use]
+    pub fn docker(image: Image, limits: Limits) -> Self {
+        Self::new(Engine::Docker { image, entrypoint: Vec::new(), workdir: None }, limits)
     }
 
     /// Checks everything, once.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    GuestPath, Link, MAX_BYTES, MAX_LABEL, MAX_NAME, MAX_URL, SpecProblem, SpecProblems, VERSION, ValidatedSpec,
+    DEFAULT_CPU, DEFAULT_PIDS, GuestPath, Link, MAX_BYTES, MAX_LABEL, MAX_NAME, MAX_URL, MAX_WASM_MEMORY, MIN_MEMORY,
+    SpecProblem, SpecProblems, VERSION, ValidatedSpec,
     fields::{Field, Kind, Object, Presence, Refused, SPEC},
+    image,
     node::{Node, quoted},
 };
 
@@ -16,6 +18,7 @@ pub(super) fn read(document: &Node, form: Form) -> Result<ValidatedSpec, SpecPro
     let document = reader.document(document);
     reader.paths_are_apart(&document);
     reader.urls_are_of_files(&document);
+    reader.limits_fit_the_engine(&document);
     reader.finish()?;
     let spec = ValidatedSpec::new(document);
     let size = spec.to_dag_cbor().len();
@@ -102,6 +105,30 @@ impl Reader {
                 let remedy = "write the CID of codec raw (0x55) with the sha2-256 digest of the whole file";
                 let problem = "is not of codec raw, as that of a file at a URL is";
                 self.problem::<()>(&format!("inputs[{number}].cid"), Some(link.to_string()), problem, remedy);
+            }
+        }
+    }
+
+    /// A WASM job asks for nothing that it cannot be given.
+    fn limits_fit_the_engine(&mut self, document: &Map<String, Value>) {
+        let at = |object: &str, field: &str| document.get(object).and_then(|object| object.get(field)).cloned();
+        if at("engine", "type") != Some("wasm".into()) {
+            return;
+        }
+        let limit = |name: &str| at("limits", name).and_then(|value| value.as_u64());
+        if let Some(memory) = limit("memory").filter(|memory| *memory > MAX_WASM_MEMORY) {
+            let remedy = format!("write a whole number from {MIN_MEMORY} to {MAX_WASM_MEMORY}");
+            self.problem::<()>(
+                "limits.memory",
+                Some(memory.to_string()),
+                "is more than a WASM job can address",
+                &remedy,
+            );
+        }
+        for (name, usual) in [("cpu", DEFAULT_CPU), ("pids", DEFAULT_PIDS), ("gpus", 0)] {
+            if let Some(other) = limit(name).filter(|other| *other != usual) {
+                let problem = "is of no use to a WASM job, which has one thread";
+                self.problem::<()>(&format!("limits.{name}"), Some(other.to_string()), problem, "remove it");
             }
         }
     }
@@ -217,6 +244,7 @@ impl Reader {
             Kind::Link => self.link(at, node)?.to_string().into(),
             Kind::Url => self.url(at, node)?.into(),
             Kind::Label => self.label(at, node)?.into(),
+            Kind::Image => self.image(at, node)?.into(),
             Kind::Count { least, most } => self.integer(at, node, *least, *most)?.into(),
         })
     }
@@ -388,6 +416,22 @@ impl Reader {
             "write the label that the provider's operator gave it, no path: at most {MAX_LABEL} of a-z, 0-9, `.`, `_` and `-`"
         );
         self.problem(at, Some(quoted(text)), "is no label", &remedy)
+    }
+
+    fn image(&mut self, at: &str, node: &Node) -> Option<String> {
+        let Node::Text(text) = node else {
+            return match node {
+                Node::Link(_) => Some(self.link(at, node)?.to_string()),
+                _ => self.mistyped(at, node, "the name of an image with its digest, or a CID"),
+            };
+        };
+        if text.parse::<Link>().is_ok() {
+            return Some(self.link(at, node)?.to_string());
+        }
+        match image::fault(text) {
+            None => Some(text.clone()),
+            Some(fault) => self.problem(at, Some(node.shown()), fault.to_string(), fault.remedy()),
+        }
     }
 
     fn path(&mut self, at: &str, node: &Node) -> Option<GuestPath> {

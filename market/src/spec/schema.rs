@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     MAX_LABEL, MAX_NAME, MAX_PATH, MAX_URL, VERSION,
     fields::{Default, Field, Kind, Object, Presence, SPEC},
+    image::MAX_IMAGE,
 };
 
 /// A URL with a host, and without credentials and fragment.
@@ -39,6 +40,10 @@ fn shared() -> Map<String, Value> {
         "cid": {
             "description": "A CID of UnixFS or raw content, hashed with sha2-256.",
             "type": "string", "pattern": "^([A-Za-z].{45,}|Qm[1-9A-HJ-NP-Za-km-z]{44})$"
+        },
+        "image": {
+            "description": "An image by its digest.", "type": "string", "maxLength": MAX_IMAGE,
+            "pattern": "^[a-z0-9][a-z0-9._-]*(:[0-9]{1,5}/[a-z0-9][a-z0-9._-]*)?(/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}$"
         }
     });
     match shared {
@@ -113,12 +118,15 @@ impl Definitions {
             Kind::Link => json!({ "$ref": "#/$defs/cid" }),
             Kind::Url => json!({ "type": "string", "pattern": URL, "maxLength": MAX_URL }),
             Kind::Label => json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": MAX_LABEL }),
+            Kind::Image => {
+                json!({ "anyOf": [{ "$ref": "#/$defs/image" }, { "$ref": "#/$defs/cid", "not": { "pattern": "[@:/]" } }] })
+            }
             Kind::Count { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         };
         if let Value::Object(schema) = &mut schema {
             schema.insert("description".into(), field.about.into());
             if let Some(Default::Always(default)) = field.default()
-                && default() != Value::Null
+                && !default().is_null()
             {
                 schema.insert("default".into(), default());
             }

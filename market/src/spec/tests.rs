@@ -11,6 +11,9 @@ use super::*;
 const MODULE: &str = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi";
 const INPUT: &str = "bafybeidskjjd4zmr7oh6ku6wp72vvbxyibcli2r6if3ocdcy7jjjusvl2u";
 
+const IMAGE: &str =
+    "registry.example:5000/team/tool@sha256:c3c4733ec8affd06cf9e9ff50ffc6bcd2ec85a6170004bb709669c31de94391a";
+
 fn module() -> Link {
     MODULE.parse().expect("a CID")
 }
@@ -31,12 +34,42 @@ fn parse_value(value: &serde_json::Value) -> Result<ValidatedSpec, SpecProblems>
 #[test]
 fn what_is_left_out_has_its_default() {
     let spec = parse_value(&minimal()).expect("good");
-    let Engine::Wasm { module: found, entry } = spec.engine();
+    let Engine::Wasm { module: found, entry } = spec.engine() else { panic!("a module") };
     assert_eq!((found, entry.as_str()), (&module(), "_start"));
     assert_eq!(spec.outputs().as_str(), "/outputs");
     assert!(spec.args().is_empty() && spec.env().is_empty() && spec.inputs().is_empty() && spec.labels().is_empty());
-    assert_eq!(spec.limits(), &Limits { fuel: 1, memory: 65_536, output: 1, entries: 1, wall: 1 });
+    assert_eq!(spec.limits(), &Limits::LEAST);
     assert_eq!(JobSpec::wasm(module(), *spec.limits()).validate(), Ok(spec));
+}
+
+/// The smallest spec of a container.
+fn container() -> serde_json::Value {
+    let mut json = minimal();
+    json["engine"] = serde_json::json!({ "type": "docker", "image": IMAGE });
+    json
+}
+
+#[test]
+fn an_image_is_named_by_digest_or_is_an_archive() {
+    let spec = parse_value(&container()).expect("good");
+    assert_eq!(
+        spec.engine(),
+        &Engine::Docker { image: Image::Named(IMAGE.to_owned()), entrypoint: Vec::new(), workdir: None }
+    );
+    assert_eq!((spec.program(), spec.cids().count()), (None, 0));
+    assert_eq!(JobSpec::docker(IMAGE.parse().expect("a name"), Limits::LEAST).validate(), Ok(spec));
+    let mut json = container();
+    json["engine"] =
+        serde_json::json!({ "type": "docker", "image": MODULE, "entrypoint": ["sh", "-c"], "workdir": "/data" });
+    json["limits"]["cpu"] = 2_500.into();
+    let spec = parse_value(&json).expect("good");
+    assert_eq!(spec.program(), Some(module().0));
+    assert_eq!((spec.limits().cpu, spec.limits().pids, spec.limits().gpus), (2_500, 256, 0));
+    let Engine::Docker { image: Image::Archive(link), entrypoint, workdir } = spec.engine() else {
+        panic!("an archive")
+    };
+    assert_eq!((link, entrypoint.len(), workdir.as_deref()), (&module(), 2, Some("/data")));
+    assert_eq!(parse_dag_cbor(&spec.to_dag_cbor()), Ok(spec));
 }
 
 #[test]

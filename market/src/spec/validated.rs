@@ -6,7 +6,7 @@ use cid::Cid;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Engine, GuestPath, JobSpec, Limits, Link, canonical::canonical, fields::SPEC};
+use super::{Engine, GuestPath, Image, JobSpec, Limits, Link, canonical::canonical, fields::SPEC};
 
 /// A job specification in which nothing is missing and nothing is wrong. Only validation makes one; nothing checks it
 /// again. Serialises like [`JobSpec`], with every field there.
@@ -112,11 +112,13 @@ impl ValidatedSpec {
         self.program().into_iter().chain(inputs)
     }
 
-    /// The content that it runs: a module.
+    /// The content that it runs: a module, or an image's archive; `None`: an image of a registry.
     #[must_use]
     pub const fn program(&self) -> Option<Cid> {
-        let Engine::Wasm { module, .. } = &self.plain.engine;
-        Some(module.0)
+        match &self.plain.engine {
+            Engine::Wasm { module: link, .. } | Engine::Docker { image: Image::Archive(link), .. } => Some(link.0),
+            Engine::Docker { image: Image::Named(_), .. } => None,
+        }
     }
 
     /// The canonical encoding, whose sha2-256 digest names the spec: DAG-CBOR with CIDs as links and every field there, but

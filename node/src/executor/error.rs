@@ -83,6 +83,9 @@ pub enum RunFault {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// An image that cannot be run.
+    #[error("the image {image} cannot be run: {why}")]
+    Image { image: String, why: String },
     /// An input or output path that cannot be mounted.
     #[error("{path:?} cannot be mounted: {why}")]
     Mount {
@@ -181,6 +184,12 @@ pub enum ExecutorError {
         /// How many wait.
         waiting: usize,
     },
+    /// The image cannot be had at present.
+    #[error("the image {image} cannot be had: {why}")]
+    Image { image: String, why: String },
+    /// The job's container came to an end that was not the job's.
+    #[error("the job's container is lost: {problem}")]
+    Container { problem: String },
     /// The compiler's process does not work.
     #[error("the compiler cannot {doing}")]
     Compiler { doing: &'static str, source: io::Error },

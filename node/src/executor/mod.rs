@@ -16,6 +16,7 @@
 //! `docs/execution.md` is the user's side of this.
 
 mod delayed;
+pub mod docker;
 mod error;
 mod outcome;
 mod run;
@@ -25,6 +26,7 @@ mod validate;
 pub mod wasm;
 
 pub use delayed::Delayed;
+pub use docker::{DockerRun, ImageSource};
 pub use error::{CheckError, ExecutorError, RunFault};
 pub use outcome::{Ended, RunOutcome, TrapKind, exit};
 pub use run::{

@@ -29,6 +29,11 @@ pub mod exit {
 pub enum Ended {
     /// The program returned or called `proc_exit`.
     Exit,
+    /// The program returned, and left things in its output that no result has, links for example.
+    ExitWithout {
+        /// What is not in the result.
+        what: String,
+    },
     /// The program trapped. The message is for people: it may name functions of the module.
     Trap {
         /// Which kind of trap.
@@ -64,7 +69,7 @@ impl Ended {
     #[must_use]
     pub fn fixed_exit_code(&self) -> Option<u32> {
         match self {
-            Self::Exit => None,
+            Self::Exit | Self::ExitWithout { .. } => None,
             Self::Trap { .. } => Some(exit::TRAP),
             Self::OutOfFuel | Self::StoppedAtFuel => Some(exit::OUT_OF_FUEL),
             Self::OutOfMemory => Some(exit::OUT_OF_MEMORY),
@@ -74,7 +79,8 @@ impl Ended {
         }
     }
 
-    /// Whether every machine comes to this end, with this result, from the same run.
+    /// Whether every machine comes to this end, with this result, from the same run, as far as its engine is deterministic: of a
+    /// container no result is the same everywhere, however it ended, and running it again would not tell more.
     ///
     /// Not so for [`Ended::WallTime`], and not surely for a stack overflow: how deep a program may recurse is the same
     /// for one engine version and processor family only. Its fuel is reported as all used, so that the usual case, endless
@@ -89,6 +95,9 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exit => f.write_str("exited"),
+            Self::ExitWithout { what } => {
+                write!(f, "exited; left out of its output, which has files and directories only: {what}")
+            }
             Self::Trap { message, .. } => write!(f, "trapped: {message}"),
             Self::OutOfFuel => f.write_str("used all its fuel"),
             Self::OutOfMemory => f.write_str("needed more memory than its limit"),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
-use super::CheckError;
+use super::{CheckError, DockerRun};
 
 /// Which run is meant: the id of the job that it is for. One executor runs a job once at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +65,8 @@ pub struct Run {
 pub enum EngineRun {
     /// A WebAssembly module.
     Wasm(WasmRun),
+    /// A container.
+    Docker(DockerRun),
 }
 
 impl EngineRun {
@@ -73,6 +75,7 @@ impl EngineRun {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Wasm(_) => WasmRun::ENGINE,
+            Self::Docker(_) => DockerRun::ENGINE,
         }
     }
 }
@@ -188,8 +191,8 @@ impl Default for Output {
 /// The limits of a run. All but `wall` are deterministic: hitting one is a result that anyone can confirm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Fuel: about one unit per WebAssembly instruction, host calls as the table in `docs/execution.md`. More than
-    /// [`Limits::MAX_FUEL`] counts as that.
+    /// Fuel: about one unit per WebAssembly instruction, host calls as the table in `docs/execution.md`; of a container one
+    /// for each nanosecond of processor time. More than [`Limits::MAX_FUEL`] counts as that.
     pub fuel: u64,
     /// Bytes of linear memory; 64 KiB pages that do not fit wholly are not granted.
     pub memory_bytes: u64,

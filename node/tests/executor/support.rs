@@ -65,6 +65,12 @@ impl std::ops::Deref for Done {
     }
 }
 
+impl Done {
+    pub(crate) fn new(case: &Case, outcome: RunOutcome) -> Self {
+        Self { outcome, _directory: Arc::clone(&case.directory) }
+    }
+}
+
 impl Case {
     pub(crate) fn new(module: impl Into<Vec<u8>>) -> Self {
         static JOBS: AtomicU64 = AtomicU64::new(0);
@@ -93,7 +99,7 @@ impl Case {
 
     /// Changes what is the WASM engine's own.
     pub(crate) fn wasm(mut self, set: impl FnOnce(&mut WasmRun)) -> Self {
-        let EngineRun::Wasm(wasm) = &mut self.run.engine;
+        let EngineRun::Wasm(wasm) = &mut self.run.engine else { panic!("it is no module") };
         set(wasm);
         self
     }
@@ -134,7 +140,7 @@ impl Case {
     }
 
     pub(crate) fn execute_on(&self, executor: &WasmExecutor) -> Done {
-        Done { outcome: self.try_execute_on(executor).unwrap(), _directory: Arc::clone(&self.directory) }
+        Done::new(self, self.try_execute_on(executor).unwrap())
     }
 
     pub(crate) fn execute(&self) -> Done {

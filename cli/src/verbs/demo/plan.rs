@@ -151,7 +151,14 @@ pub(super) async fn orders(
         let module =
             upload::path(api, &folder.join("wordcount.wasm"), Links::Refuse, Keep::ForJob, progress).await?.cid;
         let input = upload::path(api, &input_path, Links::Refuse, Keep::ForJob, progress).await?.cid;
-        let limits = Limits { fuel: wish.fuel, memory: wish.memory, output: 1 << 20, entries: 10, wall: wish.wall };
+        let limits = Limits {
+            fuel: wish.fuel,
+            memory: wish.memory,
+            output: 1 << 20,
+            entries: 10,
+            wall: wish.wall,
+            ..Limits::LEAST
+        };
         let mut spec = JobSpec::wasm(Link(module), limits);
         spec.inputs = vec![Input::content(Link(input), wish.text.map(|name| format!("/inputs/{name}")))];
         spec.args = wish.top.map(|top| vec!["--top".to_owned(), top.to_string()]).unwrap_or_default();

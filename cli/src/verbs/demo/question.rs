@@ -54,7 +54,8 @@ pub(super) struct Asked {
 /// Deploys the contract and asks it. The program and the text are those of `like`, whose client serves them: a contract has no
 /// gateway.
 pub(super) async fn order(parties: &Parties, asker: &Asker, like: &Order) -> anyhow::Result<Order> {
-    let limits = Limits { fuel: 400_000_000, memory: 64 << 20, output: 1 << 20, entries: 10, wall: 30 };
+    let limits =
+        Limits { fuel: 400_000_000, memory: 64 << 20, output: 1 << 20, entries: 10, wall: 30, ..Limits::LEAST };
     let mut spec = JobSpec::wasm(Link(like.module), limits);
     spec.inputs = vec![Input::content(Link(like.input), Some(format!("/inputs/{DECLARATION}")))];
     spec.args = vec!["--find".to_owned(), PLACE.to_owned()];

@@ -129,6 +129,9 @@ fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
     if let Some(trusted) = offer::trusted(summary) {
         table.row(["result", &trusted]);
     }
+    if ending::is_container(job) {
+        table.row(["container", "its output is not reproducible: running it again proves nothing"]);
+    }
     table.row(["opened", &format!("{} ({} ago)", summary.opened, age(summary.opened, now))]);
     table.row(["changed", &format!("{} ({} ago)", summary.updated, age(summary.updated, now))]);
     let price = summary.price.map_or_else(
@@ -143,7 +146,13 @@ fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
         };
         table.row(["exit code", &code]);
         table.row(["fuel used", &Count(result.fuel_used).to_string()]);
-        let held = if summary.output_verified { "verified, held here" } else { "not verified here" };
+        let held = match (summary.output_verified, ending::is_container(job)) {
+            (true, false) => "verified, held here",
+            (false, false) => "not verified here",
+            // That is said of its bytes, and would be believed of more.
+            (true, true) => "held here",
+            (false, true) => "not held here",
+        };
         table.row(["output", &format!("{} ({held})", printable(&result.output))]);
         if let Some(gateway) = &result.gateway {
             table.row(["served at", &printable(gateway)]);

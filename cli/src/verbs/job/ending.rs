@@ -10,8 +10,12 @@ use crate::{
 
 /// The longest account of a provider that is shown, in characters.
 const MAX_ACCOUNT: usize = 600;
+/// A container's fuel is processor time: so many units are a second.
+const NANOSECONDS: u64 = 1_000_000_000;
 /// What a provider says of a program that chose its exit code itself.
 const EXITED: &str = "exited";
+/// What it says of one that left something that no result has.
+const LEFT_OUT: &str = "exited; left out of its output, which has files and directories only:";
 
 /// How a job's program ended, in a word or two; none: there is no result yet.
 pub(super) fn word(job: &JobSummary) -> Option<String> {
@@ -47,8 +51,19 @@ pub(crate) fn failure(job: &JobDetail) -> Option<String> {
     };
     let within = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!(" ({limit})"));
     Some(match result.exit_code {
-        0 => return None,
+        0 => return detail(LEFT_OUT).map(|what| format!("not all of its output is in the result{what}")),
         code if account == Some(EXITED) => exited(code),
+        code if account.is_some_and(|account| account.starts_with(LEFT_OUT)) => {
+            format!(
+                "{}, and not all of its output is in the result{}",
+                exited(code),
+                detail(LEFT_OUT).unwrap_or_default()
+            )
+        }
+        exit::OUT_OF_FUEL if all_used && is_container(job) => {
+            let limit = limits.fuel.map(|fuel| Seconds(fuel / NANOSECONDS).to_string());
+            format!("the program used all its processor time{}; raise it with --cpu-time", within(limit))
+        }
         exit::OUT_OF_FUEL if all_used => {
             format!("the program used all its fuel{}; raise it with --fuel", within(limits.fuel.map(fuel)))
         }
@@ -68,13 +83,19 @@ pub(crate) fn failure(job: &JobDetail) -> Option<String> {
             format!("the program wrote more than its limits allow{detail}; raise them with --output-size or --entries")
         }
         exit::TRAP => format!("the program trapped{}", detail("trapped:").unwrap_or_default()),
-        exit::NOT_RUNNABLE => format!("the module cannot be run{}", detail("cannot be run:").unwrap_or_default()),
+        exit::NOT_RUNNABLE => format!("the program cannot be run{}", detail("cannot be run:").unwrap_or_default()),
         code => exited(code),
     })
 }
 
 fn exited(code: u32) -> String {
     format!("the program exited with code {code}")
+}
+
+/// Whether it ran, or is to run, in a container.
+pub(super) fn is_container(job: &JobDetail) -> bool {
+    let engine = job.spec.as_ref().and_then(|spec| spec.get("engine")?.get("type")?.as_str());
+    engine == Some("docker")
 }
 
 /// `50 G`, as `--fuel` takes it.
@@ -151,12 +172,23 @@ mod tests {
             ),
             (134, 7, Some("trapped: unreachable in main\x1b[2J"), "the program trapped: unreachable in main\\u{1b}[2J"),
             (134, 7, None, "the program trapped"),
-            (126, 7, Some("cannot be run: it is empty"), "the module cannot be run: it is empty"),
+            (126, 7, Some("cannot be run: it is empty"), "the program cannot be run: it is empty"),
             (7, 7, None, "the program exited with code 7"),
         ] {
             assert_eq!(failure(&job(code, used, account)).as_deref(), Some(told));
         }
         assert_eq!(failure(&job(0, 7, Some("exited"))), None);
+        let left_out =
+            Some("exited; left out of its output, which has files and directories only: a (a symbolic link)");
+        let told = "not all of its output is in the result: a (a symbolic link)";
+        assert_eq!(failure(&job(0, 7, left_out)).as_deref(), Some(told));
+        assert_eq!(failure(&job(3, 7, left_out)), Some(format!("the program exited with code 3, and {told}")));
+        let mut container = job(152, ALL, Some("used all its fuel"));
+        container.spec.as_mut().expect("a spec")["engine"] = json!({ "type": "docker" });
+        assert_eq!(
+            failure(&container).as_deref(),
+            Some("the program used all its processor time (50s); raise it with --cpu-time")
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ use lota_market::{
 use lota_node::{
     Node, NodeConfig, Parts,
     benchmark::Machine,
+    executor::DockerRun,
     publisher::{Kubo, PinningService, Publisher, PublisherError},
 };
 
@@ -26,7 +27,7 @@ use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
     failure::{self, Usage},
-    host::{Account, Engines, Funds, HomeLock, LocalMarket, Signals, Sync},
+    host::{Account, Containers, Engines, Funds, HomeLock, LocalMarket, Signals, Sync},
     keystore::{Keystore, Password},
     settings::{self, Clients, Settings},
     terminal::{self, Table},
@@ -189,9 +190,17 @@ impl Run {
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
         let reachable = settings.node.gateway_url.is_some() || !config.gateway.ip().is_loopback();
         let mut parts = Parts::new(account.transport());
-        if let Some(offer) = &config.provider {
+        if let Some(offer) = &mut config.provider {
             parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);
             parts.publishers = publishers;
+            let mut containers = Containers::new(settings.node.docker.clone());
+            if let Some(docker) = containers.executor(&config.dir, offer.slots).await {
+                parts.executors = parts.executors.with(DockerRun::ENGINE, Arc::new(docker));
+            }
+            if let Some(problem) = containers.problem() {
+                terminal::tell(&problem);
+            }
+            offer.engines = parts.executors.engines().map(str::to_owned).collect();
         }
         let node = Node::start(config, parts).await?;
         if public && !reachable {

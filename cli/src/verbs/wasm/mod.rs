@@ -1,9 +1,10 @@
 //! `lota wasm`.
 
+pub(crate) mod job;
 mod key_value;
-mod limits;
+pub(crate) mod limits;
 mod run;
-mod source;
+pub(crate) mod source;
 mod stdin;
 
 use clap::Subcommand;

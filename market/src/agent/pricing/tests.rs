@@ -12,7 +12,8 @@ fn wasm(limits: Limits) -> ValidatedSpec {
 
 /// The job and the machine of the worked example in docs/provider.md.
 fn example() -> (ValidatedSpec, Pricing) {
-    let limits = Limits { fuel: 10_000_000_000, memory: GIB / 4, output: GIB / 16, entries: 10, wall: 300 };
+    let limits =
+        Limits { fuel: 10_000_000_000, memory: GIB / 4, output: GIB / 16, entries: 10, wall: 300, ..Limits::LEAST };
     let machine = Resources { cpu_millis: 4_000, memory_bytes: 16 * GIB, disk_bytes: 0, gpus: 0 };
     let pricing = Pricing::default().covering(AttoFil(86_400 * MICRO), &machine, 200_000_000);
     (wasm(limits), pricing)
@@ -34,7 +35,7 @@ fn the_worked_example_is_what_the_documents_say() {
 #[test]
 fn a_job_takes_until_its_fuel_is_burned_and_no_longer_than_its_wall_limit() {
     let seconds =
-        |fuel, wall, rate| Usage::of(&wasm(Limits { fuel, memory: GIB, output: 1, entries: 1, wall }), rate).seconds;
+        |fuel, wall, rate| Usage::of(&wasm(Limits { fuel, memory: GIB, wall, ..Limits::LEAST }), rate).seconds;
     assert_eq!(seconds(1_001, 300, 100), 11, "a second that is begun counts");
     assert_eq!(seconds(u64::MAX, 300, 100), 300);
     assert_eq!(seconds(1, 300, 0), 300, "what is not known is not counted on");

@@ -137,7 +137,7 @@ pub(super) fn spec(fuel: u64) -> Bytes {
 
 pub(super) fn spec_with_memory(fuel: u64, memory: u64) -> Bytes {
     let module: Link = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
-    let limits = Limits { fuel, memory, output: 1 << 20, entries: 10, wall: 5 };
+    let limits = Limits { fuel, memory, output: 1 << 20, entries: 10, wall: 5, ..Limits::LEAST };
     JobSpec::wasm(module, limits).validate().expect("a valid spec").to_dag_cbor().into()
 }
 

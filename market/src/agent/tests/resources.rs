@@ -58,7 +58,7 @@ fn what_can_never_fit_is_refused_with_numbers() {
 /// A job that takes this much memory and writes so much.
 fn spec_of(memory: u64, output: u64) -> Bytes {
     let module: Link = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().expect("a CID");
-    let limits = Limits { fuel: 1_000_000, memory, output, entries: 10, wall: 5 };
+    let limits = Limits { fuel: 1_000_000, memory, output, entries: 10, wall: 5, ..Limits::LEAST };
     JobSpec::wasm(module, limits).validate().expect("valid").to_dag_cbor().into()
 }
 

@@ -24,11 +24,17 @@ fn the_canonical_encoding_is_that_of_the_golden_vectors() {
         { "cid": "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", "url": "https://example.org/w.csv" },
         { "directory": "genomes" },
     ]);
+    let mut archive = container();
+    archive["engine"] = json!({ "type": "docker", "image": MODULE, "entrypoint": ["sh", "-c"], "workdir": "/data" });
+    (archive["limits"]["cpu"], archive["limits"]["pids"], archive["limits"]["gpus"]) =
+        (json!(2_500), json!(10), json!(1));
     for (json, bytes) in [
         (elsewhere.to_string(), include_str!("../vectors/elsewhere.hex")),
         (minimal().to_string(), include_str!("../vectors/minimal.hex")),
         (one_input.to_string(), include_str!("../vectors/one-input.hex")),
         (EXAMPLE.to_owned(), include_str!("../vectors/example.hex")),
+        (container().to_string(), include_str!("../vectors/container.hex")),
+        (archive.to_string(), include_str!("../vectors/archive.hex")),
     ] {
         let (spec, bytes) = (parse_json(json.as_bytes()).expect("good"), vector(bytes));
         assert_eq!(spec.to_dag_cbor(), bytes, "{json}");

@@ -35,6 +35,7 @@ fn add_rows(rows: &mut String, prefix: &str, fields: &[Field]) {
                     },
                     Some(Default::Always(default)) if default() == Value::Null => "no".to_owned(),
                     Some(Default::InList(_)) => "no".to_owned(),
+                    Some(Default::Always(default)) if default().is_null() => "no".to_owned(),
                     Some(Default::Always(default)) => format!("no: `{}`", default()),
                 };
                 let bounds = match kind {
@@ -77,9 +78,9 @@ const WORKDIR: Field = Field {
     about: "the directory in which the program starts",
 };
 
-const fn grown_limits() -> [Field; 6] {
-    let [fuel, memory, output, entries, wall] = fields::limits();
-    [fuel, memory, output, entries, wall, PROCESSES]
+const fn grown_limits() -> [Field; 9] {
+    let [fuel, memory, output, entries, wall, cpu, pids, gpus] = fields::limits();
+    [fuel, memory, output, entries, wall, cpu, pids, gpus, PROCESSES]
 }
 
 const fn grown() -> [Field; 9] {

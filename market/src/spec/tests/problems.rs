@@ -28,6 +28,12 @@ pub(super) fn bad() -> Vec<(Value, &'static str, &'static str)> {
         with("/inputs", paths.iter().map(|path| json!({ "cid": INPUT, "path": path })).collect::<Vec<_>>().into())
     };
     let at_url = |url: &str| with("/inputs", json!([{ "cid": RAW, "url": url }]));
+    let image = |name: &str| with("/engine", json!({ "type": "docker", "image": name }));
+    let docker = |field: &str, value: Value| {
+        let mut json = container();
+        json["engine"][field] = value;
+        json
+    };
     vec![
         (json!([]), "", "is a list; write an object"),
         (without("/version"), "version", "is missing; write 1"),
@@ -37,7 +43,33 @@ pub(super) fn bad() -> Vec<(Value, &'static str, &'static str)> {
         (with("/engine", json!("wasm")), "engine", "\"wasm\" is a string; write an object"),
         (without("/engine/type"), "engine.type", "is missing"),
         (with("/engine/type", json!("wams")), "engine.type", "did you mean `wasm`?"),
-        (with("/engine/type", json!("docker")), "engine.type", "the engines are: wasm"),
+        (with("/engine/type", json!("podman")), "engine.type", "the engines are: wasm, docker"),
+        (with("/engine", json!({ "type": "docker" })), "engine.image", "is missing; name the image by its digest"),
+        (
+            image("busybox:1.36"),
+            "engine.image",
+            "without its digest, and so may name another one tomorrow; `docker inspect",
+        ),
+        (image("busybox@sha256:12"), "engine.image", "has something else than `sha256:`"),
+        (image(&IMAGE.replace("tool@", "tool:1@")), "engine.image", "has a tag beside its digest"),
+        (image(&IMAGE.replace("team", "Team")), "engine.image", "is not the name of an image"),
+        (image(&IMAGE.replace("team", "")), "engine.image", "is not the name of an image"),
+        (image(&format!("{}{IMAGE}", "x/".repeat(300))), "engine.image", "has more than 512 bytes"),
+        (
+            with("/engine", json!({ "type": "docker", "image": 7 })),
+            "engine.image",
+            "7 is a whole number; write the name of",
+        ),
+        (docker("entrypoint", json!("sh")), "engine.entrypoint", "write a list"),
+        (docker("entrypoint", json!(["a\0"])), "engine.entrypoint[0]", "NUL"),
+        (docker("workdir", json!("data")), "engine.workdir", "is not absolute"),
+        (docker("workdir", json!(null)), "engine.workdir", "is null; write a string"),
+        (docker("entry", json!("main")), "engine.entry", "is an unknown field"),
+        (with("/limits/cpu", json!(9)), "limits.cpu", "from 10 to 1024000"),
+        (with("/limits/cpu", json!(2_000)), "limits.cpu", "is of no use to a WASM job"),
+        (with("/limits/pids", json!(1)), "limits.pids", "is of no use to a WASM job"),
+        (with("/limits/gpus", json!(1)), "limits.gpus", "is of no use to a WASM job"),
+        (with("/limits/gpus", json!(65)), "limits.gpus", "from 0 to 64"),
         (without("/engine/module"), "engine.module", "is missing"),
         (with("/engine/module", json!(7)), "engine.module", "7 is a whole number; write a CID as a string"),
         (with("/engine/module", json!("bafy")), "engine.module", "\"bafy\" is not a CID"),

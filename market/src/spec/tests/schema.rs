@@ -6,13 +6,15 @@ use super::{problems::bad, strategy::specs, *};
 
 /// What the schema cannot say, by a part of the parser's message: whether paths lie within each other, and what is inside a
 /// CID.
-const BEYOND_SCHEMA: [&str; 6] = [
+const BEYOND_SCHEMA: [&str; 8] = [
     "lies within",
     "is the same path",
     "neither raw (0x55) nor dag-pb",
     "not hashed with sha2-256",
     "is not of codec raw",
     "is there together with `directory`",
+    "from 65536 to 4294967296",
+    "of no use to a WASM job",
 ];
 
 #[test]

@@ -14,7 +14,7 @@ use super::modules::{Entry, Prepared};
 use super::stop::{Fail, Stop};
 use super::verdict::{self, Verdict};
 use crate::executor::{
-    Ended, EngineRun, ExecutorError, Input, Output, Phase, Progress, Run, RunFault, RunOutcome, SCRATCH, WasmRun,
+    Ended, ExecutorError, Input, Output, Phase, Progress, Run, RunFault, RunOutcome, SCRATCH, WasmRun,
 };
 
 /// What the memory digest begins with.
@@ -25,6 +25,7 @@ const PAGE: usize = 1 << 16;
 /// One run that is about to start.
 pub(crate) struct Job {
     pub(crate) run: Run,
+    pub(crate) wasm: WasmRun,
     /// The module and how to call it, or why it cannot be run.
     pub(crate) module: Result<(std::sync::Arc<Prepared>, Entry), RunFault>,
     pub(crate) stop: CancellationToken,
@@ -70,8 +71,7 @@ impl Job {
     }
 
     const fn wasm(&self) -> &WasmRun {
-        let EngineRun::Wasm(wasm) = &self.run.engine;
-        wasm
+        &self.wasm
     }
 
     /// Fuel that the program may use in this run.

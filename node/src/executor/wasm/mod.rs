@@ -206,7 +206,7 @@ impl WasmExecutor {
         stop: &CancellationToken,
     ) -> Result<(Arc<Prepared>, Entry), CheckError> {
         run.validate()?;
-        let EngineRun::Wasm(WasmRun { module, entry_point, .. }) = &run.engine;
+        let WasmRun { module, entry_point, .. } = wasm_of(run)?;
         let module = tokio::select! {
             module = self.modules.prepare(module, run.asked_by, purpose) => module?,
             () = stop.cancelled() => return Err(ExecutorError::Aborted.into()),
@@ -237,6 +237,14 @@ impl WasmExecutor {
     }
 }
 
+/// The module of a run.
+fn wasm_of(run: &Run) -> Result<&WasmRun, ExecutorError> {
+    match &run.engine {
+        EngineRun::Wasm(wasm) => Ok(wasm),
+        other => Err(ExecutorError::Engine { message: format!("it runs no jobs for the engine `{}`", other.name()) }),
+    }
+}
+
 /// Ends a run that did not begin.
 fn fail(activity: Activity, error: ExecutorError) -> Result<RunOutcome, ExecutorError> {
     let result = Err(error);
@@ -252,6 +260,7 @@ impl Executor for WasmExecutor {
     }
 
     async fn run(&self, run: Run) -> Result<RunOutcome, ExecutorError> {
+        let wasm = wasm_of(&run)?.clone();
         let activity = self.runs.begin_run(run.job).await?;
         // Cancelled when this future is dropped, too; the job's thread looks at it.
         let stop = activity.stop().clone();
@@ -261,7 +270,7 @@ impl Executor for WasmExecutor {
             Err(error) => return fail(activity, error),
         };
         let (engine, ticking) = (self.engine.clone(), self.ticker.running());
-        let job = Job { run, module, stop };
+        let job = Job { run, wasm, module, stop };
         let (done, outcome) = oneshot::channel();
         let work = move || {
             let result = job.execute(&engine);

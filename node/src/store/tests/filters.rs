@@ -13,7 +13,7 @@ use super::*;
 /// A spec with these labels, in both encodings.
 fn spec(labels: &[(&str, &str)]) -> (Bytes, Bytes) {
     let cid = lota_content::cid_from_digest(lota_content::codec::RAW, [7; 32]);
-    let limits = Limits { fuel: 1, memory: 65_536, output: 1, entries: 1, wall: 1 };
+    let limits = Limits::LEAST;
     let labels: BTreeMap<_, _> = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let args = vec!["flabels".to_owned()];
     let spec = JobSpec { labels, args, ..JobSpec::wasm(Link(cid), limits) }.validate().expect("valid");

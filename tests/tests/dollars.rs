@@ -94,6 +94,7 @@ async fn two_jobs_are_auctioned_at_once_in_dollars_and_everybody_has_what_is_due
             provider: (number > 1).then_some(offer),
             // What is asked for callbacks does not follow what gas costs.
             callback_margin: 0,
+            keep_bid_money: 0,
             ..world::config(name, home.path())
         };
         parties.push(Party::with_executors(transport, config, world::executors(2)).await);

@@ -188,7 +188,8 @@ impl Run {
         config.pace = network.map(|network| pace_of(&network, settings.node.final_blocks.map(|blocks| blocks.0)));
         let public = network.is_some_and(|network| network.is_public());
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
-        let reachable = settings.node.gateway_url.is_some() || !config.gateway.ip().is_loopback();
+        let gateway = config.gateway.ip();
+        let reachable = settings.node.gateway_url.is_some() || !(gateway.is_loopback() || gateway.is_unspecified());
         let mut parts = Parts::new(account.transport());
         if let Some(offer) = &mut config.provider {
             parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);

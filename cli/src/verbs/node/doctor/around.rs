@@ -202,7 +202,12 @@ pub(super) async fn reachability(node: &Node, running: Option<&NodeInfo>) -> Fin
         );
     };
     let host = url.host_str().unwrap_or("localhost").trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let address = host.parse::<IpAddr>().ok();
+    if address.is_some_and(|address| address.is_unspecified()) {
+        let found = format!("others are told {url}, which is no address that anybody can reach");
+        return Finding::bad(SUBJECT, found, "--gateway-url http://YOUR-ADDRESS:PORT (setting `node.gateway_url`)");
+    }
+    let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
     if loopback && node.rpc.is_some() {
         let found = format!("others are told {url}, which is their own machine");
         return Finding::notable(SUBJECT, found).mended_by(

@@ -1,6 +1,9 @@
 //! `lota node benchmark`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,7 +13,10 @@ use lota_market::{
     agent::{Offer, Pricing, Resources},
     asset::Asset,
 };
-use lota_node::benchmark::{self, Benchmark as Measured, Cost, Effort, FILE, Gpu, Machine, Rates, Standing};
+use lota_node::{
+    benchmark::{self, Benchmark as Measured, Cost, Effort, FILE, Gpu, Machine, Rates, Standing},
+    executor::DockerRun,
+};
 use serde::Serialize;
 
 use super::run::{check_name, named_resources};
@@ -19,7 +25,7 @@ use crate::{
     failure::{self, Usage},
     flags::Format,
     home,
-    host::{Engines, HomeLock},
+    host::{Containers, Engines, HomeLock},
     terminal::{self, Progress, Table, bold, plural, printable},
     units::{Amount, ByteSize, Count},
 };
@@ -81,7 +87,11 @@ impl Benchmark {
         }
         home::create_private(&dir)?;
         let modules = tempfile::tempdir_in(&dir).context("cannot make a folder for the module that is compiled")?;
-        let executors = Engines::start(&modules.path().join("compiled"))?.executors(1);
+        let mut executors = Engines::start(&modules.path().join("compiled"))?.executors(1);
+        let mut containers = Containers::new(settings.node.docker.clone());
+        if let Some(docker) = containers.executor(modules.path(), 1).await {
+            executors = executors.with(DockerRun::ENGINE, Arc::new(docker));
+        }
         let here = Machine::here();
         let named = named_resources(&settings.node);
         let for_jobs = benchmark::for_jobs(&dir, named, settings.node.store_capacity.0, 1, &executors);

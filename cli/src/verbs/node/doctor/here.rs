@@ -6,7 +6,14 @@ use lota_market::Address;
 use lota_node::executor::WasmRun;
 
 use super::findings::Finding;
-use crate::{failure, home::Home, host::Engines, keystore::Keystore, settings::Node, units::ByteSize};
+use crate::{
+    failure,
+    home::Home,
+    host::{Containers, Engines},
+    keystore::Keystore,
+    settings::{self, Node},
+    units::ByteSize,
+};
 
 /// With less than this a node cannot write its records for long.
 const LEAST_DISK: u64 = 1 << 30;
@@ -125,6 +132,24 @@ pub(super) async fn wasm(folder: &Path) -> Finding {
         Err(error) => {
             Finding::bad(SUBJECT, failure::line(&error), "run lota on a 64-bit processor with 1 GiB of free memory")
         }
+    }
+}
+
+/// Whether there is an engine for containers. A provider without one takes WebAssembly jobs.
+pub(super) async fn docker(folder: &Path, settings: &settings::Docker) -> Finding {
+    const SUBJECT: &str = "engine docker";
+    if !settings.on {
+        return Finding::good(SUBJECT, "off (setting `node.docker.on`)");
+    }
+    let scratch = match tempfile::Builder::new().prefix(".lota-doctor").tempdir_in(existing(folder)) {
+        Ok(scratch) => scratch,
+        Err(error) => return Finding::unknown(SUBJECT, format!("nothing can be written to try it: {error}")),
+    };
+    let mut containers = Containers::new(settings.clone());
+    match containers.executor(scratch.path(), 1).await {
+        Some(_) => Finding::good(SUBJECT, "runs containers as jobs need them"),
+        None => Finding::notable(SUBJECT, containers.problem().unwrap_or_else(|| "there is none".to_owned()))
+            .mended_by("apt-get install docker.io, start it, and let this user use its socket (group docker)"),
     }
 }
 

@@ -5,7 +5,8 @@
 //! long, or the party does not bid any more.
 //!
 //! One [`Transfer`] is under way at a time, each under a key of its own, so that none is done twice. One whose fate is not known,
-//! after a crash or a reorganisation, is sent again under its key if it is still needed; if not, only its fate is found out.
+//! after a crash or a reorganisation, is sent again under its key if it is still needed; if not, only its fate is found out. So is that
+//! of one that the party could not pay for, since it may be signed already, before another one begins.
 
 use std::collections::BTreeMap;
 
@@ -79,6 +80,8 @@ pub(super) struct Purse {
     /// How often in a row a transfer came to nothing, and when to go on after that.
     failures: u32,
     until: Time,
+    /// The newest transfer could not be paid for. It may be signed, and land once there is money: only its fate is found out.
+    is_doubtful: bool,
     /// Something may have to be done.
     pub(super) is_due: bool,
 }
@@ -227,10 +230,11 @@ impl Purse {
         let transfer =
             self.under_way().filter(|transfer| self::key(me, transfer.direction, transfer.number) == *key)?;
         let Transfer { direction, amount, .. } = transfer;
-        let needed = self.held.is_none_or(|held| match direction {
+        let is_useful = self.held.is_none_or(|held| match direction {
             Direction::In => self.missing(held, bounds.limit) > AttoFil::ZERO,
             Direction::Out => self.surplus(held, bounds, now) >= amount,
         });
+        let needed = is_useful && !self.is_doubtful;
         let (command, value) = match direction {
             Direction::In => (Command::Fund, amount),
             Direction::Out => (Command::Withdraw { to: me, amount }, AttoFil::ZERO),
@@ -256,18 +260,22 @@ impl Purse {
         self.moved();
         match outcome {
             StepOutcome::Err(failure) => {
-                self.failures = self.failures.saturating_add(1);
-                self.until = at.time.after(pace.backoff(self.failures));
+                let was_doubtful = self.is_doubtful;
                 // What may have been sent is sent again; of the rest there is nothing to find out.
-                if !matches!(failure, Failure::Temporary(_)) {
-                    self.record.last = None;
+                match failure {
+                    Failure::Temporary(_) => {}
+                    Failure::Unaffordable { .. } => self.is_doubtful = true,
+                    _ => (self.record.last, self.is_doubtful) = (None, false),
                 }
-                if *failure == Failure::NeverSent {
+                if *failure != Failure::NeverSent {
+                    self.failures = self.failures.saturating_add(1);
+                    self.until = at.time.after(pace.backoff(self.failures));
+                } else if !was_doubtful {
                     (self.failures, self.until) = (0, at.time);
                 }
             }
             _ => {
-                self.failures = 0;
+                (self.failures, self.is_doubtful) = (0, false);
                 self.record.last = Some(Transfer { landed: Some(at.block), ..transfer });
             }
         }
@@ -369,10 +377,32 @@ mod tests {
         assert_eq!(purse.wake(), Some(Time(1)));
         assert_eq!(asked(&mut purse, 1), Some(key));
         let poor = Failure::Unaffordable { account: ME, wallet: AttoFil::ZERO, needed: AttoFil(FIL) };
-        done(&mut purse, &key, StepOutcome::Err(poor), 1);
+        let err = |failure: &Failure| StepOutcome::Err(failure.clone());
+        done(&mut purse, &key, err(&poor), 1);
         purse.holds(AttoFil::ZERO);
         assert_eq!(asked(&mut purse, 2), None, "the pauses grow");
-        assert_eq!(asked(&mut purse, 3).map(|key| key.attempt), Some(2));
+        assert_eq!(asked(&mut purse, 3), Some(key), "it may be signed");
+        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), false)), "it is sent only if that was begun");
+        // It was, and there still is no money.
+        done(&mut purse, &key, err(&poor), 3);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!((asked(&mut purse, 6), asked(&mut purse, 7)), (None, Some(key)));
+        // Nobody could say.
+        done(&mut purse, &key, err(&Failure::Temporary("no answer".to_owned())), 7);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!((asked(&mut purse, 14), asked(&mut purse, 15)), (None, Some(key)));
+        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), false)));
+        done(&mut purse, &key, err(&Failure::NeverSent), 15);
+        purse.holds(AttoFil::ZERO);
+        let next = asked(&mut purse, 15).expect("that one is over");
+        assert_eq!((next.attempt, amount(&purse, &next)), (2, Some((AttoFil(FIL), true))));
+        done(&mut purse, &next, err(&poor), 15);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!((asked(&mut purse, 30), asked(&mut purse, 31)), (None, Some(next)), "no loop without pauses");
+        // It was signed, and there is money now.
+        done(&mut purse, &next, StepOutcome::Ok, 31);
+        purse.holds(AttoFil(FIL));
+        assert_eq!((asked(&mut purse, 31), purse.covers(job(1))), (None, true));
     }
 
     #[test]

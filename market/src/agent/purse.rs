@@ -82,6 +82,8 @@ pub(super) struct Purse {
     until: Time,
     /// The newest transfer could not be paid for. It may be signed, and land once there is money: only its fate is found out.
     is_doubtful: bool,
+    /// There was no money for all that was missing: so much is brought as the cheapest of the bids that wait needs.
+    is_poor: bool,
     /// Something may have to be done.
     pub(super) is_due: bool,
 }
@@ -148,13 +150,15 @@ impl Purse {
         self.record.last.filter(|transfer| transfer.landed.is_none())
     }
 
-    /// What must be brought.
+    /// What must be brought: for all bids that wait or, after that was more than there is, for the cheapest of them. Otherwise whoever
+    /// has costless auctions, and never lets them end, would keep a small wallet from every other one.
     fn missing(&self, held: AttoFil, limit: AttoFil) -> AttoFil {
-        let needs = self.needs.values();
-        let needed = if needs.clone().any(|need| need.waits) {
-            sum(needs.map(|need| need.most))
-        } else {
-            sum(needs.map(|need| need.least))
+        let waiting = self.needs.values().filter(|need| need.waits).map(|need| need.most);
+        let others = self.needs.values().filter(|need| !need.waits);
+        let needed = match waiting.clone().min() {
+            None => sum(others.map(|need| need.least)),
+            Some(cheapest) if self.is_poor => sum(others.map(|need| need.most).chain([cheapest])),
+            Some(_) => sum(others.map(|need| need.most).chain(waiting)),
         };
         needed.min(limit).saturating_sub(held)
     }
@@ -264,7 +268,7 @@ impl Purse {
                 // What may have been sent is sent again; of the rest there is nothing to find out.
                 match failure {
                     Failure::Temporary(_) => {}
-                    Failure::Unaffordable { .. } => self.is_doubtful = true,
+                    Failure::Unaffordable { .. } => (self.is_doubtful, self.is_poor) = (true, true),
                     _ => (self.record.last, self.is_doubtful) = (None, false),
                 }
                 if *failure != Failure::NeverSent {
@@ -275,7 +279,7 @@ impl Purse {
                 }
             }
             _ => {
-                (self.failures, self.is_doubtful) = (0, false);
+                (self.failures, self.is_doubtful, self.is_poor) = (0, false, false);
                 self.record.last = Some(Transfer { landed: Some(at.block), ..transfer });
             }
         }
@@ -403,6 +407,34 @@ mod tests {
         done(&mut purse, &next, StepOutcome::Ok, 31);
         purse.holds(AttoFil(FIL));
         assert_eq!((asked(&mut purse, 31), purse.covers(job(1))), (None, true));
+    }
+
+    #[test]
+    fn who_has_not_enough_for_all_bids_brings_what_the_cheapest_needs() {
+        let mut purse = Purse::default();
+        for (number, amount) in [(1, 3 * FIL), (2, FIL), (3, 4 * FIL)] {
+            purse.set_need(job(number), need(amount, true));
+        }
+        purse.set_need(job(4), need(FIL / 2, false));
+        purse.holds(AttoFil::ZERO);
+        let poor =
+            || StepOutcome::Err(Failure::Unaffordable { account: ME, wallet: AttoFil(2 * FIL), needed: AttoFil::ZERO });
+        let all = asked(&mut purse, 0).expect("money is missing");
+        assert_eq!(amount(&purse, &all), Some((AttoFil(8 * FIL + FIL / 2), true)));
+        done(&mut purse, &all, poor(), 0);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!(asked(&mut purse, 1), Some(all));
+        done(&mut purse, &all, StepOutcome::Err(Failure::NeverSent), 1);
+        purse.holds(AttoFil::ZERO);
+        let one = asked(&mut purse, 1).expect("one can be paid for");
+        assert_eq!(amount(&purse, &one), Some((AttoFil(FIL + FIL / 2), true)));
+        done(&mut purse, &one, StepOutcome::Ok, 1);
+        purse.holds(AttoFil(FIL + FIL / 2));
+        assert_eq!([1, 2, 3].map(|number| purse.covers(job(number))), [false, true, false]);
+        // The others have their turn when that is sealed.
+        purse.set_need(job(2), need(0, false));
+        let rest = asked(&mut purse, 1).expect("money is missing");
+        assert_eq!(amount(&purse, &rest), Some((AttoFil(6 * FIL), true)));
     }
 
     #[test]

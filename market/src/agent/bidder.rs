@@ -52,7 +52,7 @@ pub struct Bid {
     pub sealed_by: Option<u64>,
     /// Number of a block after which no bid can be opened.
     pub opened_by: Option<u64>,
-    /// A command was sent for it: gas was spent.
+    /// Gas was spent for it: money was brought while it waited for some, or it was to be sealed in a block.
     #[serde(default)]
     pub has_cost: bool,
     /// It needs nothing more in the auction, and nothing will undo that.
@@ -292,7 +292,6 @@ fn advance_open(
         provider.purse.set_need(cx.view.id, Some(need));
         if !need.waits || provider.purse.covers(cx.view.id) {
             cx.begin(Step::CommitBid);
-            cx.changed |= !std::mem::replace(&mut bid.has_cost, true);
         }
         return need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));
     } else if auction.own_price.is_none() {
@@ -352,7 +351,9 @@ fn conclude(bid: &mut Bid, auction: &AuctionView, provider: &mut Provider, cx: &
             return;
         }
     };
-    if !cx.reached_final(block) {
+    // What sealing it comes to says whether that cost gas.
+    let is_asked_for = matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. }));
+    if is_asked_for || !cx.reached_final(block) {
         return;
     }
     (bid.over, cx.changed) = (true, true);

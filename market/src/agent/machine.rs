@@ -472,15 +472,7 @@ impl Agent {
         }
         let Situation { me, now, .. } = self.situation;
         let bounds = self.bounds();
-        if !self.provider.purse.advance(me, now, &bounds, effects) {
-            return;
-        }
-        for job in self.provider.purse.waiting() {
-            if let Some(bid) = self.jobs.get_mut(&job).and_then(|held| held.job.bid.as_mut()) {
-                bid.has_cost = true;
-                self.touched(job);
-            }
-        }
+        self.provider.purse.advance(me, now, &bounds, effects);
     }
 
     /// Gives what was given back to jobs that wait: of the client that has the fewest running here, and of those of one client to the

@@ -182,18 +182,16 @@ impl Purse {
         idle.into_iter().chain(again).min().filter(|_| !self.is_asked_for && self.record.begun > 0)
     }
 
-    /// Begins the transfer that is due, if there is one; says whether it brings money in.
-    pub(super) fn advance(&mut self, me: Address, now: Time, bounds: &Bounds, effects: &mut Vec<Effect>) -> bool {
+    /// Begins the transfer that is due, if there is one.
+    pub(super) fn advance(&mut self, me: Address, now: Time, bounds: &Bounds, effects: &mut Vec<Effect>) {
         let before = self.record;
         self.record.idle_since = if self.needs.is_empty() { Some(self.record.idle_since.unwrap_or(now)) } else { None };
-        let mut brings = false;
         let mut asked = None;
         if let (Some(held), false) = (self.held, self.is_asked_for || now < self.until) {
             if let Some(transfer) = self.under_way() {
                 asked = Some(transfer);
             } else {
                 let (missing, surplus) = (self.missing(held, bounds.limit), self.surplus(held, bounds, now));
-                brings = missing > AttoFil::ZERO;
                 asked = match (missing, surplus) {
                     (AttoFil::ZERO, AttoFil::ZERO) => None,
                     (AttoFil::ZERO, amount) => Some(self.begin(Direction::Out, amount)),
@@ -213,7 +211,6 @@ impl Purse {
             self.is_asked_for = true;
             effects.push(Effect::Do(key(me, direction, number)));
         }
-        brings
     }
 
     fn begin(&mut self, direction: Direction, amount: AttoFil) -> Transfer {
@@ -246,7 +243,7 @@ impl Purse {
         Some((AuctionSubmission { command, value }, needed))
     }
 
-    /// A transfer came to this. `at`: the newest block that is known, and the time.
+    /// A transfer came to this; says whether it has brought money in. `at`: the newest block that is known, and the time.
     pub(super) fn done(
         &mut self,
         step: &StepKey,
@@ -255,11 +252,9 @@ impl Purse {
         at: At,
         pace: &Pace,
         effects: &mut Vec<Effect>,
-    ) {
-        let Some(transfer) = self.under_way() else { return };
-        if key(me, transfer.direction, transfer.number) != *step {
-            return;
-        }
+    ) -> bool {
+        let transfer = self.under_way().filter(|transfer| key(me, transfer.direction, transfer.number) == *step);
+        let Some(transfer) = transfer else { return false };
         self.is_asked_for = false;
         self.moved();
         match outcome {
@@ -284,6 +279,7 @@ impl Purse {
             }
         }
         effects.push(Effect::RememberPurse);
+        transfer.direction == Direction::In && !matches!(outcome, StepOutcome::Err(_))
     }
 
     /// Blocks above this one are undone.

@@ -168,6 +168,16 @@ impl Agent {
         }
     }
 
+    /// Money was brought, at a cost, for the bids that waited for it.
+    fn on_money_brought(&mut self) {
+        for job in self.provider.purse.waiting() {
+            if let Some(bid) = self.jobs.get_mut(&job).and_then(|held| held.job.bid.as_mut()) {
+                bid.has_cost = true;
+                self.touched(job);
+            }
+        }
+    }
+
     pub(super) fn on_done(&mut self, key: StepKey, outcome: StepOutcome, effects: &mut Vec<Effect>) {
         let StepKey { step, round, attempt, .. } = key;
         if step.moves_bid_money() {
@@ -176,7 +186,9 @@ impl Agent {
         let Some(id) = key.job() else {
             let Situation { me, now, seen, latest, pace, .. } = &self.situation;
             let at = At { block: latest.block.max(*seen), time: *now };
-            self.provider.purse.done(&key, *me, &outcome, at, pace, effects);
+            if self.provider.purse.done(&key, *me, &outcome, at, pace, effects) {
+                self.on_money_brought();
+            }
             return;
         };
         let Some(held) = self.jobs.get_mut(&id) else { return };
@@ -188,6 +200,12 @@ impl Agent {
         if let StepOutcome::Err(Failure::CallbackFailed { client, .. }) = &outcome {
             self.situation.costly.count(*client);
             effects.push(Effect::RememberCostlyClients);
+        }
+        // What the auction refused before it was sent is not told from that everywhere; then it is the client's doing, too.
+        let is_paid =
+            matches!(&outcome, StepOutcome::Ok | StepOutcome::Err(Failure::RejectedByAuction { block: Some(_), .. }));
+        if let (Step::CommitBid, true, Some(bid)) = (step, is_paid, &mut job.bid) {
+            bid.has_cost = true;
         }
         let Situation { now, seen, pace, .. } = &self.situation;
         let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };

@@ -154,11 +154,12 @@ impl Purse {
     /// has costless auctions, and never lets them end, would keep a small wallet from every other one.
     fn missing(&self, held: AttoFil, limit: AttoFil) -> AttoFil {
         let waiting = self.needs.values().filter(|need| need.waits).map(|need| need.most);
-        let others = self.needs.values().filter(|need| !need.waits);
+        // What may have been taken already is not brought twice: if it was not, it is missing when that is known.
+        let others = self.needs.values().filter(|need| !need.waits).map(|need| need.least);
         let needed = match waiting.clone().min() {
-            None => sum(others.map(|need| need.least)),
-            Some(cheapest) if self.is_poor => sum(others.map(|need| need.most).chain([cheapest])),
-            Some(_) => sum(others.map(|need| need.most).chain(waiting)),
+            None => sum(others),
+            Some(cheapest) if self.is_poor => sum(others.chain([cheapest])),
+            Some(_) => sum(others.chain(waiting)),
         };
         needed.min(limit).saturating_sub(held)
     }
@@ -457,6 +458,9 @@ mod tests {
         purse.set_need(job(2), need(FIL, true));
         purse.holds(AttoFil(FIL));
         assert!(!purse.covers(job(2)), "nor is what is there certain to be free");
+        assert_eq!(asked(&mut purse, 0), None, "nor is it certain that it is not");
+        // It was refused: then more is missing.
+        purse.set_need(job(1), need(FIL, true));
         let key = asked(&mut purse, 0).expect("enough for both");
         assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), true)));
     }

@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::{At, AuctionSubmission, Effect, Failure, Pace, Step, StepKey, StepOutcome, Subject};
 use crate::{AttoFil, Time, auction::Command, model::JobId};
 
+/// How many blocks above the newest one that the agent has heard of a landing may lie: receipts may be read before the log. Too many
+/// have a transfer's fate asked once more than needed; too few let one that was undone pass for landed.
+const AHEAD: u64 = 32;
+
 /// What is kept of a bidder's account in the auction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurseRecord {
@@ -34,7 +38,7 @@ struct Transfer {
     number: u32,
     direction: Direction,
     amount: AttoFil,
-    /// The newest block when it had landed.
+    /// It has landed, in this block or below it.
     landed: Option<u64>,
 }
 
@@ -84,6 +88,8 @@ pub(super) struct Purse {
     is_doubtful: bool,
     /// There was no money for all that was missing: so much is brought as the cheapest of the bids that wait needs.
     is_poor: bool,
+    /// Blocks were undone while the newest transfer was asked for: it may have landed in one of them.
+    is_rewound: bool,
     /// Something may have to be done.
     pub(super) is_due: bool,
 }
@@ -257,6 +263,7 @@ impl Purse {
         let transfer = self.under_way().filter(|transfer| key(me, transfer.direction, transfer.number) == *step);
         let Some(transfer) = transfer else { return false };
         self.is_asked_for = false;
+        let is_rewound = std::mem::take(&mut self.is_rewound);
         self.moved();
         match outcome {
             StepOutcome::Err(failure) => {
@@ -276,7 +283,8 @@ impl Purse {
             }
             _ => {
                 (self.failures, self.is_doubtful, self.is_poor) = (0, false, false);
-                self.record.last = Some(Transfer { landed: Some(at.block), ..transfer });
+                let landed = (!is_rewound).then_some(at.block.saturating_add(AHEAD));
+                self.record.last = Some(Transfer { landed, ..transfer });
             }
         }
         effects.push(Effect::RememberPurse);
@@ -286,6 +294,7 @@ impl Purse {
     /// Blocks above this one are undone.
     pub(super) fn rewind(&mut self, block: u64, effects: &mut Vec<Effect>) {
         self.moved();
+        self.is_rewound |= self.is_asked_for;
         if let Some(transfer) = &mut self.record.last
             && transfer.landed.is_some_and(|landed| landed > block)
         {
@@ -436,7 +445,8 @@ mod tests {
 
     #[test]
     fn what_a_reorganisation_undid_is_sent_again_under_its_key_and_what_is_deeper_is_not() {
-        for (block, is_again) in [(6, true), (7, false)] {
+        // Its receipt may have been read before the blocks up to its own were.
+        for (block, is_again) in [(6, true), (7, true), (7 + AHEAD - 1, true), (7 + AHEAD, false)] {
             let mut purse = Purse::default();
             purse.set_need(job(1), need(FIL, true));
             purse.holds(AttoFil::ZERO);
@@ -446,6 +456,21 @@ mod tests {
             purse.holds(if is_again { AttoFil::ZERO } else { AttoFil(FIL) });
             assert_eq!(asked(&mut purse, 0), is_again.then_some(key));
         }
+    }
+
+    #[test]
+    fn what_landed_on_a_fork_that_went_meanwhile_is_asked_again() {
+        let mut purse = Purse::default();
+        purse.set_need(job(1), need(FIL, true));
+        purse.holds(AttoFil::ZERO);
+        let key = asked(&mut purse, 0).expect("money is missing");
+        purse.rewind(5, &mut Vec::new());
+        done(&mut purse, &key, StepOutcome::Ok, 0);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!(asked(&mut purse, 0), Some(key), "nothing else is begun");
+        done(&mut purse, &key, StepOutcome::Ok, 0);
+        purse.holds(AttoFil(FIL));
+        assert_eq!(asked(&mut purse, 0), None);
     }
 
     #[test]

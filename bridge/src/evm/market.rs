@@ -258,6 +258,11 @@ fn refused(Refusal { message, data, .. }: Refusal, block: Option<u64>) -> Submit
 
 /// What it means when the call was one of the auction.
 fn refused_by_auction(error: SendError) -> SubmitError {
+    if let SendError::Reverted { refusal: Refusal { data: Some(data), .. }, block, .. } = &error
+        && let Ok(rejection) = evm_auction::revert(data)
+    {
+        return SubmitError::RejectedByAuction { rejection, block: Some(*block) };
+    }
     let SendError::Refused { refusal: Refusal { message, data, .. }, block } = error else { return error.into() };
     match data.as_ref().map(|data| evm_auction::revert(data)) {
         Some(Ok(rejection)) => SubmitError::RejectedByAuction { rejection, block },

@@ -52,7 +52,7 @@ pub struct Bid {
     pub sealed_by: Option<u64>,
     /// Number of a block after which no bid can be opened.
     pub opened_by: Option<u64>,
-    /// A command was sent for it: gas was spent.
+    /// Gas was spent for it: money was brought while it waited for some, or it was to be sealed in a block.
     #[serde(default)]
     pub has_cost: bool,
     /// It needs nothing more in the auction, and nothing will undo that.
@@ -284,8 +284,7 @@ fn advance_open(
         provider.running.remove(&cx.view.id);
     }
     if auction.own_order.is_none() {
-        let is_sent =
-            matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
+        let is_sent = cx.steps.get(&Step::CommitBid).is_some_and(StepState::may_be_sent);
         if !is_sealing || !is_wanted || !(provider.takes_jobs() || is_sent) {
             return Need::default();
         }
@@ -293,7 +292,6 @@ fn advance_open(
         provider.purse.set_need(cx.view.id, Some(need));
         if !need.waits || provider.purse.covers(cx.view.id) {
             cx.begin(Step::CommitBid);
-            cx.changed |= !std::mem::replace(&mut bid.has_cost, true);
         }
         return need_to_seal(bid, terms, cx.steps.get(&Step::CommitBid));
     } else if auction.own_price.is_none() {
@@ -320,9 +318,12 @@ fn advance_open(
 fn need_to_seal(bid: &Bid, terms: &Terms, commit: Option<&StepState>) -> Need {
     let (all, rest) = (bid.stake, bid.stake.saturating_sub(deposit(terms)));
     match commit {
-        None | Some(StepState::Waiting { .. }) => Need { least: all, most: all, waits: true },
-        Some(StepState::InFlight { .. }) => Need { least: rest, most: all, waits: false },
         Some(StepState::Landed { .. }) => Need { least: rest, most: rest, waits: false },
+        // It may have taken its deposit.
+        Some(state) if state.may_be_sent() => Need { least: rest, most: all, waits: false },
+        None | Some(StepState::Waiting { .. } | StepState::InFlight { .. }) => {
+            Need { least: all, most: all, waits: true }
+        }
         Some(StepState::Done | StepState::Failed { .. }) => Need::default(),
     }
 }
@@ -350,7 +351,9 @@ fn conclude(bid: &mut Bid, auction: &AuctionView, provider: &mut Provider, cx: &
             return;
         }
     };
-    if !cx.reached_final(block) {
+    // What sealing it comes to says whether that cost gas.
+    let is_asked_for = matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. }));
+    if is_asked_for || !cx.reached_final(block) {
         return;
     }
     (bid.over, cx.changed) = (true, true);

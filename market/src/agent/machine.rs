@@ -347,8 +347,7 @@ impl Agent {
     /// bid for.
     #[must_use]
     pub fn bound(&self) -> usize {
-        let Situation { me, now, .. } = self.situation;
-        self.jobs.values().filter(|held| provider::is_bound(&held.job, me, now)).count()
+        self.jobs.values().filter(|held| provider::is_bound(&held.job, &self.situation)).count()
     }
 
     /// How many jobs it holds.
@@ -436,7 +435,7 @@ impl Agent {
     fn is_quiet(&self, job: &Job) -> bool {
         !job.is_busy()
             && (job.order.is_none() || client::is_quiet(job))
-            && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, self.situation.me))
+            && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, &self.situation))
             && bidder::is_quiet(job)
             && (!self.looks_after(job) || caretaker::is_quiet(job))
     }
@@ -473,15 +472,7 @@ impl Agent {
         }
         let Situation { me, now, .. } = self.situation;
         let bounds = self.bounds();
-        if !self.provider.purse.advance(me, now, &bounds, effects) {
-            return;
-        }
-        for job in self.provider.purse.waiting() {
-            if let Some(bid) = self.jobs.get_mut(&job).and_then(|held| held.job.bid.as_mut()) {
-                bid.has_cost = true;
-                self.touched(job);
-            }
-        }
+        self.provider.purse.advance(me, now, &bounds, effects);
     }
 
     /// Gives what was given back to jobs that wait: of the client that has the fewest running here, and of those of one client to the

@@ -5,7 +5,8 @@
 //! long, or the party does not bid any more.
 //!
 //! One [`Transfer`] is under way at a time, each under a key of its own, so that none is done twice. One whose fate is not known,
-//! after a crash or a reorganisation, is sent again under its key if it is still needed; if not, only its fate is found out.
+//! after a crash or a reorganisation, is sent again under its key if it is still needed; if not, only its fate is found out. So is that
+//! of one that the party could not pay for, since it may be signed already, before another one begins.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, AuctionSubmission, Effect, Failure, Pace, Step, StepKey, StepOutcome, Subject};
 use crate::{AttoFil, Time, auction::Command, model::JobId};
+
+/// How many blocks above the newest one that the agent has heard of a landing may lie: receipts may be read before the log. Too many
+/// have a transfer's fate asked once more than needed; too few let one that was undone pass for landed.
+const AHEAD: u64 = 32;
 
 /// What is kept of a bidder's account in the auction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +38,7 @@ struct Transfer {
     number: u32,
     direction: Direction,
     amount: AttoFil,
-    /// The newest block when it had landed.
+    /// It has landed, in this block or below it.
     landed: Option<u64>,
 }
 
@@ -79,6 +84,12 @@ pub(super) struct Purse {
     /// How often in a row a transfer came to nothing, and when to go on after that.
     failures: u32,
     until: Time,
+    /// The newest transfer could not be paid for. It may be signed, and land once there is money: only its fate is found out.
+    is_doubtful: bool,
+    /// There was no money for all that was missing: so much is brought as the cheapest of the bids that wait needs.
+    is_poor: bool,
+    /// Blocks were undone while the newest transfer was asked for: it may have landed in one of them.
+    is_rewound: bool,
     /// Something may have to be done.
     pub(super) is_due: bool,
 }
@@ -145,13 +156,16 @@ impl Purse {
         self.record.last.filter(|transfer| transfer.landed.is_none())
     }
 
-    /// What must be brought.
+    /// What must be brought: for all bids that wait or, after that was more than there is, for the cheapest of them. Otherwise whoever
+    /// has costless auctions, and never lets them end, would keep a small wallet from every other one.
     fn missing(&self, held: AttoFil, limit: AttoFil) -> AttoFil {
-        let needs = self.needs.values();
-        let needed = if needs.clone().any(|need| need.waits) {
-            sum(needs.map(|need| need.most))
-        } else {
-            sum(needs.map(|need| need.least))
+        let waiting = self.needs.values().filter(|need| need.waits).map(|need| need.most);
+        // What may have been taken already is not brought twice: if it was not, it is missing when that is known.
+        let others = self.needs.values().filter(|need| !need.waits).map(|need| need.least);
+        let needed = match waiting.clone().min() {
+            None => sum(others),
+            Some(cheapest) if self.is_poor => sum(others.chain([cheapest])),
+            Some(_) => sum(others.chain(waiting)),
         };
         needed.min(limit).saturating_sub(held)
     }
@@ -175,18 +189,16 @@ impl Purse {
         idle.into_iter().chain(again).min().filter(|_| !self.is_asked_for && self.record.begun > 0)
     }
 
-    /// Begins the transfer that is due, if there is one; says whether it brings money in.
-    pub(super) fn advance(&mut self, me: Address, now: Time, bounds: &Bounds, effects: &mut Vec<Effect>) -> bool {
+    /// Begins the transfer that is due, if there is one.
+    pub(super) fn advance(&mut self, me: Address, now: Time, bounds: &Bounds, effects: &mut Vec<Effect>) {
         let before = self.record;
         self.record.idle_since = if self.needs.is_empty() { Some(self.record.idle_since.unwrap_or(now)) } else { None };
-        let mut brings = false;
         let mut asked = None;
         if let (Some(held), false) = (self.held, self.is_asked_for || now < self.until) {
             if let Some(transfer) = self.under_way() {
                 asked = Some(transfer);
             } else {
                 let (missing, surplus) = (self.missing(held, bounds.limit), self.surplus(held, bounds, now));
-                brings = missing > AttoFil::ZERO;
                 asked = match (missing, surplus) {
                     (AttoFil::ZERO, AttoFil::ZERO) => None,
                     (AttoFil::ZERO, amount) => Some(self.begin(Direction::Out, amount)),
@@ -206,7 +218,6 @@ impl Purse {
             self.is_asked_for = true;
             effects.push(Effect::Do(key(me, direction, number)));
         }
-        brings
     }
 
     fn begin(&mut self, direction: Direction, amount: AttoFil) -> Transfer {
@@ -227,10 +238,11 @@ impl Purse {
         let transfer =
             self.under_way().filter(|transfer| self::key(me, transfer.direction, transfer.number) == *key)?;
         let Transfer { direction, amount, .. } = transfer;
-        let needed = self.held.is_none_or(|held| match direction {
+        let is_useful = self.held.is_none_or(|held| match direction {
             Direction::In => self.missing(held, bounds.limit) > AttoFil::ZERO,
             Direction::Out => self.surplus(held, bounds, now) >= amount,
         });
+        let needed = is_useful && !self.is_doubtful;
         let (command, value) = match direction {
             Direction::In => (Command::Fund, amount),
             Direction::Out => (Command::Withdraw { to: me, amount }, AttoFil::ZERO),
@@ -238,7 +250,7 @@ impl Purse {
         Some((AuctionSubmission { command, value }, needed))
     }
 
-    /// A transfer came to this. `at`: the newest block that is known, and the time.
+    /// A transfer came to this; says whether it has brought money in. `at`: the newest block that is known, and the time.
     pub(super) fn done(
         &mut self,
         step: &StepKey,
@@ -247,36 +259,42 @@ impl Purse {
         at: At,
         pace: &Pace,
         effects: &mut Vec<Effect>,
-    ) {
-        let Some(transfer) = self.under_way() else { return };
-        if key(me, transfer.direction, transfer.number) != *step {
-            return;
-        }
+    ) -> bool {
+        let transfer = self.under_way().filter(|transfer| key(me, transfer.direction, transfer.number) == *step);
+        let Some(transfer) = transfer else { return false };
         self.is_asked_for = false;
+        let is_rewound = std::mem::take(&mut self.is_rewound);
         self.moved();
         match outcome {
             StepOutcome::Err(failure) => {
-                self.failures = self.failures.saturating_add(1);
-                self.until = at.time.after(pace.backoff(self.failures));
+                let was_doubtful = self.is_doubtful;
                 // What may have been sent is sent again; of the rest there is nothing to find out.
-                if !matches!(failure, Failure::Temporary(_)) {
-                    self.record.last = None;
+                match failure {
+                    Failure::Temporary(_) => {}
+                    Failure::Unaffordable { .. } => (self.is_doubtful, self.is_poor) = (true, true),
+                    _ => (self.record.last, self.is_doubtful) = (None, false),
                 }
-                if *failure == Failure::NeverSent {
+                if *failure != Failure::NeverSent {
+                    self.failures = self.failures.saturating_add(1);
+                    self.until = at.time.after(pace.backoff(self.failures));
+                } else if !was_doubtful {
                     (self.failures, self.until) = (0, at.time);
                 }
             }
             _ => {
-                self.failures = 0;
-                self.record.last = Some(Transfer { landed: Some(at.block), ..transfer });
+                (self.failures, self.is_doubtful, self.is_poor) = (0, false, false);
+                let landed = (!is_rewound).then_some(at.block.saturating_add(AHEAD));
+                self.record.last = Some(Transfer { landed, ..transfer });
             }
         }
         effects.push(Effect::RememberPurse);
+        transfer.direction == Direction::In && !matches!(outcome, StepOutcome::Err(_))
     }
 
     /// Blocks above this one are undone.
     pub(super) fn rewind(&mut self, block: u64, effects: &mut Vec<Effect>) {
         self.moved();
+        self.is_rewound |= self.is_asked_for;
         if let Some(transfer) = &mut self.record.last
             && transfer.landed.is_some_and(|landed| landed > block)
         {
@@ -369,15 +387,66 @@ mod tests {
         assert_eq!(purse.wake(), Some(Time(1)));
         assert_eq!(asked(&mut purse, 1), Some(key));
         let poor = Failure::Unaffordable { account: ME, wallet: AttoFil::ZERO, needed: AttoFil(FIL) };
-        done(&mut purse, &key, StepOutcome::Err(poor), 1);
+        let err = |failure: &Failure| StepOutcome::Err(failure.clone());
+        done(&mut purse, &key, err(&poor), 1);
         purse.holds(AttoFil::ZERO);
         assert_eq!(asked(&mut purse, 2), None, "the pauses grow");
-        assert_eq!(asked(&mut purse, 3).map(|key| key.attempt), Some(2));
+        assert_eq!(asked(&mut purse, 3), Some(key), "it may be signed");
+        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), false)), "it is sent only if that was begun");
+        // It was, and there still is no money.
+        done(&mut purse, &key, err(&poor), 3);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!((asked(&mut purse, 6), asked(&mut purse, 7)), (None, Some(key)));
+        // Nobody could say.
+        done(&mut purse, &key, err(&Failure::Temporary("no answer".to_owned())), 7);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!((asked(&mut purse, 14), asked(&mut purse, 15)), (None, Some(key)));
+        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), false)));
+        done(&mut purse, &key, err(&Failure::NeverSent), 15);
+        purse.holds(AttoFil::ZERO);
+        let next = asked(&mut purse, 15).expect("that one is over");
+        assert_eq!((next.attempt, amount(&purse, &next)), (2, Some((AttoFil(FIL), true))));
+        done(&mut purse, &next, err(&poor), 15);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!((asked(&mut purse, 30), asked(&mut purse, 31)), (None, Some(next)), "no loop without pauses");
+        // It was signed, and there is money now.
+        done(&mut purse, &next, StepOutcome::Ok, 31);
+        purse.holds(AttoFil(FIL));
+        assert_eq!((asked(&mut purse, 31), purse.covers(job(1))), (None, true));
+    }
+
+    #[test]
+    fn who_has_not_enough_for_all_bids_brings_what_the_cheapest_needs() {
+        let mut purse = Purse::default();
+        for (number, amount) in [(1, 3 * FIL), (2, FIL), (3, 4 * FIL)] {
+            purse.set_need(job(number), need(amount, true));
+        }
+        purse.set_need(job(4), need(FIL / 2, false));
+        purse.holds(AttoFil::ZERO);
+        let poor =
+            || StepOutcome::Err(Failure::Unaffordable { account: ME, wallet: AttoFil(2 * FIL), needed: AttoFil::ZERO });
+        let all = asked(&mut purse, 0).expect("money is missing");
+        assert_eq!(amount(&purse, &all), Some((AttoFil(8 * FIL + FIL / 2), true)));
+        done(&mut purse, &all, poor(), 0);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!(asked(&mut purse, 1), Some(all));
+        done(&mut purse, &all, StepOutcome::Err(Failure::NeverSent), 1);
+        purse.holds(AttoFil::ZERO);
+        let one = asked(&mut purse, 1).expect("one can be paid for");
+        assert_eq!(amount(&purse, &one), Some((AttoFil(FIL + FIL / 2), true)));
+        done(&mut purse, &one, StepOutcome::Ok, 1);
+        purse.holds(AttoFil(FIL + FIL / 2));
+        assert_eq!([1, 2, 3].map(|number| purse.covers(job(number))), [false, true, false]);
+        // The others have their turn when that is sealed.
+        purse.set_need(job(2), need(0, false));
+        let rest = asked(&mut purse, 1).expect("money is missing");
+        assert_eq!(amount(&purse, &rest), Some((AttoFil(6 * FIL), true)));
     }
 
     #[test]
     fn what_a_reorganisation_undid_is_sent_again_under_its_key_and_what_is_deeper_is_not() {
-        for (block, is_again) in [(6, true), (7, false)] {
+        // Its receipt may have been read before the blocks up to its own were.
+        for (block, is_again) in [(6, true), (7, true), (7 + AHEAD - 1, true), (7 + AHEAD, false)] {
             let mut purse = Purse::default();
             purse.set_need(job(1), need(FIL, true));
             purse.holds(AttoFil::ZERO);
@@ -390,6 +459,21 @@ mod tests {
     }
 
     #[test]
+    fn what_landed_on_a_fork_that_went_meanwhile_is_asked_again() {
+        let mut purse = Purse::default();
+        purse.set_need(job(1), need(FIL, true));
+        purse.holds(AttoFil::ZERO);
+        let key = asked(&mut purse, 0).expect("money is missing");
+        purse.rewind(5, &mut Vec::new());
+        done(&mut purse, &key, StepOutcome::Ok, 0);
+        purse.holds(AttoFil::ZERO);
+        assert_eq!(asked(&mut purse, 0), Some(key), "nothing else is begun");
+        done(&mut purse, &key, StepOutcome::Ok, 0);
+        purse.holds(AttoFil(FIL));
+        assert_eq!(asked(&mut purse, 0), None);
+    }
+
+    #[test]
     fn a_command_under_way_may_have_taken_its_money_already() {
         let mut purse = Purse::default();
         let under_way = Need { least: AttoFil::ZERO, most: AttoFil(FIL), waits: false };
@@ -399,6 +483,9 @@ mod tests {
         purse.set_need(job(2), need(FIL, true));
         purse.holds(AttoFil(FIL));
         assert!(!purse.covers(job(2)), "nor is what is there certain to be free");
+        assert_eq!(asked(&mut purse, 0), None, "nor is it certain that it is not");
+        // It was refused: then more is missing.
+        purse.set_need(job(1), need(FIL, true));
         let key = asked(&mut purse, 0).expect("enough for both");
         assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), true)));
     }

@@ -125,7 +125,13 @@ impl Agent {
         // What was sent may be undone: every command is looked at again. Its key stays the same, and the transport asks the
         // chain before it sends anything twice. What the commands came to before is for another round.
         job.round = job.round.saturating_add(1);
+        // A lock or a bid that is out may land once more whatever this party does: it stays bound to it.
+        let now = self.situation.now;
+        let binding = [Step::Lock, Step::CommitBid];
+        let out =
+            binding.map(|step| job.steps.get(&step).and_then(|state| state.undone(now)).map(|state| (step, state)));
         job.steps.retain(|step, _| !step.is_command());
+        job.steps.extend(out.into_iter().flatten());
         if before != (job.view.provider, job.view.result.clone()) {
             job.steps.remove(&Step::Verify);
         }
@@ -162,6 +168,16 @@ impl Agent {
         }
     }
 
+    /// Money was brought, at a cost, for the bids that waited for it.
+    fn on_money_brought(&mut self) {
+        for job in self.provider.purse.waiting() {
+            if let Some(bid) = self.jobs.get_mut(&job).and_then(|held| held.job.bid.as_mut()) {
+                bid.has_cost = true;
+                self.touched(job);
+            }
+        }
+    }
+
     pub(super) fn on_done(&mut self, key: StepKey, outcome: StepOutcome, effects: &mut Vec<Effect>) {
         let StepKey { step, round, attempt, .. } = key;
         if step.moves_bid_money() {
@@ -170,7 +186,9 @@ impl Agent {
         let Some(id) = key.job() else {
             let Situation { me, now, seen, latest, pace, .. } = &self.situation;
             let at = At { block: latest.block.max(*seen), time: *now };
-            self.provider.purse.done(&key, *me, &outcome, at, pace, effects);
+            if self.provider.purse.done(&key, *me, &outcome, at, pace, effects) {
+                self.on_money_brought();
+            }
             return;
         };
         let Some(held) = self.jobs.get_mut(&id) else { return };
@@ -183,12 +201,19 @@ impl Agent {
             self.situation.costly.count(*client);
             effects.push(Effect::RememberCostlyClients);
         }
+        // What the auction refused before it was sent is not told from that everywhere; then it is the client's doing, too.
+        let is_paid =
+            matches!(&outcome, StepOutcome::Ok | StepOutcome::Err(Failure::RejectedByAuction { block: Some(_), .. }));
+        if let (Step::CommitBid, true, Some(bid)) = (step, is_paid, &mut job.bid) {
+            bid.has_cost = true;
+        }
         let Situation { now, seen, pace, .. } = &self.situation;
         let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
         let state = match outcome {
             StepOutcome::Err(failure) => {
                 let is_spent = step.max_attempts(&failure).is_some_and(|max| attempt >= max);
-                if step == Step::Lock {
+                // What may be out keeps its slot.
+                if step == Step::Lock && !matches!(failure, Failure::Temporary(_)) {
                     self.provider.give_back(job);
                 }
                 // Who asked for the job is told at once; what they were told failed must not happen later.

@@ -445,6 +445,27 @@ fn a_client_that_cancels_when_gas_was_spent_on_a_bid_is_remembered_and_not_bid_f
 }
 
 #[test]
+fn a_client_is_not_blamed_for_what_its_bidder_could_not_pay_for() {
+    let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10)]);
+    for salt in 0..3 {
+        cancelled_when(&mut world, salt, |world| {
+            let is_begun = is_about_to(world, CHEAP, Step::FundBid);
+            if is_begun && let Some(Effect::Do(key)) = world.party(CHEAP).effects.pop_front() {
+                let poor = Failure::Unaffordable { account: CHEAP, wallet: AttoFil::ZERO, needed: AttoFil(FIL) };
+                let (now, outcome) = (world.now, StepOutcome::Err(poor));
+                world.party(CHEAP).input(Input::Done { key, outcome }, now);
+            }
+            is_begun
+        });
+    }
+    assert_eq!(world.party(CHEAP).fickle, CostlyClients::default());
+    assert_eq!(transfers(&world, CHEAP), (0, 0));
+    auctioned_now(&mut world, 3);
+    world.run(5);
+    assert_eq!((commits(&world), transfers(&world, CHEAP)), (vec![CHEAP], (1, 0)), "it bids once it has money");
+}
+
+#[test]
 fn money_whose_way_is_not_known_is_not_sent_when_it_is_not_needed_any_more() {
     let mut world = World::new(vec![Party::new(CLIENT, None), bidder(CHEAP, FIL / 10)]);
     let job = auctioned_now(&mut world, 0);

@@ -265,7 +265,7 @@ fn with_gas(asking: AttoFil, provider: &Provider, cx: &Context<'_>) -> AttoFil {
 
 /// Does what is due before the award; says what the bid needs from now on.
 fn advance_open(
-    bid: &mut Bid,
+    bid: &Bid,
     auction: &AuctionView,
     work: &Work,
     provider: &mut Provider,

@@ -14,6 +14,7 @@ mod crash_onchain;
 mod daemon;
 mod demo;
 mod drain;
+mod endpoints;
 mod fake;
 mod filters;
 mod help;

@@ -1,9 +1,13 @@
 //! JSON-RPC of one chain: requests, known headers, what is final, news of blocks.
 //!
 //! A [`Chain`] knows that its node serves the right chain: the id is asked for when it connects, after anything went wrong, and
-//! whenever the newest block is not the child of a known one. Behind it are an HTTP or websocket connection that is made when it is
+//! whenever the newest block is not the child of a known one. There may be several nodes: then the first that answers is asked, and
+//! they are compared now and then. Behind it are an HTTP or websocket connection that is made when it is
 //! needed, and a subscription to new blocks where the node offers one. Failures are typed ([`RpcError`]).
 
+mod agreement;
+mod choice;
+mod endpoints;
 mod error;
 mod headers;
 mod network;
@@ -26,15 +30,16 @@ use lota_market::{Address, B256, U256};
 use tokio::{sync::watch, task::AbortHandle};
 
 pub(super) use self::sightings::Sighting;
+use self::{
+    endpoints::Endpoints,
+    headers::Headers,
+    rpc::{Heads, LONGEST_ASKED, Rpc},
+    sightings::Sightings,
+};
 pub use self::{
     error::{Refusal, RpcError},
     network::{CLASSIC_FINALITY, Config, Fees, Finality, MAX_RANGE, Network},
     types::{At, CallRequest, Filter, Header, Height, Log, Receipt},
-};
-use self::{
-    headers::Headers,
-    rpc::{LONGEST_ASKED, Rpc},
-    sightings::Sightings,
 };
 
 /// Filecoin nodes give no more logs in one answer; other nodes may give no more than some other round number of at least that
@@ -51,8 +56,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 struct Inner {
     config: Config,
-    rpc: Rpc,
-    /// Where to be told of new blocks, if not by `rpc`.
+    endpoints: Arc<Endpoints>,
+    /// Where to be told of new blocks, if not by `endpoints`.
     hints: Option<Rpc>,
     wakes: watch::Sender<u64>,
     /// Whether a subscription tells of new blocks.
@@ -122,17 +127,17 @@ impl fmt::Debug for Chain {
 }
 
 impl Chain {
-    /// Connects, and checks that the node serves the configured chain.
+    /// Connects, and checks that the node serves the configured chain; of several, that one does.
     ///
     /// # Errors
     /// [`RpcError`]; [`RpcError::WrongChain`] when it serves another.
     pub async fn connect(config: Config) -> Result<Self, RpcError> {
-        let rpc = Rpc::new(config.url.clone(), config.timeout);
+        let endpoints = Arc::new(Endpoints::new(&config));
         let hints = config.hints.clone().map(|url| Rpc::new(url, config.timeout));
         let chain = Self {
             inner: Arc::new(Inner {
                 config,
-                rpc,
+                endpoints,
                 hints,
                 wakes: watch::Sender::new(0),
                 hinted: AtomicBool::new(false),
@@ -145,7 +150,12 @@ impl Chain {
                 live: Mutex::default(),
             }),
         };
-        chain.check_id().await?;
+        if chain.inner.endpoints.are_several() {
+            // Of each that is asked the id is.
+            chain.newest().await?;
+        } else {
+            chain.check_id().await?;
+        }
         Ok(chain)
     }
 
@@ -154,13 +164,18 @@ impl Chain {
     /// # Errors
     /// [`RpcError`].
     pub async fn id_at(url: &str, timeout: Duration) -> Result<u64, RpcError> {
-        chain_id(&Rpc::new(url.to_owned(), timeout)).await
+        endpoints::chain_id(&Rpc::new(url.to_owned(), timeout)).await
     }
 
     /// How it is reached.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// Whether there is more than one node of it.
+    pub(super) fn has_several_nodes(&self) -> bool {
+        self.inner.endpoints.are_several()
     }
 
     /// Its id (EIP-155).
@@ -196,8 +211,7 @@ impl Chain {
 
     /// Whether the node still serves the right chain.
     pub(super) async fn check_id(&self) -> Result<(), RpcError> {
-        let (wanted, found) = (self.id(), chain_id(&self.inner.rpc).await?);
-        if found == wanted { Ok(()) } else { Err(RpcError::WrongChain { wanted, found }) }
+        self.inner.endpoints.check_again().await
     }
 
     /// The newest block, of a node that serves the right chain. A balancer may send every call somewhere else, so this is
@@ -206,7 +220,7 @@ impl Chain {
     /// # Errors
     /// [`RpcError`]; [`RpcError::WrongChain`] when the node serves another.
     pub async fn latest(&self) -> Result<Header, RpcError> {
-        let latest = self.newest().await?;
+        let latest = if self.has_several_nodes() { self.agreed().await? } else { self.newest().await? };
         let is_doubted = self.inner.doubted.load(Ordering::Relaxed);
         if is_doubted || !self.headers().accept(latest) {
             self.check_id().await?;
@@ -349,32 +363,45 @@ impl Chain {
         self.inner.hinted.load(Ordering::Relaxed)
     }
 
-    fn hints(&self) -> &Rpc {
-        self.inner.hints.as_ref().unwrap_or(&self.inner.rpc)
+    async fn new_heads(&self) -> Result<Option<Heads>, RpcError> {
+        match &self.inner.hints {
+            Some(hints) => hints.new_heads().await,
+            None => self.inner.endpoints.new_heads().await,
+        }
     }
 
     /// Lets a subscription to new blocks wake everybody up, from the first time on that this is called; where there is none,
     /// polling has to do.
     pub(super) fn listen(&self) {
         let mut listener = self.inner.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        if listener.is_some() || !self.hints().is_websocket() {
+        let can_tell = self.inner.hints.as_ref().map_or_else(|| self.inner.endpoints.can_tell(), Rpc::is_websocket);
+        if listener.is_some() || !can_tell {
             return;
         }
         let weak = Arc::downgrade(&self.inner);
+        let mut changes = self.inner.endpoints.changes();
         let listening = tokio::spawn(async move {
             let upgrade = || weak.upgrade().map(|inner| Self { inner });
             loop {
                 let Some(chain) = upgrade() else { return };
                 let pause = chain.config().poll;
-                let heads = chain.hints().new_heads().await;
+                changes.mark_unchanged();
+                let heads = chain.new_heads().await;
                 chain.inner.hinted.store(matches!(heads, Ok(Some(_))), Ordering::Relaxed);
                 drop(chain);
                 if let Ok(Some(mut heads)) = heads {
-                    while let Some(told) = heads.next().await {
+                    loop {
+                        let told = tokio::select! {
+                            told = heads.next() => told,
+                            // The one that tells may be the one that failed.
+                            Ok(()) = changes.changed() => None,
+                        };
+                        let Some(told) = told else { break };
                         let Some(chain) = upgrade() else { return };
                         match told {
-                            Some(told) => chain.headers().extend(told),
-                            None => chain.headers().outdate(),
+                            // Of several nodes none is believed alone.
+                            Some(told) if !chain.has_several_nodes() => chain.headers().extend(told),
+                            _ => chain.headers().outdate(),
                         }
                         chain.inner.wakes.send_modify(|wakes| *wakes += 1);
                     }
@@ -387,8 +414,4 @@ impl Chain {
         });
         *listener = Some(listening.abort_handle());
     }
-}
-
-async fn chain_id(rpc: &Rpc) -> Result<u64, RpcError> {
-    rpc.request::<_, alloy::primitives::U64>("eth_chainId", ()).await.map(|id| id.to())
 }

@@ -13,6 +13,9 @@ use crate::failure::Usage;
 /// How long the first answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most nodes of one chain.
+const MAX_NODES: usize = 8;
+
 /// What is wrong with a chain, or with what is deployed there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ChainError {
@@ -91,20 +94,22 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Connects to the node at this URL. Without a network the chain's id says which it is.
+    /// Connects to the node at this URL, or to those at several with commas between. Without a network the chain's id says which it
+    /// is.
     ///
     /// # Errors
     /// [`Usage`] for what is no URL of a node; [`ChainError`].
     pub(crate) async fn connect(url: &str, network: Option<Network>) -> anyhow::Result<Self> {
-        let node = place_of(url)?;
+        let urls = urls_of(url)?;
+        let places = urls.iter().map(|url| place_of(url)).collect::<Result<Vec<_>, _>>()?;
         let network = match network {
             Some(network) => network,
-            None => {
-                let found = Chain::id_at(url, TIMEOUT).await.map_err(|error| ChainError::of(&node, error))?;
-                Network::with_chain_id(found).ok_or(ChainError::UnknownChain { node: node.clone(), found })?
-            }
+            None => network_of(&urls, &places).await?,
         };
-        Ok(Self::with(Config::new(&network, url), node, network).await?)
+        let (first, others) = urls.split_first().ok_or_else(|| Usage("`--rpc` names no node".to_owned()))?;
+        let others = others.iter().map(|url| (*url).to_owned()).collect();
+        let config = Config { others, ..Config::new(&network, *first) };
+        Ok(Self::with(config, places.join(", "), network).await?)
     }
 
     /// Connects to a development chain that tells of new blocks at another URL.
@@ -177,6 +182,57 @@ impl ChainError {
     }
 }
 
+/// The URLs in a text with commas between.
+fn urls_of(text: &str) -> Result<Vec<&str>, Usage> {
+    let urls: Vec<_> = text.split(',').map(str::trim).collect();
+    if urls.len() > MAX_NODES {
+        return Err(Usage(format!("`--rpc` names {} nodes of the chain; name at most {MAX_NODES}", urls.len())));
+    }
+    for (number, url) in urls.iter().enumerate() {
+        if urls.iter().take(number).any(|before| before == url) {
+            let place = place_of(url)?;
+            return Err(Usage(format!("`--rpc` names the node at {place} twice; name each once")));
+        }
+    }
+    Ok(urls)
+}
+
+/// The network that these nodes serve. Where they serve several, nobody but the operator knows which is meant.
+async fn network_of(urls: &[&str], places: &[String]) -> Result<Network, ChainError> {
+    let mut asked = Vec::new();
+    for url in urls {
+        let url = (*url).to_owned();
+        asked.push(tokio::spawn(async move { Chain::id_at(&url, TIMEOUT).await }));
+    }
+    let (mut network, mut problem) = (None::<Network>, None);
+    for (asked, node) in asked.into_iter().zip(places) {
+        let found = match asked.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                problem.get_or_insert(ChainError::of(node, error));
+                continue;
+            }
+            Err(error) => {
+                problem.get_or_insert(ChainError::Down { node: node.clone(), problem: error.to_string() });
+                continue;
+            }
+        };
+        match network {
+            None => {
+                let known = Network::with_chain_id(found);
+                network = Some(known.ok_or(ChainError::UnknownChain { node: node.clone(), found })?);
+            }
+            Some(network) if network.chain_id != found => {
+                let (network, wanted) = (network.name, network.chain_id);
+                return Err(ChainError::WrongChain { node: node.clone(), found, network, wanted });
+            }
+            Some(_) => {}
+        }
+    }
+    let nobody = || ChainError::Down { node: places.join(", "), problem: "none of them answers".to_owned() };
+    network.ok_or_else(|| problem.unwrap_or_else(nobody))
+}
+
 /// Scheme, host and port of a node's URL; the rest may be a key.
 fn place_of(url: &str) -> Result<String, Usage> {
     let bad = |problem: &str| Usage(format!("`--rpc`: {problem}; write for example http://127.0.0.1:8545"));
@@ -192,6 +248,18 @@ fn place_of(url: &str) -> Result<String, Usage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_nodes_are_named_with_commas() {
+        assert_eq!(urls_of("http://one, ws://two").expect("two"), ["http://one", "ws://two"]);
+        let nine = (0..9).map(|number| format!("http://node{number}")).collect::<Vec<_>>().join(",");
+        for (text, part) in [("http://me:KEY@one/KEY,http://me:KEY@one/KEY", "http://one twice"), (&*nine, "at most 8")]
+        {
+            let error = urls_of(text).expect_err(text).to_string();
+            assert!(error.contains(part) && !error.contains("KEY"), "{error}");
+        }
+        assert!(urls_of("http://one,").expect("an empty one").into_iter().any(|url| place_of(url).is_err()));
+    }
 
     #[test]
     fn a_url_is_shown_without_its_secrets() {

@@ -152,7 +152,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// The key in the keystore that it acts with; none: a key of its own, made at its first start.
     pub(crate) key: Option<String>,
-    /// Where the market's chain is read: URL of a chain node's JSON-RPC.
+    /// Where the market's chain is read: URL of a chain node's JSON-RPC, or several with commas between.
     pub(crate) rpc: Option<String>,
     /// The market's contract there.
     pub(crate) contract: Option<String>,
@@ -420,7 +420,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "job.wall_time", about: "time that `lota wasm run` may take" },
     Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
     Key { name: "node.key", about: "key in the keystore that it acts with" },
-    Key { name: "node.rpc", about: "URL of a node of the market's chain (JSON-RPC)" },
+    Key { name: "node.rpc", about: "URL of a node of the market's chain (JSON-RPC), or several with commas between" },
     Key { name: "node.contract", about: "address of the market's contract there" },
     Key { name: "node.auction_contract", about: "address of the auction's contract beside the market there" },
     Key { name: "node.network", about: "the network that the chain must be" },

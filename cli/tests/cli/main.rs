@@ -16,6 +16,7 @@ mod daemon;
 mod demo;
 mod drain;
 mod examples;
+mod endpoints;
 mod fake;
 mod filters;
 mod help;

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
+
 /// How the proxy treats those who ask.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mood {
@@ -31,6 +33,10 @@ pub enum Mood {
     Confused,
     /// Another node answers, at this URL.
     Elsewhere(String),
+    /// As a node does that has got no block after this one.
+    Stuck(u64),
+    /// Receipts say the opposite of what happened.
+    Lying,
 }
 
 /// The proxy; connections are for one request each.
@@ -91,13 +97,65 @@ impl Mean {
     }
 }
 
+/// A quantity of JSON-RPC.
+fn number(value: &Value) -> Option<u64> {
+    u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
+/// What a node that got stuck at a block would be asked for the same answer; none: it has no such block.
+fn before(request: &mut Value, top: u64) -> Option<()> {
+    let params = request["params"].as_array_mut()?;
+    for param in params {
+        if *param == "latest" {
+            *param = format!("{top:#x}").into();
+        }
+        if number(&param["fromBlock"]).is_some_and(|from| from > top) {
+            return None;
+        }
+        if number(&param["toBlock"]).is_some_and(|to| to > top) {
+            param["toBlock"] = format!("{top:#x}").into();
+        }
+    }
+    let is_beyond = request["method"] == "eth_getBlockByNumber" && number(&request["params"][0])? > top;
+    (!is_beyond).then_some(())
+}
+
+/// The answer of a node in this mood, from that of one that is well.
+fn turned(now: &Mood, method: &Value, answer: &[u8]) -> Option<Vec<u8>> {
+    let mut answer: Value = serde_json::from_slice(answer).ok()?;
+    match now {
+        Mood::Stuck(top) => {
+            let block = answer["result"].get("blockNumber").and_then(number)?;
+            if block <= *top {
+                return None;
+            }
+            answer["result"] = Value::Null;
+        }
+        Mood::Lying if method == "eth_getTransactionReceipt" && answer["result"].is_object() => {
+            let told = if answer["result"]["status"] == "0x1" { "0x0" } else { "0x1" };
+            answer["result"]["status"] = told.into();
+        }
+        _ => return None,
+    }
+    Some(answer.to_string().into_bytes())
+}
+
 fn answer(stream: TcpStream, mood: &Mutex<Mood>, backend: &str) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let body = read(&mut reader)?;
+    let mut body = read(&mut reader)?;
+    let mut request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let now = mood.lock().expect("no panic").clone();
     let mut backend = backend;
     match &now {
-        Mood::Well | Mood::Truncated => {}
+        Mood::Well | Mood::Truncated | Mood::Lying => {}
+        Mood::Stuck(top) => {
+            if before(&mut request, *top).is_none() {
+                let empty = if request["method"] == "eth_getLogs" { json!([]) } else { Value::Null };
+                let text = json!({ "jsonrpc": "2.0", "id": request["id"], "result": empty }).to_string();
+                return write(stream, "200 OK", "", text.as_bytes());
+            }
+            body = request.to_string().into_bytes();
+        }
         Mood::Away => return Ok(()),
         Mood::Silent => {
             while *mood.lock().expect("no panic") == Mood::Silent {
@@ -112,18 +170,16 @@ fn answer(stream: TcpStream, mood: &Mutex<Mood>, backend: &str) -> std::io::Resu
             return write(stream, "429 Too Many Requests", &wish, b"slow down");
         }
         Mood::Limited => {
-            let id = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default()["id"].take();
-            let error =
-                serde_json::json!({ "code": -32_005, "message": "daily request count exceeded, request rate limited" });
-            let text = serde_json::json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
+            let id = request["id"].take();
+            let error = json!({ "code": -32_005, "message": "daily request count exceeded, request rate limited" });
+            let text = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
             return write(stream, "200 OK", "", text.as_bytes());
         }
         Mood::Elsewhere(url) => backend = url,
         Mood::Confused => {
-            let request: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
             if request["method"] == "eth_estimateGas" {
-                let error = serde_json::json!({ "code": -32_603, "message": "internal error" });
-                let text = serde_json::json!({ "jsonrpc": "2.0", "id": request["id"], "error": error }).to_string();
+                let error = json!({ "code": -32_603, "message": "internal error" });
+                let text = json!({ "jsonrpc": "2.0", "id": request["id"], "error": error }).to_string();
                 return write(stream, "200 OK", "", text.as_bytes());
             }
         }
@@ -133,6 +189,9 @@ fn answer(stream: TcpStream, mood: &Mutex<Mood>, backend: &str) -> std::io::Resu
     write!(forward, "content-length: {}\r\n\r\n", body.len())?;
     forward.write_all(&body)?;
     let mut text = read(&mut BufReader::new(forward))?;
+    if let Some(other) = turned(&now, &request["method"], &text) {
+        text = other;
+    }
     if now == Mood::Truncated {
         text.truncate(text.len() / 2);
     }

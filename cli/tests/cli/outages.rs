@@ -14,14 +14,14 @@ use crate::{
     support::Home,
 };
 
-const FIL: u128 = 1_000_000_000_000_000_000;
+pub const FIL: u128 = 1_000_000_000_000_000_000;
 /// How long a test waits for what must come, at most.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A node of `lota node run`; it is killed with the test.
 pub struct Node {
     pub home: Home,
-    address: String,
+    pub address: String,
     pub process: Option<Child>,
 }
 
@@ -92,7 +92,7 @@ impl Node {
         problems.iter().map(|problem| problem["code"].as_str().expect("a code").to_owned()).collect()
     }
 
-    fn wait_for_problems(&self, wanted: &[&str]) {
+    pub fn wait_for_problems(&self, wanted: &[&str]) {
         let begun = Instant::now();
         while self.problems() != wanted {
             assert!(begun.elapsed() < PATIENCE, "{:?} instead of {wanted:?}: {}", self.problems(), self.said());
@@ -105,7 +105,7 @@ impl Node {
         self.home.stdout(&args).trim().to_owned()
     }
 
-    fn money(&self) -> (u128, u128) {
+    pub fn money(&self) -> (u128, u128) {
         let wallet = self.home.json(&["wallet", "show", "--json"]);
         let amount = |name: &str| wallet["account"][name].as_str().expect("text").parse().expect("a number");
         (amount("wallet"), amount("market"))
@@ -135,7 +135,7 @@ fn market(anvil: &Anvil) -> ([Mean; 2], Node, Node) {
     (means, client, provider)
 }
 
-fn hello(home: &Home) -> String {
+pub fn hello(home: &Home) -> String {
     home.file("hello.wasm", modules::hello()).to_str().expect("UTF-8").to_owned()
 }
 

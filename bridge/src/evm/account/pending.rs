@@ -137,6 +137,15 @@ impl Sender {
 
     /// Takes up what the reader came across.
     pub(super) async fn take_sighted(&mut self) {
+        if self.chain.has_several_nodes() {
+            // One node's logs are a reason to look: what a transaction came to, two must say.
+            let versions = self.watched.values().flat_map(|watched| &watched.sending.attempts);
+            let sighted = versions.filter_map(|version| self.chain.sightings().take(version.hash)).count();
+            if sighted > 0 {
+                self.next_look = Instant::now();
+            }
+            return;
+        }
         let mut found = Vec::new();
         for (nonce, watched) in &self.watched {
             let mut versions = watched.sending.attempts.iter().rev();
@@ -346,13 +355,16 @@ impl Sender {
         let Some(watched) = self.watched.get_mut(&nonce) else { return Ok(()) };
         let since = *watched.missing_since.get_or_insert_with(Instant::now);
         let hashes: Vec<_> = watched.sending.attempts.iter().map(|attempt| attempt.hash).collect();
-        for hash in hashes {
+        for hash in hashes.iter().copied() {
             // Known, and its receipt is not there yet: sent again it could be done twice.
             if since.elapsed() < patience && self.chain.knows(hash).await? {
                 return Ok(());
             }
         }
         self.chain.check_id().await?;
+        if !self.chain.is_used_elsewhere(self.account.address, nonce, finalized, &hashes).await? {
+            return Ok(());
+        }
         tracing::warn!(nonce, account = %self.account.address, "a nonce was used by a transaction from elsewhere");
         self.settle(nonce, TransactionOutcome::Failed).await?;
         // Nobody knows what it cost, and what it did besides.

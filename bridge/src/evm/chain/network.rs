@@ -109,6 +109,8 @@ pub struct Fees {
 pub struct Config {
     /// URL of a node's JSON-RPC: http, https, ws or wss.
     pub url: String,
+    /// URLs of further nodes of the same chain, in the order of preference, for when that one fails.
+    pub others: Vec<String>,
     /// Websocket URL of the same node that is used only to be told of new blocks; calls go to `url`. A websocket carries them
     /// one after another, and is slower than HTTP where the other side waits for acknowledgements (Nagle's algorithm). `None`:
     /// `url`, if it is one.
@@ -135,6 +137,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("url", &Secret(self.url.clone()))
+            .field("others", &self.others.iter().cloned().map(Secret).collect::<Vec<_>>())
             .field("hints", &self.hints.clone().map(Secret))
             .field("chain_id", &self.chain_id)
             .field("finality", &self.finality)
@@ -157,6 +160,7 @@ impl Config {
     pub fn new(network: &Network, url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            others: Vec::new(),
             hints: None,
             chain_id: network.chain_id,
             finality: network.finality,
@@ -187,8 +191,12 @@ mod tests {
     #[test]
     fn a_configuration_is_shown_without_its_keys() {
         let config = Config::new(&Network::FILECOIN, "https://node.example/v1/KEY");
-        let config = Config { hints: Some("wss://node.example/v1/KEY".into()), ..config };
+        let (hints, others) = (Some("wss://node.example/v1/KEY".into()), vec!["https://other.example/KEY".into()]);
+        let config = Config { hints, others, ..config };
         let text = format!("{config:?}");
-        assert!(text.contains("https://node.example") && !text.contains("KEY"), "{text}");
+        assert!(
+            text.contains("https://node.example") && text.contains("https://other.example") && !text.contains("KEY"),
+            "{text}"
+        );
     }
 }

@@ -15,7 +15,7 @@ impl Chain {
     /// # Errors
     /// [`RpcError`].
     pub async fn request<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, RpcError> {
-        self.inner.rpc.request(method, params).await
+        self.inner.endpoints.request(method, params).await
     }
 
     /// The code of an account in the newest block; empty of one that is no contract.
@@ -65,17 +65,7 @@ impl Chain {
     /// # Errors
     /// [`RpcError`].
     pub async fn height(&self, number: u64) -> Result<Height, RpcError> {
-        match self.block(&quantity(number)).await {
-            Err(RpcError::Refused(refusal)) if refusal.code == 12 || refusal.message.contains("null round") => {
-                Ok(Height::Empty)
-            }
-            Err(RpcError::Refused(refusal)) if refusal.message.contains("future epoch") => Ok(Height::Beyond),
-            Ok(Some(header)) if header.number() == number => Ok(Height::Block(header)),
-            // Some nodes answer an epoch without blocks with the one before it.
-            Ok(Some(_)) => Ok(Height::Empty),
-            Ok(None) => Ok(Height::Beyond),
-            Err(error) => Err(error),
-        }
+        height_of(number, self.block(&quantity(number)).await)
     }
 
     /// The block with a hash.
@@ -109,11 +99,14 @@ impl Chain {
         Ok(found.is_some())
     }
 
-    /// What became of a transaction; `None` while it is in no block.
+    /// What became of a transaction; `None` while it is in no block. Of several nodes two must say the same.
     ///
     /// # Errors
     /// [`RpcError`].
     pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, RpcError> {
+        if self.inner.endpoints.are_several() {
+            return self.inner.endpoints.receipt(transaction).await;
+        }
         self.request("eth_getTransactionReceipt", (transaction,)).await
     }
 
@@ -177,6 +170,21 @@ impl Chain {
     }
 
     pub(in crate::evm) async fn send_raw(&self, raw: &Bytes) -> Result<B256, RpcError> {
-        self.request("eth_sendRawTransaction", (raw,)).await
+        self.inner.endpoints.send_raw(raw).await
+    }
+}
+
+/// What a node means by its answer about a number.
+pub(super) fn height_of(number: u64, answer: Result<Option<Header>, RpcError>) -> Result<Height, RpcError> {
+    match answer {
+        Err(RpcError::Refused(refusal)) if refusal.code == 12 || refusal.message.contains("null round") => {
+            Ok(Height::Empty)
+        }
+        Err(RpcError::Refused(refusal)) if refusal.message.contains("future epoch") => Ok(Height::Beyond),
+        Ok(Some(header)) if header.number() == number => Ok(Height::Block(header)),
+        // Some nodes answer an epoch without blocks with the one before it.
+        Ok(Some(_)) => Ok(Height::Empty),
+        Ok(None) => Ok(Height::Beyond),
+        Err(error) => Err(error),
     }
 }

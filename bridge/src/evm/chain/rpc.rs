@@ -71,6 +71,11 @@ impl Rpc {
         Self { url: Secret(url), timeout, client: Mutex::new(None), quiet: watch::Sender::new(None) }
     }
 
+    /// Its URL as it may be shown.
+    pub(super) fn name(&self) -> String {
+        self.url.to_string()
+    }
+
     /// Whether the node can wake us up.
     pub(super) fn is_websocket(&self) -> bool {
         self.url.0.starts_with("ws://") || self.url.0.starts_with("wss://")

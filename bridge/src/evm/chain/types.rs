@@ -148,6 +148,20 @@ impl Receipt {
         self.block_number.to()
     }
 
+    /// Whether another node's receipt says the same, as far as it matters: nodes differ in what they add.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let logs = |receipt: &Self| {
+            let logs = receipt.logs.iter().map(|log| (log.address, log.topics.clone(), log.data.clone(), log.index()));
+            logs.collect::<Vec<_>>()
+        };
+        self.transaction_hash == other.transaction_hash
+            && self.block_hash == other.block_hash
+            && self.block() == other.block()
+            && self.succeeded() == other.succeeded()
+            && self.contract_address == other.contract_address
+            && logs(self) == logs(other)
+    }
+
     /// The gas that it used, in the chain's units.
     #[must_use]
     pub fn gas_used(&self) -> u64 {

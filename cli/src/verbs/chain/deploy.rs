@@ -32,7 +32,7 @@ Examples:
   lota chain deploy --rpc http://127.0.0.1:8545 --key trading --beside 0x5FbDB2315678afecb367f032d93F642f64180aa3
   LOTA_PASSWORD=... lota chain deploy --rpc https://node.example/rpc/v1 --network calibration --key trading --json")]
 pub(crate) struct Deploy {
-    /// URL of a node's JSON-RPC: http, https, ws or wss
+    /// URL of a node's JSON-RPC: http, https, ws or wss; of several, with commas between, the first that works is asked
     #[arg(long, value_name = "URL")]
     rpc: String,
     /// filecoin, calibration, filecoin-local or development (anvil) [default: what the chain's id says]

@@ -24,7 +24,7 @@ Examples:
   lota chain status --rpc http://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3
   lota chain status --rpc https://node.example/rpc/v1 --network filecoin --contract 0x... --json | jq .settings")]
 pub(crate) struct Status {
-    /// URL of a node's JSON-RPC: http, https, ws or wss
+    /// URL of a node's JSON-RPC: http, https, ws or wss; of several, with commas between, the first that works is asked
     #[arg(long, value_name = "URL")]
     rpc: String,
     /// The market's address

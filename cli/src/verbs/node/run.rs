@@ -72,9 +72,10 @@ pub(crate) struct Run {
     /// Take the key's password from the first line of this file instead of LOTA_PASSWORD or a prompt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// The chain that its market is on: URL of the JSON-RPC of one of its nodes, http, https, ws or wss
-    #[arg(long, value_name = "URL")]
-    rpc: Option<String>,
+    /// The chain that its market is on: URL of the JSON-RPC of one of its nodes, http, https, ws or wss; of several, with commas or
+    /// repeated, the first that works is asked, and the others see that it says the truth
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    rpc: Vec<String>,
     /// Address of the market's contract there
     #[arg(long, value_name = "ADDRESS")]
     contract: Option<String>,
@@ -136,12 +137,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let provider = self.client_only.then_some(false);
+        let rpc = (!self.rpc.is_empty()).then(|| self.rpc.join(","));
         let settings = context
             .layers
             .clone()
             .flag("--name", "node.name", self.name.as_ref())
             .flag("--key", "node.key", self.key.as_ref())
-            .flag("--rpc", "node.rpc", self.rpc.as_ref())
+            .flag("--rpc", "node.rpc", rpc.as_ref())
             .flag("--contract", "node.contract", self.contract.as_ref())
             .flag("--auction-contract", "node.auction_contract", self.auction_contract.as_ref())
             .flag("--network", "node.network", self.network.as_ref())

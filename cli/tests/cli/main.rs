@@ -6,6 +6,7 @@ mod anvil;
 mod attacks;
 mod auctions_onchain;
 mod benchmark;
+mod canary;
 mod chain;
 mod compiler;
 mod content;

@@ -38,16 +38,19 @@ pub(crate) enum Purpose {
     Get,
     /// All of `lota demo`.
     Demo,
+    /// The output of a canary's job.
+    Canary,
 }
 
 impl Purpose {
-    const ALL: [Self; 3] = [Self::Add, Self::Get, Self::Demo];
+    const ALL: [Self; 4] = [Self::Add, Self::Get, Self::Demo, Self::Canary];
 
     const fn prefix(self) -> &'static str {
         match self {
             Self::Add => "lota-add-",
             Self::Get => "lota-get-",
             Self::Demo => "lota-demo-",
+            Self::Canary => "lota-canary-",
         }
     }
 }

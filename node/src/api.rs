@@ -74,7 +74,7 @@ pub(crate) fn router(api: Api, token: &str) -> Router {
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/jobs/{id}/wait", get(jobs::wait))
         .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/v1/jobs/{id}/output", get(content::output_root))
+        .route("/v1/jobs/{id}/output", get(content::output_root).delete(content::release_output))
         .route("/v1/jobs/{id}/output/{*path}", get(content::output))
         .route("/v1/content", post(content::store).layer(DefaultBodyLimit::disable()))
         .route("/v1/content/{cid}", get(content::show_root).delete(content::forget))

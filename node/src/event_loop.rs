@@ -286,7 +286,7 @@ impl EventLoop {
                 let latest = At { block: latest.block, time: latest.time };
                 let input = Input::Head { block: cursor.block, finalized, latest };
                 effects.extend(self.agent.handle(input, self.now));
-                if self.now.since(self.pruned) > PRUNE_EVERY {
+                if self.now.since(self.pruned) > PRUNE_EVERY.min(self.parts.keep_for) {
                     self.pruned = self.now;
                     let before = Time(self.now.0.saturating_sub(self.parts.keep_for));
                     for job in batch.prune(before, PRUNE_MOST).await? {

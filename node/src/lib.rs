@@ -25,7 +25,7 @@ mod inbox;
 mod inputs;
 mod local_steps;
 mod metrics;
-mod monitoring;
+pub mod monitoring;
 mod node;
 mod observe;
 mod offers;

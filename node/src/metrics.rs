@@ -74,6 +74,15 @@ struct AssetLabels {
 /// An amount in whole units of its asset.
 type Money = Counter<f64, AtomicU64>;
 
+/// A registry with what every process tells: its version, and what it takes of its machine. All names begin with `lota_`.
+#[must_use]
+pub fn registry() -> Registry {
+    let mut registry = Registry::with_prefix("lota");
+    registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    registry.register_collector(Box::new(process::Process));
+    registry
+}
+
 /// What is looked up when somebody asks.
 pub(crate) struct Sources {
     pub(crate) asset: Asset,
@@ -132,8 +141,7 @@ impl Metrics {
 
     /// Everything, to be read by whoever asks.
     pub(crate) fn registry(&self, sources: Sources) -> Registry {
-        let mut registry = Registry::with_prefix("lota");
-        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let mut registry = registry();
         registry.register("events", "Events of the market and the auction that were read", self.events.clone());
         registry.register("steps", "Steps of jobs that ended, by what they came to", self.steps.clone());
         registry.register(
@@ -146,7 +154,6 @@ impl Metrics {
         registry.register("spent", "What it paid for jobs", self.spent.clone());
         registry.register("reorganisations", "Reorganisations of the chain that were met with", self.rewinds.clone());
         registry.register_collector(Box::new(standing::Standing(sources)));
-        registry.register_collector(Box::new(process::Process));
         registry
     }
 

@@ -125,6 +125,20 @@ impl Api {
         self.json(self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&query), patience).await
     }
 
+    /// As [`wait`](Self::wait), with the job as in a list: nobody is asked what they decided.
+    pub(crate) async fn wait_in_brief(&self, id: &str, phase: Phase, patience: Duration) -> anyhow::Result<JobSummary> {
+        let seconds = patience.as_secs().to_string();
+        let query = [("timeout", seconds.as_str()), ("changes", "true"), ("phase", phase.word()), ("brief", "true")];
+        self.json(self.request(Method::GET, &["jobs", checked_id(id)?, "wait"])?.query(&query), patience).await
+    }
+
+    /// Lets go of the output of a job that has ended.
+    pub(crate) async fn release_output(&self, id: &str) -> anyhow::Result<()> {
+        let request = self.request(Method::DELETE, &["jobs", checked_id(id)?, "output"])?;
+        self.send(request, Duration::ZERO).await?;
+        Ok(())
+    }
+
     /// A file of a job's verified output, or all of it as a CAR.
     pub(crate) async fn output(&self, id: &str, path: &[&str], part: Part) -> anyhow::Result<Response> {
         let mut segments = vec!["jobs", checked_id(id)?, "output"];

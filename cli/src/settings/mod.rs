@@ -236,6 +236,8 @@ pub(crate) struct Node {
     pub(crate) pinning_service: Option<String>,
     /// What proves that one may speak to it.
     pub(crate) pinning_token: Option<String>,
+    /// How long it remembers jobs after they ended, and keeps their outputs.
+    pub(crate) keep_for: Seconds,
     /// How it runs containers.
     pub(crate) docker: Docker,
 }
@@ -276,6 +278,9 @@ impl Default for Docker {
         }
     }
 }
+
+/// 30 days.
+const KEEP_FOR: Seconds = Seconds(30 * 86_400);
 
 impl Default for Node {
     fn default() -> Self {
@@ -325,6 +330,7 @@ impl Default for Node {
             pinning_service: None,
             pinning_token: None,
             docker: Docker::default(),
+            keep_for: KEEP_FOR,
         }
     }
 }
@@ -337,11 +343,13 @@ pub(crate) struct Devnet {
     pub(crate) providers: u32,
     /// The most that each of its nodes keeps in its block store.
     pub(crate) store_capacity: ByteSize,
+    /// How long its nodes remember jobs after they ended, and keep their outputs.
+    pub(crate) keep_for: Seconds,
 }
 
 impl Default for Devnet {
     fn default() -> Self {
-        Self { providers: 3, store_capacity: ByteSize(1 << 30) }
+        Self { providers: 3, store_capacity: ByteSize(1 << 30), keep_for: KEEP_FOR }
     }
 }
 
@@ -443,6 +451,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.pinning_service", about: "URL of a pinning service that keeps outputs, too" },
     Key { name: "node.pinning_token", about: "the access token for node.pinning_service" },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
+    Key { name: "node.keep_for", about: "how long it remembers jobs after they ended, and keeps their outputs" },
     Key { name: "node.min_price", about: "the least it asks for a job" },
     Key { name: "node.per_gigafuel", about: "what it asks for 10^9 units of fuel" },
     Key { name: "node.per_cpu_hour", about: "what it asks for a processor for an hour, where no fuel is counted" },
@@ -484,4 +493,5 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.docker.cache_size", about: "the most that images may take that are kept for later jobs" },
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
+    Key { name: "devnet.keep_for", about: "how long its nodes remember jobs after they ended" },
 ];

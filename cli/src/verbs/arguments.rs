@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// Run a provider's or a client's node, or show the running one
     #[command(subcommand)]
     Node(verbs::node::Node),
+    /// Keep a small job going through the whole way, and measure it
+    Canary(verbs::canary::Canary),
     /// Deploy the market on a chain, or look at one
     #[command(subcommand)]
     Chain(verbs::chain::Chain),
@@ -65,7 +67,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the verb ends by itself when it is told to, as daemons do; another is stopped.
     pub(crate) const fn sees_to_signals(&self) -> bool {
-        matches!(self, Self::Demo(_) | Self::Devnet(_) | Self::Node(verbs::node::Node::Run(_)))
+        matches!(self, Self::Demo(_) | Self::Devnet(_) | Self::Canary(_) | Self::Node(verbs::node::Node::Run(_)))
     }
 
     /// Whether stderr is for what the job writes there.

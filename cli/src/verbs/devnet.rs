@@ -180,6 +180,7 @@ async fn start_node(
         allow_private_addresses: true,
         http_urls: true,
         store_capacity: settings.store_capacity.0,
+        keep_for: settings.keep_for.0,
         ..NodeConfig::new(name.clone(), dir)
     };
     let node = Node::start(config, parts).await.with_context(|| format!("node {name} did not start"))?;

@@ -1,6 +1,7 @@
 //! The verbs, one file for each.
 
 pub(crate) mod arguments;
+pub(crate) mod canary;
 pub(crate) mod chain;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -31,6 +32,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Content(verb) => verb.run(&context).await,
         Command::Wallet(verb) => verb.run(&context).await,
         Command::Node(verb) => verb.run(&context).await,
+        Command::Canary(verb) => verb.run(&context).await,
         Command::Chain(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),

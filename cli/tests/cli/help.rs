@@ -35,6 +35,7 @@ fn every_verb_has_an_example() {
         &["node", "resume"],
         &["node", "run"],
         &["node", "show"],
+        &["canary"],
         &["chain", "deploy"],
         &["chain", "status"],
         &["config", "show"],

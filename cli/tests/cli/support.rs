@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command as Process, Stdio},
     sync::OnceLock,
@@ -282,6 +283,21 @@ impl Drop for Devnet<'_> {
             }
         }
     }
+}
+
+/// Status and body of what a server at this address answers.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: lota\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("UTF-8");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.split(' ').nth(1).expect("a status").parse().expect("a number"), body.to_owned())
+}
+
+/// Every name of a metric that expressions of PromQL speak of.
+pub fn metric_names(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("lota_"))
 }
 
 /// Whether commands can be run on a terminal: with script(1) of util-linux. Where it is missing it is said.

@@ -264,13 +264,7 @@ fn with_gas(asking: AttoFil, provider: &Provider, cx: &Context<'_>) -> AttoFil {
 }
 
 /// Does what is due before the award; says what the bid needs from now on.
-fn advance_open(
-    bid: &Bid,
-    auction: &AuctionView,
-    work: &Work,
-    provider: &mut Provider,
-    cx: &mut Context<'_>,
-) -> Need {
+fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Provider, cx: &mut Context<'_>) -> Need {
     let terms = &cx.view.terms;
     let (ramp_start, lock_by, reveal_until) = (terms.ramp_start, terms.lock_by, reveal_until(terms));
     let is_sealing = !cx.reached(ramp_start);

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio_util::io::StreamReader;
 
 use super::{Api, jobs::find};
-use crate::http_error::HttpError;
+use crate::{http_error::HttpError, pins::output_pin};
 
 /// The most blocks of a CAR.
 const MAX_CAR_BLOCKS: usize = 10_000_000;
@@ -164,10 +164,36 @@ pub(super) async fn output(
     };
     let cid = crate::local_steps::output_cid(result);
     let _guard = api.content.guard();
-    if !job.is_done(Step::Verify) {
+    // What was let go of may have been collected.
+    if !job.is_done(Step::Verify) || api.content.pinned(&output_pin(job.id())).is_none() {
         api.fetch_if_missing(&cid, Some(job.view.provider)).await?;
     }
     answer(&api, &cid, &path, &query, &headers).await
+}
+
+/// Lets go of the output of a job that this node asked for: it goes when its room is needed, and is fetched again for who asks
+/// after that. A provider keeps what it ran.
+pub(super) async fn release_output(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, HttpError> {
+    let listed = find(&api, &id).await?;
+    let job = &listed.job;
+    let id = job.id();
+    if job.order.is_none() {
+        return Err(HttpError::conflict(format!("job {id} is not this daemon's: a provider keeps what it ran")));
+    }
+    if !job.view.status.is_final() {
+        return Err(HttpError::conflict(format!(
+            "job {id} is {}; its output can be let go of when it has ended",
+            super::describe::phase(job)
+        )));
+    }
+    let (store, pin) = (api.content.clone(), output_pin(id));
+    match blocking(move || store.unpin(&pin)).await? {
+        Some(_) => Ok(StatusCode::NO_CONTENT),
+        None => Err(HttpError::not_found(format!("the output of job {id} is not kept here"))),
+    }
 }
 
 async fn answer(

@@ -475,6 +475,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         api: address("node.listen", &node.listen)?,
         monitoring: node.monitoring.as_deref().map(|text| address("node.monitoring", text)).transpose()?,
         store_capacity: node.store_capacity.0,
+        keep_for: node.keep_for.0,
         gateway_url: node.gateway_url.clone(),
         look_after: node.look_after.0.clone(),
         gateways: node.gateways.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect(),

@@ -46,12 +46,16 @@ impl<'a> Crew<'a> {
     pub(super) async fn work(self) -> Result<Vec<SourceFailure>, FetchError> {
         let at_once = self.options.gateways_at_once.clamp(1, self.sources.len().max(1));
         let mut members: FuturesUnordered<_> = (0..at_once).map(|_| self.member(at_once == 1)).collect();
-        while !self.session.is_complete()
-            && let Some(ended) = members.next().await
+        let mut ended = Ok(());
+        while !self.session.is_over()
+            && ended.is_ok()
+            && let Some(member) = members.next().await
         {
-            ended?;
+            ended = member;
         }
         drop(members);
+        self.session.settle().await?;
+        ended?;
         let mut failures = self.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         failures.extend(self.session.overtaken(self.options.patience));
         failures.sort_by_key(|(source, _)| *source);
@@ -71,7 +75,7 @@ impl<'a> Crew<'a> {
                 number
             };
             let Some(source) = self.sources.get(number) else { return Ok(()) };
-            if self.session.is_complete() {
+            if self.session.is_over() {
                 return Ok(());
             }
             match self.ask(number, *source, alone).await {
@@ -123,7 +127,7 @@ impl<'a> Crew<'a> {
         let mut running = FuturesUnordered::new();
         loop {
             let changed = session.changed();
-            if session.is_complete() {
+            if session.is_over() {
                 return Ok(());
             }
             if Instant::now() >= deadline {

@@ -2,15 +2,12 @@
 //! again.
 
 use std::{
-    collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use lota_content::{
-    Cid, DagError, ExportError, ExportLimits, ImportError, ImportOptions, ReadError, SourceError, Store, StoreError,
-};
+use lota_content::{Cid, DagError, ExportError, ExportLimits, ReadError, SourceError, Store, StoreError};
 use lota_market::{
     Address,
     agent::{Failure, Job},
@@ -18,6 +15,7 @@ use lota_market::{
 };
 
 use crate::{
+    directories::Directories,
     executor::{CheckError, ExecutorError, ImageSource, ModuleSource, RunFault},
     failure::temporary,
     fetch::Downloader,
@@ -27,9 +25,9 @@ use crate::{
 /// The largest module, in bytes.
 const MAX_MODULE: u64 = 64 << 20;
 /// The deepest directory of an input.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// The most files and directories of all inputs of a job together.
-const MAX_ENTRIES: u64 = 100_000;
+pub(crate) const MAX_ENTRIES: u64 = 100_000;
 /// The file of a result that says what was in the provider's directories.
 const DIRECTORIES: &str = "directories";
 
@@ -41,7 +39,7 @@ pub(crate) struct Inputs {
     /// The most bytes of a job's module and inputs together.
     pub(crate) max_bytes: u64,
     /// Directories of this machine that jobs may name, by their labels.
-    pub(crate) directories: Arc<BTreeMap<String, PathBuf>>,
+    pub(crate) directories: Arc<Directories>,
 }
 
 impl Inputs {
@@ -93,7 +91,7 @@ impl Inputs {
                 Ok((self.root(job, number, source)?, 0))
             }
             Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, limit, &pin).await,
-            Source::Directory(label) => self.import(label, limit, pin).await,
+            Source::Directory(label) => self.directories.import(&self.content, label, limit, pin).await,
         }
     }
 
@@ -107,7 +105,7 @@ impl Inputs {
             Source::Url { .. } | Source::Directory(_) => self.root(job, number, source)?,
         };
         let (root, _) = match source {
-            Source::Directory(label) => self.import(label, self.max_bytes, pin).await?,
+            Source::Directory(label) => self.directories.import(&self.content, label, self.max_bytes, pin).await?,
             Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, self.max_bytes, &pin).await?,
             Source::Content(_) => return Ok(()),
         };
@@ -126,50 +124,6 @@ impl Inputs {
                 .pinned(&content_pin(job.id(), number))
                 .ok_or_else(|| Failure::Temporary("it is no longer there".to_owned())),
         }
-    }
-
-    /// Imports what is in a directory that the operator offers. Links are not followed, and nobody is told its path.
-    async fn import(&self, label: &str, limit: u64, pin: String) -> Result<(Cid, u64), Failure> {
-        let Some(dir) = self.directories.get(label).cloned() else {
-            return Err(Failure::Permanent(format!("this provider offers no directory `{label}`")));
-        };
-        let options = ImportOptions {
-            max_entries: MAX_ENTRIES,
-            max_bytes: limit,
-            max_depth: MAX_DEPTH,
-            pin: Some(pin),
-            ..ImportOptions::default()
-        };
-        let store = self.content.clone();
-        let imported = tokio::task::spawn_blocking(move || {
-            // The operator may have named it by a link; what is below it is not led elsewhere.
-            let dir =
-                std::fs::canonicalize(&dir).map_err(|source| ImportError::Io { action: "find", path: dir, source })?;
-            lota_content::import_path(&store, dir, &options)
-        });
-        let imported = imported.await.map_err(|_| Failure::Temporary("the node is ending".to_owned()))?;
-        imported.map(|imported| (imported.cid, imported.size)).map_err(|error| {
-            tracing::warn!(label, %error, "a directory could not be imported");
-            let problem = |what: String| format!("the directory `{label}` {what}");
-            match error {
-                ImportError::TooManyBytes { limit, .. } => {
-                    Failure::Permanent(problem(format!("has more than the {limit} bytes that are left for it")))
-                }
-                ImportError::TooManyEntries { limit, .. } => {
-                    Failure::Permanent(problem(format!("has more than {limit} files and directories")))
-                }
-                ImportError::TooDeep { limit, .. } => {
-                    Failure::Permanent(problem(format!("is nested deeper than {limit} directories")))
-                }
-                ImportError::Symlink { .. } => {
-                    Failure::Permanent(problem("holds a symbolic link, and links are not followed".to_owned()))
-                }
-                ImportError::SpecialFile { kind, .. } => Failure::Permanent(problem(format!("holds a {kind}"))),
-                ImportError::Name { .. } => Failure::Permanent(problem("holds a name that is not UTF-8".to_owned())),
-                ImportError::Store(error) => temporary(error),
-                _ => Failure::Temporary(problem("cannot be read now; its operator's log says why".to_owned())),
-            }
-        })
     }
 
     async fn measure(

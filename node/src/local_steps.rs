@@ -2,7 +2,7 @@
 //! verifies. Each may be done again, after a crash for example.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,6 +19,7 @@ use lota_market::{
 };
 
 use crate::{
+    directories::Directories,
     executor::{
         self, Attached, CheckError, DockerRun, EngineRun, Executor, Executors, ImageSource, Run, RunId, WasmRun,
     },
@@ -47,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) executors: Executors,
     pub(crate) publishing: Publishing,
     /// Directories that jobs may name, by their labels.
-    pub(crate) directories: Arc<BTreeMap<String, PathBuf>>,
+    pub(crate) directories: Arc<Directories>,
     /// What jobs that run keep for themselves.
     pub(crate) capacity: Capacity,
     /// Where each job's work has a folder of its own.

@@ -18,7 +18,7 @@ use crate::{
     directories::Directories,
     executor::{CheckError, ExecutorError, ImageSource, ModuleSource, RunFault},
     failure::temporary,
-    fetch::Downloader,
+    fetch::{Downloader, Purpose},
     pins::content_pin,
 };
 
@@ -49,7 +49,8 @@ impl Inputs {
         let client = job.view.terms.client;
         let mut left = self.max_bytes;
         if let Some(cid) = spec.program() {
-            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&content_pin(job.id(), 0))).await;
+            let pin = content_pin(job.id(), 0);
+            let fetched = self.downloader.fetch(Purpose::Considered, &cid, Some(client), left, Some(&pin)).await;
             left = left.saturating_sub(fetched.map_err(|failure| name(0, failure))?);
         }
         let mut roots = Vec::new();
@@ -83,30 +84,34 @@ impl Inputs {
         let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
         match source {
             Source::Content(cid) => {
-                let bytes = self.downloader.fetch(&cid.0, Some(client), limit, Some(&pin)).await?;
+                let bytes = self.downloader.fetch(Purpose::Considered, &cid.0, Some(client), limit, Some(&pin)).await?;
                 Ok((cid.0, bytes))
             }
             // What was brought before stays what it is: a directory may have changed since.
             Source::Url { .. } | Source::Directory(_) if self.content.pinned(&pin).is_some() => {
                 Ok((self.root(job, number, source)?, 0))
             }
-            Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, limit, &pin).await,
+            Source::Url { url, cid } => {
+                self.downloader.fetch_file(Purpose::Considered, url, &cid.0, client, limit, &pin).await
+            }
             Source::Directory(label) => self.directories.import(&self.content, label, limit, pin).await,
         }
     }
 
     /// As [`Inputs::bring`], after a block of it turned out to be corrupt or gone.
-    async fn bring_again(&self, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
+    async fn bring_again(&self, purpose: Purpose, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
         let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
         let before = match source {
             Source::Content(cid) => {
-                return self.downloader.fetch_again(&cid.0, Some(client), Some(&pin)).await.map(drop);
+                return self.downloader.fetch_again(purpose, &cid.0, Some(client), Some(&pin)).await.map(drop);
             }
             Source::Url { .. } | Source::Directory(_) => self.root(job, number, source)?,
         };
         let (root, _) = match source {
             Source::Directory(label) => self.directories.import(&self.content, label, self.max_bytes, pin).await?,
-            Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, self.max_bytes, &pin).await?,
+            Source::Url { url, cid } => {
+                self.downloader.fetch_file(purpose, url, &cid.0, client, self.max_bytes, &pin).await?
+            }
             Source::Content(_) => return Ok(()),
         };
         if root == before {
@@ -136,7 +141,7 @@ impl Inputs {
     ) -> Result<lota_content::Measure, Failure> {
         let measured = match lota_content::measure(&self.content, root, limits).await {
             Err(ExportError::Dag(error)) if is_damage(&error) => {
-                self.bring_again(job, number, source).await?;
+                self.bring_again(Purpose::Considered, job, number, source).await?;
                 lota_content::measure(&self.content, root, limits).await
             }
             measured => measured,
@@ -156,7 +161,8 @@ impl Inputs {
             let root = self.root(job, number, &mount.source).map_err(|failure| name(number, failure))?;
             let exported = match lota_content::export_to(&self.content, &root, &path, &limits).await {
                 Err(ExportError::Dag(error)) if is_damage(&error) => {
-                    self.bring_again(job, number, &mount.source).await.map_err(|failure| name(number, failure))?;
+                    let again = self.bring_again(Purpose::Own, job, number, &mount.source).await;
+                    again.map_err(|failure| name(number, failure))?;
                     lota_content::export_to(&self.content, &root, &path, &limits).await
                 }
                 exported => exported,
@@ -209,7 +215,7 @@ impl Inputs {
         let limits = ExportLimits { max_entries: 1, ..self.limits() };
         let written = match lota_content::export_to(&self.content, cid, path, &limits).await {
             Err(ExportError::Dag(error)) if is_damage(&error) => {
-                let again = self.downloader.fetch_again(cid, Some(client), Some(pin)).await;
+                let again = self.downloader.fetch_again(Purpose::Own, cid, Some(client), Some(pin)).await;
                 again.map_err(|failure| ExecutorError::ModuleSource { message: name(0, failure).to_string() })?;
                 lota_content::export_to(&self.content, cid, path, &limits).await
             }
@@ -229,7 +235,7 @@ impl Inputs {
     async fn read_module(&self, cid: &Cid, client: Address, pin: &str) -> Result<bytes::Bytes, CheckError> {
         let read = match lota_content::read_to_vec(&self.content, cid, MAX_MODULE).await {
             Err(ReadError::Dag(error)) if is_damage(&error) => {
-                let again = self.downloader.fetch_again(cid, Some(client), Some(pin)).await;
+                let again = self.downloader.fetch_again(Purpose::Own, cid, Some(client), Some(pin)).await;
                 again.map_err(|failure| ExecutorError::ModuleSource { message: name(0, failure).to_string() })?;
                 lota_content::read_to_vec(&self.content, cid, MAX_MODULE).await
             }

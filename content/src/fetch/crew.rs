@@ -42,9 +42,10 @@ impl<'a> Crew<'a> {
         Self { session, options, sources, next: Mutex::new(0), failures: Mutex::new(Vec::new()) }
     }
 
-    /// Fetches until nothing is wanted, or all gateways are left. Returns those that were, in the order of the sources.
-    pub(super) async fn work(self) -> Result<Vec<SourceFailure>, FetchError> {
-        let at_once = self.options.gateways_at_once.clamp(1, self.sources.len().max(1));
+    /// Fetches until nothing is wanted, or all gateways are left; asks `most` of them at once. Returns those that were left, in the
+    /// order of the sources.
+    pub(super) async fn work(self, most: usize) -> Result<Vec<SourceFailure>, FetchError> {
+        let at_once = self.options.gateways_at_once.min(most).clamp(1, self.sources.len().max(1));
         let mut members: FuturesUnordered<_> = (0..at_once).map(|_| self.member(at_once == 1)).collect();
         let mut ended = Ok(());
         while !self.session.is_over()

@@ -87,9 +87,12 @@ impl Inputs {
                 let bytes = self.downloader.fetch(Purpose::Considered, &cid.0, Some(client), limit, Some(&pin)).await?;
                 Ok((cid.0, bytes))
             }
-            // What was brought before stays what it is: a directory may have changed since.
+            // What was brought before stays what it is: a directory may have changed since. It counts again, since each attempt has
+            // the whole limit.
             Source::Url { .. } | Source::Directory(_) if self.content.pinned(&pin).is_some() => {
-                Ok((self.root(job, number, source)?, 0))
+                let root = self.root(job, number, source)?;
+                let limits = ExportLimits { max_bytes: limit, ..self.limits() };
+                Ok((root, self.measure(job, number, &root, source, &limits).await?.bytes))
             }
             Source::Url { url, cid } => {
                 self.downloader.fetch_file(Purpose::Considered, url, &cid.0, client, limit, &pin).await
@@ -268,3 +271,6 @@ fn name(number: usize, failure: Failure) -> Failure {
         failure => failure,
     }
 }
+
+#[cfg(test)]
+mod tests;

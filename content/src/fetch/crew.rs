@@ -13,7 +13,7 @@ use super::{FetchError, FetchOptions, SourceFailure};
 use crate::car::CarError;
 
 /// The first pause before a gateway whose connection was cut is asked again; the next ones are twice as long each.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A gateway, and the client that may ask it.
 pub(super) type Source<'a> = (&'a Client, &'a Url);

@@ -2,15 +2,12 @@
 //! again.
 
 use std::{
-    collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use lota_content::{
-    Cid, DagError, ExportError, ExportLimits, ImportError, ImportOptions, ReadError, SourceError, Store, StoreError,
-};
+use lota_content::{Cid, DagError, ExportError, ExportLimits, ReadError, SourceError, Store, StoreError};
 use lota_market::{
     Address,
     agent::{Failure, Job},
@@ -18,18 +15,19 @@ use lota_market::{
 };
 
 use crate::{
+    directories::Directories,
     executor::{CheckError, ExecutorError, ImageSource, ModuleSource, RunFault},
     failure::temporary,
-    fetch::Downloader,
+    fetch::{Downloader, Purpose},
     pins::content_pin,
 };
 
 /// The largest module, in bytes.
 const MAX_MODULE: u64 = 64 << 20;
 /// The deepest directory of an input.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// The most files and directories of all inputs of a job together.
-const MAX_ENTRIES: u64 = 100_000;
+pub(crate) const MAX_ENTRIES: u64 = 100_000;
 /// The file of a result that says what was in the provider's directories.
 const DIRECTORIES: &str = "directories";
 
@@ -41,7 +39,7 @@ pub(crate) struct Inputs {
     /// The most bytes of a job's module and inputs together.
     pub(crate) max_bytes: u64,
     /// Directories of this machine that jobs may name, by their labels.
-    pub(crate) directories: Arc<BTreeMap<String, PathBuf>>,
+    pub(crate) directories: Arc<Directories>,
 }
 
 impl Inputs {
@@ -51,7 +49,8 @@ impl Inputs {
         let client = job.view.terms.client;
         let mut left = self.max_bytes;
         if let Some(cid) = spec.program() {
-            let fetched = self.downloader.fetch(&cid, Some(client), left, Some(&content_pin(job.id(), 0))).await;
+            let pin = content_pin(job.id(), 0);
+            let fetched = self.downloader.fetch(Purpose::Considered, &cid, Some(client), left, Some(&pin)).await;
             left = left.saturating_sub(fetched.map_err(|failure| name(0, failure))?);
         }
         let mut roots = Vec::new();
@@ -85,30 +84,37 @@ impl Inputs {
         let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
         match source {
             Source::Content(cid) => {
-                let bytes = self.downloader.fetch(&cid.0, Some(client), limit, Some(&pin)).await?;
+                let bytes = self.downloader.fetch(Purpose::Considered, &cid.0, Some(client), limit, Some(&pin)).await?;
                 Ok((cid.0, bytes))
             }
-            // What was brought before stays what it is: a directory may have changed since.
+            // What was brought before stays what it is: a directory may have changed since. It counts again, since each attempt has
+            // the whole limit.
             Source::Url { .. } | Source::Directory(_) if self.content.pinned(&pin).is_some() => {
-                Ok((self.root(job, number, source)?, 0))
+                let root = self.root(job, number, source)?;
+                let limits = ExportLimits { max_bytes: limit, ..self.limits() };
+                Ok((root, self.measure(job, number, &root, source, &limits).await?.bytes))
             }
-            Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, limit, &pin).await,
-            Source::Directory(label) => self.import(label, limit, pin).await,
+            Source::Url { url, cid } => {
+                self.downloader.fetch_file(Purpose::Considered, url, &cid.0, client, limit, &pin).await
+            }
+            Source::Directory(label) => self.directories.import(&self.content, label, limit, pin).await,
         }
     }
 
     /// As [`Inputs::bring`], after a block of it turned out to be corrupt or gone.
-    async fn bring_again(&self, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
+    async fn bring_again(&self, purpose: Purpose, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
         let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
         let before = match source {
             Source::Content(cid) => {
-                return self.downloader.fetch_again(&cid.0, Some(client), Some(&pin)).await.map(drop);
+                return self.downloader.fetch_again(purpose, &cid.0, Some(client), Some(&pin)).await.map(drop);
             }
             Source::Url { .. } | Source::Directory(_) => self.root(job, number, source)?,
         };
         let (root, _) = match source {
-            Source::Directory(label) => self.import(label, self.max_bytes, pin).await?,
-            Source::Url { url, cid } => self.downloader.fetch_file(url, &cid.0, client, self.max_bytes, &pin).await?,
+            Source::Directory(label) => self.directories.import(&self.content, label, self.max_bytes, pin).await?,
+            Source::Url { url, cid } => {
+                self.downloader.fetch_file(purpose, url, &cid.0, client, self.max_bytes, &pin).await?
+            }
             Source::Content(_) => return Ok(()),
         };
         if root == before {
@@ -128,50 +134,6 @@ impl Inputs {
         }
     }
 
-    /// Imports what is in a directory that the operator offers. Links are not followed, and nobody is told its path.
-    async fn import(&self, label: &str, limit: u64, pin: String) -> Result<(Cid, u64), Failure> {
-        let Some(dir) = self.directories.get(label).cloned() else {
-            return Err(Failure::Permanent(format!("this provider offers no directory `{label}`")));
-        };
-        let options = ImportOptions {
-            max_entries: MAX_ENTRIES,
-            max_bytes: limit,
-            max_depth: MAX_DEPTH,
-            pin: Some(pin),
-            ..ImportOptions::default()
-        };
-        let store = self.content.clone();
-        let imported = tokio::task::spawn_blocking(move || {
-            // The operator may have named it by a link; what is below it is not led elsewhere.
-            let dir =
-                std::fs::canonicalize(&dir).map_err(|source| ImportError::Io { action: "find", path: dir, source })?;
-            lota_content::import_path(&store, dir, &options)
-        });
-        let imported = imported.await.map_err(|_| Failure::Temporary("the node is ending".to_owned()))?;
-        imported.map(|imported| (imported.cid, imported.size)).map_err(|error| {
-            tracing::warn!(label, %error, "a directory could not be imported");
-            let problem = |what: String| format!("the directory `{label}` {what}");
-            match error {
-                ImportError::TooManyBytes { limit, .. } => {
-                    Failure::Permanent(problem(format!("has more than the {limit} bytes that are left for it")))
-                }
-                ImportError::TooManyEntries { limit, .. } => {
-                    Failure::Permanent(problem(format!("has more than {limit} files and directories")))
-                }
-                ImportError::TooDeep { limit, .. } => {
-                    Failure::Permanent(problem(format!("is nested deeper than {limit} directories")))
-                }
-                ImportError::Symlink { .. } => {
-                    Failure::Permanent(problem("holds a symbolic link, and links are not followed".to_owned()))
-                }
-                ImportError::SpecialFile { kind, .. } => Failure::Permanent(problem(format!("holds a {kind}"))),
-                ImportError::Name { .. } => Failure::Permanent(problem("holds a name that is not UTF-8".to_owned())),
-                ImportError::Store(error) => temporary(error),
-                _ => Failure::Temporary(problem("cannot be read now; its operator's log says why".to_owned())),
-            }
-        })
-    }
-
     async fn measure(
         &self,
         job: &Job,
@@ -182,7 +144,7 @@ impl Inputs {
     ) -> Result<lota_content::Measure, Failure> {
         let measured = match lota_content::measure(&self.content, root, limits).await {
             Err(ExportError::Dag(error)) if is_damage(&error) => {
-                self.bring_again(job, number, source).await?;
+                self.bring_again(Purpose::Considered, job, number, source).await?;
                 lota_content::measure(&self.content, root, limits).await
             }
             measured => measured,
@@ -202,7 +164,8 @@ impl Inputs {
             let root = self.root(job, number, &mount.source).map_err(|failure| name(number, failure))?;
             let exported = match lota_content::export_to(&self.content, &root, &path, &limits).await {
                 Err(ExportError::Dag(error)) if is_damage(&error) => {
-                    self.bring_again(job, number, &mount.source).await.map_err(|failure| name(number, failure))?;
+                    let again = self.bring_again(Purpose::Own, job, number, &mount.source).await;
+                    again.map_err(|failure| name(number, failure))?;
                     lota_content::export_to(&self.content, &root, &path, &limits).await
                 }
                 exported => exported,
@@ -255,7 +218,7 @@ impl Inputs {
         let limits = ExportLimits { max_entries: 1, ..self.limits() };
         let written = match lota_content::export_to(&self.content, cid, path, &limits).await {
             Err(ExportError::Dag(error)) if is_damage(&error) => {
-                let again = self.downloader.fetch_again(cid, Some(client), Some(pin)).await;
+                let again = self.downloader.fetch_again(Purpose::Own, cid, Some(client), Some(pin)).await;
                 again.map_err(|failure| ExecutorError::ModuleSource { message: name(0, failure).to_string() })?;
                 lota_content::export_to(&self.content, cid, path, &limits).await
             }
@@ -275,7 +238,7 @@ impl Inputs {
     async fn read_module(&self, cid: &Cid, client: Address, pin: &str) -> Result<bytes::Bytes, CheckError> {
         let read = match lota_content::read_to_vec(&self.content, cid, MAX_MODULE).await {
             Err(ReadError::Dag(error)) if is_damage(&error) => {
-                let again = self.downloader.fetch_again(cid, Some(client), Some(pin)).await;
+                let again = self.downloader.fetch_again(Purpose::Own, cid, Some(client), Some(pin)).await;
                 again.map_err(|failure| ExecutorError::ModuleSource { message: name(0, failure).to_string() })?;
                 lota_content::read_to_vec(&self.content, cid, MAX_MODULE).await
             }
@@ -308,3 +271,6 @@ fn name(number: usize, failure: Failure) -> Failure {
         failure => failure,
     }
 }
+
+#[cfg(test)]
+mod tests;

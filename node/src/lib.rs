@@ -12,6 +12,7 @@ mod auctioned;
 pub mod benchmark;
 pub mod config;
 mod decisions;
+mod directories;
 mod effects;
 mod event_loop;
 pub mod executor;

@@ -2,7 +2,7 @@
 //! verifies. Each may be done again, after a crash for example.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,11 +19,12 @@ use lota_market::{
 };
 
 use crate::{
+    directories::Directories,
     executor::{
         self, Attached, CheckError, DockerRun, EngineRun, Executor, Executors, ImageSource, Run, RunId, WasmRun,
     },
     failure::temporary,
-    fetch::Downloader,
+    fetch::{Downloader, Purpose},
     inputs::{Inputs, is_damage},
     pins::{self, output_pin, spec_pin},
     publishing::Publishing,
@@ -47,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) executors: Executors,
     pub(crate) publishing: Publishing,
     /// Directories that jobs may name, by their labels.
-    pub(crate) directories: Arc<BTreeMap<String, PathBuf>>,
+    pub(crate) directories: Arc<Directories>,
     /// What jobs that run keep for themselves.
     pub(crate) capacity: Capacity,
     /// Where each job's work has a folder of its own.
@@ -81,7 +82,9 @@ impl LocalSteps {
         let codec = spec_codec(terms.spec_codec)?;
         let cid = lota_content::cid_from_digest(codec.0, terms.spec.0);
         let pin = spec_pin(job.id());
-        self.0.downloader.fetch(&cid, Some(terms.client), MAX_FETCHED_SPEC, Some(&pin)).await?;
+        let fetched =
+            self.0.downloader.fetch(Purpose::Considered, &cid, Some(terms.client), MAX_FETCHED_SPEC, Some(&pin));
+        fetched.await?;
         let bytes = self.0.content.get(&cid).map_err(temporary)?;
         let bytes = bytes.ok_or_else(|| Failure::Temporary(format!("the spec {cid} is gone again")))?;
         Ok(StepOutcome::Spec(Bytes::from(bytes)))
@@ -180,7 +183,8 @@ impl LocalSteps {
         let (cid, content) = (output_cid(result), &self.0.content);
         let allowed = spec_of(job).map_or(0, |spec| spec.limits().output);
         let limit = allowed.saturating_add(self.0.max_fetch_bytes);
-        self.0.downloader.fetch(&cid, Some(job.view.provider), limit, Some(&output_pin(job.id()))).await?;
+        let pin = output_pin(job.id());
+        self.0.downloader.fetch(Purpose::Own, &cid, Some(job.view.provider), limit, Some(&pin)).await?;
         let stated = lota_content::resolve(content, &cid, "exitCode").await;
         let stated = stated.map_err(|error| Failure::Permanent(format!("the output {cid} is no result: {error}")))?;
         let text = lota_content::read_to_vec(content, &stated.cid, 16).await.map_err(|error| match error {

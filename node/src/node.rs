@@ -34,10 +34,11 @@ use crate::{
     benchmark,
     config::NodeConfig,
     decisions::Decisions,
+    directories::Directories,
     effects::{self, Performer},
     event_loop::{self, EventLoop},
     executor::{Executors, WasmRun},
-    fetch::Downloader,
+    fetch::{Downloader, Fetchers},
     health::Health,
     inbox::{Inbox, Message},
     local_steps::{self, LocalSteps},
@@ -173,7 +174,7 @@ impl Node {
         check_bids(&live, transport.auction())?;
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
-        let fetcher = fetcher(&config)?;
+        let (fetcher, strangers) = (fetcher(&config)?, fetcher(&config)?);
         let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
         if let Some(offer) = &mut config.provider {
             if config.bids
@@ -207,7 +208,7 @@ impl Node {
             transport.party(),
             store.clone(),
             content.clone(),
-            fetcher.clone(),
+            Fetchers { strangers, own: fetcher.clone(), patience: Duration::from_secs(config.fetch_timeout) },
             config.max_fetch_bytes,
         ));
         let gateway_listener = listen_again(&store, config.gateway).await?;
@@ -222,7 +223,7 @@ impl Node {
             downloader: Arc::clone(&downloader),
             executors,
             publishing: publishing.clone(),
-            directories: Arc::new(config.directories.clone()),
+            directories: Arc::new(Directories::new(config.directories.clone(), config.max_fetch_bytes)),
             capacity: Capacity::new(&config.provider.as_ref().map_or(Resources::UNLIMITED, |offer| offer.resources)),
             work_dir: config.dir.join("work"),
             max_fetch_bytes: config.max_fetch_bytes,

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::{
     auctioned::{AuctionError, Phases},
     config::defaults,
-    fetch::Downloader,
+    fetch::{Downloader, Purpose},
     fuel,
     health::Health,
     inbox::{Inbox, Message, Refusal},
@@ -174,7 +174,8 @@ impl Orders {
         };
         let program = spec.program().map(|cid| (program.to_owned(), cid));
         for (number, (what, cid)) in program.into_iter().chain(inputs).enumerate() {
-            let held = self.downloader.fetch(&cid, None, self.max_fetch_bytes, Some(&order_pin(id, number))).await;
+            let pin = order_pin(id, number);
+            let held = self.downloader.fetch(Purpose::Own, &cid, None, self.max_fetch_bytes, Some(&pin)).await;
             if let Err(failure) = held {
                 release(&self.content, id);
                 return Err(OrderError::Content { what, cid: Box::new(cid), failure: Box::new(failure) });

@@ -22,6 +22,8 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// How often in a row a publication may fail: with the pauses between, some four hours.
 const ATTEMPTS: u32 = 30;
+/// How much later a withdrawal is tried again that was refused, or has failed so often; as often again, and then no more.
+const MUCH_LATER: u64 = 24 * 60 * 60;
 /// It is looked at least this often what is due: clocks jump.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -32,11 +34,13 @@ pub(crate) struct Pauses {
     pub(crate) first: u64,
     /// In seconds.
     pub(crate) longest: u64,
+    /// Before a withdrawal that was refused is tried again, in seconds.
+    pub(crate) much_later: u64,
 }
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self { first: 2, longest: 600 }
+        Self { first: 2, longest: 600, much_later: MUCH_LATER }
     }
 }
 
@@ -240,19 +244,23 @@ impl Publishing {
         if self.store.is_published_for_others(&before).await? {
             return self.store.remove_publication(&before).await;
         }
-        match publisher.withdraw(&before.cid, before.receipt.as_deref()).await {
-            Err(PublishError::Temporary(reason) | PublishError::GivenUp(reason)) if before.attempts < ATTEMPTS => {
-                let due = unix_time().saturating_add(self.pauses.after(before.attempts));
-                let attempts = before.attempts + 1;
-                let now = Publication { reason: Some(reason), attempts, due, ..before.clone() };
-                self.store.advance_publication(&before, &now).await.map(drop)
-            }
-            Err(error) => {
-                tracing::warn!(publisher = publisher.name(), cid = %before.cid, %error, "an output could not be withdrawn");
-                self.store.remove_publication(&before).await
-            }
-            Ok(()) => self.store.remove_publication(&before).await,
+        let Err(error) = publisher.withdraw(&before.cid, before.receipt.as_deref()).await else {
+            return self.store.remove_publication(&before).await;
+        };
+        // A token that is out of date may be a good one tomorrow, and what is kept may cost money each day.
+        let failures =
+            if matches!(error, PublishError::Refused(_)) { before.attempts.max(ATTEMPTS) } else { before.attempts };
+        let attempts = failures.saturating_add(1);
+        if attempts > ATTEMPTS {
+            tracing::warn!(publisher = publisher.name(), cid = %before.cid, %error, "an output could not be withdrawn");
         }
+        if attempts > 2 * ATTEMPTS {
+            return self.store.remove_publication(&before).await;
+        }
+        let pause = if attempts > ATTEMPTS { self.pauses.much_later } else { self.pauses.after(failures) };
+        let due = unix_time().saturating_add(pause);
+        let now = Publication { reason: Some(error.to_string()), attempts, due, ..before.clone() };
+        self.store.advance_publication(&before, &now).await.map(drop)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{FetchError, FetchOptions, SourceFailure};
 use crate::car::CarError;
 
 /// The first pause before a gateway whose connection was cut is asked again; the next ones are twice as long each.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A gateway, and the client that may ask it.
 pub(super) type Source<'a> = (&'a Client, &'a Url);
@@ -42,16 +42,21 @@ impl<'a> Crew<'a> {
         Self { session, options, sources, next: Mutex::new(0), failures: Mutex::new(Vec::new()) }
     }
 
-    /// Fetches until nothing is wanted, or all gateways are left. Returns those that were, in the order of the sources.
-    pub(super) async fn work(self) -> Result<Vec<SourceFailure>, FetchError> {
-        let at_once = self.options.gateways_at_once.clamp(1, self.sources.len().max(1));
+    /// Fetches until nothing is wanted, or all gateways are left; asks `most` of them at once. Returns those that were left, in the
+    /// order of the sources.
+    pub(super) async fn work(self, most: usize) -> Result<Vec<SourceFailure>, FetchError> {
+        let at_once = self.options.gateways_at_once.min(most).clamp(1, self.sources.len().max(1));
         let mut members: FuturesUnordered<_> = (0..at_once).map(|_| self.member(at_once == 1)).collect();
-        while !self.session.is_complete()
-            && let Some(ended) = members.next().await
+        let mut ended = Ok(());
+        while !self.session.is_over()
+            && ended.is_ok()
+            && let Some(member) = members.next().await
         {
-            ended?;
+            ended = member;
         }
         drop(members);
+        self.session.settle().await?;
+        ended?;
         let mut failures = self.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         failures.extend(self.session.overtaken(self.options.patience));
         failures.sort_by_key(|(source, _)| *source);
@@ -71,7 +76,7 @@ impl<'a> Crew<'a> {
                 number
             };
             let Some(source) = self.sources.get(number) else { return Ok(()) };
-            if self.session.is_complete() {
+            if self.session.is_over() {
                 return Ok(());
             }
             match self.ask(number, *source, alone).await {
@@ -123,7 +128,7 @@ impl<'a> Crew<'a> {
         let mut running = FuturesUnordered::new();
         loop {
             let changed = session.changed();
-            if session.is_complete() {
+            if session.is_over() {
                 return Ok(());
             }
             if Instant::now() >= deadline {

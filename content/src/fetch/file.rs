@@ -1,7 +1,7 @@
 //! Files at URLs, of which one knows the digest.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream::{Stream, try_unfold};
@@ -15,8 +15,13 @@ use url::Url;
 use super::Fetcher;
 use super::address::UrlRefusal;
 use super::client::{Client, Failure, Reading};
+use super::crew::FIRST_PAUSE;
 use crate::import::{ImportError, ImportOptions, Imported, import_reader};
 use crate::store::{Store, StoreError};
+
+/// So many bytes make it as often again that a server is asked which cuts connections: one that brings a few bytes each time is
+/// not worth a connection for each.
+const PROGRESS: u64 = 1 << 20;
 
 /// How much of a file is fetched at most, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +103,8 @@ impl Fetcher {
             max_bytes: limits.max_bytes,
             resumes: self.options.resumes,
             left: 0,
+            counted: None,
+            pause: FIRST_PAUSE,
         };
         let options = ImportOptions { max_bytes: limits.max_bytes, ..ImportOptions::default() };
         let into = store.clone();
@@ -160,6 +167,10 @@ struct Download {
     max_bytes: u64,
     resumes: u32,
     left: u32,
+    /// The offset at which `left` was set the last time.
+    counted: Option<u64>,
+    /// Before the next connection.
+    pause: Duration,
 }
 
 impl Download {
@@ -176,13 +187,17 @@ impl Download {
             match self.try_next().await {
                 Ok(Some(piece)) => {
                     self.offset += piece.len() as u64;
-                    self.left = self.resumes;
+                    if self.counted.is_none_or(|counted| self.offset - counted >= PROGRESS) {
+                        (self.left, self.counted, self.pause) = (self.resumes, Some(self.offset), FIRST_PAUSE);
+                    }
                     return Ok(Some(piece));
                 }
-                Err(Failure::Connection { reason }) if self.left > 0 && Instant::now() < self.deadline => {
+                Err(Failure::Connection { reason }) if self.left > 0 && Instant::now() + self.pause < self.deadline => {
                     tracing::debug!(url = %self.url, reason, "going on after a cut");
                     self.left -= 1;
                     self.reading = None;
+                    tokio::time::sleep(self.pause).await;
+                    self.pause *= 2;
                 }
                 ended => return ended,
             }

@@ -103,6 +103,8 @@ pub struct FetchLimits {
     pub max_bytes: u64,
     /// Most blocks of the whole DAG, what the store has already included. Memory: some 200 bytes each.
     pub max_blocks: usize,
+    /// Gateways that are asked at once, if the options allow as many.
+    pub gateways_at_once: usize,
     /// Whether the store's own blocks are read and checked too, so that corrupt ones are fetched again. Otherwise only
     /// those that link to others are.
     pub verify: bool,
@@ -115,7 +117,14 @@ pub struct FetchLimits {
 impl Default for FetchLimits {
     /// 1 TiB in four million blocks; what the store has is taken as it is, no pin.
     fn default() -> Self {
-        Self { max_bytes: 1 << 40, max_blocks: 1 << 22, verify: false, pin: None, progress: None }
+        Self {
+            max_bytes: 1 << 40,
+            max_blocks: 1 << 22,
+            gateways_at_once: usize::MAX,
+            verify: false,
+            pin: None,
+            progress: None,
+        }
     }
 }
 
@@ -124,6 +133,7 @@ impl std::fmt::Debug for FetchLimits {
         f.debug_struct("FetchLimits")
             .field("max_bytes", &self.max_bytes)
             .field("max_blocks", &self.max_blocks)
+            .field("gateways_at_once", &self.gateways_at_once)
             .field("verify", &self.verify)
             .field("pin", &self.pin)
             .finish_non_exhaustive()
@@ -270,7 +280,7 @@ impl Fetcher {
     ) -> Result<Fetched, FetchError> {
         let session = Session::begin(store, cid, limits).await?;
         let sources: Vec<_> = self.sources(sources).collect();
-        let failures = Crew::new(&session, &self.options, &sources).work().await?;
+        let failures = Crew::new(&session, &self.options, &sources).work(limits.gateways_at_once).await?;
         if !session.is_complete() {
             let cid = Box::new(*cid);
             return Err(if failures.is_empty() {

@@ -103,7 +103,27 @@ impl Session {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.shared.state().wanted.is_empty()
+        self.shared.state().is_complete()
+    }
+
+    /// Whether nobody is to be asked for anything any more.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.shared.state();
+        state.is_complete() || state.failure.is_some()
+    }
+
+    /// Waits for the blocks that are being stored though whoever brought them is gone, and says whether one of them ended the fetch.
+    pub(super) async fn settle(&self) -> Result<(), FetchError> {
+        loop {
+            let changed = self.changed();
+            {
+                let mut state = self.shared.state();
+                if state.absorbing == 0 {
+                    return state.failure.take().map_or(Ok(()), Err);
+                }
+            }
+            changed.await;
+        }
     }
 
     /// Ends when there may be other work than at the time of the call.
@@ -168,7 +188,7 @@ impl Session {
     /// The gateways that others have overtaken, when all is here.
     pub(super) fn overtaken(&self, patience: Duration) -> Vec<(usize, Failure)> {
         let state = self.shared.state();
-        if !state.wanted.is_empty() {
+        if !state.is_complete() {
             return Vec::new();
         }
         let slow = state.claims.values().filter(|claimed| claimed.overtaken && claimed.since.elapsed() >= patience);
@@ -281,6 +301,21 @@ impl Session {
     }
 }
 
+/// A block whose children are being looked up, until this is dropped.
+struct Absorbing<'a>(&'a SessionState);
+
+impl Drop for Absorbing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.absorbing -= 1;
+        if std::thread::panicking() {
+            state.failure.get_or_insert(FetchError::Interrupted);
+        }
+        drop(state);
+        self.0.changed.notify_waiters();
+    }
+}
+
 fn joined(taken: Result<Result<(), SessionEnd>, tokio::task::JoinError>) -> Result<(), SessionEnd> {
     taken.unwrap_or(Err(SessionEnd::Fetch(FetchError::Interrupted)))
 }
@@ -305,7 +340,7 @@ impl SessionState {
             // Nothing of it is fetched.
             return Err(SessionEnd::Fetch(self.too_many_bytes(Some(declared))));
         }
-        {
+        let _absorbing = {
             let mut state = self.state();
             if !state.wanted.contains_key(&key(cid)) {
                 return Ok(());
@@ -315,10 +350,17 @@ impl SessionState {
                 return Err(SessionEnd::Fetch(self.too_many_bytes(None)));
             }
             state.bytes += length;
+            state.absorbing += 1;
+            Absorbing(self)
+        };
+        // Wanted until its children are: the DAG must not look whole in between. If it came twice at once, each child is noted by
+        // only one of the two, and that may be the one that is done later.
+        let stored = self.guard.insert(block).map_err(FetchError::from);
+        if let Err(error) = stored.and_then(|()| self.absorb(Some((claim, *cid)), below)) {
+            // Children of which nobody knows would be missing for ever.
+            self.state().failure.get_or_insert(error);
+            return Err(SessionEnd::Fetch(FetchError::Interrupted));
         }
-        self.guard.insert(block)?;
-        // wanted until its children are: the DAG must not look whole in between
-        self.absorb(Some((claim, *cid)), below)?;
         let fetched = {
             let mut state = self.state();
             if state.wanted.remove(&key(cid)).is_none() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use cid::Cid;
 
+use super::FetchError;
 use crate::digest::{Hash, codec, hash_of};
 
 /// What is said to be this small below a node comes in one CAR from one gateway, in bytes; of what is larger, several gateways
@@ -75,6 +76,11 @@ pub(super) struct State {
     /// All that was met, there or wanted.
     pub(super) known: HashSet<Key>,
     pub(super) wanted: HashMap<Key, Cid>,
+    /// Blocks that came and whose children are still being looked up: some of these may be wanted soon, and nobody else looks for
+    /// them.
+    pub(super) absorbing: usize,
+    /// Why the fetch is over, if a block's children could not be looked up: whoever brought it may be gone by then.
+    pub(super) failure: Option<FetchError>,
     /// Wanted blocks that link to others and that nobody was given; may hold some that came meanwhile.
     pub(super) nodes: Vec<Item>,
     /// Wanted blocks that do not.
@@ -106,6 +112,11 @@ pub(super) fn is_leaf(cid: &Cid) -> bool {
 }
 
 impl State {
+    /// Whether all is here.
+    pub(super) fn is_complete(&self) -> bool {
+        self.wanted.is_empty() && self.absorbing == 0 && self.failure.is_none()
+    }
+
     /// Whether somebody is to be asked for a block.
     fn is_free(&self, cid: &Cid) -> bool {
         let key = key(cid);

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio_util::io::StreamReader;
 
 use super::{Api, jobs::find};
-use crate::{http_error::HttpError, pins::output_pin};
+use crate::{fetch::Purpose, http_error::HttpError, pins::output_pin};
 
 /// The most blocks of a CAR.
 const MAX_CAR_BLOCKS: usize = 10_000_000;
@@ -110,7 +110,7 @@ impl Api {
     async fn fetch_if_missing(&self, cid: &Cid, holder: Option<Address>) -> Result<(), HttpError> {
         let limit = self.max_fetch_bytes;
         self.downloader
-            .fetch(cid, holder, limit, None)
+            .fetch(Purpose::Own, cid, holder, limit, None)
             .await
             .map(drop)
             .map_err(|failure| HttpError::not_found(format!("{cid} cannot be had: {failure}")))

@@ -90,7 +90,7 @@ pub enum PublishError {
 /// Why a publisher cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PublisherError {
-    /// The URL of its server.
+    /// The URL of its server, shown without what may be secret.
     #[error("`{url}` is not the URL of {what}: {problem}")]
     Url { url: String, what: &'static str, problem: String },
     /// What proves that one may speak to it.
@@ -110,7 +110,7 @@ struct Server {
 
 impl Server {
     fn new(url: &str, what: &'static str, token: Option<&str>) -> Result<Self, PublisherError> {
-        let bad = |problem: &str| PublisherError::Url { url: url.to_owned(), what, problem: problem.to_owned() };
+        let bad = |problem: &str| PublisherError::Url { url: shown(url), what, problem: problem.to_owned() };
         let mut base: Url = url.parse().map_err(|error| bad(&format!("{error}")))?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(bad("it begins neither with http:// nor with https://"));
@@ -121,6 +121,11 @@ impl Server {
             || base.fragment().is_some()
         {
             return Err(bad("it carries a user name, a password, a query or a fragment"));
+        }
+        if token.is_some() && base.scheme() != "https" && !is_this_machine(&base) {
+            return Err(bad(
+                "everybody on the way could read the token, and use it; it begins with https://, or names this machine",
+            ));
         }
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -171,6 +176,31 @@ impl Server {
         }
         Ok((status, answer.freeze()))
     }
+}
+
+/// Whether what is sent there stays on this machine.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost"
+        || host.trim_matches(['[', ']']).parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// A URL without credentials, query and fragment; also of what is no URL.
+fn shown(url: &str) -> String {
+    let shown = match url.rfind('@') {
+        Some(at) => {
+            let scheme = if url.starts_with("https://") {
+                "https://"
+            } else if url.starts_with("http://") {
+                "http://"
+            } else {
+                ""
+            };
+            format!("{scheme}...{}", &url[at..])
+        }
+        None => url.to_owned(),
+    };
+    shown.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// Its server cannot be reached.

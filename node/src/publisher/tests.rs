@@ -351,11 +351,30 @@ fn a_server_is_named_by_a_plain_url() {
         ("localhost:5001", "begins neither"),
         ("ftp://localhost", "begins neither"),
         ("hello", "relative URL"),
+        ("http://me:secret@localhost", "`http://...@localhost` is not"),
         ("http://me:secret@localhost", "carries a user name"),
+        ("http://me:se?secret@localhost", "`http://...@localhost` is not"),
+        ("me:secret@localhost:5001", "`...@localhost:5001` is not"),
         ("http://localhost/?x", "carries a user name"),
+        ("https://localhost/psa?token=secret", "`https://localhost/psa` is not"),
+        ("https://localhost/psa?token=secret@x", "`https://...@x` is not"),
+        ("https://localhost/#secret", "`https://localhost/` is not"),
     ] {
         let error = Server::new(url, "Kubo's RPC", None).err().expect(url).to_string();
-        assert!(error.contains(part), "{error}");
+        assert!(error.contains(part) && !error.contains("secret"), "{error}");
+    }
+    // A token is told to this server alone.
+    for (url, good) in [
+        ("http://service.example/psa", false),
+        ("http://192.0.2.1/psa", false),
+        ("http://localhost.example", false),
+        ("https://service.example/psa", true),
+        ("http://127.0.0.1:5001", true),
+        ("http://[::1]:5001", true),
+        ("http://localhost:5001", true),
+    ] {
+        assert_eq!(Server::new(url, "it", Some("token")).is_ok(), good, "{url}");
+        assert!(Server::new(url, "it", None).is_ok(), "{url}");
     }
     assert!(Server::new("http://localhost", "it", Some("a\nb")).is_err());
     let server = Server::new("https://service.example/psa/", "it", None).expect("a URL");

@@ -24,19 +24,27 @@ struct Fake {
     answers: Mutex<Vec<Result<Progress, PublishError>>>,
     asked: AtomicU32,
     withdrawn: Mutex<Vec<Option<String>>>,
+    /// What it answers when something is withdrawn, the next one last; then it does so.
+    withdrawals: Mutex<Vec<PublishError>>,
     hangs: bool,
+    /// Like Kubo, which has one pin of the same content, and no receipt.
+    one_pin: bool,
 }
 
 impl Fake {
     fn new(name: &'static str, mut answers: Vec<Result<Progress, PublishError>>) -> Arc<Self> {
         answers.reverse();
         let (answers, withdrawn) = (Mutex::new(answers), Mutex::default());
-        Arc::new(Self { name, answers, asked: AtomicU32::new(0), withdrawn, hangs: false })
+        let withdrawals = Mutex::default();
+        Arc::new(Self { name, answers, asked: AtomicU32::new(0), withdrawn, withdrawals, hangs: false, one_pin: false })
+    }
+
+    fn with_one_pin(name: &'static str) -> Arc<Self> {
+        Arc::new(Self { one_pin: true, ..Arc::into_inner(Self::new(name, vec![])).expect("the only one") })
     }
 
     fn hanging(name: &'static str) -> Arc<Self> {
-        let (answers, withdrawn) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { name, answers, asked: AtomicU32::new(0), withdrawn, hangs: true })
+        Arc::new(Self { hangs: true, ..Arc::into_inner(Self::new(name, vec![])).expect("the only one") })
     }
 }
 
@@ -53,12 +61,12 @@ impl Publisher for Fake {
         }
         let answer = self.answers.lock().expect("answers").pop().unwrap_or(Ok(Progress::Pinned));
         let receipt = receipt.map_or_else(|| format!("{}-{asked}", self.name), str::to_owned);
-        answer.map(|progress| Published { progress, receipt: Some(receipt) })
+        answer.map(|progress| Published { progress, receipt: (!self.one_pin).then_some(receipt) })
     }
 
     async fn withdraw(&self, _: &Cid, receipt: Option<&str>) -> Result<(), PublishError> {
         self.withdrawn.lock().expect("withdrawn").push(receipt.map(str::to_owned));
-        Ok(())
+        self.withdrawals.lock().expect("withdrawals").pop().map_or(Ok(()), Err)
     }
 }
 
@@ -103,7 +111,7 @@ impl Place {
         let publishers = publishers.iter().map(|fake| Arc::clone(fake) as Arc<dyn Publisher>).collect();
         let mut publishing =
             Publishing::new("test", publishers, self.store.clone(), self.content.clone(), "http://192.0.2.1:80");
-        publishing.pauses = Pauses { first: 0, longest: 0 };
+        publishing.pauses = Pauses { first: 0, longest: 0, much_later: MUCH_LATER };
         publishing
     }
 
@@ -214,7 +222,7 @@ async fn a_killed_process_loses_no_publication() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_forgotten_is_withdrawn_once_no_other_job_needs_it() {
     let place = Place::new().await;
-    let service = Fake::new("service", vec![]);
+    let service = Fake::with_one_pin("service");
     let (publishing, stop) = place.publishing(std::slice::from_ref(&service)).await;
     for number in [1, 2] {
         place.record(id(number)).await;
@@ -233,6 +241,58 @@ async fn what_is_forgotten_is_withdrawn_once_no_other_job_needs_it() {
     let (_publishing, _stop) = place.publishing(std::slice::from_ref(&service)).await;
     place.until(id(2), <[_]>::is_empty).await;
     assert_eq!(service.withdrawn.lock().expect("withdrawn").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_request_is_withdrawn_also_of_the_same_content() {
+    let place = Place::new().await;
+    let service = Fake::new("service", vec![]);
+    let (publishing, _stop) = place.publishing(std::slice::from_ref(&service)).await;
+    for number in [1, 2] {
+        publishing.publish(id(number), &place.cid).await.expect("noted");
+        place.until(id(number), all(PublicationState::Pinned)).await;
+    }
+    for (number, receipt) in [(1, "service-0"), (2, "service-1")] {
+        publishing.withdraw(id(number));
+        place.until(id(number), <[_]>::is_empty).await;
+        let withdrawn = service.withdrawn.lock().expect("withdrawn").pop();
+        assert_eq!(withdrawn, Some(Some(receipt.to_owned())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_that_is_refused_is_tried_again() {
+    let place = Place::new().await;
+    let service = Fake::new("service", vec![]);
+    let refused = || PublishError::Refused("the token is out of date".to_owned());
+    service.withdrawals.lock().expect("withdrawals").push(refused());
+    let (publishing, stop) = place.publishing(std::slice::from_ref(&service)).await;
+    publishing.publish(id(1), &place.cid).await.expect("noted");
+    place.until(id(1), all(PublicationState::Pinned)).await;
+    publishing.withdraw(id(1));
+    let found = place.until(id(1), |found| found.is_empty() || found[0].reason.is_some()).await;
+    let [kept] = &found[..] else { panic!("nobody would withdraw it any more") };
+    assert_eq!(kept.receipt.as_deref(), Some("service-0"));
+    assert!(kept.due > unix_time(), "not at once");
+    stop.cancel();
+    // The next start tries it at once.
+    let (_publishing, stop) = place.publishing(std::slice::from_ref(&service)).await;
+    place.until(id(1), <[_]>::is_empty).await;
+    assert_eq!(service.withdrawn.lock().expect("withdrawn").len(), 2);
+    stop.cancel();
+    // In the end it is given up.
+    service.withdrawals.lock().expect("withdrawals").extend((0..100).map(|_| refused()));
+    let mut publishing = place.idle(std::slice::from_ref(&service));
+    publishing.pauses.much_later = 0;
+    publishing.resume().await.expect("resumed");
+    let stop = CancellationToken::new();
+    tokio::spawn(publishing.clone().run(stop.clone()));
+    publishing.publish(id(2), &place.cid).await.expect("noted");
+    place.until(id(2), all(PublicationState::Pinned)).await;
+    publishing.withdraw(id(2));
+    place.until(id(2), <[_]>::is_empty).await;
+    assert_eq!(service.withdrawn.lock().expect("withdrawn").len(), 2 + ATTEMPTS as usize + 1);
+    stop.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -199,17 +199,20 @@ impl Store {
         self.change(sqlx::query(sql).bind(job.0.to_vec())).await.map(drop)
     }
 
-    /// Whether a publisher keeps the same content for another job.
+    /// Whether a publisher keeps the same content for another job by the same request: what has another receipt goes with its own
+    /// job.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub(crate) async fn is_published_for_others(&self, publication: &Publication) -> Result<bool, StoreError> {
         let row = sqlx::query(
-            "SELECT 1 FROM publications WHERE publisher = $1 AND cid = $2 AND job <> $3 AND state <> 'withdrawing' LIMIT 1",
+            "SELECT 1 FROM publications WHERE publisher = $1 AND cid = $2 AND job <> $3 AND receipt IS $4 \
+             AND state <> 'withdrawing' LIMIT 1",
         )
         .bind(&publication.publisher)
         .bind(publication.cid.to_bytes())
         .bind(publication.job.0.to_vec())
+        .bind(publication.receipt.clone())
         .fetch_optional(&self.pool)
         .await
         .map_err(|source| self.failed(source))?;

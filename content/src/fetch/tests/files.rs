@@ -90,6 +90,19 @@ fn a_file_that_is_cut_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_server_that_cuts_each_connection_after_a_few_bytes_is_left() {
+    block_on(async {
+        let here = Place::new();
+        let content = noise(20_000);
+        let (url, asked) = serving(content.clone(), 1_000, true).await;
+        let refused = web().fetch_file(&here.store, &url, sha2_256(&content), &limits(1 << 30)).await.unwrap_err();
+        assert!(matches!(refused, FileError::Url { failure: Failure::Connection { .. }, .. }), "{refused}");
+        let asked = asked.lock().unwrap().len();
+        assert!(asked <= 1 + 3, "{asked} connections");
+    });
+}
+
+#[test]
 fn a_file_is_no_larger_than_it_may_be() {
     block_on(async {
         let here = Place::new();

@@ -168,6 +168,44 @@ fn whoever_lies_stalls_or_has_nothing_is_left_for_others() {
 }
 
 #[test]
+fn a_root_that_comes_twice_at_once_loses_no_child() {
+    block_on(async {
+        let there = Place::new();
+        let root = there.dir.path().join("root");
+        for folder in 0..400 {
+            std::fs::create_dir_all(root.join(format!("stored/{folder}"))).unwrap();
+            std::fs::write(root.join(format!("stored/{folder}/file")), format!("file {folder}")).unwrap();
+        }
+        for missing in 0..3 {
+            // By its name before what is stored: whoever notes it first has a long way to go.
+            std::fs::write(root.join("missing"), format!("missing {missing}")).unwrap();
+            let tree = import_path(&there.store, &root, &ImportOptions::default()).unwrap();
+            let child = resolve(&there.store, &tree.cid, "missing").await.unwrap().cid;
+            let here = Place::new();
+            import_path(&here.store, root.join("stored"), &ImportOptions::default()).unwrap();
+            assert!(!here.store.has(&child).unwrap());
+            let (routes, path) = (router(there.store.clone(), patient()), format!("/ipfs/{}", tree.cid));
+            let both = Arc::new(Barrier::new(2));
+            let answer = move |request: Request| {
+                let (routes, both) = (routes.clone(), Arc::clone(&both));
+                let is_root = path_of(&request) == path;
+                async move {
+                    if is_root {
+                        both.wait().await;
+                    }
+                    routes.oneshot(request).await.unwrap()
+                }
+            };
+            let sources = [serve(answer.clone()).await, serve(answer).await];
+            let options = FetchOptions { patience: Duration::from_millis(20), ..several() };
+            let fetched = fetch_several(&here, &tree.cid, &sources, options).await.unwrap();
+            assert!(here.store.has(&child).unwrap(), "it was called whole without a child");
+            assert_eq!(fetched.fetched_blocks, 2);
+        }
+    });
+}
+
+#[test]
 fn after_a_cut_the_same_gateway_goes_on() {
     block_on(async {
         let (here, there) = (Place::new(), Place::new());

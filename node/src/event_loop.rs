@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
     Time,
-    agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, Step, StepKey, StepOutcome},
+    agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, PurseRecord, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -44,7 +44,9 @@ const COSTLY_CLIENTS: &str = "costly_clients";
 /// Where it is kept who cancelled auctions at this account's cost.
 const FICKLE_CLIENTS: &str = "fickle_clients";
 /// Where it is kept what was moved between the party and its account in the auction.
-const PURSE: &str = "purse";
+pub(crate) const PURSE: &str = "purse";
+/// Where it is kept what that account held when it was at rest: nothing is kept while money is on its way, or in bids.
+pub(crate) const PURSE_HELD: &str = "purse_held";
 /// Where the job is kept that the provider was slashed for, while it locks no others.
 const SUSPENDED: &str = "suspended";
 
@@ -189,7 +191,9 @@ impl EventLoop {
             }
         }
         // After the jobs: what these need is there now.
-        self.agent.recall_purse(self.parts.store.meta(PURSE).await?.unwrap_or_default());
+        let auction = self.parts.transport.auction().map(|auction| auction.contract);
+        let purse: PurseRecord = self.parts.store.meta(PURSE).await?.unwrap_or_default();
+        self.agent.recall_purse(purse.in_auction(auction));
         let store = self.parts.store.clone();
         let batch = store.begin().await?;
         self.store_and_perform(batch, effects).await?;
@@ -208,7 +212,12 @@ impl EventLoop {
         };
         let effects = self.agent.handle(Input::AuctionBalance(held), self.now);
         let store = self.parts.store.clone();
-        let batch = store.begin().await?;
+        let mut batch = store.begin().await?;
+        if self.agent.purse().is_at_rest() {
+            batch.set_meta(PURSE_HELD, &held).await?;
+        } else {
+            batch.remove_meta(PURSE_HELD).await?;
+        }
         self.store_and_perform(batch, effects).await
     }
 
@@ -475,7 +484,12 @@ impl EventLoop {
                 Effect::RememberFickleClients => {
                     batch.set_meta(FICKLE_CLIENTS, self.agent.fickle_clients()).await?;
                 }
-                Effect::RememberPurse => batch.set_meta(PURSE, self.agent.purse()).await?,
+                Effect::RememberPurse => {
+                    batch.set_meta(PURSE, self.agent.purse()).await?;
+                    if !self.agent.purse().is_at_rest() {
+                        batch.remove_meta(PURSE_HELD).await?;
+                    }
+                }
                 Effect::Retire { .. } | Effect::Do(_) => {}
             }
         }

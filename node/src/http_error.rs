@@ -88,8 +88,13 @@ impl HttpError {
     /// Why money was not moved, in the market's asset.
     pub(crate) fn transfer(error: TransferError, asset: &Asset) -> Self {
         let error = match error {
-            TransferError::TooMany => return Self::unavailable(error.to_string()),
+            TransferError::TooMany | TransferError::Ending => return Self::unavailable(error.to_string()),
             TransferError::Store(error) => return error.into(),
+            TransferError::Broke(error) => return Self::internal(&error),
+            TransferError::UnderWay(SubmitError::Unaffordable { .. }) => {
+                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, error.to_string());
+            }
+            TransferError::UnderWay(_) => return Self::unavailable(error.to_string()),
             TransferError::Submit(error) => error,
         };
         match error {

@@ -17,8 +17,8 @@ use lota_content::{
     serve::serve,
 };
 use lota_market::{
-    Address,
-    agent::{Agent, Auctioneer, Job, Pace, Resources, Specs},
+    Address, AttoFil,
+    agent::{Agent, Auctioneer, Job, Pace, PurseRecord, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -36,7 +36,7 @@ use crate::{
     decisions::Decisions,
     directories::Directories,
     effects::{self, Performer},
-    event_loop::{self, EventLoop},
+    event_loop::{self, EventLoop, PURSE, PURSE_HELD},
     executor::{Executors, WasmRun},
     fetch::{Downloader, Fetchers},
     health::Health,
@@ -99,6 +99,19 @@ pub enum StartError {
         auction: Address,
         /// How many.
         bids: usize,
+    },
+    /// Its account in an auction that it is not to use any more may hold money.
+    #[error(
+        "{} in this node's account in {}, which it is not started with; start it with that one and without bids (--auction-contract {}, and node.bids = false) until it has taken it back",
+        .held.as_ref().map_or_else(|| "an amount that is not known may lie".to_owned(), |held| format!("{held} may lie")),
+        .auction.map_or_else(|| "the auction that it used before".to_owned(), |auction| format!("the auction {auction}")),
+        .auction.map_or_else(|| "ADDRESS".to_owned(), |auction| auction.to_string()),
+    )]
+    AbandonedMoney {
+        /// `None`: the record is of a version that did not write it down.
+        auction: Option<Address>,
+        /// In the market's asset, when nothing was on its way; `None`: not known.
+        held: Option<String>,
     },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -172,6 +185,7 @@ impl Node {
         remember_market(&store, &config.dir, transport.market()).await?;
         let live = store.live_jobs().await?;
         check_bids(&live, transport.auction())?;
+        check_purse(&store, &*transport).await?;
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
         let (fetcher, strangers) = (fetcher(&config)?, fetcher(&config)?);
@@ -306,8 +320,8 @@ impl Node {
             activity: activity.clone(),
             stop: stop.clone(),
         };
-        let transfers =
-            Arc::new(Transfers::of(&config.name, Arc::clone(&transport), store.clone(), Arc::clone(&health)).await?);
+        let (way, told) = (Arc::clone(&transport), Arc::clone(&health));
+        let transfers = Arc::new(Transfers::of(&config.name, way, store.clone(), told, stop.clone()).await?);
         let public = Public::new(store.clone(), Arc::clone(&decisions), config.provider.as_ref().map(Published::from));
         let orders = Orders {
             transport: Arc::clone(&transport),
@@ -445,6 +459,22 @@ fn check_bids(live: &[Job], auction: Option<AuctionRef>) -> Result<(), StartErro
     Err(StartError::AbandonedBids { auction, bids: 1 + abandoned.filter(|other| *other == auction).count() })
 }
 
+/// The same for what its account there may hold beside its bids.
+async fn check_purse(store: &Store, transport: &dyn Transport) -> Result<(), StartError> {
+    let Some(purse) = store.meta::<PurseRecord>(PURSE).await? else { return Ok(()) };
+    let here = transport.auction().map(|auction| auction.contract);
+    // A record that does not say where it was kept is taken for one of the auction that is named.
+    if purse.is_unused() || here.is_some_and(|here| purse.auction.is_none_or(|before| before == here)) {
+        return Ok(());
+    }
+    let held: Option<AttoFil> = store.meta(PURSE_HELD).await?;
+    if purse.is_at_rest() && held == Some(AttoFil::ZERO) {
+        return Ok(());
+    }
+    let held = held.map(|held| transport.asset().show(held));
+    Err(StartError::AbandonedMoney { auction: purse.auction, held })
+}
+
 /// How time passes on a market's chain, as far as the chain is known.
 fn pace_of(market: MarketRef) -> Pace {
     match Network::with_chain_id(market.chain_id) {
@@ -525,4 +555,60 @@ async fn listen_again(store: &Store, mut address: SocketAddr) -> Result<TcpListe
 
 fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Listen { address, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_bridge::{
+        PrivateKeySigner,
+        memory::{Chain, Genesis, Options},
+    };
+    use lota_market::{Time, model::Settings};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn money_in_an_auction_is_not_left_behind_without_a_word() {
+        let key = || PrivateKeySigner::from_bytes(&[7; 32].into()).expect("a key");
+        let at = |auction: Option<u8>| {
+            let market = MarketRef { chain_id: 1, contract: Address::repeat_byte(1), settings: Settings::COIN };
+            let auction =
+                auction.map(|byte| AuctionRef { contract: Address::repeat_byte(byte), min_reveal_period: 10 });
+            let genesis = Genesis { market, auction, time: Time(9), funds: Vec::new() };
+            Chain::in_memory(genesis, Options::default()).expect("a chain").connect(key())
+        };
+        let folder = TempDir::new().expect("a folder");
+        let store = Store::open(&folder.path().join("node.sqlite")).await.expect("it opens");
+        let starts = async |auction| check_purse(&store, &at(auction)).await.map_err(|error| error.to_string());
+        assert_eq!(starts(None).await, Ok(()), "it never bid");
+        let (here, there) = (Some(Address::repeat_byte(2)), Some(Address::repeat_byte(3)));
+        let record = |begun: u32, landed: Option<u64>| {
+            let last =
+                serde_json::json!({ "number": begun, "direction": "in", "amount": AttoFil(7), "landed": landed });
+            serde_json::json!({ "begun": begun, "last": last, "idle_since": Time(5), "auction": Address::repeat_byte(2) })
+        };
+        store.set_meta(PURSE, &record(0, Some(1))).await.expect("kept");
+        assert_eq!(starts(Some(3)).await, Ok(()), "it brought nothing");
+        store.set_meta(PURSE, &record(1, Some(1))).await.expect("kept");
+        for elsewhere in [None, Some(3)] {
+            let error = starts(elsewhere).await.expect_err("its money is elsewhere");
+            assert!(error.starts_with("an amount that is not known may lie"), "{error}");
+            assert!(error.contains(&format!("--auction-contract {}", Address::repeat_byte(2))), "{error}");
+            assert!(error.contains("node.bids = false"), "{error}");
+        }
+        assert_eq!(starts(Some(2)).await, Ok(()));
+        store.set_meta(PURSE_HELD, &AttoFil(3_000_000_000)).await.expect("kept");
+        let error = starts(None).await.expect_err("it holds something");
+        assert!(error.starts_with("0.000000003 FIL may lie"), "{error}");
+        store.set_meta(PURSE_HELD, &AttoFil::ZERO).await.expect("kept");
+        assert_eq!((starts(None).await, starts(Some(3)).await), (Ok(()), Ok(())), "it is known to be empty");
+        store.set_meta(PURSE, &record(2, None)).await.expect("kept");
+        assert!(starts(Some(3)).await.is_err(), "something is on its way");
+        let kept: PurseRecord = store.meta(PURSE).await.expect("read").expect("it is there");
+        assert_eq!((kept.in_auction(here), kept.in_auction(None)), (kept, kept));
+        let begun = serde_json::to_value(kept.in_auction(there)).expect("it is JSON");
+        let new = serde_json::json!({ "begun": 2, "last": null, "idle_since": null, "auction": there });
+        assert_eq!(begun, new, "the old transfer is not made there, and its key is not used again");
+    }
 }

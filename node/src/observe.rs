@@ -82,7 +82,12 @@ pub(crate) fn announcement_failed(node: &str, problem: &str) {
 
 /// A deposit or withdrawal that a reorganisation undid is not back yet.
 pub(crate) fn transfer_waits(node: &str, asset: &Asset, key: &EffectKey, error: &SubmitError) {
-    tracing::info!(node, %key, error = error.words(asset), "a deposit or withdrawal that may have been undone is not back; trying again");
+    tracing::info!(node, %key, error = error.words(asset), "a deposit or withdrawal that may have been undone, or waits for money, is in no block; trying again");
+}
+
+/// A deposit or withdrawal was asked for in an earlier process, and never sent.
+pub(crate) fn transfer_forgotten(node: &str, key: &EffectKey) {
+    tracing::warn!(node, %key, "a deposit or withdrawal was never sent, since the node ended before; it is forgotten: ask for it again");
 }
 
 /// A deposit or withdrawal that a reorganisation undid will not come back.

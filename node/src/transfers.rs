@@ -1,8 +1,16 @@
 //! Deposits and withdrawals. One that landed is watched until its block is final: if a reorganisation undoes it, and the message is
 //! dropped on the way, it is submitted again under its key.
+//!
+//! What was asked for is written down before it is sent. Of what an earlier process left unsent nobody was told that it moves, so it
+//! is forgotten: who asked repeats it, and both would move.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    time::Duration,
+};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lota_bridge::{SubmitError, Transport, TransportError};
 use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
 use serde::{Deserialize, Serialize};
@@ -22,6 +30,8 @@ const MAX_WATCHED: usize = 1_024;
 const TRANSFERS: &str = "transfers";
 /// The longest pause before what the market did not take is tried again, as a power of two of seconds.
 const MAX_PAUSE: u32 = 5;
+/// So many are submitted at once: each may wait for a block.
+const AT_ONCE: usize = 16;
 
 /// Which way money moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +51,9 @@ struct Transfer {
     amount: AttoFil,
     /// Number of its block; before it has one, of the newest block when it was asked for.
     block: u64,
+    /// Whether it has been in a block.
+    #[serde(default)]
+    landed: bool,
 }
 
 /// Why money was not moved.
@@ -48,6 +61,14 @@ struct Transfer {
 pub(crate) enum TransferError {
     #[error("{MAX_WATCHED} deposits and withdrawals are not final yet; wait until some of them are")]
     TooMany,
+    /// It is signed, and lands as soon as it can.
+    #[error("{0}; it was begun, and goes on by itself: do not ask for it again")]
+    UnderWay(SubmitError),
+    #[error("the node is ending; what was begun goes on when it is started again")]
+    Ending,
+    /// Its task panicked.
+    #[error("it broke off: {0}")]
+    Broke(#[from] tokio::task::JoinError),
     #[error(transparent)]
     Submit(#[from] SubmitError),
     #[error(transparent)]
@@ -69,6 +90,21 @@ pub(crate) struct Transfers {
     health: Arc<Health>,
     /// As they are in the store.
     watched: Mutex<Vec<Transfer>>,
+    /// Those that are being made, which nobody else is to send.
+    making: SyncMutex<BTreeSet<EffectKey>>,
+    stop: CancellationToken,
+}
+
+/// A transfer that is being made.
+struct Making<'a> {
+    transfers: &'a Transfers,
+    key: EffectKey,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.transfers.making.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 impl Transfers {
@@ -78,13 +114,35 @@ impl Transfers {
         transport: Arc<dyn Transport>,
         store: Store,
         health: Arc<Health>,
+        stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let watched = Mutex::new(store.meta(TRANSFERS).await?.unwrap_or_default());
-        Ok(Self { node: node.to_owned(), transport, store, health, watched })
+        Ok(Self { node: node.to_owned(), transport, store, health, watched, making: SyncMutex::default(), stop })
     }
 
-    /// Moves money, and returns when that is in a block. What is refused is not tried again.
-    pub(crate) async fn make(&self, direction: Direction, amount: AttoFil) -> Result<(), TransferError> {
+    /// Moves money, and returns when that is in a block. What is refused is not tried again. It goes on when nobody waits for it any
+    /// more, as when a client hangs up: a token's deposit is two transactions.
+    pub(crate) async fn make(self: &Arc<Self>, direction: Direction, amount: AttoFil) -> Result<(), TransferError> {
+        let this = Arc::clone(self);
+        let work = tokio::spawn(async move {
+            tokio::select! {
+                result = this.make_to_end(direction, amount) => result,
+                () = this.stop.cancelled() => Err(TransferError::Ending),
+            }
+        });
+        work.await?
+    }
+
+    fn is_being_made(&self, key: &EffectKey) -> bool {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    fn begin(&self, key: EffectKey) -> Making<'_> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        Making { transfers: self, key }
+    }
+
+    async fn make_to_end(&self, direction: Direction, amount: AttoFil) -> Result<(), TransferError> {
         let name = match direction {
             Direction::Deposit => "deposit",
             Direction::Withdraw { .. } => "withdraw",
@@ -95,7 +153,8 @@ impl Transfers {
             Some(head) => head.block,
             None => self.transport.head().await?.block,
         };
-        let transfer = Transfer { key, direction, amount, block };
+        let _making = self.begin(key.clone());
+        let transfer = Transfer { key, direction, amount, block, landed: false };
         {
             let mut watched = self.watched.lock().await;
             if watched.len() >= MAX_WATCHED {
@@ -106,11 +165,22 @@ impl Transfers {
         }
         match self.submit(&transfer).await {
             Ok(block) => Ok(self.change(&transfer.key, Some(block)).await?),
+            Err(error) if self.goes_on(&transfer.key, &error).await => Err(TransferError::UnderWay(error)),
             Err(error) => {
                 self.change(&transfer.key, None).await?;
                 Err(error.into())
             }
         }
+    }
+
+    /// Whether what failed with this lands all the same, as soon as it can: it was signed already.
+    async fn goes_on(&self, key: &EffectKey, error: &SubmitError) -> bool {
+        matches!(error, SubmitError::Unaffordable { .. } | SubmitError::Transport(_)) && self.may_have_begun(key).await
+    }
+
+    /// Whether it may be on its way; what cannot be read may be.
+    async fn may_have_begun(&self, key: &EffectKey) -> bool {
+        self.transport.was_begun(key).await.unwrap_or(true)
     }
 
     /// Gets it to the market unless it is there, and says in which block it is.
@@ -132,7 +202,7 @@ impl Transfers {
         match block {
             Some(block) => {
                 for transfer in watched.iter_mut().filter(|transfer| transfer.key == *key) {
-                    transfer.block = block;
+                    (transfer.block, transfer.landed) = (block, true);
                 }
             }
             None => watched.retain(|transfer| transfer.key != *key),
@@ -143,27 +213,45 @@ impl Transfers {
     /// Sees to it that all of them are in blocks, or, unless `is_undone`, those whose blocks should be final by now. Says whether that
     /// is to be tried again.
     async fn look_after(&self, is_undone: bool) -> Result<bool, StoreError> {
-        let watched = self.watched.lock().await.clone();
-        let mut again = false;
-        for transfer in watched {
-            let is_old = |block| block <= self.health.finalized();
-            if !is_undone && !is_old(transfer.block) {
-                continue;
-            }
-            match self.submit(&transfer).await {
-                Ok(block) => self.change(&transfer.key, Some(block).filter(|block| !is_old(*block))).await?,
+        let mut watched = self.watched.lock().await.clone();
+        watched.retain(|transfer| is_undone || transfer.block <= self.health.finalized());
+        // What is final is let go of before others are waited for.
+        watched.sort_by_key(|transfer| (!transfer.landed, transfer.block));
+        stream::iter(watched)
+            .map(|transfer| self.look_at(transfer.key))
+            .buffer_unordered(AT_ONCE)
+            .try_fold(false, |again, this| std::future::ready(Ok(again || this)))
+            .await
+    }
+
+    /// Sees to it that one is in a block. Says whether that is to be tried again.
+    async fn look_at(&self, key: EffectKey) -> Result<bool, StoreError> {
+        let found = {
+            // Who makes one has it removed before it ends.
+            let watched = self.watched.lock().await;
+            watched.iter().find(|transfer| transfer.key == key && !self.is_being_made(&key)).cloned()
+        };
+        let Some(transfer) = found else { return Ok(false) };
+        if !transfer.landed && !self.may_have_begun(&key).await {
+            observe::transfer_forgotten(&self.node, &key);
+            self.change(&key, None).await?;
+            return Ok(false);
+        }
+        let is_old = |block| block <= self.health.finalized();
+        match self.submit(&transfer).await {
+            Ok(block) => self.change(&key, Some(block).filter(|block| !is_old(*block))).await?,
+            Err(error) => {
                 // An older state may refuse what a newer one does not, until what it rests on is final.
-                Err(error) if !is_old(transfer.block) || matches!(error, SubmitError::Transport(_)) => {
-                    observe::transfer_waits(&self.node, &self.transport.asset(), &transfer.key, &error);
-                    again = true;
+                let waits = !is_old(transfer.block) || matches!(error, SubmitError::Transport(_));
+                if waits || self.goes_on(&key, &error).await {
+                    observe::transfer_waits(&self.node, &self.transport.asset(), &key, &error);
+                    return Ok(true);
                 }
-                Err(error) => {
-                    observe::transfer_lost(&self.node, &self.transport.asset(), &transfer.key, &error);
-                    self.change(&transfer.key, None).await?;
-                }
+                observe::transfer_lost(&self.node, &self.transport.asset(), &key, &error);
+                self.change(&key, None).await?;
             }
         }
-        Ok(again)
+        Ok(false)
     }
 
     /// Looks after them until the node is stopped.
@@ -213,7 +301,7 @@ impl Transfers {
 mod tests {
     use lota_bridge::{
         MarketRef, PrivateKeySigner,
-        memory::{EpochChain, EpochOptions, Genesis, Weather},
+        memory::{Chain, EpochChain, EpochOptions, Genesis, Options, Weather},
     };
     use lota_market::{Time, model::Settings};
     use tempfile::TempDir;
@@ -245,7 +333,9 @@ mod tests {
             let folder = TempDir::new().expect("a folder");
             let store = Store::open(&folder.path().join("node.sqlite")).await.expect("it opens");
             let health = Arc::new(Health::new("test"));
-            let transfers = Transfers::of("test", transport, store.clone(), Arc::clone(&health)).await.expect("read");
+            let stop = CancellationToken::new();
+            let transfers =
+                Transfers::of("test", transport, store.clone(), Arc::clone(&health), stop).await.expect("read");
             Self { chain, transfers: Arc::new(transfers), health, store, me, _folder: folder }
         }
 
@@ -312,7 +402,8 @@ mod tests {
         world.chain.fork_above(before);
         world.chain.pass();
         let Transfers { transport, store, health, .. } = &*world.transfers;
-        let next = Transfers::of("test", Arc::clone(transport), store.clone(), Arc::clone(health)).await.expect("read");
+        let (transport, stop) = (Arc::clone(transport), CancellationToken::new());
+        let next = Transfers::of("test", transport, store.clone(), Arc::clone(health), stop).await.expect("read");
         world.pass_during(next.look_after(true)).await.expect("the store works");
         assert_eq!(world.balance(), 500);
         assert_eq!(world.kept().await.len(), 1);
@@ -353,9 +444,96 @@ mod tests {
             direction: Direction::Deposit,
             amount: AttoFil(1),
             block: 1,
+            landed: false,
         };
         *world.transfers.watched.lock().await = (0..MAX_WATCHED).map(transfer).collect();
         assert!(matches!(world.make(Direction::Deposit, 1).await, Err(TransferError::TooMany)));
         assert_eq!(world.chain.messages().len(), 0);
+    }
+
+    fn deposit(key: &str, landed: bool) -> Transfer {
+        Transfer { key: EffectKey::named(key), direction: Direction::Deposit, amount: AttoFil(500), block: 0, landed }
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_when_nobody_waits_for_it_moves_once() {
+        let world = World::begin().await;
+        {
+            let mut work = std::pin::pin!(world.transfers.make(Direction::Deposit, AttoFil(500)));
+            assert!(futures::poll!(&mut work).is_pending());
+        }
+        world
+            .pass_during(async {
+                while world.balance() == 0 {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        assert_eq!((world.balance(), world.kept().await.len()), (500, 1));
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_process_never_sent_is_forgotten() {
+        let world = World::begin().await;
+        let market = MarketRef { chain_id: 1, contract: Address::repeat_byte(1), settings: Settings::COIN };
+        let genesis = Genesis { market, auction: None, time: Time(9), funds: vec![(world.me, AttoFil(1_000))] };
+        // This one knows what was never begun.
+        let chain = Chain::in_memory(genesis, Options::default()).expect("little money");
+        let transport: Arc<dyn Transport> =
+            Arc::new(chain.connect(PrivateKeySigner::from_bytes(&[7; 32].into()).expect("a key")));
+        world.store.set_meta(TRANSFERS, &vec![deposit("unsent", false), deposit("undone", true)]).await.expect("kept");
+        let (health, stop) = (Arc::clone(&world.health), CancellationToken::new());
+        let next = Transfers::of("test", transport, world.store.clone(), health, stop).await.expect("read");
+        assert!(!next.look_after(true).await.expect("the store works"));
+        assert_eq!(chain.balance(world.me), AttoFil(500), "the one that had landed");
+        assert_eq!(
+            world.kept().await.iter().map(|kept| kept.key.clone()).collect::<Vec<_>>(),
+            [EffectKey::named("undone")]
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_being_made_or_was_removed_is_sent_by_nobody_else() {
+        let world = World::begin().await;
+        let transfer = deposit("made", true);
+        *world.transfers.watched.lock().await = vec![transfer.clone()];
+        let making = world.transfers.begin(transfer.key.clone());
+        assert!(!world.look_after(true).await);
+        assert_eq!(world.chain.messages().len(), 0);
+        drop(making);
+        *world.transfers.watched.lock().await = Vec::new();
+        let removed = world.pass_during(world.transfers.look_at(transfer.key.clone())).await;
+        assert!(!removed.expect("the store works"));
+        assert_eq!(world.chain.messages().len(), 0);
+        *world.transfers.watched.lock().await = vec![transfer];
+        assert!(!world.look_after(true).await);
+        assert_eq!(world.balance(), 500);
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_and_lacks_money_stays_watched() {
+        let world = World::begin().await;
+        // This transport does not know what it never began: it says that it may have.
+        let poor = world.make(Direction::Deposit, 5_000).await;
+        assert!(matches!(poor, Err(TransferError::UnderWay(SubmitError::Unaffordable { .. }))), "{poor:?}");
+        assert!(poor.is_err_and(|error| error.to_string().contains("do not ask for it again")));
+        assert_eq!(world.kept().await.len(), 1);
+        world.becomes_final();
+        assert!(world.look_after(false).await, "it is tried again");
+        assert_eq!(world.kept().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn several_are_submitted_at_once() {
+        let world = World::begin().await;
+        let transfers = (0..8).map(|number| Transfer { amount: AttoFil(1), ..deposit(&number.to_string(), true) });
+        *world.transfers.watched.lock().await = transfers.collect();
+        let before = world.chain.epoch();
+        let mut work = std::pin::pin!(world.transfers.look_after(true));
+        for _ in 0..100 {
+            assert!(futures::poll!(&mut work).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((world.chain.messages().len(), world.chain.epoch()), (8, before), "none waits for another");
     }
 }

@@ -18,7 +18,7 @@ use crate::failure::Usage;
 /// How much longer the daemon may take to answer with content: it may have to be fetched from far away.
 const FETCH: Duration = Duration::from_secs(600);
 
-/// How much longer the daemon may take to open or cancel a job: where blocks are slow, until the event was seen.
+/// How much longer the daemon may take to open or cancel a job, or to move money: where blocks are slow, until that was seen.
 const OPENING: Duration = Duration::from_secs(300);
 
 /// A page of a directory with fewer entries is its last one; the daemon's pages are longer.
@@ -77,12 +77,12 @@ impl Api {
 
     /// Moves money into the market.
     pub(crate) async fn deposit(&self, order: &MoveMoney) -> anyhow::Result<WalletInfo> {
-        self.json(self.request(Method::POST, &["wallet", "deposit"])?.json(order), Duration::ZERO).await
+        self.json(self.request(Method::POST, &["wallet", "deposit"])?.json(order), OPENING).await
     }
 
     /// Moves money out of the market.
     pub(crate) async fn withdraw(&self, order: &MoveMoney) -> anyhow::Result<WalletInfo> {
-        self.json(self.request(Method::POST, &["wallet", "withdraw"])?.json(order), Duration::ZERO).await
+        self.json(self.request(Method::POST, &["wallet", "withdraw"])?.json(order), OPENING).await
     }
 
     /// Opens a job.

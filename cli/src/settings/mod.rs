@@ -184,6 +184,8 @@ pub(crate) struct Node {
     pub(crate) per_gib_output: Option<Amount>,
     /// What it asks for a graphics processor for an hour.
     pub(crate) per_gpu_hour: Option<Amount>,
+    /// What it asks for 10^6 units of gas of bids and callbacks, where `callback_margin` does not say it; none: nothing.
+    pub(crate) per_megagas: Option<Amount>,
     /// What it adds to all of this, in percent.
     pub(crate) margin: Option<u32>,
     /// How many jobs it runs at once; none: one for each processor.
@@ -303,6 +305,7 @@ impl Default for Node {
             per_gib_hour: None,
             per_gib_output: None,
             per_gpu_hour: None,
+            per_megagas: None,
             margin: None,
             slots: None,
             cpus: None,
@@ -389,6 +392,7 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "node.per_gib_hour" => usual(|pricing| pricing.per_gib_hour),
         "node.per_gib_output" => usual(|pricing| pricing.per_gib_output),
         "node.per_gpu_hour" => usual(|pricing| pricing.per_gpu_hour),
+        "node.per_megagas" => "nothing; in the chain's coin, by node.callback_margin".to_owned(),
         "node.margin" => "0, or as benchmarked".to_owned(),
         "node.slots" => "one for each processor".to_owned(),
         "node.gpus" => "those that are found, for engines that give them to jobs".to_owned(),
@@ -458,6 +462,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.per_gib_hour", about: "what it asks for a GiB of memory for an hour" },
     Key { name: "node.per_gib_output", about: "what it asks for a GiB of output" },
     Key { name: "node.per_gpu_hour", about: "what it asks for a graphics processor for an hour" },
+    Key { name: "node.per_megagas", about: "what it asks for 10^6 gas of bids and callbacks in a token's market" },
     Key { name: "node.margin", about: "what it adds to all of this, in percent" },
     Key { name: "node.slots", about: "how many jobs it runs at once" },
     Key { name: "node.cpus", about: "processors that its jobs may take together" },

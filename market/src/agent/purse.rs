@@ -29,6 +29,32 @@ pub struct PurseRecord {
     last: Option<Transfer>,
     /// Since when nothing in the account is needed.
     idle_since: Option<Time>,
+    /// The auction's contract, as whoever keeps this says; `None`: not said.
+    #[serde(default)]
+    pub auction: Option<Address>,
+}
+
+impl PurseRecord {
+    /// The record for this auction: a new one, if this is of another. Its transfers are counted on, as each needs a key of its own.
+    #[must_use]
+    pub fn in_auction(self, auction: Option<Address>) -> Self {
+        match (self.auction, auction) {
+            (Some(before), Some(now)) if before != now => Self { begun: self.begun, auction, ..Self::default() },
+            (before, now) => Self { auction: now.or(before), ..self },
+        }
+    }
+
+    /// Whether nothing was ever brought.
+    #[must_use]
+    pub const fn is_unused(&self) -> bool {
+        self.begun == 0
+    }
+
+    /// Whether all that the party has in the auction is in its account there: no bid needs it, and none of it is on its way.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.idle_since.is_some() && self.last.is_none_or(|transfer| transfer.landed.is_some())
+    }
 }
 
 /// A command that brings money into the account in the auction, or takes it out.

@@ -506,6 +506,7 @@ fn prices(node: &settings::Node, mut pricing: Pricing, asset: &Asset) -> Result<
         ("per_gib_hour", &node.per_gib_hour, &mut pricing.per_gib_hour),
         ("per_gib_output", &node.per_gib_output, &mut pricing.per_gib_output),
         ("per_gpu_hour", &node.per_gpu_hour, &mut pricing.per_gpu_hour),
+        ("per_megagas", &node.per_megagas, &mut pricing.per_megagas),
     ] {
         if let Some(named) = named {
             *rate = named.in_asset(asset).map_err(|error| Usage(format!("setting `node.{key}`: {error}")))?;
@@ -519,4 +520,23 @@ fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {
     text.parse().map_err(|_| {
         Usage(format!("setting `{key}`: `{text}` is not an address; write for example 127.0.0.1:4001")).into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gas_has_a_price_in_a_tokens_market_if_one_is_set() {
+        let dollar = Asset::token("USD", 6);
+        let free = Pricing { per_megagas: AttoFil::ZERO, ..Pricing::default() };
+        let named = |per_megagas: Option<&str>| {
+            let per_megagas = per_megagas.map(|text| text.parse().expect("an amount"));
+            let node = settings::Node { per_megagas, ..settings::Node::default() };
+            prices(&node, free, &dollar).map(|pricing| pricing.per_megagas).map_err(|Usage(text)| text)
+        };
+        assert_eq!(named(None), Ok(AttoFil::ZERO));
+        assert_eq!(named(Some("0.02")), Ok(AttoFil(20_000)));
+        assert!(named(Some("0.02 FIL")).is_err_and(|text| text.contains("node.per_megagas")));
+    }
 }

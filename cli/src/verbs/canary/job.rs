@@ -21,7 +21,8 @@ const MODULE: &[u8] = include_bytes!("canary.wasm");
 /// The label of a canary's jobs; its value is the run's own number.
 pub(super) const LABEL: &str = "canary";
 /// What every machine is fast enough for, and what costs next to nothing.
-const LIMITS: Limits = Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 16, entries: 16, wall: 10 };
+const LIMITS: Limits =
+    Limits { fuel: 1_000_000, memory: 1 << 20, output: 1 << 16, entries: 16, wall: 10, ..Limits::LEAST };
 
 /// The most of an output that is fetched: far more than the job may write.
 const MAX_BYTES: u64 = 1 << 20;

@@ -278,7 +278,8 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
         provider.running.remove(&cx.view.id);
     }
     if auction.own_order.is_none() {
-        let is_sent = cx.steps.get(&Step::CommitBid).is_some_and(StepState::may_be_sent);
+        let is_sent =
+            matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
         if !is_sealing || !is_wanted || !(provider.takes_jobs() || is_sent) {
             return Need::default();
         }
@@ -312,12 +313,9 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
 fn need_to_seal(bid: &Bid, terms: &Terms, commit: Option<&StepState>) -> Need {
     let (all, rest) = (bid.stake, bid.stake.saturating_sub(deposit(terms)));
     match commit {
+        None | Some(StepState::Waiting { .. }) => Need { least: all, most: all, waits: true },
+        Some(StepState::InFlight { .. }) => Need { least: rest, most: all, waits: false },
         Some(StepState::Landed { .. }) => Need { least: rest, most: rest, waits: false },
-        // It may have taken its deposit.
-        Some(state) if state.may_be_sent() => Need { least: rest, most: all, waits: false },
-        None | Some(StepState::Waiting { .. } | StepState::InFlight { .. }) => {
-            Need { least: all, most: all, waits: true }
-        }
         Some(StepState::Done | StepState::Failed { .. }) => Need::default(),
     }
 }

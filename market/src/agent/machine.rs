@@ -347,7 +347,8 @@ impl Agent {
     /// bid for.
     #[must_use]
     pub fn bound(&self) -> usize {
-        self.jobs.values().filter(|held| provider::is_bound(&held.job, &self.situation)).count()
+        let Situation { me, now, .. } = self.situation;
+        self.jobs.values().filter(|held| provider::is_bound(&held.job, me, now)).count()
     }
 
     /// How many jobs it holds.
@@ -435,7 +436,7 @@ impl Agent {
     fn is_quiet(&self, job: &Job) -> bool {
         !job.is_busy()
             && (job.order.is_none() || client::is_quiet(job))
-            && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, &self.situation))
+            && job.work.as_ref().is_none_or(|work| self.provider.is_quiet(job, work, self.situation.me))
             && bidder::is_quiet(job)
             && (!self.looks_after(job) || caretaker::is_quiet(job))
     }

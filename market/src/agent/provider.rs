@@ -142,8 +142,8 @@ impl Provider {
                 }
             }
         }
-        // A lock that may be out is looked after.
-        let is_sent = cx.steps.get(&Step::Lock).is_some_and(StepState::may_be_sent);
+        // A lock that was sent is looked after.
+        let is_sent = matches!(cx.steps.get(&Step::Lock), Some(StepState::Landed { .. }));
         if self.takes_jobs() || self.draining && is_sent {
             self.try_to_lock(work, cx);
         }
@@ -190,23 +190,21 @@ impl Provider {
                 return;
             }
         }
-        let (id, collateral) = (cx.view.id, cx.view.terms.collateral);
         match cx.steps.get(&Step::Lock) {
             None => {}
-            // It has its slot, and the market may have its collateral already.
-            Some(state) if state.may_be_sent() => {
-                self.running.insert(id, work.needs);
-                cx.begin(Step::Lock);
-                return;
-            }
             Some(StepState::Waiting { until, .. }) => {
                 let until = *until;
                 if !cx.reached(until) {
                     return;
                 }
             }
+            Some(StepState::Landed { .. }) => {
+                cx.begin(Step::Lock);
+                return;
+            }
             Some(_) => return,
         }
+        let (id, collateral) = (cx.view.id, cx.view.terms.collateral);
         if !self.has_room(work.needs) {
             self.queue.insert((cx.view.opened, id));
             return;
@@ -276,10 +274,9 @@ impl Provider {
     }
 
     /// Whether it needs nothing more of a job, unless something happens to it.
-    pub(super) fn is_quiet(&self, job: &Job, work: &Work, situation: &Situation) -> bool {
-        let me = situation.me;
+    pub(super) fn is_quiet(&self, job: &Job, work: &Work, me: Address) -> bool {
         match job.view.status {
-            Status::None => !self.draining || !is_bound(job, situation),
+            Status::None => true,
             // It takes note of the slash once it is final.
             Status::Slashed => work.slash_noted || !is_own(&job.view, work, me),
             _ if self.is_to_cancel(&job.view, work, me) => job.failed(Step::Cancel).is_some(),
@@ -356,28 +353,16 @@ fn is_own(view: &JobView, work: &Work, me: Address) -> bool {
     view.provider == me && (matcher == Address::ZERO || matcher == me || work.bid.is_some())
 }
 
-/// Whether a command that binds a provider to a job that is open, or was, may be out and may still land, or have landed unheard.
-fn is_out(job: &Job, step: Step, situation: &Situation) -> bool {
-    let pace = &situation.pace;
-    let last = job.view.terms.lock_by.after(pace.landing_again().saturating_add(pace.recheck()));
-    situation.now <= last && job.steps.get(&step).is_some_and(StepState::may_be_sent)
-}
-
-/// Whether a provider loses money by letting the job lie: it has locked it, is about to, or has sealed a bid for it.
-pub(super) fn is_bound(job: &Job, situation: &Situation) -> bool {
+/// Whether `me` loses money by letting the job lie: it has locked it, is about to, or has sealed a bid for it.
+pub(super) fn is_bound(job: &Job, me: Address, now: Time) -> bool {
     let Some(work) = &job.work else { return false };
-    let is_out = |step| is_out(job, step, situation);
+    let is_sent = |step| matches!(job.steps.get(&step), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
     match job.view.status {
-        // Its opening may land once more, and what was sent after it.
-        Status::None => is_out(Step::Lock) || is_out(Step::CommitBid),
         Status::Open => {
             let is_sealed = job.view.auction.as_ref().is_some_and(|auction| auction.own_order.is_some());
-            is_out(Step::Lock) || bidder::may_win(job) && (is_sealed || is_out(Step::CommitBid))
+            is_sent(Step::Lock) || bidder::may_win(job) && (is_sealed || is_sent(Step::CommitBid))
         }
-        Status::Locked => {
-            is_own(&job.view, work, situation.me)
-                && job.view.deadline().is_some_and(|deadline| situation.now <= deadline)
-        }
+        Status::Locked => is_own(&job.view, work, me) && job.view.deadline().is_some_and(|deadline| now <= deadline),
         _ => false,
     }
 }
@@ -385,7 +370,10 @@ pub(super) fn is_bound(job: &Job, situation: &Situation) -> bool {
 /// Whether the job holds one of the slots of `me`.
 pub(super) fn holds_slot(job: &Job, me: Address) -> bool {
     match job.view.status {
-        Status::Open => job.steps.get(&Step::Lock).is_some_and(StepState::may_be_sent) || bidder::may_win(job),
+        Status::Open => {
+            matches!(job.steps.get(&Step::Lock), Some(StepState::InFlight { .. } | StepState::Landed { .. }))
+                || bidder::may_win(job)
+        }
         Status::Locked => job.view.provider == me,
         _ => false,
     }

@@ -244,29 +244,6 @@ pub enum StepState {
     Failed { failure: Failure },
 }
 
-impl StepState {
-    /// Whether a command's transaction may be out, so that it may land even if nobody asks for it again.
-    #[must_use]
-    pub(super) const fn may_be_sent(&self) -> bool {
-        match self {
-            Self::InFlight { .. } | Self::Landed { .. } => true,
-            // Of what became of it nobody heard.
-            Self::Waiting { failure, .. } => matches!(failure, Failure::Temporary(_)),
-            Self::Done | Self::Failed { .. } => false,
-        }
-    }
-
-    /// What a reorganisation makes of a command that may be out: it is submitted again under its key, at once.
-    pub(super) fn undone(&self, now: Time) -> Option<Self> {
-        let (Self::InFlight { attempt: attempts, .. } | Self::Landed { attempts, .. } | Self::Waiting { attempts, .. }) =
-            self
-        else {
-            return None;
-        };
-        self.may_be_sent().then_some(Self::Landed { attempts: *attempts, until: now })
-    }
-}
-
 /// What a run came to, as far as the market is concerned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunReport {

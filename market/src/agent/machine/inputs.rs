@@ -125,13 +125,7 @@ impl Agent {
         // What was sent may be undone: every command is looked at again. Its key stays the same, and the transport asks the
         // chain before it sends anything twice. What the commands came to before is for another round.
         job.round = job.round.saturating_add(1);
-        // A lock or a bid that is out may land once more whatever this party does: it stays bound to it.
-        let now = self.situation.now;
-        let binding = [Step::Lock, Step::CommitBid];
-        let out =
-            binding.map(|step| job.steps.get(&step).and_then(|state| state.undone(now)).map(|state| (step, state)));
         job.steps.retain(|step, _| !step.is_command());
-        job.steps.extend(out.into_iter().flatten());
         if before != (job.view.provider, job.view.result.clone()) {
             job.steps.remove(&Step::Verify);
         }
@@ -212,8 +206,7 @@ impl Agent {
         let state = match outcome {
             StepOutcome::Err(failure) => {
                 let is_spent = step.max_attempts(&failure).is_some_and(|max| attempt >= max);
-                // What may be out keeps its slot.
-                if step == Step::Lock && !matches!(failure, Failure::Temporary(_)) {
+                if step == Step::Lock {
                     self.provider.give_back(job);
                 }
                 // Who asked for the job is told at once; what they were told failed must not happen later.

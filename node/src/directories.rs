@@ -13,10 +13,12 @@ use lota_content::{Cid, Guard, ImportError, ImportOptions, Imported, Store};
 use lota_market::agent::Failure;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use crate::{
-    failure::temporary,
-    inputs::{MAX_DEPTH, MAX_ENTRIES},
-};
+use crate::failure::temporary;
+
+/// The deepest directory of an input.
+pub(crate) const MAX_DEPTH: usize = 64;
+/// The most files and directories of all inputs of a job together.
+pub(crate) const MAX_ENTRIES: u64 = 100_000;
 
 /// Imports at once, of all directories: each reads a disk, and hashes on its one thread. Anybody may order jobs that name
 /// directories, and they are imported before it is known who does the job.

@@ -15,7 +15,7 @@ use lota_market::{
 };
 
 use crate::{
-    directories::Directories,
+    directories::{Directories, MAX_DEPTH, MAX_ENTRIES},
     executor::{CheckError, ExecutorError, ImageSource, ModuleSource, RunFault},
     failure::temporary,
     fetch::{Downloader, Purpose},
@@ -24,10 +24,6 @@ use crate::{
 
 /// The largest module, in bytes.
 const MAX_MODULE: u64 = 64 << 20;
-/// The deepest directory of an input.
-pub(crate) const MAX_DEPTH: usize = 64;
-/// The most files and directories of all inputs of a job together.
-pub(crate) const MAX_ENTRIES: u64 = 100_000;
 /// The file of a result that says what was in the provider's directories.
 const DIRECTORIES: &str = "directories";
 

@@ -586,7 +586,8 @@ mod tests {
         let record = |begun: u32, landed: Option<u64>| {
             let last =
                 serde_json::json!({ "number": begun, "direction": "in", "amount": AttoFil(7), "landed": landed });
-            serde_json::json!({ "begun": begun, "last": last, "idle_since": Time(5), "auction": Address::repeat_byte(2) })
+            let record = serde_json::json!({ "begun": begun, "last": last, "idle_since": Time(5), "auction": Address::repeat_byte(2) });
+            serde_json::from_value::<PurseRecord>(record).expect("it is a record")
         };
         store.set_meta(PURSE, &record(0, Some(1))).await.expect("kept");
         assert_eq!(starts(Some(3)).await, Ok(()), "it brought nothing");

@@ -42,7 +42,7 @@ fn the_demo_with_an_auction_keeps_its_word_on_a_chain() {
 }
 
 #[test]
-fn a_devnet_on_a_chain_has_an_auction_and_one_that_had_none_gets_one() {
+fn a_devnet_on_a_chain_has_an_auction() {
     let Some(tools) = anvil::tools() else { return };
     let home = Home::new();
     let args = ["--chain", "anvil", "--providers", "2"];
@@ -67,8 +67,17 @@ fn a_devnet_on_a_chain_has_an_auction_and_one_that_had_none_gets_one() {
     assert!(prices[0] < prices[1], "they ask differently: {prices:?}");
     assert_eq!(job["price"], prices[1].to_string());
     devnet.end();
+}
 
-    // As it was kept when there was no auction yet.
+#[test]
+fn a_devnet_that_was_kept_before_there_were_auctions_gets_one() {
+    let Some(tools) = anvil::tools() else { return };
+    let home = Home::new();
+    let args = ["--chain", "anvil", "--providers", "2"];
+    let devnet = home.devnet_with(&args, tools);
+    let market = home.json(&["node", "show", "--json"])["node"]["market"].clone();
+    let auction = market["auction"].as_str().expect("it has one").to_owned();
+    devnet.end();
     let file = home.path().join("devnet-anvil/market.json");
     let mut place: Value = serde_json::from_slice(&std::fs::read(&file).expect("there")).expect("JSON");
     assert_eq!(place["auction"].as_str().map(str::to_lowercase), Some(auction.to_lowercase()));

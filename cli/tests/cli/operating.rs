@@ -62,6 +62,12 @@ impl<'a> Monitored<'a> {
 fn a_monitored_node_tells_how_it_is_and_its_board_asks_for_what_it_tells() {
     let home = Home::new();
     let node = Monitored::start(&home);
+    // It asks the market what it has when it has started.
+    let begun = std::time::Instant::now();
+    while node.get("/ready").0 != 200 || !node.get("/metrics").1.contains("lota_market_balance") {
+        assert!(begun.elapsed().as_secs() < 300, "{}", node.get("/metrics").1);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let (status, metrics) = node.get("/metrics");
     assert_eq!(status, 200);
     assert!(metrics.ends_with("# EOF\n") || metrics.contains("# EOF\n"), "{metrics}");

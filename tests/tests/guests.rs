@@ -36,7 +36,9 @@ fn the_modules_are_what_their_sources_compile_to() {
     // Every module of the repository is one that the script knows.
     let tracked = Command::new("git").args(["ls-files", "*.wasm"]).current_dir(&repository).output();
     let modules = String::from_utf8(tracked.expect("git").stdout).expect("UTF-8");
-    for module in modules.lines() {
+    // What has its text beside it, a test of its own crate compares with that.
+    let is_compiled = |module: &&str| !repository.join(module).with_extension("wat").exists();
+    for module in modules.lines().filter(is_compiled) {
         assert!(said.contains(module), "scripts/compile-guests does not compile {module}");
     }
 }

@@ -22,5 +22,6 @@ pub use alloy::signers::local::PrivateKeySigner;
 pub use auction::AuctionRef;
 pub use journal::{Journal, JournalError};
 pub use transport::{
-    Cursor, Head, Landed, MarketRef, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update, UpdateStream,
+    Cursor, Head, Landed, MarketRef, Outstanding, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update,
+    UpdateStream,
 };

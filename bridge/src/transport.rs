@@ -310,6 +310,16 @@ pub const fn is_payable(command: &Command) -> bool {
     matches!(command, Command::Deposit { .. } | Command::Open { .. })
 }
 
+/// Commands of a party's that the chain may still execute, or undo, without anybody submitting them again; see
+/// [`Transport::outstanding`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Their keys, in any order; a key may come more than once.
+    pub keys: Vec<EffectKey>,
+    /// Timestamp of a final block above which they land, if they do; 0 when none is known.
+    pub final_time: Time,
+}
+
 /// A party's way to one market: what happens there, in order, and how its commands get there.
 ///
 /// Implementations share a conformance suite, so that nothing above depends on which one it is.
@@ -411,6 +421,20 @@ pub trait Transport: Send + Sync + 'static {
     async fn was_begun(&self, key: &EffectKey) -> Result<bool, TransportError> {
         let _ = key;
         Ok(true)
+    }
+
+    /// The party's commands that may still be executed in a block above `seen`, which is final and whose events were taken in; also
+    /// those that were, in a block that may be undone or above `seen`, whatever they came to there. Nothing is sent. A command that is
+    /// not among them, and of which no [`submit`](Self::submit) is under way, has taken effect up to `seen`, or never will. Where none
+    /// lands but while somebody waits for it, there are none.
+    ///
+    /// If the market cannot be reached, there may be some among them that are over.
+    ///
+    /// # Errors
+    /// When what is remembered cannot be read.
+    async fn outstanding(&self, seen: u64) -> Result<Outstanding, TransportError> {
+        let _ = seen;
+        Ok(Outstanding::default())
     }
 
     /// The gas that a bid takes in all: bringing money into the auction, sealing, opening, awarding. Nothing where commands cost

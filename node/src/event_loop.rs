@@ -1,5 +1,6 @@
 //! The loop of a node: take inputs, ask the agent, store what changed in one transaction, then perform the effects.
 
+mod draining;
 mod intake;
 mod money;
 mod records;
@@ -16,6 +17,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    draining::whole_blocks,
     intake::{Incoming, Intake},
     records::Records,
 };
@@ -99,6 +101,10 @@ pub(crate) struct EventLoop {
     gas_priced: Option<Time>,
     /// The node is about to end.
     is_draining: bool,
+    /// Up to which block all events were taken in.
+    taken_in: u64,
+    /// Steps under way that [bind](Step::BINDING) the party.
+    binding: usize,
 }
 
 impl EventLoop {
@@ -129,6 +135,8 @@ impl EventLoop {
             watched,
             gas_priced: None,
             is_draining: false,
+            taken_in: 0,
+            binding: 0,
         }
     }
 
@@ -160,6 +168,7 @@ impl EventLoop {
     /// Takes up where the last process left off.
     async fn resume(&mut self) -> Result<(), StoreError> {
         self.cursor = self.parts.store.cursor().await?;
+        self.taken_in = whole_blocks(self.cursor);
         let (transport, health) = (&self.parts.transport, &self.parts.health);
         let party = transport.party();
         let (head, wallet, market) = tokio::join!(transport.head(), transport.wallet(party), transport.balance(party));
@@ -288,6 +297,7 @@ impl EventLoop {
                 self.parts.health.set_head(latest);
                 self.activity.head = Some(latest);
                 self.cursor = Some(cursor);
+                self.taken_in = cursor.block;
                 if finalized > self.parts.health.finalized() {
                     self.parts.health.set_finalized(finalized);
                     batch.set_meta(FINALIZED, &finalized).await?;
@@ -309,6 +319,7 @@ impl EventLoop {
                 self.activity.head = None;
                 self.activity.rewinds += 1;
                 self.cursor = to;
+                self.taken_in = self.taken_in.min(whole_blocks(to));
                 let block = to.map_or(0, |to| to.block);
                 if block < self.parts.health.finalized() {
                     self.parts.health.set_finalized(block);
@@ -343,6 +354,7 @@ impl EventLoop {
                 self.parts.metrics.step_ended(&key, &outcome);
                 if let Some(job) = key.job() {
                     self.activity.ended(key.step);
+                    self.binding = self.binding.saturating_sub(usize::from(Step::BINDING.contains(&key.step)));
                     self.know(job, batch, effects).await?;
                     if key.step == Step::Open {
                         self.opened(job, &outcome);
@@ -514,6 +526,7 @@ impl EventLoop {
                 Effect::Do(key) => {
                     if let Some(record) = key.job().and_then(|job| self.agent.job(job)) {
                         self.activity.begun(key.step);
+                        self.binding += usize::from(Step::BINDING.contains(&key.step));
                         self.parts.metrics.step_begun(&key);
                         self.performer.perform(key, record);
                     } else if let Some((submission, is_needed)) = self.agent.transfer(&key) {
@@ -530,7 +543,7 @@ impl EventLoop {
             }
         }
         if self.is_draining {
-            let unfinished = self.agent.bound();
+            let unfinished = self.unfinished().await?;
             self.parts.health.set_draining(unfinished);
             self.activity.unfinished = Some(unfinished);
         }

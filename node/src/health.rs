@@ -209,7 +209,7 @@ impl Health {
         let draining = state.draining.map(|unfinished| Problem {
             code: ProblemCode::Draining,
             message: format!(
-                "draining: this node is about to end; it takes no more jobs, and finishes the {unfinished} that it has locked"
+                "draining: this node is about to end; it takes no more jobs, and finishes the {unfinished} that it has locked, or whose lock or bid is on its way"
             ),
         });
         unreachable.into_iter().chain(shortage).chain(suspended).chain(draining).collect()

@@ -65,6 +65,11 @@ pub(crate) fn draining(node: &str) {
     tracing::info!(node, "the node is about to end: no more jobs are taken");
 }
 
+/// A node that is about to end cannot find out what of its own is still on its way.
+pub(crate) fn outstanding_unknown(node: &str, error: &TransportError) {
+    tracing::warn!(node, %error, "it is not known whether a lock or a bid of this node is still on its way: it stays until it is");
+}
+
 /// How fast this machine runs programs.
 pub(crate) fn calibrated(node: &str, fuel_per_second: u64) {
     tracing::info!(node, fuel_per_second, "the machine was measured");

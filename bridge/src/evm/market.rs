@@ -4,6 +4,7 @@
 mod allowance;
 pub mod bindings;
 mod gas;
+mod outstanding;
 pub mod token;
 
 use std::{fmt, sync::Arc};
@@ -31,8 +32,8 @@ use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
     journal::AccountId,
     transport::{
-        AuctionRef, Cursor, Head, Landed, MarketRef, Reserve, SealedBid, StoredDeal, SubmitError, Transport,
-        TransportError, Update, UpdateStream,
+        AuctionRef, Cursor, Head, Landed, MarketRef, Outstanding, Reserve, SealedBid, StoredDeal, SubmitError,
+        Transport, TransportError, Update, UpdateStream,
     },
 };
 
@@ -412,6 +413,10 @@ impl Transport for EvmTransport {
         let account = AccountId { chain_id: self.market.chain.id(), address: self.party() };
         let found = self.journal.find(account, key).await;
         found.map(|sending| sending.is_some()).map_err(|error| TransportError::Storage(error.to_string()))
+    }
+
+    async fn outstanding(&self, seen: u64) -> Result<Outstanding, TransportError> {
+        self.read_outstanding(seen).await
     }
 
     fn bid_gas(&self) -> u64 {

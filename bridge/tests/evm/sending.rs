@@ -388,10 +388,13 @@ async fn who_loses_a_race_is_told_the_markets_reason() {
     })
     .await;
     chain.anvil.mine(1).await;
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut racers) = (Vec::new(), Vec::new());
     for attempt in attempts {
         let (outcome, rival) = attempt.await.expect("no panic");
         outcomes.push((rival.address(), outcome));
+        let outstanding = rival.transport.outstanding(u64::MAX).await.expect("it is known").keys;
+        assert_eq!(outstanding, [key("lock")], "also one that failed: in another block it may succeed");
+        racers.push(rival);
     }
     let winners: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).collect();
     assert_eq!(winners.len(), 1, "{outcomes:?}");
@@ -399,6 +402,10 @@ async fn who_loses_a_race_is_told_the_markets_reason() {
     let block = winners[0].1.as_ref().ok().map(|landed| landed.cursor.block);
     let taken = SubmitError::Rejected { rejection: Rejection::WrongState { job, found: Status::Locked }, block };
     assert_eq!(loser, Some(&taken), "both are in one block");
+    chain.anvil.mine(1).await;
+    for rival in racers {
+        assert_eq!(rival.transport.outstanding(u64::MAX).await.expect("it is known").keys, [], "the block is final");
+    }
 }
 
 #[tokio::test]
@@ -512,4 +519,29 @@ async fn a_crash_after_many_were_written_down_sends_each_of_them_once() {
         assert_eq!(landed.transaction, hash, "the very bytes that were signed then");
         assert_eq!(on_chain(&chain, url).await, 1, "{url}");
     }
+}
+
+#[tokio::test]
+async fn what_may_land_is_outstanding_until_it_is_final_and_was_taken_in() {
+    let chain = chain().await;
+    let config = Config { finality: lota_bridge::evm::Finality::Depth(2), ..chain.config() };
+    let transport = Arc::new(chain.connect_with(NAME, config).await);
+    let keys = async |seen| transport.outstanding(seen).await.expect("it is known").keys;
+    assert_eq!(keys(u64::MAX).await, []);
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "once", &announce(URL));
+    first_version(&chain, "once").await;
+    assert_eq!(keys(u64::MAX).await, [key("once")], "it waits for a block");
+    chain.anvil.mine(1).await;
+    let landed = landing.await.expect("no panic").expect("it lands");
+    assert_eq!(keys(u64::MAX).await, [key("once")], "it may be undone");
+    chain.anvil.mine(2).await;
+    let known = transport.outstanding(u64::MAX).await.expect("it is known");
+    assert_eq!((known.keys, known.final_time), (Vec::new(), landed.time));
+    assert_eq!(keys(landed.cursor.block - 1).await, [key("once")], "its events were not taken in");
+
+    // What is written down must do while the node does not answer.
+    chain.lotus.always("*", Some(Fault::Down));
+    assert_eq!((keys(landed.cursor.block).await, keys(landed.cursor.block - 1).await), (vec![], vec![key("once")]));
+    chain.lotus.always("*", None);
 }

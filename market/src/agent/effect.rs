@@ -43,6 +43,17 @@ impl EffectKey {
         Self(name.chars().take(Self::MAX_LEN).map(|c| if c.is_ascii_graphic() { c } else { '-' }).collect())
     }
 
+    /// The job and the step, if it is the key of one of the [steps that bind](Step::BINDING).
+    #[must_use]
+    pub fn binding(&self) -> Option<(JobId, Step)> {
+        let (subject, name) = self.0.split_once('/')?;
+        let step = Step::BINDING.into_iter().find(|step| step.name() == name)?;
+        match subject.parse() {
+            Ok(Subject::Job(job)) => Some((job, step)),
+            _ => None,
+        }
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -149,5 +160,17 @@ mod tests {
         // Each transfer is another command.
         let transfer = of(Subject::Party(Address::repeat_byte(0xcd)), Step::FundBid, 0, 7);
         assert_eq!(transfer, format!("party/0x{}/fund-bid/7", "cd".repeat(20)));
+    }
+
+    #[test]
+    fn keys_of_steps_that_bind_say_so() {
+        let job = JobId(B256::repeat_byte(7));
+        for step in [Step::Lock, Step::CommitBid, Step::RevealBid, Step::Open] {
+            let key = EffectKey::of(&StepKey { subject: Subject::Job(job), step, round: 3, attempt: 2 });
+            assert_eq!(key.binding(), Step::BINDING.contains(&step).then_some((job, step)));
+        }
+        let party = StepKey { subject: Subject::Party(Address::ZERO), step: Step::Lock, round: 0, attempt: 1 };
+        assert_eq!(EffectKey::of(&party).binding(), None);
+        assert_eq!(EffectKey::named("gap/7").binding(), None);
     }
 }

@@ -351,6 +351,15 @@ impl Agent {
         self.jobs.values().filter(|held| provider::is_bound(&held.job, me, now)).count()
     }
 
+    /// Whether it is not [bound](Self::bound) to a job, and a command of this [binding](Step::BINDING) step may yet bind it to that:
+    /// one that nobody waits for any more, after a reorganisation or when the market's node did not say what became of it, and that
+    /// the chain may still execute. It is asked about commands that are out; whether one is, only the transport knows. `final_time`:
+    /// the time of the newest block that the chain will not undo.
+    #[must_use]
+    pub fn may_yet_be_bound(&self, job: &Job, step: Step, final_time: Time) -> bool {
+        provider::may_yet_bind(job, step, &self.situation, final_time)
+    }
+
     /// How many jobs it holds.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -367,6 +367,26 @@ pub(super) fn is_bound(job: &Job, me: Address, now: Time) -> bool {
     }
 }
 
+/// Whether a command of a [binding](Step::BINDING) step that is out may still bind a provider that is not bound by what it knows of
+/// the job. `final_time`: that of the newest final block; what is out lands after it.
+pub(super) fn may_yet_bind(job: &Job, step: Step, situation: &Situation, final_time: Time) -> bool {
+    let JobView { status, terms, provider, block, auction, .. } = &job.view;
+    let is_in_time = match step {
+        Step::Lock => final_time <= terms.lock_by,
+        Step::CommitBid => final_time < terms.ramp_start,
+        _ => false,
+    };
+    let is_sealed = auction.as_ref().is_some_and(|auction| auction.own_order.is_some());
+    is_in_time
+        && match status {
+            // Its opening may land once more, and what was sent after it.
+            Status::None => true,
+            Status::Open => step != Step::CommitBid || !is_sealed,
+            // That somebody else has it, or that it ended, may be undone.
+            _ => *provider != situation.me && *block > situation.finalized,
+        }
+}
+
 /// Whether the job holds one of the slots of `me`.
 pub(super) fn holds_slot(job: &Job, me: Address) -> bool {
     match job.view.status {

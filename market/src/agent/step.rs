@@ -97,6 +97,9 @@ impl Step {
         !matches!(self, Self::FetchSpec | Self::FetchInputs | Self::Run | Self::Publish | Self::Verify)
     }
 
+    /// The steps whose commands bind a provider to a job that is open: whoever has sent one and goes away loses money by it, if it lands.
+    pub const BINDING: [Self; 2] = [Self::Lock, Self::CommitBid];
+
     /// Whether the step is a command to the auction that may change what a bidder has in its account there.
     pub(super) const fn moves_bid_money(self) -> bool {
         matches!(self, Self::CommitBid | Self::RevealBid | Self::Award | Self::ReleaseAuction)

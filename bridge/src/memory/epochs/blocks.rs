@@ -17,7 +17,7 @@ use crate::{
         Contracts, Genesis,
         state::{Answers, ChainEnv, hash_of, refusal},
     },
-    transport::{Cursor, Head, Landed, MarketRef, SubmitError, Update},
+    transport::{Cursor, Head, Landed, MarketRef, Outstanding, SubmitError, Update},
 };
 
 /// The most messages that wait for a block.
@@ -408,6 +408,16 @@ impl Blocks {
                 return Some(position);
             }
         }
+    }
+
+    /// A party's messages that wait for a block, or are in one above `seen` or one that may be undone.
+    pub(super) fn outstanding(&self, party: Address, seen: u64) -> Outstanding {
+        let seen = seen.min(self.finalized());
+        let is_open = |message: &&Message| message.in_pool || message.included.is_some_and(|epoch| epoch > seen);
+        let of_party = self.messages.iter().filter(|message| message.signed.sender == party);
+        let keys = of_party.filter(is_open).map(|message| message.signed.key.clone()).collect();
+        let below = self.blocks.iter().rev().find(|block| block.number <= seen);
+        Outstanding { keys, final_time: below.map(|block| block.time).unwrap_or_default() }
     }
 
     pub(super) fn events(&self) -> Vec<(u64, Event)> {

@@ -13,7 +13,9 @@ use crate::{
     eip712::{self, SignedCommand},
     encoding,
     memory::{Link, reader},
-    transport::{Cursor, Head, Landed, MarketRef, StoredDeal, SubmitError, Transport, TransportError, UpdateStream},
+    transport::{
+        Cursor, Head, Landed, MarketRef, Outstanding, StoredDeal, SubmitError, Transport, TransportError, UpdateStream,
+    },
 };
 
 /// A party's transport; made by [`EpochChain::connect`]. Clones share the connection.
@@ -90,6 +92,10 @@ impl Transport for EpochTransport {
             // The chain lives as long as this transport.
             let _ = changes.changed().await;
         }
+    }
+
+    async fn outstanding(&self, seen: u64) -> Result<Outstanding, TransportError> {
+        Ok(self.chain.blocks().outstanding(self.party(), seen))
     }
 
     async fn head(&self) -> Result<Head, TransportError> {

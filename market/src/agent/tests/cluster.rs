@@ -507,7 +507,7 @@ impl World {
         true
     }
 
-    fn submit(&mut self, index: usize, key: EffectKey, submission: &Submission) -> StepOutcome {
+    pub(super) fn submit(&mut self, index: usize, key: EffectKey, submission: &Submission) -> StepOutcome {
         let me = self.parties[index].me;
         if self.landed.contains(&(me, key.clone())) {
             return StepOutcome::Ok;
@@ -551,7 +551,12 @@ impl World {
         self.parties[index].input(Input::Done { key: step, outcome }, now);
     }
 
-    fn submit_to_auction(&mut self, index: usize, key: EffectKey, submission: &AuctionSubmission) -> StepOutcome {
+    pub(super) fn submit_to_auction(
+        &mut self,
+        index: usize,
+        key: EffectKey,
+        submission: &AuctionSubmission,
+    ) -> StepOutcome {
         let me = self.parties[index].me;
         if self.landed.contains(&(me, key.clone())) {
             return StepOutcome::Ok;

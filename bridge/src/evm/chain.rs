@@ -10,6 +10,7 @@ mod choice;
 mod endpoints;
 mod error;
 mod headers;
+mod matching;
 mod network;
 mod requests;
 mod rpc;

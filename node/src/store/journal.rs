@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use lota_bridge::failure::causes;
 use lota_bridge::journal::{
     AccountId, Attempt, Checkpoint, Journal, JournalError, LogId, MAX_ATTEMPTS, MAX_CHECKPOINTS, MAX_PAGE, Sending,
     TransactionOutcome,
@@ -38,8 +39,9 @@ async fn begin(store: &Store) -> Result<Writing, JournalError> {
     store.write().await.map_err(storage)
 }
 
-fn storage(error: impl std::fmt::Display) -> JournalError {
-    JournalError::Storage(error.to_string())
+/// With its causes, which say whether the disk is full.
+fn storage(error: impl std::error::Error) -> JournalError {
+    JournalError::Storage(causes(&error))
 }
 
 fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, JournalError> {
@@ -254,6 +256,25 @@ mod tests {
         let journal = NodeJournal::open(folder.path()).await.expect("it opens again");
         assert_eq!(journal.find(account, &job).await, Ok(Some(sending(&old, 0))));
         assert_eq!(journal.find(account, &party).await, Ok(Some(sending(&party, 1))));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_called_full() {
+        let folder = TempDir::new().expect("a folder");
+        let account = AccountId { chain_id: 1, address: Address::repeat_byte(7) };
+        let sending = Sending {
+            key: EffectKey::named("once"),
+            content: B256::repeat_byte(1),
+            nonce: 0,
+            attempts: vec![Attempt { hash: B256::ZERO, raw: vec![7; 1 << 20].into(), max_fee: 2, max_tip: 1 }],
+            outcome: TransactionOutcome::Pending,
+        };
+        let journal = NodeJournal::open(folder.path()).await.expect("it opens");
+        // No page more than there are: SQLite says the same as on a full disk.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&journal.safe.pool).await.expect("set");
+        let error = journal.begin(account, &sending).await.expect_err("there is no room");
+        assert!(error.to_string().contains("database or disk is full"), "{error}");
+        assert_eq!(journal.since(account, 0).await, Ok(Vec::new()));
     }
 
     #[tokio::test]

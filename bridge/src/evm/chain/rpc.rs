@@ -16,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Header, RpcError, error};
+use super::{Header, RpcError, error, matching::MatchIds};
 
 /// The longest answer that is taken by websocket, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -101,7 +101,7 @@ impl Rpc {
                 .0
                 .parse()
                 .map_err(|error| RpcError::Malformed(format!("`{}` is no URL: {error}", self.url)))?;
-            ClientBuilder::default().http_with_client(lota_http::client(), url)
+            ClientBuilder::default().layer(MatchIds).http_with_client(lota_http::client(), url)
         };
         *kept = Some(client.clone());
         Ok(client)

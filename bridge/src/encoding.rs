@@ -41,7 +41,8 @@ pub fn encode(command: &Command, value: AttoFil) -> Result<Bytes, SubmitError> {
     let bytes = serde_ipld_dagcbor::to_vec(command)
         .map_err(|error| SubmitError::Failed(format!("the command cannot be encoded: {error}")))?;
     check_size(bytes.len())?;
-    Ok(bytes.into())
+    // Journals and chains keep it: without the room that the encoder took in advance.
+    Ok(bytes.into_boxed_slice().into())
 }
 
 /// Reads a command that somebody else encoded, with the same checks.
@@ -84,7 +85,7 @@ pub fn encode_for_auction(contract: Address, command: &auction::Command, value: 
     let bytes = serde_ipld_dagcbor::to_vec(&Named::Auction { contract, command: command.clone() })
         .map_err(|error| SubmitError::Failed(format!("the command cannot be encoded: {error}")))?;
     check_size(bytes.len())?;
-    Ok(bytes.into())
+    Ok(bytes.into_boxed_slice().into())
 }
 
 /// Reads a command to any contract that somebody else encoded, with the same checks.

@@ -23,6 +23,9 @@ pub(crate) struct ParseQuantityError {
 
 /// The number of a text, times the unit that `scale` knows, rounded down to a whole number.
 fn scaled(text: &str, scale: impl Fn(&str) -> Option<u64>) -> Result<u64, &'static str> {
+    if text.trim_start().starts_with('-') {
+        return Err("it is negative");
+    }
     let (number, unit) = money::split_unit(text);
     let scale = scale(unit).ok_or("its unit is not known")?;
     let (digits, decimals) = money::decimal(number)?;

@@ -13,7 +13,7 @@ use crate::source::BlockSource;
 /// Blocks that are fetched ahead while a file is read.
 const READAHEAD: usize = 4;
 /// Most levels of nodes in a file. The importer's trees reach a petabyte with seven.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,11 +90,11 @@ pub async fn read_to_vec<S: BlockSource + Clone>(source: S, cid: &Cid, limit: u6
     Ok(content)
 }
 
-fn not_a_file(cid: &Cid, kind: &'static str) -> ReadError {
+pub(crate) fn not_a_file(cid: &Cid, kind: &'static str) -> ReadError {
     ReadError::NotAFile { cid: Box::new(*cid), kind }
 }
 
-fn check_size(cid: &Cid, stated: u64, actual: u64) -> Result<(), DagError> {
+pub(crate) fn check_size(cid: &Cid, stated: u64, actual: u64) -> Result<(), DagError> {
     if stated == actual {
         return Ok(());
     }

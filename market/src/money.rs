@@ -173,6 +173,9 @@ impl FromStr for AttoFil {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = |problem| ParseAmountError { text: text.to_owned(), problem };
         let (number, unit) = split_unit(text);
+        if unit.starts_with('-') {
+            return Err(fail("it is negative"));
+        }
         let unit_decimals: u32 = match unit.to_ascii_lowercase().as_str() {
             "" | "fil" => 18,
             "millifil" => 15,
@@ -275,7 +278,7 @@ mod tests {
             ("", "no digits"),
             ("FIL", "no digits"),
             ("1.5 USD", "unit"),
-            ("-1", "unit"),
+            ("-1", "negative"),
             ("1.2.3", "two decimal points"),
             ("0.0000000000000000001", "finer than one attoFIL"),
             ("999999999999999999999999999999 FIL", "too large"),

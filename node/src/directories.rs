@@ -17,7 +17,7 @@ use crate::failure::temporary;
 
 /// The deepest directory of an input.
 pub(crate) const MAX_DEPTH: usize = 64;
-/// The most files and directories of all inputs of a job together.
+/// The most files and directories of all inputs of a job together, and of its output.
 pub(crate) const MAX_ENTRIES: u64 = 100_000;
 
 /// Imports at once, of all directories: each reads a disk, and hashes on its one thread. Anybody may order jobs that name

@@ -22,6 +22,8 @@ use crate::{
     pins::content_pin,
 };
 
+/// The longest path in an input, in bytes: with the folder that it is laid out in, less than Linux takes.
+const MAX_PATH: usize = 2_048;
 /// The largest module, in bytes.
 const MAX_MODULE: u64 = 64 << 20;
 /// The file of a result that says what was in the provider's directories.
@@ -71,6 +73,7 @@ impl Inputs {
             max_bytes: self.max_bytes,
             max_entries: MAX_ENTRIES,
             max_depth: MAX_DEPTH,
+            max_path: MAX_PATH,
             ..ExportLimits::default()
         }
     }

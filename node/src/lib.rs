@@ -19,6 +19,7 @@ pub mod executor;
 mod failure;
 mod fetch;
 mod fuel;
+mod gateways;
 mod gpus;
 mod health;
 mod http_error;

@@ -19,7 +19,7 @@ use lota_market::{
 };
 
 use crate::{
-    directories::Directories,
+    directories::{Directories, MAX_ENTRIES},
     executor::{
         self, Attached, CheckError, DockerRun, EngineRun, Executor, Executors, ImageSource, Run, RunId, WasmRun,
     },
@@ -93,6 +93,7 @@ impl LocalSteps {
     /// Fetches what a job needs, and has the executor look at it.
     async fn fetch_inputs(&self, job: &Job) -> Result<StepOutcome, Failure> {
         let spec = spec_of(job)?;
+        check_entries(&spec)?;
         self.inputs().fetch(job, &spec).await?;
         let run = self.describe(job, &spec);
         match self.executor(&run)?.check(&run).await {
@@ -314,6 +315,16 @@ impl LocalSteps {
         if let Ok(Err(error)) = cleared {
             tracing::warn!(%error, "the work of an earlier process could not be cleared away");
         }
+    }
+}
+
+/// What a program writes must be brought into the store, in the time that the market gives: more than this is not taken on.
+fn check_entries(spec: &ValidatedSpec) -> Result<(), Failure> {
+    match spec.limits().entries {
+        entries if entries > MAX_ENTRIES => Err(Failure::Permanent(format!(
+            "its output may have {entries} files and directories, and this provider takes jobs with at most {MAX_ENTRIES}"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -11,11 +11,7 @@ use std::{
 
 use lota_api::ApiFile;
 use lota_bridge::{AuctionRef, MarketRef, Transport, TransportError, evm::Network};
-use lota_content::{
-    StoreOptions,
-    fetch::{FetchOptions, Fetcher},
-    serve::serve,
-};
+use lota_content::{StoreOptions, serve::serve};
 use lota_market::{
     Address, AttoFil,
     agent::{Agent, Auctioneer, Job, Pace, PurseRecord, Resources, Specs},
@@ -39,6 +35,7 @@ use crate::{
     event_loop::{self, EventLoop, PURSE, PURSE_HELD},
     executor::{Executors, WasmRun},
     fetch::{Downloader, Fetchers},
+    gateways,
     health::Health,
     inbox::{Inbox, Message},
     local_steps::{self, LocalSteps},
@@ -188,7 +185,8 @@ impl Node {
         check_purse(&store, &*transport).await?;
         let blocks = StoreOptions { capacity: config.store_capacity, ..StoreOptions::default() };
         let content = lota_content::Store::open(config.dir.join("blocks"), blocks)?;
-        let (fetcher, strangers) = (fetcher(&config)?, fetcher(&config)?);
+        let fetcher = || gateways::fetcher(&config).map_err(StartError::Part);
+        let (fetcher, strangers) = (fetcher()?, fetcher()?);
         let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
         if let Some(offer) = &mut config.provider {
             if config.bids
@@ -518,21 +516,6 @@ fn lock(dir: &Path) -> Result<File, StartError> {
         }
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
-}
-
-fn fetcher(config: &NodeConfig) -> Result<Fetcher, StartError> {
-    let parse = |url: &String| {
-        url.parse()
-            .map_err(|error| StartError::Part(format!("`{url}` in the settings is not a gateway's URL: {error}")))
-    };
-    let options = FetchOptions {
-        allow_private_addresses: config.allow_private_addresses,
-        allow_http: config.http_urls,
-        gateways: config.gateways.iter().map(parse).collect::<Result<_, _>>()?,
-        total_timeout: Duration::from_secs(config.fetch_timeout),
-        ..FetchOptions::default()
-    };
-    Fetcher::new(options).map_err(|error| StartError::Part(error.to_string()))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -25,9 +25,9 @@ use futures::StreamExt as _;
 use lota_api::{JobDetail, JobSummary, PublicationInfo, PublicationProgress, Verdict};
 use lota_bridge::memory::Chain;
 use lota_content::{
-    Cid, ImportOptions, Store, StoreOptions, cid_of_path, codec,
+    Cid, DagScope, ImportOptions, Store, StoreOptions, Symlinks, car_export, cid_of_path, codec,
     gateway::{GatewayOptions, router},
-    import_bytes, sha2_256,
+    import_bytes, import_path, sha2_256,
 };
 use lota_market::{
     AttoFil,
@@ -90,7 +90,12 @@ impl Place {
     /// Asserts that the provider refuses a job, and returns why.
     async fn refused(&self, inputs: Value) -> String {
         let job = self.job(programs::says("never", 0), inputs).await;
-        let detail: JobDetail = self.client.wait(&job).await;
+        self.refusal(&job).await
+    }
+
+    /// Why the provider refuses this job.
+    async fn refusal(&self, job: &JobSummary) -> String {
+        let detail: JobDetail = self.client.wait(job).await;
         assert_eq!((detail.summary.status, detail.summary.reason), (Status::Cancelled, Reason::NotLocked));
         let refusal = detail.decisions.iter().find(|decision| decision.decision != Verdict::Silent);
         let reason = refusal.unwrap_or_else(|| panic!("nobody refused it: {:#?}", detail.decisions)).reason.clone();
@@ -144,6 +149,37 @@ async fn a_file_at_a_url_is_read_if_it_has_its_digest() {
     let large = serve(Router::new().fallback(move || async move { twice })).await;
     let reason = place.refused(json!([{ "cid": raw(b"x"), "url": large }])).await;
     assert!(reason.contains("bytes: it says that it has 11400000"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_laid_out_is_refused_before_it_costs_the_collateral() {
+    let place = Place::new(|_, config| config).await;
+    let hostile = place.home.path().join("hostile");
+    let name = "n".repeat(200);
+    std::fs::create_dir_all((0..11).fold(hostile.join("deep"), |path, _| path.join(&name))).expect("made");
+    std::fs::create_dir(hostile.join("link")).expect("made");
+    std::os::unix::fs::symlink("/etc/passwd", hostile.join("link/passwd")).expect("a link");
+    for (folder, why) in [("link", "passwd would be a symbolic link"), ("deep", "a path of 2211 bytes; at most 2048")] {
+        let store = Store::open(place.home.path().join("scratch"), StoreOptions::default()).expect("a store");
+        let options = ImportOptions { symlinks: Symlinks::Keep, ..ImportOptions::default() };
+        let cid = import_path(&store, hostile.join(folder), &options).expect("an import").cid;
+        let mut car = Vec::new();
+        car_export(store, &cid, DagScope::All, 1_000, &mut car).await.expect("a CAR");
+        place.client.add_car(&cid, car).await;
+        let reason = place.refused(json!([{ "cid": cid.to_string() }])).await;
+        assert!(reason.contains("input 1: ") && reason.contains(why), "{reason}");
+    }
+    // Nor could so many files be brought into the store in time.
+    let module = place.client.add(&programs::says("never", 0)).await;
+    let mut many = spec(&module);
+    many["limits"]["entries"] = json!(100_001);
+    let job = place.client.request(many, json!({ "lock_for": 8 })).await.expect("the job is opened");
+    let reason = place.refusal(&job).await;
+    assert!(reason.contains("100001 files and directories") && reason.contains("at most 100000"), "{reason}");
+    // It goes on with what is well made.
+    let cid = place.client.add(b"fine").await;
+    let job = place.job(programs::prints("in"), json!([{ "cid": cid.to_string(), "path": "/in" }])).await;
+    assert_eq!(place.done(&job, "stdout").await, "fine");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -387,6 +387,30 @@ async fn what_was_added_can_be_let_go_of_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_output_is_let_go_of_by_whom_it_is_for_when_its_job_has_ended() {
+    let (home, chain) = (home(), chain(None));
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    let job = client.request(spec(&module), json!({})).await.expect("the job is opened");
+    let output = format!("/v1/jobs/{}/output", job.id);
+    assert_eq!(client.delete(&output).await, 409, "it is open");
+    let provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let detail = client.wait(&job).await;
+    assert_eq!(detail.summary.status, Status::Settled, "{detail:#?}");
+    assert_eq!(provider.delete(&output).await, 409, "a provider keeps what it ran");
+    assert_eq!(client.delete(&output).await, 204);
+    assert_eq!(client.delete(&output).await, 404, "it was let go of");
+    assert_eq!(
+        client.bytes(&format!("{output}/stdout")).await,
+        b"x",
+        "there is room for it still, or the provider has it"
+    );
+    for (id, status) in [("nonsense", 422), (&format!("0x{}", "0".repeat(64)), 404)] {
+        assert_eq!(client.delete(&format!("/v1/jobs/{id}/output")).await, status, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_in_the_same_folder_is_refused() {
     let (home, chain) = (home(), chain(None));
     let first = Party::start(&chain, 1, world::config("client", home.path())).await;

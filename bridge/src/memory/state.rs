@@ -42,7 +42,8 @@ pub(super) struct Block {
     pub time: Time,
     pub transaction: B256,
     pub origin: Origin,
-    pub events: Vec<ContractEvent>,
+    /// Blocks stay in memory: no more of it than they need.
+    pub events: Box<[ContractEvent]>,
 }
 
 /// How contracts answer: asked now, or as they once did.
@@ -140,7 +141,7 @@ impl State {
             time: genesis.time,
             transaction: B256::ZERO,
             origin: Origin::Genesis,
-            events: Vec::new(),
+            events: Box::default(),
         };
         let mut world = World::with_market(genesis.market.contract, genesis.market.settings);
         for (account, amount) in &genesis.funds {
@@ -212,7 +213,7 @@ impl State {
         }
     }
 
-    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Vec<ContractEvent>) -> Landed {
+    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Box<[ContractEvent]>) -> Landed {
         let number = self.height() + 1;
         let answers: &[Answer] = match &origin {
             Origin::Command { answers, .. } => answers,
@@ -259,7 +260,7 @@ impl State {
         let time = self.tip().time.max(now);
         self.world.mint(account, amount)?;
         let transaction = hash_of(&(self.height() + 1, account, amount));
-        Ok(self.seal(time, transaction, Origin::Fund { account, amount }, Vec::new()))
+        Ok(self.seal(time, transaction, Origin::Fund { account, amount }, Box::default()))
     }
 
     /// What the newest block is made of.

@@ -87,6 +87,11 @@ impl Containers {
         ))
     }
 
+    /// Whether nothing answers at the engine's address.
+    pub(crate) const fn is_missing(&self) -> bool {
+        matches!(self.found, Some(Err(NoDocker::NoEngine { .. })))
+    }
+
     fn of_node(&self, node: &Path, slots: u32) -> DockerSettings {
         let settings = &self.settings;
         let host = settings.host.clone().unwrap_or_else(default_host);
@@ -96,7 +101,7 @@ impl Containers {
         let name = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
         DockerSettings {
             jobs: slots as usize,
-            user: settings.user.clone(),
+            user: settings.user.as_str().to_owned(),
             runtime: settings.runtime.clone(),
             require_user_namespaces: settings.user_namespaces,
             pull: settings.pull,

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use figment::{
     Figment, Metadata, Profile, Provider,
-    error::Kind,
+    error::{Actual, Kind},
     providers::{Format as _, Serialized, Toml},
     value::{Dict, Map, Value},
 };
@@ -136,13 +136,22 @@ impl Layers {
         let mut key = error.path.join(".");
         let problem = match &error.kind {
             Kind::UnknownField(name, known) => {
-                // The path ends above the field.
-                if !key.is_empty() {
-                    key.push('.');
+                // The path may end above the field.
+                if error.path.last() != Some(name) {
+                    if !key.is_empty() {
+                        key.push('.');
+                    }
+                    key.push_str(name);
                 }
-                key.push_str(name);
                 let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 format!("there is no such setting; there are {known}")
+            }
+            Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
+                format!("{} is not {}", found_value(found), wanted_value(wanted, &key))
+            }
+            Kind::UnknownVariant(found, known) => {
+                let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                format!("`{found}` is none of {known}")
             }
             kind => kind.to_string(),
         };
@@ -176,6 +185,36 @@ impl Layers {
                 .or_else(|| number.to_f64().map(|n| n.to_string())),
             _ => None,
         }
+    }
+}
+
+/// A value of the wrong kind, as it was written.
+fn found_value(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => format!("`{value}`"),
+        Actual::Unsigned(number) => format!("`{number}`"),
+        Actual::Signed(number) => format!("`{number}`"),
+        // Without the three hundred zeros that it may have.
+        Actual::Float(number) => format!("`{number:?}`"),
+        Actual::Char(value) => format!("`{value}`"),
+        Actual::Str(text) => format!("`{text}`"),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What a value must be, in the words of a settings file.
+fn wanted_value(wanted: &str, key: &str) -> String {
+    match wanted {
+        "u8" => format!("a whole number from 0 to {}", u8::MAX),
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" | "usize" => format!("a whole number from 0 to {}", u64::MAX),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "a string" => "a text in quotes".to_owned(),
+        wanted if wanted.starts_with("struct ") => format!("a table; its settings follow a line `[{key}]`"),
+        wanted => wanted.to_owned(),
     }
 }
 
@@ -260,6 +299,35 @@ mod tests {
         }
         let error = load("job = [", &[]).err().expect("not TOML").to_string();
         assert!(error.contains("is not TOML"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_is_told_in_the_words_of_the_file() {
+        for (file, said) in [
+            ("node = 5", "setting `node` (FILE): `5` is not a table; its settings follow a line `[node]`"),
+            ("[node]\nslots = -3", "setting `node.slots` (FILE): `-3` is not a whole number from 0 to 4294967295"),
+            ("[node]\nslots = 3.5", "setting `node.slots` (FILE): `3.5` is not a whole number from 0 to 4294967295"),
+            (
+                "[node]\nmargin = 1e300",
+                "setting `node.margin` (FILE): `1e300` is not a whole number from 0 to 4294967295",
+            ),
+            ("[node]\nbids = \"perhaps\"", "setting `node.bids` (FILE): `perhaps` is not `true` or `false`"),
+            ("log = 5", "setting `log` (FILE): `5` is not a text in quotes"),
+            ("log_format = \"xml\"", "setting `log_format` (FILE): `xml` is none of `text`, `json`"),
+            (
+                "[node]\nmemory = \"-8 MiB\"",
+                "setting `node.memory` (FILE): `-8 MiB` is not an amount of data: it is negative; write for example `512 MiB`, `1.5GB` or `4096`",
+            ),
+            (
+                "[nod]\nslots = 1",
+                "setting `nod` (FILE): there is no such setting; there are `log`, `log_format`, `api`, `job`, `node`, `devnet`",
+            ),
+            ("[api]\nurk = 1", "setting `api.urk` (FILE): there is no such setting; there are `url`, `token`"),
+        ] {
+            let layers = load(file, &[]).expect("TOML");
+            let error = layers.settings().expect_err(file).to_string();
+            assert_eq!(error.replace(&layers.file.display().to_string(), "FILE"), said);
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod clients;
 mod directories;
 mod layers;
+mod secrets;
+mod user;
 pub(crate) mod variables;
 
 use lota_api::TermsRequest;
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use clients::Clients;
 pub(crate) use directories::Directories;
 pub(crate) use layers::{Layers, Origin};
+pub(crate) use secrets::shown;
+pub(crate) use user::ContainerUser;
 
 use crate::{
     log::LogFormat,
@@ -253,7 +257,7 @@ pub(crate) struct Docker {
     /// The engine's socket; none: what `DOCKER_HOST` says, or the usual one.
     pub(crate) host: Option<String>,
     /// Whom programs run as: numbers of a user and a group.
-    pub(crate) user: String,
+    pub(crate) user: ContainerUser,
     /// The runtime, such as gVisor's `runsc`; none: the engine's default.
     pub(crate) runtime: Option<String>,
     /// Whether the engine must have user namespaces.
@@ -271,7 +275,7 @@ impl Default for Docker {
         Self {
             on: true,
             host: None,
-            user: "65534:65534".to_owned(),
+            user: ContainerUser::default(),
             runtime: None,
             user_namespaces: false,
             pull: true,
@@ -406,9 +410,6 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         _ => return None,
     })
 }
-
-/// What is not shown.
-pub(crate) const SECRETS: [&str; 2] = ["api.token", "node.pinning_token"];
 
 /// All that can be set.
 pub(crate) const KEYS: &[Key] = &[

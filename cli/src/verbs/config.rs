@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     flags::Format,
-    settings::{KEYS, Origin, SECRETS, left_to_daemon},
+    settings::{self, KEYS, Origin, left_to_daemon},
     terminal::{self, Column, Table},
 };
 
@@ -90,8 +90,7 @@ impl Show {
     }
 }
 
-/// A value as it is shown; tokens are not.
+/// A value as it may stay on a screen.
 fn shown(context: &Context, key: &str) -> Option<String> {
-    let value = context.layers.value(key)?;
-    Some(if SECRETS.contains(&key) { "(set, not shown)".to_owned() } else { terminal::printable(&value) })
+    Some(terminal::printable(&settings::shown(key, &context.layers.value(key)?)))
 }

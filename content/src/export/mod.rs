@@ -40,10 +40,13 @@ pub struct ExportLimits {
     /// Most files, directories and links together, the root included.
     pub max_entries: u64,
     /// Most entries for each different one: a directory that occurs a thousand times in others makes a thousand times its
-    /// entries. The first [`ExportLimits::FREE_ENTRIES`] are free.
+    /// entries. The first [`ExportLimits::FREE_ENTRIES`] are free. So it is with blocks, of which one for each 16 KiB is free as well: a
+    /// file may be a few blocks of one byte, over and over.
     pub max_repetition: u64,
     /// Most directories between the root and an entry.
     pub max_depth: usize,
+    /// Most bytes of an entry's path, from the root on.
+    pub max_path: usize,
     /// What becomes of symlinks.
     pub symlinks: ExportSymlinks,
 }
@@ -54,13 +57,14 @@ impl ExportLimits {
 }
 
 impl Default for ExportLimits {
-    /// 1 TiB, a million entries, 16 for each different one, 128 levels; links refused.
+    /// 1 TiB, a million entries, 16 for each different one, 128 levels, paths of any length; links refused.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,
             max_entries: 1_000_000,
             max_repetition: 16,
             max_depth: 128,
+            max_path: usize::MAX,
             symlinks: ExportSymlinks::Refuse,
         }
     }
@@ -118,6 +122,16 @@ pub enum ExportError {
         distinct: u64,
         limit: u64,
     },
+    /// A few small blocks, over and over.
+    #[error(
+        "the content repeats itself: for its {bytes} bytes {reads} blocks would be read; at most {limit} are read for so few"
+    )]
+    Fragmented {
+        /// The blocks that would be read, each as often as it occurs.
+        reads: u64,
+        bytes: u64,
+        limit: u64,
+    },
     /// There are more bytes than allowed.
     #[error("the content has {bytes} bytes or more; at most {limit} are written")]
     TooManyBytes {
@@ -128,6 +142,9 @@ pub enum ExportError {
     /// Directories are nested deeper than allowed.
     #[error("{} is nested deeper than {limit} directories", path.display())]
     TooDeep { path: PathBuf, limit: usize },
+    /// A path is longer than allowed.
+    #[error("the content has a path of {bytes} bytes; at most {limit} are written")]
+    LongPath { bytes: usize, limit: usize },
     /// A file cannot be written.
     #[error("cannot {action} {}", path.display())]
     Io {

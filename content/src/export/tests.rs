@@ -4,11 +4,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dagpb;
 use crate::digest::codec;
 use crate::import::{ImportOptions, Symlinks, cid_of_path, import_path};
 use crate::store::{Store, StoreOptions};
 use crate::testing::{Blocks, block_on, noise};
-use crate::unixfs::CHUNK_SIZE;
+use crate::unixfs::{self, CHUNK_SIZE};
 
 fn export(blocks: &Arc<Blocks>, cid: &Cid, limits: &ExportLimits) -> Result<Exported, ExportError> {
     let dir = tempfile::tempdir().unwrap();
@@ -91,7 +92,18 @@ fn nothing_is_written_through_a_link_made_by_the_same_directory() {
     let limits = ExportLimits { symlinks: ExportSymlinks::Create, ..ExportLimits::default() };
     for second in [directory, file] {
         let cid = blocks.directory(&[("d", link), ("d", second)]);
-        assert!(matches!(export(&blocks, &cid, &limits), Err(ExportError::Exists { .. })));
+        assert!(export(&blocks, &cid, &limits).unwrap_err().to_string().contains("two entries named \"d\""));
+    }
+    // Nor would the writer, were it not counted before.
+    for second in [Command::Enter("d".to_owned()), Command::File("d".to_owned())] {
+        let dir = tempfile::tempdir().unwrap();
+        let target = outside.path().to_str().unwrap().to_owned();
+        let (commands, queue) = mpsc::channel(4);
+        for command in [Command::Enter(String::new()), Command::Symlink("d".to_owned(), target), second] {
+            commands.try_send(command).unwrap();
+        }
+        drop(commands);
+        assert!(matches!(disk::write(&dir.path().join("out"), queue), Err(ExportError::Exists { .. })));
     }
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(matches!(
@@ -151,6 +163,91 @@ fn what_repeats_itself_is_counted_without_writing_and_refused_with_the_numbers()
     assert!(block_on(measure(&*blocks, &bomb, &flat)).is_ok());
     let flat = ExportLimits { max_depth: 10, ..patient };
     assert!(matches!(block_on(measure(&*blocks, &bomb, &flat)), Err(ExportError::TooDeep { limit: 10, .. })));
+}
+
+#[test]
+fn what_could_not_be_written_is_found_before_anything_is() {
+    let blocks = blocks();
+    let (one, five) = (blocks.put(codec::RAW, b"x"), blocks.put(codec::RAW, b"small"));
+    let link = blocks.put(codec::DAG_PB, &dagpb::encode(std::iter::empty(), &unixfs::encode_symlink("/etc/passwd")));
+    let opaque = blocks.put(codec::JSON, b"{}");
+    let part = blocks.file(b"", &[(five, 5), (five, 5)], None);
+    let folder = blocks.directory(&[("small", five)]);
+    let mut deep = blocks.file(b"", &[(one, 1)], None);
+    for _ in 0..63 {
+        deep = blocks.file(b"", &[(deep, 1)], None);
+    }
+    for (what, cid, reason) in [
+        ("a link", blocks.directory(&[("a", five), ("link", link)]), "link would be a symbolic link"),
+        ("a link alone", link, "would be a symbolic link"),
+        ("a name that leads up", blocks.directory(&[("..", five)]), "an entry named \"..\""),
+        ("a name with a slash", blocks.directory(&[("a/b", five)]), "an entry named \"a/b\""),
+        ("a long name", blocks.directory(&[(&"n".repeat(256), five)]), "an entry named \"nnn"),
+        ("a name twice", blocks.directory(&[("a", five), ("b", one), ("a", one)]), "two entries named \"a\""),
+        (
+            "a leaf of another size",
+            blocks.file(b"", &[(five, 4)], None),
+            "5 bytes of content where its parent states 4",
+        ),
+        (
+            "a part of another size",
+            blocks.file(b"", &[(part, 11)], None),
+            "10 bytes of content where its parent states 11",
+        ),
+        ("a part that is known, of another size", blocks.file(b"", &[(part, 10), (part, 9)], None), "states 9"),
+        ("a directory in a file", blocks.file(b"", &[(folder, 5)], None), "part of a file and a directory"),
+        ("a link in a file", blocks.file(b"", &[(link, 5)], None), "part of a file and a symbolic link"),
+        ("data in a file", blocks.file(b"", &[(opaque, 2)], None), "part of a file and a block of data"),
+        ("a file of too many levels", deep, "more than 64 levels"),
+    ] {
+        for cid in [cid, blocks.directory(&[("inside", cid)])] {
+            let measured = block_on(measure(&*blocks, &cid, &ExportLimits::default())).map(|_| ()).unwrap_err();
+            assert!(measured.to_string().contains(reason), "{what}: {measured}");
+            assert!(export(&blocks, &cid, &ExportLimits::default()).is_err(), "{what}");
+        }
+    }
+    // One level less, and what is empty, is read.
+    let mut deep = blocks.file(b"", &[(one, 1)], None);
+    for _ in 0..62 {
+        deep = blocks.file(b"", &[(deep, 1), (folder, 0)], None);
+    }
+    assert_eq!(export(&blocks, &deep, &ExportLimits::default()).unwrap().bytes, 1);
+    blocks.remove(&five);
+    let gone = block_on(measure(&*blocks, &part, &ExportLimits::default())).unwrap_err();
+    assert!(matches!(gone, ExportError::Dag(DagError::Missing { .. })), "{gone}");
+}
+
+#[test]
+fn a_file_of_few_small_blocks_over_and_over_is_refused() {
+    let blocks = blocks();
+    let (byte, chunk) = (blocks.put(codec::RAW, b"x"), blocks.put(codec::RAW, &[0; 32 << 10]));
+    let file = |leaf: Cid, size: u64| {
+        let inner = blocks.file(b"", &vec![(leaf, size); 100], None);
+        blocks.file(b"", &vec![(inner, 100 * size); 100], None)
+    };
+    let refused = block_on(measure(&*blocks, &file(byte, 1), &ExportLimits::default())).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the content repeats itself: for its 10000 bytes 10101 blocks would be read; at most 1000 are read for so few"
+    );
+    let inside = blocks.directory(&[("file", file(byte, 1))]);
+    assert!(matches!(export(&blocks, &inside, &ExportLimits::default()), Err(ExportError::Fragmented { .. })));
+    // Zeros are such a file, too: but in blocks of some size.
+    let zeros = block_on(measure(&*blocks, &file(chunk, 32 << 10), &ExportLimits::default())).unwrap();
+    assert_eq!(zeros.bytes, 10_000 * (32 << 10));
+}
+
+#[test]
+fn a_path_is_as_long_as_it_may_be() {
+    let blocks = blocks();
+    let mut cid = blocks.put(codec::RAW, b"x");
+    for _ in 0..3 {
+        cid = blocks.directory(&[("a", cid), ("four", cid)]);
+    }
+    let limits = |max_path| ExportLimits { max_path, ..ExportLimits::default() };
+    assert!(export(&blocks, &cid, &limits(15)).is_ok());
+    let refused = export(&blocks, &cid, &limits(14)).unwrap_err();
+    assert_eq!(refused.to_string(), "the content has a path of 15 bytes; at most 14 are written");
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Session {
             let mut state = self.shared.state();
             state.give_back(claim.id);
             match (work, end) {
-                (Work::Tree(cid), CarEnd::Complete) if state.wanted.contains_key(&key(cid)) => Some(*cid),
+                (Work::Tree(cid), CarEnd::Complete) if state.wanted.contains(&key(cid)) => Some(*cid),
                 _ => None,
             }
         };
@@ -267,7 +267,7 @@ impl Session {
                     let CarItem::Block(cid, data) = item else {
                         continue;
                     };
-                    if !self.shared.state().wanted.contains_key(&key(&cid)) {
+                    if !self.shared.state().wanted.contains(&key(&cid)) {
                         unwanted += data.len() as u64 + SECTION;
                         if unwanted > MAX_UNWANTED {
                             break 'car CarEnd::Useless;
@@ -342,7 +342,7 @@ impl SessionState {
         }
         let _absorbing = {
             let mut state = self.state();
-            if !state.wanted.contains_key(&key(cid)) {
+            if !state.wanted.contains(&key(cid)) {
                 return Ok(());
             }
             // several blocks arrive at once: each takes its room before it is stored
@@ -363,7 +363,7 @@ impl SessionState {
         }
         let fetched = {
             let mut state = self.state();
-            if state.wanted.remove(&key(cid)).is_none() {
+            if !state.wanted.remove(&key(cid)) {
                 // it came twice at once
                 state.bytes -= length;
                 return Ok(());
@@ -436,7 +436,7 @@ impl SessionState {
         }
         let mut state = self.state();
         for item in &missing {
-            state.wanted.insert(key(&item.cid), item.cid);
+            state.wanted.insert(key(&item.cid));
         }
         let claimed = brought.and_then(|(claim, _)| state.claims.get_mut(&claim.id));
         match (claimed, brought) {

@@ -75,7 +75,7 @@ pub(super) type Key = (u64, [u8; 32]);
 pub(super) struct State {
     /// All that was met, there or wanted.
     pub(super) known: HashSet<Key>,
-    pub(super) wanted: HashMap<Key, Cid>,
+    pub(super) wanted: HashSet<Key>,
     /// Blocks that came and whose children are still being looked up: some of these may be wanted soon, and nobody else looks for
     /// them.
     pub(super) absorbing: usize,
@@ -120,7 +120,7 @@ impl State {
     /// Whether somebody is to be asked for a block.
     fn is_free(&self, cid: &Cid) -> bool {
         let key = key(cid);
-        self.wanted.contains_key(&key) && !self.busy.contains(&key)
+        self.wanted.contains(&key) && !self.busy.contains(&key)
     }
 
     /// The next thing to ask a gateway for.
@@ -196,7 +196,7 @@ impl State {
     /// Lays out what is wanted; the last one is taken first.
     pub(super) fn offer(&mut self, items: Vec<Item>) {
         for item in items {
-            if !self.wanted.contains_key(&key(&item.cid)) {
+            if !self.wanted.contains(&key(&item.cid)) {
                 continue;
             }
             if is_leaf(&item.cid) {

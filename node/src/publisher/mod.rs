@@ -186,7 +186,7 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 /// A URL without credentials, query and fragment; also of what is no URL.
-fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     let shown = match url.rfind('@') {
         Some(at) => {
             let scheme = if url.starts_with("https://") {

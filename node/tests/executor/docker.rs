@@ -248,6 +248,10 @@ line'; chmod 0 kept; exit 3";
     assert_eq!((&*found["kept"], &*found["also"]), (&b"kept\n"[..], &b"kept\n"[..]));
     let deep = shell("cd /outputs; for n in $(seq 200); do mkdir d; cd d; done");
     assert!(matches!(outcome(&docker, &deep).await.ended, Ended::ExitWithout { .. }));
+    // Below the longest path that Linux takes, with the folder of the result above it.
+    let long = shell("cd /outputs; n=$(printf 'n%.0s' $(seq 200)); for i in $(seq 30); do mkdir $n; cd $n; done");
+    let Ended::ExitWithout { what } = outcome(&docker, &long).await.ended else { panic!("all of it is there") };
+    assert!(what.contains("too long for a result"), "{what}");
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ async fn bad_archives_are_refused_with_their_fault() {
     };
     let other = if here() == "amd64" { "arm64" } else { "amd64" };
     let foreign = Packed { architecture: other, ..Packed::new() };
+    let volumes: serde_json::Map<_, _> = (0..65).map(|number| (format!("/v{number}"), serde_json::json!({}))).collect();
+    let many_volumes = Packed { config: serde_json::json!({ "Volumes": volumes }), ..Packed::new() };
     let mut cut = good.saved();
     cut.truncate(cut.len() / 2);
     for (archive, why) in [
@@ -66,6 +68,7 @@ async fn bad_archives_are_refused_with_their_fault() {
         // The engine compares each layer with its digest.
         (replaced(with_tag("nowhere else").saved(), "nowhere else", "somewhere so"), "Docker cannot load it"),
         (replaced(good.oci(), "\"diff_ids\"", "\"diff_idz\""), "has the digest"),
+        (many_volumes.saved(), "declares 65 volumes; this provider takes at most 64"),
         (foreign.saved(), other),
         (foreign.oci(), "linux"),
     ] {

@@ -67,7 +67,8 @@ pub(crate) fn failure(job: &JobDetail) -> Option<String> {
         exit::OUT_OF_FUEL if all_used => {
             format!("the program used all its fuel{}; raise it with --fuel", within(limits.fuel.map(fuel)))
         }
-        exit::WALL_TIME if all_used => {
+        // A container that waits uses no processor time: there the provider's word is all there is.
+        exit::WALL_TIME if all_used || (is_container(job) && account.is_some()) => {
             let limit = limits.wall.map(|seconds| Seconds(seconds).to_string());
             format!("the program ran longer than its wall time{}; raise it with --wall-time", within(limit))
         }
@@ -189,6 +190,11 @@ mod tests {
             failure(&container).as_deref(),
             Some("the program used all its processor time (50s); raise it with --cpu-time")
         );
+        let mut waiting = job(124, 7, Some("ran longer than its wall-time limit"));
+        assert_eq!(failure(&waiting).as_deref(), Some("the program exited with code 124"), "fuel is left");
+        waiting.spec = container.spec;
+        let told = "the program ran longer than its wall time (5m); raise it with --wall-time";
+        assert_eq!(failure(&waiting).as_deref(), Some(told));
     }
 
     #[test]

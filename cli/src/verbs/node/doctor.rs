@@ -58,6 +58,7 @@ async fn examine(context: &Context) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![here::disk(&context.home, node), here::descriptors(), here::key(&context.home, node)];
     findings.push(here::wasm(&context.home.node(&node.name)).await);
     findings.push(here::docker(&context.home.node(&node.name), &node.docker).await);
+    findings.extend(here::directories(node));
     let daemon = around::daemon(context).await;
     findings.extend(daemon.findings);
     findings.extend(here::addresses(node, daemon.node.is_some()));

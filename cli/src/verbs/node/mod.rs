@@ -1,5 +1,6 @@
 //! `lota node`.
 
+mod amounts;
 mod benchmark;
 mod doctor;
 mod resume;

@@ -22,7 +22,7 @@ use lota_node::{
     publisher::{Kubo, PinningService, Publisher, PublisherError},
 };
 
-use super::benchmark;
+use super::{amounts, benchmark};
 use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
@@ -455,6 +455,7 @@ fn publishers(node: &settings::Node) -> Result<Vec<Arc<dyn Publisher>>, Usage> {
 fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> {
     let node = &settings.node;
     check_name(&node.name)?;
+    amounts::check(node)?;
     let processors = u32::try_from(Machine::here().processors).unwrap_or(u32::MAX);
     let slots = node.slots.unwrap_or(processors);
     let mut offer = Offer { slots, resources: named_resources(node), ..Offer::default() };

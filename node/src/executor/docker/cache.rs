@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -122,7 +122,10 @@ impl Cache {
 
     fn write(&self, images: &Images) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        fs::write(&new, serde_json::to_vec(images)?)?;
+        let mut file = fs::File::create(&new)?;
+        file.write_all(&serde_json::to_vec(images)?)?;
+        // Else a power cut may leave an empty file under the name, and containers off until somebody looks.
+        file.sync_data()?;
         fs::rename(&new, &self.path)
     }
 

@@ -1,18 +1,20 @@
 //! A container's output directories, brought into the result as files and directories.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::{Buf as _, Bytes};
 use tar::EntryType;
 use tokio::sync::mpsc;
 
-/// As deep as a tree may be.
-const DEPTH: usize = 128;
+/// As deep as an entry may lie, in directories.
+const DEPTH: usize = 64;
 /// The longest name, in bytes.
 const NAME: usize = 255;
+/// The longest path, in bytes: with the folder that the result grows in, less than Linux takes. A program can make longer ones, and what
+/// cannot be written here would be the provider's failure.
+const PATH: usize = 1_024;
 /// Of what is left out, so many are named.
 const NAMED: usize = 3;
 /// Bytes copied at a time.
@@ -87,36 +89,26 @@ impl Read for Pieces {
 pub(super) fn collect(packed: impl Read, to: &Path, room: Room, sum: &mut Collected) -> io::Result<()> {
     fs::create_dir(to)?;
     let mut archive = tar::Archive::new(packed);
-    // Hard links: where a file that was packed under this name is.
-    let mut files: HashMap<Vec<u8>, PathBuf> = HashMap::new();
-    let mut left_out: HashSet<Vec<u8>> = HashSet::new();
+    // The directory that was left out last: what is in it follows it, and is not named again.
+    let mut left_out: Vec<u8> = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
         let packed_name = entry.path_bytes().into_owned();
-        let mut slashes = packed_name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        if slashes.any(|at| at + 1 < packed_name.len() && left_out.contains(&packed_name[..at])) {
-            // Its directory was named.
+        if !left_out.is_empty() && packed_name.strip_prefix(&*left_out).is_some_and(|rest| rest.starts_with(b"/")) {
             sum.left_out += 1;
             continue;
         }
-        let Ok(name) = std::str::from_utf8(&packed_name) else {
-            let name = String::from_utf8_lossy(&packed_name).into_owned();
-            sum.leave_out(below(&name), "a name that is not UTF-8");
-            left_out.insert(trimmed(&packed_name).to_vec());
-            continue;
-        };
-        let inner = below(name);
-        if inner.is_empty() {
-            continue;
-        }
-        let parts: Vec<&str> = inner.split('/').collect();
-        if parts.len() > DEPTH || parts.iter().any(|part| matches!(*part, "" | "." | "..") || part.len() > NAME) {
-            sum.leave_out(inner, "a name that no result can have");
-            left_out.insert(trimmed(&packed_name).to_vec());
-            continue;
-        }
-        let path = to.join(inner);
         let kind = entry.header().entry_type();
+        let inner = match below(&packed_name) {
+            Ok(inner) if inner.is_empty() => continue,
+            Ok(inner) => inner,
+            Err(Unfit { name, why }) => {
+                sum.leave_out(&name, why);
+                left_out = trimmed(&packed_name).to_vec();
+                continue;
+            }
+        };
+        let path = to.join(inner);
         let what = match kind {
             EntryType::Directory | EntryType::Regular | EntryType::Continuous | EntryType::Link => None,
             EntryType::Symlink => Some("a symbolic link"),
@@ -126,7 +118,7 @@ pub(super) fn collect(packed: impl Read, to: &Path, room: Room, sum: &mut Collec
         };
         if let Some(what) = what {
             sum.leave_out(inner, what);
-            left_out.insert(packed_name);
+            left_out = packed_name;
             continue;
         }
         if sum.entries >= room.entries {
@@ -137,8 +129,10 @@ pub(super) fn collect(packed: impl Read, to: &Path, room: Room, sum: &mut Collec
         match kind {
             EntryType::Directory => fs::create_dir(&path)?,
             EntryType::Link => {
+                // Nothing but files and directories was made there.
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                match files.get(&target) {
+                let target = below(&target).ok().filter(|inner| !inner.is_empty()).map(|inner| to.join(inner));
+                match target.filter(|target| target.is_file()) {
                     Some(file) => copy(&mut File::open(file)?, &path, room, sum)?,
                     None => {
                         sum.entries -= 1;
@@ -146,10 +140,7 @@ pub(super) fn collect(packed: impl Read, to: &Path, room: Room, sum: &mut Collec
                     }
                 }
             }
-            _ => {
-                copy(&mut entry, &path, room, sum)?;
-                files.insert(packed_name, path);
-            }
+            _ => copy(&mut entry, &path, room, sum)?,
         }
         if sum.is_full.is_some() {
             return Ok(());
@@ -163,10 +154,33 @@ fn trimmed(name: &[u8]) -> &[u8] {
     name.strip_suffix(b"/").unwrap_or(name)
 }
 
-/// The path below the directory that was packed.
-fn below(name: &str) -> &str {
-    let name = name.trim_end_matches('/');
-    name.trim_start_matches("./").split_once('/').map_or("", |(_, inner)| inner)
+/// A name that no entry of a result can have.
+struct Unfit {
+    name: String,
+    why: &'static str,
+}
+
+/// The path below the directory that was packed; empty: that directory itself.
+fn below(packed: &[u8]) -> Result<&str, Unfit> {
+    fn inner(name: &str) -> &str {
+        let name = name.trim_end_matches('/');
+        name.trim_start_matches("./").split_once('/').map_or("", |(_, inner)| inner)
+    }
+    let Ok(name) = std::str::from_utf8(packed) else {
+        let name = String::from_utf8_lossy(packed);
+        return Err(Unfit { name: inner(&name).to_owned(), why: "a name that is not UTF-8" });
+    };
+    let path = inner(name);
+    let unfit = |why| Err(Unfit { name: path.to_owned(), why });
+    let mut parts = path.split('/');
+    if !path.is_empty() && parts.any(|part| matches!(part, "" | "." | "..") || part.len() > NAME || part.contains('\0'))
+    {
+        return unfit("a name that no result can have");
+    }
+    if path.len() > PATH || path.split('/').count() > DEPTH {
+        return unfit("a path that is too long for a result");
+    }
+    Ok(path)
 }
 
 fn copy(from: &mut impl Read, path: &Path, room: Room, sum: &mut Collected) -> io::Result<()> {
@@ -263,6 +277,45 @@ mod tests {
         assert_eq!((sum.bytes, sum.entries, sum.left_out), (1, 1, 5));
         let what = sum.what_is_left_out().unwrap();
         assert!(what.contains("a name that is not UTF-8") && what.ends_with("and 2 more"), "{what}");
+    }
+
+    /// The same with names of any length.
+    fn packed_long(entries: &[(String, EntryType)]) -> Vec<u8> {
+        let mut builder = Builder::new(Vec::new());
+        for (name, kind) in entries {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o7777);
+            header.set_size(0);
+            builder.append_data(&mut header, name, io::empty()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_left_out_and_is_no_failure() {
+        let nested = |name: &str, levels: usize| format!("outputs{}", format!("/{name}").repeat(levels));
+        let (long, wide) = ("n".repeat(200), "w".repeat(NAME));
+        let mut entries = vec![("outputs/".to_owned(), EntryType::Directory)];
+        for levels in 1..=25 {
+            entries.push((nested(&long, levels), EntryType::Directory));
+        }
+        entries.push((nested(&long, 25) + "/end", EntryType::Regular));
+        for levels in 1..=DEPTH + 5 {
+            entries.push((nested("d", levels), EntryType::Directory));
+        }
+        // Longer than Linux takes, as one path.
+        for levels in 1..=20 {
+            entries.push((nested(&wide, levels), EntryType::Directory));
+        }
+        entries.push(("outputs/good".to_owned(), EntryType::Regular));
+        let (dir, sum) = collected(&packed_long(&entries), ROOM);
+        // Five of 200 bytes, with the slashes; 64 of one; four of 255; and the file.
+        assert_eq!((sum.entries, sum.is_full), (5 + 64 + 4 + 1, None));
+        assert_eq!(sum.left_out, 20 + 1 + 5 + 16);
+        assert!(dir.path().join("outputs/good").is_file());
+        let what = sum.what_is_left_out().unwrap();
+        assert!(what.contains("too long for a result") && what.ends_with("and 39 more"), "{what}");
     }
 
     #[test]

@@ -17,6 +17,9 @@ use super::archive;
 use super::engine::{answer, is_missing, printable};
 use crate::executor::{CheckError, ExecutorError, RunFault};
 
+/// The most directories that an image may declare as volumes.
+const MAX_VOLUMES: usize = 64;
+
 /// Where an image comes from.
 #[derive(Clone)]
 pub enum ImageSource {
@@ -187,8 +190,14 @@ impl DockerExecutor {
             let why = format!("it is for {os}/{architecture}; this provider runs linux/{here}");
             return Err(RunFault::Image { image: source.to_string(), why }.into());
         }
-        let id = found.id.unwrap_or_default();
-        Ok(Image { id, config: found.config.unwrap_or_default() })
+        let config = found.config.unwrap_or_default();
+        // Each is a file system that the engine makes for each container: thousands would keep it busy when the job is locked.
+        let volumes = config.volumes.as_ref().map_or(0, |volumes| volumes.len());
+        if volumes > MAX_VOLUMES {
+            let why = format!("it declares {volumes} volumes; this provider takes at most {MAX_VOLUMES}");
+            return Err(RunFault::Image { image: source.to_string(), why }.into());
+        }
+        Ok(Image { id: found.id.unwrap_or_default(), config })
     }
 
     async fn pull(&self, name: &str, purpose: Purpose) -> Result<(), CheckError> {

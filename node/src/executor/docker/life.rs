@@ -276,7 +276,7 @@ impl DockerExecutor {
             let piece = tokio::select! {
                 biased;
                 () = &mut deadline => return Ok(Some(Stop::WallTime)),
-                piece = session.source.next() => piece,
+                // Before what it prints: of that there may always be more.
                 _ = samples.tick() => {
                     if let Some(used) = self.processor_time(&session.container).await {
                         sample.fuel_used = used;
@@ -287,6 +287,7 @@ impl DockerExecutor {
                     report(run, *sample);
                     continue;
                 }
+                piece = session.source.next() => piece,
             };
             let (stream, bytes) = match piece {
                 Some(Ok(LogOutput::StdOut { message } | LogOutput::Console { message })) => (&mut *stdout, message),

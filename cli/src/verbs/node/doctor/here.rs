@@ -148,9 +148,32 @@ pub(super) async fn docker(folder: &Path, settings: &settings::Docker) -> Findin
     let mut containers = Containers::new(settings.clone());
     match containers.executor(scratch.path(), 1).await {
         Some(_) => Finding::good(SUBJECT, "runs containers as jobs need them"),
-        None => Finding::notable(SUBJECT, containers.problem().unwrap_or_else(|| "there is none".to_owned()))
-            .mended_by("apt-get install docker.io, start it, and let this user use its socket (group docker)"),
+        None => {
+            let remedy = if containers.is_missing() {
+                "apt-get install docker.io, start it, let this user use its socket (group docker), and restart the node"
+            } else {
+                "docs/docker.md (Providing) says what an engine must be able to do; then restart the node"
+            };
+            Finding::notable(SUBJECT, containers.problem().unwrap_or_else(|| "there is none".to_owned()))
+                .mended_by(remedy)
+        }
     }
+}
+
+/// Whether the directories that jobs may name can be read.
+pub(super) fn directories(node: &Node) -> Vec<Finding> {
+    const SUBJECT: &str = "directory";
+    let named = node.directories.0.iter();
+    named
+        .map(|(label, path)| match path.read_dir() {
+            Ok(_) => Finding::good(SUBJECT, format!("`{label}` can be read by any job: {}", path.display())),
+            Err(error) => Finding::bad(
+                SUBJECT,
+                format!("{} cannot be read, so jobs that name `{label}` wait: {error}", path.display()),
+                "make it readable for this user, or take it out of the setting `node.directories`",
+            ),
+        })
+        .collect()
 }
 
 /// Whether the node can listen where it is to.
@@ -203,6 +226,17 @@ mod tests {
         drop(taken);
         assert_eq!(address("node.gateway", &address_taken).verdict, Verdict::Good);
         assert_eq!(address("node.gateway", "localhost").verdict, Verdict::Bad);
+    }
+
+    #[test]
+    fn a_directory_that_jobs_cannot_read_is_bad() {
+        let home = tempfile::tempdir().expect("a folder");
+        let file = home.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let text = format!("a={0},b={0}/none,c={0}/file", home.path().display());
+        let node = Node { directories: text.parse().expect("directories"), ..Node::default() };
+        let verdicts: Vec<_> = directories(&node).iter().map(|finding| finding.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Good, Verdict::Bad, Verdict::Bad]);
     }
 
     #[test]

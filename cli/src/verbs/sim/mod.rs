@@ -1,0 +1,26 @@
+//! `lota sim`.
+
+mod list;
+mod report;
+mod run;
+mod source;
+
+use clap::Subcommand;
+
+/// Simulate markets: the contracts, the nodes' agents and those who cheat, in virtual time.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sim {
+    /// Run a scenario, from a file or one that comes with this program
+    Run(run::Run),
+    /// List the scenarios that come with this program
+    List(list::List),
+}
+
+impl Sim {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Run(verb) => verb.run(),
+            Self::List(verb) => verb.run(),
+        }
+    }
+}

@@ -22,6 +22,12 @@ pub const ARBITER: Address = Address::repeat_byte(0x4a);
 /// The timestamp of the beginning.
 pub const START: Time = Time(1_800_000_000);
 
+/// The account of a party.
+#[must_use]
+pub fn account(number: u32) -> Address {
+    identity::address(number)
+}
+
 /// The shortest reveal period of an auction, in seconds.
 const MIN_REVEAL_PERIOD: u32 = 1;
 
@@ -98,6 +104,16 @@ impl Chain {
         match self.block_time.saturating_mul(1_000) {
             0 => VirtualTime(wanted),
             interval => VirtualTime(wanted.div_ceil(interval).saturating_mul(interval)),
+        }
+    }
+
+    /// The last moment at which the newest block's timestamp is not after `time`.
+    #[must_use]
+    pub fn last_before(&self, time: Time) -> VirtualTime {
+        let wanted = time.since(START).saturating_mul(1_000);
+        match self.block_time.saturating_mul(1_000) {
+            0 => VirtualTime(wanted),
+            interval => VirtualTime(wanted / interval * interval),
         }
     }
 

@@ -7,6 +7,7 @@ mod observe;
 mod party;
 mod requests;
 mod setup;
+mod shills;
 mod steps;
 
 use lota_market::{
@@ -76,6 +77,8 @@ enum Happening {
     Disputes { note: u32 },
     /// The arbiter rules.
     Rules { note: u32 },
+    /// A client bids against its own providers: it seals its bids, or opens one of them.
+    Shills { note: u32, opens: bool },
     /// A provider's operator has it take jobs again.
     Resumes { party: u32 },
 }
@@ -101,7 +104,7 @@ struct Simulation<'s> {
     populations: Vec<String>,
     sendings: slab::Slab<Sending>,
     locals: slab::Slab<local::Local>,
-    /// Jobs that the arbiter has something to do with.
+    /// Jobs that the arbiter, or a client that shills, has something to do with.
     notes: slab::Slab<JobId>,
     jobs: Jobs,
     specs: setup::SpecBook,
@@ -153,6 +156,7 @@ impl Simulation<'_> {
             Happening::Wake { party } => self.on_wake(party),
             Happening::Disputes { note } => self.on_dispute(note),
             Happening::Rules { note } => self.on_ruling(note),
+            Happening::Shills { note, opens } => self.on_shilling(note, opens),
             Happening::Resumes { party } => self.on_resume(party),
         }
     }

@@ -13,7 +13,15 @@ macro_rules! builtins {
     };
 }
 
-const ALL: &[Builtin] = builtins!["first-market"];
+const ALL: &[Builtin] = builtins![
+    "first-market",
+    "second-price",
+    "first-price",
+    "shill",
+    "audits",
+    "wallets-2022-client",
+    "wallets-2022-provider",
+];
 
 /// All of them, by name.
 #[must_use]

@@ -32,7 +32,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
         return fault("until", format!("{} s is not from 1 s to {MAX_NUMBER} s", scenario.until));
     }
     check_chain(scenario)?;
-    check_job(&scenario.job, scenario.mediation.is_some())?;
+    check_job(&scenario.job, scenario.mediation.is_some(), scenario.chain.block_time)?;
     if let Some(mediation) = &scenario.mediation {
         check_mediation(mediation, &scenario.job)?;
     }
@@ -74,7 +74,7 @@ fn check_chain(scenario: &Scenario) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_job(job: &JobSettings, is_mediated: bool) -> Result<(), Fault> {
+fn check_job(job: &JobSettings, is_mediated: bool, block_time: u64) -> Result<(), Fault> {
     distribution("job.gigafuel", &job.gigafuel, 1e9)?;
     for (key, amount) in
         [("job.min_price", job.min_price), ("job.max_price", job.max_price), ("job.collateral", job.collateral)]
@@ -96,9 +96,16 @@ fn check_job(job: &JobSettings, is_mediated: bool) -> Result<(), Fault> {
     if is_mediated {
         windows.extend([("job.review_for", job.review_for), ("job.rule_for", job.rule_for)]);
     }
+    // What providers need to be safe.
+    let least = block_time.saturating_mul(4).saturating_add(2);
     for (key, seconds) in windows {
-        if seconds < 2 || seconds > 90 * 86_400 {
-            return fault(key, format!("{seconds} s is not from 2 s to 90 days"));
+        if u64::from(seconds) < least {
+            let problem =
+                format!("{seconds} s: providers refuse less than {least} s here: two more than four blocks take");
+            return fault(key, problem);
+        }
+        if seconds > 90 * 86_400 {
+            return fault(key, format!("{seconds} s is longer than 90 days"));
         }
     }
     if job.replicas == 0 || job.replicas > 1_000 {

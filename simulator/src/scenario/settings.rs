@@ -236,6 +236,8 @@ pub enum ProviderKind {
     Underbidder,
     /// A population that keeps prices up: its cheapest member alone competes.
     Ring,
+    /// Asks what is best in a first-price auction among its population.
+    Shading,
     /// Its runs fail often.
     Flaky,
 }

@@ -100,6 +100,7 @@ impl Simulation<'_> {
     /// Everybody knows of an event: what follows from it for the simulation.
     pub(super) fn after(&mut self, job: JobId, event: &Event) -> Result<(), SimulationError> {
         match event {
+            Event::JobOpened { .. } => self.may_be_shilled(job),
             Event::ResultSubmitted { .. } => self.may_be_checked(job),
             Event::JobSettled { .. }
             | Event::JobCancelled { .. }
@@ -190,7 +191,8 @@ fn count_populations(summary: &mut Summary, names: &[String], parties: &[Party],
     summary.populations = names.iter().map(|name| Population { name: name.clone(), ..Population::default() }).collect();
     for (party, outcome) in parties.iter().zip(outcomes) {
         let Some(population) = summary.populations.get_mut(usize::from(party.population)) else { continue };
-        population.parties += 1;
+        // What a client's further accounts lose, the client loses.
+        population.parties += u64::from(!matches!(party.role, Role::Shill));
         population.jobs += if matches!(party.role, Role::Client(_)) { outcome.escrows } else { outcome.settled };
         population.mean_profit += outcome.profit();
         population.slashed = AttoFil(population.slashed.0.saturating_add(party.tally.slashed.0));

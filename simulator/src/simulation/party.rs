@@ -47,6 +47,8 @@ pub(super) struct Tally {
 pub(super) enum Role {
     Client(Box<Client>),
     Provider(Box<Provider>),
+    /// A further account of a client that bids against its own providers.
+    Shill,
 }
 
 pub(super) struct Client {
@@ -60,6 +62,8 @@ pub(super) struct Client {
     pub(super) busy: u32,
     /// Escrow of jobs on their way.
     pub(super) committed: AttoFil,
+    /// Its further accounts, if it bids against its own providers.
+    pub(super) shills: Vec<u32>,
     /// It must keep what it has.
     pub(super) is_blocked: bool,
 }

@@ -21,7 +21,7 @@ use crate::{
     identity,
     ledger::{Ledger, Owner, Sink},
     queue::{EventQueue, VirtualTime},
-    scenario::{Amount, ClientKind, Clients, JobSettings, Providers, Scenario},
+    scenario::{Amount, ClientKind, Clients, JobSettings, ProviderKind, Providers, Scenario},
     strategy,
     summary::Summary,
 };
@@ -87,6 +87,7 @@ impl<'s> Simulation<'s> {
         for (name, population) in &scenario.providers {
             simulation.add_providers(name, population, seed, &specs)?;
         }
+        simulation.add_shills(seed)?;
         for number in 0..simulation.parties.len() as u32 {
             simulation.settle(number, Vec::new())?;
         }
@@ -114,6 +115,7 @@ impl<'s> Simulation<'s> {
                 next_salt: 0,
                 busy: 0,
                 committed: AttoFil::ZERO,
+                shills: Vec::new(),
                 is_blocked: false,
             };
             let agent = Agent::new(self.next_account(), self.chain.settings(), None);
@@ -147,11 +149,13 @@ impl<'s> Simulation<'s> {
         let costs: Vec<f64> = natures.iter().map(|nature| nature.cost).collect();
         for (member, nature) in natures.into_iter().enumerate() {
             let mut others = Vec::new();
-            if population.strategy == crate::scenario::ProviderKind::Ring {
+            if matches!(population.strategy, ProviderKind::Ring | ProviderKind::Shading) {
                 others = costs.iter().enumerate().filter(|(at, _)| *at != member).map(|(_, cost)| *cost).collect();
             }
-            let base = nature.strategy.ask(nature.cost, &others);
-            let per_gigafuel = nature.strategy.ask(nature.cost_per_gigafuel, &[]);
+            let highest = Amount::to_fil(self.scenario.job.max_price.0);
+            let base = nature.strategy.ask(nature.cost, &strategy::Market { others: &others, highest });
+            // Strategies are about what a job costs; what fuel costs comes on top, for everybody.
+            let per_gigafuel = nature.cost_per_gigafuel;
             let mut chance = seed.stream(Purpose::Nature, 1 << 40 | (first + member as u64));
             let slots = population.slots.sample(&mut chance).round().max(1.0) as u32;
             let offer = Offer {
@@ -183,11 +187,19 @@ impl<'s> Simulation<'s> {
         Ok(())
     }
 
-    fn next_account(&self) -> lota_market::Address {
+    pub(super) fn next_account(&self) -> lota_market::Address {
         identity::address(self.parties.len() as u32)
     }
 
-    fn add(&mut self, name: &str, member: u32, population: u16, agent: Agent, role: Role, seed: Seed) -> u32 {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        member: u32,
+        population: u16,
+        agent: Agent,
+        role: Role,
+        seed: Seed,
+    ) -> u32 {
         let number = self.parties.len() as u32;
         self.parties.push(Party {
             agent: agent.at_pace(self.chain.pace()),
@@ -207,7 +219,7 @@ impl<'s> Simulation<'s> {
     }
 
     /// A party's money is made: some for the market, where it goes at once, and some to keep outside.
-    fn bring(&mut self, party: u32, balance: AttoFil, outside: AttoFil) -> Result<(), SimulationError> {
+    pub(super) fn bring(&mut self, party: u32, balance: AttoFil, outside: AttoFil) -> Result<(), SimulationError> {
         let account = self.parties[party as usize].account;
         let all = AttoFil(balance.0.saturating_add(outside.0));
         self.chain.mint(account, all)?;
@@ -252,6 +264,11 @@ pub fn party_names(scenario: &Scenario) -> Vec<String> {
 /// How many accounts each client of a population has.
 fn identities(population: &Clients) -> u32 {
     if population.strategy == ClientKind::Sybil { population.identities.unwrap_or(2) } else { 1 }
+}
+
+/// How many further accounts each client of a population has that bids against its own providers.
+pub(super) fn shills(population: &Clients) -> u32 {
+    population.shills.unwrap_or(10)
 }
 
 /// The wall limit of a scenario's jobs: what its run window leaves after everything else, in seconds.

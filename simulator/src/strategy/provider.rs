@@ -6,6 +6,7 @@ mod honest;
 mod lazy;
 mod no_show;
 mod ring;
+mod shading;
 mod underbidder;
 
 use lota_market::B256;
@@ -28,6 +29,15 @@ pub struct Task<'a> {
     pub failure: f64,
     /// Seconds until the result is due.
     pub left: f64,
+}
+
+/// What a provider knows when it says what it asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Market<'a> {
+    /// The costs of the other members of its population.
+    pub others: &'a [f64],
+    /// The highest price of a job.
+    pub highest: f64,
 }
 
 /// What a provider makes of its agent's wish to run a job.
@@ -53,9 +63,9 @@ pub enum Attempt {
 
 /// What a provider does.
 pub trait ProviderStrategy: Send {
-    /// What it asks for a job that costs it `cost`. `others`: the costs of the other members of its population.
-    fn ask(&self, cost: f64, others: &[f64]) -> f64 {
-        let _ = others;
+    /// What it asks for a job that costs it `cost`.
+    fn ask(&self, cost: f64, market: &Market<'_>) -> f64 {
+        let _ = market;
         cost
     }
 
@@ -79,6 +89,7 @@ pub fn provider(population: &Providers) -> Box<dyn ProviderStrategy> {
             Box::new(underbidder::Underbidder { share: population.undercut.unwrap_or(underbidder::SHARE) })
         }
         ProviderKind::Ring => Box::new(ring::Ring),
+        ProviderKind::Shading => Box::new(shading::Shading),
         ProviderKind::Flaky => Box::new(flaky::Flaky),
     }
 }
@@ -133,9 +144,12 @@ mod tests {
 
     #[test]
     fn in_a_ring_the_cheapest_alone_competes() {
-        let ring = ring::Ring;
-        assert_eq!(ring.ask(1.0, &[2.0, 3.0]), 1.0);
-        assert_eq!(ring.ask(2.0, &[1.0, 3.0]), f64::INFINITY);
-        assert_eq!(underbidder::Underbidder { share: 0.5 }.ask(2.0, &[]), 1.0);
+        let ask = |strategy: &dyn ProviderStrategy, cost, others: &[f64]| {
+            strategy.ask(cost, &Market { others, highest: 1.0 })
+        };
+        assert_eq!(ask(&ring::Ring, 0.1, &[0.2, 0.3]), 0.1);
+        assert_eq!(ask(&ring::Ring, 0.2, &[0.1, 0.3]), f64::INFINITY);
+        assert_eq!(ask(&underbidder::Underbidder { share: 0.5 }, 0.4, &[]), 0.2);
+        assert_eq!(ask(&shading::Shading, 0.5, &[0.9]), 0.75);
     }
 }

@@ -1,5 +1,6 @@
 //! `lota sim`.
 
+mod experiments;
 mod list;
 mod report;
 mod run;
@@ -12,8 +13,10 @@ use clap::Subcommand;
 pub(crate) enum Sim {
     /// Run a scenario, from a file or one that comes with this program
     Run(run::Run),
-    /// List the scenarios that come with this program
+    /// List the scenarios that come with this program, or print one
     List(list::List),
+    /// Hold the simulator against published numbers
+    Experiments(experiments::Experiments),
 }
 
 impl Sim {
@@ -21,6 +24,7 @@ impl Sim {
         match self {
             Self::Run(verb) => verb.run(),
             Self::List(verb) => verb.run(),
+            Self::Experiments(verb) => verb.run(),
         }
     }
 }

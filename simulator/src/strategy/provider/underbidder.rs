@@ -1,6 +1,6 @@
 //! Asks less than jobs cost it.
 
-use super::ProviderStrategy;
+use super::{Market, ProviderStrategy};
 
 /// Which share of its cost it asks, if the scenario does not say.
 pub(super) const SHARE: f64 = 0.5;
@@ -10,7 +10,7 @@ pub(super) struct Underbidder {
 }
 
 impl ProviderStrategy for Underbidder {
-    fn ask(&self, cost: f64, _: &[f64]) -> f64 {
+    fn ask(&self, cost: f64, _: &Market<'_>) -> f64 {
         cost * self.share
     }
 }

@@ -30,6 +30,7 @@ mod operating;
 mod outages;
 mod programs;
 mod signals;
+mod sim;
 mod support;
 mod terminal;
 mod tutorial;

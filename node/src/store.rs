@@ -24,7 +24,7 @@ use std::{
 use lota_bridge::Cursor;
 use lota_market::{agent::Job, model::JobId};
 use sqlx::{
-    Row as _, Sqlite, SqlitePool, Transaction,
+    Connection as _, Row as _, Sqlite, SqlitePool, Transaction,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -143,8 +143,14 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(PATIENCE);
-        let pool =
-            SqlitePoolOptions::new().max_connections(connections).connect_with(options).await.map_err(database)?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(connections)
+            // SQLite ends a transaction by itself when the disk is full. sqlx goes on counting it, and would refuse every further
+            // one on that connection: it is replaced by another.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options)
+            .await
+            .map_err(database)?;
         if is_of_the_first_edition(&pool).await.map_err(database)? {
             return Err(StoreError::FirstEdition { path: path.to_owned() });
         }

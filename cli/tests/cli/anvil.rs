@@ -95,6 +95,11 @@ impl Anvil {
         call(&self.client, &self.url, method, params)
     }
 
+    /// Calls a method that may be refused; the whole answer.
+    pub fn try_call(&self, method: &str, params: Value) -> Value {
+        answer(&self.client, &self.url, method, params)
+    }
+
     /// Gives an account money.
     pub fn give(&self, account: &str, atto: u128) {
         self.call("anvil_setBalance", json!([account, format!("{atto:#x}")]));
@@ -107,12 +112,16 @@ pub fn call_at(url: &str, method: &str, params: Value) -> Value {
     call(&client, url, method, params)
 }
 
-fn call(client: &tokio::runtime::Runtime, url: &str, method: &str, params: Value) -> Value {
+fn answer(client: &tokio::runtime::Runtime, url: &str, method: &str, params: Value) -> Value {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let mut answer: Value = client.block_on(async {
+    client.block_on(async {
         let answer = lota_http::client().post(url).json(&request).send().await.expect("it answers");
         answer.json().await.expect("JSON")
-    });
+    })
+}
+
+fn call(client: &tokio::runtime::Runtime, url: &str, method: &str, params: Value) -> Value {
+    let mut answer = answer(client, url, method, params);
     assert!(answer.get("error").is_none(), "{method}: {answer}");
     answer["result"].take()
 }

@@ -19,6 +19,19 @@ async fn store() -> (TempDir, Store) {
     (folder, store)
 }
 
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_does_not_keep_later_ones_out() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("node.db");
+    let store = Store::open_with(&path, SqliteSynchronous::Normal, 1).await.expect("the store opens");
+    let mut writing = store.write().await.expect("it begins");
+    // As on a full disk.
+    sqlx::query("ROLLBACK").execute(&mut *writing.transaction).await.expect("it is rolled back");
+    drop(writing);
+    store.set_meta("after", &7_u8).await.expect("there is a connection that writes");
+    assert_eq!(store.meta::<u8>("after").await.expect("it is read"), Some(7));
+}
+
 pub(crate) fn terms(number: u64) -> Terms {
     Terms {
         client: CLIENT,

@@ -1,0 +1,48 @@
+//! Chains that are reorganised, wires that break, clocks that jump, and all of it at once with kills.
+
+use rand::{SeedableRng as _, rngs::StdRng};
+
+use crate::{
+    kills::{kills, seed},
+    load::Happens,
+    market::Market,
+};
+
+/// How much of something happens where so much happens in a run of 30 kills.
+fn scaled(of_thirty: u64) -> u64 {
+    (of_thirty * kills()).div_ceil(30)
+}
+
+fn survives(name: &str, containers: bool, happens: Happens) {
+    let Some(mut market) = Market::open(containers) else { return };
+    let mut random = StdRng::seed_from_u64(seed());
+    market.under_load(happens, &mut random);
+    market.audit();
+    market.figures.print(name);
+    assert!(market.figures.kills >= happens.kills, "{:?}", market.figures);
+    if happens.faults > 0 {
+        assert!(market.figures.faults.values().sum::<u64>() >= happens.seconds, "{:?}", market.figures);
+    }
+}
+
+#[test]
+fn reorganisations_of_up_to_20_blocks_lose_nothing() {
+    survives("reorganisations", false, Happens { reorganisations: scaled(15), ..Happens::default() });
+}
+
+#[test]
+fn wires_that_are_late_silent_double_mixed_up_or_wrong_lose_nothing() {
+    survives("a wire that breaks", false, Happens { faults: 150, seconds: scaled(25), ..Happens::default() });
+}
+
+#[test]
+fn clocks_that_jump_lose_nothing() {
+    // No more than the jobs' windows allow.
+    survives("a clock that jumps", false, Happens { jumps: 10, reorganisations: scaled(5), ..Happens::default() });
+}
+
+#[test]
+fn all_of_it_at_once_loses_nothing() {
+    let happens = Happens { kills: scaled(8), reorganisations: scaled(5), faults: 60, jumps: 4, seconds: scaled(20) };
+    survives("all at once", true, happens);
+}

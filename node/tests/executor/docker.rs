@@ -250,7 +250,8 @@ line'; chmod 0 kept; exit 3";
     assert!(matches!(outcome(&docker, &deep).await.ended, Ended::ExitWithout { .. }));
     // Below the longest path that Linux takes, with the folder of the result above it.
     let long = shell("cd /outputs; n=$(printf 'n%.0s' $(seq 200)); for i in $(seq 30); do mkdir $n; cd $n; done");
-    let Ended::ExitWithout { what } = outcome(&docker, &long).await.ended else { panic!("all of it is there") };
+    let case = outcome(&docker, &long).await;
+    let Ended::ExitWithout { what } = &case.ended else { panic!("{}", case.ended) };
     assert!(what.contains("too long for a result"), "{what}");
 }
 

@@ -1,7 +1,7 @@
 //! The engine that runs containers: how it is reached, what it is, and what its answers mean.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -63,6 +63,8 @@ pub(super) struct Engine {
     pub(super) architecture: String,
     /// Whether an image's id is the digest of its configuration.
     pub(super) ids_are_configurations: bool,
+    /// Where it keeps images, as it says.
+    pub(super) root: Option<PathBuf>,
 }
 
 /// What was asked for is not there.
@@ -126,6 +128,7 @@ impl Engine {
             node: settings.node.clone(),
             architecture: architecture.to_owned(),
             ids_are_configurations: !keeps_images_in_containerd(&info),
+            root: info.docker_root_dir.map(PathBuf::from),
         })
     }
 

@@ -115,11 +115,20 @@ impl DockerExecutor {
                 "this client's images took {allowed} s within the last hour, and no job came of it; ask again later"
             ))
         })?;
-        let image = tokio::time::timeout(left, bring).await;
+        let failure = tokio::select! {
+            image = bring => {
+                self.turns.unpaid.spent(client, begun, begun.elapsed());
+                return image;
+            }
+            why = self.disk_is_filled() => RunFault::Image { image: source.to_string(), why }.into(),
+            () = tokio::time::sleep(left) => {
+                late(format!("it takes longer than the {} s that this provider gives to it", left.as_secs()))
+            }
+        };
         self.turns.unpaid.spent(client, begun, begun.elapsed());
-        image.unwrap_or_else(|_| {
-            Err(late(format!("it takes longer than the {} s that this provider gives to it", left.as_secs())))
-        })
+        // The engine was hung up on; what came of it goes.
+        self.remove_image(&reference).await;
+        Err(failure)
     }
 
     /// Pulls or loads an image, unless it came meanwhile.

@@ -8,6 +8,7 @@ mod archive;
 mod cache;
 mod collect;
 mod container;
+mod disk;
 mod engine;
 mod image;
 mod life;

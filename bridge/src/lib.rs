@@ -2,7 +2,8 @@
 //!
 //! [`Transport`] is the only way anything outside `lota-market` sees a market: an ordered stream of [`Update`]s from any
 //! [`Cursor`], and [`Transport::submit`], which is idempotent on the key of the effect. [`memory`] runs the protocol's model
-//! in the process; all transports pass the same conformance suite. [`eip712`] is what parties sign.
+//! in the process, [`mock`] serves it to others over websockets, where [`ws`] is the transport; all transports pass the same
+//! conformance suite. [`eip712`] is what parties sign.
 //!
 //! Deliberately absent: what a party does about an event (that is `lota_market::agent`), and any database (that is the
 //! node's; this crate asks for small traits).
@@ -16,7 +17,9 @@ pub mod evm;
 pub mod failure;
 pub mod journal;
 pub mod memory;
+pub mod mock;
 pub mod transport;
+pub mod ws;
 
 pub use alloy::signers::local::PrivateKeySigner;
 pub use auction::AuctionRef;

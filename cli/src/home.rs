@@ -73,6 +73,16 @@ impl Home {
         self.0.join("devnet-anvil")
     }
 
+    /// Where the devnet on the mock keeps its data.
+    pub(crate) fn devnet_on_mock(&self) -> PathBuf {
+        self.0.join("devnet-mock")
+    }
+
+    /// Where the mock keeps its data.
+    pub(crate) fn mock_market(&self) -> PathBuf {
+        self.0.join("mock-market")
+    }
+
     /// Makes the folder, readable by its owner only.
     ///
     /// # Errors

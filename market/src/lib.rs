@@ -1,8 +1,8 @@
 //! The Lota market as a pure function.
 //!
 //! [`spec`] says what a job is, [`model`] is the protocol (who may do what, when, and where the money goes), [`auction`] is the
-//! first contract beside it, [`world`] executes both, with everybody's wallets and all contracts, [`replay`] audits what
-//! contracts recorded, and [`agent`] is what a party does about it. Deliberately absent: tokio, I/O,
+//! first contract beside it, [`world`] executes both, with everybody's wallets and all contracts, [`movements`] says where everybody's
+//! money lies, [`replay`] audits what contracts recorded, and [`agent`] is what a party does about it. Deliberately absent: tokio, I/O,
 //! clocks, randomness and hashing. Ids, recovered signers, what callbacks do and the time come in from outside, through
 //! [`world::Env`] and as arguments.
 
@@ -12,6 +12,7 @@ pub mod auction;
 mod map_as_pairs;
 pub mod model;
 pub mod money;
+pub mod movements;
 pub mod replay;
 pub mod spec;
 pub mod time;

@@ -469,7 +469,7 @@ async fn a_run_that_ended_with_its_node_is_made_again_and_strange_work_is_cleare
 
 /// The blocks with events, by their numbers.
 fn blocks(chain: &Chain) -> BTreeMap<u64, B256> {
-    let updates = chain.read(None, usize::MAX).into_iter();
+    let updates = chain.read(None, usize::MAX).expect("the log is read").into_iter();
     updates
         .filter_map(|update| match update {
             Update::Event { cursor, .. } => Some((cursor.block, cursor.block_hash)),
@@ -482,7 +482,7 @@ fn blocks(chain: &Chain) -> BTreeMap<u64, B256> {
 fn is_settled(chain: &Chain, id: JobId) -> bool {
     let is_end =
         |update: &Update| matches!(update, Update::Event { event: Event::JobSettled { job, .. }, .. } if *job == id);
-    chain.read(None, usize::MAX).iter().any(is_end)
+    chain.read(None, usize::MAX).expect("the log is read").iter().any(is_end)
 }
 
 /// Drops so many blocks. Something else takes the place of the lowest, so that none can come back as it was; those that had

@@ -59,6 +59,11 @@ impl ManualClock {
         Self(Arc::new(watch::Sender::new(time)))
     }
 
+    /// Moves it ahead to `time`, unless it is later already.
+    pub fn move_to(&self, time: Time) {
+        self.0.send_modify(|now| *now = time.max(*now));
+    }
+
     /// Moves it ahead.
     pub fn advance(&self, seconds: u64) {
         self.0.send_modify(|time| *time = time.after(seconds));

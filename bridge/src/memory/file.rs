@@ -1,26 +1,33 @@
 //! A log in a file: append-only, checked, one process at a time.
 //!
-//! The file begins with 8 bytes of magic and 4 of format version. Each entry is a header of 12 bytes (length of the body;
-//! first 8 bytes of the sha2-256 of that length and the entry's offset) and a body (DAG-CBOR, then 8 bytes of its sha2-256).
-//! All integers are big-endian. The header's check makes a torn tail, which is cut off on opening, different from damage in
-//! the middle, which is an error.
+//! The file begins with 8 bytes of magic and 4 of format version. What is appended at once is a batch: a header of 12 bytes (length of
+//! its content; first 8 bytes of the sha2-256 of that length and the batch's offset) and the content, which is entries: a header of 12
+//! bytes (length of the body; first 8 bytes of the sha2-256 of that length, the entry's offset and the body) and the body (DAG-CBOR). All
+//! integers are big-endian. A batch is written and synced at once, so a torn one is the last: it is cut off on opening, with all its
+//! entries. Damage anywhere else is an error. What lies before a [snapshot](super::snapshot) was whole when that was written, and is not
+//! read on opening; each entry's own check is looked at when it is.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::{Entry, Ledger, LedgerError};
+use super::{CommandId, Entry, EntryReader, Ledger, LedgerError, Snapshot, snapshot::SnapshotFiles};
 use crate::transport::MAX_COMMAND;
 
 const MAGIC: [u8; 8] = *b"LOTALEDG";
-/// The format version that is written and read. 1: logs of the contract's first edition, whose commands and events had other fields.
-pub const FORMAT_VERSION: u32 = 2;
-/// The most bytes of one entry: a command and what belongs to it.
-pub const MAX_ENTRY: usize = MAX_COMMAND + 64 * 1024;
+/// The format version that is written and read. 1: logs of the contract's first edition, whose commands and events had other fields;
+/// 2: each entry was synced by itself, and what blocks came to was not kept.
+pub const FORMAT_VERSION: u32 = 3;
+/// The most bytes of one entry: a command, and what came of it.
+pub const MAX_ENTRY: usize = 8 * MAX_COMMAND;
+/// The most bytes of the entries that are written at once.
+pub const MAX_APPEND: usize = 4 * MAX_ENTRY;
 
 const PREAMBLE: u64 = 12;
 const CHECK: usize = 8;
@@ -39,13 +46,24 @@ pub enum SyncPolicy {
 /// A log in a file; see the module's documentation.
 #[derive(Debug)]
 pub struct FileLedger {
-    file: File,
-    path: PathBuf,
+    file: Arc<LogFile>,
     end: u64,
+    /// Something may lie after the end that is not to be there.
+    is_dirty: bool,
     sync: SyncPolicy,
+    snapshots: SnapshotFiles,
+    /// What was found on opening, until it is asked for.
+    found: Option<Snapshot>,
 }
 
-fn check(parts: &[&[u8]]) -> [u8; CHECK] {
+#[derive(Debug)]
+struct LogFile {
+    file: File,
+    path: PathBuf,
+}
+
+/// The first 8 bytes of the sha2-256 of all parts.
+pub(super) fn check(parts: &[&[u8]]) -> [u8; CHECK] {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(part);
@@ -57,11 +75,14 @@ fn check(parts: &[&[u8]]) -> [u8; CHECK] {
 
 /// What stands at an offset.
 enum Found {
-    Entry(Vec<u8>),
+    Batch(Vec<u8>),
     End,
-    /// The write of the last entry was not completed.
+    /// The write of the last batch was not completed.
     Torn,
-    Damaged(String),
+    Damaged {
+        offset: u64,
+        problem: String,
+    },
 }
 
 /// Reads into `buffer` what there is; the number of bytes read.
@@ -90,42 +111,97 @@ fn only_zeros_follow(reader: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-fn read_entry(reader: &mut impl Read, offset: u64) -> io::Result<Found> {
+fn number(bytes: &[u8]) -> usize {
+    bytes.iter().fold(0, |value, byte| (value << 8) | usize::from(*byte))
+}
+
+/// The length of the body of the entry with this header, and what the header is to say about body and offset.
+fn split(header: &[u8]) -> (usize, &[u8], &[u8]) {
+    let (length, check) = header.split_at(4.min(header.len()));
+    (number(length), length, check)
+}
+
+/// The bodies of the entries of a batch whose content begins at an offset, with their own offsets; or where they do not add up.
+fn entries_of(content: &[u8], begin: u64) -> Result<Vec<(u64, &[u8])>, (u64, String)> {
+    let (mut entries, mut rest) = (Vec::new(), content);
+    while !rest.is_empty() {
+        let offset = begin + (content.len() - rest.len()) as u64;
+        let wrong = || (offset, "an entry does not match its checksum".to_owned());
+        let (header, after) = rest.split_at_checked(HEADER).ok_or_else(wrong)?;
+        let (size, length, found) = split(header);
+        let (body, after) = after.split_at_checked(size).ok_or_else(wrong)?;
+        if found != check(&[length, &offset.to_be_bytes(), body]) {
+            return Err(wrong());
+        }
+        entries.push((offset, body));
+        rest = after;
+    }
+    Ok(entries)
+}
+
+fn read_batch(reader: &mut impl Read, offset: u64) -> io::Result<Found> {
     let mut header = [0; HEADER];
     match fill(reader, &mut header)? {
         0 => return Ok(Found::End),
         read if read < HEADER => return Ok(Found::Torn),
         _ => {}
     }
-    let (length, header_check) = header.split_at(4);
-    if header_check != check(&[length, &offset.to_be_bytes()]) {
+    let (size, length, found) = split(&header);
+    if found != check(&[length, &offset.to_be_bytes()]) {
         if only_zeros_follow(reader)? {
             return Ok(Found::Torn);
         }
-        return Ok(Found::Damaged("the header of an entry does not match its checksum".into()));
+        return Ok(Found::Damaged { offset, problem: "the header of a batch does not match its checksum".into() });
     }
-    let length = length.iter().fold(0usize, |value, byte| (value << 8) | usize::from(*byte));
-    if length > MAX_ENTRY {
-        return Ok(Found::Damaged(format!("an entry claims {length} bytes")));
+    if size > MAX_APPEND {
+        return Ok(Found::Damaged { offset, problem: format!("a batch claims {size} bytes") });
     }
-    let mut body = vec![0; length + CHECK];
-    if fill(reader, &mut body)? < body.len() {
+    let mut content = vec![0; size];
+    if fill(reader, &mut content)? < content.len() {
         return Ok(Found::Torn);
     }
-    let (content, body_check) = body.split_at(length);
-    if body_check != check(&[content]) {
-        return Ok(if only_zeros_follow(reader)? {
-            Found::Torn
-        } else {
-            Found::Damaged("an entry does not match its checksum".into())
-        });
+    if let Err((offset, problem)) = entries_of(&content, offset + HEADER as u64) {
+        return Ok(if only_zeros_follow(reader)? { Found::Torn } else { Found::Damaged { offset, problem } });
     }
-    body.truncate(length);
-    Ok(Found::Entry(body))
+    Ok(Found::Batch(content))
+}
+
+impl LogFile {
+    fn io(&self, action: &'static str) -> impl FnOnce(io::Error) -> LedgerError + use<> {
+        let path = self.path.clone();
+        move |source| LedgerError::Io { action, path, source }
+    }
+
+    fn damaged(&self, offset: u64, problem: String) -> LedgerError {
+        LedgerError::Damaged { path: self.path.clone(), offset, problem }
+    }
+
+    fn decode(&self, offset: u64, body: &[u8]) -> Result<Entry, LedgerError> {
+        serde_ipld_dagcbor::from_slice(body)
+            .map_err(|error| self.damaged(offset, format!("an entry cannot be read ({error})")))
+    }
+}
+
+impl EntryReader for LogFile {
+    fn read(&self, place: u64) -> Result<(Entry, usize), LedgerError> {
+        let mut header = [0; HEADER];
+        self.file.read_exact_at(&mut header, place).map_err(self.io("reading"))?;
+        let (size, length, found) = split(&header);
+        if size > MAX_ENTRY {
+            return Err(self.damaged(place, format!("an entry claims {size} bytes")));
+        }
+        let mut body = vec![0; size];
+        self.file.read_exact_at(&mut body, place + HEADER as u64).map_err(self.io("reading"))?;
+        if found != check(&[length, &place.to_be_bytes(), &body]) {
+            return Err(self.damaged(place, "an entry does not match its checksum".into()));
+        }
+        Ok((self.decode(place, &body)?, HEADER + size))
+    }
 }
 
 impl FileLedger {
-    /// Opens the log at `path`, or begins one there, and locks it. A torn tail is cut off.
+    /// Opens the log at `path`, or begins one there, and locks it. A torn tail is cut off. Beside it lie its snapshots, in files of
+    /// the same name that end in `.snapshot` and `.index`; without them it is read from its beginning.
     ///
     /// # Errors
     /// See [`LedgerError`]; a file that is no log, is of another version, or is damaged is left as it is.
@@ -160,91 +236,166 @@ impl FileLedger {
                 return Err(LedgerError::NotALedger { path });
             }
             if found < FORMAT_VERSION {
-                return Err(LedgerError::FirstEdition { path });
+                return Err(LedgerError::OlderVersion { path, found, supported: FORMAT_VERSION });
             }
         } else if !whole
             && MAGIC.iter().chain(&FORMAT_VERSION.to_be_bytes()).zip(&preamble).take(read).all(|(a, b)| a == b)
         {
             // A new file, or one whose first write was torn.
             file.set_len(0).map_err(failed("emptying"))?;
-            file.seek(SeekFrom::Start(0)).map_err(failed("seeking in"))?;
             let begin = [MAGIC.as_slice(), &FORMAT_VERSION.to_be_bytes()].concat();
-            file.write_all(&begin).map_err(failed("writing"))?;
+            file.write_all_at(&begin, 0).map_err(failed("writing"))?;
             file.sync_all().map_err(failed("syncing"))?;
         } else {
             return Err(LedgerError::NotALedger { path });
         }
-        let mut ledger = Self { file, path, end: PREAMBLE, sync };
-        ledger.scan(|_, _| Ok(()))?;
+        let snapshots = SnapshotFiles::beside(&path);
+        let file = Arc::new(LogFile { file, path });
+        let mut ledger = Self { file, end: PREAMBLE, is_dirty: false, sync, snapshots, found: None };
+        ledger.found = ledger.whole_snapshot();
+        let from = ledger.found.as_ref().map_or(PREAMBLE, |snapshot| snapshot.end);
+        ledger.scan(from, |_, _| Ok(()))?;
         Ok(ledger)
     }
 
-    fn io(&self, action: &'static str) -> impl FnOnce(io::Error) -> LedgerError + use<> {
-        let path = self.path.clone();
-        move |source| LedgerError::Io { action, path, source }
+    /// The snapshot, if it is of this log.
+    fn whole_snapshot(&mut self) -> Option<Snapshot> {
+        let size = self.file.file.metadata().ok()?.len();
+        let snapshot = self.snapshots.read()?;
+        // The newest of its blocks must be there: the log may have been replaced.
+        let fits = (PREAMBLE..=size).contains(&snapshot.end)
+            && snapshot.blocks.last().is_none_or(|(_, place)| *place < snapshot.end && self.file.read(*place).is_ok());
+        if !fits {
+            self.snapshots.disregard();
+            tracing::warn!(path = %self.file.path.display(), "the snapshot does not belong to the log; everything is replayed");
+            return None;
+        }
+        Some(snapshot)
     }
 
-    fn damaged(&self, offset: u64, problem: String) -> LedgerError {
-        LedgerError::Damaged { path: self.path.clone(), offset, problem }
-    }
-
-    /// Walks over all entries, cuts a torn tail off, and remembers where the next entry goes.
-    fn scan(&mut self, mut visit: impl FnMut(u64, &[u8]) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
-        let size = self.file.metadata().map_err(self.io("examining"))?.len();
-        self.file.seek(SeekFrom::Start(PREAMBLE)).map_err(self.io("seeking in"))?;
-        let mut reader = BufReader::new(&self.file);
-        let mut offset = PREAMBLE;
+    /// Walks over all entries of the batches from an offset on, cuts a torn tail off, and remembers where the next batch goes.
+    fn scan(
+        &mut self,
+        from: u64,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let file = Arc::clone(&self.file);
+        let size = file.file.metadata().map_err(file.io("examining"))?.len();
+        (&file.file).seek(SeekFrom::Start(from)).map_err(file.io("seeking in"))?;
+        let mut reader = BufReader::with_capacity(1 << 16, &file.file);
+        let mut offset = from;
         loop {
-            match read_entry(&mut reader, offset).map_err(self.io("reading"))? {
-                Found::Entry(body) => {
-                    visit(offset, &body)?;
-                    offset += (HEADER + body.len() + CHECK) as u64;
+            match read_batch(&mut reader, offset).map_err(file.io("reading"))? {
+                Found::Batch(content) => {
+                    let begin = offset + HEADER as u64;
+                    for (offset, body) in
+                        entries_of(&content, begin).map_err(|(at, problem)| file.damaged(at, problem))?
+                    {
+                        visit(offset, body)?;
+                    }
+                    offset = begin + content.len() as u64;
                 }
                 Found::End => break,
                 Found::Torn => {
-                    tracing::warn!(path = %self.path.display(), offset, bytes = size - offset,
-                        "the last entry of the log was not completely written; it is cut off");
-                    self.file.set_len(offset).map_err(self.io("truncating"))?;
-                    self.file.sync_all().map_err(self.io("syncing"))?;
+                    tracing::warn!(path = %file.path.display(), offset, bytes = size.saturating_sub(offset),
+                        "the last batch of the log was not completely written; it is cut off");
+                    file.file.set_len(offset).map_err(file.io("truncating"))?;
+                    file.file.sync_all().map_err(file.io("syncing"))?;
                     break;
                 }
-                Found::Damaged(problem) => return Err(self.damaged(offset, problem)),
+                Found::Damaged { offset, problem } => return Err(file.damaged(offset, problem)),
             }
         }
         self.end = offset;
+        self.is_dirty = false;
+        Ok(())
+    }
+
+    /// What is written for entries at the end, and where each of them goes.
+    fn batch_of(&self, entries: &[Entry]) -> Result<(Vec<u8>, Vec<u64>), LedgerError> {
+        let (mut batch, mut places) = (vec![0; HEADER], Vec::with_capacity(entries.len()));
+        for entry in entries {
+            let offset = self.end + batch.len() as u64;
+            let body = serde_ipld_dagcbor::to_vec(entry)
+                .map_err(|error| self.file.damaged(offset, format!("an entry cannot be encoded ({error})")))?;
+            let length = match u32::try_from(body.len()) {
+                Ok(length) if body.len() <= MAX_ENTRY => length.to_be_bytes(),
+                _ => return Err(LedgerError::TooLarge { size: body.len(), limit: MAX_ENTRY }),
+            };
+            places.push(offset);
+            batch.extend_from_slice(&length);
+            batch.extend_from_slice(&check(&[&length, &offset.to_be_bytes(), &body]));
+            batch.extend_from_slice(&body);
+        }
+        let size = batch.len() - HEADER;
+        let length = match u32::try_from(size) {
+            Ok(length) if size <= MAX_APPEND => length.to_be_bytes(),
+            _ => return Err(LedgerError::TooLarge { size, limit: MAX_APPEND }),
+        };
+        let header_check = check(&[&length, &self.end.to_be_bytes()]);
+        for (place, byte) in batch.iter_mut().zip(length.iter().chain(&header_check)) {
+            *place = *byte;
+        }
+        Ok((batch, places))
+    }
+
+    fn write(&mut self, batch: &[u8]) -> Result<(), LedgerError> {
+        let LogFile { file, .. } = &*self.file;
+        if self.is_dirty {
+            file.set_len(self.end).map_err(self.file.io("truncating"))?;
+        }
+        self.is_dirty = true;
+        file.write_all_at(batch, self.end).map_err(self.file.io("writing"))?;
+        if self.sync == SyncPolicy::EveryEntry {
+            file.sync_data().map_err(self.file.io("syncing"))?;
+        }
+        self.is_dirty = false;
         Ok(())
     }
 }
 
 impl Ledger for FileLedger {
-    fn load(&mut self, visit: &mut dyn FnMut(Entry) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
-        let path = self.path.clone();
-        self.scan(|offset, body| {
-            let entry = serde_ipld_dagcbor::from_slice(body).map_err(|error| LedgerError::Damaged {
-                path: path.clone(),
-                offset,
-                problem: format!("an entry cannot be read ({error})"),
-            })?;
-            visit(entry)
-        })
+    fn load(
+        &mut self,
+        from: u64,
+        visit: &mut dyn FnMut(u64, Entry) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let file = Arc::clone(&self.file);
+        self.scan(from.max(PREAMBLE), |offset, body| visit(offset, file.decode(offset, body)?))
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), LedgerError> {
-        let body = serde_ipld_dagcbor::to_vec(entry)
-            .map_err(|error| self.damaged(self.end, format!("an entry cannot be encoded ({error})")))?;
-        let length = match u32::try_from(body.len()) {
-            Ok(length) if body.len() <= MAX_ENTRY => length.to_be_bytes(),
-            _ => return Err(LedgerError::TooLarge { size: body.len(), limit: MAX_ENTRY }),
-        };
-        let header_check = check(&[&length, &self.end.to_be_bytes()]);
-        let bytes = [length.as_slice(), &header_check, &body, &check(&[&body])].concat();
-        self.file.seek(SeekFrom::Start(self.end)).map_err(self.io("seeking in"))?;
-        self.file.write_all(&bytes).map_err(self.io("writing"))?;
-        if self.sync == SyncPolicy::EveryEntry {
-            self.file.sync_data().map_err(self.io("syncing"))?;
+    fn append(&mut self, entries: &[Entry]) -> Result<Vec<u64>, LedgerError> {
+        let (batch, places) = self.batch_of(entries)?;
+        if let Err(error) = self.write(&batch) {
+            // What was written of it must not be found by the next start. If this fails too, it is tried again before the next write.
+            self.is_dirty = self.file.file.set_len(self.end).is_err();
+            return Err(error);
         }
-        self.end += bytes.len() as u64;
-        Ok(())
+        self.end += batch.len() as u64;
+        Ok(places)
+    }
+
+    fn reader(&self) -> Arc<dyn EntryReader> {
+        Arc::clone(&self.file) as Arc<dyn EntryReader>
+    }
+
+    fn keeps_snapshots(&self) -> bool {
+        true
+    }
+
+    fn snapshot(&mut self) -> Option<Snapshot> {
+        self.found.take().or_else(|| self.whole_snapshot())
+    }
+
+    fn keep_snapshot(&mut self, state: &[u8], blocks: &[(CommandId, u64)]) -> Result<(), LedgerError> {
+        // What it counts as whole must be on the disk.
+        self.file.file.sync_data().map_err(self.file.io("syncing"))?;
+        self.snapshots.keep(state, blocks, self.end)
+    }
+
+    fn forget_snapshot(&mut self) -> Result<(), LedgerError> {
+        self.found = None;
+        self.snapshots.forget()
     }
 }
 
@@ -256,7 +407,7 @@ mod tests {
 
     fn entries(ledger: &mut FileLedger) -> Result<Vec<Entry>, LedgerError> {
         let mut entries = Vec::new();
-        ledger.load(&mut |entry| {
+        ledger.load(0, &mut |_, entry| {
             entries.push(entry);
             Ok(())
         })?;
@@ -273,7 +424,7 @@ mod tests {
         let mut ledger = open(path).expect("a new log");
         let mut offsets = vec![ledger.end];
         for entry in &written {
-            ledger.append(entry).expect("it is written");
+            ledger.append(std::slice::from_ref(entry)).expect("it is written");
             offsets.push(ledger.end);
         }
         (written, offsets)
@@ -286,7 +437,7 @@ mod tests {
         let (written, _) = written(&path);
         let mut ledger = FileLedger::open(&path, SyncPolicy::EveryEntry).expect("it opens again");
         assert_eq!(entries(&mut ledger).expect("it reads"), written);
-        ledger.append(&Entry::Rewind { to: 1 }).expect("it can be continued");
+        ledger.append(&[Entry::Rewind { to: 1 }]).expect("it can be continued");
         assert_eq!(entries(&mut ledger).expect("it reads").len(), 4);
     }
 
@@ -307,7 +458,7 @@ mod tests {
                 let complete = offsets.iter().skip(1).filter(|end| **end <= length as u64).count();
                 let mut ledger = open(&path).unwrap_or_else(|error| panic!("{length} bytes + {filler}: {error}"));
                 assert_eq!(entries(&mut ledger).expect("it reads"), written[..complete], "{length} + {filler}");
-                ledger.append(&Entry::Rewind { to: 9 }).expect("it can be continued");
+                ledger.append(&[Entry::Rewind { to: 9 }]).expect("it can be continued");
                 drop(ledger);
                 let again = entries(&mut open(&path).expect("it opens")).expect("it reads");
                 assert_eq!(again.last(), Some(&Entry::Rewind { to: 9 }));
@@ -326,7 +477,8 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at as usize] ^= 0x10;
             fs::write(&path, &damaged).expect("it is written");
-            let place = if at < offsets[1] { offsets[0] } else { offsets[1] };
+            let batch = if at < offsets[1] { offsets[0] } else { offsets[1] };
+            let place = if at < batch + HEADER as u64 { batch } else { batch + HEADER as u64 };
             match open(&path) {
                 Err(LedgerError::Damaged { offset, .. }) => assert_eq!(offset, place, "byte {at}"),
                 other => panic!("byte {at}: {other:?}"),
@@ -355,7 +507,7 @@ mod tests {
             (newer, "use a newer one"),
             (
                 include_bytes!("../../fixtures/memory-chain-1.log").to_vec(),
-                "under the rules of the market's first edition, which this program does not know: move it away",
+                "has format version 1; this program reads 3: move it away, and a new market begins",
             ),
             (b"# my diary, which is dear to me".to_vec(), "not the log of a Lota market"),
             (b"LOT".iter().chain(b"TERY").copied().collect(), "not the log of a Lota market"),
@@ -383,8 +535,8 @@ mod tests {
             time: lota_market::Time(0),
             funds: vec![Default::default(); MAX_ENTRY / 16],
         });
-        assert!(matches!(ledger.append(&huge), Err(LedgerError::TooLarge { .. })));
-        ledger.append(&Entry::Rewind { to: 1 }).expect("it goes on");
+        assert!(matches!(ledger.append(&[huge]), Err(LedgerError::TooLarge { .. })));
+        ledger.append(&[Entry::Rewind { to: 1 }]).expect("it goes on");
         assert_eq!(entries(&mut ledger).expect("it reads").len(), 1);
     }
 }

@@ -3,10 +3,10 @@
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
 };
 
-use lota_market::{Address, AttoFil, B256, Time};
+use lota_market::{Address, AttoFil, B256, Time, movements::Movement, world::ContractEvent};
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
@@ -29,32 +29,50 @@ pub struct Genesis {
     pub auction: Option<AuctionRef>,
 }
 
+/// What a block is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// An accepted command.
+    Command {
+        /// As its sender signed it.
+        signed: SignedCommand,
+        /// What contracts did, in the order in which they were called.
+        answers: Vec<Answer>,
+    },
+    /// Somebody got native money from nowhere.
+    Fund {
+        /// Who got it.
+        account: Address,
+        /// How much.
+        amount: AttoFil,
+    },
+    /// Virtual time was let pass.
+    Wait,
+}
+
+/// A block. What it came to is kept with it, so that readers need no replay; a replay finds the same again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// How many reorganisations came before it: the same command on another fork is another block.
+    pub fork: u64,
+    pub hash: B256,
+    pub time: Time,
+    pub transaction: B256,
+    pub origin: Origin,
+    pub events: Vec<ContractEvent>,
+    /// What money moved.
+    pub movements: Vec<Movement>,
+}
+
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
     /// The beginning; the first entry and no other.
     Genesis(Genesis),
-    /// A block with an accepted command.
-    Command {
-        time: Time,
-        /// The command as its sender signed it.
-        signed: SignedCommand,
-        /// What contracts did, in the order in which they were called.
-        answers: Vec<Answer>,
-        /// The block's hash, to be found again by the replay.
-        hash: B256,
-    },
-    /// A block in which somebody got native money from nowhere.
-    Fund {
-        time: Time,
-        /// Who got it.
-        account: Address,
-        /// How much.
-        amount: AttoFil,
-        /// The block's hash.
-        hash: B256,
-    },
+    /// The next block.
+    Block(Block),
     /// A reorganisation: the blocks above `to` are dropped.
     Rewind {
         /// The highest block that stays.
@@ -62,19 +80,77 @@ pub enum Entry {
     },
 }
 
+/// What identifies the command of a block among all: the first 16 bytes of a digest of its sender and key; zeros without a command.
+pub type CommandId = [u8; 16];
+
+/// What is kept beside a log so that not all of it has to be executed again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The state, encoded.
+    pub state: Vec<u8>,
+    /// Of each block from the first on: its command, and its place in the log.
+    pub blocks: Vec<(CommandId, u64)>,
+    /// Where the log goes on after it.
+    pub end: u64,
+}
+
+/// Reads single entries of a log, beside whoever writes it.
+pub trait EntryReader: Send + Sync + 'static {
+    /// The entry at a place, and its size in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    fn read(&self, place: u64) -> Result<(Entry, usize), LedgerError>;
+}
+
 /// Where a chain keeps its log.
 pub trait Ledger: Send + 'static {
-    /// Hands every entry to `visit`, oldest first.
+    /// Hands every entry from a place on (0: the beginning) to `visit` with its own place, oldest first.
     ///
     /// # Errors
     /// When an entry cannot be read, and what `visit` returns.
-    fn load(&mut self, visit: &mut dyn FnMut(Entry) -> Result<(), LedgerError>) -> Result<(), LedgerError>;
+    fn load(
+        &mut self,
+        from: u64,
+        visit: &mut dyn FnMut(u64, Entry) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError>;
 
-    /// Adds an entry. When it returns, the entry outlives the process (and, if the ledger promises so, the machine).
+    /// Adds entries, all or none of them, and says at which places. When it returns, they outlive the process (and, if the ledger
+    /// promises so, the machine).
     ///
     /// # Errors
-    /// When it cannot be written; the caller must then not use the ledger any more.
-    fn append(&mut self, entry: &Entry) -> Result<(), LedgerError>;
+    /// When they cannot be written; none of them is in the log then, and later ones may be taken again.
+    fn append(&mut self, entries: &[Entry]) -> Result<Vec<u64>, LedgerError>;
+
+    /// What reads the entries.
+    fn reader(&self) -> Arc<dyn EntryReader>;
+
+    /// Whether it keeps snapshots.
+    fn keeps_snapshots(&self) -> bool {
+        false
+    }
+
+    /// The newest snapshot, if one is kept and whole.
+    fn snapshot(&mut self) -> Option<Snapshot> {
+        None
+    }
+
+    /// Keeps a snapshot of everything up to the newest entry in place of the one before; `blocks` are those that came since then.
+    ///
+    /// # Errors
+    /// When it cannot be written; the log is not affected.
+    fn keep_snapshot(&mut self, state: &[u8], blocks: &[(CommandId, u64)]) -> Result<(), LedgerError> {
+        let _ = (state, blocks);
+        Ok(())
+    }
+
+    /// Removes the snapshot, because it is of a fork that is gone.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn forget_snapshot(&mut self) -> Result<(), LedgerError> {
+        Ok(())
+    }
 }
 
 /// Why a log cannot be read or written.
@@ -110,13 +186,15 @@ pub enum LedgerError {
         found: u32,
         supported: u32,
     },
-    /// It was written under rules that replaying it would have to know.
+    /// An older version of this program wrote it.
     #[error(
-        "{path} was written under the rules of the market's first edition, which this program does not know: move it away, and a new market begins"
+        "{path} has format version {found}; this program reads {supported}: move it away, and a new market begins (the devnet's: `lota devnet --reset`)"
     )]
-    FirstEdition {
+    OlderVersion {
         /** Which file. */
         path: PathBuf,
+        found: u32,
+        supported: u32,
     },
     /// An entry in the middle is damaged.
     #[error("{path} is damaged at byte {offset}: {problem}; restore it from a copy, or begin a new one")]
@@ -140,16 +218,42 @@ pub enum LedgerError {
 
 /// A log that lives as long as the process. Clones share it, so that a test can restart a chain.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryLedger(Arc<Mutex<Vec<Entry>>>);
+pub struct MemoryLedger(Arc<RwLock<Vec<Entry>>>);
 
 impl Ledger for MemoryLedger {
-    fn load(&mut self, visit: &mut dyn FnMut(Entry) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        entries.into_iter().try_for_each(visit)
+    fn load(
+        &mut self,
+        from: u64,
+        visit: &mut dyn FnMut(u64, Entry) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        (from..).zip(entries.into_iter().skip(from as usize)).try_for_each(|(place, entry)| visit(place, entry))
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), LedgerError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
-        Ok(())
+    fn append(&mut self, entries: &[Entry]) -> Result<Vec<u64>, LedgerError> {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let from = all.len() as u64;
+        all.extend_from_slice(entries);
+        Ok((from..all.len() as u64).collect())
+    }
+
+    fn reader(&self) -> Arc<dyn EntryReader> {
+        Arc::new(self.clone())
+    }
+}
+
+impl EntryReader for MemoryLedger {
+    fn read(&self, place: u64) -> Result<(Entry, usize), LedgerError> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = usize::try_from(place).ok().and_then(|place| all.get(place)).cloned();
+        let missing = || LedgerError::Inconsistent { block: place, problem: "there is no such entry".into() };
+        // What it takes is what its sender wrote, and what came of it.
+        let size = |entry: &Entry| match entry {
+            Entry::Block(Block { origin: Origin::Command { signed, .. }, events, .. }) => {
+                2 * signed.command.len() + 256 * (1 + events.len())
+            }
+            _ => 256,
+        };
+        entry.map(|entry| (size(&entry), entry)).map(|(size, entry)| (entry, size)).ok_or_else(missing)
     }
 }

@@ -15,7 +15,7 @@ const PAGE: usize = 64;
 /// What a reader reads.
 pub(super) trait Log: Send + Sync + 'static {
     /// What comes after `from`, at most `limit` updates: a rewind, events, or the head when there are none.
-    fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update>;
+    fn read(&self, from: Option<&Cursor>, limit: usize) -> Result<Vec<Update>, TransportError>;
     /// Changes whenever the log does.
     fn changes(&self) -> watch::Receiver<u64>;
     /// Ready once the time is later than `time`, should it pass between blocks.
@@ -23,7 +23,7 @@ pub(super) trait Log: Send + Sync + 'static {
 }
 
 impl Log for Chain {
-    fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update> {
+    fn read(&self, from: Option<&Cursor>, limit: usize) -> Result<Vec<Update>, TransportError> {
         self.read(from, limit)
     }
 
@@ -37,8 +37,8 @@ impl Log for Chain {
 }
 
 impl Log for EpochChain {
-    fn read(&self, from: Option<&Cursor>, limit: usize) -> Vec<Update> {
-        self.read(from, limit)
+    fn read(&self, from: Option<&Cursor>, limit: usize) -> Result<Vec<Update>, TransportError> {
+        Ok(self.read(from, limit))
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -80,7 +80,10 @@ impl<L: Log> Reader<L> {
             }
             if self.page.is_empty() {
                 self.changes.mark_unchanged();
-                self.page = self.chain.read(self.position.as_ref(), PAGE).into();
+                self.page = match self.chain.read(self.position.as_ref(), PAGE) {
+                    Ok(page) => page.into(),
+                    Err(error) => return Some(Err(error)),
+                };
             }
             let update = self.page.pop_front()?;
             match &update {

@@ -1,50 +1,25 @@
-//! What a chain holds: blocks, and the world that they made. Pure: the same entries give the same state and hashes.
+//! What a chain is: the world that its blocks made, and what is remembered of them. Pure: the same entries give the same state and
+//! hashes. The blocks themselves are in the [ledger](super::Ledger).
 
-use std::{
-    cell::RefCell,
-    collections::{HashMap, VecDeque},
-    vec,
-};
+use std::{cell::RefCell, collections::HashMap, vec};
 
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time,
     agent::EffectKey,
     auction::{Bid, SealedBidAuction},
     model::{JobId, Market, Signed, Terms},
-    world::{CallError, ContractEvent, Env, ExternalCall, Log, Script, TooMuchMoney, World},
+    movements::{Accounts, Pocket},
+    world::{CallError, ContractEvent, Env, ExternalCall, Log, Savepoint, Script, TooMuchMoney, World},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Answer, ChainError, Contracts, Genesis};
+use super::{Answer, Block, ChainError, CommandId, Contracts, Genesis, Origin};
 use crate::{
     eip712::{self, SignedCommand},
     encoding::Directed,
-    transport::{AuctionRef, Cursor, Head, Landed, MarketRef, SubmitError, Update},
+    transport::{AuctionRef, Cursor, Head, Landed, MarketRef, SubmitError},
 };
-
-/// Dropped blocks that are remembered, so that a reader who stands on one is led back to the fork.
-pub(super) const MAX_ORPHANS: usize = 4_096;
-
-/// What a block is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    Genesis,
-    Command { signed: SignedCommand, answers: Vec<Answer> },
-    Fund { account: Address, amount: AttoFil },
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Block {
-    /// How many reorganisations came before it: the same command on another fork is another block.
-    fork: u64,
-    pub hash: B256,
-    pub time: Time,
-    pub transaction: B256,
-    pub origin: Origin,
-    /// Blocks stay in memory: no more of it than they need.
-    pub events: Box<[ContractEvent]>,
-}
 
 /// How contracts answer: asked now, or as they once did.
 pub(super) enum Answers<'a> {
@@ -122,35 +97,125 @@ pub(super) fn hash_of(value: &impl Serialize) -> B256 {
     sha256(&serde_ipld_dagcbor::to_vec(value).unwrap_or_default())
 }
 
+/// The newest block, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tip {
+    pub number: u64,
+    pub hash: B256,
+    pub time: Time,
+    /// How many events it has.
+    pub events: u32,
+}
+
+impl Tip {
+    /// The position after its last event.
+    pub(super) const fn end(&self) -> Cursor {
+        Cursor { block: self.number, block_hash: self.hash, index: self.events }
+    }
+
+    /// The newest block, with the time that the next one would have.
+    pub(super) fn head(&self, now: Time) -> Head {
+        Head { block: self.number, hash: self.hash, time: self.time.max(now) }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub genesis: Genesis,
     world: World,
-    blocks: Vec<Block>,
-    landed: HashMap<(Address, EffectKey), u64>,
-    orphans: VecDeque<(B256, B256)>,
+    accounts: Accounts,
+    tip: Tip,
+    fork: u64,
+    /// In which block a command landed.
+    landed: HashMap<CommandId, u32>,
+    /// The commands of the newest blocks: of those that are in no snapshot yet.
+    unsaved: Vec<CommandId>,
+}
+
+/// What a snapshot holds of a state; its blocks are in the index.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// The version of the program: another one may come to something else.
+    program: String,
+    genesis: Genesis,
+    world: World,
+    accounts: Accounts,
+    tip: Tip,
     fork: u64,
 }
+
+/// Where a state can go back to; close it with [`State::keep`] or [`State::roll_back`].
+#[derive(Debug)]
+#[must_use = "what changes is noted until it is closed"]
+pub(super) struct Mark {
+    savepoint: Savepoint,
+    tip: Tip,
+    unsaved: usize,
+}
+
+/// What identifies a command among all.
+pub(super) fn command_id(sender: Address, key: &EffectKey) -> CommandId {
+    let digest = Sha256::new().chain_update(sender).chain_update(key.as_str()).finalize();
+    let mut id = CommandId::default();
+    id.copy_from_slice(&digest[..16]);
+    id
+}
+
+/// Of a block without a command.
+const NO_COMMAND: CommandId = [0; 16];
 
 impl State {
     /// Block 0.
     pub(super) fn new(genesis: Genesis) -> Result<Self, ChainError> {
-        let begin = Block {
-            fork: 0,
-            hash: hash_of(&genesis),
-            time: genesis.time,
-            transaction: B256::ZERO,
-            origin: Origin::Genesis,
-            events: Box::default(),
-        };
-        let mut world = World::with_market(genesis.market.contract, genesis.market.settings);
+        let tip = Tip { number: 0, hash: hash_of(&genesis), time: genesis.time, events: 0 };
+        let (mut world, mut accounts) =
+            (World::with_market(genesis.market.contract, genesis.market.settings), Accounts::default());
         for (account, amount) in &genesis.funds {
             world.mint(*account, *amount)?;
+            accounts.minted(*account, *amount, &mut Vec::new());
         }
         if let Some(AuctionRef { contract, min_reveal_period }) = genesis.auction {
             world.deploy_auction(contract, genesis.market.contract, min_reveal_period)?;
         }
-        Ok(Self { genesis, world, blocks: vec![begin], landed: HashMap::new(), orphans: VecDeque::new(), fork: 0 })
+        Ok(Self { genesis, world, accounts, tip, fork: 0, landed: HashMap::new(), unsaved: Vec::new() })
+    }
+
+    /// What a snapshot keeps of it.
+    pub(super) fn save(&self) -> Result<Vec<u8>, String> {
+        let saved = Saved {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            genesis: self.genesis.clone(),
+            world: self.world.clone(),
+            accounts: self.accounts.clone(),
+            tip: self.tip,
+            fork: self.fork,
+        };
+        serde_ipld_dagcbor::to_vec(&saved).map_err(|error| error.to_string())
+    }
+
+    /// The state that was saved, with the commands of its blocks from the first on.
+    pub(super) fn saved(bytes: &[u8], commands: impl ExactSizeIterator<Item = CommandId>) -> Result<Self, String> {
+        let Saved { program, genesis, world, accounts, tip, fork } =
+            serde_ipld_dagcbor::from_slice(bytes).map_err(|error| error.to_string())?;
+        if program != env!("CARGO_PKG_VERSION") {
+            return Err(format!("version {program} wrote it"));
+        }
+        if commands.len() as u64 != tip.number {
+            return Err(format!("it has {} blocks, but the newest is block {}", commands.len(), tip.number));
+        }
+        let mut landed = HashMap::with_capacity(commands.len());
+        landed.extend(commands.zip(1..).filter(|(id, _)| *id != NO_COMMAND));
+        Ok(Self { genesis, world, accounts, tip, fork, landed, unsaved: Vec::new() })
+    }
+
+    /// The commands of the blocks that are in no snapshot, oldest first.
+    pub(super) fn unsaved(&self) -> &[CommandId] {
+        &self.unsaved
+    }
+
+    /// They are in a snapshot now.
+    pub(super) fn was_saved(&mut self) {
+        self.unsaved.clear();
     }
 
     pub(super) fn market(&self) -> &Market {
@@ -162,68 +227,98 @@ impl State {
         self.world.auction(self.genesis.auction?.contract)
     }
 
-    /// Number of the newest block.
-    pub(super) fn height(&self) -> u64 {
-        self.blocks.len().saturating_sub(1) as u64
+    pub(super) const fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
-    fn block(&self, number: u64) -> Option<&Block> {
-        self.blocks.get(usize::try_from(number).ok()?)
+    /// Whether what the events say of everybody's money is what the contracts hold; what differs, if something does.
+    pub(super) fn audit(&self) -> Result<(), String> {
+        let (market, auction) = (self.market(), self.auction());
+        let same = |what: &str, told: AttoFil, held: AttoFil| {
+            if told == held { Ok(()) } else { Err(format!("{what}: the events say {told}, and {held} is held")) }
+        };
+        let contracts = [Some(self.genesis.market.contract), self.genesis.auction.map(|auction| auction.contract)];
+        let sum = |pocket| self.accounts.all().map(|(_, holdings)| holdings.of(pocket)).sum::<AttoFil>();
+        for (account, holdings) in self.accounts.all() {
+            if !contracts.contains(&Some(account)) {
+                same(&format!("wallet of {account}"), holdings.wallet, self.world.wallet(account))?;
+            }
+            same(&format!("balance of {account}"), holdings.market, market.balance(account))?;
+            let in_auction = auction.map(|auction| auction.balance(account)).unwrap_or_default();
+            same(&format!("{account} in the auction"), holdings.auction, in_auction)?;
+        }
+        same("all balances", sum(Pocket::Market), market.balances().map(|(_, balance)| balance).sum())?;
+        same("all escrow", sum(Pocket::Escrow), market.escrowed())?;
+        same("all collateral", sum(Pocket::Collateral), market.collateral())?;
+        let (mut burned, mut bids) = (market.burned(), AttoFil::ZERO);
+        if let Some(auction) = auction {
+            same("all in the auction", sum(Pocket::Auction), auction.balances().map(|(_, balance)| balance).sum())?;
+            // Until it is known whether a bid will be revealed, the contract counts its deposit as burned.
+            burned = [burned, auction.burned()].into_iter().sum();
+            bids = auction.staked();
+        }
+        let told = [sum(Pocket::Burned), sum(Pocket::Bids)].into_iter().sum();
+        same("what is burned or in bids", told, [burned, bids].into_iter().sum())
     }
 
-    fn tip(&self) -> &Block {
-        #[expect(clippy::expect_used, reason = "block 0 is made by `new` and never dropped")]
-        self.blocks.last().expect("there is a block 0")
-    }
-
-    /// The newest block, with the time that the next one would have.
-    pub(super) fn head(&self, now: Time) -> Head {
-        let tip = self.tip();
-        Head { block: self.height(), hash: tip.hash, time: tip.time.max(now) }
+    pub(super) const fn tip(&self) -> &Tip {
+        &self.tip
     }
 
     pub(super) fn wallet(&self, account: Address) -> AttoFil {
         self.world.wallet(account)
     }
 
-    fn landing(&self, number: u64, block: &Block) -> Landed {
-        Landed {
-            transaction: block.transaction,
-            cursor: end_of(number, block),
-            time: block.time,
-            events: block.events.iter().filter_map(ContractEvent::of_market).cloned().collect(),
-            auction_events: block.events.iter().filter_map(ContractEvent::of_auction).cloned().collect(),
+    /// In which block a party's command landed under this key.
+    pub(super) fn landed(&self, party: Address, key: &EffectKey) -> Option<u64> {
+        self.landed.get(&command_id(party, key)).map(|number| u64::from(*number))
+    }
+
+    /// From here on everything can be undone.
+    pub(super) fn mark(&mut self) -> Mark {
+        self.accounts.open_savepoint();
+        Mark { savepoint: self.world.savepoint(), tip: self.tip, unsaved: self.unsaved.len() }
+    }
+
+    /// What happened since then stays.
+    pub(super) fn keep(&mut self, mark: Mark) {
+        self.world.keep(mark.savepoint);
+        self.accounts.keep();
+    }
+
+    /// It has never happened.
+    pub(super) fn roll_back(&mut self, mark: Mark) {
+        self.world.roll_back(mark.savepoint);
+        self.accounts.roll_back();
+        self.tip = mark.tip;
+        for id in self.unsaved.drain(mark.unsaved..) {
+            self.landed.remove(&id);
         }
     }
 
-    pub(super) fn has_landed(&self, party: Address, key: &EffectKey) -> bool {
-        self.landed.contains_key(&(party, key.clone()))
-    }
-
-    /// What a command came to that landed before under the same key.
-    pub(super) fn find(&self, signed: &SignedCommand) -> Result<Option<Landed>, SubmitError> {
-        let Some(number) = self.landed.get(&(signed.sender, signed.key.clone())).copied() else { return Ok(None) };
-        match self.block(number) {
-            Some(block @ Block { origin: Origin::Command { signed: before, .. }, .. })
-                if before.command == signed.command && before.value == signed.value =>
-            {
-                Ok(Some(self.landing(number, block)))
-            }
-            _ => Err(SubmitError::KeyReused { party: signed.sender, key: signed.key.clone() }),
+    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, logs: Vec<Log>) -> Block {
+        let number = self.tip.number + 1;
+        let mut movements = Vec::new();
+        if let Origin::Fund { account, amount } = &origin {
+            self.accounts.minted(*account, *amount, &mut movements);
         }
-    }
-
-    fn seal(&mut self, time: Time, transaction: B256, origin: Origin, events: Box<[ContractEvent]>) -> Landed {
-        let number = self.height() + 1;
-        let answers: &[Answer] = match &origin {
-            Origin::Command { answers, .. } => answers,
-            Origin::Genesis | Origin::Fund { .. } => &[],
+        for log in &logs {
+            self.accounts.take(log, &mut movements);
+        }
+        let events: Vec<ContractEvent> = logs.into_iter().map(|Log { event, .. }| event).collect();
+        let (answers, id): (&[Answer], _) = match &origin {
+            Origin::Command { answers, signed } => (answers, command_id(signed.sender, &signed.key)),
+            Origin::Fund { .. } | Origin::Wait => (&[], NO_COMMAND),
         };
-        let hash = hash_of(&(number, self.fork, self.tip().hash, time, transaction, answers, &events));
-        let block = Block { fork: self.fork, hash, time, transaction, origin, events };
-        let landed = self.landing(number, &block);
-        self.blocks.push(block);
-        landed
+        let hash = hash_of(&(number, self.fork, self.tip.hash, time, transaction, answers, &events));
+        if id != NO_COMMAND {
+            // The chain takes no more blocks than that.
+            self.landed.insert(id, u32::try_from(number).unwrap_or(u32::MAX));
+        }
+        self.unsaved.push(id);
+        // A command's size bounds its events.
+        self.tip = Tip { number, hash, time, events: events.len() as u32 };
+        Block { fork: self.fork, hash, time, transaction, origin, events, movements }
     }
 
     /// Executes a command whose signature was checked, as a block of its own. On an error nothing has changed.
@@ -233,11 +328,11 @@ impl State {
         signed: SignedCommand,
         command: &Directed,
         answers: Answers<'_>,
-    ) -> Result<Landed, SubmitError> {
-        let time = self.tip().time.max(now);
+    ) -> Result<Block, SubmitError> {
+        let time = self.tip.time.max(now);
         let chain = self.genesis.market;
         let mut env = ChainEnv::new(chain, time, answers);
-        let (mut log, height) = (Vec::new(), self.height());
+        let mut log = Vec::new();
         let (sender, value) = (signed.sender, signed.value);
         let outcome = match command {
             Directed::Market(command) => {
@@ -247,124 +342,70 @@ impl State {
                 self.world.execute_on_auction(sender, *contract, value, command, &mut env, &mut log)
             }
         };
-        outcome.map_err(|error| refusal(error, height))?;
-        let events = log.into_iter().map(|Log { event, .. }| event).collect();
-        self.landed.insert((signed.sender, signed.key.clone()), self.height() + 1);
+        outcome.map_err(|error| refusal(error, self.tip.number))?;
         let transaction = signed.digest(&chain);
         let (_, answers) = env.answers.into_inner();
-        Ok(self.seal(time, transaction, Origin::Command { signed, answers }, events))
+        Ok(self.seal(time, transaction, Origin::Command { signed, answers }, log))
     }
 
     /// Gives an account native money from nowhere, as a block without events.
-    pub(super) fn fund(&mut self, now: Time, account: Address, amount: AttoFil) -> Result<Landed, TooMuchMoney> {
-        let time = self.tip().time.max(now);
+    pub(super) fn fund(&mut self, now: Time, account: Address, amount: AttoFil) -> Result<Block, TooMuchMoney> {
+        let time = self.tip.time.max(now);
         self.world.mint(account, amount)?;
-        let transaction = hash_of(&(self.height() + 1, account, amount));
-        Ok(self.seal(time, transaction, Origin::Fund { account, amount }, Box::default()))
+        let transaction = hash_of(&(self.tip.number + 1, account, amount));
+        Ok(self.seal(time, transaction, Origin::Fund { account, amount }, Vec::new()))
     }
 
-    /// What the newest block is made of.
-    pub(super) fn newest(&self) -> &Block {
-        self.tip()
+    /// Lets time pass up to `now`, as a block without events.
+    pub(super) fn wait(&mut self, now: Time) -> Block {
+        let time = self.tip.time.max(now);
+        let transaction = hash_of(&(self.tip.number + 1, time));
+        self.seal(time, transaction, Origin::Wait, Vec::new())
     }
 
-    /// Drops the blocks above `to`: the state is what it was, found by executing everything up to there again.
-    pub(super) fn rewind(&mut self, to: u64) -> Result<(), String> {
-        let keep = usize::try_from(to).unwrap_or(usize::MAX).saturating_add(1);
-        let mut before = Self::new(self.genesis.clone()).map_err(|error| error.to_string())?;
-        for block in self.blocks.iter().take(keep).skip(1) {
-            before.again(block)?;
-        }
-        before.fork = self.fork + 1;
-        before.orphans = std::mem::take(&mut self.orphans);
-        let parents = self.blocks.iter().skip(keep.saturating_sub(1));
-        let dropped = self.blocks.iter().skip(keep);
-        for (parent, child) in parents.zip(dropped) {
-            if before.orphans.len() == MAX_ORPHANS {
-                before.orphans.pop_front();
-            }
-            before.orphans.push_back((child.hash, parent.hash));
-        }
-        *self = before;
-        Ok(())
+    /// The next block is on another fork.
+    pub(super) fn fork_after(&mut self, fork: u64) {
+        self.fork = fork + 1;
     }
 
-    fn again(&mut self, block: &Block) -> Result<(), String> {
+    pub(super) const fn fork(&self) -> u64 {
+        self.fork
+    }
+
+    /// Makes a block of the log again. It must come to the same.
+    pub(super) fn again(&mut self, block: Block) -> Result<(), String> {
         self.fork = block.fork;
-        let landed = match block.origin.clone() {
-            Origin::Genesis => return Err("there is a second beginning".into()),
+        let made = match block.origin {
             Origin::Fund { account, amount } => {
                 self.fund(block.time, account, amount).map_err(|error| error.to_string())?
             }
-            Origin::Command { signed, answers } => self.replay(block.time, signed, answers)?,
+            Origin::Wait => self.wait(block.time),
+            Origin::Command { signed, answers } => {
+                let command = crate::encoding::decode_directed(&signed.command, signed.value)
+                    .map_err(|error| error.to_string())?;
+                self.execute(block.time, signed, &command, Answers::Recorded(answers.into_iter()))
+                    .map_err(|error| error.to_string())?
+            }
         };
-        if landed.cursor.block_hash == block.hash {
-            Ok(())
-        } else {
-            Err(format!("its hash is {}, but {} was computed", block.hash, landed.cursor.block_hash))
+        if made.hash != block.hash {
+            return Err(format!(
+                "the log says {}, but {} comes out; it was written by a version with another protocol",
+                block.hash, made.hash
+            ));
         }
+        Ok(())
     }
+}
 
-    /// Executes a command from the log.
-    pub(super) fn replay(&mut self, time: Time, signed: SignedCommand, answers: Vec<Answer>) -> Result<Landed, String> {
-        let command =
-            crate::encoding::decode_directed(&signed.command, signed.value).map_err(|error| error.to_string())?;
-        self.execute(time, signed, &command, Answers::Recorded(answers.into_iter())).map_err(|error| error.to_string())
-    }
-
-    /// The highest block of this fork that a position descends from.
-    fn ancestor(&self, from: &Cursor) -> Option<Cursor> {
-        let on_this_fork = |number: u64, hash: B256| {
-            self.block(number).filter(|block| block.hash == hash).map(|block| end_of(number, block))
-        };
-        let (mut number, mut hash) = (from.block, from.block_hash);
-        for _ in 0..=MAX_ORPHANS {
-            if let Some(ancestor) = on_this_fork(number, hash) {
-                return Some(ancestor);
-            }
-            hash = self.orphans.iter().rev().find(|(child, _)| *child == hash)?.1;
-            number = number.checked_sub(1)?;
-        }
-        None
-    }
-
-    /// What comes after `from`: a rewind when it is on no block of this fork, else up to `limit` events, else the head, with
-    /// `depth` blocks above what is final.
-    pub(super) fn read(&self, from: Option<&Cursor>, limit: usize, now: Time, depth: u64) -> Vec<Update> {
-        let (mut number, mut skip) = (0, 0);
-        if let Some(from) = from {
-            let known = self
-                .block(from.block)
-                .filter(|block| block.hash == from.block_hash && from.index as usize <= block.events.len());
-            if known.is_none() {
-                return vec![Update::Rewind { to: self.ancestor(from) }];
-            }
-            (number, skip) = (from.block, from.index as usize);
-        }
-        let mut updates = Vec::new();
-        while let Some(block) = self.block(number) {
-            for (index, event) in block.events.iter().enumerate().skip(skip) {
-                if updates.len() == limit {
-                    return updates;
-                }
-                let cursor = Cursor { index: index as u32 + 1, ..end_of(number, block) };
-                let (time, transaction) = (block.time, block.transaction);
-                updates.push(match event.clone() {
-                    ContractEvent::Market(event) => Update::Event { cursor, time, transaction, event },
-                    ContractEvent::Auction(event) => Update::Auction { cursor, time, transaction, event },
-                });
-            }
-            (number, skip) = (number + 1, 0);
-        }
-        if updates.is_empty() {
-            let cursor = end_of(self.height(), self.tip());
-            updates.push(Update::Head {
-                cursor,
-                latest: self.head(now),
-                finalized: self.height().saturating_sub(depth),
-            });
-        }
-        updates
+/// What a block's command came to.
+pub(super) fn landing(number: u64, block: &Block) -> Landed {
+    Landed {
+        transaction: block.transaction,
+        // A command's size bounds its events.
+        cursor: Cursor { block: number, block_hash: block.hash, index: block.events.len() as u32 },
+        time: block.time,
+        events: block.events.iter().filter_map(ContractEvent::of_market).cloned().collect(),
+        auction_events: block.events.iter().filter_map(ContractEvent::of_auction).cloned().collect(),
     }
 }
 
@@ -379,10 +420,4 @@ pub(super) fn refusal(error: CallError, block: u64) -> SubmitError {
         | CallError::NotPayable { .. }
         | CallError::NoSuchFunction(_) => SubmitError::Failed(error.to_string()),
     }
-}
-
-/// The position after a block's last event.
-fn end_of(number: u64, block: &Block) -> Cursor {
-    // A command's size bounds its events.
-    Cursor { block: number, block_hash: block.hash, index: block.events.len() as u32 }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use lota_bridge::{
     Journal, PrivateKeySigner, SubmitError, Transport, TransportError,
     evm::{self, Chain, EvmTransport},
+    ws::MockClient,
 };
 use lota_market::{Address, AttoFil, agent::EffectKey};
 use lota_node::store::NodeJournal;
@@ -68,6 +69,29 @@ impl Account {
         Self::new(Arc::new(market.chain.connect(signer)))
     }
 
+    /// The account of this key at a mock.
+    pub(crate) fn at_mock(client: &MockClient, signer: PrivateKeySigner) -> Self {
+        Self::new(Arc::new(client.party(signer)))
+    }
+
+    /// As [`fund`](Self::fund), from the mock's faucet; without one it gets nothing.
+    ///
+    /// # Errors
+    /// When the mock cannot be reached, or its faucet does not give so much.
+    pub(crate) async fn fund_at_mock(&self, client: &MockClient, funds: Funds) -> anyhow::Result<()> {
+        if client.info().faucet.is_none() {
+            return Ok(());
+        }
+        let sum = funds.sum()?;
+        let mut block = None;
+        if self.transport.wallet(self.address).await? == AttoFil::ZERO
+            && self.transport.balance(self.address).await? == AttoFil::ZERO
+        {
+            block = Some(client.give(self.address, sum).await.context("the faucet failed")?.cursor.block);
+        }
+        self.deposit_at_first(sum, block, funds.market).await
+    }
+
     /// The account of this key on a chain. What it sends is remembered in its node's folder.
     ///
     /// # Errors
@@ -117,10 +141,15 @@ impl Account {
         })
         .await?
         .context("the faucet failed")?;
+        self.deposit_at_first(sum, block, funds.market).await
+    }
+
+    /// Moves some of what was just given (in this block, if it was) into the market.
+    async fn deposit_at_first(&self, given: AttoFil, block: Option<u64>, amount: AttoFil) -> anyhow::Result<()> {
         // Without a deposit in the meantime all of it is outside: also after a crash right here.
-        let outside = self.transport.wallet(account).await?;
-        if block.is_some() || outside == sum {
-            self.deposit(&format!("play-deposit/{}", block.unwrap_or_default()), funds.market).await?;
+        let outside = self.transport.wallet(self.address).await?;
+        if block.is_some() || outside == given {
+            self.deposit(&format!("play-deposit/{}", block.unwrap_or_default()), amount).await?;
         }
         Ok(())
     }

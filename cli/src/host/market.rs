@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use lota_bridge::{
     AuctionRef, MarketRef,
-    memory::{Chain, Clock as _, FileLedger, Genesis, Options, SyncPolicy, SystemClock},
+    memory::{Chain, FileLedger, Genesis, Options, SyncPolicy},
 };
 use lota_market::{Address, model::Settings};
 
@@ -41,6 +41,14 @@ impl LocalMarket {
     /// # Errors
     /// When its log is in use, damaged, or of a newer version.
     pub(crate) fn open(folder: &Path, sync: Sync) -> anyhow::Result<Self> {
+        Self::open_with(folder, sync, Options::default())
+    }
+
+    /// The same with options; it begins at its clock's time.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub(crate) fn open_with(folder: &Path, sync: Sync, options: Options) -> anyhow::Result<Self> {
         home::create_private(folder)?;
         let file = folder.join(LOG);
         let policy = match sync {
@@ -52,9 +60,9 @@ impl LocalMarket {
             contract: Address::from(*b"lota/local/market/v1"),
             settings: Settings { min_window: MIN_WINDOW, ..Settings::COIN },
         };
-        let genesis = Genesis { market, time: SystemClock.now(), funds: Vec::new(), auction: Some(AUCTION) };
+        let genesis = Genesis { market, time: options.clock.now(), funds: Vec::new(), auction: Some(AUCTION) };
         let ledger = FileLedger::open(&file, policy)?;
-        let chain = Chain::open(genesis, ledger, Options::default())
+        let chain = Chain::open(genesis, ledger, options)
             .with_context(|| format!("the market in {} cannot be opened", file.display()))?;
         Ok(Self { chain })
     }

@@ -4,6 +4,7 @@ mod account;
 mod engines;
 mod lock;
 mod market;
+mod mock;
 mod signals;
 mod venue;
 
@@ -11,5 +12,6 @@ pub(crate) use account::{Account, Funds};
 pub(crate) use engines::{COMPILE, Containers, Engines};
 pub(crate) use lock::HomeLock;
 pub(crate) use market::{LocalMarket, Sync};
+pub(crate) use mock::{MOCK_PORT, MockVenue};
 pub(crate) use signals::{Signals, ended_by_user};
 pub(crate) use venue::{Ground, Venue, Wealth};

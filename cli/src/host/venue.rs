@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use lota_bridge::PrivateKeySigner;
 use lota_market::{Address, AttoFil, asset::Asset};
 
-use super::{Account, Funds, LocalMarket, Sync};
+use super::{Account, Funds, LocalMarket, MockVenue, Sync};
 use crate::chain::{Asker, DevelopmentChain, PaidIn};
 
 /// What a market runs on.
@@ -15,6 +15,8 @@ pub(crate) enum Ground {
     /// The protocol's model in this process, without a chain
     #[default]
     Memory,
+    /// The same, served on a websocket to nodes that reach it only there
+    Mock,
     /// Foundry's development chain, started and ended by this command, with the contract
     Anvil,
 }
@@ -24,6 +26,8 @@ pub(crate) enum Ground {
 pub(crate) enum Venue {
     /// In this process.
     Memory(LocalMarket),
+    /// In this process, and reached by a websocket.
+    Mock(MockVenue),
     /// On a chain.
     Anvil(Box<DevelopmentChain>),
 }
@@ -53,6 +57,7 @@ impl Venue {
                 let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Never)).await??;
                 Ok(Self::Memory(market))
             }
+            Ground::Mock => Ok(Self::Mock(MockVenue::open(folder, port).await?)),
             Ground::Anvil => Ok(Self::Anvil(Box::new(DevelopmentChain::open(folder, port, paid_in).await?))),
         }
     }
@@ -68,6 +73,7 @@ impl Venue {
                 account.fund(market, funds).await?;
                 Ok(account)
             }
+            Self::Mock(venue) => venue.join(signer, funds).await,
             Self::Anvil(chain) => {
                 let account = Account::on_chain(chain.market(), signer, dir, None).await?;
                 let (party, transport) = (account.address(), account.transport());
@@ -94,6 +100,7 @@ impl Venue {
     pub(crate) fn asset(&self) -> (Asset, u64) {
         match self {
             Self::Memory(market) => (Asset::coin(), market.chain.market().settings.quantum),
+            Self::Mock(venue) => (Asset::coin(), venue.market().chain.market().settings.quantum),
             Self::Anvil(chain) => {
                 let market = chain.market().market();
                 (market.asset().clone(), market.settings().quantum)
@@ -107,7 +114,7 @@ impl Venue {
     /// When the chain cannot be asked.
     pub(crate) async fn asker(&self, signer: PrivateKeySigner, money: AttoFil) -> anyhow::Result<Option<Asker>> {
         match self {
-            Self::Memory(_) => Ok(None),
+            Self::Memory(_) | Self::Mock(_) => Ok(None),
             Self::Anvil(chain) => {
                 chain.give(signer.address(), money).await?;
                 Ok(Some(Asker::new(chain.market(), signer)))
@@ -120,15 +127,16 @@ impl Venue {
     /// # Errors
     /// When the chain cannot be asked.
     pub(crate) async fn wealth(&self, parties: &[Address]) -> anyhow::Result<Wealth> {
+        let here = |market: &LocalMarket| {
+            let chain = &market.chain;
+            let accounts = parties.iter().map(|party| [chain.wallet(*party), chain.balance(*party)].into_iter().sum());
+            let market = chain.snapshot();
+            let held = [market.escrowed(), market.collateral()].into_iter().sum();
+            Wealth { block: 0, accounts: accounts.collect(), held, burned: market.burned() }
+        };
         match self {
-            Self::Memory(market) => {
-                let chain = &market.chain;
-                let accounts =
-                    parties.iter().map(|party| [chain.wallet(*party), chain.balance(*party)].into_iter().sum());
-                let market = chain.snapshot();
-                let held = [market.escrowed(), market.collateral()].into_iter().sum();
-                Ok(Wealth { block: 0, accounts: accounts.collect(), held, burned: market.burned() })
-            }
+            Self::Memory(market) => Ok(here(market)),
+            Self::Mock(venue) => Ok(here(venue.market())),
             Self::Anvil(chain) => {
                 let block = chain.height().await?;
                 let (all, burned) = chain.holdings(block).await?;
@@ -151,7 +159,7 @@ impl Venue {
     /// When the chain cannot be asked.
     pub(crate) async fn gas(&self, before: &Wealth, after: &Wealth) -> anyhow::Result<HashMap<Address, AttoFil>> {
         match self {
-            Self::Memory(_) => Ok(HashMap::new()),
+            Self::Memory(_) | Self::Mock(_) => Ok(HashMap::new()),
             Self::Anvil(chain) => chain.gas(before.block + 1..=after.block).await,
         }
     }
@@ -160,6 +168,7 @@ impl Venue {
     pub(crate) fn describe(&self) -> Option<String> {
         match self {
             Self::Memory(_) => None,
+            Self::Mock(venue) => Some(format!("The mock of the contracts at {}", venue.url())),
             Self::Anvil(chain) => {
                 let market = chain.market();
                 let network = market.endpoint().network();
@@ -185,7 +194,7 @@ impl Venue {
     /// Settings for Foundry's tools, as a line for a shell; none without a chain.
     pub(crate) fn variables(&self) -> Option<String> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Mock(_) => None,
             Self::Anvil(chain) => {
                 let market = chain.market();
                 let auction =
@@ -198,7 +207,7 @@ impl Venue {
     /// Ready when the chain has ended by itself.
     pub(crate) async fn ended(&self) {
         match self {
-            Self::Memory(_) => std::future::pending().await,
+            Self::Memory(_) | Self::Mock(_) => std::future::pending().await,
             Self::Anvil(chain) => chain.ended().await,
         }
     }
@@ -210,6 +219,7 @@ impl Venue {
     pub(crate) async fn end(self) -> anyhow::Result<()> {
         match self {
             Self::Memory(_) => Ok(()),
+            Self::Mock(venue) => venue.end().await,
             Self::Anvil(chain) => chain.end().await,
         }
     }

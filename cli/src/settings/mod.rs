@@ -222,6 +222,8 @@ pub(crate) struct Node {
     pub(crate) bids: bool,
     /// For how long the money that it bids with stays in the auction when no bid needs it.
     pub(crate) keep_bid_money: Seconds,
+    /// The mock of the contracts that its market is, instead of a chain.
+    pub(crate) mock: Option<String>,
     /// The URL at which others reach what it serves; none: where it listens.
     pub(crate) gateway_url: Option<String>,
     /// Whether it fetches from private addresses too; none: only if its market's chain is on this machine.
@@ -294,6 +296,7 @@ impl Default for Node {
             name: "main".to_owned(),
             key: None,
             rpc: None,
+            mock: None,
             contract: None,
             auction_contract: None,
             network: None,
@@ -434,6 +437,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
     Key { name: "node.key", about: "key in the keystore that it acts with" },
     Key { name: "node.rpc", about: "URL of a node of the market's chain (JSON-RPC), or several with commas between" },
+    Key { name: "node.mock", about: "URL of a mock of the contracts (`lota mock-market`), instead of a chain" },
     Key { name: "node.contract", about: "address of the market's contract there" },
     Key { name: "node.auction_contract", about: "address of the auction's contract beside the market there" },
     Key { name: "node.network", about: "the network that the chain must be" },

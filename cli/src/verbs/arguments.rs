@@ -60,6 +60,8 @@ pub(crate) enum Command {
     /// Simulate markets in virtual time: scenarios, and those who cheat
     #[command(subcommand)]
     Sim(verbs::sim::Sim),
+    /// Serve a market without a chain to nodes in other processes, or look at one
+    MockMarket(verbs::mock_market::MockMarket),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),
@@ -70,7 +72,13 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the verb ends by itself when it is told to, as daemons do; another is stopped.
     pub(crate) const fn sees_to_signals(&self) -> bool {
-        matches!(self, Self::Demo(_) | Self::Devnet(_) | Self::Canary(_) | Self::Node(verbs::node::Node::Run(_)))
+        match self {
+            Self::MockMarket(verb) => verb.is_server(),
+            _ => matches!(
+                self,
+                Self::Demo(_) | Self::Devnet(_) | Self::Canary(_) | Self::Node(verbs::node::Node::Run(_))
+            ),
+        }
     }
 
     /// Whether stderr is for what the job writes there.

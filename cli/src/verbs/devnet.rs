@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     failure::Usage,
     home::Home,
-    host::{Account, Containers, Engines, Funds, Ground, HomeLock, Venue, ended_by_user},
+    host::{Account, Containers, Engines, Funds, Ground, HomeLock, MOCK_PORT, Venue, ended_by_user},
     settings::{self, Settings},
     terminal::{self, Column, Progress, Table, bold, plural},
 };
@@ -33,11 +33,13 @@ const CLIENT: &str = "client";
 ///
 /// A client's node, providers' nodes and the market they meet on run in this process; bytes move between the nodes over HTTP.
 /// The other verbs then work from another terminal, with no further settings. What happened is kept for the next start, in
-/// `devnet/` of the home (`devnet-anvil/` with `--chain anvil`, `devnet-anvil-usd/` if its jobs are paid in dollars).
+/// `devnet/` of the home (`devnet-mock/` with `--chain mock`, `devnet-anvil/` with `--chain anvil`, `devnet-anvil-usd/` if its jobs are
+/// paid in dollars).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota devnet --providers 5
+  lota devnet --chain mock      # nodes reach the market by a websocket; others can join it
   lota devnet --chain anvil     # on a real chain: needs Foundry's anvil
   lota devnet --chain anvil --asset usd
   lota job list                 # in another terminal")]
@@ -75,7 +77,8 @@ impl Devnet {
             (Ground::Memory, PaidIn::Coin) => context.home.devnet(),
             (Ground::Anvil, PaidIn::Coin) => context.home.devnet_on_anvil(),
             (Ground::Anvil, PaidIn::Usd) => context.home.devnet_in_dollars(),
-            (Ground::Memory, PaidIn::Usd) => {
+            (Ground::Mock, PaidIn::Coin) => context.home.devnet_on_mock(),
+            (Ground::Memory | Ground::Mock, PaidIn::Usd) => {
                 return Err(Usage("tokens need a chain: say `--chain anvil --asset usd`".to_owned()).into());
             }
         };
@@ -87,8 +90,9 @@ impl Devnet {
         let mut ended = std::pin::pin!(ended);
         let progress = Progress::start(false);
         progress.say("starting the market and its nodes");
+        let port = if self.chain == Ground::Mock { MOCK_PORT } else { USUAL_PORT };
         let venue = tokio::select! {
-            venue = Venue::open(self.chain, self.asset, &folder, USUAL_PORT) => venue?,
+            venue = Venue::open(self.chain, self.asset, &folder, port) => venue?,
             signal = &mut ended => return signal,
         };
         let nodes = tokio::select! {

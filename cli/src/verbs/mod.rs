@@ -11,6 +11,7 @@ pub(crate) mod devnet;
 pub(crate) mod docker;
 pub(crate) mod elsewhere;
 pub(crate) mod job;
+pub(crate) mod mock_market;
 pub(crate) mod node;
 pub(crate) mod sim;
 pub(crate) mod wallet;
@@ -37,6 +38,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Chain(verb) => verb.run(&context).await,
         // It computes, and asks nobody.
         Command::Sim(verb) => tokio::task::block_in_place(|| verb.run()),
+        Command::MockMarket(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lota_bridge::memory::{Chain, Entry, FileLedger, Ledger as _, Options, SyncPolicy};
+use lota_bridge::memory::{Block, Chain, Entry, FileLedger, Ledger as _, Options, Origin, SyncPolicy};
 use lota_market::{Address, AttoFil};
 use serde_json::Value;
 
@@ -68,11 +68,11 @@ fn no_money_is_lost(home: &Home) {
     let mut funded: Vec<(Address, AttoFil)> = Vec::new();
     let mut ledger = FileLedger::open(&log, SyncPolicy::OperatingSystem).expect("the log is whole");
     ledger
-        .load(&mut |entry| {
+        .load(0, &mut |_, entry| {
             match entry {
                 Entry::Genesis(first) => genesis = Some(first),
-                Entry::Fund { account, amount, .. } => funded.push((account, amount)),
-                Entry::Command { .. } | Entry::Rewind { .. } => {}
+                Entry::Block(Block { origin: Origin::Fund { account, amount }, .. }) => funded.push((account, amount)),
+                Entry::Block(_) | Entry::Rewind { .. } => {}
             }
             Ok(())
         })

@@ -23,6 +23,7 @@ mod filters;
 mod help;
 mod jobs;
 mod mean;
+mod mock_market;
 mod modules;
 mod offline;
 mod onchain;

@@ -34,7 +34,7 @@ pub struct Auction {
 
 impl Auction {
     /// The auction with another bid revealed, if that is among the best two, and who is not any more.
-    pub(super) fn with(&self, bid: Standing) -> Option<(Self, Option<Standing>)> {
+    pub(crate) fn with(&self, bid: Standing) -> Option<(Self, Option<Standing>)> {
         let Self { commits, best, second } = *self;
         let next = if bid.beats(best.as_ref()) {
             Self { commits, best: Some(bid), second: best }

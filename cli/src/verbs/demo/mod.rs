@@ -40,6 +40,7 @@ use report::Report;
 #[command(after_help = "\
 Examples:
   lota demo
+  lota demo --chain mock          # nodes reach the market by a websocket
   lota demo --chain anvil         # on a real chain: needs Foundry's anvil
   lota demo --auction             # three sealed bids for one job; also with --chain anvil
   lota demo --json | jq .money

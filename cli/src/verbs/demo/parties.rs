@@ -72,7 +72,7 @@ impl Parties {
     /// `bid`: the providers bring money for an auction.
     pub(super) async fn start(ground: Ground, bid: bool, folder: &Path) -> anyhow::Result<Self> {
         let venue = Venue::open(ground, PaidIn::Coin, &folder.join("market"), 0).await?;
-        let wallet = if ground == Ground::Memory && !bid { AttoFil::ZERO } else { GAS_MONEY };
+        let wallet = if ground != Ground::Anvil && !bid { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let engines = Engines::start(&folder.join("modules"))?;
         let mut people = Vec::new();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use lota_bridge::{PrivateKeySigner, TransportError, evm::Network};
+use lota_bridge::{PrivateKeySigner, TransportError, evm::Network, ws::MockClient};
 use lota_market::{
     Address, AttoFil,
     agent::{Offer, Pace, Pricing, Resources},
@@ -45,14 +45,14 @@ const STOPPED: &str = "the node stopped, because its database cannot be written 
 const MAX_NAME: usize = 64;
 /// What a person must know who starts a node without naming a market.
 const ALONE: &str = "This node is alone in a market of its own, so nobody will take its jobs and nobody will send it any: \
-    `lota devnet` runs a market with providers, and --rpc URL --contract ADDRESS joins one on a chain.";
+    `lota devnet` runs a market with providers, --mock URL joins a `lota mock-market`, and --rpc URL --contract ADDRESS joins one on a chain.";
 
 /// Run a provider's or a client's node until Ctrl-C.
 ///
 /// Told to end (Ctrl-C, SIGTERM), it takes no more jobs and finishes those that it has locked first; told again, it ends at once. What
 /// is not finished goes on at its next start.
 ///
-/// Without --rpc, the node has a market of its own, with play money, kept in its folder, in which nobody else takes part. (A node
+/// Without --rpc and --mock, the node has a market of its own, with play money, kept in its folder, in which nobody else takes part. (A node
 /// does not run its own jobs: to see jobs run on one machine, use `lota devnet`.) On a chain, it acts with a key of the keystore:
 /// its account pays for gas, and its money in the market (`lota wallet deposit`) pays for jobs and serves as collateral.
 #[derive(Debug, Args)]
@@ -61,6 +61,7 @@ Examples:
   lota node benchmark --cost-per-hour '0.05 FIL'
   lota node run --name laptop --min-price '0.002 FIL' --slots 2
   LOTA_PASSWORD=... lota node run --key trading --client-only
+  lota node run --name laptop --mock ws://127.0.0.1:8646
   lota node run --key trading --rpc ws://127.0.0.1:8545 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3")]
 pub(crate) struct Run {
     /// Its name: the folder under `nodes/` of the home [default: main]
@@ -76,6 +77,9 @@ pub(crate) struct Run {
     /// repeated, the first that works is asked, and the others see that it says the truth
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     rpc: Vec<String>,
+    /// The mock of the contracts that its market is (`lota mock-market`), instead of a chain: ws://HOST:PORT
+    #[arg(long, value_name = "URL", conflicts_with_all = ["rpc", "contract", "auction_contract", "network"])]
+    mock: Option<String>,
     /// Address of the market's contract there
     #[arg(long, value_name = "ADDRESS")]
     contract: Option<String>,
@@ -144,6 +148,7 @@ impl Run {
             .flag("--name", "node.name", self.name.as_ref())
             .flag("--key", "node.key", self.key.as_ref())
             .flag("--rpc", "node.rpc", rpc.as_ref())
+            .flag("--mock", "node.mock", self.mock.as_ref())
             .flag("--contract", "node.contract", self.contract.as_ref())
             .flag("--auction-contract", "node.auction_contract", self.auction_contract.as_ref())
             .flag("--network", "node.network", self.network.as_ref())
@@ -172,7 +177,7 @@ impl Run {
             benchmark::take_up(offer, &config.dir);
         }
         let mut signals = Signals::listen()?;
-        let Joined { market, network, account } = tokio::select! {
+        let Joined { market, network, is_alone, account } = tokio::select! {
             joined = Joined::patiently(signer, &settings.node, place, &config.dir) => joined?,
             _ = signals.next() => return Ok(()),
         };
@@ -226,10 +231,10 @@ impl Run {
         if let Some(address) = node.monitoring() {
             table.row(["monitoring", &format!("http://{address}")]);
         }
-        if let Some(auction) = transport.auction().filter(|_| network.is_some()) {
+        if let Some(auction) = transport.auction().filter(|_| !is_alone) {
             table.row(["auction", &auction.contract.to_string()]);
         }
-        if network.is_none() {
+        if is_alone {
             terminal::tell(ALONE);
         }
         let mut ended = terminal::print(&table.render());
@@ -299,14 +304,23 @@ impl Joined {
             let account = Account::on_chain(&market, signer, dir, node.max_retry_gas.map(|gas| gas.0)).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
-            return Ok(Self { market: described, network: Some(network), account });
+            return Ok(Self { market: described, network: Some(network), is_alone: false, account });
+        }
+        let funds = Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) };
+        if let Some(url) = &node.mock {
+            let client = MockClient::connect(url).await?;
+            let account = Account::at_mock(&client, signer);
+            account.fund_at_mock(&client, funds).await?;
+            let described =
+                format!("the mock at {} (chain {})", terminal::printable(url), client.info().market.chain_id);
+            return Ok(Self { market: described, network: None, is_alone: false, account });
         }
         let folder = dir.join("market");
         let market = tokio::task::spawn_blocking(move || LocalMarket::open(&folder, Sync::Always)).await??;
         let account = Account::of(&market, signer);
-        account.fund(&market, Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) }).await?;
+        account.fund(&market, funds).await?;
         let described = format!("its own, with play money (chain {})", market.chain.market().chain_id);
-        Ok(Self { market: described, network: None, account })
+        Ok(Self { market: described, network: None, is_alone: true, account })
     }
 }
 
@@ -351,8 +365,10 @@ fn pace_of(network: &Network, final_blocks: Option<u64>) -> Pace {
 struct Joined {
     /// The market in words.
     market: String,
-    /// The chain's network; none: the market is the node's own.
+    /// The chain's network; none: there is no chain.
     network: Option<Network>,
+    /// Whether nobody else takes part.
+    is_alone: bool,
     account: Account,
 }
 
@@ -373,6 +389,11 @@ pub(super) struct Place<'a> {
 
 /// The market on a chain that the settings name; none: the node has one of its own.
 pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
+    if node.mock.is_some() && node.rpc.is_some() {
+        return Err(Usage(
+            "settings `node.mock` and `node.rpc` name two markets; a node is on one: leave one of them out".to_owned(),
+        ));
+    }
     let Some(url) = &node.rpc else {
         let alone =
             [("contract", &node.contract), ("auction_contract", &node.auction_contract), ("network", &node.network)]

@@ -15,6 +15,7 @@ use crate::model::tests::{
     random::{ACCOUNTS, Job, Op, SETTINGS, account, endowment, ops, payments, pools, steps_forward},
     script::{TOKEN, is_signature, job_of, sign_acceptance, sign_terms},
 };
+use crate::movements::{Accounts, Holder, Pocket};
 
 type Checked = Result<(), TestCaseError>;
 
@@ -289,6 +290,67 @@ fn run<T: core::fmt::Debug>(
     let tally = tally.into_inner();
     println!("in {cases} worlds: {tally:?}");
     assert!(cases < 200 || wanted.iter().all(|what| tally.get(what) > Some(&2)), "wanted {wanted:?}: {tally:?}");
+}
+
+/// What the events say, folded, is what the world holds.
+fn agree(accounts: &Accounts, trial: &Trial) -> Checked {
+    let (world, market) = (&trial.world, trial.market(0));
+    let sum = |pocket| accounts.all().map(|(_, held)| held.of(pocket).0).sum::<u128>();
+    for n in 0..ACCOUNTS {
+        let (account, held) = (account(n), accounts.of(account(n)));
+        prop_assert_eq!((held.wallet, held.market), (world.wallet(account), market.balance(account)));
+    }
+    for (account, balance) in market.balances() {
+        prop_assert_eq!(accounts.of(account).market, balance);
+    }
+    prop_assert_eq!(sum(Pocket::Market), market.balances().map(|(_, balance)| balance.0).sum::<u128>());
+    prop_assert_eq!(sum(Pocket::Escrow), market.escrowed().0);
+    prop_assert_eq!(sum(Pocket::Collateral), market.collateral().0);
+    prop_assert_eq!(sum(Pocket::Burned), market.burned().0);
+    Ok(())
+}
+
+#[test]
+fn movements_say_where_everybodys_money_lies() {
+    let strategy = ([pools(), pools()], prop::collection::vec((turns(), any::<bool>()), 60..120));
+    let causes = ["paid", "staked", "escrow_returned", "stake_burned", "price_reduced", "batch_paid", "withdrawn"];
+    run(&strategy, &causes, |(pools, turns), tally| {
+        let mut trial = Trial::new(pools);
+        let (mut accounts, mut movements) = (Accounts::default(), Vec::new());
+        for n in 0..ACCOUNTS {
+            accounts.minted(account(n), AttoFil(endowment(n).0 * 2), &mut movements);
+        }
+        let mut told = 0;
+        for (turn, is_undone) in &turns {
+            // A refusal changes nothing.
+            let _ = trial.take(turn);
+            let news: Vec<Log> = trial.log[told..].iter().filter(|log| log.contract == HERE).cloned().collect();
+            told = trial.log.len();
+            let before = accounts.clone();
+            if *is_undone {
+                accounts.open_savepoint();
+                news.iter().for_each(|log| accounts.take(log, &mut Vec::new()));
+                accounts.roll_back();
+                prop_assert_eq!(&accounts, &before);
+            }
+            movements.clear();
+            news.iter().for_each(|log| accounts.take(log, &mut movements));
+            agree(&accounts, &trial)?;
+            // The movements alone come to the same.
+            for account in accounts.all().map(|(account, _)| account) {
+                for pocket in Pocket::ALL {
+                    let holder = Holder { account, pocket };
+                    let into: u128 = movements.iter().filter(|m| m.to == holder).map(|m| m.amount.0).sum();
+                    let from: u128 = movements.iter().filter(|m| m.from == Some(holder)).map(|m| m.amount.0).sum();
+                    prop_assert_eq!(before.of(account).of(pocket).0 + into, accounts.of(account).of(pocket).0 + from);
+                }
+            }
+            for movement in &movements {
+                *tally.entry(movement.cause.name()).or_default() += 1;
+            }
+        }
+        Ok(())
+    });
 }
 
 #[test]

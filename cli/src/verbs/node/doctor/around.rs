@@ -6,7 +6,10 @@ use std::{
 };
 
 use lota_api::NodeInfo;
-use lota_bridge::evm::{Network, chain::At};
+use lota_bridge::{
+    evm::{Network, chain::At},
+    ws::MockClient,
+};
 use lota_market::{Address, AttoFil};
 use reqwest::Url;
 
@@ -71,10 +74,21 @@ pub(super) async fn daemon(context: &Context) -> Daemon {
     }
 }
 
+/// Asks the mock whether it is there.
+async fn mock(url: &str) -> Finding {
+    match MockClient::connect(url).await {
+        Ok(client) => Finding::good("mock", format!("{url}, chain {}", client.info().market.chain_id)),
+        Err(error) => {
+            Finding::bad("mock", error.to_string(), "start it (lota mock-market), or mend setting `node.mock`")
+        }
+    }
+}
+
 /// Asks the market's chain: whether it answers, which one it is, what the clock says, what is deployed, and what the account has.
 pub(super) async fn chain(node: &Node, account: Option<Address>) -> Vec<Finding> {
     let Place { url, contract, network, .. } = match place(node) {
         Ok(Some(place)) => place,
+        Ok(None) if node.mock.is_some() => return vec![mock(node.mock.as_deref().unwrap_or_default()).await],
         Ok(None) => {
             return vec![
                 Finding::notable("chain", "none is named: the node has a market of its own, with play money")

@@ -1,0 +1,233 @@
+//! What the server answers to each method.
+
+use std::sync::Arc;
+
+use lota_market::{Address, AttoFil};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+
+use super::{
+    protocol::{
+        AccountHoldings, AccountParams, AdvanceParams, BidderParams, ErrorObject, FaucetParams, HoldingsPage,
+        HoldingsParams, INVALID_PARAMS, Info, JobParams, KeyParams, LaneParams, MAX_PAGE, MovementsParams, NoParams,
+        PROTOCOL, SaltParams, UNKNOWN_METHOD, method,
+    },
+    server::ServerOptions,
+};
+use crate::{
+    eip712::SignedCommand,
+    memory::{Chain, CheckedCommand},
+    transport::{Landed, SubmitError, TransportError},
+};
+
+/// The most commands that are written at once.
+const MAX_BATCH: usize = 256;
+/// How many commands may wait to be written.
+const QUEUE: usize = 1_024;
+/// The most bytes of commands that wait to be written, all together.
+const QUEUE_BYTES: usize = 64 << 20;
+/// The furthest that virtual time passes at once, in seconds: a hundred years.
+const MAX_ADVANCE: u64 = 100 * 365 * 86_400;
+
+type Answer = Result<Value, ErrorObject>;
+
+/// A command on its way into the log.
+struct Work {
+    command: CheckedCommand,
+    answer: oneshot::Sender<Result<Landed, SubmitError>>,
+}
+
+/// What all connections share.
+pub(super) struct Market {
+    pub(super) chain: Chain,
+    options: ServerOptions,
+    work: mpsc::Sender<Work>,
+    queue_bytes: Semaphore,
+    /// One for each processor: so many signatures are checked at once, however many come.
+    checks: Semaphore,
+    advancing: Mutex<()>,
+}
+
+fn params<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, ErrorObject> {
+    serde_json::from_str(raw.map_or("{}", RawValue::get))
+        .map_err(|error| ErrorObject::plain(INVALID_PARAMS, format!("the params are not what this takes: {error}")))
+}
+
+fn told(value: impl Serialize) -> Answer {
+    serde_json::to_value(value).map_err(|error| SubmitError::Failed(format!("the answer is not JSON: {error}")).into())
+}
+
+/// Executes commands as they come, all that are there at once.
+async fn write(chain: Chain, mut work: mpsc::Receiver<Work>) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while work.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let (commands, answers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|Work { command, answer }| (command, answer)).unzip();
+        let chain = chain.clone();
+        let outcomes = tokio::task::spawn_blocking(move || chain.execute_all(commands)).await;
+        match outcomes {
+            Ok(outcomes) => answers.into_iter().zip(outcomes).for_each(|(answer, outcome)| {
+                // Whoever went away asks again under the same key.
+                let _ = answer.send(outcome);
+            }),
+            Err(error) => tracing::error!(%error, "executing commands broke"),
+        }
+    }
+}
+
+impl Market {
+    pub(super) fn new(chain: Chain, options: ServerOptions) -> Arc<Self> {
+        let (work, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(write(chain.clone(), queue));
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Arc::new(Self {
+            chain,
+            options,
+            work,
+            queue_bytes: Semaphore::new(QUEUE_BYTES),
+            checks: Semaphore::new(processors),
+            advancing: Mutex::new(()),
+        })
+    }
+
+    /// Asks the chain, which may wait for the disk.
+    async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&Chain) -> T + Send + 'static) -> Result<T, ErrorObject> {
+        let chain = self.chain.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&chain)).await;
+        answer.map_err(|error| SubmitError::Failed(format!("the market's task broke: {error}")).into())
+    }
+
+    async fn submit(&self, signed: SignedCommand) -> Result<Landed, SubmitError> {
+        let broken = || SubmitError::from(TransportError::Unavailable("the server is ending".to_owned()));
+        let size = u32::try_from(signed.command.len()).unwrap_or(u32::MAX).min(QUEUE_BYTES as u32);
+        let _held = self.queue_bytes.acquire_many(size).await.map_err(|_| broken())?;
+        let command = {
+            let _place = self.checks.acquire().await.map_err(|_| broken())?;
+            let chain = self.chain.clone();
+            tokio::task::spawn_blocking(move || chain.check(signed)).await.map_err(|_| broken())??
+        };
+        let (answer, outcome) = oneshot::channel();
+        self.work.send(Work { command, answer }).await.map_err(|_| broken())?;
+        outcome.await.map_err(|_| broken())?
+    }
+
+    pub(super) fn info(&self) -> Info {
+        Info {
+            protocol: PROTOCOL,
+            market: self.chain.market(),
+            auction: self.chain.auction(),
+            beginning: self.chain.beginning(),
+            virtual_time: self.options.virtual_clock.is_some(),
+            faucet: self.options.faucet,
+        }
+    }
+
+    async fn give(&self, account: Address, amount: AttoFil) -> Result<Landed, ErrorObject> {
+        let Some(most) = self.options.faucet else {
+            return Err(ErrorObject::not_allowed("this market has no faucet; start it with --faucet"));
+        };
+        if amount > most {
+            return Err(ErrorObject::not_allowed(&format!("the faucet gives {most} at once at most, not {amount}")));
+        }
+        Ok(self.ask(move |chain| chain.fund(account, amount)).await??)
+    }
+
+    async fn advance(&self, seconds: u64) -> Result<Landed, ErrorObject> {
+        let Some(clock) = self.options.virtual_clock.clone() else {
+            return Err(ErrorObject::not_allowed("time is real here; start the market with --virtual-time"));
+        };
+        if seconds > MAX_ADVANCE {
+            return Err(ErrorObject::plain(INVALID_PARAMS, format!("{seconds} s are too many; {MAX_ADVANCE} at most")));
+        }
+        let _one_at_a_time = self.advancing.lock().await;
+        // In the log first: nobody sees a time that a restart does not know.
+        let landed = self.ask(move |chain| chain.mark_time(chain.head().time.after(seconds))).await??;
+        clock.move_to(landed.time);
+        Ok(landed)
+    }
+
+    async fn holdings(&self, HoldingsParams { account, from }: HoldingsParams) -> Result<HoldingsPage, ErrorObject> {
+        self.ask(move |chain| {
+            if let Some(account) = account {
+                return HoldingsPage {
+                    accounts: vec![AccountHoldings { account, holdings: chain.holdings(account) }],
+                    next: None,
+                };
+            }
+            let mut all = chain.all_holdings(from.unwrap_or_default(), MAX_PAGE + 1);
+            let next = (all.len() > MAX_PAGE).then(|| all.pop()).flatten().map(|(account, _)| account);
+            let accounts = all.into_iter().map(|(account, holdings)| AccountHoldings { account, holdings }).collect();
+            HoldingsPage { accounts, next }
+        })
+        .await
+    }
+
+    /// The answer to a method that subscribes to nothing.
+    pub(super) async fn answer(&self, method: &str, raw: Option<&RawValue>) -> Answer {
+        match method {
+            method::INFO => {
+                let NoParams {} = params(raw)?;
+                told(self.info())
+            }
+            method::SUBMIT => told(self.submit(params(raw)?).await?),
+            method::LANDED => {
+                let KeyParams { party, key } = params(raw)?;
+                told(self.ask(move |chain| chain.has_landed(party, &key)).await?)
+            }
+            method::HEAD => {
+                let NoParams {} = params(raw)?;
+                told(self.chain.head())
+            }
+            method::BALANCE => {
+                let AccountParams { account } = params(raw)?;
+                told(self.ask(move |chain| chain.balance(account)).await?)
+            }
+            method::WALLET => {
+                let AccountParams { account } = params(raw)?;
+                told(self.ask(move |chain| chain.wallet(account)).await?)
+            }
+            method::DEAL => {
+                let JobParams { job } = params(raw)?;
+                told(self.ask(move |chain| chain.deal(job)).await?)
+            }
+            method::IS_SPENT => {
+                let SaltParams { client, salt } = params(raw)?;
+                told(self.ask(move |chain| chain.is_spent(client, salt)).await?)
+            }
+            method::NEXT_SALT => {
+                let LaneParams { client, lane } = params(raw)?;
+                told(self.ask(move |chain| chain.next_salt(client, lane)).await?)
+            }
+            method::AUCTION_BALANCE => {
+                let AccountParams { account } = params(raw)?;
+                told(self.ask(move |chain| chain.ask_auction(|auction| auction.balance(account))).await??)
+            }
+            method::AUCTION_OF => {
+                let JobParams { job } = params(raw)?;
+                told(self.ask(move |chain| chain.ask_auction(|auction| auction.auction(job))).await??)
+            }
+            method::SEALED_ORDER => {
+                let BidderParams { job, bidder } = params(raw)?;
+                told(self.ask(move |chain| chain.ask_auction(|auction| auction.commitment(job, bidder))).await??)
+            }
+            method::HOLDINGS => told(self.holdings(params(raw)?).await?),
+            method::MOVEMENTS => {
+                let MovementsParams { from, account } = params(raw)?;
+                told(self.ask(move |chain| chain.movements(from, MAX_PAGE, account)).await??)
+            }
+            method::FAUCET => {
+                let FaucetParams { account, amount } = params(raw)?;
+                told(self.give(account, amount).await?)
+            }
+            method::ADVANCE => {
+                let AdvanceParams { seconds } = params(raw)?;
+                told(self.advance(seconds).await?)
+            }
+            other => {
+                let shown: String = other.chars().take(64).collect();
+                Err(ErrorObject::plain(UNKNOWN_METHOD, format!("there is no method `{shown}`")))
+            }
+        }
+    }
+}

@@ -100,7 +100,7 @@ pub(super) fn collect(packed: impl Read, to: &Path, room: Room, sum: &mut Collec
         }
         let kind = entry.header().entry_type();
         let inner = match below(&packed_name) {
-            Ok(inner) if inner.is_empty() => continue,
+            Ok("") => continue,
             Ok(inner) => inner,
             Err(Unfit { name, why }) => {
                 sum.leave_out(&name, why);

@@ -17,6 +17,7 @@ mod fault;
 mod file;
 mod history;
 mod ledger;
+mod loading;
 mod reader;
 mod snapshot;
 mod state;

@@ -71,5 +71,8 @@ pub(super) const SYBILS: Experiment = Experiment {
     formula: "k / (k + 1): accounts cost nothing, so fairness among them is none among people",
     kind: Kind::Market,
     runs: 2,
-    measures: &[Measure { name: "share, k=1", published: fair(1.0), run: |r, s| share(1, r, s) }],
+    measures: &[
+        Measure { name: "share, k=1", published: fair(1.0), run: |r, s| share(1, r, s) },
+        Measure { name: "share, k=4", published: fair(4.0), run: |r, s| share(4, r, s) },
+    ],
 };

@@ -19,6 +19,7 @@ const ALL: &[Builtin] = builtins![
     "first-price",
     "shill",
     "audits",
+    "cheats",
     "wallets-2022-client",
     "wallets-2022-provider",
 ];

@@ -19,7 +19,7 @@ const MARGIN: f64 = 5.0;
 
 /// Something that a provider can see when it decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observable {
+pub(super) enum Observable {
     /// Another one has submitted a result of the task, or has opened a bid.
     Rival,
     /// The price does not cover the cost of a run.

@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod queue;
 pub mod runs;
 pub mod scenario;
+pub mod search;
 pub mod simulation;
 pub mod strategy;
 pub mod summary;

@@ -122,6 +122,8 @@ pub struct PartyOutcome {
     pub holdings: Holdings,
     /// What running jobs has cost it, in FIL.
     pub cost: f64,
+    /// What right results were worth to it, in FIL.
+    pub value: f64,
     /// Escrows that it paid in.
     pub escrows: u64,
     /// How often it was slashed.

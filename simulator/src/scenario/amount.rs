@@ -59,7 +59,8 @@ impl<'de> Deserialize<'de> for Amount {
 
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        // As it is read: a bare number would be one of FIL, to the precision of a double.
+        serializer.collect_str(&format_args!("{} gwei", self.0.0 / GWEI))
     }
 }
 

@@ -23,6 +23,7 @@ const ALL: &[Builtin] = builtins![
     "latency",
     "failures",
     "sybils",
+    "cheats",
     "wallets-2022-client",
     "wallets-2022-provider",
 ];

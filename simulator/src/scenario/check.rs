@@ -134,6 +134,9 @@ fn check_mediation(mediation: &Mediation, job: &JobSettings) -> Result<(), Fault
     if mediation.panel.is_multiple_of(2) || mediation.panel > 1_001 {
         return fault("mediation.panel", format!("{} seats; write an odd number up to 1001", mediation.panel));
     }
+    if !(0.0..=MAX_NUMBER).contains(&mediation.dispute_after) {
+        return fault("mediation.dispute_after", format!("{} is no number of seconds", mediation.dispute_after));
+    }
     if !mediation.rule_after.is_finite() || mediation.rule_after < 0.0 {
         return fault("mediation.rule_after", format!("{} is no number of seconds", mediation.rule_after));
     }
@@ -212,6 +215,7 @@ fn check_providers(population: &Providers) -> Result<(), Fault> {
     let kind = population.strategy;
     only_of("guess", population.guess.is_some(), kind == ProviderKind::Lazy, "lazy")?;
     only_of("effort", population.effort.is_some(), kind == ProviderKind::Lazy, "lazy")?;
+    only_of("program", population.program.is_some(), kind == ProviderKind::Program, "program")?;
     only_of("undercut", population.undercut.is_some(), kind == ProviderKind::Underbidder, "underbidder")?;
     for (key, number) in [("guess", population.guess), ("effort", population.effort)] {
         number.map_or(Ok(()), |number| probability(key, number))?;

@@ -32,6 +32,9 @@ pub struct Scenario {
     /// Populations of providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<String, Providers>,
+    /// The digest of the log of the first run, in hex, if the scenario is a trace of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Who checks results; without it there is no arbiter, and what is submitted is paid.
     pub mediation: Option<Mediation>,
 }
@@ -114,11 +117,13 @@ pub struct AuctionSettings {
     pub seal_for: u64,
     pub reveal_for: u64,
     pub award_for: u64,
+    /// Whether bids can be seen before they are opened: a protection that is turned off.
+    pub unsealed: bool,
 }
 
 impl Default for AuctionSettings {
     fn default() -> Self {
-        Self { seal_for: 60, reveal_for: 60, award_for: 60 }
+        Self { seal_for: 60, reveal_for: 60, award_for: 60, unsealed: false }
     }
 }
 
@@ -213,6 +218,8 @@ pub struct Providers {
     pub effort: Option<f64>,
     /// Underbidder: which share of its cost it asks; above 1 it asks more.
     pub undercut: Option<f64>,
+    /// Program: what it decides.
+    pub program: Option<crate::strategy::Program>,
 }
 
 const fn unit() -> Distribution {
@@ -240,6 +247,8 @@ pub enum ProviderKind {
     Shading,
     /// Its runs fail often.
     Flaky,
+    /// What a small program says.
+    Program,
 }
 
 /// Mediators, as a formula until their contract exists: one arbiter that is told what they would say.
@@ -252,12 +261,14 @@ pub struct Mediation {
     pub panel: u32,
     /// How likely each votes wrongly.
     pub error: f64,
+    /// Seconds from a submission to the dispute.
+    pub dispute_after: f64,
     /// Seconds from a dispute to the ruling.
     pub rule_after: f64,
 }
 
 impl Default for Mediation {
     fn default() -> Self {
-        Self { audit: 0.1, panel: 3, error: 0.0, rule_after: 60.0 }
+        Self { audit: 0.1, panel: 3, error: 0.0, dispute_after: 0.0, rule_after: 60.0 }
     }
 }

@@ -26,6 +26,10 @@ pub(super) struct JobRecord {
     /// When its result is due.
     pub(super) due: VirtualTime,
     pub(super) result: Option<JobResult>,
+    /// Prices that bidders sealed, for whoever may look at them.
+    pub(super) sealed: Vec<AttoFil>,
+    /// What its client's own bid is, if the client has looked at the others.
+    pub(super) after_look: Option<AttoFil>,
     /// Parties that may still have something to do with it.
     pub(super) followers: Vec<u32>,
 }

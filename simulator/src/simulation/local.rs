@@ -10,7 +10,7 @@ use super::{Happening, Simulation, SimulationError, party::Role};
 use crate::{
     identity,
     queue::VirtualTime,
-    scenario::Providers,
+    scenario::{Amount, Providers},
     strategy::{Attempt, Run, Task, Verification},
 };
 
@@ -91,10 +91,13 @@ impl Simulation<'_> {
             submitted: &task.submitted,
             failure: provider.failure,
             left: record.due.secs() - now.secs(),
+            price: Amount::to_fil(record.price),
+            cost: provider.cost_of(record.gigafuel),
+            seconds: record.gigafuel / provider.speed,
         };
         let Run { effort, attempt } = provider.strategy.run(&facts, &mut member.chance);
-        let seconds = record.gigafuel / provider.speed * effort;
-        let cost = (provider.cost + provider.cost_per_gigafuel * record.gigafuel) * effort;
+        let seconds = facts.seconds * effort;
+        let cost = facts.cost * effort;
         let (takes, share, outcome) = match attempt {
             Attempt::Output(output) => {
                 let fuel_used = (record.gigafuel * 1e9) as u64;

@@ -1,7 +1,7 @@
 //! The arbiter: mediators as a formula.
 //!
-//! A result is checked with the scenario's probability. Then it is disputed, in the block of its submission, and ruled on as most of a
-//! panel vote, each of whom errs independently.
+//! A result is checked with the scenario's probability. Then it is disputed, some seconds after its submission, and ruled on as most of
+//! a panel vote, each of whom errs independently. It may have been settled before.
 
 use lota_market::{
     AttoFil,
@@ -22,7 +22,8 @@ impl Simulation<'_> {
         let Some(mediation) = &self.scenario.mediation else { return };
         if self.mediators.random::<f64>() < mediation.audit {
             let note = self.notes.insert(job) as u32;
-            self.queue.schedule(self.queue.now(), Happening::Disputes { note });
+            let time = self.now().after(VirtualTime::from_secs(mediation.dispute_after));
+            self.queue.schedule(time, Happening::Disputes { note });
         }
     }
 

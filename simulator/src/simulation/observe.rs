@@ -137,6 +137,7 @@ impl Simulation<'_> {
         if task.left == 0 {
             if task.is_right() {
                 self.sums.value += task.value;
+                self.parties[record.client as usize].tally.value += task.value;
             } else if !task.paid.is_empty() {
                 self.summary.failed_tasks += 1;
             }
@@ -181,6 +182,7 @@ fn outcome_of(party: &Party, holdings: crate::ledger::Holdings) -> PartyOutcome 
         began: *began,
         holdings,
         cost: tally.cost,
+        value: tally.value,
         escrows: tally.escrows,
         slashes: tally.slashes,
         settled: tally.settled,

@@ -42,6 +42,8 @@ pub(super) struct Tally {
     pub(super) settled: u64,
     /// What it was paid, in FIL.
     pub(super) paid: f64,
+    /// What right results were worth to it, in FIL.
+    pub(super) value: f64,
 }
 
 pub(super) enum Role {
@@ -78,6 +80,13 @@ pub(super) struct Provider {
     pub(super) speed: f64,
     /// How likely a run fails.
     pub(super) failure: f64,
+}
+
+impl Provider {
+    /// What a run costs, in FIL.
+    pub(super) fn cost_of(&self, gigafuel: f64) -> f64 {
+        self.cost + self.cost_per_gigafuel * gigafuel
+    }
 }
 
 impl Party {

@@ -101,6 +101,8 @@ impl Simulation<'_> {
                 price: AttoFil::ZERO,
                 due: VirtualTime::default(),
                 result: None,
+                sealed: Vec::new(),
+                after_look: None,
                 followers: Vec::new(),
             };
             self.jobs.jobs.insert(id, record);

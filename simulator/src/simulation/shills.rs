@@ -3,9 +3,11 @@
 //! Such a client has further accounts. In each auction of its own they seal bids at even steps between the lowest and the highest price,
 //! and at the end of the reveals it opens the one just above the lowest bid, if there is one below the second: that becomes the price.
 //! The other bids are not opened, and their deposits are lost.
+//!
+//! Where bids are not sealed, it looks at them when the last has come, and bids once: just above the lowest.
 
 use lota_market::{
-    AttoFil,
+    AttoFil, Time,
     agent::Agent,
     auction::{Bid, Command, deposit, reveal_until},
     model::{JobId, Terms},
@@ -51,11 +53,17 @@ impl Simulation<'_> {
     pub(super) fn may_be_shilled(&mut self, job: JobId) {
         let Some(record) = self.jobs.jobs.get(&job) else { return };
         let (client, until) = (record.client, reveal_until(&record.terms));
+        // Bids are sealed before the first moment of the reveals.
+        let commits_end = Time(record.terms.ramp_start.0.saturating_sub(1));
         if self.shills_of(client).is_empty() {
             return;
         }
         let note = self.notes.insert(job) as u32;
-        self.queue.schedule(self.now(), Happening::Shills { note, opens: false });
+        let looks = match self.scenario.job.auction {
+            Some(auction) if auction.unsealed => self.chain.last_before(commits_end),
+            _ => self.now(),
+        };
+        self.queue.schedule(looks, Happening::Shills { note, opens: false });
         let note = self.notes.insert(job) as u32;
         // The last block in which bids may be opened.
         self.queue.schedule(self.chain.last_before(until), Happening::Shills { note, opens: true });
@@ -72,8 +80,16 @@ impl Simulation<'_> {
         let Some(job) = self.notes.try_remove(note as usize) else { return Ok(()) };
         let Some(record) = self.jobs.jobs.get(&job) else { return Ok(()) };
         let (terms, accounts) = (record.terms.clone(), self.shills_of(record.client).to_vec());
-        let bids: Vec<(u32, AttoFil)> =
-            accounts.iter().zip(1..).map(|(account, step)| (*account, price(&terms, step, accounts.len()))).collect();
+        let is_unsealed = self.scenario.job.auction.is_some_and(|auction| auction.unsealed);
+        let look = if opens { record.after_look } else { self.look(job) };
+        if let Some(record) = self.jobs.jobs.get_mut(&job) {
+            record.after_look = look;
+        }
+        let bids: Vec<(u32, AttoFil)> = if is_unsealed {
+            accounts.first().copied().zip(look).into_iter().collect()
+        } else {
+            accounts.iter().zip(1..).map(|(account, step)| (*account, price(&terms, step, accounts.len()))).collect()
+        };
         if !opens {
             for (account, price) in bids {
                 let bid = self.bid(job, account, price);
@@ -92,6 +108,16 @@ impl Simulation<'_> {
             self.execute(bidder, &command, AttoFil::ZERO)?;
         }
         Ok(())
+    }
+
+    /// The price just above the lowest bid, for whoever can see bids; none, if that would not become the price.
+    fn look(&self, job: JobId) -> Option<AttoFil> {
+        let record = self.jobs.jobs.get(&job)?;
+        let mut prices = record.sealed.clone();
+        prices.sort();
+        let second = prices.get(1).copied().unwrap_or(record.terms.max_price);
+        let just_above = AttoFil(prices.first()?.0.saturating_add(GWEI));
+        (just_above < second).then_some(just_above)
     }
 
     fn bid(&self, job: JobId, account: u32, price: AttoFil) -> Bid {

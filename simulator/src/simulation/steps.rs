@@ -3,13 +3,13 @@
 use lota_market::{
     AttoFil,
     agent::{AuctionSubmission, Effect, Failure, Input, Seal, Step, StepKey, StepOutcome, Submission},
-    auction::Bid,
+    auction::{self, Bid},
     model::{Event, JobId},
     world::{CallError, ContractCommand, ContractEvent, Log},
 };
 
-use super::{Happening, Sending, Simulation, SimulationError, local::Local};
-use crate::{chain::AUCTION, identity, queue::VirtualTime};
+use super::{Happening, Sending, Simulation, SimulationError, local::Local, party::Role};
+use crate::{chain::AUCTION, identity, queue::VirtualTime, scenario::Amount, strategy::Sealed};
 
 impl Simulation<'_> {
     /// Tells a party something, and does what it wants then.
@@ -108,13 +108,25 @@ impl Simulation<'_> {
         };
         let Some(record) = member.agent.job(job) else { return Ok(()) };
         let account = member.account;
-        let seal = |job, price| {
+        let price = std::cell::Cell::new(AttoFil::ZERO);
+        let seal = |job, sealed| {
+            price.set(sealed);
             let nonce = identity::nonce(job, account);
-            Some(Seal { nonce, commitment: identity::commitment(&Bid { job, bidder: account, price, nonce }) })
+            Some(Seal { nonce, commitment: identity::commitment(&Bid { job, bidder: account, price: sealed, nonce }) })
         };
         let to_auction =
             if record.view.terms.matcher == AUCTION { record.auction_submission(key.step, seal) } else { None };
         if let Some(AuctionSubmission { command, value }) = to_auction {
+            match key.step {
+                Step::CommitBid => self.sealed(job, price.get()),
+                Step::RevealBid if !self.opens(party, job, &command) => {
+                    let problem = "the bid is not to be opened".to_owned();
+                    let outcome = Some(StepOutcome::Err(Failure::Permanent(problem)));
+                    self.begin_local(VirtualTime::default(), Local { party, key, outcome });
+                    return Ok(());
+                }
+                _ => {}
+            }
             self.send(party, key, ContractCommand::Auction(command), value);
         } else if let Some(Submission { command, value }) = record.submission(key.step) {
             self.send(party, key, ContractCommand::Market(command), value);
@@ -122,6 +134,25 @@ impl Simulation<'_> {
             self.do_locally(party, key, job);
         }
         Ok(())
+    }
+
+    /// A bid is on its way.
+    fn sealed(&mut self, job: JobId, price: AttoFil) {
+        if let Some(record) = self.jobs.jobs.get_mut(&job) {
+            record.sealed.push(price);
+        }
+    }
+
+    /// Whether a party opens its bid.
+    fn opens(&self, party: u32, job: JobId, reveal: &auction::Command) -> bool {
+        let (Role::Provider(provider), auction::Command::Reveal { price, .. }) =
+            (&self.parties[party as usize].role, reveal)
+        else {
+            return true;
+        };
+        let cost = self.jobs.jobs.get(&job).map_or(provider.cost, |record| provider.cost_of(record.gigafuel));
+        let has_rival = self.chain.auction().auction(job).best.is_some();
+        provider.strategy.opens(&Sealed { price: Amount::to_fil(*price), cost, has_rival })
     }
 
     /// Sends a command: it reaches the chain after a while, and lands there with the next block.

@@ -5,11 +5,14 @@ mod flaky;
 mod honest;
 mod lazy;
 mod no_show;
+mod program;
 mod ring;
 mod shading;
 mod underbidder;
 
 use lota_market::B256;
+
+pub use self::program::{Point, Program};
 
 use crate::{
     chance::Chance,
@@ -29,6 +32,22 @@ pub struct Task<'a> {
     pub failure: f64,
     /// Seconds until the result is due.
     pub left: f64,
+    /// What it is paid for, in FIL.
+    pub price: f64,
+    /// What an honest run costs, in FIL, and how many seconds it takes.
+    pub cost: f64,
+    pub seconds: f64,
+}
+
+/// A bid that a provider has sealed and could open.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    /// In FIL.
+    pub price: f64,
+    /// What a run costs, in FIL.
+    pub cost: f64,
+    /// Whether another one has opened a bid.
+    pub has_rival: bool,
 }
 
 /// What a provider knows when it says what it asks.
@@ -73,6 +92,12 @@ pub trait ProviderStrategy: Send {
     fn run(&self, task: &Task<'_>, chance: &mut Chance) -> Run {
         honest::run(task, chance)
     }
+
+    /// Whether it opens a bid that it has sealed.
+    fn opens(&self, bid: &Sealed) -> bool {
+        let _ = bid;
+        true
+    }
 }
 
 /// The strategy of a population.
@@ -91,6 +116,7 @@ pub fn provider(population: &Providers) -> Box<dyn ProviderStrategy> {
         ProviderKind::Ring => Box::new(ring::Ring),
         ProviderKind::Shading => Box::new(shading::Shading),
         ProviderKind::Flaky => Box::new(flaky::Flaky),
+        ProviderKind::Program => Box::new(population.program.unwrap_or_default()),
     }
 }
 
@@ -104,7 +130,16 @@ mod tests {
     const SEEN: B256 = B256::repeat_byte(3);
 
     fn task(submitted: &[B256]) -> Task<'_> {
-        Task { truth: TRUTH, made_up: WRONG, submitted, failure: 0.0, left: 100.0 }
+        Task {
+            truth: TRUTH,
+            made_up: WRONG,
+            submitted,
+            failure: 0.0,
+            left: 100.0,
+            price: 1.0,
+            cost: 0.5,
+            seconds: 10.0,
+        }
     }
 
     fn runs(kind: &str, task: &Task<'_>) -> Vec<Run> {
@@ -140,6 +175,24 @@ mod tests {
             .count();
         assert!((340..460).contains(&failed), "{failed}");
         assert!(runs("strategy = \"no_show\"", &task(&[])).iter().all(|run| run.attempt == Attempt::Never));
+    }
+
+    #[test]
+    fn programs_decide_by_what_they_see() {
+        let attempt =
+            |program: &str, task: &Task<'_>| runs(&format!("strategy = \"program\"\nprogram = \"{program}\""), task)[0];
+        let (alone, seen) = (task(&[]), task(&[SEEN]));
+        assert_eq!(attempt("honest", &alone), Run { effort: 1.0, attempt: Attempt::Output(TRUTH) });
+        let copies = "won=rival?copy:guess";
+        assert_eq!(attempt(copies, &seen), Run { effort: 0.0, attempt: Attempt::Output(SEEN) });
+        assert_eq!(attempt(copies, &alone), Run { effort: 0.0, attempt: Attempt::Output(WRONG) });
+        let cheap = Task { price: 0.4, ..alone };
+        assert_eq!(attempt("won=cheap?silent:run", &cheap).attempt, Attempt::Never);
+        assert_eq!(attempt("won=cheap?silent:run", &alone).attempt, Attempt::Output(TRUTH));
+        assert_eq!(attempt("won=late", &alone).attempt, Attempt::Waits(85.0));
+        let late = Task { left: 15.0, ..alone };
+        assert_eq!(attempt("won=late", &late).attempt, Attempt::Output(TRUTH));
+        assert_eq!(attempt("won=hurry?guess:run", &late).attempt, Attempt::Output(WRONG));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod experiments;
 mod list;
 mod report;
 mod run;
+mod search;
 mod source;
 
 use clap::Subcommand;
@@ -15,6 +16,8 @@ pub(crate) enum Sim {
     Run(run::Run),
     /// List the scenarios that come with this program, or print one
     List(list::List),
+    /// Look for cheats: what somebody could do otherwise to have more
+    Search(search::Search),
     /// Hold the simulator against published numbers
     Experiments(experiments::Experiments),
 }
@@ -24,6 +27,7 @@ impl Sim {
         match self {
             Self::Run(verb) => verb.run(),
             Self::List(verb) => verb.run(),
+            Self::Search(verb) => verb.run(),
             Self::Experiments(verb) => verb.run(),
         }
     }

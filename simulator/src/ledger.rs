@@ -16,6 +16,7 @@ use crate::{
     chain::{ARBITER, AUCTION, Chain},
     identity::{self, ById},
     queue::VirtualTime,
+    state::State,
 };
 
 pub use csv::CsvSink;
@@ -88,6 +89,19 @@ pub trait Sink {
     /// # Errors
     /// When it cannot be written; then the simulation ends.
     fn movement(&mut self, movement: &Movement) -> std::io::Result<()>;
+
+    /// How often the market's state is wanted, in virtual time; `None`: never.
+    fn every(&self) -> Option<VirtualTime> {
+        None
+    }
+
+    /// The market's state at one of these moments.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the simulation ends.
+    fn state(&mut self, _: &State) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Sink for () {

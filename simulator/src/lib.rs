@@ -17,6 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod analysis;
 pub mod chain;
 pub mod chance;
 pub mod distribution;
@@ -28,8 +29,10 @@ pub mod runs;
 pub mod scenario;
 pub mod search;
 pub mod simulation;
+pub mod state;
 pub mod strategy;
 pub mod summary;
+pub mod table;
 
 pub use chance::Seed;
 pub use runs::{Plan, Run, run_all};

@@ -1,6 +1,8 @@
 //! Many runs of a scenario: a sweep's values times seeds, on several threads. What comes out does not depend on how many.
 
 mod files;
+mod manifest;
+pub(crate) mod tables;
 
 use std::{
     path::PathBuf,
@@ -10,11 +12,16 @@ use std::{
 use rayon::prelude::*;
 
 use self::files::Files;
+pub use self::{
+    manifest::{MANIFEST, Manifest, Setting, Swept},
+    tables::Table,
+};
 use crate::{
     chance::Seed,
     scenario::{Document, Override, Scenario, ScenarioError, Sweep, points},
     simulation::{SimulationError, simulate},
     summary::Summary,
+    table::FileFormat,
 };
 
 /// The most runs of a plan.
@@ -32,7 +39,24 @@ pub struct Plan<'p> {
     /// On how many threads; 0: on as many as there are processors.
     pub threads: usize,
     /// Where files go; `None`: nothing is written.
-    pub output: Option<PathBuf>,
+    pub output: Option<Output>,
+}
+
+/// Where files go, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    pub folder: PathBuf,
+    pub format: FileFormat,
+    /// Seconds of virtual time from one timestep to the next; 0: there are none.
+    pub every: u64,
+}
+
+impl Output {
+    /// CSV, a timestep a minute.
+    #[must_use]
+    pub const fn csv(folder: PathBuf) -> Self {
+        Self { folder, format: FileFormat::Csv, every: 60 }
+    }
 }
 
 /// A run of a plan.
@@ -61,11 +85,12 @@ pub enum PlanError {
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
     /// Files could not be written.
-    #[error("cannot write to {}: {problem}", .path.display())]
+    #[error("runs cannot go into {}: {problem}", .path.display())]
     Files { path: PathBuf, problem: std::io::Error },
 }
 
-/// Runs a plan. `progress` is told, after each run, how many are over, and how many there are.
+/// Runs a plan. `progress` is told, at the beginning and after each run, how many are over, and how many there are. What the output's
+/// folder has already is not run again.
 ///
 /// # Errors
 /// When a value is impossible, or files cannot be written. That a run fails is said in it.
@@ -82,21 +107,35 @@ pub fn run_all(plan: &Plan<'_>, progress: &(dyn Fn(usize, usize) + Sync)) -> Res
         prepared.extend((1..=seeds).map(|run| (subset, run, point.clone(), scenario.clone())));
     }
     let written = |problem| {
-        let path = plan.output.clone().unwrap_or_default();
+        let path = plan.output.as_ref().map(|output| output.folder.clone()).unwrap_or_default();
         PlanError::Files { path, problem }
     };
-    let files = plan.output.as_deref().map(Files::begin).transpose().map_err(written)?;
-    let (done, all) = (AtomicUsize::new(0), prepared.len());
+    let begin = |output: &Output| -> Result<Files, PlanError> {
+        let scenario = plan.document.with(&plan.overrides)?;
+        let Plan { document, overrides, sweeps, .. } = plan;
+        let manifest = Manifest::of(document, &scenario, overrides, sweeps, output.format, output.every);
+        Files::begin(output, &manifest, document.text()).map_err(written)
+    };
+    let files = plan.output.as_ref().map(begin).transpose()?;
+    let all = prepared.len();
+    let is_known = |subset, run| files.as_ref().is_some_and(|files| files.has((subset, run)));
+    let known = prepared.iter().filter(|(subset, run, ..)| is_known(*subset, *run)).count();
+    let done = AtomicUsize::new(known);
+    progress(known, all);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(plan.threads).build()?;
     let runs: Vec<Run> = pool.install(|| {
         prepared
             .into_par_iter()
             .map(|(subset, run, set, scenario)| {
                 let seed = Seed(scenario.seed).of_run(run - 1);
+                if let Some(summary) = files.as_ref().and_then(|files| files.known((subset, run))) {
+                    return Run { subset, run, seed: seed.0, set, result: Ok(summary) };
+                }
                 let result = match &files {
                     None => simulate(&scenario, seed, &mut ()).map(|outcome| outcome.summary),
-                    Some(files) => files.simulate(&scenario, seed, subset, run),
+                    Some(files) => files.simulate(&scenario, seed, (subset, run), &set),
                 };
+                let result = result.map(|summary| summary.with_strategies(&scenario));
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
                 Run { subset, run, seed: seed.0, set, result }
             })

@@ -25,6 +25,7 @@ use crate::{
     ledger::{Ledger, Sink},
     queue::{EventQueue, VirtualTime},
     scenario::Scenario,
+    state::States,
     summary::{PartyOutcome, Summary},
 };
 
@@ -132,10 +133,12 @@ impl Simulation<'_> {
     fn run(&mut self) -> Result<(), SimulationError> {
         let end = VirtualTime(self.scenario.until.saturating_mul(1_000));
         let (mut before, mut at_once) = (VirtualTime::default(), 0);
+        let mut states = States::new(self.sink.every());
         while let Some((now, happening)) = self.queue.pop() {
             if now > end {
-                break;
+                return self.tell_states(&mut states, end.after(VirtualTime(1)));
             }
+            self.tell_states(&mut states, now)?;
             self.happenings += 1;
             at_once = if now == before { at_once + 1 } else { 0 };
             before = now;
@@ -145,7 +148,9 @@ impl Simulation<'_> {
             self.chain.advance(now);
             self.happen(happening)?;
         }
-        Ok(())
+        // The last one has everything in it.
+        let last = self.now().after(states.every());
+        self.tell_states(&mut states, last)
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), SimulationError> {

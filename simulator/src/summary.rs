@@ -3,7 +3,7 @@
 use lota_market::AttoFil;
 use serde::Serialize;
 
-use crate::ledger::Holdings;
+use crate::{ledger::Holdings, scenario::Scenario, table::Kind};
 
 /// What a run came to, in numbers. Money is exact; means are for statistics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -98,10 +98,86 @@ impl Summary {
     }
 }
 
+/// Which kind each column of [`Summary::columns`] is of; those that are not named count something.
+const KINDS: [(&str, Kind); 9] = [
+    ("mean_price_fil", Kind::Number),
+    ("mean_wait_s", Kind::Number),
+    ("paid", Kind::Amount),
+    ("burned", Kind::Amount),
+    ("welfare_fil", Kind::Number),
+    ("cost_fil", Kind::Number),
+    ("gini", Kind::Number),
+    ("timestep", Kind::Number),
+    ("digest", Kind::Text),
+];
+
+impl Summary {
+    /// Says of each population what its members do.
+    #[must_use]
+    pub fn with_strategies(mut self, scenario: &Scenario) -> Self {
+        for population in &mut self.populations {
+            let client = scenario.clients.get(&population.name).map(|clients| serde_json::to_value(clients.strategy));
+            let provider = || scenario.providers.get(&population.name).map(|them| serde_json::to_value(them.strategy));
+            let word = client.or_else(provider).and_then(Result::ok);
+            population.strategy = word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+        }
+        self
+    }
+
+    /// What [`Self::columns`] are called, and what they hold.
+    #[must_use]
+    pub fn kinds() -> Vec<(&'static str, Kind)> {
+        let kind = |name| KINDS.iter().find(|(known, _)| *known == name).map_or(Kind::Count, |(_, kind)| *kind);
+        Self::default().columns().into_iter().map(|(name, _)| (name, kind(name))).collect()
+    }
+
+    /// From the cells of [`Self::columns`], in that order; `None` when one is none of its kind. Populations are not among them.
+    #[must_use]
+    pub fn of_cells(cells: &[String]) -> Option<Self> {
+        fn next<T: std::str::FromStr>(cells: &mut std::slice::Iter<'_, String>) -> Option<T> {
+            cells.next()?.parse().ok()
+        }
+        let cells = &mut cells.iter();
+        // The fields' order is the columns'.
+        Some(Self {
+            tasks: next(cells)?,
+            opened: next(cells)?,
+            locked: next(cells)?,
+            settled: next(cells)?,
+            slashed: next(cells)?,
+            cancelled: next(cells)?,
+            voided: next(cells)?,
+            unfinished: next(cells)?,
+            mean_price: next(cells)?,
+            mean_wait: next(cells)?,
+            paid: AttoFil(next(cells)?),
+            burned: AttoFil(next(cells)?),
+            welfare: next(cells)?,
+            cost: next(cells)?,
+            wrong: next(cells)?,
+            caught: next(cells)?,
+            missed: next(cells)?,
+            wronged: next(cells)?,
+            failed_tasks: next(cells)?,
+            blocked: next(cells)?,
+            gini: next(cells)?,
+            commands: next(cells)?,
+            refused: next(cells)?,
+            events: next(cells)?,
+            happenings: next(cells)?,
+            seconds: next(cells)?,
+            digest: next(cells)?,
+            populations: Vec::new(),
+        })
+    }
+}
+
 /// What a population came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Population {
     pub name: String,
+    /// What its members do, such as `lazy`.
+    pub strategy: String,
     pub parties: u64,
     /// Jobs: of clients, opened; of providers, settled.
     pub jobs: u64,
@@ -159,6 +235,28 @@ pub fn gini(amounts: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_is_what_its_cells_say() {
+        let summary = Summary {
+            tasks: 1,
+            opened: u64::MAX,
+            unfinished: 3,
+            mean_price: 0.1 + 0.2,
+            mean_wait: 1e300,
+            paid: AttoFil(u128::from(u64::MAX) * 7),
+            welfare: -1.0 / 3.0,
+            blocked: 5,
+            seconds: 6.5,
+            digest: "ab".to_owned(),
+            ..Summary::default()
+        };
+        let cells: Vec<String> = summary.columns().into_iter().map(|(_, value)| value).collect();
+        assert_eq!(Summary::of_cells(&cells), Some(summary));
+        assert_eq!(Summary::of_cells(&cells[1..]), None);
+        let known: Vec<&str> = Summary::kinds().iter().map(|(name, _)| *name).collect();
+        assert!(KINDS.iter().all(|(name, _)| known.contains(name)));
+    }
 
     #[test]
     fn gini_is_0_among_equals_and_near_1_when_one_has_all() {

@@ -2,12 +2,16 @@
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
+#[path = "simulator/analysis.rs"]
+mod analysis;
 #[path = "simulator/cheats.rs"]
 mod cheats;
 #[path = "simulator/determinism.rs"]
 mod determinism;
 #[path = "simulator/markets.rs"]
 mod markets;
+#[path = "simulator/output.rs"]
+mod output;
 #[path = "simulator/refusals.rs"]
 mod refusals;
 #[path = "simulator/wallets.rs"]

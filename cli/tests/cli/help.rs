@@ -40,6 +40,8 @@ fn every_verb_has_an_example() {
         &["chain", "status"],
         &["sim", "run"],
         &["sim", "list"],
+        &["sim", "compare"],
+        &["sim", "report"],
         &["sim", "experiments"],
         &["mock-market"],
         &["mock-market", "balances"],

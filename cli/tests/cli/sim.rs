@@ -43,7 +43,7 @@ fn sweeps_and_seeds_become_rows_and_files() {
     let ledger = std::fs::read_to_string(results.join("ledger.csv")).expect("written");
     assert!(ledger.starts_with("simulation,subset,run,timestep,reason,job,from,"), "{ledger}");
     assert!(ledger.contains(",price,0x"), "{ledger}");
-    assert_eq!(std::fs::read_dir(results).expect("a folder").count(), 3, "no parts are left");
+    assert_eq!(std::fs::read_dir(results).expect("a folder").count(), 7, "no parts are left");
 }
 
 #[test]
@@ -73,4 +73,67 @@ fn what_is_no_scenario_is_a_usage_error_of_one_line_with_the_place() {
 fn an_experiment_shows_what_was_published_and_what_was_found() {
     let told = Home::new().stdout(&["sim", "experiments", "poco"]);
     assert!(told.contains("20.0000 ± 0.0000") && told.contains("agrees") && !told.contains("differs"), "{told}");
+}
+
+#[test]
+fn runs_that_were_killed_go_on_and_leave_what_they_would_have_left() {
+    let home = Home::new();
+    let file = home.file("tiny.toml", TINY);
+    let (killed, whole) = (home.place("killed"), home.place("whole"));
+    let run = |folder: &std::path::Path| {
+        let folder = folder.to_str().expect("UTF-8").to_owned();
+        ["sim", "run", file.to_str().expect("UTF-8"), "--seeds", "3000", "--threads", "1", "--json", "--output"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([folder])
+            .collect::<Vec<String>>()
+    };
+    let waiting = |folder: &std::path::Path| {
+        let entries = std::fs::read_dir(folder.join(".finished")).map(Iterator::count);
+        entries.unwrap_or_default()
+    };
+    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"))
+        .args(run(&killed))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    while waiting(&killed) < 20 && process.try_wait().expect("a process").is_none() {
+        std::thread::yield_now();
+    }
+    process.kill().expect("it is killed");
+    process.wait().expect("it ends");
+    let left = waiting(&killed);
+    assert!((19..3000).contains(&left), "it was killed in the midst: {left} runs were over");
+    assert!(!killed.join("runs.csv").exists());
+    for folder in [&killed, &whole] {
+        let arguments = run(folder);
+        let json = home.stdout(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let runs: Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(runs.as_array().expect("runs").len(), 3000);
+    }
+    for table in ["runs", "populations", "parties", "timesteps", "ledger"] {
+        let read = |folder: &std::path::Path| std::fs::read(folder.join(format!("{table}.csv"))).expect("a table");
+        assert_eq!(read(&killed), read(&whole), "{table}");
+    }
+}
+
+#[test]
+fn folders_are_compared_and_become_a_page_and_another_scenario_is_refused() {
+    let home = Home::new();
+    let (a, b) = (home.place("a"), home.place("b"));
+    let (a, b) = (a.to_str().expect("UTF-8"), b.to_str().expect("UTF-8"));
+    home.stdout(&["sim", "run", "first-market", "--seeds", "8", "--output", a]);
+    let dear = ["--set", "providers.cheap.cost=0.15", "--format", "parquet"];
+    home.stdout(&[&["sim", "run", "first-market", "--seeds", "8", "--output", b][..], &dear].concat());
+    let told = home.stdout(&["sim", "compare", a, b]);
+    assert!(told.contains("welfare_fil") && told.contains("differs") && told.contains("8 pairs"), "{told}");
+    let json: Value = serde_json::from_str(&home.stdout(&["sim", "compare", a, b, "--json"])).expect("JSON");
+    assert_eq!((&json[0]["metric"], &json[0]["is_paired"]), (&"welfare_fil".into(), &true.into()));
+    let page = home.place("page.html");
+    home.stdout(&["sim", "report", b, "-o", page.to_str().expect("UTF-8")]);
+    let page = std::fs::read_to_string(page).expect("written");
+    assert!(page.starts_with("<!doctype html>") && page.contains("<svg") && page.contains("providers.cheap.cost=0.15"));
+    let output = home.lota(&["sim", "run", "audits", "--output", a]).assert().code(1).get_output().clone();
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(told.contains("it holds runs of first-market.toml") && told.contains("take another folder"), "{told}");
 }

@@ -1,164 +1,354 @@
-//! What a plan's runs leave in a folder: `runs.csv`, a row for each run; `parties.csv`, what each party came to; `ledger.csv`, every
-//! movement of money. Each run writes parts of its own while it goes on, which are put together in the order of the runs.
+//! What a plan's runs leave in a folder: tables (`runs`, `populations`, `parties`, `timesteps`, `ledger`), the scenario, and a manifest.
+//!
+//! A run writes into a folder of its own, which gets its name when the run is over: whatever has that name is whole. When no run
+//! is under way any more, what they gave is put behind what the tables had, into new files; a mark that all of them are there makes
+//! it so, and from then on the renaming is completed by whoever comes next. A process may be killed at any moment.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
-    io::{self, BufWriter},
+    io,
     path::{Path, PathBuf},
 };
 
-use super::Run;
+use super::{
+    Output, Run,
+    manifest::{MANIFEST, Manifest, text},
+    tables::{self, PARTS, Table},
+};
 use crate::{
     chance::Seed,
-    ledger::CsvSink,
-    scenario::Scenario,
+    ledger::{CsvSink, Movement, Sink},
+    queue::VirtualTime,
+    scenario::{Override, Scenario},
     simulation::{SimulationError, party_names, simulate},
-    summary::{PartyOutcome, Summary},
+    state::State,
+    summary::Summary,
+    table::{Column, FileFormat, Kind, Rows, TableWriter},
 };
+
+/// A run's row: its seed, what was set, and what came of it.
+type Row<'a> = (u64, Vec<String>, Result<&'a Summary, String>);
 
 /// What the first columns say of a run: the scenario's number. There is one.
 const SIMULATION: u64 = 0;
+/// Where runs that are over wait to be put together.
+const FINISHED: &str = ".finished";
+/// Says that all new tables are there.
+const COMMITTED: &str = ".committed";
+
+/// Which run of which point.
+type Place = (u64, u64);
 
 pub(super) struct Files {
     folder: PathBuf,
+    format: FileFormat,
+    every: VirtualTime,
+    swept: Vec<Column>,
+    /// Runs that the tables have, and runs that wait.
+    known: BTreeMap<Place, Known>,
+    waiting: HashSet<Place>,
+    /// Nobody else writes here.
+    lock: File,
 }
 
-/// The files that are put together from parts.
-#[derive(Clone, Copy)]
-enum Kind {
-    Ledger,
-    Parties,
+/// A run that was over before.
+struct Known {
+    seed: u64,
+    set: Vec<String>,
+    summary: Summary,
 }
 
-impl Kind {
-    const ALL: [Self; 2] = [Self::Ledger, Self::Parties];
+/// Takes what a run has to tell, and writes it.
+struct RunSink {
+    ledger: CsvSink<File>,
+    states: csv::Writer<File>,
+    place: [String; 3],
+    every: VirtualTime,
+}
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Parties => "parties",
-        }
+impl Sink for RunSink {
+    fn movement(&mut self, movement: &Movement) -> io::Result<()> {
+        self.ledger.movement(movement)
+    }
+
+    fn every(&self) -> Option<VirtualTime> {
+        Some(self.every)
+    }
+
+    fn state(&mut self, state: &State) -> io::Result<()> {
+        Ok(self.states.write_record(self.place.iter().chain(&state.cells()))?)
     }
 }
 
 impl Files {
-    pub(super) fn begin(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+    /// Opens a folder for runs of what the manifest says; what an earlier process left is put in order.
+    pub(super) fn begin(output: &Output, manifest: &Manifest, scenario: &str) -> io::Result<Self> {
+        let folder = output.folder.clone();
+        fs::create_dir_all(&folder)?;
+        let lock = File::open(&folder)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(io::Error::other("another process writes there; wait for its end, or take another folder"));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        match Manifest::read(&folder) {
+            Ok(found) => {
+                if let Some(difference) = found.difference(manifest) {
+                    return Err(io::Error::other(format!("{difference}; take another folder")));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let taken =
+                    Table::ALL.iter().map(|table| table.file(output.format)).find(|name| folder.join(name).exists());
+                if let Some(name) = taken {
+                    let message = format!("it has a file {name} and no {MANIFEST}; take another folder");
+                    return Err(io::Error::other(message));
+                }
+                fs::write(folder.join("scenario.toml"), scenario)?;
+                manifest.write(&folder)?;
+            }
+            Err(error) => return Err(error),
+        }
+        let swept = manifest.sweeps.iter().map(|sweep| Column {
+            // The one key that a column of ours has, too.
+            name: if sweep.key == "seed" { "scenario.seed".to_owned() } else { sweep.key.clone() },
+            kind: if sweep.is_number { Kind::Number } else { Kind::Text },
+        });
+        let mut files = Self {
+            folder,
+            format: output.format,
+            every: VirtualTime(output.every.saturating_mul(1_000)),
+            swept: swept.collect(),
+            known: BTreeMap::new(),
+            waiting: HashSet::new(),
+            lock,
+        };
+        if files.folder.join(COMMITTED).exists() {
+            files.complete()?;
+        }
+        fs::create_dir_all(files.folder.join(FINISHED))?;
+        files.read_known()?;
+        files.read_waiting()?;
+        Ok(files)
     }
 
-    fn part(&self, kind: Kind, subset: u64, run: u64) -> PathBuf {
-        self.folder.join(format!(".{}.{subset}.{run}.part", kind.name()))
+    /// Whether a run was over before.
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.known.contains_key(&place)
     }
 
+    /// What a run came to that was over before.
+    pub(super) fn known(&self, place: Place) -> Option<Summary> {
+        self.known.get(&place).map(|known| known.summary.clone())
+    }
+
+    fn read_known(&mut self) -> io::Result<()> {
+        let runs = match Rows::open(&self.folder, Table::Runs.name()) {
+            Ok(rows) => rows,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for found in tables::runs(runs, self.swept.len())? {
+            let (place, seed, set, summary) = found?;
+            // A run that failed is tried again.
+            if let Some(summary) = summary {
+                self.known.insert(place, Known { seed, set, summary });
+            }
+        }
+        for found in tables::populations(Rows::open(&self.folder, Table::Populations.name())?)? {
+            let (place, population) = found?;
+            if let Some(known) = self.known.get_mut(&place) {
+                known.summary.populations.push(population);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_waiting(&mut self) -> io::Result<()> {
+        let place = |name: &str| {
+            let (subset, run) = name.split_once('.')?;
+            Some((subset.parse().ok()?, run.parse().ok()?))
+        };
+        for entry in fs::read_dir(self.folder.join(FINISHED))? {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            let found =
+                name.to_str().and_then(place).and_then(|place| Some((place, tables::finished(&path, &self.swept)?)));
+            match found {
+                Some((place, (seed, set, summary))) if !self.known.contains_key(&place) => {
+                    self.known.insert(place, Known { seed, set, summary });
+                    self.waiting.insert(place);
+                }
+                // It was not over, or its files are not what they were: a machine that lost power.
+                _ => fs::remove_dir_all(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs, and leaves what comes out for [`Self::finish`].
     pub(super) fn simulate(
         &self,
         scenario: &Scenario,
         seed: Seed,
-        subset: u64,
-        run: u64,
+        place: Place,
+        set: &[Override],
     ) -> Result<Summary, SimulationError> {
-        let place = [SIMULATION, subset, run];
-        let heading = subset == 0 && run == 1;
-        let part = File::create(self.part(Kind::Ledger, subset, run))?;
-        let mut sink = CsvSink::new(part, place, party_names(scenario), heading)?;
-        let outcome = simulate(scenario, seed, &mut sink)?;
-        sink.finish()?;
-        let part = File::create(self.part(Kind::Parties, subset, run))?;
-        write_parties(part, place, &outcome.parties, heading)?;
-        Ok(outcome.summary)
+        let name = format!("{}.{}", place.0, place.1);
+        let (whole, part) = (self.finished(&name), self.finished(&format!("{name}.part")));
+        fs::create_dir(&part)?;
+        let result = self.simulate_into(&part, scenario, seed, place, set);
+        match result {
+            Ok(summary) => {
+                fs::rename(&part, whole)?;
+                Ok(summary)
+            }
+            Err(error) => {
+                // What went wrong before is what matters.
+                drop(fs::remove_dir_all(&part));
+                Err(error)
+            }
+        }
     }
 
-    /// Puts the parts together, and writes the row of each run.
-    pub(super) fn finish(&self, runs: &[Run]) -> io::Result<()> {
-        for kind in Kind::ALL {
-            let mut whole = BufWriter::new(File::create(self.folder.join(format!("{}.csv", kind.name())))?);
-            for Run { subset, run, .. } in runs {
-                let part = self.part(kind, *subset, *run);
-                match File::open(&part) {
-                    Ok(mut file) => drop(io::copy(&mut file, &mut whole)?),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                }
-                fs::remove_file(&part)?;
+    fn simulate_into(
+        &self,
+        part: &Path,
+        scenario: &Scenario,
+        seed: Seed,
+        (subset, run): Place,
+        set: &[Override],
+    ) -> Result<Summary, SimulationError> {
+        let place = [SIMULATION, subset, run];
+        let file = |table: Table| File::create(part.join(table.name()));
+        let mut sink = RunSink {
+            ledger: CsvSink::new(file(Table::Ledger)?, place, party_names(scenario), false)?,
+            states: csv::Writer::from_writer(file(Table::Timesteps)?),
+            place: place.map(|number| number.to_string()),
+            every: self.every,
+        };
+        let outcome = simulate(scenario, seed, &mut sink)?;
+        sink.ledger.finish()?;
+        sink.states.flush()?;
+        tables::write_parties(file(Table::Parties)?, place, &outcome.parties)?;
+        let summary = outcome.summary.with_strategies(scenario);
+        tables::write_finished(part, seed.0, set, &summary)?;
+        Ok(summary)
+    }
+
+    fn finished(&self, name: &str) -> PathBuf {
+        self.folder.join(FINISHED).join(name)
+    }
+
+    fn new_file(&self, table: Table) -> PathBuf {
+        self.folder.join(format!(".{}.new", table.file(self.format)))
+    }
+
+    /// Puts what runs gave behind what the tables had, and writes the row of each run.
+    pub(super) fn finish(mut self, runs: &[Run]) -> io::Result<()> {
+        let mut added: Vec<Place> = runs
+            .iter()
+            .filter(|run| run.result.is_ok())
+            .map(|run| (run.subset, run.run))
+            .filter(|place| !self.known.contains_key(place))
+            .chain(self.waiting.iter().copied())
+            .collect();
+        added.sort_unstable();
+        for table in PARTS {
+            let whole = self.folder.join(table.file(self.format));
+            if added.is_empty() && whole.exists() {
+                continue;
             }
-            io::Write::flush(&mut whole)?;
+            let mut rows =
+                TableWriter::begin(File::create(self.new_file(table))?, self.format, &table.columns(&self.swept))?;
+            if whole.exists() {
+                rows.copy(File::open(whole)?)?;
+            }
+            for (subset, run) in &added {
+                let part = self.finished(&format!("{subset}.{run}")).join(table.name());
+                rows.append(File::open(part)?)?;
+            }
+            rows.finish()?;
         }
-        self.write_runs(runs)
+        for run in runs {
+            self.known.remove(&(run.subset, run.run));
+        }
+        self.write_runs(runs)?;
+        File::create(self.folder.join(COMMITTED))?.sync_all()?;
+        self.lock.sync_all()?;
+        self.complete()
+    }
+
+    /// New tables take the place of the old ones. It may be done again at any point.
+    fn complete(&self) -> io::Result<()> {
+        for table in Table::ALL {
+            match fs::rename(self.new_file(table), self.folder.join(table.file(self.format))) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        match fs::remove_dir_all(self.folder.join(FINISHED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::remove_file(self.folder.join(COMMITTED))
     }
 
     fn write_runs(&self, runs: &[Run]) -> io::Result<()> {
-        let mut rows = csv::Writer::from_path(self.folder.join("runs.csv"))?;
-        let swept = runs.first().map(|run| run.set.iter().map(|set| set.key.clone()).collect()).unwrap_or_default();
-        let heading: Vec<String> = ["simulation", "subset", "run", "seed"].map(str::to_owned).to_vec();
-        let heading =
-            [heading, swept, Summary::default().columns().into_iter().map(|(name, _)| name.to_owned()).collect()];
-        rows.write_record(heading.concat().iter().chain([&"error".to_owned()]))?;
+        let begin = |table: Table| {
+            TableWriter::begin(File::create(self.new_file(table))?, self.format, &table.columns(&self.swept))
+        };
+        let (mut rows, mut populations) = (begin(Table::Runs)?, begin(Table::Populations)?);
+        let mut all: BTreeMap<Place, Row<'_>> = BTreeMap::new();
+        for (place, known) in &self.known {
+            all.insert(*place, (known.seed, known.set.clone(), Ok(&known.summary)));
+        }
         for run in runs {
-            let place = [SIMULATION, run.subset, run.run, run.seed].map(|number| number.to_string());
-            let mut row: Vec<String> = place.to_vec();
-            row.extend(run.set.iter().map(|set| match &set.value {
-                toml::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            }));
-            match &run.result {
+            let set = run.set.iter().map(|set| text(&set.value)).collect();
+            let result = run.result.as_ref().map_err(ToString::to_string);
+            all.insert((run.subset, run.run), (run.seed, set, result));
+        }
+        for ((subset, run), (seed, set, result)) in all {
+            let place = [SIMULATION, subset, run].map(|number| number.to_string());
+            let mut cells: Vec<String> = place.to_vec();
+            cells.push(seed.to_string());
+            cells.extend(set);
+            match result {
                 Ok(summary) => {
-                    row.extend(summary.columns().into_iter().map(|(_, value)| value));
-                    row.push(String::new());
+                    cells.extend(summary.columns().into_iter().map(|(_, value)| value));
+                    cells.push(String::new());
+                    for population in &summary.populations {
+                        let row = tables::population_cells(population);
+                        populations.row(place.iter().chain(&row).map(String::as_str))?;
+                    }
                 }
                 Err(error) => {
-                    row.extend(Summary::default().columns().iter().map(|_| String::new()));
-                    row.push(error.to_string());
+                    cells.extend(Summary::default().columns().iter().map(|_| String::new()));
+                    cells.push(error);
                 }
             }
-            rows.write_record(&row)?;
+            rows.row(cells.iter().map(String::as_str))?;
         }
-        rows.flush()
+        rows.finish()?;
+        populations.finish()
     }
 }
 
-fn write_parties(to: File, place: [u64; 3], parties: &[PartyOutcome], heading: bool) -> io::Result<()> {
-    let mut rows = csv::Writer::from_writer(to);
-    if heading {
-        rows.write_record([
-            "simulation",
-            "subset",
-            "run",
-            "party",
-            "began",
-            "wallet",
-            "balance",
-            "escrow",
-            "collateral",
-            "auction",
-            "stake",
-            "cost_fil",
-            "profit_fil",
-            "escrows",
-            "settled",
-            "slashes",
-            "blocked",
-        ])?;
+impl TableWriter {
+    /// Writes the rows of a run's part, which is CSV without names.
+    fn append(&mut self, mut part: File) -> io::Result<()> {
+        if let Self::Csv(rows) = self {
+            rows.flush()?;
+            io::copy(&mut part, &mut rows.get_ref().get_ref())?;
+            return Ok(());
+        }
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(part);
+        let mut row = csv::StringRecord::new();
+        while reader.read_record(&mut row)? {
+            self.row(row.iter())?;
+        }
+        Ok(())
     }
-    let place = place.map(|number| number.to_string());
-    for party in parties {
-        let holdings = &party.holdings;
-        let amounts = [
-            party.began,
-            holdings.wallet,
-            holdings.balance,
-            holdings.escrow,
-            holdings.collateral,
-            holdings.auction,
-            holdings.stake,
-        ];
-        let mut row: Vec<String> = place.to_vec();
-        row.push(party.name.clone());
-        row.extend(amounts.iter().map(|amount| amount.0.to_string()));
-        row.extend([party.cost, party.profit()].map(|number| number.to_string()));
-        row.extend([party.escrows, party.settled, party.slashes].map(|number| number.to_string()));
-        row.push(party.is_blocked.to_string());
-        rows.write_record(&row)?;
-    }
-    rows.flush()
 }

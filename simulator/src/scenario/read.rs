@@ -82,6 +82,18 @@ impl Document {
         &self.scenario
     }
 
+    /// What it is called in messages.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The scenario with other values.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::{
     ledger::Owner,
     queue::VirtualTime,
     scenario::Amount,
+    state::States,
     summary::{PartyOutcome, Population, Summary, gini},
 };
 
@@ -144,6 +145,17 @@ impl Simulation<'_> {
             self.jobs.tasks.remove(&record.task);
         }
         Some(record.client)
+    }
+
+    /// Tells the sink the states at all moments before `time` of which it has not been told.
+    pub(super) fn tell_states(&mut self, states: &mut States, time: VirtualTime) -> Result<(), SimulationError> {
+        while let Some(moment) = states.next_before(time) {
+            let under_way = self.jobs.jobs.len() as u64;
+            let welfare = self.sums.value - self.summary.cost;
+            let state = states.state(moment, &self.summary, under_way, welfare, self.ledger.burned());
+            self.sink.state(&state)?;
+        }
+        Ok(())
     }
 
     /// What everything came to.

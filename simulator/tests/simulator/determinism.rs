@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, fs};
 
-use lota_simulator::{Plan, Sweep, builtins, run_all, runs::Run};
+use lota_simulator::{
+    Plan, Sweep, builtins, run_all,
+    runs::{Output, Run},
+};
 
 use super::{builtin_document, run};
 
@@ -15,7 +18,7 @@ fn a_seed_gives_the_same_log_and_the_same_files_on_any_number_of_threads() {
     for threads in [1, 2, 8] {
         let folder = tempfile::tempdir().expect("a folder");
         let sweeps = vec![Sweep::parse("job.collateral=0.5,2").expect("a sweep")];
-        let output = Some(folder.path().to_owned());
+        let output = Some(Output::csv(folder.path().to_owned()));
         let plan = Plan { document: &document, overrides: Vec::new(), sweeps, seeds: Some(4), threads, output };
         let runs = run_all(&plan, &|_, _| {}).expect("it can be carried out");
         let files: BTreeMap<String, String> = fs::read_dir(folder.path())
@@ -23,7 +26,9 @@ fn a_seed_gives_the_same_log_and_the_same_files_on_any_number_of_threads() {
             .map(|entry| entry.expect("an entry").path())
             .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()))
             .collect();
-        assert_eq!(files.keys().map(String::as_str).collect::<Vec<_>>(), ["ledger.csv", "parties.csv", "runs.csv"]);
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        let tables = ["ledger.csv", "manifest.json", "parties.csv", "populations.csv", "runs.csv", "scenario.toml"];
+        assert_eq!(names, [&tables[..], &["timesteps.csv"]].concat());
         assert_eq!(files["runs.csv"].lines().count(), 1 + 8);
         assert!(files["ledger.csv"].lines().count() > 1_000, "movements are written");
         all.push((digests(&runs), files));

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use lota_simulator::{Override, Plan, Sweep, run_all, runs::PlanError};
+use lota_simulator::{
+    Override, Plan, Sweep, run_all,
+    runs::{Output, PlanError},
+    table::FileFormat,
+};
 
 use super::{report, source};
 use crate::{failure::Usage, flags::Format};
@@ -17,6 +21,7 @@ use crate::{failure::Usage, flags::Format};
 Examples:
   lota sim run first-market
   lota sim run mine.toml --seeds 100 --output results
+  lota sim run mine.toml --seeds 200 --output results   the other 100; the same goes for one that was interrupted
   lota sim run first-market --set job.collateral=2 --sweep providers.dear.count=1..5 --json")]
 pub(crate) struct Run {
     /// A file that ends with .toml, or the name of a scenario (`lota sim list`)
@@ -34,11 +39,23 @@ pub(crate) struct Run {
     /// How many threads [default: one for each processor]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Write runs.csv, parties.csv and ledger.csv into this folder
+    /// Write tables (runs, populations, parties, timesteps, ledger) into this folder; runs that it has are not run again
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// What the tables are written as
+    #[arg(long = "format", value_name = "FORMAT", default_value = "csv", requires = "output")]
+    file_format: Files,
+    /// Seconds of virtual time from one row of `timesteps` to the next; 0: no rows
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "output")]
+    every: u64,
     #[command(flatten)]
     format: Format,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Files {
+    Csv,
+    Parquet,
 }
 
 impl Run {
@@ -50,7 +67,12 @@ impl Run {
         let overrides = self.set.iter().map(|text| Override::parse(text)).collect::<Result<_, _>>().map_err(usage)?;
         let sweeps = self.sweep.iter().map(|text| Sweep::parse(text)).collect::<Result<_, _>>().map_err(usage)?;
         let document = source::document(&self.scenario)?;
-        let (seeds, threads, output) = (self.seeds, self.threads, self.output.clone());
+        let format = match self.file_format {
+            Files::Csv => FileFormat::Csv,
+            Files::Parquet => FileFormat::Parquet,
+        };
+        let output = self.output.clone().map(|folder| Output { folder, format, every: self.every });
+        let (seeds, threads) = (self.seeds, self.threads);
         let plan = Plan { document: &document, overrides, sweeps, seeds, threads, output };
         let bar = bar();
         let progress = |done: usize, all: usize| {

@@ -16,6 +16,7 @@ pub mod evm;
 pub mod failure;
 pub mod journal;
 pub mod memory;
+pub mod recording;
 pub mod transport;
 
 pub use alloy::signers::local::PrivateKeySigner;

@@ -8,6 +8,7 @@
 //! An [`EpochChain`] is the same world on a chain like Filecoin, for tests: its time passes in epochs, when it is told to.
 
 mod answer;
+mod audit;
 mod chain;
 mod clock;
 mod contracts;
@@ -22,11 +23,12 @@ mod tests;
 mod transport;
 
 pub use answer::Answer;
+pub use audit::{Audited, audit};
 pub use chain::{Chain, ChainError, Options};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use contracts::{Accounts, Contracts, Scripted};
 pub use epochs::{EpochChain, EpochOptions, EpochTransport, Sent, Weather};
 pub use fault::{Fault, Link, MAX_FAULTS};
-pub use file::{FORMAT_VERSION, FileLedger, MAX_ENTRY, SyncPolicy};
+pub use file::{FORMAT_VERSION, FileLedger, MAGIC, MAX_ENTRY, SyncPolicy};
 pub use ledger::{Entry, Genesis, Ledger, LedgerError, MemoryLedger};
 pub use transport::MemoryTransport;

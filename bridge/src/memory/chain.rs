@@ -122,7 +122,7 @@ fn same_genesis(wanted: &Genesis, found: &Genesis) -> Result<(), ChainError> {
 }
 
 /// Brings the state to where an entry says it is.
-fn replay(state: &mut Option<State>, entry: Entry) -> Result<(), LedgerError> {
+pub(super) fn replay(state: &mut Option<State>, entry: Entry) -> Result<(), LedgerError> {
     let block = state.as_ref().map_or(0, |state| state.height() + 1);
     let inconsistent = |problem: String| LedgerError::Inconsistent { block, problem };
     let (hash, landed) = match (state.as_mut(), entry) {

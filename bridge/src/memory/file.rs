@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 use super::{Entry, Ledger, LedgerError};
 use crate::transport::MAX_COMMAND;
 
-const MAGIC: [u8; 8] = *b"LOTALEDG";
+/// What such a file begins with.
+pub const MAGIC: [u8; 8] = *b"LOTALEDG";
 /// The format version that is written and read. 1: logs of the contract's first edition, whose commands and events had other fields.
 pub const FORMAT_VERSION: u32 = 2;
 /// The most bytes of one entry: a command and what belongs to it.
@@ -122,6 +123,44 @@ fn read_entry(reader: &mut impl Read, offset: u64) -> io::Result<Found> {
     }
     body.truncate(length);
     Ok(Found::Entry(body))
+}
+
+/// Hands every entry of the log at `path` to `visit`, oldest first; neither locks nor changes the file. A torn tail is left out.
+pub(super) fn read_file(
+    path: &Path,
+    visit: &mut dyn FnMut(Entry) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let failed = |action| {
+        let path = path.to_owned();
+        move |source| LedgerError::Io { action, path, source }
+    };
+    let mut reader = BufReader::new(File::open(path).map_err(failed("opening"))?);
+    let mut preamble = [0; PREAMBLE as usize];
+    let read = fill(&mut reader, &mut preamble).map_err(failed("reading"))?;
+    let (magic, version) = preamble.split_at(MAGIC.len());
+    if read < preamble.len() || magic != MAGIC {
+        return Err(LedgerError::NotALedger { path: path.to_owned() });
+    }
+    let found = version.iter().fold(0u32, |value, byte| (value << 8) | u32::from(*byte));
+    match found {
+        FORMAT_VERSION => {}
+        0 => return Err(LedgerError::NotALedger { path: path.to_owned() }),
+        1 => return Err(LedgerError::FirstEdition { path: path.to_owned() }),
+        _ => return Err(LedgerError::NewerVersion { path: path.to_owned(), found, supported: FORMAT_VERSION }),
+    }
+    let mut offset = PREAMBLE;
+    loop {
+        let damaged = |problem| LedgerError::Damaged { path: path.to_owned(), offset, problem };
+        match read_entry(&mut reader, offset).map_err(failed("reading"))? {
+            Found::Entry(body) => {
+                let entry = serde_ipld_dagcbor::from_slice(&body);
+                visit(entry.map_err(|error| damaged(format!("an entry cannot be read ({error})")))?)?;
+                offset += (HEADER + body.len() + CHECK) as u64;
+            }
+            Found::End | Found::Torn => return Ok(()),
+            Found::Damaged(problem) => return Err(damaged(problem)),
+        }
+    }
 }
 
 impl FileLedger {

@@ -166,6 +166,11 @@ impl State {
         self.blocks.len().saturating_sub(1) as u64
     }
 
+    /// All blocks of this fork, from block 0.
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
     fn block(&self, number: u64) -> Option<&Block> {
         self.blocks.get(usize::try_from(number).ok()?)
     }

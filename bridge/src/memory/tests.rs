@@ -442,3 +442,60 @@ async fn a_delayed_submission_does_not_hold_up_the_next() {
     drop(delayed);
     assert_eq!(chain.head().block, 1);
 }
+
+/// The log of some history, with one entry changed.
+async fn audited(change: impl FnOnce(&mut Vec<Entry>)) -> Result<Audited, LedgerError> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("market.log");
+    let mut ledger = MemoryLedger::default();
+    let chain = Chain::open(genesis(), ledger.clone(), options(&ManualClock::at(Time(1_000)))).expect("a new chain");
+    some_history(&chain).await;
+    let mut entries = Vec::new();
+    ledger.load(&mut |entry| {
+        entries.push(entry);
+        Ok(())
+    })?;
+    change(&mut entries);
+    let mut file = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
+    entries.iter().try_for_each(|entry| file.append(entry))?;
+    // The writer still has it.
+    let (before, found) = (std::fs::read(&path).expect("it reads"), audit(&path));
+    assert_eq!(std::fs::read(&path).expect("it reads"), before, "an audit changes nothing");
+    found
+}
+
+#[tokio::test]
+async fn an_audit_of_a_log_tells_what_was_said_and_what_it_came_to() {
+    let found = audited(|_| {}).await.expect("the log is sound");
+    let names: Vec<_> = found.record.iter().map(|event| (event.block, event.index)).collect();
+    assert_eq!(names, [(1, 0), (2, 0), (2, 1), (3, 0), (4, 0)], "a deposit; money and a job; an end; a withdrawal");
+    assert_eq!(found.market.held(), AttoFil(5 * FIL));
+    let mut fold =
+        lota_market::replay::Replay::new(found.header.deployment(), crate::recording::Hashes(found.header.market))
+            .expect("it can be deployed");
+    found.record.iter().try_for_each(|event| fold.apply(event)).expect("it replays");
+    assert_eq!(fold.market(), &found.market);
+}
+
+#[tokio::test]
+async fn an_audit_names_the_block_that_was_tampered_with() {
+    fn command(entry: &mut Entry) -> (&mut SignedCommand, &mut B256) {
+        match entry {
+            Entry::Command { signed, hash, .. } => (signed, hash),
+            _ => panic!("the entries after the first are commands"),
+        }
+    }
+    type Tamper = fn(&mut Vec<Entry>);
+    let tampers: [(Tamper, &str); 6] = [
+        (|entries| command(&mut entries[2]).0.value = AttoFil(2 * FIL), "block 2: its command is said to be of"),
+        (|entries| command(&mut entries[1]).0.sender = signer(2).address(), "block 1: its command is said to be of"),
+        (|entries| *command(&mut entries[3]).1 = B256::ZERO, "block 3: the log says 0x0000"),
+        (|entries| drop(entries.remove(2)), "block 2: "),
+        (|entries| entries.swap(1, 2), "block 1: "),
+        (|entries| entries.insert(2, entries[1].clone()), "block 2: "),
+    ];
+    for (tamper, words) in tampers {
+        let error = audited(tamper).await.expect_err(words).to_string();
+        assert!(error.contains(words), "{error}: {words}");
+    }
+}

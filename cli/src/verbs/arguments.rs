@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Deploy the market on a chain, or look at one
     #[command(subcommand)]
     Chain(verbs::chain::Chain),
+    /// Audit what a market has recorded
+    #[command(subcommand)]
+    Sim(verbs::sim::Sim),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),

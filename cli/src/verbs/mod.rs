@@ -12,6 +12,7 @@ pub(crate) mod docker;
 pub(crate) mod elsewhere;
 pub(crate) mod job;
 pub(crate) mod node;
+pub(crate) mod sim;
 pub(crate) mod wallet;
 pub(crate) mod wasm;
 
@@ -34,6 +35,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Node(verb) => verb.run(&context).await,
         Command::Canary(verb) => verb.run(&context).await,
         Command::Chain(verb) => verb.run(&context).await,
+        Command::Sim(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

@@ -38,6 +38,7 @@ fn every_verb_has_an_example() {
         &["canary"],
         &["chain", "deploy"],
         &["chain", "status"],
+        &["sim", "replay"],
         &["config", "show"],
         &["config", "path"],
         &["completions"],

@@ -29,6 +29,7 @@ mod onchain;
 mod operating;
 mod outages;
 mod programs;
+mod replay;
 mod signals;
 mod support;
 mod terminal;

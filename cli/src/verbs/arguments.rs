@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// Deploy the market on a chain, or look at one
     #[command(subcommand)]
     Chain(verbs::chain::Chain),
-    /// Audit what a market has recorded
+    /// Simulate markets in virtual time: scenarios, and those who cheat
     #[command(subcommand)]
     Sim(verbs::sim::Sim),
     /// Show the settings and where they come from

@@ -31,6 +31,7 @@ mod outages;
 mod programs;
 mod replay;
 mod signals;
+mod sim;
 mod support;
 mod terminal;
 mod tutorial;

@@ -115,7 +115,7 @@ impl<O: Oracle> Replay<O> {
     /// When the model cannot say this here.
     pub fn apply(&mut self, event: &Recorded) -> Result<(), Divergence> {
         let outcome = self.check_position(event).and_then(|()| self.fold(event));
-        outcome.map_err(|problem| Divergence { at: Some(event.clone()), problem: Box::new(problem) })?;
+        outcome.map_err(|problem| Divergence { at: Some(Box::new(event.clone())), problem: Box::new(problem) })?;
         self.tally.count(&event.log, [self.deployment.market, self.auction_address()]);
         Ok(())
     }

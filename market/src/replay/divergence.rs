@@ -14,13 +14,13 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     /// The event; `None`: the end of the record.
-    pub at: Option<Recorded>,
+    pub at: Option<Box<Recorded>>,
     pub problem: Box<Problem>,
 }
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.at {
+        match self.at.as_deref() {
             Some(Recorded { block, index, time, log, .. }) => {
                 write!(f, "block {block}, log {index} (at {time}), {}: {}", in_words(log), self.problem)
             }

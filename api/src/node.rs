@@ -1,7 +1,7 @@
 //! The daemon itself, and the other parties that it knows.
 
 use jiff::Timestamp;
-use lota_market::{Address, asset::Asset, model::JobId};
+use lota_market::{Address, B256, asset::Asset, model::JobId};
 use serde::{Deserialize, Serialize};
 
 use crate::ProblemCode;
@@ -62,12 +62,15 @@ pub struct Problem {
     pub message: String,
 }
 
-/// `POST /v1/node/resume`: a provider that was slashed locks jobs again.
+/// `POST /v1/node/resume`: a provider that had stopped for a slash, or because its key is used elsewhere, locks jobs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     /// The job that it was slashed for; none: it had not stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slashed_for: Option<JobId>,
+    /// The transaction by which it had noticed that somebody else sends with its key, if it had stopped for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_shared: Option<B256>,
 }
 
 /// `GET /v1/market`: the market a daemon is connected to.

@@ -16,6 +16,9 @@ pub struct WalletInfo {
     pub token: Option<AttoFil>,
     /// Free balance in the market.
     pub market: AttoFil,
+    /// Free balance in the auction beside it, for bids, if the daemon uses one and that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<AttoFil>,
     /// What keeps the daemon from its work now. When the market is unreachable, the amounts are the last known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -30,4 +33,7 @@ pub struct MoveMoney {
     /// Withdrawals: to whom; the account itself when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Address>,
+    /// Any name: asked for again with the same one, the money moves once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }

@@ -155,6 +155,8 @@ pub enum ProblemCode {
     Slashed,
     /// The daemon is about to end: it takes no more jobs.
     Draining,
+    /// Somebody else sends with the daemon's key; it takes no more jobs until its operator resumes.
+    KeyShared,
     /// A word of a newer daemon.
     #[serde(other)]
     Unknown,

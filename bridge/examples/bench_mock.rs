@@ -93,7 +93,8 @@ async fn acknowledged() {
                 (0..commands / clients).map(|number| signed(&chain, &signer, number, &announce)).collect()
             })
             .collect();
-        let connected = join_all((0..clients).map(|_| MockClient::connect(&server.url()))).await;
+        let url = server.url();
+        let connected = join_all((0..clients).map(|_| MockClient::connect(&url))).await;
         let connected: Vec<MockClient> = connected.into_iter().map(|client| client.expect("connects")).collect();
         let begun = Instant::now();
         let times = join_all(connected.iter().zip(&batches).map(|(client, batch)| send(client, batch))).await.concat();

@@ -18,6 +18,7 @@ mod fault;
 mod file;
 mod history;
 mod ledger;
+mod loading;
 mod reader;
 mod snapshot;
 mod state;

@@ -437,6 +437,17 @@ pub trait Transport: Send + Sync + 'static {
         Ok(Outstanding::default())
     }
 
+    /// The nonce of a transaction that was sent with the party's key by somebody who has not this transport's memory: another process,
+    /// on another machine perhaps. `None`: it was sent by this one, or by another party, or is not known. Where a key has no
+    /// nonces nothing is said.
+    ///
+    /// # Errors
+    /// If the market, or what is remembered, cannot be read.
+    async fn sent_elsewhere(&self, transaction: B256) -> Result<Option<u64>, TransportError> {
+        let _ = transaction;
+        Ok(None)
+    }
+
     /// The gas that a bid takes in all: bringing money into the auction, sealing, opening, awarding. Nothing where commands cost
     /// nothing.
     fn bid_gas(&self) -> u64 {

@@ -151,14 +151,13 @@ fn offered(offer: &Offer) -> OfferedResources {
     OfferedResources { slots: offer.slots, cpu_millis, memory_bytes, disk_bytes, gpus }
 }
 
-/// Has a provider that was slashed lock jobs again.
+/// Has a provider that had stopped lock jobs again.
 async fn resume(State(api): State<Arc<Api>>) -> Result<Json<Resumed>, HttpError> {
     let (reply, answer) = oneshot::channel();
     if !api.inbox.send(Message::Resume { reply }).await {
         return Err(HttpError::unavailable("the daemon is ending"));
     }
-    let slashed_for = answer.await.map_err(|_| HttpError::unavailable("the daemon is ending"))?;
-    Ok(Json(Resumed { slashed_for }))
+    Ok(Json(answer.await.map_err(|_| HttpError::unavailable("the daemon is ending"))?))
 }
 
 async fn parties(State(api): State<Arc<Api>>) -> Result<Json<Vec<Party>>, HttpError> {

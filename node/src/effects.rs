@@ -74,6 +74,11 @@ impl Performer {
         Self { parts: Arc::new(parts), steps, inbox, submissions, reserve: Arc::default() }
     }
 
+    /// The way to the loop.
+    pub(crate) fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
     /// Locks, and what bids are begun with, are sent from now on only if the account can pay for these commands too.
     pub(crate) fn reserve(&self, Commitments { commands, callback_gas }: Commitments) {
         *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Reserve { commands, callback_gas };

@@ -2,11 +2,13 @@
 
 mod draining;
 mod intake;
+mod key_watch;
 mod money;
 mod records;
 
 use std::{collections::HashMap, sync::Arc};
 
+use lota_api::Resumed;
 use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
     Time,
@@ -19,12 +21,13 @@ use tokio_util::sync::CancellationToken;
 use self::{
     draining::whole_blocks,
     intake::{Incoming, Intake},
+    key_watch::KeyWatch,
     records::Records,
 };
 use crate::{
     activity::Activity,
     effects::{Performer, is_reserved_for},
-    health::{Health, Money},
+    health::{Health, Money, SharedKey},
     inbox::{Message, Refusal, RequestReply, ResumeReply},
     metrics::Metrics,
     observe,
@@ -51,6 +54,8 @@ pub(crate) const PURSE: &str = "purse";
 pub(crate) const PURSE_HELD: &str = "purse_held";
 /// Where the job is kept that the provider was slashed for, while it locks no others.
 const SUSPENDED: &str = "suspended";
+/// Where it is kept that somebody else sends with the node's key, while it takes no jobs for that.
+const KEY_SHARED: &str = "key_shared";
 
 /// What the loop works with.
 pub(crate) struct Parts {
@@ -85,7 +90,7 @@ pub(crate) struct EventLoop {
     /// What they are told once it is stored: who asks again then finds it.
     answers: Vec<(RequestReply, Result<JobId, Refusal>)>,
     /// The same for operators who had the provider go on.
-    resumed: Vec<(ResumeReply, Option<JobId>)>,
+    resumed: Vec<(ResumeReply, Resumed)>,
     /// The salts of requests whose jobs are being stored.
     storing: Vec<TakenSalt>,
     pruned: Time,
@@ -105,6 +110,7 @@ pub(crate) struct EventLoop {
     taken_in: u64,
     /// Steps under way that [bind](Step::BINDING) the party.
     binding: usize,
+    key_watch: KeyWatch,
 }
 
 impl EventLoop {
@@ -115,6 +121,7 @@ impl EventLoop {
         changes: broadcast::Sender<JobId>,
         watched: watch::Sender<Activity>,
     ) -> Self {
+        let key_watch = KeyWatch::new(Arc::clone(&parts.transport), performer.inbox(), parts.stop.clone());
         Self {
             parts,
             agent,
@@ -137,6 +144,7 @@ impl EventLoop {
             is_draining: false,
             taken_in: 0,
             binding: 0,
+            key_watch,
         }
     }
 
@@ -173,6 +181,7 @@ impl EventLoop {
         let party = transport.party();
         let (head, wallet, market) = tokio::join!(transport.head(), transport.wallet(party), transport.balance(party));
         if let Ok(head) = head {
+            self.key_watch.begin_above(head.block);
             self.now = head.time;
             health.set_head(head);
         }
@@ -184,9 +193,17 @@ impl EventLoop {
         health.set_finalized(finalized);
         health.set_suspended(suspended);
         self.agent.recall(suspended, finalized);
+        let shared: Option<SharedKey> = self.parts.store.meta(KEY_SHARED).await?;
+        // Another key in the same folder is another party.
+        let shared = shared.filter(|shared| shared.account == party);
+        health.set_key_shared(shared);
+        let mut effects = Vec::new();
+        if shared.is_some() {
+            effects.extend(self.agent.handle(Input::KeyShared, self.now));
+        }
         self.agent.recall_costly_clients(self.parts.store.meta(COSTLY_CLIENTS).await?.unwrap_or_default());
         self.agent.recall_fickle_clients(self.parts.store.meta(FICKLE_CLIENTS).await?.unwrap_or_default());
-        let mut effects = self.refresh_balance().await;
+        effects.extend(self.refresh_balance().await);
         effects.extend(self.price_gas().await);
         for job in self.parts.store.live_jobs().await? {
             effects.extend(self.agent.restore(job, self.now));
@@ -263,7 +280,8 @@ impl EventLoop {
         effects: &mut Vec<Effect>,
     ) -> Result<(), StoreError> {
         match update {
-            Update::Event { cursor, time, event, .. } => {
+            Update::Event { cursor, time, transaction, event } => {
+                self.key_watch.take(&event, cursor.block, transaction);
                 self.now = self.now.max(time);
                 self.cursor = Some(cursor);
                 batch.add_event(&cursor, time, &event).await?;
@@ -277,7 +295,8 @@ impl EventLoop {
                 let job = event.job().and_then(|job| self.agent.job(job));
                 self.parts.metrics.event(&event, job.map(|job| job.view.terms.client));
             }
-            Update::Auction { cursor, time, event, .. } => {
+            Update::Auction { cursor, time, transaction, event } => {
+                self.key_watch.take_of_auction(&event, cursor.block, transaction);
                 self.now = self.now.max(time);
                 self.cursor = Some(cursor);
                 self.parts.metrics.auction_event(&event);
@@ -295,6 +314,7 @@ impl EventLoop {
             Update::Head { cursor, latest, finalized } => {
                 self.now = self.now.max(latest.time);
                 self.parts.health.set_head(latest);
+                self.key_watch.begin_above(latest.block);
                 self.activity.head = Some(latest);
                 self.cursor = Some(cursor);
                 self.taken_in = cursor.block;
@@ -364,15 +384,27 @@ impl EventLoop {
                 effects.extend(self.agent.handle(Input::Done { key, outcome }, self.now));
             }
             Message::Resume { reply } => {
-                let before = self.agent.suspended();
-                if before.is_some() {
+                let health = &self.parts.health;
+                let (slashed_for, shared) = (self.agent.suspended(), health.key_shared());
+                if slashed_for.is_some() || shared.is_some() {
                     batch.remove_meta(SUSPENDED).await?;
-                    self.parts.health.set_suspended(None);
+                    batch.remove_meta(KEY_SHARED).await?;
+                    health.set_suspended(None);
+                    health.set_key_shared(None);
                     observe::resumed(&self.parts.name);
                 }
                 effects.extend(self.agent.handle(Input::Resume, self.now));
-                self.resumed.push((reply, before));
+                let key_shared = shared.map(|shared| shared.transaction);
+                self.resumed.push((reply, Resumed { slashed_for, key_shared }));
             }
+            Message::KeyShared(by) if self.parts.health.key_shared().is_none() => {
+                batch.set_meta(KEY_SHARED, &by).await?;
+                self.parts.health.set_key_shared(Some(by));
+                observe::key_shared(&self.parts.name, &by);
+                effects.extend(self.agent.handle(Input::KeyShared, self.now));
+            }
+            // Once is enough.
+            Message::KeyShared(_) => {}
             Message::Drain => {
                 observe::draining(&self.parts.name);
                 self.is_draining = true;

@@ -1,6 +1,7 @@
 //! How the node stands with its market: whether it can be reached, and whether there is money for gas.
 
 use std::{
+    fmt,
     mem::discriminant,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -8,7 +9,8 @@ use std::{
 
 use lota_api::{Problem, ProblemCode, rfc3339};
 use lota_bridge::{Head, TransportError};
-use lota_market::{Address, AttoFil, model::JobId};
+use lota_market::{Address, AttoFil, B256, model::JobId};
+use serde::{Deserialize, Serialize};
 
 use crate::observe;
 
@@ -34,6 +36,24 @@ pub(crate) struct Shortage {
     pub(crate) needed: AttoFil,
 }
 
+/// A transaction that somebody else sent with the node's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SharedKey {
+    pub(crate) account: Address,
+    pub(crate) nonce: u64,
+    pub(crate) transaction: B256,
+}
+
+impl fmt::Display for SharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, nonce, transaction } = self;
+        write!(
+            f,
+            "somebody else sends to the market with the key of {account}: this node did not send transaction {transaction} (nonce {nonce}); it takes no more jobs, and finishes those that it has. Stop the other daemon, or give it a key of its own (`node.key`), and say `lota node resume`"
+        )
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     head: Option<(Head, Instant)>,
@@ -41,6 +61,7 @@ struct State {
     unreachable: Option<TransportError>,
     shortage: Option<Shortage>,
     suspended: Option<JobId>,
+    key_shared: Option<SharedKey>,
     draining: Option<usize>,
     finalized: u64,
     callback_price: Option<AttoFil>,
@@ -167,6 +188,15 @@ impl Health {
         self.state().suspended = job;
     }
 
+    /// What somebody else sent with the node's key, while it takes no jobs for that.
+    pub(crate) fn key_shared(&self) -> Option<SharedKey> {
+        self.state().key_shared
+    }
+
+    pub(crate) fn set_key_shared(&self, by: Option<SharedKey>) {
+        self.state().key_shared = by;
+    }
+
     /// Whether the node is about to end, and takes no more jobs.
     pub(crate) fn is_draining(&self) -> bool {
         self.state().draining.is_some()
@@ -212,7 +242,8 @@ impl Health {
                 "draining: this node is about to end; it takes no more jobs, and finishes the {unfinished} that it has locked, or whose lock or bid is on its way"
             ),
         });
-        unreachable.into_iter().chain(shortage).chain(suspended).chain(draining).collect()
+        let key_shared = state.key_shared.map(|by| Problem { code: ProblemCode::KeyShared, message: by.to_string() });
+        unreachable.into_iter().chain(shortage).chain(suspended).chain(key_shared).chain(draining).collect()
     }
 }
 

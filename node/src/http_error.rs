@@ -104,6 +104,10 @@ impl HttpError {
             SubmitError::Unaffordable { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, error.to_string())
             }
+            SubmitError::KeyReused { .. } => {
+                let message = "the idempotency key was used for another deposit or withdrawal; use another key";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::KeyReused, message)
+            }
             SubmitError::Transport(error) => Self::market(error),
             error => Self::refused(error.words(asset)),
         }

@@ -1,12 +1,13 @@
 //! The way to the loop: what it is told besides the market's updates, and who watches what came of it.
 
+use lota_api::Resumed;
 use lota_market::{
     agent::{Request, StepKey, StepOutcome},
     model::JobId,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::{salts::TakenSalt, store::RequestKey};
+use crate::{health::SharedKey, salts::TakenSalt, store::RequestKey};
 
 /// How many messages wait for the loop at most.
 pub(crate) const INBOX: usize = 1_024;
@@ -18,7 +19,9 @@ const CHANGES: usize = 4_096;
 pub(crate) enum Message {
     /// A step came to an end.
     Done { key: StepKey, outcome: StepOutcome },
-    /// The operator has a provider that was slashed lock jobs again; the answer names the job that it was slashed for.
+    /// Somebody else sent a transaction with the node's key.
+    KeyShared(SharedKey),
+    /// The operator has a provider that had stopped lock jobs again; the answer says for what it had.
     Resume { reply: ResumeReply },
     /// The node is about to end: it begins no more jobs, and says how many it has to finish.
     Drain,
@@ -31,8 +34,8 @@ pub(crate) enum Message {
 /// Where who asked for a job is told which one was opened.
 pub(crate) type RequestReply = oneshot::Sender<Result<JobId, Refusal>>;
 
-/// Where an operator is told for which job the provider had stopped.
-pub(crate) type ResumeReply = oneshot::Sender<Option<JobId>>;
+/// Where an operator is told for what the provider had stopped.
+pub(crate) type ResumeReply = oneshot::Sender<Resumed>;
 
 /// Why a job that a person wants is not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What a node says about itself: one function for each thing worth saying.
 
+use std::fmt;
+
 use lota_bridge::failure::causes;
 use lota_bridge::{Cursor, SubmitError, TransportError};
 use lota_content::Cid;
@@ -58,6 +60,11 @@ pub(crate) fn suspended(node: &str, job: JobId) {
 /// The operator has the provider lock jobs again.
 pub(crate) fn resumed(node: &str) {
     tracing::warn!(node, "jobs are locked again");
+}
+
+/// Somebody else sends with the node's key.
+pub(crate) fn key_shared(node: &str, by: &impl fmt::Display) {
+    tracing::error!(node, "{by}");
 }
 
 /// The node was told to end.

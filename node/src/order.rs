@@ -359,11 +359,15 @@ impl Orders {
     }
 }
 
+/// Checks the name that somebody gives a request, so that it takes effect once.
+pub(crate) fn check_key(name: &str) -> Result<(), OrderError> {
+    let is_good = (1..=MAX_KEY).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic());
+    is_good.then_some(()).ok_or(OrderError::Key)
+}
+
 /// The request's key, with the digest of what is asked for: the spec in its canonical form, and the terms that are named.
 fn request_key(name: String, spec: &ValidatedSpec, terms: &TermsRequest) -> Result<RequestKey, OrderError> {
-    if name.is_empty() || name.len() > MAX_KEY || !name.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(OrderError::Key);
-    }
+    check_key(&name)?;
     // Plain fields: they have a form in JSON.
     let terms = serde_json::to_vec(terms).unwrap_or_default();
     let digests = [sha2_256(&spec.to_dag_cbor()), sha2_256(&terms)].concat();

@@ -1,17 +1,20 @@
 //! Deposits and withdrawals. One that landed is watched until its block is final: if a reorganisation undoes it, and the message is
 //! dropped on the way, it is submitted again under its key.
 //!
+//! Whoever names a request may repeat it: its key on the chain follows from the name, and one key moves money once, whoever asks and
+//! whatever crashes in between.
+//!
 //! What was asked for is written down before it is sent. Of what an earlier process left unsent nobody was told that it moves, so it
 //! is forgotten: who asked repeats it, and both would move.
 
 use std::{
-    collections::BTreeSet,
     sync::{Arc, Mutex as SyncMutex, PoisonError},
     time::Duration,
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lota_bridge::{SubmitError, Transport, TransportError};
+use lota_content::sha2_256;
 use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
@@ -62,7 +65,7 @@ pub(crate) enum TransferError {
     #[error("{MAX_WATCHED} deposits and withdrawals are not final yet; wait until some of them are")]
     TooMany,
     /// It is signed, and lands as soon as it can.
-    #[error("{0}; it was begun, and goes on by itself: do not ask for it again")]
+    #[error("{0}; it was begun, and goes on by itself: do not ask for it again, unless with the same idempotency key")]
     UnderWay(SubmitError),
     #[error("the node is ending; what was begun goes on when it is started again")]
     Ending,
@@ -91,7 +94,7 @@ pub(crate) struct Transfers {
     /// As they are in the store.
     watched: Mutex<Vec<Transfer>>,
     /// Those that are being made, which nobody else is to send.
-    making: SyncMutex<BTreeSet<EffectKey>>,
+    making: SyncMutex<Vec<EffectKey>>,
     stop: CancellationToken,
 }
 
@@ -103,7 +106,11 @@ struct Making<'a> {
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
-        self.transfers.making.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        let mut making = self.transfers.making.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same one may be asked for twice at a time.
+        if let Some(at) = making.iter().position(|key| *key == self.key) {
+            making.swap_remove(at);
+        }
     }
 }
 
@@ -121,12 +128,17 @@ impl Transfers {
     }
 
     /// Moves money, and returns when that is in a block. What is refused is not tried again. It goes on when nobody waits for it any
-    /// more, as when a client hangs up: a token's deposit is two transactions.
-    pub(crate) async fn make(self: &Arc<Self>, direction: Direction, amount: AttoFil) -> Result<(), TransferError> {
+    /// more, as when a client hangs up: a token's deposit is two transactions. With the same name it moves once.
+    pub(crate) async fn make(
+        self: &Arc<Self>,
+        direction: Direction,
+        amount: AttoFil,
+        name: Option<String>,
+    ) -> Result<(), TransferError> {
         let this = Arc::clone(self);
         let work = tokio::spawn(async move {
             tokio::select! {
-                result = this.make_to_end(direction, amount) => result,
+                result = this.make_to_end(direction, amount, name) => result,
                 () = this.stop.cancelled() => Err(TransferError::Ending),
             }
         });
@@ -138,34 +150,53 @@ impl Transfers {
     }
 
     fn begin(&self, key: EffectKey) -> Making<'_> {
-        self.making.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
         Making { transfers: self, key }
     }
 
-    async fn make_to_end(&self, direction: Direction, amount: AttoFil) -> Result<(), TransferError> {
-        let name = match direction {
+    async fn make_to_end(
+        &self,
+        direction: Direction,
+        amount: AttoFil,
+        name: Option<String>,
+    ) -> Result<(), TransferError> {
+        let kind = match direction {
             Direction::Deposit => "deposit",
             Direction::Withdraw { .. } => "withdraw",
         };
-        // Each request is another transfer.
-        let key = EffectKey::named(&format!("{name}/{}", hex::encode(rand::random::<[u8; 16]>())));
+        let key = match name {
+            // Whichever way: a name is for one transfer.
+            Some(name) => EffectKey::named(&format!("transfer/{}", hex::encode(sha2_256(name.as_bytes())))),
+            // Each request is another transfer.
+            None => EffectKey::named(&format!("{kind}/{}", hex::encode(rand::random::<[u8; 16]>()))),
+        };
         let block = match self.health.head() {
             Some(head) => head.block,
             None => self.transport.head().await?.block,
         };
         let _making = self.begin(key.clone());
         let transfer = Transfer { key, direction, amount, block, landed: false };
-        {
+        let is_new = {
             let mut watched = self.watched.lock().await;
-            if watched.len() >= MAX_WATCHED {
-                return Err(TransferError::TooMany);
+            match watched.iter().find(|known| known.key == transfer.key) {
+                Some(known) if (known.direction, known.amount) != (direction, amount) => {
+                    let (party, key) = (self.transport.party(), transfer.key);
+                    return Err(SubmitError::KeyReused { party, key }.into());
+                }
+                Some(_) => false,
+                None if watched.len() >= MAX_WATCHED => return Err(TransferError::TooMany),
+                None => {
+                    watched.push(transfer.clone());
+                    self.store.set_meta(TRANSFERS, &*watched).await?;
+                    true
+                }
             }
-            watched.push(transfer.clone());
-            self.store.set_meta(TRANSFERS, &*watched).await?;
-        }
+        };
         match self.submit(&transfer).await {
             Ok(block) => Ok(self.change(&transfer.key, Some(block)).await?),
             Err(error) if self.goes_on(&transfer.key, &error).await => Err(TransferError::UnderWay(error)),
+            // What was asked for before is looked after as before.
+            Err(error) if !is_new => Err(error.into()),
             Err(error) => {
                 self.change(&transfer.key, None).await?;
                 Err(error.into())
@@ -353,7 +384,7 @@ mod tests {
         }
 
         async fn make(&self, direction: Direction, amount: u128) -> Result<(), TransferError> {
-            self.pass_during(self.transfers.make(direction, AttoFil(amount))).await
+            self.pass_during(self.transfers.make(direction, AttoFil(amount), None)).await
         }
 
         async fn look_after(&self, is_undone: bool) -> bool {
@@ -459,7 +490,7 @@ mod tests {
     async fn what_goes_on_when_nobody_waits_for_it_moves_once() {
         let world = World::begin().await;
         {
-            let mut work = std::pin::pin!(world.transfers.make(Direction::Deposit, AttoFil(500)));
+            let mut work = std::pin::pin!(world.transfers.make(Direction::Deposit, AttoFil(500), None));
             assert!(futures::poll!(&mut work).is_pending());
         }
         world
@@ -470,6 +501,48 @@ mod tests {
             })
             .await;
         assert_eq!((world.balance(), world.kept().await.len()), (500, 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_again_by_its_name_moves_once_also_after_a_crash() {
+        let world = World::begin().await;
+        let named = |name: &str| Some(name.to_owned());
+        let make = |amount, name: &str| world.transfers.make(Direction::Deposit, AttoFil(amount), named(name));
+        let (first, second) = world.pass_during(async { tokio::join!(make(300, "rent"), make(300, "rent")) }).await;
+        first.and(second).expect("it lands");
+        assert_eq!((world.balance(), world.kept().await.len()), (300, 1), "asked for twice at a time");
+        world.pass_during(make(300, "rent")).await.expect("it has landed");
+        assert_eq!(world.balance(), 300);
+        let other = world.pass_during(make(200, "rent")).await;
+        assert!(matches!(other, Err(TransferError::Submit(SubmitError::KeyReused { .. }))), "{other:?}");
+        world.becomes_final();
+        assert!(!world.look_after(false).await);
+        assert_eq!(world.kept().await, [], "it is watched no more");
+        world.pass_during(make(300, "rent")).await.expect("it has landed");
+        let to = world.me;
+        let work = world.transfers.make(Direction::Withdraw { to }, AttoFil(300), named("rent"));
+        let other = world.pass_during(work).await;
+        assert!(matches!(other, Err(TransferError::Submit(SubmitError::KeyReused { .. }))), "{other:?}");
+        assert_eq!(world.balance(), 300);
+
+        // The process ends when its message is out, and before anybody is told.
+        let stop = &world.transfers.stop;
+        let work = tokio::spawn({
+            let transfers = Arc::clone(&world.transfers);
+            async move { transfers.make(Direction::Deposit, AttoFil(500), Some("salary".to_owned())).await }
+        });
+        while world.chain.messages().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        stop.cancel();
+        work.await.expect("no panic").expect_err("nobody is told");
+        let Transfers { transport, store, health, .. } = &*world.transfers;
+        let (transport, stop) = (Arc::clone(transport), CancellationToken::new());
+        let next = Transfers::of("test", transport, store.clone(), Arc::clone(health), stop).await.expect("read");
+        let (next, salary) = (Arc::new(next), named("salary"));
+        world.pass_during(next.make(Direction::Deposit, AttoFil(500), salary)).await.expect("it lands");
+        world.pass_during(next.look_after(true)).await.expect("the store works");
+        assert_eq!((world.balance(), world.chain.messages().len()), (800, 2), "the money moved once");
     }
 
     #[tokio::test]

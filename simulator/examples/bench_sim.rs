@@ -4,6 +4,8 @@
 //! the queue and one transfer between two of a thousand accounts; the queue and the contracts, each event a command of a
 //! deal's life (open, lock, submit) with the digest over everything that they say; whole simulations with agents, strategies and ledger.
 
+#![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
+
 use std::time::Instant;
 
 use lota_market::{
@@ -40,7 +42,7 @@ fn bare(pending: usize) -> f64 {
     }
     let begun = Instant::now();
     for _ in 0..EVENTS {
-        let Some((now, from)) = queue.next() else { break };
+        let Some((now, from)) = queue.pop() else { break };
         let to = (from + 1) % PARTIES;
         let amount = AttoFil(GWEI.min(balances[from as usize].0));
         balances[from as usize] = balances[from as usize].saturating_sub(amount);
@@ -111,7 +113,7 @@ fn market(pending: u32) -> (f64, f64) {
     let (before, mut refused) = (chain.events(), 0);
     let begun = Instant::now();
     for _ in 0..COMMANDS {
-        let Some((now, mut next)) = queue.next() else { break };
+        let Some((now, mut next)) = queue.pop() else { break };
         chain.advance(now);
         log.clear();
         let (client, provider) = (account(next.client), account((next.client + 1) % PARTIES));

@@ -8,6 +8,7 @@ mod auctions;
 mod audits;
 mod credibility;
 mod estimate;
+mod frictions;
 mod mediators;
 mod modicum;
 mod replication;
@@ -79,8 +80,12 @@ pub const fn experiments() -> &'static [Experiment] {
     &[
         auctions::SECOND_PRICE,
         auctions::FIRST_PRICE,
+        auctions::MISREPORT,
         auctions::SHILL,
         audits::DETERRENCE,
+        frictions::LATENCY,
+        frictions::FAILURES,
+        frictions::SYBILS,
         replication::MAJORITY,
         replication::POCO,
         modicum::EQUILIBRIUM,

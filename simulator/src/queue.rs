@@ -1,7 +1,5 @@
 //! The virtual clock, and what is to happen when.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
-
 /// A point in virtual time: milliseconds since the simulation began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtualTime(pub u64);
@@ -27,55 +25,44 @@ impl VirtualTime {
     }
 }
 
+/// How many children a place of the heap has: those of one place lie side by side in memory, and with a million events pending that
+/// memory is what an event waits for.
+const CHILDREN: usize = 4;
+
 /// What is to happen, in the order of time; what is to happen at the same time, in the order in which it was scheduled. Whatever
 /// is scheduled for the past happens now.
 #[derive(Clone, Debug)]
 pub struct EventQueue<E> {
-    pending: BinaryHeap<Pending<E>>,
+    /// A heap: none comes before the one at a [`CHILDREN`]th of its place.
+    pending: Vec<Pending<E>>,
     now: VirtualTime,
     scheduled: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Pending<E> {
     time: VirtualTime,
     number: u64,
     event: E,
 }
 
-impl<E> PartialEq for Pending<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl<E> Eq for Pending<E> {}
-
-impl<E> PartialOrd for Pending<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// The heap gives its greatest first: that is the earliest.
-impl<E> Ord for Pending<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let key = |of: &Self| u128::from(of.time.0) << 64 | u128::from(of.number);
-        key(other).cmp(&key(self))
+impl<E> Pending<E> {
+    fn comes_before(&self, other: &Self) -> bool {
+        (self.time, self.number) < (other.time, other.number)
     }
 }
 
 impl<E> Default for EventQueue<E> {
     fn default() -> Self {
-        Self { pending: BinaryHeap::new(), now: VirtualTime::default(), scheduled: 0 }
+        Self { pending: Vec::new(), now: VirtualTime::default(), scheduled: 0 }
     }
 }
 
-impl<E> EventQueue<E> {
+impl<E: Copy> EventQueue<E> {
     /// An empty queue at the beginning of time, with room for so many events.
     #[must_use]
     pub fn with_capacity(events: usize) -> Self {
-        Self { pending: BinaryHeap::with_capacity(events), ..Self::default() }
+        Self { pending: Vec::with_capacity(events), ..Self::default() }
     }
 
     /// The time of the event that was taken last.
@@ -104,15 +91,49 @@ impl<E> EventQueue<E> {
 
     /// Schedules an event.
     pub fn schedule(&mut self, time: VirtualTime, event: E) {
-        self.pending.push(Pending { time: time.max(self.now), number: self.scheduled, event });
+        let new = Pending { time: time.max(self.now), number: self.scheduled, event };
         self.scheduled += 1;
+        let mut place = self.pending.len();
+        self.pending.push(new);
+        while place > 0 {
+            let parent = (place - 1) / CHILDREN;
+            if !new.comes_before(&self.pending[parent]) {
+                break;
+            }
+            self.pending[place] = self.pending[parent];
+            place = parent;
+        }
+        self.pending[place] = new;
     }
 
-    /// The next event; the clock goes on to its time.
-    pub fn next(&mut self) -> Option<(VirtualTime, E)> {
-        let Pending { time, event, .. } = self.pending.pop()?;
-        self.now = time;
-        Some((time, event))
+    /// Takes the next event; the clock goes on to its time.
+    pub fn pop(&mut self) -> Option<(VirtualTime, E)> {
+        let last = self.pending.pop()?;
+        let next = match self.pending.first() {
+            None => last,
+            Some(first) => {
+                let next = *first;
+                self.sink(last);
+                next
+            }
+        };
+        self.now = next.time;
+        Some((next.time, next.event))
+    }
+
+    /// Puts an event where the first one was, and lets it sink to its place.
+    fn sink(&mut self, event: Pending<E>) {
+        let pending = &mut self.pending;
+        let mut place = 0;
+        loop {
+            let first = CHILDREN * place + 1;
+            let children = first..(first + CHILDREN).min(pending.len());
+            let least = children.reduce(|a, b| if pending[b].comes_before(&pending[a]) { b } else { a });
+            let Some(child) = least.filter(|child| pending[*child].comes_before(&event)) else { break };
+            pending[place] = pending[child];
+            place = child;
+        }
+        pending[place] = event;
     }
 }
 
@@ -126,11 +147,11 @@ mod tests {
     fn what_is_scheduled_for_the_past_happens_now() {
         let mut queue = EventQueue::default();
         queue.schedule(VirtualTime(5), "first");
-        assert_eq!(queue.next(), Some((VirtualTime(5), "first")));
+        assert_eq!(queue.pop(), Some((VirtualTime(5), "first")));
         queue.schedule(VirtualTime(6), "later");
         queue.schedule(VirtualTime(2), "late");
-        assert_eq!(queue.next(), Some((VirtualTime(5), "late")));
-        assert_eq!((queue.next(), queue.next()), (Some((VirtualTime(6), "later")), None));
+        assert_eq!(queue.pop(), Some((VirtualTime(5), "late")));
+        assert_eq!((queue.pop(), queue.pop()), (Some((VirtualTime(6), "later")), None));
     }
 
     #[test]
@@ -152,7 +173,7 @@ mod tests {
             let mut expected: Vec<_> = times.iter().enumerate().map(|(number, time)| (VirtualTime(*time), number)).collect();
             expected.sort_by_key(|(time, _)| *time);
             let mut taken = Vec::new();
-            while let Some(event) = queue.next() {
+            while let Some(event) = queue.pop() {
                 taken.push(event);
             }
             prop_assert_eq!(taken, expected);

@@ -132,7 +132,7 @@ impl Simulation<'_> {
     fn run(&mut self) -> Result<(), SimulationError> {
         let end = VirtualTime(self.scenario.until.saturating_mul(1_000));
         let (mut before, mut at_once) = (VirtualTime::default(), 0);
-        while let Some((now, happening)) = self.queue.next() {
+        while let Some((now, happening)) = self.queue.pop() {
             if now > end {
                 break;
             }

@@ -126,7 +126,7 @@ pub struct PartyOutcome {
     pub escrows: u64,
     /// How often it was slashed.
     pub slashes: u64,
-    /// Jobs that it was paid for.
+    /// Jobs that it was paid for, or, of clients, that it paid for.
     pub settled: u64,
     /// A client that could not go on without touching its reserve.
     pub is_blocked: bool,

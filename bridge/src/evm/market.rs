@@ -3,16 +3,23 @@
 
 mod allowance;
 pub mod bindings;
+mod elsewhere;
 mod gas;
 mod outstanding;
 pub mod token;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use lota_market::{
-    Address, AttoFil, Bytes, Time, U256,
+    Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
     asset::Asset,
     auction,
@@ -129,6 +136,8 @@ pub struct EvmTransport {
     max_retry_gas: u64,
     /// See [`allowance`].
     allowing: Mutex<()>,
+    /// Number of the newest block that one of its own commands landed in.
+    landed_in: AtomicU64,
 }
 
 impl fmt::Debug for EvmTransport {
@@ -165,7 +174,7 @@ impl EvmTransport {
     pub const fn new(market: Market, account: Account, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
         let max_retry_gas = gas::usual_retry(&market.settings);
         let allowing = Mutex::const_new(());
-        Self { market, account, signer, journal, auction: None, max_retry_gas, allowing }
+        Self { market, account, signer, journal, auction: None, max_retry_gas, allowing, landed_in: AtomicU64::new(0) }
     }
 
     /// The same, with an auction beside the market: its events come in the same log.
@@ -208,6 +217,7 @@ impl EvmTransport {
     /// What a call came to, in the market's terms.
     fn landed(&self, landed: account::Landed) -> Result<Landed, SubmitError> {
         let account::Landed { transaction, block, block_hash, time, logs, .. } = landed;
+        self.landed_in.fetch_max(block, Ordering::Relaxed);
         let (mut index, mut events, mut auction_events) = (0, Vec::new(), Vec::new());
         for log in &logs {
             let decoded = if log.address == self.market.contract {
@@ -421,6 +431,10 @@ impl Transport for EvmTransport {
         self.read_outstanding(seen).await
     }
 
+    async fn sent_elsewhere(&self, transaction: B256) -> Result<Option<u64>, TransportError> {
+        self.find_elsewhere(transaction).await
+    }
+
     fn bid_gas(&self) -> u64 {
         gas::of_a_bid(self.market.chain.id())
     }
@@ -431,7 +445,13 @@ impl Transport for EvmTransport {
     }
 
     async fn auction_balance(&self, account: Address) -> Result<AttoFil, TransportError> {
-        self.used_auction()?.view(&evm_auction::balance_of(account), At::Latest).await
+        // One address may stand for several nodes: one that is behind does not know yet what this party's own commands came to, and
+        // then has no answer rather than an old one.
+        let at = match self.landed_in.load(Ordering::Relaxed) {
+            0 => At::Latest,
+            landed => At::Block(self.market.chain.recent().await?.number().max(landed)),
+        };
+        self.used_auction()?.view(&evm_auction::balance_of(account), at).await
     }
 
     async fn auction_of(&self, job: JobId) -> Result<auction::Auction, TransportError> {

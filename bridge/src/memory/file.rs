@@ -134,8 +134,11 @@ fn split(header: &[u8]) -> (usize, &[u8], &[u8]) {
     (number(length), length, check)
 }
 
+/// The body of an entry, and the entry's offset.
+type Body<'a> = (u64, &'a [u8]);
+
 /// The bodies of the entries of a batch whose content begins at an offset, with their own offsets; or where they do not add up.
-fn entries_of(content: &[u8], begin: u64) -> Result<Vec<(u64, &[u8])>, (u64, String)> {
+fn entries_of(content: &[u8], begin: u64) -> Result<Vec<Body<'_>>, (u64, String)> {
     let (mut entries, mut rest) = (Vec::new(), content);
     while !rest.is_empty() {
         let offset = begin + (content.len() - rest.len()) as u64;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lota_bridge::{
-    Journal, Landed, SubmitError, Transport,
+    Journal, Landed, Reserve, SubmitError, Transport,
     conformance::{Harness, Party},
     evm::{Config, EvmTransport, Fees},
     journal::{AccountId, Sending, TransactionOutcome},
@@ -544,4 +544,18 @@ async fn what_may_land_is_outstanding_until_it_is_final_and_was_taken_in() {
     chain.lotus.always("*", Some(Fault::Down));
     assert_eq!((keys(landed.cursor.block).await, keys(landed.cursor.block - 1).await), (vec![], vec![key("once")]));
     chain.lotus.always("*", None);
+}
+
+#[tokio::test]
+async fn money_in_the_auction_is_never_told_as_it_was_before_a_command_of_ones_own() {
+    let chain = OnChain::with_auction(Via::Lotus, 1).await;
+    chain.fund(NAME).await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    let told = async || transport.auction_balance(transport.party()).await;
+    assert_eq!(told().await, Ok(AttoFil::ZERO));
+    transport.fund_auction(&key("fund"), AttoFil(FIL), Reserve::default()).await.expect("it lands");
+    chain.lotus.fall_behind(2);
+    assert!(told().await.is_err(), "the node does not know it yet");
+    chain.lotus.fall_behind(0);
+    assert_eq!(told().await, Ok(AttoFil(FIL)));
 }

@@ -46,7 +46,7 @@ fn terms(client: &str, salt: u64, now: Time, matcher: bool) -> Terms {
         matcher: if matcher { auction } else { Default::default() },
         arbiter: Default::default(),
         callback_gas: 0,
-        keep_record: salt % 3 == 0,
+        keep_record: salt.is_multiple_of(3),
     }
 }
 

@@ -22,6 +22,7 @@ mod fake;
 mod filters;
 mod help;
 mod jobs;
+mod key_shared;
 mod mean;
 mod mock_market;
 mod modules;

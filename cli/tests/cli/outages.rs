@@ -35,6 +35,18 @@ impl Node {
         Self { home, address, process: None }
     }
 
+    /// Another home with the same key.
+    pub fn twin(&self) -> Self {
+        let home = Home::new();
+        let folder = home.path().join("keystore");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for key in std::fs::read_dir(self.home.path().join("keystore")).expect("a keystore") {
+            let key = key.expect("a key");
+            std::fs::copy(key.path(), folder.join(key.file_name())).expect("copied");
+        }
+        Self { home, address: self.address.clone(), process: None }
+    }
+
     pub fn deploy(&self, url: &str) -> String {
         let args = ["chain", "deploy", "--rpc", url, "--key", "main", "--json"];
         let run = self.home.lota(&args).env("LOTA_PASSWORD", "long secret").assert().success();

@@ -12,6 +12,7 @@ mod anvil;
 mod audit;
 mod backups;
 mod disks;
+mod frames;
 mod kills;
 mod load;
 mod market;

@@ -93,8 +93,6 @@ pub struct Market {
     /// Until when requests are made again.
     over: Arc<AtomicBool>,
     pub docker: bool,
-    /// Images that were there before.
-    images: Vec<String>,
     problems: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
@@ -133,7 +131,6 @@ impl Market {
     /// The same with parties who have homes already.
     pub fn with(anvil: Anvil, mut client: Party, mut provider: Party, containers: bool) -> Self {
         let docker = containers && has_engine();
-        let images = if docker { docker_images() } else { Vec::new() };
         let contract = client.deploy(&anvil.url);
         client.will_run(&contract, &["--client-only"], false);
         provider.will_run(&contract, &["--slots", "2"], docker);
@@ -153,7 +150,6 @@ impl Market {
             contents: BTreeMap::new(),
             over: Arc::new(AtomicBool::new(false)),
             docker,
-            images,
             problems: Arc::default(),
         };
         market.add_contents();
@@ -275,9 +271,16 @@ impl Market {
         }
     }
 
-    /// Images of this test's that are in the engine.
-    pub fn new_images(&self) -> Vec<String> {
-        docker_images().into_iter().filter(|image| !self.images.contains(image)).collect()
+    /// What the engine calls this market's provider; none: it brought no image there yet.
+    pub fn node_in_engine(&self) -> Option<String> {
+        let names = images_of(&self.provider.folder());
+        names.first().and_then(|name| Some(name.strip_prefix("lota/")?.split_once(':')?.0.to_owned()))
+    }
+
+    /// The provider's images that are in the engine; others use it, too.
+    pub fn images_in_engine(&self) -> Vec<String> {
+        let Some(node) = self.node_in_engine() else { return Vec::new() };
+        docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", &format!("lota/{node}")])
     }
 
     /// Adds up what went wrong on the wires.
@@ -295,15 +298,18 @@ impl Drop for Market {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         if self.docker {
-            for image in self.new_images() {
+            for image in self.images_in_engine() {
                 let _ = Command::new("docker").args(["rmi", "-f", &image]).output();
             }
         }
     }
 }
 
-fn docker_images() -> Vec<String> {
-    docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])
+/// The images that a provider brought to the engine, as it knows them.
+pub fn images_of(folder: &Path) -> Vec<String> {
+    let Ok(known) = std::fs::read(folder.join("docker/images.json")) else { return Vec::new() };
+    let known: Value = serde_json::from_slice(&known).expect("JSON");
+    known["images"].as_object().expect("images").keys().cloned().collect()
 }
 
 /// The job's id, when the daemon has answered; none: the test is over.

@@ -92,6 +92,8 @@ pub struct Party {
     pub home: Home,
     pub address: String,
     pub wire: Wire,
+    /// Where it reaches the chain, if not by its wire.
+    pub rpc: Option<String>,
     args: Vec<String>,
     process: Option<Child>,
     docker: bool,
@@ -108,7 +110,7 @@ impl Party {
         let made = home.lota(&["wallet", "new", "main", "--light"]).env("LOTA_PASSWORD", PASSWORD).assert().success();
         let address = String::from_utf8(made.get_output().stdout.clone()).expect("UTF-8").trim().to_lowercase();
         anvil.give(&address, GIVEN);
-        Self { home, address, wire: Wire::to(&anvil.url), args: Vec::new(), process: None, docker: false }
+        Self { home, address, wire: Wire::to(&anvil.url), rpc: None, args: Vec::new(), process: None, docker: false }
     }
 
     /// The market that it deployed.
@@ -123,7 +125,7 @@ impl Party {
     pub fn will_run(&mut self, contract: &str, more: &[&str], docker: bool) {
         // The same place after each start, so that it announces it once.
         let gateway = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-        let (rpc, gateway) = (self.wire.url(), gateway.to_string());
+        let (rpc, gateway) = (self.rpc.clone().unwrap_or_else(|| self.wire.url()), gateway.to_string());
         let args = ["node", "run", "--key", "main", "--rpc", &rpc, "--contract", contract, "--gateway", &gateway];
         self.args = args.iter().chain(more).map(|&arg| arg.to_owned()).collect();
         self.docker = docker;

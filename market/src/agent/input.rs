@@ -53,6 +53,8 @@ pub enum Input<'a> {
     Request(Box<Request>),
     /// The party wants its job cancelled.
     Cancel(JobId),
+    /// Somebody else sends with the party's key: until [`Resume`](Self::Resume) it takes no more jobs, and finishes those that it has.
+    KeyShared,
     /// The party's free balance in the market.
     Balance(AttoFil),
     /// What the party's account in the auction holds: asked after everything else that it was told.

@@ -295,6 +295,7 @@ impl Agent {
                 self.on_resume(&mut effects);
                 self.provider.purse.is_due = true;
             }
+            Input::KeyShared => self.provider.key_shared = true,
             Input::Drain => self.provider.draining = true,
             Input::Tick => self.provider.purse.is_due = true,
         }
@@ -490,7 +491,8 @@ impl Agent {
     /// than there is lets others go first.
     fn fill_slots(&mut self, effects: &mut Vec<Effect>) {
         let provider = &mut self.provider;
-        if provider.draining || provider.queue.is_empty() || !provider.running.were_given_back() {
+        if provider.draining || provider.key_shared || provider.queue.is_empty() || !provider.running.were_given_back()
+        {
             return;
         }
         let mut running: BTreeMap<Address, usize> = BTreeMap::new();

@@ -36,6 +36,9 @@ pub(super) struct Provider {
     pub(super) purse: Purse,
     /// Who cancelled auctions after it had spent gas on a bid.
     pub(super) fickle: CostlyClients,
+    /// Somebody else sends with its key: it brings the jobs that it is bound to to their end, and takes no others until its operator
+    /// resumes.
+    pub(super) key_shared: bool,
     /// Its node is ending: it brings the jobs that it is bound to to their end, and leaves the others for the next start.
     pub(super) draining: bool,
 }
@@ -59,7 +62,7 @@ impl Work {
 impl Provider {
     /// Whether it binds itself to further jobs.
     pub(super) const fn takes_jobs(&self) -> bool {
-        self.suspended.is_none() && !self.draining
+        self.suspended.is_none() && !self.key_shared && !self.draining
     }
 
     /// What it makes of terms that it sees for the first time; `None` if it takes no jobs. `considered`: how many jobs it looks
@@ -144,7 +147,7 @@ impl Provider {
         }
         // A lock that was sent is looked after.
         let is_sent = matches!(cx.steps.get(&Step::Lock), Some(StepState::Landed { .. }));
-        if self.takes_jobs() || self.draining && is_sent {
+        if self.takes_jobs() || (self.draining || self.key_shared) && is_sent {
             self.try_to_lock(work, cx);
         }
     }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use lota_api::{MoveMoney, WalletInfo};
-use lota_market::AttoFil;
 
 use super::{Api, in_time};
-use crate::{health::Money, http_error::HttpError, transfers::Direction};
+use crate::{health::Money, http_error::HttpError, order::check_key, transfers::Direction};
 
 pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>, HttpError> {
     let transport = &api.transport;
@@ -15,11 +14,20 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
     let health = &api.health;
     let asked = async { tokio::try_join!(transport.wallet(address), transport.balance(address)) };
     // What is not known is left out.
-    let token = match transport.market().settings.is_token() {
-        true => in_time(transport.funds(address)).await.ok(),
-        false => None,
+    let token = async {
+        match transport.market().settings.is_token() {
+            true => in_time(transport.funds(address)).await.ok(),
+            false => None,
+        }
     };
-    let (Money { wallet, market }, problems) = match in_time(asked).await {
+    let auction = async {
+        match transport.auction() {
+            Some(_) => in_time(transport.auction_balance(address)).await.ok(),
+            None => None,
+        }
+    };
+    let (asked, token, auction) = tokio::join!(in_time(asked), token, auction);
+    let (Money { wallet, market }, problems) = match asked {
         Ok((wallet, market)) => {
             let money = Money { wallet, market };
             health.set_money(money);
@@ -30,7 +38,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
             None => return Err(HttpError::market(error)),
         },
     };
-    Ok(Json(WalletInfo { address, wallet, token, market, problems }))
+    Ok(Json(WalletInfo { address, wallet, token, market, auction, problems }))
 }
 
 pub(super) async fn deposit(
@@ -40,7 +48,7 @@ pub(super) async fn deposit(
     if body.to.is_some() {
         return Err(HttpError::invalid("a deposit goes into the account's own balance; leave `to` out"));
     }
-    transfer(api, Direction::Deposit, body.amount).await
+    transfer(api, Direction::Deposit, body).await
 }
 
 pub(super) async fn withdraw(
@@ -48,11 +56,15 @@ pub(super) async fn withdraw(
     Json(body): Json<MoveMoney>,
 ) -> Result<Json<WalletInfo>, HttpError> {
     let to = body.to.unwrap_or_else(|| api.transport.party());
-    transfer(api, Direction::Withdraw { to }, body.amount).await
+    transfer(api, Direction::Withdraw { to }, body).await
 }
 
-async fn transfer(api: Arc<Api>, direction: Direction, amount: AttoFil) -> Result<Json<WalletInfo>, HttpError> {
+async fn transfer(api: Arc<Api>, direction: Direction, body: MoveMoney) -> Result<Json<WalletInfo>, HttpError> {
+    let MoveMoney { amount, idempotency_key, .. } = body;
+    if let Some(key) = &idempotency_key {
+        check_key(key)?;
+    }
     let refused = |error| HttpError::transfer(error, &api.transport.asset());
-    api.transfers.make(direction, amount).await.map_err(refused)?;
+    api.transfers.make(direction, amount, idempotency_key).await.map_err(refused)?;
     show(State(api)).await
 }

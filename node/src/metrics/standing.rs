@@ -23,10 +23,11 @@ impl fmt::Debug for Standing {
 }
 
 /// What can be wrong, by the names that the API has for it.
-const PROBLEMS: [(ProblemCode, &str); 4] = [
+const PROBLEMS: [(ProblemCode, &str); 5] = [
     (ProblemCode::Unreachable, "unreachable"),
     (ProblemCode::Gas, "gas"),
     (ProblemCode::Slashed, "slashed"),
+    (ProblemCode::KeyShared, "key_shared"),
     (ProblemCode::Draining, "draining"),
 ];
 

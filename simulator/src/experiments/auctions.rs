@@ -1,7 +1,14 @@
 //! What sellers are paid: the market's sealed-bid auction and its ramp, against the theory of auctions.
 
-use super::{Estimate, Experiment, Kind, Measure, Published, over_market};
-use crate::{chance::Seed, scenario::Amount, simulation::Outcome};
+use rayon::prelude::*;
+
+use super::{Estimate, Experiment, Kind, Measure, Published, over_market, with};
+use crate::{
+    chance::Seed,
+    scenario::{Amount, Scenario},
+    simulation::{Outcome, simulate},
+    summary::PartyOutcome,
+};
 
 const THEORY: &str = "order statistics of the uniform distribution (Krishna, Auction Theory, ch. 2)";
 
@@ -71,6 +78,32 @@ pub(super) const FIRST_PRICE: Experiment = Experiment {
             published: published(1.0 / 3.0),
             run: |r, s| of("first-price", 5, r, s, price),
         },
+    ],
+};
+
+/// What a bidder gains more that asks this multiple of its cost: the same runs with and without.
+fn misreporting(share: f64, runs: u64, seed: Seed) -> Estimate {
+    let scenario = |share: f64| with("misreport", &[("providers.liar.undercut", toml::Value::Float(share))]);
+    let (Some(lying), Some(honest)) = (scenario(share), scenario(1.0)) else { return Estimate::exact(f64::NAN) };
+    let profit = |scenario: &Scenario, run| {
+        let outcome = simulate(scenario, seed.of_run(run), &mut ());
+        let liar =
+            |outcome: Outcome| outcome.parties.iter().find(|party| party.name == "liar/0").map(PartyOutcome::profit);
+        outcome.ok().and_then(liar).unwrap_or(f64::NAN)
+    };
+    let one = |run| profit(&lying, run) - profit(&honest, run);
+    Estimate::of((0..runs).into_par_iter().map(one).collect::<Vec<f64>>())
+}
+
+pub(super) const MISREPORT: Experiment = Experiment {
+    name: "misreport",
+    question: "What does a bidder gain that asks more or less than its cost, in an auction at the second price?",
+    formula: "two bidders, costs U[0,1]: -(1-a)^2/6 when it asks a < 1 of its cost; -1/54 when it asks 1.5",
+    kind: Kind::Market,
+    runs: 1_500,
+    measures: &[
+        Measure { name: "asks half", published: published(-1.0 / 24.0), run: |r, s| misreporting(0.5, r, s) },
+        Measure { name: "asks half more", published: published(-1.0 / 54.0), run: |r, s| misreporting(1.5, r, s) },
     ],
 };
 

@@ -17,8 +17,12 @@ const ALL: &[Builtin] = builtins![
     "first-market",
     "second-price",
     "first-price",
+    "misreport",
     "shill",
     "audits",
+    "latency",
+    "failures",
+    "sybils",
     "wallets-2022-client",
     "wallets-2022-provider",
 ];

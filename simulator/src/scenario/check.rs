@@ -213,9 +213,13 @@ fn check_providers(population: &Providers) -> Result<(), Fault> {
     only_of("guess", population.guess.is_some(), kind == ProviderKind::Lazy, "lazy")?;
     only_of("effort", population.effort.is_some(), kind == ProviderKind::Lazy, "lazy")?;
     only_of("undercut", population.undercut.is_some(), kind == ProviderKind::Underbidder, "underbidder")?;
-    for (key, number) in [("guess", population.guess), ("effort", population.effort), ("undercut", population.undercut)]
-    {
+    for (key, number) in [("guess", population.guess), ("effort", population.effort)] {
         number.map_or(Ok(()), |number| probability(key, number))?;
+    }
+    if let Some(share) = population.undercut
+        && !(0.0..=1_000.0).contains(&share)
+    {
+        return fault("undercut", format!("{share} is not from 0 to 1000"));
     }
     if kind == ProviderKind::Flaky && population.failure == Distribution::Fixed(0.0) {
         return fault("strategy", "runs of a flaky provider fail; say how likely with failure = 0.3");

@@ -211,7 +211,7 @@ pub struct Providers {
     pub guess: Option<f64>,
     /// Lazy: how much of a run's cost a guess takes, from 0 to 1.
     pub effort: Option<f64>,
-    /// Underbidder: which share of its cost it asks.
+    /// Underbidder: which share of its cost it asks; above 1 it asks more.
     pub undercut: Option<f64>,
 }
 

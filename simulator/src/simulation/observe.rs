@@ -73,6 +73,7 @@ impl Simulation<'_> {
                 summary.paid = AttoFil(summary.paid.0.saturating_add(price.0));
                 self.sums.waited += now.secs() - record.requested.secs();
                 task.paid.push(output);
+                self.parties[record.client as usize].tally.settled += 1;
                 if let Some(provider) = record.provider {
                     let tally = &mut self.parties[provider as usize].tally;
                     tally.settled += 1;

@@ -99,6 +99,20 @@ impl Chain {
         Ok(found.is_some())
     }
 
+    /// Who sent a transaction, and with which nonce; `None` if the node does not know it.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    pub async fn sender_of(&self, transaction: B256) -> Result<Option<(Address, u64)>, RpcError> {
+        #[derive(Debug, serde::Deserialize)]
+        struct Sent {
+            from: Address,
+            nonce: U64,
+        }
+        let found: Option<Sent> = self.request("eth_getTransactionByHash", (transaction,)).await?;
+        Ok(found.map(|Sent { from, nonce }| (from, nonce.to())))
+    }
+
     /// What became of a transaction; `None` while it is in no block. Of several nodes two must say the same.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ impl EvmTransport {
         }
     }
 
-    fn account_id(&self) -> AccountId {
+    pub(super) fn account_id(&self) -> AccountId {
         AccountId { chain_id: self.market.chain.id(), address: self.party() }
     }
 
@@ -65,6 +65,6 @@ impl EvmTransport {
     }
 }
 
-fn unreadable(error: JournalError) -> TransportError {
+pub(super) fn unreadable(error: JournalError) -> TransportError {
     TransportError::Storage(error.to_string())
 }

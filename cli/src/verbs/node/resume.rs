@@ -4,10 +4,11 @@ use clap::Args;
 
 use crate::{context::Context, flags::Format, terminal};
 
-/// Have a provider that was slashed lock jobs again.
+/// Have a provider that stopped by itself take jobs again.
 ///
 /// A provider that lost its collateral stops locking jobs once that is final: `lota node show` says for which job. Find out why first
-/// (`lota job describe`): what cost one collateral may cost the next.
+/// (`lota job describe`): what cost one collateral may cost the next. It also stops when somebody else sends to the market with its key:
+/// stop the other daemon first, or give it a key of its own.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lota node resume")]
 pub(crate) struct Resume {
@@ -21,9 +22,16 @@ impl Resume {
         if self.format.json {
             return terminal::print_json(&resumed);
         }
-        match resumed.slashed_for {
-            Some(job) => terminal::tell(&format!("The node locks jobs again; it had stopped over job {job}.")),
-            None => terminal::tell("The node had not stopped locking jobs."),
+        if let Some(job) = resumed.slashed_for {
+            terminal::tell(&format!("The node locks jobs again; it had stopped over job {job}."));
+        }
+        if let Some(transaction) = resumed.key_shared {
+            terminal::tell(&format!(
+                "The node takes jobs again; it had stopped because somebody else sent transaction {transaction} with its key."
+            ));
+        }
+        if resumed.slashed_for.is_none() && resumed.key_shared.is_none() {
+            terminal::tell("The node had not stopped locking jobs.");
         }
         Ok(())
     }

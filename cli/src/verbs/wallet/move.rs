@@ -5,7 +5,7 @@ use lota_api::MoveMoney;
 use lota_market::Address;
 
 use super::show::balances;
-use crate::{context::Context, failure::Usage, flags::Format, terminal, units::Amount};
+use crate::{api::ApiFailure, context::Context, failure::Usage, flags::Format, terminal, units::Amount};
 
 /// Move money of the daemon's account into the market.
 ///
@@ -15,6 +15,9 @@ use crate::{context::Context, failure::Usage, flags::Format, terminal, units::Am
 pub(crate) struct Deposit {
     /// How much: `2.5 FIL`, `20 gwei`, `7 attoFIL`; in the market of a token `2.5 USD`, or `2.5`
     amount: Amount,
+    /// Any name: repeated with the same one, the command moves the money once. Without one, each command moves it
+    #[arg(long, value_name = "NAME")]
+    idempotency_key: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -28,6 +31,9 @@ pub(crate) struct Withdraw {
     /// To whom, if not to the account itself
     #[arg(long, value_name = "ADDRESS")]
     to: Option<Address>,
+    /// Any name: repeated with the same one, the command moves the money once. Without one, each command moves it
+    #[arg(long, value_name = "NAME")]
+    idempotency_key: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -37,7 +43,9 @@ impl Deposit {
         let api = context.api()?;
         let asset = api.asset().await?;
         let amount = self.amount.in_asset(&asset).map_err(|error| Usage(error.to_string()))?;
-        let wallet = api.deposit(&MoveMoney { amount, to: None }).await?;
+        let key = key_or_random(self.idempotency_key.as_ref());
+        let order = MoveMoney { amount, to: None, idempotency_key: Some(key.clone()) };
+        let wallet = api.deposit(&order).await.map_err(|error| with_key(error, &key))?;
         if self.format.json { terminal::print_json(&wallet) } else { terminal::print(&balances(&wallet, &asset)) }
     }
 }
@@ -47,7 +55,39 @@ impl Withdraw {
         let api = context.api()?;
         let asset = api.asset().await?;
         let amount = self.amount.in_asset(&asset).map_err(|error| Usage(error.to_string()))?;
-        let wallet = api.withdraw(&MoveMoney { amount, to: self.to }).await?;
+        let key = key_or_random(self.idempotency_key.as_ref());
+        let order = MoveMoney { amount, to: self.to, idempotency_key: Some(key.clone()) };
+        let wallet = api.withdraw(&order).await.map_err(|error| with_key(error, &key))?;
         if self.format.json { terminal::print_json(&wallet) } else { terminal::print(&balances(&wallet, &asset)) }
+    }
+}
+
+/// The name of this command's transfer. Whoever types a command twice means two transfers.
+fn key_or_random(key: Option<&String>) -> String {
+    key.cloned().unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()))
+}
+
+/// Says how to repeat a command that may have moved the money.
+fn with_key(error: anyhow::Error, key: &str) -> anyhow::Error {
+    if !error.downcast_ref::<ApiFailure>().is_some_and(ApiFailure::is_gone) {
+        return error;
+    }
+    error.context(format!(
+        "the money may have moved, or may yet; to be sure that it does once, repeat the command with `--idempotency-key {key}`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_uncertain_end_names_the_key_to_repeat_it_with_and_another_command_has_another() {
+        let gone = anyhow::Error::from(ApiFailure::NoDaemon("api.json".into()));
+        let told = with_key(gone, "k7").to_string();
+        assert!(told.contains("--idempotency-key k7"), "{told}");
+        assert_eq!(with_key(anyhow::anyhow!("too little"), "k7").to_string(), "too little");
+        assert_eq!(key_or_random(Some(&"mine".to_owned())), "mine");
+        assert_ne!(key_or_random(None), key_or_random(None));
     }
 }

@@ -71,6 +71,9 @@ pub(crate) fn balances(wallet: &WalletInfo, asset: &Asset) -> String {
     let mut table = Table::pairs();
     table.row(["account", &wallet.address.to_string()]);
     table.row(["in the market", &asset.show(wallet.market)]);
+    if let Some(auction) = wallet.auction {
+        table.row(["in the auction", &asset.show(auction)]);
+    }
     match wallet.token {
         Some(token) => {
             table.row(["outside", &asset.show(token)]);

@@ -154,7 +154,7 @@ impl Agent {
     }
 
     pub(super) fn on_resume(&mut self, effects: &mut Vec<Effect>) {
-        self.provider.suspended = None;
+        (self.provider.suspended, self.provider.key_shared) = (None, false);
         let open: Vec<JobId> =
             self.jobs.values().filter(|held| held.job.view.status == Status::Open).map(|held| held.job.id()).collect();
         for job in open {

@@ -242,3 +242,29 @@ fn a_job_that_somebody_else_has_for_good_is_not_waited_for() {
     while world.step(1) {}
     assert_eq!(stays_for(&mut world, job, Step::Lock, Time(START)), 0);
 }
+
+#[test]
+fn a_provider_whose_key_somebody_else_uses_finishes_its_jobs_and_takes_others_when_it_is_told_to_go_on() {
+    for kind in [Step::Lock, Step::CommitBid] {
+        let mut world = World::new(vec![Party::new(CLIENT, None), bidder()]);
+        let spec = spec(1_000_000);
+        let of_kind = |salt, spec: &Bytes| if kind == Step::Lock { terms(salt, spec) } else { auctioned(salt, spec) };
+        let first = world.request_with(of_kind(0, &spec), spec.clone());
+        world.run(12);
+        let now = world.now;
+        world.party(CHEAP).input(Input::KeyShared, now);
+        let later = |salt, now: Time, spec: &Bytes| Terms {
+            ramp_start: if kind == Step::Lock { now } else { now.after(40) },
+            lock_by: now.after(150),
+            ..of_kind(salt, spec)
+        };
+        let second = world.request_with(later(1, now, &spec), spec.clone());
+        world.run(100);
+        assert_eq!((world.status(first), world.status(second)), (Status::Settled, Status::Open), "{kind}");
+        let now = world.now;
+        world.party(CHEAP).input(Input::Resume, now);
+        let third = world.request_with(later(2, now, &spec), spec.clone());
+        world.run(140);
+        assert_eq!(world.status(third), Status::Settled, "{kind}");
+    }
+}

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use lota_api::NodeInfo;
+use lota_api::{NodeInfo, ProblemCode};
 use lota_bridge::{
     evm::{Network, chain::At},
     ws::MockClient,
@@ -50,7 +50,11 @@ pub(super) async fn daemon(context: &Context) -> Daemon {
                 .problems
                 .iter()
                 .map(|problem| {
-                    Finding::bad(SUBJECT, problem.message.clone(), "see what is said of it below, and docs/chain.md")
+                    let mended_by = match problem.code {
+                        ProblemCode::KeyShared | ProblemCode::Slashed => "lota node resume, when the cause is gone",
+                        _ => "see what is said of it below, and docs/chain.md",
+                    };
+                    Finding::bad(SUBJECT, problem.message.clone(), mended_by)
                 })
                 .collect();
             if findings.is_empty() {

@@ -9,6 +9,7 @@ pub mod auction;
 pub mod chain;
 pub mod log;
 pub mod market;
+pub mod recording;
 
 pub use account::{Account, Call, SendError};
 pub use auction::Auction;

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod journal;
 pub mod memory;
 pub mod mock;
+pub mod recording;
 pub mod transport;
 pub mod ws;
 

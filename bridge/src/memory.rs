@@ -9,6 +9,7 @@
 //! An [`EpochChain`] is the same world on a chain like Filecoin, for tests: its time passes in epochs, when it is told to.
 
 mod answer;
+mod audit;
 mod chain;
 mod clock;
 mod contracts;
@@ -26,12 +27,13 @@ mod tests;
 mod transport;
 
 pub use answer::Answer;
+pub use audit::{Audited, audit};
 pub use chain::{Chain, ChainError, CheckedCommand, Options, SNAPSHOT_EVERY};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use contracts::{Accounts, Contracts, Scripted};
 pub use epochs::{EpochChain, EpochOptions, EpochTransport, Sent, Weather};
 pub use fault::{Fault, Link, MAX_FAULTS};
-pub use file::{FORMAT_VERSION, FileLedger, MAX_APPEND, MAX_ENTRY, SyncPolicy};
+pub use file::{FORMAT_VERSION, FileLedger, MAGIC, MAX_APPEND, MAX_ENTRY, SyncPolicy};
 pub use history::{Booked, MovementPage};
 pub use ledger::{Block, CommandId, Entry, EntryReader, Genesis, Ledger, LedgerError, MemoryLedger, Origin, Snapshot};
 pub use transport::MemoryTransport;

@@ -119,7 +119,9 @@ impl Market {
         view.read(&returned).map_err(|error| TransportError::Malformed(error.to_string()))
     }
 
-    fn reference(&self) -> MarketRef {
+    /// What it is.
+    #[must_use]
+    pub fn reference(&self) -> MarketRef {
         MarketRef { chain_id: self.chain.id(), contract: self.contract, settings: self.settings }
     }
 }

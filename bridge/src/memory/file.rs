@@ -20,7 +20,8 @@ use sha2::{Digest, Sha256};
 use super::{CommandId, Entry, EntryReader, Ledger, LedgerError, Snapshot, snapshot::SnapshotFiles};
 use crate::transport::MAX_COMMAND;
 
-const MAGIC: [u8; 8] = *b"LOTALEDG";
+/// What such a file begins with.
+pub const MAGIC: [u8; 8] = *b"LOTALEDG";
 /// The format version that is written and read. 1: logs of the contract's first edition, whose commands and events had other fields;
 /// 2: each entry was synced by itself, and what blocks came to was not kept.
 pub const FORMAT_VERSION: u32 = 3;
@@ -56,8 +57,9 @@ pub struct FileLedger {
     found: Option<Snapshot>,
 }
 
+/// The file, for whoever reads it.
 #[derive(Debug)]
-struct LogFile {
+pub(super) struct LogFile {
     file: File,
     path: PathBuf,
 }
@@ -71,6 +73,17 @@ pub(super) fn check(parts: &[&[u8]]) -> [u8; CHECK] {
     let mut short = [0; CHECK];
     short.copy_from_slice(&hasher.finalize()[..CHECK]);
     short
+}
+
+/// Whether the version after the magic is the one that is read here.
+fn check_version(path: &Path, version: &[u8]) -> Result<(), LedgerError> {
+    let path = path.to_owned();
+    match version.iter().fold(0u32, |value, byte| (value << 8) | u32::from(*byte)) {
+        FORMAT_VERSION => Ok(()),
+        0 => Err(LedgerError::NotALedger { path }),
+        found if found > FORMAT_VERSION => Err(LedgerError::NewerVersion { path, found, supported: FORMAT_VERSION }),
+        found => Err(LedgerError::OlderVersion { path, found, supported: FORMAT_VERSION }),
+    }
 }
 
 /// What stands at an offset.
@@ -183,6 +196,59 @@ impl LogFile {
         serde_ipld_dagcbor::from_slice(body)
             .map_err(|error| self.damaged(offset, format!("an entry cannot be read ({error})")))
     }
+
+    /// The log at `path`, to be read and not changed. It is not locked: another process may go on writing it.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        let path = path.to_owned();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(source) => return Err(LedgerError::Io { action: "opening", path, source }),
+        };
+        let log = Self { file, path };
+        let mut preamble = [0; PREAMBLE as usize];
+        let read = fill(&mut &log.file, &mut preamble).map_err(log.io("reading"))?;
+        let (magic, version) = preamble.split_at(MAGIC.len());
+        if read < preamble.len() || magic != MAGIC {
+            return Err(LedgerError::NotALedger { path: log.path });
+        }
+        check_version(&log.path, version)?;
+        Ok(log)
+    }
+
+    /// Hands every entry to `visit` with its place, oldest first; a batch that is not whole is left out.
+    pub(super) fn visit_all(
+        &self,
+        visit: &mut dyn FnMut(u64, Entry) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        self.walk(PREAMBLE, &mut |place, body| visit(place, self.decode(place, body)?)).map(|_| ())
+    }
+
+    /// Walks over all entries of the batches from an offset on; where the last whole one ends, and whether a torn one follows.
+    fn walk(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), LedgerError>,
+    ) -> Result<(u64, bool), LedgerError> {
+        (&self.file).seek(SeekFrom::Start(from)).map_err(self.io("seeking in"))?;
+        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        let mut offset = from;
+        loop {
+            match read_batch(&mut reader, offset).map_err(self.io("reading"))? {
+                Found::Batch(content) => {
+                    let begin = offset + HEADER as u64;
+                    for (offset, body) in
+                        entries_of(&content, begin).map_err(|(at, problem)| self.damaged(at, problem))?
+                    {
+                        visit(offset, body)?;
+                    }
+                    offset = begin + content.len() as u64;
+                }
+                Found::End => return Ok((offset, false)),
+                Found::Torn => return Ok((offset, true)),
+                Found::Damaged { offset, problem } => return Err(self.damaged(offset, problem)),
+            }
+        }
+    }
 }
 
 impl EntryReader for LogFile {
@@ -231,16 +297,7 @@ impl FileLedger {
         let (magic, version) = preamble.split_at(MAGIC.len());
         let whole = read == preamble.len();
         if whole && magic == MAGIC {
-            let found = version.iter().fold(0u32, |value, byte| (value << 8) | u32::from(*byte));
-            if found > FORMAT_VERSION {
-                return Err(LedgerError::NewerVersion { path, found, supported: FORMAT_VERSION });
-            }
-            if found == 0 {
-                return Err(LedgerError::NotALedger { path });
-            }
-            if found < FORMAT_VERSION {
-                return Err(LedgerError::OlderVersion { path, found, supported: FORMAT_VERSION });
-            }
+            check_version(&path, version)?;
         } else if !whole
             && MAGIC.iter().chain(&FORMAT_VERSION.to_be_bytes()).zip(&preamble).take(read).all(|(a, b)| a == b)
         {
@@ -284,30 +341,12 @@ impl FileLedger {
     ) -> Result<(), LedgerError> {
         let file = Arc::clone(&self.file);
         let size = file.file.metadata().map_err(file.io("examining"))?.len();
-        (&file.file).seek(SeekFrom::Start(from)).map_err(file.io("seeking in"))?;
-        let mut reader = BufReader::with_capacity(1 << 16, &file.file);
-        let mut offset = from;
-        loop {
-            match read_batch(&mut reader, offset).map_err(file.io("reading"))? {
-                Found::Batch(content) => {
-                    let begin = offset + HEADER as u64;
-                    for (offset, body) in
-                        entries_of(&content, begin).map_err(|(at, problem)| file.damaged(at, problem))?
-                    {
-                        visit(offset, body)?;
-                    }
-                    offset = begin + content.len() as u64;
-                }
-                Found::End => break,
-                Found::Torn => {
-                    tracing::warn!(path = %file.path.display(), offset, bytes = size.saturating_sub(offset),
-                        "the last batch of the log was not completely written; it is cut off");
-                    file.file.set_len(offset).map_err(file.io("truncating"))?;
-                    file.file.sync_all().map_err(file.io("syncing"))?;
-                    break;
-                }
-                Found::Damaged { offset, problem } => return Err(file.damaged(offset, problem)),
-            }
+        let (offset, is_torn) = file.walk(from, &mut visit)?;
+        if is_torn {
+            tracing::warn!(path = %file.path.display(), offset, bytes = size.saturating_sub(offset),
+                "the last batch of the log was not completely written; it is cut off");
+            file.file.set_len(offset).map_err(file.io("truncating"))?;
+            file.file.sync_all().map_err(file.io("syncing"))?;
         }
         self.end = offset;
         self.is_dirty = false;

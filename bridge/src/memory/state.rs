@@ -372,8 +372,8 @@ impl State {
         self.fork
     }
 
-    /// Makes a block of the log again. It must come to the same.
-    pub(super) fn again(&mut self, block: Block) -> Result<(), String> {
+    /// Makes a block of the log again, which is returned as it came out. Its hash must be the same.
+    pub(super) fn again(&mut self, block: Block) -> Result<Block, String> {
         self.fork = block.fork;
         let made = match block.origin {
             Origin::Fund { account, amount } => {
@@ -393,7 +393,7 @@ impl State {
                 block.hash, made.hash
             ));
         }
-        Ok(())
+        Ok(made)
     }
 }
 

@@ -453,3 +453,109 @@ async fn a_delayed_submission_does_not_hold_up_the_next() {
     drop(delayed);
     assert_eq!(chain.head().block, 1);
 }
+
+/// The log of some history, with one entry changed.
+async fn audited(change: impl FnOnce(&mut Vec<Entry>)) -> Result<Audited, LedgerError> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("market.log");
+    let mut ledger = MemoryLedger::default();
+    let chain = Chain::open(genesis(), ledger.clone(), options(&ManualClock::at(Time(1_000)))).expect("a new chain");
+    some_history(&chain).await;
+    let mut entries = Vec::new();
+    ledger.load(0, &mut |_, entry| {
+        entries.push(entry);
+        Ok(())
+    })?;
+    change(&mut entries);
+    let mut file = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
+    file.append(&entries)?;
+    // The writer still has it.
+    let (before, found) = (std::fs::read(&path).expect("it reads"), audit(&path));
+    assert_eq!(std::fs::read(&path).expect("it reads"), before, "an audit changes nothing");
+    found
+}
+
+#[tokio::test]
+async fn an_audit_of_a_log_tells_what_was_said_and_what_it_came_to() {
+    let found = audited(|_| {}).await.expect("the log is sound");
+    let names: Vec<_> = found.record.iter().map(|event| (event.block, event.index)).collect();
+    assert_eq!(names, [(1, 0), (2, 0), (2, 1), (3, 0), (4, 0)], "a deposit; money and a job; an end; a withdrawal");
+    assert_eq!(found.market.held(), AttoFil(5 * FIL));
+    let mut fold =
+        lota_market::replay::Replay::new(found.header.deployment(), crate::recording::Hashes(found.header.market))
+            .expect("it can be deployed");
+    found.record.iter().try_for_each(|event| fold.apply(event)).expect("it replays");
+    assert_eq!(fold.market(), &found.market);
+}
+
+#[tokio::test]
+async fn an_audit_names_the_block_that_was_tampered_with() {
+    fn block(entry: &mut Entry) -> &mut Block {
+        match entry {
+            Entry::Block(block) => block,
+            _ => panic!("the entries after the first are blocks"),
+        }
+    }
+    fn command(entry: &mut Entry) -> &mut SignedCommand {
+        match &mut block(entry).origin {
+            Origin::Command { signed, .. } => signed,
+            _ => panic!("all blocks are of commands"),
+        }
+    }
+    type Tamper = fn(&mut Vec<Entry>);
+    let tampers: [(Tamper, &str); 9] = [
+        (|entries| command(&mut entries[2]).value = AttoFil(2 * FIL), "block 2: its command is said to be of"),
+        (|entries| command(&mut entries[1]).sender = signer(2).address(), "block 1: its command is said to be of"),
+        (|entries| block(&mut entries[3]).hash = B256::ZERO, "block 3: the log says 0x0000"),
+        (|entries| block(&mut entries[3]).time = Time(5_000), "block 3: the log says"),
+        (|entries| block(&mut entries[2]).events.truncate(1), "block 2: its events are not what"),
+        (|entries| block(&mut entries[4]).movements.clear(), "block 4: its movements are not what"),
+        (|entries| drop(entries.remove(2)), "block 2: "),
+        (|entries| entries.swap(1, 2), "block 1: "),
+        (|entries| entries.insert(2, entries[1].clone()), "block 2: its command is that of block 1"),
+    ];
+    for (tamper, words) in tampers {
+        let error = audited(tamper).await.expect_err(words).to_string();
+        assert!(error.contains(words), "{error}: {words}");
+    }
+}
+
+#[tokio::test]
+async fn an_audit_leaves_out_a_torn_tail_and_does_not_cut_it_off() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("market.log");
+    let ledger = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
+    let chain = Chain::open(genesis(), ledger, options(&ManualClock::at(Time(1_000)))).expect("a new chain");
+    some_history(&chain).await;
+    drop(chain);
+    let whole = std::fs::read(&path).expect("it reads");
+    let torn = &whole[..whole.len() - 5];
+    std::fs::write(&path, torn).expect("it is written");
+    let found = audit(&path).expect("what is whole is sound");
+    assert_eq!(found.record.last().map(|event| event.block), Some(3), "the withdrawal was torn");
+    assert_eq!(std::fs::read(&path).expect("it reads"), torn, "an audit changes nothing");
+    let files: Vec<_> = std::fs::read_dir(dir.path()).expect("it is listed").collect();
+    assert_eq!(files.len(), 1, "and writes nothing beside: {files:?}");
+}
+
+#[tokio::test]
+async fn an_audit_follows_the_fork_that_the_log_ends_with() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("market.log");
+    let ledger = FileLedger::open(&path, SyncPolicy::OperatingSystem).expect("it opens");
+    let chain = Chain::open(genesis(), ledger, options(&ManualClock::at(Time(1_000)))).expect("a new chain");
+    some_history(&chain).await;
+    chain.rewind(2).expect("it rewinds");
+    let client = chain.connect(signer(1));
+    let withdraw = Command::Withdraw { to: client.party(), amount: AttoFil(FIL) };
+    client.submit(&key("withdraw again"), &withdraw, AttoFil::ZERO).await.expect("it lands");
+    let found = audit(&path).expect("the log is sound");
+    let head = chain.head();
+    assert_eq!(found.record.last().map(|event| event.block), Some(head.block));
+    assert_eq!(found.market, chain.snapshot());
+    let mut fold =
+        lota_market::replay::Replay::new(found.header.deployment(), crate::recording::Hashes(found.header.market))
+            .expect("it can be deployed");
+    found.record.iter().try_for_each(|event| fold.apply(event)).expect("it replays");
+    assert_eq!(fold.market(), &found.market);
+}

@@ -36,8 +36,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Node(verb) => verb.run(&context).await,
         Command::Canary(verb) => verb.run(&context).await,
         Command::Chain(verb) => verb.run(&context).await,
-        // It computes, and asks nobody.
-        Command::Sim(verb) => tokio::task::block_in_place(|| verb.run()),
+        Command::Sim(verb) => verb.run(&context).await,
         Command::MockMarket(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),

@@ -48,6 +48,7 @@ fn every_verb_has_an_example() {
         &["mock-market", "movements"],
         &["mock-market", "advance"],
         &["mock-market", "give"],
+        &["sim", "replay"],
         &["config", "show"],
         &["config", "path"],
         &["completions"],

@@ -141,6 +141,11 @@ fn nodes_in_processes_of_their_own_survive_a_mock_that_is_killed() {
     asks.end();
     provides.end();
     mock.end();
+    // The log of all this replays, and its books are those of the events.
+    let log = market.path().join("mock-market/market.log");
+    let report = client.json(&["sim", "replay", log.to_str().expect("UTF-8"), "--json"]);
+    assert_eq!((&report["consistent"], &report["compared"]), (&true.into(), &true.into()), "{report:#}");
+    assert_eq!(report["jobs"].as_u64(), Some(ids.len() as u64), "{report:#}");
     // What it ended with is there again.
     let mock = Running::start(&market, &serve, "faucet");
     assert_eq!(client.json(&["mock-market", "balances", "--mock", &url, "--json"]).as_array(), Some(balances));

@@ -4,7 +4,7 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     auction::Bid,
     model::{Command, JobId, Receipt, Settings, Signed, Terms},
-    world::{Call, End, Env, ExternalCall, Occasion, Script, ScriptedCall, World},
+    world::{Call, End, Env, ExternalCall, Log, Occasion, Script, ScriptedCall, World},
 };
 use serde::Serialize;
 
@@ -237,16 +237,17 @@ impl Scene {
     }
 
     /// The world in which nothing has happened but that everybody has money.
-    ///
-    /// # Panics
-    /// When the scene gives more than there can be.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a scene is written in this file; one that cannot begin is a mistake here")]
     pub fn begin(&self) -> World {
+        self.begin_saying(&mut Vec::new())
+    }
+
+    /// The same, with what was said when the money came.
+    #[expect(clippy::expect_used, reason = "a scene is written in this file; one that cannot begin is a mistake here")]
+    pub fn begin_saying(&self, log: &mut Vec<Log>) -> World {
         let mut world = World::with_market(MARKET, SETTINGS);
         world.deploy_auction(AUCTION, MARKET, 1).expect("the market is there");
         let mut env = Surroundings { scene: self, now: Time(0), callbacks: Callbacks::Fail };
-        let mut log = Vec::new();
         for account in EVERYBODY {
             // A stranger has nothing: what he can do, anybody can.
             if account == STRANGER {
@@ -257,10 +258,10 @@ impl Scene {
             world.mint(account, AttoFil(self.endowment + self.purse + funds)).expect("a few attoFIL");
             let call = |contract, value, command| Call { sender: account, contract, value: AttoFil(value), command };
             let deposit = Command::Deposit { account };
-            world.execute(&call(MARKET, self.endowment, deposit.into()), &mut env, &mut log).expect("a deposit");
-            if bids {
+            world.execute(&call(MARKET, self.endowment, deposit.into()), &mut env, log).expect("a deposit");
+            if funds > 0 {
                 let fund = lota_market::auction::Command::Fund;
-                world.execute(&call(AUCTION, funds, fund.into()), &mut env, &mut log).expect("a deposit");
+                world.execute(&call(AUCTION, funds, fund.into()), &mut env, log).expect("a deposit");
             }
         }
         world

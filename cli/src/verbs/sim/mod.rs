@@ -1,9 +1,11 @@
 //! `lota sim`.
 
+mod audit;
 mod compare;
 mod experiments;
 mod list;
 mod page;
+mod replay;
 mod report;
 mod run;
 mod search;
@@ -11,7 +13,9 @@ mod source;
 
 use clap::Subcommand;
 
-/// Simulate markets: the contracts, the nodes' agents and those who cheat, in virtual time.
+use crate::context::Context;
+
+/// Simulate markets: the contracts, the nodes' agents and those who cheat, in virtual time; and audit real ones.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sim {
     /// Run a scenario, from a file or one that comes with this program
@@ -26,17 +30,21 @@ pub(crate) enum Sim {
     Search(search::Search),
     /// Hold the simulator against published numbers
     Experiments(experiments::Experiments),
+    /// Fold what a market has recorded through the model, and name the first event that it cannot have said
+    Replay(replay::Replay),
 }
 
 impl Sim {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        // What computes asks nobody.
         match self {
-            Self::Run(verb) => verb.run(),
-            Self::Compare(verb) => verb.run(),
-            Self::Report(verb) => verb.run(),
-            Self::List(verb) => verb.run(),
-            Self::Search(verb) => verb.run(),
-            Self::Experiments(verb) => verb.run(),
+            Self::Run(verb) => tokio::task::block_in_place(|| verb.run()),
+            Self::Compare(verb) => tokio::task::block_in_place(|| verb.run()),
+            Self::Report(verb) => tokio::task::block_in_place(|| verb.run()),
+            Self::List(verb) => tokio::task::block_in_place(|| verb.run()),
+            Self::Search(verb) => tokio::task::block_in_place(|| verb.run()),
+            Self::Experiments(verb) => tokio::task::block_in_place(|| verb.run()),
+            Self::Replay(verb) => verb.run(context).await,
         }
     }
 }

@@ -20,6 +20,11 @@ use sha2::{Digest, Sha256};
 use super::{CommandId, Entry, EntryReader, Ledger, LedgerError, Snapshot, snapshot::SnapshotFiles};
 use crate::transport::MAX_COMMAND;
 
+/// Is handed the place of an entry and its bytes.
+type VisitBytes<'a> = dyn FnMut(u64, &[u8]) -> Result<(), LedgerError> + 'a;
+/// Is handed the place of an entry and the entry.
+type VisitEntry<'a> = dyn FnMut(u64, Entry) -> Result<(), LedgerError> + 'a;
+
 /// What such a file begins with.
 pub const MAGIC: [u8; 8] = *b"LOTALEDG";
 /// The format version that is written and read. 1: logs of the contract's first edition, whose commands and events had other fields;
@@ -216,19 +221,12 @@ impl LogFile {
     }
 
     /// Hands every entry to `visit` with its place, oldest first; a batch that is not whole is left out.
-    pub(super) fn visit_all(
-        &self,
-        visit: &mut dyn FnMut(u64, Entry) -> Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn visit_all(&self, visit: &mut VisitEntry<'_>) -> Result<(), LedgerError> {
         self.walk(PREAMBLE, &mut |place, body| visit(place, self.decode(place, body)?)).map(|_| ())
     }
 
     /// Walks over all entries of the batches from an offset on; where the last whole one ends, and whether a torn one follows.
-    fn walk(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), LedgerError>,
-    ) -> Result<(u64, bool), LedgerError> {
+    fn walk(&self, from: u64, visit: &mut VisitBytes<'_>) -> Result<(u64, bool), LedgerError> {
         (&self.file).seek(SeekFrom::Start(from)).map_err(self.io("seeking in"))?;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         let mut offset = from;
@@ -397,11 +395,7 @@ impl FileLedger {
 }
 
 impl Ledger for FileLedger {
-    fn load(
-        &mut self,
-        from: u64,
-        visit: &mut dyn FnMut(u64, Entry) -> Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
+    fn load(&mut self, from: u64, visit: &mut VisitEntry<'_>) -> Result<(), LedgerError> {
         let file = Arc::clone(&self.file);
         self.scan(from.max(PREAMBLE), |offset, body| visit(offset, file.decode(offset, body)?))
     }

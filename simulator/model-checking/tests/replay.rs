@@ -1,7 +1,7 @@
 //! What was recorded of a random world replays; what was tampered with is named, or is not in the books.
 //!
 //! The worlds are the scenes of the model checker: auctions, callbacks, batches and multicalls are in them.
-#![expect(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 

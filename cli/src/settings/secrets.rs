@@ -3,7 +3,8 @@
 /// What is not shown at all.
 const HIDDEN: [&str; 2] = ["api.token", "node.pinning_token"];
 /// URLs, or several with commas between.
-const URLS: [&str; 5] = ["api.url", "node.gateway_url", "node.gateways", "node.kubo", "node.pinning_service"];
+const URLS: [&str; 6] =
+    ["api.url", "node.gateway_url", "node.gateways", "node.kubo", "node.mock", "node.pinning_service"];
 /// The same, of services that take keys as paths.
 const KEYED_URLS: [&str; 1] = ["node.rpc"];
 

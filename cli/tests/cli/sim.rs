@@ -122,11 +122,11 @@ fn folders_are_compared_and_become_a_page_and_another_scenario_is_refused() {
     let home = Home::new();
     let (a, b) = (home.place("a"), home.place("b"));
     let (a, b) = (a.to_str().expect("UTF-8"), b.to_str().expect("UTF-8"));
-    home.stdout(&["sim", "run", "first-market", "--seeds", "8", "--output", a]);
+    home.stdout(&["sim", "run", "first-market", "--seeds", "12", "--output", a]);
     let dear = ["--set", "providers.cheap.cost=0.15", "--format", "parquet"];
-    home.stdout(&[&["sim", "run", "first-market", "--seeds", "8", "--output", b][..], &dear].concat());
+    home.stdout(&[&["sim", "run", "first-market", "--seeds", "12", "--output", b][..], &dear].concat());
     let told = home.stdout(&["sim", "compare", a, b]);
-    assert!(told.contains("welfare_fil") && told.contains("differs") && told.contains("8 pairs"), "{told}");
+    assert!(told.contains("welfare_fil") && told.contains("differs") && told.contains("12 pairs"), "{told}");
     let json: Value = serde_json::from_str(&home.stdout(&["sim", "compare", a, b, "--json"])).expect("JSON");
     assert_eq!((&json[0]["metric"], &json[0]["is_paired"]), (&"welfare_fil".into(), &true.into()));
     let page = home.place("page.html");

@@ -302,6 +302,8 @@ impl Elsewhere {
             if this.mended.load(Ordering::SeqCst) {
                 next.run(request).await
             } else {
+                // Whoever answers before it has heard all may break the pipe, which is another reason.
+                axum::body::to_bytes(request.into_body(), usize::MAX).await.expect("all of it");
                 StatusCode::BAD_GATEWAY.into_response()
             }
         };

@@ -24,6 +24,7 @@ pub mod distribution;
 pub mod experiments;
 mod identity;
 pub mod ledger;
+pub mod program;
 pub mod queue;
 pub mod runs;
 pub mod scenario;

@@ -1,6 +1,6 @@
 //! Looking for cheats: what one party could do otherwise to have more, while all others do what the scenario says.
 //!
-//! Candidates are strategies with parameters, and small [programs](crate::strategy::Program): all up to a size, then mutations of the best.
+//! Candidates are strategies with parameters, and small [programs](crate::program::Program): all up to a size, then mutations of the best.
 //! Each is compared with what the party's population does on the same seeds, in which all other parties are and meet the same. Successive
 //! halving gives the runs to those that look best. What is left is tested on seeds that nothing was chosen by, and reported only if the
 //! interval of its gain lies above zero after Bonferroni's correction for all candidates. docs/simulator-search.md says what that can find.
@@ -24,9 +24,9 @@ use self::{
 };
 use crate::{
     chance::{Purpose, Seed},
+    program::Point,
     scenario::Scenario,
     simulation::{SimulationError, simulate},
-    strategy::Point,
 };
 
 /// How many candidates are tested on fresh seeds.

@@ -7,4 +7,4 @@ mod client;
 mod provider;
 
 pub use client::{ClientStrategy, Verification, client};
-pub use provider::{Attempt, Market, Point, Program, ProviderStrategy, Run, Sealed, Task, provider};
+pub use provider::{Attempt, Market, ProviderStrategy, Run, Sealed, Task, provider};

@@ -4,8 +4,8 @@
 
 use lota_simulator::{
     Document, Override, Scenario, builtin,
+    program::Point,
     search::{Found, Search, SearchError, Side, replay, search},
-    strategy::Point,
 };
 
 fn scenario(sets: &[&str]) -> Scenario {

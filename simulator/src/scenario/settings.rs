@@ -219,7 +219,7 @@ pub struct Providers {
     /// Underbidder: which share of its cost it asks; above 1 it asks more.
     pub undercut: Option<f64>,
     /// Program: what it decides.
-    pub program: Option<crate::strategy::Program>,
+    pub program: Option<crate::program::Program>,
 }
 
 const fn unit() -> Distribution {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::SearchError;
 use crate::{
     chance::Chance,
+    program::{Point, Program},
     scenario::{ClientKind, Clients, ProviderKind, Providers, Scenario},
-    strategy::{Point, Program},
 };
 
 /// Who deviates.

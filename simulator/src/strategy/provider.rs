@@ -12,8 +12,6 @@ mod underbidder;
 
 use lota_market::B256;
 
-pub use self::program::{Point, Program};
-
 use crate::{
     chance::Chance,
     scenario::{ProviderKind, Providers},

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use lota_simulator::{
     Override,
+    program::Point,
     search::{Deviation, Found, Search as Searched, SearchError, Side, replay, search},
-    strategy::Point,
 };
 
 use super::source;

@@ -3,6 +3,7 @@
 mod jobs;
 mod local;
 mod mediation;
+mod moments;
 mod observe;
 mod party;
 mod requests;
@@ -18,14 +19,13 @@ use lota_market::{
 };
 
 pub use self::setup::party_names;
-use self::{jobs::Jobs, party::Party};
+use self::{jobs::Jobs, moments::States, party::Party};
 use crate::{
     chain::Chain,
     chance::{Chance, Seed},
     ledger::{Ledger, Sink},
     queue::{EventQueue, VirtualTime},
     scenario::Scenario,
-    state::States,
     summary::{PartyOutcome, Summary},
 };
 

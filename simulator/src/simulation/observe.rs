@@ -8,6 +8,7 @@ use lota_market::{
 
 use super::{
     Outcome, Simulation, SimulationError,
+    moments::States,
     party::{Party, Role},
 };
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
     ledger::Owner,
     queue::VirtualTime,
     scenario::Amount,
-    state::States,
     summary::{PartyOutcome, Population, Summary, gini},
 };
 

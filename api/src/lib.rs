@@ -26,7 +26,7 @@ pub use job::{
 };
 pub use node::{ApiFile, MarketInfo, NodeInfo, OfferedResources, Party, Problem, Resumed};
 pub use query::{JobQuery, LabelFilter, MAX_LABELS, QueryError, StateFilter};
-pub use wallet::{MoveMoney, WalletInfo};
+pub use wallet::{MoveMoney, TakeBidMoney, WalletInfo};
 pub use words::{ErrorCode, Phase, ProblemCode, Verdict, Verification};
 
 /// A block's time as JSON carries it; times beyond the year 9999 are the last one that can be written.

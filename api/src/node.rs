@@ -1,7 +1,7 @@
 //! The daemon itself, and the other parties that it knows.
 
 use jiff::Timestamp;
-use lota_market::{Address, B256, asset::Asset, model::JobId};
+use lota_market::{Address, B256, agent::Filling, asset::Asset, model::JobId};
 use serde::{Deserialize, Serialize};
 
 use crate::ProblemCode;
@@ -63,7 +63,7 @@ pub struct Problem {
 }
 
 /// `POST /v1/node/resume`: a provider that had stopped for a slash, or because its key is used elsewhere, locks jobs again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {
     /// The job that it was slashed for; none: it had not stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +71,9 @@ pub struct Resumed {
     /// The transaction by which it had noticed that somebody else sends with its key, if it had stopped for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_shared: Option<B256>,
+    /// How its account in the auction was filled, if money is brought there for bids again.
+    #[serde(default, skip_serializing_if = "Filling::is_as_needed")]
+    pub bid_money: Filling,
 }
 
 /// `GET /v1/market`: the market a daemon is connected to.

@@ -44,7 +44,7 @@ pub use machine::{Agent, MAX_CONSIDERED};
 pub use offer::{Offer, Refusal};
 pub use pace::Pace;
 pub use pricing::{Pricing, Usage};
-pub use purse::PurseRecord;
+pub use purse::{BidMoney, Filling, PurseRecord};
 pub use ramp::{Asks, Ramp, Wish};
 pub use resources::Resources;
 pub use specs::Specs;

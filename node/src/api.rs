@@ -70,6 +70,7 @@ pub(crate) fn router(api: Api, token: &str) -> Router {
         .route("/v1/wallet", get(wallet::show))
         .route("/v1/wallet/deposit", post(wallet::deposit))
         .route("/v1/wallet/withdraw", post(wallet::withdraw))
+        .route("/v1/wallet/withdraw-bid-money", post(wallet::withdraw_bid_money))
         .route("/v1/jobs", get(jobs::list).post(request::create))
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/jobs/{id}/wait", get(jobs::wait))

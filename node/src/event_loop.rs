@@ -1,5 +1,6 @@
 //! The loop of a node: take inputs, ask the agent, store what changed in one transaction, then perform the effects.
 
+mod bid_money;
 mod draining;
 mod intake;
 mod key_watch;
@@ -11,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 use lota_api::Resumed;
 use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
-    Time,
+    AttoFil, Time,
     agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, PurseRecord, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
@@ -28,7 +29,7 @@ use crate::{
     activity::Activity,
     effects::{Performer, is_reserved_for},
     health::{Health, Money, SharedKey},
-    inbox::{Message, Refusal, RequestReply, ResumeReply},
+    inbox::{Message, Refusal, RequestReply, ResumeReply, TakeReply},
     metrics::Metrics,
     observe,
     offers::Offers,
@@ -91,6 +92,8 @@ pub(crate) struct EventLoop {
     answers: Vec<(RequestReply, Result<JobId, Refusal>)>,
     /// The same for operators who had the provider go on.
     resumed: Vec<(ResumeReply, Resumed)>,
+    /// Operators who want money out of the auction, and how much.
+    taking: Vec<(Option<AttoFil>, TakeReply)>,
     /// The salts of requests whose jobs are being stored.
     storing: Vec<TakenSalt>,
     pruned: Time,
@@ -133,6 +136,7 @@ impl EventLoop {
             opening: HashMap::new(),
             answers: Vec::new(),
             resumed: Vec::new(),
+            taking: Vec::new(),
             storing: Vec::new(),
             pruned: Time::default(),
             money_moved: true,
@@ -197,7 +201,7 @@ impl EventLoop {
         // Another key in the same folder is another party.
         let shared = shared.filter(|shared| shared.account == party);
         health.set_key_shared(shared);
-        let mut effects = Vec::new();
+        let mut effects = self.look_at_leaving(u64::MAX).await?;
         if shared.is_some() {
             effects.extend(self.agent.handle(Input::KeyShared, self.now));
         }
@@ -220,31 +224,11 @@ impl EventLoop {
         let auction = self.parts.transport.auction().map(|auction| auction.contract);
         let purse: PurseRecord = self.parts.store.meta(PURSE).await?.unwrap_or_default();
         self.agent.recall_purse(purse.in_auction(auction));
+        self.parts.health.set_bid_money(self.agent.purse().filling);
         let store = self.parts.store.clone();
         let batch = store.begin().await?;
         self.store_and_perform(batch, effects).await?;
         self.weigh_purse().await
-    }
-
-    /// Tells the agent what the party has in the auction, if it must know.
-    async fn weigh_purse(&mut self) -> Result<(), StoreError> {
-        if self.auction_is_silent || !self.agent.wants_auction_balance() {
-            return Ok(());
-        }
-        let transport = &self.parts.transport;
-        let Ok(held) = transport.auction_balance(transport.party()).await else {
-            self.auction_is_silent = true;
-            return Ok(());
-        };
-        let effects = self.agent.handle(Input::AuctionBalance(held), self.now);
-        let store = self.parts.store.clone();
-        let mut batch = store.begin().await?;
-        if self.agent.purse().is_at_rest() {
-            batch.set_meta(PURSE_HELD, &held).await?;
-        } else {
-            batch.remove_meta(PURSE_HELD).await?;
-        }
-        self.store_and_perform(batch, effects).await
     }
 
     async fn take(&mut self, round: Vec<Incoming>) -> Result<(), StoreError> {
@@ -254,6 +238,7 @@ impl EventLoop {
             .any(|incoming| matches!(incoming, Incoming::Update(update) if matches!(**update, Update::Head { .. })));
         self.money_moved |= round.iter().any(|incoming| self.moves_money(incoming));
         let mut effects = if time_passed { self.look_at_money().await } else { Vec::new() };
+        effects.extend(self.look_at_leaving_after(&round).await?);
         let store = self.parts.store.clone();
         let mut batch = store.begin().await?;
         let before = self.cursor;
@@ -270,7 +255,8 @@ impl EventLoop {
         }
         self.store_and_perform(batch, effects).await?;
         self.auction_is_silent &= !time_passed;
-        self.weigh_purse().await
+        self.weigh_purse().await?;
+        self.let_bid_money_go().await
     }
 
     async fn take_update(
@@ -386,6 +372,7 @@ impl EventLoop {
             Message::Resume { reply } => {
                 let health = &self.parts.health;
                 let (slashed_for, shared) = (self.agent.suspended(), health.key_shared());
+                let bid_money = self.agent.purse().filling;
                 if slashed_for.is_some() || shared.is_some() {
                     batch.remove_meta(SUSPENDED).await?;
                     batch.remove_meta(KEY_SHARED).await?;
@@ -395,7 +382,7 @@ impl EventLoop {
                 }
                 effects.extend(self.agent.handle(Input::Resume, self.now));
                 let key_shared = shared.map(|shared| shared.transaction);
-                self.resumed.push((reply, Resumed { slashed_for, key_shared }));
+                self.resumed.push((reply, Resumed { slashed_for, key_shared, bid_money }));
             }
             Message::KeyShared(by) if self.parts.health.key_shared().is_none() => {
                 batch.set_meta(KEY_SHARED, &by).await?;
@@ -403,8 +390,10 @@ impl EventLoop {
                 observe::key_shared(&self.parts.name, &by);
                 effects.extend(self.agent.handle(Input::KeyShared, self.now));
             }
-            // Once is enough.
-            Message::KeyShared(_) => {}
+            // Once is enough. What left the auction was looked at before.
+            Message::KeyShared(_) | Message::BidMoneyMoved => {}
+            // When everything else of this round is known.
+            Message::TakeBidMoney { amount, reply } => self.taking.push((amount, reply)),
             Message::Drain => {
                 observe::draining(&self.parts.name);
                 self.is_draining = true;
@@ -530,6 +519,7 @@ impl EventLoop {
                 }
                 Effect::RememberPurse => {
                     batch.set_meta(PURSE, self.agent.purse()).await?;
+                    self.parts.health.set_bid_money(self.agent.purse().filling);
                     if !self.agent.purse().is_at_rest() {
                         batch.remove_meta(PURSE_HELD).await?;
                     }

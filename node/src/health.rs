@@ -9,7 +9,7 @@ use std::{
 
 use lota_api::{Problem, ProblemCode, rfc3339};
 use lota_bridge::{Head, TransportError};
-use lota_market::{Address, AttoFil, B256, model::JobId};
+use lota_market::{Address, AttoFil, B256, agent::Filling, model::JobId};
 use serde::{Deserialize, Serialize};
 
 use crate::observe;
@@ -65,6 +65,7 @@ struct State {
     draining: Option<usize>,
     finalized: u64,
     callback_price: Option<AttoFil>,
+    bid_money: Filling,
     /// Since when the loop has been in a round.
     round: Option<Instant>,
 }
@@ -177,6 +178,15 @@ impl Health {
 
     pub(crate) fn set_callback_price(&self, per_megagas: AttoFil) {
         self.state().callback_price = Some(per_megagas);
+    }
+
+    /// Whether money is brought for bids.
+    pub(crate) fn bid_money(&self) -> Filling {
+        self.state().bid_money
+    }
+
+    pub(crate) fn set_bid_money(&self, filling: Filling) {
+        self.state().bid_money = filling;
     }
 
     /// The job that the provider was slashed for, and for which it locks no others.

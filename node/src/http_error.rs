@@ -11,9 +11,9 @@ use axum::{
 };
 use lota_api::{ApiError, ErrorCode};
 use lota_bridge::{SubmitError, TransportError, failure::causes};
-use lota_market::{asset::Asset, model::Rejection};
+use lota_market::{AttoFil, asset::Asset, model::Rejection};
 
-use crate::{order::OrderError, salts::SaltError, store::StoreError, transfers::TransferError};
+use crate::{inbox::NotTaken, order::OrderError, salts::SaltError, store::StoreError, transfers::TransferError};
 
 /// The longest text of the HTTP library's that an answer repeats, in bytes.
 const MAX_TEXT: usize = 4 << 10;
@@ -95,6 +95,18 @@ impl HttpError {
                 return Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, error.to_string());
             }
             TransferError::UnderWay(_) => return Self::unavailable(error.to_string()),
+            TransferError::NotTaken(NotTaken::Unknown(error)) => return Self::market(error),
+            TransferError::NotTaken(NotTaken::Bound(money)) => {
+                let [held, free, bound] = [money.held, money.free(), money.bound].map(|amount| asset.show(amount));
+                let message = match money.bound {
+                    AttoFil::ZERO => format!("the account has only {held} in the auction"),
+                    _ => format!(
+                        "only {free} of the {held} in the auction are free: {bound} are on their way out, or needed by {} bids until these are over",
+                        money.bids
+                    ),
+                };
+                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InsufficientBalance, message);
+            }
             TransferError::Submit(error) => error,
         };
         match error {

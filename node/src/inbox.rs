@@ -1,8 +1,10 @@
 //! The way to the loop: what it is told besides the market's updates, and who watches what came of it.
 
 use lota_api::Resumed;
+use lota_bridge::TransportError;
 use lota_market::{
-    agent::{Request, StepKey, StepOutcome},
+    AttoFil,
+    agent::{BidMoney, Request, StepKey, StepOutcome},
     model::JobId,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -23,6 +25,11 @@ pub(crate) enum Message {
     KeyShared(SharedKey),
     /// The operator has a provider that had stopped lock jobs again; the answer says for what it had.
     Resume { reply: ResumeReply },
+    /// The operator takes money out of the auction, or, if no amount is named, all that is free; the answer says how much that is, and
+    /// from then on no bid counts on it.
+    TakeBidMoney { amount: Option<AttoFil>, reply: TakeReply },
+    /// What the operator takes out of the auction has left it, or will not.
+    BidMoneyMoved,
     /// The node is about to end: it begins no more jobs, and says how many it has to finish.
     Drain,
     /// A person wants a job done; the answer says which one was opened: with a key that was used before, that of then.
@@ -33,6 +40,18 @@ pub(crate) enum Message {
 
 /// Where who asked for a job is told which one was opened.
 pub(crate) type RequestReply = oneshot::Sender<Result<JobId, Refusal>>;
+
+/// Where an operator is told how much of the money for bids they take out.
+pub(crate) type TakeReply = oneshot::Sender<Result<AttoFil, NotTaken>>;
+
+/// Why money is not taken out of the auction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// Bids may need it.
+    Bound(BidMoney),
+    /// It is not known what is there.
+    Unknown(TransportError),
+}
 
 /// Where an operator is told for what the provider had stopped.
 pub(crate) type ResumeReply = oneshot::Sender<Resumed>;

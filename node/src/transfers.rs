@@ -1,4 +1,4 @@
-//! Deposits and withdrawals. One that landed is watched until its block is final: if a reorganisation undoes it, and the message is
+//! Deposits, withdrawals, and what an operator takes out of the auction by hand. One that landed is watched until its block is final: if a reorganisation undoes it, and the message is
 //! dropped on the way, it is submitted again under its key.
 //!
 //! Whoever names a request may repeat it: its key on the chain follows from the name, and one key moves money once, whoever asks and
@@ -15,7 +15,7 @@ use std::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lota_bridge::{SubmitError, Transport, TransportError};
 use lota_content::sha2_256;
-use lota_market::{Address, AttoFil, agent::EffectKey, model::Command};
+use lota_market::{Address, AttoFil, agent::EffectKey, auction, model::Command};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -23,9 +23,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     activity::Activity,
     health::Health,
+    inbox::{Inbox, Message, NotTaken},
     observe,
     store::{Store, StoreError},
 };
+
+mod bid_money;
+
+pub(crate) use bid_money::leaving;
 
 /// The most that are watched until they are final; more are refused.
 const MAX_WATCHED: usize = 1_024;
@@ -44,6 +49,14 @@ pub(crate) enum Direction {
     Deposit,
     /// Out of it, to this account.
     Withdraw { to: Address },
+    /// Out of the party's account in the auction, to this account; `all`: of what was free, nothing stayed.
+    WithdrawBidMoney { to: Address, all: bool },
+}
+
+impl Direction {
+    const fn is_of_auction(self) -> bool {
+        matches!(self, Self::WithdrawBidMoney { .. })
+    }
 }
 
 /// Money that moves, and whose block is not final.
@@ -72,6 +85,9 @@ pub(crate) enum TransferError {
     /// Its task panicked.
     #[error("it broke off: {0}")]
     Broke(#[from] tokio::task::JoinError),
+    /// It is not taken out of the auction.
+    #[error("bids need the money, or it cannot be read what there is: {0:?}")]
+    NotTaken(NotTaken),
     #[error(transparent)]
     Submit(#[from] SubmitError),
     #[error(transparent)]
@@ -95,6 +111,10 @@ pub(crate) struct Transfers {
     watched: Mutex<Vec<Transfer>>,
     /// Those that are being made, which nobody else is to send.
     making: SyncMutex<Vec<EffectKey>>,
+    /// The loop, which knows what bids need.
+    inbox: Inbox,
+    /// Held by who takes money out of the auction: what one is given no other counts on.
+    taking: Mutex<()>,
     stop: CancellationToken,
 }
 
@@ -121,10 +141,12 @@ impl Transfers {
         transport: Arc<dyn Transport>,
         store: Store,
         health: Arc<Health>,
+        inbox: Inbox,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let watched = Mutex::new(store.meta(TRANSFERS).await?.unwrap_or_default());
-        Ok(Self { node: node.to_owned(), transport, store, health, watched, making: SyncMutex::default(), stop })
+        let (node, making, taking) = (node.to_owned(), SyncMutex::default(), Mutex::default());
+        Ok(Self { node, transport, store, health, watched, making, inbox, taking, stop })
     }
 
     /// Moves money, and returns when that is in a block. What is refused is not tried again. It goes on when nobody waits for it any
@@ -160,16 +182,10 @@ impl Transfers {
         amount: AttoFil,
         name: Option<String>,
     ) -> Result<(), TransferError> {
-        let kind = match direction {
-            Direction::Deposit => "deposit",
-            Direction::Withdraw { .. } => "withdraw",
-        };
-        let key = match name {
-            // Whichever way: a name is for one transfer.
-            Some(name) => EffectKey::named(&format!("transfer/{}", hex::encode(sha2_256(name.as_bytes())))),
-            // Each request is another transfer.
-            None => EffectKey::named(&format!("{kind}/{}", hex::encode(rand::random::<[u8; 16]>()))),
-        };
+        self.make_under(key_of(direction, name), direction, amount).await
+    }
+
+    async fn make_under(&self, key: EffectKey, direction: Direction, amount: AttoFil) -> Result<(), TransferError> {
         let block = match self.health.head() {
             Some(head) => head.block,
             None => self.transport.head().await?.block,
@@ -223,6 +239,10 @@ impl Transfers {
                 let command = Command::Withdraw { to: *to, amount: *amount };
                 self.transport.submit(key, &command, AttoFil::ZERO).await?
             }
+            Direction::WithdrawBidMoney { to, .. } => {
+                let command = auction::Command::Withdraw { to: *to, amount: *amount };
+                self.transport.submit_to_auction(key, &command, AttoFil::ZERO).await?
+            }
         };
         Ok(landed.cursor.block)
     }
@@ -230,6 +250,8 @@ impl Transfers {
     /// It is in this block now; `None`: it is watched no more.
     async fn change(&self, key: &EffectKey, block: Option<u64>) -> Result<(), StoreError> {
         let mut watched = self.watched.lock().await;
+        let is_of_auction =
+            watched.iter().any(|transfer| transfer.key == *key && transfer.direction.is_of_auction());
         match block {
             Some(block) => {
                 for transfer in watched.iter_mut().filter(|transfer| transfer.key == *key) {
@@ -238,7 +260,12 @@ impl Transfers {
             }
             None => watched.retain(|transfer| transfer.key != *key),
         }
-        self.store.set_meta(TRANSFERS, &*watched).await
+        self.store.set_meta(TRANSFERS, &*watched).await?;
+        drop(watched);
+        if is_of_auction {
+            self.inbox.send(Message::BidMoneyMoved).await;
+        }
+        Ok(())
     }
 
     /// Sees to it that all of them are in blocks, or, unless `is_undone`, those whose blocks should be final by now. Says whether that
@@ -328,285 +355,20 @@ impl Transfers {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use lota_bridge::{
-        MarketRef, PrivateKeySigner,
-        memory::{Chain, EpochChain, EpochOptions, Genesis, Options, Weather},
+/// What a transfer is known by on the chain.
+fn key_of(direction: Direction, name: Option<String>) -> EffectKey {
+    let kind = match direction {
+        Direction::Deposit => "deposit",
+        Direction::Withdraw { .. } => "withdraw",
+        Direction::WithdrawBidMoney { .. } => "withdraw-bid-money",
     };
-    use lota_market::{Time, model::Settings};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    const FINALITY: u64 = 10;
-
-    struct World {
-        chain: EpochChain,
-        transfers: Arc<Transfers>,
-        health: Arc<Health>,
-        store: Store,
-        me: Address,
-        _folder: TempDir,
-    }
-
-    impl World {
-        async fn begin() -> Self {
-            let key = PrivateKeySigner::from_bytes(&[7; 32].into()).expect("a key");
-            let me = key.address();
-            let market = MarketRef { chain_id: 1, contract: Address::repeat_byte(1), settings: Settings::COIN };
-            let genesis =
-                Genesis { market, auction: None, time: Time(1_800_000_000), funds: vec![(me, AttoFil(1_000))] };
-            let weather = Weather { drop: 1, ..Weather::CALM };
-            let options = EpochOptions { finality: FINALITY, weather, ..EpochOptions::default() };
-            let chain = EpochChain::new(&genesis, options).expect("little money");
-            let transport: Arc<dyn Transport> = Arc::new(chain.connect(key));
-            let folder = TempDir::new().expect("a folder");
-            let store = Store::open(&folder.path().join("node.sqlite")).await.expect("it opens");
-            let health = Arc::new(Health::new("test"));
-            let stop = CancellationToken::new();
-            let transfers =
-                Transfers::of("test", transport, store.clone(), Arc::clone(&health), stop).await.expect("read");
-            Self { chain, transfers: Arc::new(transfers), health, store, me, _folder: folder }
-        }
-
-        /// Epochs pass while somebody waits.
-        async fn pass_during<T>(&self, work: impl Future<Output = T>) -> T {
-            let mut work = std::pin::pin!(work);
-            loop {
-                if let std::task::Poll::Ready(done) = futures::poll!(&mut work) {
-                    return done;
-                }
-                self.chain.pass();
-                // The store's writes take some of that, and with an epoch for each of them the reorganisation would be too deep.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-
-        async fn make(&self, direction: Direction, amount: u128) -> Result<(), TransferError> {
-            self.pass_during(self.transfers.make(direction, AttoFil(amount), None)).await
-        }
-
-        async fn look_after(&self, is_undone: bool) -> bool {
-            self.pass_during(self.transfers.look_after(is_undone)).await.expect("the store works")
-        }
-
-        async fn kept(&self) -> Vec<Transfer> {
-            self.store.meta(TRANSFERS).await.expect("read").unwrap_or_default()
-        }
-
-        /// Free in the market.
-        fn balance(&self) -> u128 {
-            self.chain.balance(self.me).0
-        }
-
-        fn becomes_final(&self) {
-            (0..=FINALITY + 2).for_each(|_| self.chain.pass());
-            self.health.set_finalized(self.chain.head().block - FINALITY);
-        }
-    }
-
-    #[tokio::test]
-    async fn what_a_reorganisation_undoes_and_drops_is_done_again_once() {
-        let world = World::begin().await;
-        let before = world.chain.epoch();
-        world.make(Direction::Deposit, 500).await.expect("it lands");
-        world.make(Direction::Withdraw { to: world.me }, 100).await.expect("it lands");
-        assert_eq!(world.balance(), 400);
-        world.chain.fork_above(before);
-        world.chain.pass();
-        assert_eq!(world.balance(), 0, "the messages were dropped");
-        assert!(!world.look_after(true).await);
-        assert_eq!(world.balance(), 400);
-        // Nothing happens again where nothing is missing.
-        assert!(!world.look_after(true).await);
-        (0..3).for_each(|_| world.chain.pass());
-        assert_eq!((world.balance(), world.chain.messages().len()), (400, 2));
-    }
-
-    #[tokio::test]
-    async fn they_are_watched_until_their_block_is_final_also_by_the_next_process() {
-        let world = World::begin().await;
-        let before = world.chain.epoch();
-        world.make(Direction::Deposit, 500).await.expect("it lands");
-        assert_eq!(world.kept().await.len(), 1);
-        world.chain.fork_above(before);
-        world.chain.pass();
-        let Transfers { transport, store, health, .. } = &*world.transfers;
-        let (transport, stop) = (Arc::clone(transport), CancellationToken::new());
-        let next = Transfers::of("test", transport, store.clone(), Arc::clone(health), stop).await.expect("read");
-        world.pass_during(next.look_after(true)).await.expect("the store works");
-        assert_eq!(world.balance(), 500);
-        assert_eq!(world.kept().await.len(), 1);
-        world.becomes_final();
-        world.pass_during(next.look_after(false)).await.expect("the store works");
-        assert_eq!(world.kept().await, []);
-        assert_eq!(world.balance(), 500);
-    }
-
-    #[tokio::test]
-    async fn what_was_refused_is_not_tried_again_and_what_stays_refused_is_given_up() {
-        let world = World::begin().await;
-        let refused = world.make(Direction::Withdraw { to: world.me }, 1).await;
-        assert!(matches!(refused, Err(TransferError::Submit(SubmitError::Rejected { .. }))), "{refused:?}");
-        assert_eq!(world.kept().await, []);
-        // What was deposited is withdrawn twice as much as is there after a reorganisation.
-        world.make(Direction::Deposit, 500).await.expect("it lands");
-        let before = world.chain.epoch();
-        world.make(Direction::Withdraw { to: world.me }, 500).await.expect("it lands");
-        world.chain.fork_above(before);
-        world.chain.pass();
-        let command = Command::Withdraw { to: world.me, amount: AttoFil(300) };
-        let (transport, other) = (&world.transfers.transport, EffectKey::named("other"));
-        world.pass_during(transport.submit(&other, &command, AttoFil::ZERO)).await.expect("it lands");
-        assert!(world.look_after(true).await, "it may be taken later");
-        assert_eq!(world.kept().await.len(), 2);
-        world.becomes_final();
-        assert!(!world.look_after(false).await);
-        assert_eq!(world.kept().await, []);
-        assert_eq!(world.balance(), 200);
-    }
-
-    #[tokio::test]
-    async fn no_more_are_watched_than_there_is_room_for() {
-        let world = World::begin().await;
-        let transfer = |number: usize| Transfer {
-            key: EffectKey::named(&number.to_string()),
-            direction: Direction::Deposit,
-            amount: AttoFil(1),
-            block: 1,
-            landed: false,
-        };
-        *world.transfers.watched.lock().await = (0..MAX_WATCHED).map(transfer).collect();
-        assert!(matches!(world.make(Direction::Deposit, 1).await, Err(TransferError::TooMany)));
-        assert_eq!(world.chain.messages().len(), 0);
-    }
-
-    fn deposit(key: &str, landed: bool) -> Transfer {
-        Transfer { key: EffectKey::named(key), direction: Direction::Deposit, amount: AttoFil(500), block: 0, landed }
-    }
-
-    #[tokio::test]
-    async fn what_goes_on_when_nobody_waits_for_it_moves_once() {
-        let world = World::begin().await;
-        {
-            let mut work = std::pin::pin!(world.transfers.make(Direction::Deposit, AttoFil(500), None));
-            assert!(futures::poll!(&mut work).is_pending());
-        }
-        world
-            .pass_during(async {
-                while world.balance() == 0 {
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
-        assert_eq!((world.balance(), world.kept().await.len()), (500, 1));
-    }
-
-    #[tokio::test]
-    async fn what_is_asked_for_again_by_its_name_moves_once_also_after_a_crash() {
-        let world = World::begin().await;
-        let named = |name: &str| Some(name.to_owned());
-        let make = |amount, name: &str| world.transfers.make(Direction::Deposit, AttoFil(amount), named(name));
-        let (first, second) = world.pass_during(async { tokio::join!(make(300, "rent"), make(300, "rent")) }).await;
-        first.and(second).expect("it lands");
-        assert_eq!((world.balance(), world.kept().await.len()), (300, 1), "asked for twice at a time");
-        world.pass_during(make(300, "rent")).await.expect("it has landed");
-        assert_eq!(world.balance(), 300);
-        let other = world.pass_during(make(200, "rent")).await;
-        assert!(matches!(other, Err(TransferError::Submit(SubmitError::KeyReused { .. }))), "{other:?}");
-        world.becomes_final();
-        assert!(!world.look_after(false).await);
-        assert_eq!(world.kept().await, [], "it is watched no more");
-        world.pass_during(make(300, "rent")).await.expect("it has landed");
-        let to = world.me;
-        let work = world.transfers.make(Direction::Withdraw { to }, AttoFil(300), named("rent"));
-        let other = world.pass_during(work).await;
-        assert!(matches!(other, Err(TransferError::Submit(SubmitError::KeyReused { .. }))), "{other:?}");
-        assert_eq!(world.balance(), 300);
-
-        // The process ends when its message is out, and before anybody is told.
-        let stop = &world.transfers.stop;
-        let work = tokio::spawn({
-            let transfers = Arc::clone(&world.transfers);
-            async move { transfers.make(Direction::Deposit, AttoFil(500), Some("salary".to_owned())).await }
-        });
-        while world.chain.messages().len() < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        stop.cancel();
-        work.await.expect("no panic").expect_err("nobody is told");
-        let Transfers { transport, store, health, .. } = &*world.transfers;
-        let (transport, stop) = (Arc::clone(transport), CancellationToken::new());
-        let next = Transfers::of("test", transport, store.clone(), Arc::clone(health), stop).await.expect("read");
-        let (next, salary) = (Arc::new(next), named("salary"));
-        world.pass_during(next.make(Direction::Deposit, AttoFil(500), salary)).await.expect("it lands");
-        world.pass_during(next.look_after(true)).await.expect("the store works");
-        assert_eq!((world.balance(), world.chain.messages().len()), (800, 2), "the money moved once");
-    }
-
-    #[tokio::test]
-    async fn what_an_earlier_process_never_sent_is_forgotten() {
-        let world = World::begin().await;
-        let market = MarketRef { chain_id: 1, contract: Address::repeat_byte(1), settings: Settings::COIN };
-        let genesis = Genesis { market, auction: None, time: Time(9), funds: vec![(world.me, AttoFil(1_000))] };
-        // This one knows what was never begun.
-        let chain = Chain::in_memory(genesis, Options::default()).expect("little money");
-        let transport: Arc<dyn Transport> =
-            Arc::new(chain.connect(PrivateKeySigner::from_bytes(&[7; 32].into()).expect("a key")));
-        world.store.set_meta(TRANSFERS, &vec![deposit("unsent", false), deposit("undone", true)]).await.expect("kept");
-        let (health, stop) = (Arc::clone(&world.health), CancellationToken::new());
-        let next = Transfers::of("test", transport, world.store.clone(), health, stop).await.expect("read");
-        assert!(!next.look_after(true).await.expect("the store works"));
-        assert_eq!(chain.balance(world.me), AttoFil(500), "the one that had landed");
-        assert_eq!(
-            world.kept().await.iter().map(|kept| kept.key.clone()).collect::<Vec<_>>(),
-            [EffectKey::named("undone")]
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_being_made_or_was_removed_is_sent_by_nobody_else() {
-        let world = World::begin().await;
-        let transfer = deposit("made", true);
-        *world.transfers.watched.lock().await = vec![transfer.clone()];
-        let making = world.transfers.begin(transfer.key.clone());
-        assert!(!world.look_after(true).await);
-        assert_eq!(world.chain.messages().len(), 0);
-        drop(making);
-        *world.transfers.watched.lock().await = Vec::new();
-        let removed = world.pass_during(world.transfers.look_at(transfer.key.clone())).await;
-        assert!(!removed.expect("the store works"));
-        assert_eq!(world.chain.messages().len(), 0);
-        *world.transfers.watched.lock().await = vec![transfer];
-        assert!(!world.look_after(true).await);
-        assert_eq!(world.balance(), 500);
-    }
-
-    #[tokio::test]
-    async fn what_was_begun_and_lacks_money_stays_watched() {
-        let world = World::begin().await;
-        // This transport does not know what it never began: it says that it may have.
-        let poor = world.make(Direction::Deposit, 5_000).await;
-        assert!(matches!(poor, Err(TransferError::UnderWay(SubmitError::Unaffordable { .. }))), "{poor:?}");
-        assert!(poor.is_err_and(|error| error.to_string().contains("do not ask for it again")));
-        assert_eq!(world.kept().await.len(), 1);
-        world.becomes_final();
-        assert!(world.look_after(false).await, "it is tried again");
-        assert_eq!(world.kept().await.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn several_are_submitted_at_once() {
-        let world = World::begin().await;
-        let transfers = (0..8).map(|number| Transfer { amount: AttoFil(1), ..deposit(&number.to_string(), true) });
-        *world.transfers.watched.lock().await = transfers.collect();
-        let before = world.chain.epoch();
-        let mut work = std::pin::pin!(world.transfers.look_after(true));
-        for _ in 0..100 {
-            assert!(futures::poll!(&mut work).is_pending());
-            tokio::task::yield_now().await;
-        }
-        assert_eq!((world.chain.messages().len(), world.chain.epoch()), (8, before), "none waits for another");
+    match name {
+        // Whichever way: a name is for one transfer.
+        Some(name) => EffectKey::named(&format!("transfer/{}", hex::encode(sha2_256(name.as_bytes())))),
+        // Each request is another transfer.
+        None => EffectKey::named(&format!("{kind}/{}", hex::encode(rand::random::<[u8; 16]>()))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lota_api::{
     ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MarketInfo, MoveMoney, NodeInfo, OpenedJob,
-    Party, Phase, Resumed, Stored, WalletInfo,
+    Party, Phase, Resumed, Stored, TakeBidMoney, WalletInfo,
 };
 use lota_market::asset::Asset;
 use reqwest::{Body, Method, RequestBuilder, Response};
@@ -83,6 +83,11 @@ impl Api {
     /// Moves money out of the market.
     pub(crate) async fn withdraw(&self, order: &MoveMoney) -> anyhow::Result<WalletInfo> {
         self.json(self.request(Method::POST, &["wallet", "withdraw"])?.json(order), OPENING).await
+    }
+
+    /// Moves money out of the auction.
+    pub(crate) async fn withdraw_bid_money(&self, order: &TakeBidMoney) -> anyhow::Result<WalletInfo> {
+        self.json(self.request(Method::POST, &["wallet", "withdraw-bid-money"])?.json(order), OPENING).await
     }
 
     /// Opens a job.

@@ -250,9 +250,14 @@ fn decide_to_bid(work: &mut Work, provider: &mut Provider, cx: &mut Context<'_>)
         decide(work, Decision::Refused(Refusal::Price { offered: terms.max_price, asking: price }), cx);
         return None;
     }
+    let stake = deposit(terms).max(terms.collateral);
+    if provider.purse.is_closed_to(stake) {
+        provider.queue.remove(&(cx.view.opened, id));
+        decide(work, Decision::Refused(Refusal::NoBidMoney), cx);
+        return None;
+    }
     work.bid = Some(price);
     cx.changed = true;
-    let stake = deposit(terms).max(terms.collateral);
     Some(Bid { price, stake, sealed_by: None, opened_by: None, has_cost: false, over: false })
 }
 
@@ -268,7 +273,9 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
     let terms = &cx.view.terms;
     let (ramp_start, lock_by, reveal_until) = (terms.ramp_start, terms.lock_by, reveal_until(terms));
     let is_sealing = !cx.reached(ramp_start);
-    let is_wanted = !matches!(work.decision, Decision::Lost | Decision::Refused(_));
+    let is_sent = matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
+    let is_wanted = !matches!(work.decision, Decision::Lost | Decision::Refused(_))
+        && (auction.own_order.is_some() || is_sent || !provider.purse.is_emptied());
     // A bid that was not opened in time wins nothing.
     let is_in = is_sealing || auction.own_order.is_some() && (auction.own_price.is_some() || cx.now() <= reveal_until);
     if is_in && is_wanted {
@@ -278,8 +285,6 @@ fn advance_open(bid: &Bid, auction: &AuctionView, work: &Work, provider: &mut Pr
         provider.running.remove(&cx.view.id);
     }
     if auction.own_order.is_none() {
-        let is_sent =
-            matches!(cx.steps.get(&Step::CommitBid), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
         if !is_sealing || !is_wanted || !(provider.takes_jobs() || is_sent) {
             return Need::default();
         }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 
-use super::{At, Job, JobView, StepKey, StepOutcome};
+use super::{At, Filling, Job, JobView, StepKey, StepOutcome};
 use crate::{
     AttoFil, Time, auction,
     model::{Event, JobId, Terms},
@@ -59,9 +59,15 @@ pub enum Input<'a> {
     Balance(AttoFil),
     /// What the party's account in the auction holds: asked after everything else that it was told.
     AuctionBalance(AttoFil),
+    /// Its operator takes so much more out of that account by hand, of what is free ([`Agent::bid_money`](super::Agent::bid_money)); and
+    /// from now on it is filled like this, until [`Resume`](Self::Resume). Who sends it says what is left of that
+    /// ([`BidMoneyLeaving`](Self::BidMoneyLeaving)) when it has left.
+    TakeBidMoney { amount: AttoFil, filling: Filling },
+    /// What the operator takes out of that account by hand, in all, and has not left it yet.
+    BidMoneyLeaving(AttoFil),
     /// What the party asks from now on for each 10^6 units of gas that a client's callback is promised.
     CallbackPrice(AttoFil),
-    /// A provider that was slashed may lock jobs again.
+    /// A provider that was slashed may lock jobs again, and bring money for its bids.
     Resume,
     /// The party's node is about to end: a provider binds itself to no further jobs ([`Agent::bound`](super::Agent::bound)).
     Drain,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloy_primitives::Address;
 
 use super::{
-    AuctionSubmission, Auctioneer, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace,
+    AuctionSubmission, Auctioneer, BidMoney, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace,
     PurseRecord, Resources, Specs, Step, StepKey, StepState, Subject, bidder, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
@@ -164,6 +164,12 @@ impl Agent {
         self.provider.purse.is_to_be_weighed()
     }
 
+    /// What of its account in the auction its operator may take out by hand; `None`: it must be told first what that holds.
+    #[must_use]
+    pub fn bid_money(&self) -> Option<BidMoney> {
+        self.provider.purse.bid_money()
+    }
+
     /// The command of a step of the party's own, which moves money into or out of its account in the auction, and whether it is still
     /// needed. If not, it is sent only if that was begun before; otherwise the step comes to
     /// [`Failure::NeverSent`](super::Failure::NeverSent). `None`: it is over.
@@ -286,14 +292,16 @@ impl Agent {
             }
             Input::Balance(free) => self.provider.free = free,
             Input::AuctionBalance(held) => self.provider.purse.holds(held),
+            Input::TakeBidMoney { amount, filling } => self.provider.purse.take_out(amount, filling, &mut effects),
+            Input::BidMoneyLeaving(amount) => self.provider.purse.set_leaving(amount),
             Input::CallbackPrice(per_megagas) => {
                 if let Some(offer) = &mut self.provider.offer {
                     offer.pricing.per_megagas = per_megagas;
                 }
             }
             Input::Resume => {
+                self.provider.purse.resume(&mut effects);
                 self.on_resume(&mut effects);
-                self.provider.purse.is_due = true;
             }
             Input::KeyShared => self.provider.key_shared = true,
             Input::Drain => self.provider.draining = true,

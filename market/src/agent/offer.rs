@@ -251,6 +251,9 @@ pub enum Refusal {
         "{client} cancelled {times} auctions after this provider had sent commands for a bid; it bids for none of its jobs any more"
     )]
     Fickle { client: Address, times: u32 },
+    /// Its operator has taken the money for bids out of the auction by hand.
+    #[error("this provider has no money in the auction for another bid, and brings none until its operator resumes")]
+    NoBidMoney,
 }
 
 impl Refusal {

@@ -7,6 +7,9 @@
 //! One [`Transfer`] is under way at a time, each under a key of its own, so that none is done twice. One whose fate is not known,
 //! after a crash or a reorganisation, is sent again under its key if it is still needed; if not, only its fate is found out. So is that
 //! of one that the party could not pay for, since it may be signed already, before another one begins.
+//!
+//! What its operator takes out by hand ([`Input::TakeBidMoney`](super::Input::TakeBidMoney)) others send; here it is kept from bids until
+//! it has left, and none is brought in its place ([`Filling`]).
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,46 @@ use crate::{AttoFil, Time, auction::Command, model::JobId};
 /// have a transfer's fate asked once more than needed; too few let one that was undone pass for landed.
 const AHEAD: u64 = 32;
 
+/// Whether money is brought for bids. An operator who takes some out by hand does not want it back in with the next bid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filling {
+    /// What they lack.
+    #[default]
+    AsNeeded,
+    /// None for further bids, until its operator resumes. They may use what is there.
+    Stopped,
+    /// None, until its operator resumes, and there are no further bids: what those that are sealed give back goes back at once.
+    Emptied,
+}
+
+impl Filling {
+    /// Whether it is that of an account that nobody has taken money out of by hand.
+    #[must_use]
+    pub fn is_as_needed(&self) -> bool {
+        *self == Self::AsNeeded
+    }
+}
+
+/// What an operator may take out of the account by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BidMoney {
+    /// What is in it.
+    pub held: AttoFil,
+    /// What of that is on its way out already, or what sealed bids, and those under way, may take of it yet.
+    pub bound: AttoFil,
+    /// How many bids these are.
+    pub bids: usize,
+}
+
+impl BidMoney {
+    /// What may be taken out.
+    #[must_use]
+    pub const fn free(&self) -> AttoFil {
+        self.held.saturating_sub(self.bound)
+    }
+}
+
 /// What is kept of a bidder's account in the auction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurseRecord {
@@ -32,6 +75,9 @@ pub struct PurseRecord {
     /// The auction's contract, as whoever keeps this says; `None`: not said.
     #[serde(default)]
     pub auction: Option<Address>,
+    /// Whether it is filled.
+    #[serde(default, skip_serializing_if = "Filling::is_as_needed")]
+    pub filling: Filling,
 }
 
 impl PurseRecord {
@@ -39,7 +85,9 @@ impl PurseRecord {
     #[must_use]
     pub fn in_auction(self, auction: Option<Address>) -> Self {
         match (self.auction, auction) {
-            (Some(before), Some(now)) if before != now => Self { begun: self.begun, auction, ..Self::default() },
+            (Some(before), Some(now)) if before != now => {
+                Self { begun: self.begun, auction, filling: self.filling, ..Self::default() }
+            }
             (before, now) => Self { auction: now.or(before), ..self },
         }
     }
@@ -101,6 +149,8 @@ pub(super) struct Purse {
     record: PurseRecord,
     /// What it holds; `None`: to be asked, since something may have changed it.
     held: Option<AttoFil>,
+    /// What of that its operator is taking out.
+    leaving: AttoFil,
     /// Bids that are not over, and what they need.
     needs: BTreeMap<JobId, Need>,
     /// For so long it is left as it is when nothing is needed, in seconds.
@@ -136,11 +186,65 @@ impl Purse {
 
     /// Whether somebody must ask what the account holds.
     pub(super) fn is_to_be_weighed(&self) -> bool {
-        self.held.is_none() && (!self.needs.is_empty() || self.record.begun > 0)
+        self.held.is_none() && (!self.needs.is_empty() || self.record.begun > 0 || self.is_emptied())
     }
 
     pub(super) fn holds(&mut self, amount: AttoFil) {
         (self.held, self.is_due) = (Some(amount), true);
+    }
+
+    /// What it has for bids; `None`: not known.
+    fn at_hand(&self) -> Option<AttoFil> {
+        self.held.map(|held| held.saturating_sub(self.leaving))
+    }
+
+    /// Its operator takes so much out, in all.
+    pub(super) fn set_leaving(&mut self, amount: AttoFil) {
+        self.leaving = amount;
+        self.moved();
+    }
+
+    /// Its operator takes so much more out, and has it filled like this from now on.
+    pub(super) fn take_out(&mut self, amount: AttoFil, filling: Filling, effects: &mut Vec<Effect>) {
+        self.leaving = AttoFil(self.leaving.0.saturating_add(amount.0));
+        (self.record.filling, self.is_due) = (self.record.filling.max(filling), true);
+        effects.push(Effect::RememberPurse);
+    }
+
+    /// It is filled as needed again.
+    pub(super) fn resume(&mut self, effects: &mut Vec<Effect>) {
+        self.is_due = true;
+        if !std::mem::take(&mut self.record.filling).is_as_needed() {
+            effects.push(Effect::RememberPurse);
+        }
+    }
+
+    /// Whether no bids are made with it, until its operator resumes.
+    pub(super) fn is_emptied(&self) -> bool {
+        self.record.filling == Filling::Emptied
+    }
+
+    /// Whether it has nothing for a further bid of this stake, and gets nothing for it.
+    pub(super) fn is_closed_to(&self, stake: AttoFil) -> bool {
+        match self.record.filling {
+            Filling::AsNeeded => false,
+            Filling::Stopped => self.at_hand().is_some_and(|held| held.saturating_sub(self.bound()) < stake),
+            Filling::Emptied => true,
+        }
+    }
+
+    /// What bids that are sealed, or about to be, may take yet.
+    fn bound(&self) -> AttoFil {
+        sum(self.needs.values().filter(|need| !need.waits).map(|need| need.most))
+    }
+
+    /// What its operator may take out; `None`: not known.
+    pub(super) fn bid_money(&self) -> Option<BidMoney> {
+        let held = self.held?;
+        let goes_back = self.under_way().filter(|transfer| transfer.direction == Direction::Out);
+        let amounts = goes_back.map(|transfer| transfer.amount).into_iter().chain([self.bound(), self.leaving]);
+        let bids = self.needs.values().filter(|need| !need.waits && need.most > AttoFil::ZERO).count();
+        Some(BidMoney { held, bound: sum(amounts), bids })
     }
 
     /// Something may have changed what it holds.
@@ -172,8 +276,10 @@ impl Purse {
 
     /// Whether there is enough for a bid that waits, beside those that do not.
     pub(super) fn covers(&self, job: JobId) -> bool {
-        let taken_out = self.under_way().is_some_and(|transfer| transfer.direction == Direction::Out);
-        let (Some(held), Some(own)) = (self.held.filter(|_| !taken_out), self.needs.get(&job)) else { return false };
+        let taken_out = self.is_emptied() || self.under_way().is_some_and(|transfer| transfer.direction == Direction::Out);
+        let (Some(held), Some(own)) = (self.at_hand().filter(|_| !taken_out), self.needs.get(&job)) else {
+            return false;
+        };
         let others = self.needs.iter().filter(|(other, need)| **other != job && !need.waits);
         held >= sum(others.map(|(_, need)| need.most).chain([own.most]))
     }
@@ -188,7 +294,7 @@ impl Purse {
         let waiting = self.needs.values().filter(|need| need.waits).map(|need| need.most);
         // What may have been taken already is not brought twice: if it was not, it is missing when that is known.
         let others = self.needs.values().filter(|need| !need.waits).map(|need| need.least);
-        let needed = match waiting.clone().min() {
+        let needed = match waiting.clone().min().filter(|_| self.record.filling.is_as_needed()) {
             None => sum(others),
             Some(cheapest) if self.is_poor => sum(others.chain([cheapest])),
             Some(_) => sum(others.chain(waiting)),
@@ -199,12 +305,13 @@ impl Purse {
     /// What is to be taken out.
     fn surplus(&self, held: AttoFil, bounds: &Bounds, now: Time) -> AttoFil {
         let is_idle = self.record.idle_since.is_some_and(|since| !bounds.bids || now >= since.after(self.keep_for));
-        let kept = match is_idle {
-            true => AttoFil::ZERO,
-            false => sum(self.needs.values().map(|need| need.most)).max(bounds.limit),
+        let kept = match self.record.filling {
+            Filling::Emptied => self.bound(),
+            _ if is_idle => AttoFil::ZERO,
+            _ => sum(self.needs.values().map(|need| need.most)).max(bounds.limit),
         };
-        // What somebody else brought with the same key is theirs.
-        if self.record.begun == 0 { AttoFil::ZERO } else { held.saturating_sub(kept) }
+        // What somebody else brought with the same key is theirs, unless the operator says otherwise.
+        if self.record.begun == 0 && !self.is_emptied() { AttoFil::ZERO } else { held.saturating_sub(kept) }
     }
 
     /// When to look at it again although nothing happens.
@@ -220,7 +327,7 @@ impl Purse {
         let before = self.record;
         self.record.idle_since = if self.needs.is_empty() { Some(self.record.idle_since.unwrap_or(now)) } else { None };
         let mut asked = None;
-        if let (Some(held), false) = (self.held, self.is_asked_for || now < self.until) {
+        if let (Some(held), false) = (self.at_hand(), self.is_asked_for || now < self.until) {
             if let Some(transfer) = self.under_way() {
                 asked = Some(transfer);
             } else {
@@ -264,7 +371,7 @@ impl Purse {
         let transfer =
             self.under_way().filter(|transfer| self::key(me, transfer.direction, transfer.number) == *key)?;
         let Transfer { direction, amount, .. } = transfer;
-        let is_useful = self.held.is_none_or(|held| match direction {
+        let is_useful = self.at_hand().is_none_or(|held| match direction {
             Direction::In => self.missing(held, bounds.limit) > AttoFil::ZERO,
             Direction::Out => self.surplus(held, bounds, now) >= amount,
         });
@@ -339,207 +446,4 @@ const fn key(me: Address, direction: Direction, number: u32) -> StepKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloy_primitives::B256;
-
-    use super::*;
-    use crate::money::FIL;
-
-    const ME: Address = Address::repeat_byte(0xA1);
-    const BOUNDS: Bounds = Bounds { limit: AttoFil(10 * FIL), bids: true };
-
-    fn job(number: u8) -> JobId {
-        JobId(B256::repeat_byte(number))
-    }
-
-    fn need(amount: u128, waits: bool) -> Option<Need> {
-        Some(Need { least: AttoFil(amount), most: AttoFil(amount), waits })
-    }
-
-    /// What it asks for, at a time.
-    fn asked(purse: &mut Purse, now: u64) -> Option<StepKey> {
-        let mut effects = Vec::new();
-        purse.advance(ME, Time(now), &BOUNDS, &mut effects);
-        effects.into_iter().find_map(|effect| match effect {
-            Effect::Do(key) => Some(key),
-            _ => None,
-        })
-    }
-
-    fn done(purse: &mut Purse, key: &StepKey, outcome: StepOutcome, now: u64) {
-        purse.done(key, ME, &outcome, At { block: 7, time: Time(now) }, &Pace::INSTANT, &mut Vec::new());
-    }
-
-    fn amount(purse: &Purse, key: &StepKey) -> Option<(AttoFil, bool)> {
-        let (submission, is_needed) = purse.submission(key, ME, &BOUNDS, Time(0))?;
-        Some((submission.value, is_needed))
-    }
-
-    #[test]
-    fn only_what_is_missing_is_brought_by_one_transfer_at_a_time() {
-        let mut purse = Purse::default();
-        purse.set_need(job(1), need(3 * FIL, true));
-        assert_eq!(asked(&mut purse, 0), None, "it does not know what is there");
-        purse.holds(AttoFil(FIL));
-        purse.set_need(job(2), need(FIL, true));
-        assert_eq!((purse.covers(job(1)), purse.covers(job(2))), (false, false), "a new bid: it is asked again");
-        purse.holds(AttoFil(FIL));
-        assert_eq!((purse.covers(job(1)), purse.covers(job(2))), (false, true));
-        let key = asked(&mut purse, 0).expect("something is missing");
-        assert_eq!(amount(&purse, &key), Some((AttoFil(3 * FIL), true)));
-        purse.set_need(job(3), need(20 * FIL, true));
-        purse.holds(AttoFil(FIL));
-        assert_eq!(asked(&mut purse, 0), None, "one is under way");
-        done(&mut purse, &StepKey { attempt: 9, ..key }, StepOutcome::Ok, 0);
-        assert_eq!(asked(&mut purse, 0), None, "that was another");
-        done(&mut purse, &key, StepOutcome::Ok, 0);
-        assert!(purse.is_to_be_weighed());
-        purse.holds(AttoFil(4 * FIL));
-        let next = asked(&mut purse, 0).expect("more is missing");
-        assert_eq!(next.attempt, key.attempt + 1);
-        assert_eq!(amount(&purse, &next), Some((AttoFil(6 * FIL), true)), "up to the limit");
-        assert_eq!(amount(&purse, &key), None, "that one is over");
-    }
-
-    #[test]
-    fn what_may_have_been_sent_keeps_its_key_and_what_was_not_does_not() {
-        let mut purse = Purse::default();
-        purse.set_need(job(1), need(FIL, true));
-        purse.holds(AttoFil::ZERO);
-        let key = asked(&mut purse, 0).expect("money is missing");
-        done(&mut purse, &key, StepOutcome::Err(Failure::Temporary("no answer".to_owned())), 0);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!(asked(&mut purse, 0), None, "not at once");
-        assert_eq!(purse.wake(), Some(Time(1)));
-        assert_eq!(asked(&mut purse, 1), Some(key));
-        let poor = Failure::Unaffordable { account: ME, wallet: AttoFil::ZERO, needed: AttoFil(FIL) };
-        let err = |failure: &Failure| StepOutcome::Err(failure.clone());
-        done(&mut purse, &key, err(&poor), 1);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!(asked(&mut purse, 2), None, "the pauses grow");
-        assert_eq!(asked(&mut purse, 3), Some(key), "it may be signed");
-        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), false)), "it is sent only if that was begun");
-        // It was, and there still is no money.
-        done(&mut purse, &key, err(&poor), 3);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!((asked(&mut purse, 6), asked(&mut purse, 7)), (None, Some(key)));
-        // Nobody could say.
-        done(&mut purse, &key, err(&Failure::Temporary("no answer".to_owned())), 7);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!((asked(&mut purse, 14), asked(&mut purse, 15)), (None, Some(key)));
-        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), false)));
-        done(&mut purse, &key, err(&Failure::NeverSent), 15);
-        purse.holds(AttoFil::ZERO);
-        let next = asked(&mut purse, 15).expect("that one is over");
-        assert_eq!((next.attempt, amount(&purse, &next)), (2, Some((AttoFil(FIL), true))));
-        done(&mut purse, &next, err(&poor), 15);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!((asked(&mut purse, 30), asked(&mut purse, 31)), (None, Some(next)), "no loop without pauses");
-        // It was signed, and there is money now.
-        done(&mut purse, &next, StepOutcome::Ok, 31);
-        purse.holds(AttoFil(FIL));
-        assert_eq!((asked(&mut purse, 31), purse.covers(job(1))), (None, true));
-    }
-
-    #[test]
-    fn who_has_not_enough_for_all_bids_brings_what_the_cheapest_needs() {
-        let mut purse = Purse::default();
-        for (number, amount) in [(1, 3 * FIL), (2, FIL), (3, 4 * FIL)] {
-            purse.set_need(job(number), need(amount, true));
-        }
-        purse.set_need(job(4), need(FIL / 2, false));
-        purse.holds(AttoFil::ZERO);
-        let poor =
-            || StepOutcome::Err(Failure::Unaffordable { account: ME, wallet: AttoFil(2 * FIL), needed: AttoFil::ZERO });
-        let all = asked(&mut purse, 0).expect("money is missing");
-        assert_eq!(amount(&purse, &all), Some((AttoFil(8 * FIL + FIL / 2), true)));
-        done(&mut purse, &all, poor(), 0);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!(asked(&mut purse, 1), Some(all));
-        done(&mut purse, &all, StepOutcome::Err(Failure::NeverSent), 1);
-        purse.holds(AttoFil::ZERO);
-        let one = asked(&mut purse, 1).expect("one can be paid for");
-        assert_eq!(amount(&purse, &one), Some((AttoFil(FIL + FIL / 2), true)));
-        done(&mut purse, &one, StepOutcome::Ok, 1);
-        purse.holds(AttoFil(FIL + FIL / 2));
-        assert_eq!([1, 2, 3].map(|number| purse.covers(job(number))), [false, true, false]);
-        // The others have their turn when that is sealed.
-        purse.set_need(job(2), need(0, false));
-        let rest = asked(&mut purse, 1).expect("money is missing");
-        assert_eq!(amount(&purse, &rest), Some((AttoFil(6 * FIL), true)));
-    }
-
-    #[test]
-    fn what_a_reorganisation_undid_is_sent_again_under_its_key_and_what_is_deeper_is_not() {
-        // Its receipt may have been read before the blocks up to its own were.
-        for (block, is_again) in [(6, true), (7, true), (7 + AHEAD - 1, true), (7 + AHEAD, false)] {
-            let mut purse = Purse::default();
-            purse.set_need(job(1), need(FIL, true));
-            purse.holds(AttoFil::ZERO);
-            let key = asked(&mut purse, 0).expect("money is missing");
-            done(&mut purse, &key, StepOutcome::Ok, 0);
-            purse.rewind(block, &mut Vec::new());
-            purse.holds(if is_again { AttoFil::ZERO } else { AttoFil(FIL) });
-            assert_eq!(asked(&mut purse, 0), is_again.then_some(key));
-        }
-    }
-
-    #[test]
-    fn what_landed_on_a_fork_that_went_meanwhile_is_asked_again() {
-        let mut purse = Purse::default();
-        purse.set_need(job(1), need(FIL, true));
-        purse.holds(AttoFil::ZERO);
-        let key = asked(&mut purse, 0).expect("money is missing");
-        purse.rewind(5, &mut Vec::new());
-        done(&mut purse, &key, StepOutcome::Ok, 0);
-        purse.holds(AttoFil::ZERO);
-        assert_eq!(asked(&mut purse, 0), Some(key), "nothing else is begun");
-        done(&mut purse, &key, StepOutcome::Ok, 0);
-        purse.holds(AttoFil(FIL));
-        assert_eq!(asked(&mut purse, 0), None);
-    }
-
-    #[test]
-    fn a_command_under_way_may_have_taken_its_money_already() {
-        let mut purse = Purse::default();
-        let under_way = Need { least: AttoFil::ZERO, most: AttoFil(FIL), waits: false };
-        purse.set_need(job(1), Some(under_way));
-        purse.holds(AttoFil::ZERO);
-        assert_eq!(asked(&mut purse, 0), None, "that is no reason to bring more");
-        purse.set_need(job(2), need(FIL, true));
-        purse.holds(AttoFil(FIL));
-        assert!(!purse.covers(job(2)), "nor is what is there certain to be free");
-        assert_eq!(asked(&mut purse, 0), None, "nor is it certain that it is not");
-        // It was refused: then more is missing.
-        purse.set_need(job(1), need(FIL, true));
-        let key = asked(&mut purse, 0).expect("enough for both");
-        assert_eq!(amount(&purse, &key), Some((AttoFil(FIL), true)));
-    }
-
-    #[test]
-    fn who_may_bid_no_more_does_not_wait_for_its_money() {
-        for (bids, is_asked) in [(true, false), (false, true)] {
-            let mut purse = Purse { keep_for: 500, ..Purse::default() };
-            purse.set_need(job(1), need(FIL, true));
-            purse.holds(AttoFil::ZERO);
-            let key = asked(&mut purse, 0).expect("money is missing");
-            done(&mut purse, &key, StepOutcome::Ok, 0);
-            purse.set_need(job(1), None);
-            purse.holds(AttoFil(FIL));
-            let mut effects = Vec::new();
-            purse.advance(ME, Time(9), &Bounds { bids, ..BOUNDS }, &mut effects);
-            assert_eq!(effects.iter().any(|effect| matches!(effect, Effect::Do(_))), is_asked);
-            assert_eq!(purse.wake().is_some(), !is_asked);
-        }
-    }
-
-    #[test]
-    fn money_that_it_did_not_bring_is_left_alone() {
-        let mut purse = Purse::default();
-        purse.set_need(job(1), need(FIL, true));
-        purse.holds(AttoFil(50 * FIL));
-        assert_eq!(asked(&mut purse, 0), None);
-        purse.set_need(job(1), None);
-        assert_eq!((asked(&mut purse, 1_000_000), purse.wake(), purse.is_to_be_weighed()), (None, None, false));
-    }
-}
+mod tests;

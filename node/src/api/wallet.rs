@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use lota_api::{MoveMoney, WalletInfo};
+use lota_api::{MoveMoney, TakeBidMoney, WalletInfo};
+use lota_market::AttoFil;
 
 use super::{Api, in_time};
 use crate::{health::Money, http_error::HttpError, order::check_key, transfers::Direction};
@@ -38,7 +39,8 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
             None => return Err(HttpError::market(error)),
         },
     };
-    Ok(Json(WalletInfo { address, wallet, token, market, auction, problems }))
+    let bid_money = health.bid_money();
+    Ok(Json(WalletInfo { address, wallet, token, market, auction, bid_money, problems }))
 }
 
 pub(super) async fn deposit(
@@ -66,5 +68,26 @@ async fn transfer(api: Arc<Api>, direction: Direction, body: MoveMoney) -> Resul
     }
     let refused = |error| HttpError::transfer(error, &api.transport.asset());
     api.transfers.make(direction, amount, idempotency_key).await.map_err(refused)?;
+    show(State(api)).await
+}
+
+/// Takes money out of the auction.
+pub(super) async fn withdraw_bid_money(
+    State(api): State<Arc<Api>>,
+    Json(body): Json<TakeBidMoney>,
+) -> Result<Json<WalletInfo>, HttpError> {
+    let TakeBidMoney { amount, to, idempotency_key } = body;
+    if let Some(key) = &idempotency_key {
+        check_key(key)?;
+    }
+    if api.transport.auction().is_none() {
+        return Err(HttpError::refused("this node uses no auction, so it has no money in one"));
+    }
+    if amount == Some(AttoFil::ZERO) {
+        return Err(HttpError::invalid("there is nothing to take out: the amount is 0; to take out everything, leave it out"));
+    }
+    let to = to.unwrap_or_else(|| api.transport.party());
+    let refused = |error| HttpError::transfer(error, &api.transport.asset());
+    api.transfers.take_bid_money(to, amount, idempotency_key).await.map_err(refused)?;
     show(State(api)).await
 }

@@ -1,7 +1,9 @@
 //! `lota wallet deposit` and `lota wallet withdraw`.
 
+use std::str::FromStr;
+
 use clap::Args;
-use lota_api::MoveMoney;
+use lota_api::{MoveMoney, TakeBidMoney};
 use lota_market::Address;
 
 use super::show::balances;
@@ -22,12 +24,21 @@ pub(crate) struct Deposit {
     format: Format,
 }
 
-/// Move money out of the market.
+/// Move money out of the market, or out of the auction in which the daemon bids.
+///
+/// With --from-auction, what bids that are not over need stays. From then on the daemon brings no more money into the auction, and bids
+/// with what it left there, until `lota node resume`. With `all` it bids no more until then, and takes back what its bids leave, too.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lota wallet withdraw '1 FIL' --to 0x52908400098527886E0F7030069857D2E4169EE7")]
+#[command(after_help = "\
+Examples:
+  lota wallet withdraw '1 FIL' --to 0x52908400098527886E0F7030069857D2E4169EE7
+  lota wallet withdraw all --from-auction")]
 pub(crate) struct Withdraw {
-    /// How much: `2.5 FIL`, `20 gwei`, `7 attoFIL`; in the market of a token `2.5 USD`, or `2.5`
-    amount: Amount,
+    /// How much: `2.5 FIL`, `20 gwei`, `7 attoFIL`; in the market of a token `2.5 USD`, or `2.5`; with --from-auction also `all`
+    amount: AmountOrAll,
+    /// Take it out of the auction instead of the market
+    #[arg(long)]
+    from_auction: bool,
     /// To whom, if not to the account itself
     #[arg(long, value_name = "ADDRESS")]
     to: Option<Address>,
@@ -54,11 +65,34 @@ impl Withdraw {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let api = context.api()?;
         let asset = api.asset().await?;
-        let amount = self.amount.in_asset(&asset).map_err(|error| Usage(error.to_string()))?;
+        let amount = match &self.amount {
+            AmountOrAll::All => None,
+            AmountOrAll::Amount(amount) => Some(amount.in_asset(&asset).map_err(|error| Usage(error.to_string()))?),
+        };
         let key = key_or_random(self.idempotency_key.as_ref());
-        let order = MoveMoney { amount, to: self.to, idempotency_key: Some(key.clone()) };
-        let wallet = api.withdraw(&order).await.map_err(|error| with_key(error, &key))?;
+        let (to, idempotency_key) = (self.to, Some(key.clone()));
+        let moved = match amount {
+            amount if self.from_auction => api.withdraw_bid_money(&TakeBidMoney { amount, to, idempotency_key }).await,
+            Some(amount) => api.withdraw(&MoveMoney { amount, to, idempotency_key }).await,
+            None => return Err(Usage("`all` is for --from-auction; out of the market, name an amount".to_owned()).into()),
+        };
+        let wallet = moved.map_err(|error| with_key(error, &key))?;
         if self.format.json { terminal::print_json(&wallet) } else { terminal::print(&balances(&wallet, &asset)) }
+    }
+}
+
+/// What is to be withdrawn.
+#[derive(Clone, Debug)]
+enum AmountOrAll {
+    Amount(Amount),
+    All,
+}
+
+impl FromStr for AmountOrAll {
+    type Err = <Amount as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::Amount) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lota_api::WalletInfo;
-use lota_market::asset::Asset;
+use lota_market::{agent::Filling, asset::Asset};
 use serde::Serialize;
 
 use crate::{
@@ -72,7 +72,12 @@ pub(crate) fn balances(wallet: &WalletInfo, asset: &Asset) -> String {
     table.row(["account", &wallet.address.to_string()]);
     table.row(["in the market", &asset.show(wallet.market)]);
     if let Some(auction) = wallet.auction {
-        table.row(["in the auction", &asset.show(auction)]);
+        let filling = match wallet.bid_money {
+            Filling::AsNeeded => "",
+            Filling::Stopped => " (none is brought for further bids, until `lota node resume`)",
+            Filling::Emptied => " (what bids leave goes back, and there are no further ones until `lota node resume`)",
+        };
+        table.row(["in the auction", &format!("{}{filling}", asset.show(auction))]);
     }
     match wallet.token {
         Some(token) => {

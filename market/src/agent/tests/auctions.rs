@@ -3,6 +3,8 @@
 use super::*;
 use crate::{B256, auction};
 
+mod bid_money;
+
 const LAZY: Address = Address::repeat_byte(0xA3);
 /// When bids are opened, and until when, in the tests' terms.
 const OPENS: u64 = START + 40;

@@ -5,6 +5,7 @@
 
 mod connection;
 mod handlers;
+mod outbox;
 pub mod protocol;
 mod server;
 mod subscription;

@@ -7,6 +7,7 @@ mod bids;
 mod command;
 mod event;
 mod rejection;
+mod selector;
 mod standing;
 mod state;
 mod storage;

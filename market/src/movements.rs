@@ -253,7 +253,12 @@ impl Accounts {
 
     /// Everybody who ever had anything, by address.
     pub fn all(&self) -> impl Iterator<Item = (Address, Holdings)> + '_ {
-        self.holdings.iter().map(|(account, holdings)| (*account, *holdings))
+        self.all_from(Address::ZERO)
+    }
+
+    /// The same, from an address on.
+    pub fn all_from(&self, first: Address) -> impl Iterator<Item = (Address, Holdings)> + '_ {
+        self.holdings.range(first..).map(|(account, holdings)| (*account, *holdings))
     }
 
     /// From here on changes can be undone, until one of the next two is called.

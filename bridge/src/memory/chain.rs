@@ -15,7 +15,7 @@ use lota_market::{
     movements::Holdings,
     world::{DeployError, TooMuchMoney},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{
     Accounts, Clock, Contracts, Entry, Genesis, Ledger, LedgerError, Link, MemoryLedger, MemoryTransport, MovementPage,
@@ -186,7 +186,12 @@ impl Chain {
     /// What happens, from right after a position on: see [`Transport::updates`](crate::Transport::updates).
     #[must_use]
     pub fn updates(&self, from: Option<Cursor>) -> UpdateStream {
-        reader::updates(self.clone(), &Link::default(), from)
+        reader::updates(self.clone(), &Link::default(), from, None)
+    }
+
+    /// The same, for one of several readers who hold together as many pages as `pages` has permits.
+    pub(crate) fn updates_sharing(&self, from: Option<Cursor>, pages: Arc<Semaphore>) -> UpdateStream {
+        reader::updates(self.clone(), &Link::default(), from, Some(pages))
     }
 
     /// Which market this is.
@@ -241,7 +246,7 @@ impl Chain {
     /// Everybody who ever had money, and where it lies, from an address on; at most `limit` of them.
     #[must_use]
     pub fn all_holdings(&self, from: Address, limit: usize) -> Vec<(Address, Holdings)> {
-        self.kept().state.accounts().all().skip_while(|(account, _)| *account < from).take(limit).collect()
+        self.kept().state.accounts().all_from(from).take(limit).collect()
     }
 
     /// Whether what the events say of everybody's money is what the contracts hold.

@@ -20,6 +20,8 @@ const MAX_ORPHANS: usize = 4_096;
 const MAX_LOOK: u64 = 4_096;
 /// The most bytes of blocks for one page, unless its first block has more.
 const MAX_PAGE_BYTES: usize = 1 << 18;
+/// The most bytes of blocks that are looked through for a page, whether there is anything in them or not.
+const MAX_LOOK_BYTES: usize = 1 << 22;
 
 /// A dropped block, and the one that it was built upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,7 +279,8 @@ impl History {
         let (places, _, tip) = self.ahead(first, MAX_LOOK);
         let mut page = MovementPage { movements: Vec::new(), next: (first, skip), more: false };
         let mut bytes = 0;
-        for (number, place) in (first..).zip(places) {
+        // In this order: a range that begins at the largest number must not be asked for the next one.
+        for (place, number) in places.into_iter().zip(first..) {
             let (read, size) = self.block_at(number, place).map_err(|error| unreadable(&error))?;
             bytes += size;
             let skip = if number == first { skip as usize } else { 0 };
@@ -291,7 +294,7 @@ impl History {
                 }
             }
             page.next = (number + 1, 0);
-            if bytes > MAX_PAGE_BYTES && !page.movements.is_empty() {
+            if bytes > MAX_LOOK_BYTES || (bytes > MAX_PAGE_BYTES && !page.movements.is_empty()) {
                 break;
             }
         }

@@ -102,7 +102,8 @@ pub(super) fn rewound(state: &State, history: &History, to: u64, depth: u64) -> 
     let begin = State::new(state.genesis.clone())
         .map_err(|error| LedgerError::Inconsistent { block: 0, problem: error.to_string() })?;
     let mut before = begin;
-    for number in 1..=to.min(state.tip().number) {
+    let to = to.min(state.tip().number);
+    for number in 1..=to {
         let Some((block, _)) = history.block(number)? else { break };
         before.again(block).map_err(|problem| LedgerError::Inconsistent { block: number, problem })?;
     }

@@ -1,10 +1,10 @@
 //! One reader of a chain's log: pulled, with nothing but a position of its own.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lota_market::Time;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{Chain, EpochChain, Link};
 use crate::transport::{Cursor, TransportError, Update, UpdateStream};
@@ -60,12 +60,21 @@ struct Reader<L> {
     position: Option<Cursor>,
     page: VecDeque<Update>,
     announced: Option<Update>,
+    /// Who reads with others holds one of these while he has a page.
+    pages: Option<Arc<Semaphore>>,
+    held: Option<OwnedSemaphorePermit>,
 }
 
-pub(super) fn updates(chain: impl Log, link: &Link, from: Option<Cursor>) -> UpdateStream {
+/// With `pages`, at most as many pages are in memory as it has permits, of all readers that share it.
+pub(super) fn updates(
+    chain: impl Log,
+    link: &Link,
+    from: Option<Cursor>,
+    pages: Option<Arc<Semaphore>>,
+) -> UpdateStream {
     let (changes, cuts) = (chain.changes(), link.cuts());
-    let reader =
-        Reader { chain, _link: link.clone(), changes, cuts, position: from, page: VecDeque::new(), announced: None };
+    let (page, announced, held) = (VecDeque::new(), None, None);
+    let reader = Reader { chain, _link: link.clone(), changes, cuts, position: from, page, announced, pages, held };
     stream::unfold(reader, |mut reader| async move { reader.next().await.map(|update| (update, reader)) }).boxed()
 }
 
@@ -75,10 +84,14 @@ impl<L: Log> Reader<L> {
             if self.cuts.has_changed().unwrap_or_default() {
                 self.cuts.mark_unchanged();
                 self.page.clear();
+                self.held = None;
                 self.announced = None;
                 return Some(Err(TransportError::Unavailable("the connection was cut".into())));
             }
             if self.page.is_empty() {
+                if let Some(pages) = &self.pages {
+                    self.held = Some(Arc::clone(pages).acquire_owned().await.ok()?);
+                }
                 self.changes.mark_unchanged();
                 self.page = match self.chain.read(self.position.as_ref(), PAGE) {
                     Ok(page) => page.into(),
@@ -86,6 +99,9 @@ impl<L: Log> Reader<L> {
                 };
             }
             let update = self.page.pop_front()?;
+            if self.page.is_empty() {
+                self.held = None;
+            }
             match &update {
                 Update::Event { cursor, .. } | Update::Auction { cursor, .. } => self.position = Some(*cursor),
                 Update::Rewind { to } => self.position = *to,

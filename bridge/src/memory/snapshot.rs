@@ -13,7 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{CommandId, LedgerError, Snapshot, file::check};
+use super::{
+    CommandId, LedgerError, Snapshot,
+    file::{check, sync_folder},
+};
 
 const SNAPSHOT_MAGIC: [u8; 8] = *b"LOTASNAP";
 const INDEX_MAGIC: [u8; 8] = *b"LOTAINDX";
@@ -162,7 +165,7 @@ impl SnapshotFiles {
         file.write_all_at(&bytes, 0).map_err(failed("writing", &new))?;
         file.sync_all().map_err(failed("syncing", &new))?;
         fs::rename(&new, &self.snapshot).map_err(failed("renaming", &new))?;
-        self.sync_folder()?;
+        sync_folder(&self.snapshot)?;
         self.indexed = indexed;
         Ok(())
     }
@@ -173,13 +176,8 @@ impl SnapshotFiles {
         match fs::remove_file(&self.snapshot) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("removing", &self.snapshot)(error)),
             Err(_) => Ok(()),
-            Ok(()) => self.sync_folder(),
+            Ok(()) => sync_folder(&self.snapshot),
         }
-    }
-
-    fn sync_folder(&self) -> Result<(), LedgerError> {
-        let folder = self.snapshot.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("syncing", folder))
     }
 }
 

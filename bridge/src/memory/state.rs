@@ -365,7 +365,8 @@ impl State {
 
     /// The next block is on another fork.
     pub(super) fn fork_after(&mut self, fork: u64) {
-        self.fork = fork + 1;
+        // What a log says of forks is not believed to be small.
+        self.fork = fork.saturating_add(1);
     }
 
     pub(super) const fn fork(&self) -> u64 {

@@ -85,7 +85,7 @@ impl Transport for MemoryTransport {
     }
 
     fn updates(&self, from: Option<Cursor>) -> UpdateStream {
-        reader::updates(self.chain.clone(), &self.link, from)
+        reader::updates(self.chain.clone(), &self.link, from, None)
     }
 
     async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {

@@ -19,21 +19,26 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    handlers::Market,
+    handlers::{self, Market},
+    outbox::{Outbox, Ready},
     protocol::{
-        ErrorObject, EventsParams, INVALID_PARAMS, INVALID_REQUEST, Id, MovementsParams, PARSE_ERROR, Request,
-        Subscribed, UnsubscribeParams, method,
+        ErrorObject, EventsParams, INVALID_REQUEST, Id, MovementsParams, PARSE_ERROR, Request, Subscribed,
+        UnsubscribeParams, method,
     },
     server::Limits,
     subscription,
 };
 
-/// How many messages may lie ready for a reader: more are not read from the log before he took these.
-const OUTBOX: usize = 8;
+/// What answers of a page count among the bytes of a connection's requests: about what they have.
+const PAGE_WEIGHT: usize = 1 << 20;
+/// The longest text that is an `id`, in bytes: it comes back with the answer.
+const MAX_ID: usize = 256;
+/// The most characters of what the reader of a request says is wrong with it, which may repeat what is in there.
+const MAX_PROBLEM: usize = 500;
 
 /// What is to be sent.
 enum Out {
-    Text(String),
+    Text(Ready),
     Ping,
     Close(CloseCode, String),
 }
@@ -56,10 +61,43 @@ fn answer(id: Option<&Id>, outcome: Result<Value, ErrorObject>) -> String {
     whole.to_string()
 }
 
+/// What is wrong with a request, in words of bounded length.
+pub(super) fn wrong(code: i64, what: &str, error: &serde_json::Error) -> ErrorObject {
+    let problem = error.to_string();
+    let shown: String = problem.chars().take(MAX_PROBLEM).collect();
+    let rest = if shown.len() < problem.len() { " …" } else { "" };
+    ErrorObject::plain(code, format!("{what}: {shown}{rest}"))
+}
+
+/// A message as a request; else what is wrong with it, and what its answer is to.
+fn read(text: &str) -> Result<Request<'_>, (Option<Id>, ErrorObject)> {
+    let invalid = |id, message: &str| Err((id, ErrorObject::plain(INVALID_REQUEST, message)));
+    if text.trim_start().starts_with('[') {
+        return invalid(
+            None,
+            "there are no batches here, and a request is an object; send each as a message of its own",
+        );
+    }
+    let request: Request<'_> = serde_json::from_str(text).map_err(|error| {
+        let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
+        (None, wrong(code, "this is no request of JSON-RPC 2.0", &error))
+    })?;
+    if matches!(&request.id, Some(Id::Text(id)) if id.len() > MAX_ID) {
+        return invalid(None, "an `id` has 256 bytes at most");
+    }
+    if request.jsonrpc != "2.0" || request.id.is_none() {
+        return invalid(
+            request.id,
+            "`jsonrpc` must be \"2.0\", and there must be an `id`: a whole number from 0 on, or a string",
+        );
+    }
+    Ok(request)
+}
+
 /// Sends what lies ready, for as long as the other side takes it.
 async fn send(
     mut sink: SplitSink<WebSocketStream<TcpStream>, Message>,
-    mut texts: mpsc::Receiver<String>,
+    mut texts: mpsc::Receiver<Ready>,
     mut others: mpsc::Receiver<Out>,
     stall: Duration,
 ) {
@@ -69,11 +107,13 @@ async fn send(
             other = others.recv() => other,
             text = texts.recv() => text.map(Out::Text),
         };
-        let (message, is_last) = match out {
-            Some(Out::Text(text)) => (Message::text(text), false),
-            Some(Out::Ping) => (Message::Ping(Default::default()), false),
-            Some(Out::Close(code, reason)) => (Message::Close(Some(CloseFrame { code, reason: reason.into() })), true),
-            None => (Message::Close(None), true),
+        let (message, _place, is_last) = match out {
+            Some(Out::Text(Ready { text, place })) => (Message::text(text), Some(place), false),
+            Some(Out::Ping) => (Message::Ping(Default::default()), None, false),
+            Some(Out::Close(code, reason)) => {
+                (Message::Close(Some(CloseFrame { code, reason: reason.into() })), None, true)
+            }
+            None => (Message::Close(None), None, true),
         };
         match tokio::time::timeout(stall, sink.send(message)).await {
             Ok(Ok(())) if !is_last => {}
@@ -87,9 +127,13 @@ async fn send(
 struct Connection {
     market: Arc<Market>,
     limits: Limits,
-    texts: mpsc::Sender<String>,
+    texts: Outbox,
     tasks: JoinSet<()>,
     in_flight: Arc<Semaphore>,
+    /// The bytes of its open requests.
+    in_flight_bytes: Arc<Semaphore>,
+    /// One page of the log is in memory for all its subscriptions.
+    pages: Arc<Semaphore>,
     subscriptions: HashMap<u64, tokio::task::AbortHandle>,
     next_subscription: u64,
 }
@@ -99,7 +143,7 @@ impl Connection {
     async fn subscribe(
         &mut self,
         id: Option<&Id>,
-        start: impl FnOnce(&mut JoinSet<()>, u64, mpsc::Sender<String>) -> tokio::task::AbortHandle,
+        start: impl FnOnce(&mut JoinSet<()>, u64, Outbox) -> tokio::task::AbortHandle,
     ) {
         self.subscriptions.retain(|_, task| !task.is_finished());
         if self.subscriptions.len() >= self.limits.subscriptions {
@@ -121,37 +165,23 @@ impl Connection {
 
     /// Takes a message; says what is wrong if the connection cannot go on.
     async fn take(&mut self, text: &str) {
-        let request: Request<'_> = match serde_json::from_str(text) {
+        let request = match read(text) {
             Ok(request) => request,
-            Err(error) => {
-                let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
-                let message = format!("this is no request of JSON-RPC 2.0: {error}");
-                let _ = self.texts.send(answer(None, Err(ErrorObject::plain(code, message)))).await;
-                return;
-            }
+            Err((id, error)) => return drop(self.texts.send(answer(id.as_ref(), Err(error))).await),
         };
-        let Request { jsonrpc, id, method, params } = request;
-        if jsonrpc != "2.0" || id.is_none() {
-            let message = "`jsonrpc` must be \"2.0\", and there must be an `id`: a number or a string";
-            let _ = self.texts.send(answer(id.as_ref(), Err(ErrorObject::plain(INVALID_REQUEST, message)))).await;
-            return;
-        }
-        let wrong = |error: serde_json::Error| {
-            ErrorObject::plain(INVALID_PARAMS, format!("the params are not what this takes: {error}"))
-        };
-        let raw = params.map_or("{}", RawValue::get);
+        let Request { id, method, params, .. } = request;
         match method.as_str() {
-            method::EVENTS => match serde_json::from_str(raw).map_err(wrong) {
+            method::EVENTS => match handlers::params(params) {
                 Ok(EventsParams { from }) => {
-                    let chain = self.market.chain.clone();
+                    let (chain, pages) = (self.market.chain.clone(), Arc::clone(&self.pages));
                     self.subscribe(id.as_ref(), |tasks, number, outbox| {
-                        tasks.spawn(subscription::events(chain, from, number, outbox))
+                        tasks.spawn(subscription::events(chain, from, pages, number, outbox))
                     })
                     .await;
                 }
                 Err(error) => drop(self.texts.send(answer(id.as_ref(), Err(error))).await),
             },
-            method::FOLLOW_MOVEMENTS => match serde_json::from_str(raw).map_err(wrong) {
+            method::FOLLOW_MOVEMENTS => match handlers::params(params) {
                 Ok(MovementsParams { from, account }) => {
                     let chain = self.market.chain.clone();
                     self.subscribe(id.as_ref(), |tasks, number, outbox| {
@@ -162,7 +192,7 @@ impl Connection {
                 Err(error) => drop(self.texts.send(answer(id.as_ref(), Err(error))).await),
             },
             method::UNSUBSCRIBE => {
-                let outcome = serde_json::from_str(raw).map_err(wrong).map(|UnsubscribeParams { subscription }| {
+                let outcome = handlers::params(params).map(|UnsubscribeParams { subscription }| {
                     let found = self.subscriptions.remove(&subscription);
                     found.as_ref().inspect(|task| task.abort());
                     Value::Bool(found.is_some())
@@ -171,13 +201,20 @@ impl Connection {
             }
             _ => {
                 // Whoever has too many requests open is not read from until one is answered.
+                let is_page = method == method::HOLDINGS || method == method::MOVEMENTS;
+                let weight = text.len().max(if is_page { PAGE_WEIGHT } else { 0 });
+                let weight = u32::try_from(weight.min(self.limits.in_flight_bytes)).unwrap_or(u32::MAX);
                 let Ok(place) = Arc::clone(&self.in_flight).acquire_owned().await else { return };
+                let Ok(bytes) = Arc::clone(&self.in_flight_bytes).acquire_many_owned(weight).await else { return };
+                // Given back as soon as the answer is known: whoever does not read it holds up nobody else.
+                let Some(admitted) = self.market.admit(text.len()).await else { return };
                 let (market, texts) = (Arc::clone(&self.market), self.texts.clone());
                 let params = params.map(RawValue::to_owned);
                 self.tasks.spawn(async move {
                     let outcome = market.answer(&method, params.as_deref()).await;
+                    drop((params, admitted));
                     let _ = texts.send(answer(id.as_ref(), outcome)).await;
-                    drop(place);
+                    drop((place, bytes));
                 });
             }
         }
@@ -194,7 +231,7 @@ pub(super) async fn serve(
     // Cuts from before it was made are not its own.
     cuts.mark_unchanged();
     let (sink, mut stream) = socket.split();
-    let (texts, texts_out) = mpsc::channel(OUTBOX);
+    let (texts, texts_out) = Outbox::new();
     let (others, others_out) = mpsc::channel(2);
     let mut sender = tokio::spawn(send(sink, texts_out, others_out, limits.stall));
     let mut connection = Connection {
@@ -203,6 +240,8 @@ pub(super) async fn serve(
         texts,
         tasks: JoinSet::new(),
         in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+        in_flight_bytes: Arc::new(Semaphore::new(limits.in_flight_bytes)),
+        pages: Arc::new(Semaphore::new(1)),
         subscriptions: HashMap::new(),
         next_subscription: 1,
     };

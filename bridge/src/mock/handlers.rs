@@ -5,9 +5,10 @@ use std::sync::Arc;
 use lota_market::{Address, AttoFil};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
+    connection::wrong,
     protocol::{
         AccountHoldings, AccountParams, AdvanceParams, BidderParams, ErrorObject, FaucetParams, HoldingsPage,
         HoldingsParams, INVALID_PARAMS, Info, JobParams, KeyParams, LaneParams, MAX_PAGE, MovementsParams, NoParams,
@@ -25,8 +26,8 @@ use crate::{
 const MAX_BATCH: usize = 256;
 /// How many commands may wait to be written.
 const QUEUE: usize = 1_024;
-/// The most bytes of commands that wait to be written, all together.
-const QUEUE_BYTES: usize = 64 << 20;
+/// The most bytes of requests that wait for their answers, of all connections together.
+const REQUEST_BYTES: usize = 64 << 20;
 /// The furthest that virtual time passes at once, in seconds: a hundred years.
 const MAX_ADVANCE: u64 = 100 * 365 * 86_400;
 
@@ -43,15 +44,16 @@ pub(super) struct Market {
     pub(super) chain: Chain,
     options: ServerOptions,
     work: mpsc::Sender<Work>,
-    queue_bytes: Semaphore,
+    request_bytes: Arc<Semaphore>,
     /// One for each processor: so many signatures are checked at once, however many come.
     checks: Semaphore,
-    advancing: Mutex<()>,
+    /// Held while a block is made that is no command's: each is written by itself, and commands get their turn.
+    making: Mutex<()>,
 }
 
-fn params<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, ErrorObject> {
+pub(super) fn params<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, ErrorObject> {
     serde_json::from_str(raw.map_or("{}", RawValue::get))
-        .map_err(|error| ErrorObject::plain(INVALID_PARAMS, format!("the params are not what this takes: {error}")))
+        .map_err(|error| wrong(INVALID_PARAMS, "the params are not what this takes", &error))
 }
 
 fn told(value: impl Serialize) -> Answer {
@@ -85,10 +87,16 @@ impl Market {
             chain,
             options,
             work,
-            queue_bytes: Semaphore::new(QUEUE_BYTES),
+            request_bytes: Arc::new(Semaphore::new(REQUEST_BYTES)),
             checks: Semaphore::new(processors),
-            advancing: Mutex::new(()),
+            making: Mutex::new(()),
         })
+    }
+
+    /// Waits until there is room for a request of so many bytes beside those that all others wait for; `None` when the server ends.
+    pub(super) async fn admit(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes.min(REQUEST_BYTES)).unwrap_or(u32::MAX);
+        Arc::clone(&self.request_bytes).acquire_many_owned(bytes).await.ok()
     }
 
     /// Asks the chain, which may wait for the disk.
@@ -100,8 +108,6 @@ impl Market {
 
     async fn submit(&self, signed: SignedCommand) -> Result<Landed, SubmitError> {
         let broken = || SubmitError::from(TransportError::Unavailable("the server is ending".to_owned()));
-        let size = u32::try_from(signed.command.len()).unwrap_or(u32::MAX).min(QUEUE_BYTES as u32);
-        let _held = self.queue_bytes.acquire_many(size).await.map_err(|_| broken())?;
         let command = {
             let _place = self.checks.acquire().await.map_err(|_| broken())?;
             let chain = self.chain.clone();
@@ -130,6 +136,7 @@ impl Market {
         if amount > most {
             return Err(ErrorObject::not_allowed(&format!("the faucet gives {most} at once at most, not {amount}")));
         }
+        let _one_at_a_time = self.making.lock().await;
         Ok(self.ask(move |chain| chain.fund(account, amount)).await??)
     }
 
@@ -140,7 +147,7 @@ impl Market {
         if seconds > MAX_ADVANCE {
             return Err(ErrorObject::plain(INVALID_PARAMS, format!("{seconds} s are too many; {MAX_ADVANCE} at most")));
         }
-        let _one_at_a_time = self.advancing.lock().await;
+        let _one_at_a_time = self.making.lock().await;
         // In the log first: nobody sees a time that a restart does not know.
         let landed = self.ask(move |chain| chain.mark_time(chain.head().time.after(seconds))).await??;
         clock.move_to(landed.time);

@@ -102,7 +102,7 @@ pub struct Request<'a> {
 
 /// Which request an answer is to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an `id` is a whole number from 0 on, or a string")]
 pub enum Id {
     Number(u64),
     Text(String),

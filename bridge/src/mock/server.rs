@@ -40,6 +40,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// The most requests of one connection that are not answered; it is not read from meanwhile.
     pub in_flight: usize,
+    /// The most bytes of them; a request for a page counts as 1 MiB.
+    pub in_flight_bytes: usize,
     /// The most subscriptions of one connection.
     pub subscriptions: usize,
     /// How long a handshake may take.
@@ -58,6 +60,7 @@ impl Default for Limits {
             connections: 1_024,
             connections_per_address: 256,
             in_flight: 32,
+            in_flight_bytes: 4 << 20,
             subscriptions: 8,
             handshake: Duration::from_secs(5),
             ping_every: Duration::from_secs(20),

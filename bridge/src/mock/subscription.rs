@@ -1,12 +1,17 @@
 //! What a subscriber is sent: pulled from the log at his own pace, a page at a time.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use lota_market::Address;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::Semaphore;
 
-use super::protocol::{EndedBody, MovementBody, Notification, UpdateBody, notification};
+use super::{
+    outbox::Outbox,
+    protocol::{EndedBody, MovementBody, Notification, UpdateBody, notification},
+};
 use crate::{
     memory::Chain,
     transport::{Cursor, TransportError},
@@ -14,9 +19,6 @@ use crate::{
 
 /// How many movements are read at once.
 const PAGE: usize = 64;
-
-/// Where a connection's messages go; it holds so few that a slow reader is waited for, and takes no memory.
-pub(super) type Outbox = mpsc::Sender<String>;
 
 fn notice<T: Serialize>(method: &str, subscription: u64, what: T) -> String {
     json!({ "jsonrpc": "2.0", "method": method, "params": Notification { subscription, what } }).to_string()
@@ -28,9 +30,15 @@ async fn end(outbox: &Outbox, subscription: u64, error: TransportError) {
     let _ = outbox.send(ended).await;
 }
 
-/// Sends everything from a position on until the connection closes.
-pub(super) async fn events(chain: Chain, from: Option<Cursor>, subscription: u64, outbox: Outbox) {
-    let mut updates = chain.updates(from);
+/// Sends everything from a position on until the connection closes. All subscriptions of a connection share `pages`.
+pub(super) async fn events(
+    chain: Chain,
+    from: Option<Cursor>,
+    pages: Arc<Semaphore>,
+    subscription: u64,
+    outbox: Outbox,
+) {
+    let mut updates = chain.updates_sharing(from, pages);
     while let Some(update) = updates.next().await {
         match update {
             Ok(update) => {

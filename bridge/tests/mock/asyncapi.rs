@@ -1,8 +1,14 @@
 //! The AsyncAPI document, the page and real traffic say the same.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::Write as _,
+    path::PathBuf,
+    sync::LazyLock,
+};
 
 use futures::{SinkExt, StreamExt};
+use jsonschema::Validator;
 use lota_bridge::{
     Transport,
     eip712::SignedCommand,
@@ -18,8 +24,53 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::harness::{Running, announce, signer};
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::from_str(include_str!("../../../docs/mock.asyncapi.json")).expect("JSON")
+}
+
+/// A validator for each schema of the document.
+static SCHEMAS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+    let document = document();
+    let components = &document["components"];
+    let of = |name: &String| json!({ "$ref": format!("#/components/schemas/{name}"), "components": components });
+    let names = components["schemas"].as_object().expect("schemas").keys();
+    names.map(|name| (name.clone(), jsonschema::validator_for(&of(name)).expect("a valid schema"))).collect()
+});
+
+/// Why a value is not what one of the document's schemas says; `None` when it is.
+pub(crate) fn misfit(schema: &str, value: &Value) -> Option<String> {
+    SCHEMAS[schema].validate(value).err().map(|error| error.to_string())
+}
+
+/// Where `tests/mock/js/install.sh` puts AsyncAPI's own schema; `None`, and said so, if it has not been run.
+fn meta_schema() -> Option<Value> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("asyncapi/node_modules/@asyncapi/specs/schemas");
+    match std::fs::read_to_string(folder.join("3.0.0-without-$id.json")) {
+        Ok(text) => Some(serde_json::from_str(&text).expect("JSON")),
+        Err(error) => {
+            let reason = format!(
+                "npm @asyncapi/specs is not in {} ({error}); bridge/tests/mock/js/install.sh puts it there",
+                folder.display()
+            );
+            assert!(std::env::var_os("LOTA_TEST_TOOLS").is_none(), "{reason}");
+            // Not with `eprintln!`, which says nothing when a test passes.
+            let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_document_is_one_of_asyncapi() {
+    let Some(schema) = meta_schema() else { return };
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let document = document();
+    let errors: Vec<String> =
+        validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let mut wrong = document.clone();
+    wrong["operations"]["market.info"]["action"] = json!("shout");
+    assert!(!validator.is_valid(&wrong), "it takes anything");
 }
 
 /// Holds a message against what the document says of one of this name.

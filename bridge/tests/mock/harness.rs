@@ -24,6 +24,8 @@ use lota_market::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::asyncapi::misfit;
+
 /// When markets begin.
 pub(crate) const BEGINNING: Time = Time(1_800_000_000);
 /// How many blocks lie above what is final.
@@ -117,11 +119,16 @@ impl Mock {
     }
 }
 
-/// Whatever a suite did, the accounts are right.
+/// Whatever a suite did, the accounts are right, and its events are what the document says.
 impl Drop for Mock {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.running().chain.audit().expect("all money is where the movements say");
+            let chain = &self.running().chain;
+            chain.audit().expect("all money is where the movements say");
+            for update in chain.read(None, usize::MAX).expect("the log is read") {
+                let told = serde_json::to_value(&update).expect("JSON");
+                assert_eq!(misfit("Update", &told), None, "{told}");
+            }
         }
     }
 }

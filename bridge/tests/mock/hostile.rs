@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::harness::{Running, announce, say, signer};
+use crate::harness::{BEGINNING, Running, announce, say, signer};
 
 /// Longer than this nothing takes that goes on at all: a watchdog.
 const HANGS: Duration = Duration::from_secs(120);
@@ -58,12 +58,37 @@ async fn running(limits: Limits) -> (tempfile::TempDir, Running) {
 async fn garbage_is_answered_with_what_is_wrong() {
     let (_dir, running) = running(Limits::default()).await;
     let mut socket = raw(&running).await;
-    let deep = "[".repeat(100_000);
+    let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+    let deep_params = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"market.deal\",\"params\":{0}1{1}}}",
+        "[".repeat(9_999),
+        "]".repeat(9_999)
+    );
+    let long_id = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{}\",\"method\":\"market.info\"}}", "x".repeat(100_000));
+    let long_field = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"market.info\",\"params\":{{\"{}\":1}}}}",
+        "x".repeat(100_000)
+    );
+    let long_method = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{}\"}}", "x".repeat(100_000));
     for (message, code, words) in [
         ("hello", -32_700, "JSON-RPC"),
-        (deep.as_str(), -32_600, "JSON-RPC"),
+        (deep.as_str(), -32_700, "JSON-RPC"),
+        (deep_params.as_str(), -32_602, "params"),
+        (long_id.as_str(), -32_600, "256 bytes"),
+        (long_field.as_str(), -32_602, "unknown field"),
+        (long_method.as_str(), -32_601, "xxx"),
         ("{}", -32_600, "jsonrpc"),
-        ("[]", -32_600, "JSON-RPC"),
+        ("[]", -32_600, "no batches"),
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"market.info"}]"#, -32_600, "no batches"),
+        (r#" ["2.0",1,"market.info",{}]"#, -32_600, "no batches"),
+        (r#""market.info""#, -32_600, "JSON-RPC"),
+        (r#"{"jsonrpc":"2.0","id":-1,"method":"market.info"}"#, -32_600, "`id` is a whole number"),
+        (r#"{"jsonrpc":"2.0","id":1.5,"method":"market.info"}"#, -32_600, "`id` is a whole number"),
+        (r#"{"jsonrpc":"2.0","id":{"a":[]},"method":"market.info"}"#, -32_600, "`id` is a whole number"),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"market.info"}"#, -32_600, "`id`"),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"market.info"}"#, -32_600, "duplicate field"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"time.advance","params":{"seconds":-60}}"#, -32_602, "params"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"time.advance","params":{"seconds":1e3}}"#, -32_602, "params"),
         (r#"{"jsonrpc":"2.0","method":"market.info"}"#, -32_600, "`id`"),
         (r#"{"jsonrpc":"1.0","id":1,"method":"market.info"}"#, -32_600, "2.0"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"market.rob"}"#, -32_601, "market.rob"),
@@ -80,7 +105,9 @@ async fn garbage_is_answered_with_what_is_wrong() {
     ] {
         let answer = ask(&mut socket, message).await;
         assert_eq!(answer["error"]["code"], code, "{answer}");
-        assert!(answer["error"]["message"].as_str().expect("words").contains(words), "{words}: {answer}");
+        let message = answer["error"]["message"].as_str().expect("words");
+        assert!(message.contains(words), "{words}: {answer}");
+        assert!(message.len() < 1_000, "what was sent comes back: {} bytes", message.len());
     }
     let answer = ask(&mut socket, r#"{"jsonrpc":"2.0","id":"a","method":"market.info"}"#).await;
     assert_eq!((answer["id"].as_str(), answer["result"]["protocol"].as_u64()), (Some("a"), Some(1)), "{answer}");
@@ -189,6 +216,94 @@ async fn connections_and_subscriptions_are_bounded() {
         }
     });
     again.await.expect("a place is free again");
+}
+
+/// A position that there is not is told so, with where to go on; the same for movements. Nobody waits for it.
+#[tokio::test]
+async fn positions_from_elsewhere_are_answered() {
+    let (_dir, running) = running(Limits::default()).await;
+    let party = running.party("party").await;
+    let landed = say(&party, "1", "https://one.example").await.expect("lands");
+    let mut socket = raw(&running).await;
+    let elsewhere = format!("0x{}", "ee".repeat(32));
+    let begin = party.client().info().beginning;
+    for from in [
+        json!({ "block": u64::MAX, "block_hash": elsewhere, "index": u32::MAX }),
+        json!({ "block": landed.cursor.block, "block_hash": elsewhere, "index": 0 }),
+        json!({ "block": landed.cursor.block, "block_hash": landed.cursor.block_hash, "index": 2 }),
+        json!({ "block": 0, "block_hash": elsewhere, "index": 0 }),
+        json!({ "block": u64::MAX, "block_hash": begin, "index": 0 }),
+    ] {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": { "from": from } });
+        let number = ask(&mut socket, &request.to_string()).await["result"]["subscription"].clone();
+        assert!(number.is_u64(), "{from}");
+        let (mut rewinds, mut events) = (0, 0);
+        loop {
+            let message = text(&mut socket).await.expect("it goes on");
+            let update = &message["params"]["update"];
+            rewinds += usize::from(!update["rewind"].is_null());
+            events += usize::from(!update["event"].is_null());
+            if !update["head"].is_null() {
+                break;
+            }
+        }
+        // To an end of a block that is known, or to the beginning: then everything comes again.
+        assert_eq!(rewinds, 1, "{from}");
+        assert!(events <= 1, "{from}: {events}");
+        let end = json!({ "jsonrpc": "2.0", "id": 2, "method": "unsubscribe", "params": { "subscription": number } });
+        assert_eq!(ask(&mut socket, &end.to_string()).await["result"], true);
+    }
+    for from in [(u64::MAX, u32::MAX), (landed.cursor.block + 1, 0), (1, u32::MAX)] {
+        let page = party.client().movements(from, None).await.expect("a page");
+        assert!(page.movements.is_empty() && !page.more, "{from:?}: {page:?}");
+    }
+}
+
+/// More subscriptions than there may be are refused one by one, and more bytes of requests than there may be wait for each other: the
+/// connection goes on, and all are answered.
+#[tokio::test]
+async fn a_flood_on_one_connection_is_answered_to_the_end() {
+    let limits = Limits { in_flight: 4, in_flight_bytes: 100, ..Limits::default() };
+    let (_dir, running) = running(limits).await;
+    let (mut sink, mut stream) = raw(&running).await.split();
+    let (floods, subscriptions) = (1_000_usize, Limits::default().subscriptions);
+    let send = async {
+        for id in 0..floods {
+            let method = ["events.subscribe", "accounts.movements", "market.info"][id % 3];
+            let request = json!({ "jsonrpc": "2.0", "id": id, "method": method });
+            sink.send(Message::text(request.to_string())).await.expect("sent");
+        }
+    };
+    let receive = async {
+        let (mut done, mut refused) = (0, 0);
+        while done + refused < floods {
+            let Some(Ok(Message::Text(text))) = stream.next().await else { panic!("closed") };
+            let answer: Value = serde_json::from_str(text.as_str()).expect("JSON");
+            if answer["id"].is_u64() {
+                let is_refused = answer["error"]["data"]["kind"] == "too_many";
+                assert!(is_refused || answer["error"].is_null(), "{answer}");
+                refused += usize::from(is_refused);
+                done += usize::from(!is_refused);
+            }
+        }
+        refused
+    };
+    let both = futures::future::join(send, receive);
+    let ((), refused) = tokio::time::timeout(HANGS, both).await.expect("it goes on");
+    assert_eq!(refused, floods.div_ceil(3) - subscriptions);
+}
+
+/// Strangers who let time pass at once let all of it pass, and never back.
+#[tokio::test]
+async fn virtual_time_adds_up() {
+    let (_dir, running) = running(Limits::default()).await;
+    let clients = join_all((0..5).map(|_| running.client())).await;
+    let steps = join_all(clients.iter().flat_map(|client| (1..=4).map(move |seconds| client.advance(seconds)))).await;
+    let mut times: Vec<u64> = steps.into_iter().map(|landed| landed.expect("time is virtual").time.0).collect();
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!((times.len(), times.last()), (20, Some(&(BEGINNING.0 + 5 * 10))), "each its own moment");
+    assert_eq!(running.chain.head().time.0, BEGINNING.0 + 50);
 }
 
 /// A connection that says nothing is closed, one in the middle of its handshake, too.

@@ -3,9 +3,11 @@
 
 mod asyncapi;
 mod disk;
+mod forged;
 mod harness;
 mod hostile;
 mod restart;
+mod schemas;
 mod slow;
 
 lota_bridge::transport_conformance!(crate::harness::Mock::begin());

@@ -76,6 +76,66 @@ async fn a_thousand_slow_readers_cost_little_and_lose_nothing() {
     assert_eq!(events, [60 * 50; 3], "each event once");
 }
 
+/// Who subscribes and asks for pages as much as he may, and reads nothing, costs no more than his share; everybody else goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_cost_little() {
+    const GREEDY: usize = 20;
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::start(dir.path(), Limits::default()).await;
+    let party = running.party("party").await;
+    let me = party.party();
+    let deposit = Command::Deposit { account: me };
+    party.submit(&EffectKey::named("deposit"), &deposit, AttoFil(10_000)).await.expect("lands");
+    // Some 2,500 movements: several pages, of 400 kB each as they are sent.
+    for round in 0..40 {
+        let calls = vec![Command::Withdraw { to: me, amount: AttoFil(1) }; 62];
+        let key = EffectKey::named(&format!("round/{round}"));
+        party.submit(&key, &Command::Multicall { calls }, AttoFil::ZERO).await.expect("it lands");
+    }
+    let before = memory();
+    let mut greedy = Vec::new();
+    for _ in 0..GREEDY {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(1 << 14).expect("set");
+        let stream = socket.connect(running.server.address()).await.expect("connects");
+        let (mut socket, _) = client_async(running.server.url(), stream).await.expect("it takes connections");
+        for id in 0..40 {
+            let method = if id < 8 { "events.subscribe" } else { "accounts.movements" };
+            let request = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"}}"#);
+            socket.send(Message::text(request)).await.expect("sent");
+        }
+        greedy.push(socket);
+    }
+    // Who asks after them is answered, again and again.
+    let (mut places, mut largest) = (0, 0);
+    for round in 0..8 {
+        let (mut from, mut count) = ((0, 0), 0);
+        loop {
+            let page = party.client().movements(from, None).await.expect("a page");
+            (from, count) = (page.next, count + page.movements.len());
+            if !page.more {
+                break;
+            }
+        }
+        places += count;
+        say(&party, &format!("still/{round}"), "https://still.example").await.expect("lands");
+        largest = largest.max(memory().saturating_sub(before));
+    }
+    assert_eq!(places, 8 * (2 + 40 * 62), "the faucet's, the deposit, and what was withdrawn");
+    assert!(largest < GREEDY * (6 << 20), "{} KiB for each", largest / GREEDY / 1_024);
+    // And they find everything when they read.
+    for socket in &mut greedy {
+        let mut answers = 0;
+        let read = async {
+            while answers < 40 {
+                let Some(Ok(Message::Text(text))) = socket.next().await else { panic!("closed") };
+                answers += usize::from(text.contains("\"id\":"));
+            }
+        };
+        tokio::time::timeout(HANGS, read).await.expect("all are answered");
+    }
+}
+
 /// Who takes nothing for too long loses the connection, and nothing else.
 #[tokio::test]
 async fn a_reader_who_stalls_is_let_go_and_resumes() {

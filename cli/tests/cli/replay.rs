@@ -67,6 +67,13 @@ fn a_devnets_log_replays_and_tampering_is_named() {
     assert_eq!((&report["divergence"]["block"], &report["divergence"]["index"]), (&event["block"], &event["index"]));
     assert!(report["divergence"]["problem"].as_str().expect("text").contains(price), "{report:#}");
 
+    // What is read is not written over, whatever it is called.
+    let link = home.place("link.log");
+    std::os::unix::fs::symlink(log, &link).expect("a link");
+    let (exit, line) = home.failure(&["sim", "replay", log, "--export", link.to_str().expect("UTF-8")]);
+    assert!(exit == 2 && line.contains("would write over"), "{line}");
+    assert_eq!(bytes, fs::read(log).expect("the log"));
+
     // A log with a byte of a command changed is damaged, or does not follow.
     let damaged = home.file("damaged.log", {
         let mut bytes = bytes.clone();

@@ -73,7 +73,7 @@ impl Transport for EpochTransport {
     }
 
     fn updates(&self, from: Option<Cursor>) -> UpdateStream {
-        reader::updates(self.chain.clone(), &self.link, from)
+        reader::updates(self.chain.clone(), &self.link, from, None)
     }
 
     async fn submit(&self, key: &EffectKey, command: &Command, value: AttoFil) -> Result<Landed, SubmitError> {

@@ -37,9 +37,8 @@ pub enum Fault {
         declared_by: ContractName,
         /// The error's name in its interface.
         error: String,
-        /// The first four bytes of the hash of its signature, of the market's errors.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        selector: Option<String>,
+        /// The first four bytes of the hash of its signature, in hex.
+        selector: String,
         /// Its arguments: none, the only one, or all by name.
         arguments: Value,
         /// The block in whose state it was refused.
@@ -144,13 +143,13 @@ impl From<SubmitError> for ErrorObject {
         let message = error.to_string();
         let data = match error {
             SubmitError::Rejected { rejection, block } => {
-                rejected(ContractName::Market, ContractName::Market, &rejection, Some(rejection.selector()), block)
+                rejected(ContractName::Market, ContractName::Market, &rejection, rejection.selector(), block)
             }
             SubmitError::RejectedByAuction { rejection: auction::Rejection::Market(rejection), block } => {
-                rejected(ContractName::Auction, ContractName::Market, &rejection, Some(rejection.selector()), block)
+                rejected(ContractName::Auction, ContractName::Market, &rejection, rejection.selector(), block)
             }
             SubmitError::RejectedByAuction { rejection, block } => {
-                rejected(ContractName::Auction, ContractName::Auction, &rejection, None, block)
+                rejected(ContractName::Auction, ContractName::Auction, &rejection, rejection.selector(), block)
             }
             SubmitError::KeyReused { party, key } => Fault::KeyReused { party, key },
             SubmitError::Unaffordable { account, wallet, needed } => Fault::Unaffordable { account, wallet, needed },
@@ -201,7 +200,7 @@ fn rejected(
     contract: ContractName,
     declared_by: ContractName,
     rejection: &impl Serialize,
-    selector: Option<[u8; 4]>,
+    selector: [u8; 4],
     block: Option<u64>,
 ) -> Fault {
     let (name, arguments) = match serde_json::to_value(rejection).unwrap_or_default() {
@@ -209,7 +208,7 @@ fn rejected(
         Value::String(name) => (name, Value::Null),
         _ => Default::default(),
     };
-    let selector = selector.map(|bytes| format!("0x{:08x}", u32::from_be_bytes(bytes)));
+    let selector = format!("0x{:08x}", u32::from_be_bytes(selector));
     Fault::Rejected { contract, declared_by, error: camel(&name), selector, arguments, block }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -71,6 +72,12 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
+        if let Some((export, recorded)) = self.export.as_ref().zip(self.recorded.as_ref())
+            && is_same_file(export, recorded)
+        {
+            let problem = format!("`--export` would write over {}, which is what is read", recorded.display());
+            return Err(Usage(problem).into());
+        }
         let (audit, asset) = match (&self.recorded, &self.rpc) {
             (Some(log), _) => (self.of_file(log)?, None),
             (None, Some(rpc)) => self.of_chain(rpc).await?,
@@ -145,6 +152,12 @@ impl Replay {
         let outcome = record.iter().try_for_each(|event| fold.apply(event)).and_then(|()| fold.finish());
         Ok((Audit::of(source, &fold, outcome.err()), fold))
     }
+}
+
+/// Whether both are there and one file, by whatever names.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let of = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    of(one).is_some_and(|found| Some(found) == of(other))
 }
 
 /// Where the contracts on the chain, as of a block, are not what came out.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_ATTEMPTS: usize = 32;
 /// The most checkpoints that are kept for a log.
 pub const MAX_CHECKPOINTS: usize = 1_280;
-/// The most transactions that [`Journal::since`] returns.
+/// The most transactions that [`Journal::since`] and [`Journal::pending_below`] return.
 pub const MAX_PAGE: usize = 256;
 
 /// What nonces are counted for: an account on a chain.
@@ -136,6 +136,12 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError::Storage`].
     async fn since(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError>;
 
+    /// The account's pending transactions below this nonce, in the order of their nonces; at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// [`JournalError::Storage`].
+    async fn pending_below(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError>;
+
     /// Writes transactions down, all or none, before they are broadcast for the first time.
     ///
     /// # Errors
@@ -221,6 +227,13 @@ impl Journal for MemoryJournal {
 
     async fn since(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError> {
         Ok(self.pages().of(account, nonce).take(MAX_PAGE).cloned().collect())
+    }
+
+    async fn pending_below(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError> {
+        let pages = self.pages();
+        let below = pages.of(account, 0).take_while(|sending| sending.nonce < nonce);
+        let pending = below.filter(|sending| sending.outcome == TransactionOutcome::Pending);
+        Ok(pending.take(MAX_PAGE).cloned().collect())
     }
 
     async fn begin_all(&self, account: AccountId, sendings: &[Sending]) -> Result<(), JournalError> {

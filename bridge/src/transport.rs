@@ -438,8 +438,8 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// The nonce of a transaction that was sent with the party's key by somebody who has not this transport's memory: another process,
-    /// on another machine perhaps. `None`: it was sent by this one, or by another party, or is not known. Where a key has no
-    /// nonces nothing is said.
+    /// on another machine perhaps. `None`: it was sent by this one, or before this one sent anything, or by another party, or is not
+    /// known. Where a key has no nonces nothing is said.
     ///
     /// # Errors
     /// If the market, or what is remembered, cannot be read.

@@ -41,7 +41,8 @@ use crate::{
 const PRUNE_EVERY: u64 = 600;
 /// How many finished jobs are cleared away at once.
 const PRUNE_MOST: i64 = 1_000;
-/// How many jobs that were none of its affair are looked through at the start for those that are now.
+/// How many jobs that were none of its affair are looked through at the start, and when the chain's clock was turned back, for those
+/// that are now.
 const MOST_TAKEN_UP: u32 = 100_000;
 /// Where the number of the newest block that will not be undone is kept.
 const FINALIZED: &str = "finalized";
@@ -84,7 +85,10 @@ pub(crate) struct EventLoop {
     agent: Agent,
     performer: Performer,
     changes: broadcast::Sender<JobId>,
+    /// The timestamp of the newest block.
     now: Time,
+    /// Blocks were undone, and what is in their place is being read: what time it was before.
+    undone: Option<Time>,
     cursor: Option<Cursor>,
     records: Records,
     opening: HashMap<JobId, Vec<RequestReply>>,
@@ -131,6 +135,7 @@ impl EventLoop {
             performer,
             changes,
             now: Time::default(),
+            undone: None,
             cursor: None,
             records: Records::default(),
             opening: HashMap::new(),
@@ -212,8 +217,8 @@ impl EventLoop {
         for job in self.parts.store.live_jobs().await? {
             effects.extend(self.agent.restore(job, self.now));
         }
-        // What was none of this node's affair before its settings changed.
-        if self.parts.look_after != LookAfter::Nobody {
+        // What was none of this node's affair before its settings changed, or was too late before the chain's clock was turned back.
+        if self.parts.look_after != LookAfter::Nobody || self.parts.provides {
             for job in self.parts.store.unfinished_jobs(MOST_TAKEN_UP).await? {
                 if !self.agent.knows(job.id()) && self.agent.wants(&job) {
                     effects.extend(self.agent.restore(job, self.now));
@@ -268,7 +273,7 @@ impl EventLoop {
         match update {
             Update::Event { cursor, time, transaction, event } => {
                 self.key_watch.take(&event, cursor.block, transaction);
-                self.now = self.now.max(time);
+                self.set_time(time);
                 self.cursor = Some(cursor);
                 batch.add_event(&cursor, time, &event).await?;
                 if let Event::SpecPublished { data, .. } = &event {
@@ -283,7 +288,7 @@ impl EventLoop {
             }
             Update::Auction { cursor, time, transaction, event } => {
                 self.key_watch.take_of_auction(&event, cursor.block, transaction);
-                self.now = self.now.max(time);
+                self.set_time(time);
                 self.cursor = Some(cursor);
                 self.parts.metrics.auction_event(&event);
                 if let Some(job) = event.job() {
@@ -298,7 +303,7 @@ impl EventLoop {
                 }
             }
             Update::Head { cursor, latest, finalized } => {
-                self.now = self.now.max(latest.time);
+                self.set_time(latest.time);
                 self.parts.health.set_head(latest);
                 self.key_watch.begin_above(latest.block);
                 self.activity.head = Some(latest);
@@ -311,6 +316,9 @@ impl EventLoop {
                 let latest = At { block: latest.block, time: latest.time };
                 let input = Input::Head { block: cursor.block, finalized, latest };
                 effects.extend(self.agent.handle(input, self.now));
+                if self.undone.take().is_some_and(|before| self.now < before) {
+                    self.turn_back(batch, effects).await?;
+                }
                 if self.now.since(self.pruned) > PRUNE_EVERY.min(self.parts.keep_for) {
                     self.pruned = self.now;
                     let before = Time(self.now.0.saturating_sub(self.parts.keep_for));
@@ -322,6 +330,7 @@ impl EventLoop {
             Update::Rewind { to } => {
                 observe::rewound(&self.parts.name, to.as_ref());
                 self.parts.metrics.rewound();
+                self.undone = self.undone.max(Some(self.now));
                 self.activity.head = None;
                 self.activity.rewinds += 1;
                 self.cursor = to;
@@ -449,6 +458,27 @@ impl EventLoop {
         };
         let waiting = self.opening.remove(&job).unwrap_or_default();
         self.answers.extend(waiting.into_iter().map(|waiting| (waiting, answer.clone())));
+    }
+
+    /// The time of a block that was taken in. Only after a reorganisation it may be earlier than that of one before.
+    fn set_time(&mut self, time: Time) {
+        self.now = if self.undone.is_some() { time } else { self.now.max(time) };
+    }
+
+    /// It is earlier than it was: jobs that were let go of because it was too late for them may be in time.
+    async fn turn_back(&mut self, batch: &mut Batch<'_>, effects: &mut Vec<Effect>) -> Result<(), StoreError> {
+        self.pruned = self.pruned.min(self.now);
+        self.weighed = self.weighed.min(self.now);
+        self.gas_priced = self.gas_priced.map(|asked| asked.min(self.now));
+        if !self.parts.provides {
+            return Ok(());
+        }
+        for job in batch.open_jobs(MOST_TAKEN_UP).await? {
+            if !self.agent.knows(job.id()) && self.agent.wants(&job) {
+                self.know(job.id(), batch, effects).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives an event to the agent if it concerns one of its roles; otherwise the job is only kept to be listed.

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use lota_api::{JobDetail, JobPage, NodeInfo, ProblemCode};
+use lota_api::{JobDetail, JobPage, NodeInfo, ProblemCode, Verdict};
 use lota_bridge::{Transport as _, memory::Weather};
 use lota_content::Cid;
 use lota_market::{
@@ -411,6 +411,33 @@ async fn a_result_that_was_paid_and_undone_is_paid_again_at_another_price() {
     demo.finish().await;
     let after = demo.assert_settled(&demo.bob, job).await;
     assert!(after.summary.price > before.summary.price, "it was locked later, for more");
+    assert_eq!(demo.assert_paid(&[job]).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_too_late_on_blocks_that_are_undone_is_taken_and_paid() {
+    let demo = Demo::begin(60, 0).await;
+    let module = demo.bob.add(WORD_COUNT).await;
+    let spec = spec(&demo.bob, &module, &[DECLARATION], None, 1_000_000_000, LARGE_MEMORY, 60).await;
+    // Erika's price is reached in the middle of the ramp.
+    let terms = json!({ "max_price": MAX_PRICE, "ramp_period": 600, "min_price": AttoFil(MAX_PRICE.0 / 2), "collateral": COLLATERAL });
+    let asked = demo.world.ask(&demo.bob, spec, terms).await;
+    let job = demo.world.opened(asked).await.id;
+    let is_at = async |verdict: Verdict| {
+        let detail: JobDetail = demo.erika.get(&format!("/v1/jobs/{job}")).await.expect("the job is known");
+        detail.decisions.iter().any(|told| told.provider == demo.erika.address && told.decision == verdict)
+    };
+    demo.world.until("erika waits for her price", 10, async || is_at(Verdict::Waiting).await).await;
+    let before = demo.world.chain.epoch();
+    demo.world.chain.jump(6 * 3_600);
+    demo.world.until("it is too late for erika", 10, async || is_at(Verdict::Lost).await).await;
+
+    demo.world.chain.set_weather(Weather { drop: 1, ..Weather::CALM });
+    demo.world.quiet().await;
+    demo.world.chain.fork_above(before);
+    demo.see_through(&[job], &mut Settlements::default()).await;
+    demo.finish().await;
+    demo.assert_settled(&demo.bob, job).await;
     assert_eq!(demo.assert_paid(&[job]).await, 1);
 }
 

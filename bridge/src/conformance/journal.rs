@@ -51,6 +51,7 @@ pub async fn suite<J: Journal>(open: impl AsyncFn() -> J) {
     of_many_at_once_one_begins(&open().await).await;
     several_begin_and_end_together_or_not_at_all(&open).await;
     pages_are_bounded(&open().await).await;
+    what_is_pending_is_found_until_it_ends(&open).await;
     checkpoints_are_replaced_and_bounded(&open).await;
 }
 
@@ -58,6 +59,7 @@ async fn nothing_is_found_in_an_empty_one(journal: &impl Journal) {
     assert_eq!(journal.next_nonce(ME).await, Ok(None));
     assert_eq!(journal.find(ME, &EffectKey::named("a")).await, Ok(None));
     assert_eq!(journal.since(ME, 0).await, Ok(vec![]));
+    assert_eq!(journal.pending_below(ME, 1_000).await, Ok(vec![]));
     assert_eq!(journal.add_attempt(ME, 0, &attempt(1)).await, Err(JournalError::UnknownNonce(0)));
     assert_eq!(journal.settle(ME, 0, TransactionOutcome::Failed).await, Err(JournalError::UnknownNonce(0)));
 }
@@ -179,6 +181,29 @@ async fn pages_are_bounded(journal: &impl Journal) {
     let page = journal.since(many, 1).await.expect("reads");
     let nonces: Vec<_> = page.iter().map(|sending| sending.nonce).collect();
     assert_eq!(nonces, (1..=MAX_PAGE as u64).collect::<Vec<_>>());
+    assert_eq!(journal.pending_below(many, u64::from(u32::MAX)).await.expect("reads").len(), MAX_PAGE);
+}
+
+async fn what_is_pending_is_found_until_it_ends<J: Journal>(open: &impl AsyncFn() -> J) {
+    let us = AccountId { chain_id: 3, ..ME };
+    let all: Vec<_> = [1, 2, 3, 5].map(|nonce| sending(&format!("m{nonce}"), nonce)).into();
+    open().await.begin_all(us, &all).await.expect("all begin");
+    let failed = Sending { outcome: TransactionOutcome::Failed, ..sending("m4", 4) };
+    open().await.begin(us, &failed).await.expect("begins");
+    let pending = async |below| -> Vec<_> {
+        let found = open().await.pending_below(us, below).await.expect("reads");
+        found.iter().map(|sending| sending.nonce).collect()
+    };
+    assert_eq!(open().await.pending_below(us, 9).await, Ok(all.clone()));
+    assert_eq!((pending(0).await, pending(1).await, pending(5).await), (vec![], vec![], vec![1, 2, 3]));
+    open().await.settle_all(us, &[(1, landed(1)), (3, TransactionOutcome::Failed)]).await.expect("both are settled");
+    assert_eq!(pending(9).await, [2, 5]);
+    open().await.add_attempt(us, 2, &attempt(2)).await.expect("is added");
+    open().await.settle(us, 1, TransactionOutcome::Pending).await.expect("a reorganisation undid it");
+    assert_eq!(pending(9).await, [1, 2, 5]);
+    open().await.settle_all(us, &[(1, landed(1)), (2, landed(2)), (5, landed(1))]).await.expect("all are settled");
+    assert_eq!(pending(9).await, [0; 0]);
+    assert_eq!(open().await.pending_below(AccountId { chain_id: 4, ..us }, 9).await, Ok(vec![]));
 }
 
 async fn checkpoints_are_replaced_and_bounded<J: Journal>(open: &impl AsyncFn() -> J) {

@@ -35,7 +35,7 @@ mod submissions;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -58,6 +58,8 @@ use crate::{
 const MAX_QUEUE: usize = 256;
 /// The most transactions that are on their way at once; more are refused for the time being.
 const MAX_PENDING: usize = 256;
+/// The most of those that an earlier process left pending, and whose nonces are used for good, that are looked after at once.
+const MAX_LEFT: usize = 64;
 /// The most that landed and are watched until they are final.
 const MAX_LANDED: usize = 4_096;
 /// The most submissions that are begun together: they share what is asked about the account, and one write to the disk.
@@ -85,6 +87,7 @@ pub struct Account {
     chain: Chain,
     address: Address,
     requests: mpsc::Sender<Request>,
+    first_nonce: Arc<OnceLock<u64>>,
 }
 
 impl fmt::Debug for Account {
@@ -98,8 +101,9 @@ impl Account {
     #[must_use]
     pub fn open(chain: &Chain, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
         chain.listen();
-        let address = signer.address();
-        Self { chain: chain.clone(), address, requests: spawn(chain.clone(), journal, signer) }
+        let (address, first_nonce) = (signer.address(), Arc::default());
+        let requests = spawn(chain.clone(), journal, signer, Arc::clone(&first_nonce));
+        Self { chain: chain.clone(), address, requests, first_nonce }
     }
 
     /// Its address.
@@ -112,6 +116,12 @@ impl Account {
     #[must_use]
     pub const fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// The nonces below this one were used, or taken by transactions that the node had in its pool, before this process sent anything;
+    /// `None`: the node has not said so yet.
+    pub(super) fn first_nonce(&self) -> Option<u64> {
+        self.first_nonce.get().copied()
     }
 
     /// What a unit of gas costs now.
@@ -219,6 +229,11 @@ struct Sender {
     /// just begun.
     again: Vec<Request>,
     adopted: bool,
+    first_nonce: Arc<OnceLock<u64>>,
+    /// Below this nonce all were used for good when an earlier process's transactions were taken up.
+    used_before: u64,
+    /// More of those may be written down as pending than are looked after.
+    has_left: bool,
     /// Since when everything waits for a nonce that nothing uses.
     gap: Option<Instant>,
     failures: u32,
@@ -238,7 +253,12 @@ struct Sender {
 }
 
 /// Starts the task; it ends when the returned sender is dropped.
-fn spawn(chain: Chain, journal: Arc<dyn Journal>, signer: PrivateKeySigner) -> mpsc::Sender<Request> {
+fn spawn(
+    chain: Chain,
+    journal: Arc<dyn Journal>,
+    signer: PrivateKeySigner,
+    first_nonce: Arc<OnceLock<u64>>,
+) -> mpsc::Sender<Request> {
     let (sender, requests) = mpsc::channel(MAX_QUEUE);
     let account = AccountId { chain_id: chain.id(), address: signer.address() };
     let wakes = chain.wakes();
@@ -254,6 +274,9 @@ fn spawn(chain: Chain, journal: Arc<dyn Journal>, signer: PrivateKeySigner) -> m
         watched: BTreeMap::new(),
         again: Vec::new(),
         adopted: false,
+        first_nonce,
+        used_before: 0,
+        has_left: false,
         gap: None,
         failures: 0,
         lane,
@@ -278,7 +301,7 @@ impl Sender {
                 let again = std::mem::take(&mut self.again);
                 self.take(again).await;
             }
-            let busy = !self.watched.is_empty() || !self.adopted;
+            let busy = !self.watched.is_empty() || !self.adopted || self.has_left;
             let is_hint = busy && self.failures == 0 && !self.is_told();
             tokio::select! {
                 count = self.requests.recv_many(&mut round, MAX_ROUND) => {

@@ -136,6 +136,12 @@ impl EpochChain {
         self.blocks().weather = weather;
     }
 
+    /// The clock jumps: the next block is so many seconds later than it should be, and those that follow it, too. A reorganisation that
+    /// undoes the block turns the clock back.
+    pub fn jump(&self, seconds: u64) {
+        self.blocks().ahead = seconds;
+    }
+
     /// A reorganisation: the blocks above the one of this epoch, or the last before it, are replaced by others. What is final stays.
     pub fn fork_above(&self, epoch: u64) {
         self.blocks().fork_above(epoch);

@@ -67,6 +67,11 @@ impl OnChain {
         self.journals.lock().expect("no panic").entry(name.to_owned()).or_default().clone()
     }
 
+    /// The party's next process finds an empty journal.
+    pub(crate) fn forget(&self, name: &str) {
+        self.journals.lock().expect("no panic").remove(name);
+    }
+
     pub(crate) fn config(&self) -> Config {
         let url = match self.via {
             Via::Lotus => self.lotus.url(),

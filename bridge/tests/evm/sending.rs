@@ -229,10 +229,11 @@ pub(crate) async fn try_elsewhere(
     anvil.try_call("eth_sendRawTransaction", json!([Bytes::from(raw)])).await
 }
 
-/// The same, which the node must take.
-pub(crate) async fn elsewhere(anvil: &Anvil, chain_id: u64, name: &str, nonce: u64, max_fee: u128) {
+/// The same, which the node must take; its hash.
+pub(crate) async fn elsewhere(anvil: &Anvil, chain_id: u64, name: &str, nonce: u64, max_fee: u128) -> B256 {
     let answer = try_elsewhere(anvil, chain_id, name, nonce, max_fee).await;
     assert!(answer.get("error").is_none(), "{answer}");
+    serde_json::from_value(answer["result"].clone()).expect("a hash")
 }
 
 #[tokio::test]
@@ -298,6 +299,90 @@ async fn what_was_written_down_and_never_broadcast_is_sent_after_a_restart() {
     let landed = transport.submit(&key("once"), &announce(URL), AttoFil::ZERO).await.expect("it landed by itself");
     assert_eq!(landed.transaction, sending.attempts[0].hash, "the very bytes that were signed then");
     assert_eq!(on_chain(&chain, URL).await, 1);
+}
+
+/// How far the journal is with all that it ever began.
+async fn outcomes(chain: &OnChain) -> Vec<TransactionOutcome> {
+    let all = chain.journal(NAME).since(account(), 0).await.expect("it reads");
+    all.iter().map(|sending| sending.outcome).collect()
+}
+
+#[tokio::test]
+async fn what_was_used_for_good_while_no_process_looked_comes_to_an_end() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    chain.lotus.always("eth_sendRawTransaction", Some(Fault::Down));
+    // More than are taken up at once.
+    let urls: Vec<_> = (0..70).map(|number| format!("https://{number}.example")).collect();
+    let landings: Vec<_> = urls.iter().map(|url| submit(&transport, url, &announce(url))).collect();
+    for url in &urls {
+        until(async || written(&chain, url).await).await;
+    }
+    for landing in landings {
+        landing.abort();
+        let _ = landing.await;
+    }
+    drop(transport);
+    chain.anvil.automine(false).await;
+    let written = chain.journal(NAME).since(account(), 0).await.expect("it reads");
+    let taken = [3, 69];
+    for sending in &written {
+        if taken.contains(&sending.nonce) {
+            elsewhere(&chain.anvil, CHAIN_ID, NAME, sending.nonce, 1_000_000_000_000).await;
+        } else {
+            chain.anvil.call("eth_sendRawTransaction", json!([sending.attempts[0].raw])).await;
+        }
+    }
+    // As many as there are, however few a block holds, and what makes them final.
+    until(async || {
+        chain.anvil.mine(1).await;
+        let used = chain.anvil.call("eth_getTransactionCount", json!([signer(NAME).address(), "latest"])).await;
+        (number(&used) == 70).then_some(())
+    })
+    .await;
+    chain.anvil.mine(4).await;
+    assert!(outcomes(&chain).await.iter().all(|outcome| *outcome == TransactionOutcome::Pending));
+
+    // Nobody asks for any of them again.
+    chain.lotus.always("eth_sendRawTransaction", None);
+    let transport = connect(&chain, NEVER, NEVER).await;
+    let all = until(async || {
+        let all = outcomes(&chain).await;
+        all.iter().all(|outcome| *outcome != TransactionOutcome::Pending).then_some(all)
+    })
+    .await;
+    for (nonce, outcome) in (0..).zip(all) {
+        let is_landed = matches!(outcome, TransactionOutcome::Landed { .. });
+        assert_eq!(is_landed, !taken.contains(&nonce), "{nonce}: {outcome:?}");
+    }
+    drop(transport);
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_before_a_process_began_is_nobody_elses() {
+    let chain = chain().await;
+    let transport = connect(&chain, NEVER, NEVER).await;
+    transport.submit(&key("first"), &announce("https://first.example"), AttoFil::ZERO).await.expect("it lands");
+    chain.anvil.automine(false).await;
+    let landing = submit(&transport, "late", &announce("https://late.example"));
+    let late = first_version(&chain, "late").await;
+    landing.abort();
+    let _ = landing.await;
+    drop(transport);
+
+    // The store that the next process has is from before.
+    chain.forget(NAME);
+    let transport = connect(&chain, NEVER, NEVER).await;
+    let landing = submit(&transport, "own", &announce("https://own.example"));
+    let own = first_version(&chain, "own").await;
+    assert_eq!(written(&chain, "own").await.map(|sending| sending.nonce), Some(2), "after what is on its way");
+    chain.anvil.mine(1).await;
+    landing.await.expect("no panic").expect("it lands");
+    let sent_elsewhere = async |hash| transport.sent_elsewhere(hash).await.expect("it is known");
+    assert_eq!((sent_elsewhere(late).await, sent_elsewhere(own).await), (None, None));
+    chain.anvil.automine(true).await;
+    let hash = elsewhere(&chain.anvil, CHAIN_ID, NAME, 3, 1_000_000_000_000).await;
+    assert_eq!(sent_elsewhere(hash).await, Some(3), "it was sent while this process runs");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod onchain;
 mod operating;
 mod outages;
 mod programs;
+mod proxied;
 mod replay;
 mod signals;
 mod sim;

@@ -1,7 +1,7 @@
 //! A proxy in front of a chain's node, with moods.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::BufReader,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -9,6 +9,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
+
+use crate::proxied::{ask, read, write};
 
 /// How the proxy treats those who ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,11 +186,7 @@ fn answer(stream: TcpStream, mood: &Mutex<Mood>, backend: &str) -> std::io::Resu
             }
         }
     }
-    let mut forward = TcpStream::connect(backend.trim_start_matches("http://"))?;
-    write!(forward, "POST / HTTP/1.1\r\nhost: anvil\r\ncontent-type: application/json\r\nconnection: close\r\n")?;
-    write!(forward, "content-length: {}\r\n\r\n", body.len())?;
-    forward.write_all(&body)?;
-    let mut text = read(&mut BufReader::new(forward))?;
+    let mut text = ask(backend, &body)?;
     if let Some(other) = turned(&now, &request["method"], &text) {
         text = other;
     }
@@ -196,29 +194,4 @@ fn answer(stream: TcpStream, mood: &Mutex<Mood>, backend: &str) -> std::io::Resu
         text.truncate(text.len() / 2);
     }
     write(stream, "200 OK", "", &text)
-}
-
-/// The body of a request or an answer.
-fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a length");
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    Ok(body)
-}
-
-fn write(mut stream: TcpStream, status: &str, headers: &str, body: &[u8]) -> std::io::Result<()> {
-    write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n{headers}")?;
-    write!(stream, "content-length: {}\r\n\r\n", body.len())?;
-    stream.write_all(body)
 }

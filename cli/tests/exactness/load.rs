@@ -21,6 +21,8 @@ pub struct Happens {
     pub faults: u32,
     /// So many times the chain's clock jumps, ahead by up to an hour.
     pub jumps: u64,
+    /// So many times more it does, and a reorganisation turns it back.
+    pub undone: u64,
     /// For so long at least, in seconds.
     pub seconds: u64,
 }
@@ -32,6 +34,7 @@ enum One {
     Kill,
     Reorganisation,
     Jump,
+    UndoneJump,
     Nothing,
 }
 
@@ -50,6 +53,7 @@ impl Market {
         list.extend((0..happens.kills).map(|_| One::Kill));
         list.extend((0..happens.reorganisations).map(|_| One::Reorganisation));
         list.extend((0..happens.jumps).map(|_| One::Jump));
+        list.extend((0..happens.undone).map(|_| One::UndoneJump));
         // A second and a quarter each.
         while (list.len() as u64) < happens.seconds * 4 / 5 {
             list.push(One::Nothing);
@@ -70,6 +74,7 @@ impl Market {
                 One::Kill => self.kill_one(random),
                 One::Reorganisation => self.reorganise(random),
                 One::Jump => self.jump(random),
+                One::UndoneJump => self.jump_and_back(random),
                 One::Nothing => {}
             }
         }
@@ -96,21 +101,43 @@ impl Market {
         u64::from_str_radix(told.as_str().expect("text").trim_start_matches("0x"), 16).expect("a number")
     }
 
-    /// The clock of the chain jumps ahead by up to an hour. No reorganisation undoes that: chains take no blocks from the future, so
-    /// what is undone was no longer than it lasted.
+    /// The timestamp of the newest block.
+    fn time(&self) -> u64 {
+        let block = self.anvil.call("eth_getBlockByNumber", json!(["latest", false]));
+        u64::from_str_radix(block["timestamp"].as_str().expect("text").trim_start_matches("0x"), 16).expect("a number")
+    }
+
+    /// The clock of the chain jumps ahead by up to an hour.
     fn jump(&mut self, random: &mut StdRng) {
         self.anvil.call("evm_increaseTime", json!([random.random_range(1..3_600)]));
         self.anvil.call("anvil_mine", json!(["0x1"]));
-        self.base = self.height();
         *self.figures.others.entry("jumps of the clock").or_default() += 1;
     }
 
-    /// Drops up to 20 blocks, and puts others in their place: as many, more or fewer; without what was in them, or with it in another order.
+    /// The same, and after a while a reorganisation drops the blocks with the later times: it is as late as before.
+    fn jump_and_back(&mut self, random: &mut StdRng) {
+        let (before, time) = (self.height(), self.time());
+        self.anvil.call("evm_increaseTime", json!([random.random_range(600..3_600)]));
+        self.anvil.call("anvil_mine", json!(["0x1"]));
+        thread::sleep(Duration::from_millis(random.random_range(1_000..6_000)));
+        let above = self.height() - before;
+        // Blocks may come meanwhile.
+        let depth = (above + random.random_range(3..8)).min(self.height() - self.base);
+        self.reorganise_by(depth, random);
+        assert!(self.time() < time + 600, "the chain's clock was turned back");
+        *self.figures.others.entry("jumps of the clock that were undone").or_default() += 1;
+    }
+
+    /// Drops up to 20 blocks.
     fn reorganise(&mut self, random: &mut StdRng) {
         let depth = random.random_range(1..=DEEPEST).min(self.height() - self.base);
-        if depth == 0 {
-            return;
+        if depth > 0 {
+            self.reorganise_by(depth, random);
         }
+    }
+
+    /// Drops so many blocks, and puts others in their place: as many, more or fewer; without what was in them, or with it in another order.
+    fn reorganise_by(&mut self, depth: u64, random: &mut StdRng) {
         // Otherwise an empty block in the place of an empty one could be the same.
         let miner: [u8; 20] = random.random();
         let miner: String = miner.iter().map(|byte| format!("{byte:02x}")).collect();

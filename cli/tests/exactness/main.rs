@@ -20,6 +20,8 @@ mod market;
 #[allow(dead_code, reason = "shared with another suite")]
 mod modules;
 mod party;
+#[path = "../cli/proxied.rs"]
+mod proxied;
 mod storms;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "shared with another suite")]

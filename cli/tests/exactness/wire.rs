@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::BufReader,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -14,6 +14,8 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+
+use crate::proxied::{ask, read, write};
 
 /// Whether a call has reached the chain's node when the process that made it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,14 +244,6 @@ fn springs(shared: &Shared, method: &str, moment: Moment, answer: &Value) -> boo
     true
 }
 
-fn ask(backend: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut forward = TcpStream::connect(backend.trim_start_matches("http://"))?;
-    write!(forward, "POST / HTTP/1.1\r\nhost: anvil\r\ncontent-type: application/json\r\nconnection: close\r\n")?;
-    write!(forward, "content-length: {}\r\n\r\n", body.len())?;
-    forward.write_all(body)?;
-    read(&mut BufReader::new(forward))
-}
-
 fn answer(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let body = read(&mut reader)?;
@@ -280,7 +274,7 @@ fn answer(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     if springs(shared, &method, Moment::After, &told) {
         return Ok(());
     }
-    write(stream, "200 OK", &text)
+    write(stream, "200 OK", "", &text)
 }
 
 /// The answer of the chain's node, from as far as it is at the time.
@@ -344,15 +338,15 @@ fn go_wrong(stream: TcpStream, shared: &Shared, fault: Fault, request: &Value, b
             // Either it is heard late, or it is heard at once and the answer is old when it comes.
             if millis % 2 == 0 {
                 thread::sleep(Duration::from_millis(millis));
-                return write(stream, "200 OK", &well(shared, request, body)?);
+                return write(stream, "200 OK", "", &well(shared, request, body)?);
             }
             let text = well(shared, request, body)?;
             thread::sleep(Duration::from_millis(millis));
-            write(stream, "200 OK", &text)
+            write(stream, "200 OK", "", &text)
         }
         Fault::Twice => {
             ask(&shared.backend, body)?;
-            write(stream, "200 OK", &well(shared, request, body)?)
+            write(stream, "200 OK", "", &well(shared, request, body)?)
         }
         Fault::Old => {
             let question = format!("{}{}", request["method"], request["params"]);
@@ -362,9 +356,9 @@ fn go_wrong(stream: TcpStream, shared: &Shared, fault: Fault, request: &Value, b
             match old {
                 Some(mut old) if request["method"] != "eth_sendRawTransaction" => {
                     old["id"] = request["id"].clone();
-                    write(stream, "200 OK", old.to_string().as_bytes())
+                    write(stream, "200 OK", "", old.to_string().as_bytes())
                 }
-                _ => write(stream, "200 OK", &well(shared, request, body)?),
+                _ => write(stream, "200 OK", "", &well(shared, request, body)?),
             }
         }
         Fault::OfAnother => {
@@ -376,17 +370,17 @@ fn go_wrong(stream: TcpStream, shared: &Shared, fault: Fault, request: &Value, b
             } else {
                 other
             };
-            write(stream, "200 OK", &told)
+            write(stream, "200 OK", "", &told)
         }
-        Fault::Garbage => write(stream, "200 OK", b"\x00\xff<html><body>{\"jsonrpc\":"),
+        Fault::Garbage => write(stream, "200 OK", "", b"\x00\xff<html><body>{\"jsonrpc\":"),
         Fault::Half => {
             let mut text = well(shared, request, body)?;
             text.truncate(text.len() / 2);
-            write(stream, "200 OK", &text)
+            write(stream, "200 OK", "", &text)
         }
         Fault::OfAnotherType => {
             let told = json!({ "jsonrpc": "2.0", "id": request["id"], "result": { "why": ["not", 1, null] } });
-            write(stream, "200 OK", told.to_string().as_bytes())
+            write(stream, "200 OK", "", told.to_string().as_bytes())
         }
         Fault::Error { code, message, heard } => {
             if heard {
@@ -394,9 +388,9 @@ fn go_wrong(stream: TcpStream, shared: &Shared, fault: Fault, request: &Value, b
             }
             let error = json!({ "code": code, "message": message });
             let told = json!({ "jsonrpc": "2.0", "id": request["id"], "error": error });
-            write(stream, "200 OK", told.to_string().as_bytes())
+            write(stream, "200 OK", "", told.to_string().as_bytes())
         }
-        Fault::Status(status) => write(stream, status, b"<html><body>try again later</body></html>"),
+        Fault::Status(status) => write(stream, status, "", b"<html><body>try again later</body></html>"),
         Fault::Behind(blocks) => {
             let newest = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": [] });
             let newest: Value = serde_json::from_slice(&ask(&shared.backend, newest.to_string().as_bytes())?)?;
@@ -404,34 +398,7 @@ fn go_wrong(stream: TcpStream, shared: &Shared, fault: Fault, request: &Value, b
                 let until = Instant::now() + Duration::from_secs(2);
                 shared.state().behind = Some((newest.saturating_sub(blocks), until));
             }
-            write(stream, "200 OK", &well(shared, request, body)?)
+            write(stream, "200 OK", "", &well(shared, request, body)?)
         }
     }
-}
-
-/// The body of a request or an answer.
-fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a length");
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    Ok(body)
-}
-
-fn write(mut stream: TcpStream, status: &str, body: &[u8]) -> std::io::Result<()> {
-    write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n")?;
-    write!(stream, "content-length: {}\r\n\r\n", body.len())?;
-    stream.write_all(body)
 }

@@ -5,7 +5,7 @@ use core::fmt;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttoFil, asset::Asset, auction, model::Rejection};
+use crate::{AttoFil, Time, asset::Asset, auction, model::Rejection};
 
 /// Why a step failed, with the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -191,6 +191,22 @@ impl Failure {
     #[must_use]
     pub const fn is_own(&self) -> bool {
         matches!(self, Self::OwnFault { .. })
+    }
+
+    /// Until when it would have been in time, if it was refused for being too late.
+    pub(super) fn too_late_after(&self) -> Option<Time> {
+        let rejection = match self {
+            Self::Rejected { rejection, .. } => rejection,
+            Self::RejectedByAuction { rejection, .. } => match &**rejection {
+                auction::Rejection::Market(rejection) => rejection,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match rejection {
+            Rejection::TooLate { until, .. } => Some(*until),
+            _ => None,
+        }
     }
 
     /// Whether trying again later can help. `seen`: the block up to which the party has taken the market's log in.

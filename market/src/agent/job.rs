@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Bid, Failure, JobView, Refusal, Resources, RunReport, Step, StepState};
+use super::{Bid, Failure, JobView, Pace, Refusal, Resources, RunReport, Step, StepState, provider};
 use crate::{
-    AttoFil,
+    AttoFil, Time,
     model::{JobId, JobResult},
 };
 
@@ -77,6 +77,41 @@ impl Job {
             StepState::Failed { failure } | StepState::Waiting { failure, .. } => Some((*step, failure)),
             StepState::InFlight { .. } | StepState::Landed { .. } | StepState::Done => None,
         })
+    }
+
+    /// It is `now`, and may have been later before: a reorganisation can put earlier blocks in the place of those that it undoes. Nothing
+    /// waits longer than if it had begun to wait now, and what was too late and is not any more is open again. Says whether the
+    /// record is another now.
+    pub(super) fn turn_back(&mut self, now: Time, pace: &Pace) -> bool {
+        let mut is_changed = false;
+        for state in self.steps.values_mut() {
+            let (until, longest) = match state {
+                StepState::Waiting { until, .. } => (until, pace.longest_backoff()),
+                StepState::Landed { until, .. } => (until, pace.recheck()),
+                StepState::InFlight { .. } | StepState::Done | StepState::Failed { .. } => continue,
+            };
+            let latest = now.after(longest);
+            is_changed |= *until > latest;
+            *until = latest.min(*until);
+        }
+        let before = self.steps.len();
+        self.steps.retain(|step, state| {
+            let StepState::Failed { failure } = state else { return true };
+            // Who asked for a job was told that it could not be opened: that stays true.
+            *step == Step::Open || failure.too_late_after().is_none_or(|until| until < now)
+        });
+        is_changed |= self.steps.len() != before;
+        if let Some(work) = &mut self.work
+            && provider::may_be_in_time(&self.view, work, now)
+        {
+            work.decision = Decision::Considering;
+            // What it needs may have been let go of.
+            if self.steps.get(&Step::FetchInputs) == Some(&StepState::Done) {
+                self.steps.remove(&Step::FetchInputs);
+            }
+            is_changed = true;
+        }
+        is_changed
     }
 
     /// Whether a step is under way.

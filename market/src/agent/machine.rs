@@ -190,7 +190,8 @@ impl Agent {
     /// Whether it would act on this job, which it does not hold, if it were given back to it.
     #[must_use]
     pub fn wants(&self, job: &Job) -> bool {
-        !self.is_quiet(job)
+        let is_in_time = |work| provider::may_be_in_time(&job.view, work, self.situation.now);
+        !self.is_quiet(job) || self.provider.takes_jobs() && job.work.as_ref().is_some_and(is_in_time)
     }
 
     /// Whether an event about a job that it does not hold is for one of its roles. `record`: the job's, if one is stored; then it
@@ -245,6 +246,9 @@ impl Agent {
         let id = job.id();
         // An earlier version moved money for each job; now that is the party's own affair.
         job.steps.retain(|step, _| !matches!(step, Step::FundBid | Step::WithdrawBid));
+        if self.situation.now > Time::default() {
+            job.turn_back(self.situation.now, &self.situation.pace);
+        }
         let mut effects = Vec::new();
         for (step, state) in &job.steps {
             if let StepState::InFlight { attempt, round } = *state {
@@ -259,11 +263,12 @@ impl Agent {
         effects
     }
 
-    /// Takes one input at a time (the latest block's timestamp) and says what is to be done.
+    /// Takes one input at a time and says what is to be done. `now`: the latest block's timestamp, which after a
+    /// [`Rewind`](Input::Rewind) may be earlier than before.
     #[must_use = "an effect that is not performed leaves its step in flight for ever"]
     pub fn handle(&mut self, input: Input<'_>, now: Time) -> Vec<Effect> {
-        self.situation.now = self.situation.now.max(now);
         let mut effects = Vec::new();
+        self.set_time(now, &mut effects);
         match input {
             Input::Event { block, time, event } => {
                 self.situation.seen = self.situation.seen.max(block);
@@ -313,6 +318,22 @@ impl Agent {
         self.fill_slots(&mut effects);
         self.balance_purse(&mut effects);
         effects
+    }
+
+    /// What was derived from a later time than it is now is derived anew.
+    fn set_time(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let before = std::mem::replace(&mut self.situation.now, now);
+        if now >= before {
+            return;
+        }
+        let pace = self.situation.pace;
+        self.provider.purse.turn_back(now, &pace);
+        for id in self.jobs.keys().copied().collect::<Vec<_>>() {
+            if self.jobs.get_mut(&id).is_some_and(|held| held.job.turn_back(now, &pace)) {
+                self.touched(id);
+            }
+            self.advance(id, effects);
+        }
     }
 
     /// The records that changed since the last call, to be stored. Jobs that need nothing more leave the agent.

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, mem};
 
 use super::{
-    CostlyClients, Decision, Effect, Failure, Job, JobView, Offer, Refusal, Resources, Step, StepState, Work, bidder,
+    CostlyClients, Decision, Effect, Failure, Job, JobView, Offer, Phase, Refusal, Resources, Step, StepState, Work,
+    bidder,
     context::{Context, Situation},
     offer::price_reached,
     purse::Purse,
@@ -354,6 +355,19 @@ fn gives_up(cx: &Context<'_>, deadline: Time) -> bool {
 fn is_own(view: &JobView, work: &Work, me: Address) -> bool {
     let matcher = view.terms.matcher;
     view.provider == me && (matcher == Address::ZERO || matcher == me || work.bid.is_some())
+}
+
+/// Whether a job was given up because it was too late for it, and it is not, now.
+pub(super) fn may_be_in_time(view: &JobView, work: &Work, now: Time) -> bool {
+    let JobView { status: Status::Open, terms, .. } = view else { return false };
+    match &work.decision {
+        // Of open jobs only those that nobody may lock any more are lost.
+        Decision::Lost => now <= terms.lock_by,
+        Decision::Refused(Refusal::AuctionPhase { phase: Phase::Sealing, needed, .. }) => {
+            terms.ramp_start.since(now) >= *needed
+        }
+        _ => false,
+    }
 }
 
 /// Whether `me` loses money by letting the job lie: it has locked it, is about to, or has sealed a bid for it.

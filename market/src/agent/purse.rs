@@ -325,7 +325,9 @@ impl Purse {
     /// Begins the transfer that is due, if there is one.
     pub(super) fn advance(&mut self, me: Address, now: Time, bounds: &Bounds, effects: &mut Vec<Effect>) {
         let before = self.record;
-        self.record.idle_since = if self.needs.is_empty() { Some(self.record.idle_since.unwrap_or(now)) } else { None };
+        // The chain's clock may have been turned back since.
+        let idle_since = self.record.idle_since.map_or(now, |since| since.min(now));
+        self.record.idle_since = self.needs.is_empty().then_some(idle_since);
         let mut asked = None;
         if let (Some(held), false) = (self.at_hand(), self.is_asked_for || now < self.until) {
             if let Some(transfer) = self.under_way() {
@@ -422,6 +424,12 @@ impl Purse {
         }
         effects.push(Effect::RememberPurse);
         transfer.direction == Direction::In && !matches!(outcome, StepOutcome::Err(_))
+    }
+
+    /// It is `now`, which is earlier than it was.
+    pub(super) fn turn_back(&mut self, now: Time, pace: &Pace) {
+        self.until = self.until.min(now.after(pace.longest_backoff()));
+        self.is_due = true;
     }
 
     /// Blocks above this one are undone.

@@ -12,6 +12,7 @@ use crate::{
 
 mod auctions;
 mod caretaker;
+mod clock;
 mod cluster;
 mod directed;
 mod draining;

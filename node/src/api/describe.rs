@@ -31,7 +31,7 @@ pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
     JobSummary {
         id: job.id(),
         status: view.status,
-        is_final: view.is_final(api.health.finalized()),
+        is_final: is_final(job, api.health.finalized()),
         reason: view.reason,
         phase: phase(job),
         verification: if view.terms.has_arbiter() { Verification::Arbiter } else { Verification::Unverified },
@@ -50,6 +50,11 @@ pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
         output_verified: job.is_done(Step::Verify),
         labels: parsed_spec(job).map(|spec| spec.labels().clone()).unwrap_or_default(),
     }
+}
+
+/// Whether the chain will not undo its end. One that could not be opened has ended, too.
+fn is_final(job: &Job, finalized: u64) -> bool {
+    job.view.is_final(finalized) || phase(job) == Phase::NotOpened && job.view.block <= finalized
 }
 
 fn parsed_spec(job: &Job) -> Option<spec::ValidatedSpec> {

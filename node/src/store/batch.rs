@@ -6,7 +6,7 @@ use lota_bridge::Cursor;
 use lota_market::{
     B256, Time,
     agent::{At, Change, Job, JobView},
-    model::{Event, JobId},
+    model::{Event, JobId, Status},
 };
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
 use tokio::sync::OwnedMutexGuard;
@@ -188,6 +188,20 @@ impl<'a> Batch<'a> {
             .await
             .map_err(|source| self.store.failed(source))?;
         row.map(|row| decode("a job", row.get(0))).transpose()
+    }
+
+    /// Jobs that are open, the latest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open_jobs(&mut self, most: u32) -> Result<Vec<Job>, StoreError> {
+        let rows = sqlx::query("SELECT record FROM jobs WHERE status = $1 ORDER BY opened DESC, id DESC LIMIT $2")
+            .bind(Status::Open as i64)
+            .bind(i64::from(most))
+            .fetch_all(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        rows.iter().map(|row| decode("a job", row.get(0))).collect()
     }
 
     /// The records of several jobs, as far as there are any.

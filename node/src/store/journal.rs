@@ -91,15 +91,18 @@ async fn replace(
     account: AccountId,
     sending: &Sending,
 ) -> Result<(), JournalError> {
-    sqlx::query("UPDATE sendings SET live = $4, record = $5 WHERE chain = $1 AND account = $2 AND nonce = $3")
-        .bind(chain(&account))
-        .bind(account.address.as_slice())
-        .bind(signed(sending.nonce))
-        .bind(sending.outcome != TransactionOutcome::Failed)
-        .bind(write(sending)?)
-        .execute(&mut **transaction)
-        .await
-        .map_err(storage)?;
+    sqlx::query(
+        "UPDATE sendings SET live = $4, pending = $5, record = $6 WHERE chain = $1 AND account = $2 AND nonce = $3",
+    )
+    .bind(chain(&account))
+    .bind(account.address.as_slice())
+    .bind(signed(sending.nonce))
+    .bind(sending.outcome != TransactionOutcome::Failed)
+    .bind(sending.outcome == TransactionOutcome::Pending)
+    .bind(write(sending)?)
+    .execute(&mut **transaction)
+    .await
+    .map_err(storage)?;
     Ok(())
 }
 
@@ -137,6 +140,20 @@ impl Journal for NodeJournal {
         rows.iter().map(|row| read(row.get(0))).collect()
     }
 
+    async fn pending_below(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND nonce < $3 AND pending ORDER BY nonce LIMIT $4",
+        )
+        .bind(chain(&account))
+        .bind(account.address.as_slice())
+        .bind(signed(nonce))
+        .bind(i64::try_from(MAX_PAGE).unwrap_or(i64::MAX))
+        .fetch_all(&self.quick.pool)
+        .await
+        .map_err(storage)?;
+        rows.iter().map(|row| read(row.get(0))).collect()
+    }
+
     async fn begin_all(&self, account: AccountId, sendings: &[Sending]) -> Result<(), JournalError> {
         let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
         for sending in sendings {
@@ -152,13 +169,14 @@ impl Journal for NodeJournal {
                 Err(error) => return Err(error),
             }
             sqlx::query(
-                "INSERT INTO sendings (chain, account, nonce, key, live, record) VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO sendings (chain, account, nonce, key, live, pending, record) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(chain(&account))
             .bind(account.address.as_slice())
             .bind(signed(sending.nonce))
             .bind(sending.key.as_str())
             .bind(sending.outcome != TransactionOutcome::Failed)
+            .bind(sending.outcome == TransactionOutcome::Pending)
             .bind(write(sending)?)
             .execute(&mut *transaction)
             .await
@@ -256,6 +274,33 @@ mod tests {
         let journal = NodeJournal::open(folder.path()).await.expect("it opens again");
         assert_eq!(journal.find(account, &job).await, Ok(Some(sending(&old, 0))));
         assert_eq!(journal.find(account, &party).await, Ok(Some(sending(&party, 1))));
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_left_pending_is_found() {
+        let folder = TempDir::new().expect("a folder");
+        let account = AccountId { chain_id: 1, address: Address::repeat_byte(7) };
+        let landed = TransactionOutcome::Landed { transaction: B256::ZERO, block: 9, block_hash: B256::repeat_byte(3) };
+        let outcomes = [TransactionOutcome::Pending, landed, TransactionOutcome::Failed, TransactionOutcome::Pending];
+        let journal = NodeJournal::open(folder.path()).await.expect("it opens");
+        for (nonce, outcome) in (0..).zip(outcomes) {
+            let attempts = vec![Attempt { hash: B256::ZERO, raw: vec![7; 300].into(), max_fee: 2, max_tip: 1 }];
+            let key = EffectKey::named(&format!("step/{nonce}"));
+            let sending = Sending { key, content: B256::ZERO, nonce, attempts, outcome };
+            journal.begin(account, &sending).await.expect("written");
+        }
+        // As it was before the step.
+        for statement in [
+            "DROP INDEX pending_sendings",
+            "ALTER TABLE sendings DROP COLUMN pending",
+            "DELETE FROM _sqlx_migrations WHERE version >= 16",
+        ] {
+            sqlx::query(statement).execute(&journal.safe.pool).await.expect("undone");
+        }
+        drop(journal);
+        let journal = NodeJournal::open(folder.path()).await.expect("it opens again");
+        let pending = journal.pending_below(account, 9).await.expect("it reads");
+        assert_eq!(pending.iter().map(|sending| sending.nonce).collect::<Vec<_>>(), [0, 3]);
     }
 
     #[tokio::test]

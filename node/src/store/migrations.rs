@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (11, "auction events", include_str!("../../migrations/0011_auction_events.sql")),
     (14, "publications", include_str!("../../migrations/0014_publications.sql")),
     (15, "bounded auction events", include_str!("../../migrations/0015_bounded_auction_events.sql")),
+    (16, "pending sendings", include_str!("../../migrations/0016_pending_sendings.sql")),
 ];
 /// The first step of all. Databases that earlier ones made hold events and jobs of the contract's first edition.
 pub(super) const FIRST: i64 = 10;

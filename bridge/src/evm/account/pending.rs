@@ -5,7 +5,7 @@ use std::time::Instant;
 use lota_market::{Address, AttoFil, agent::EffectKey};
 
 use super::{
-    LOOKS_ALIKE, Landed, MAX_FAILURES, MAX_LANDED, MIN_MISSING, SendError, Sender, Watched, fees::Draft,
+    LOOKS_ALIKE, Landed, MAX_FAILURES, MAX_LANDED, MAX_LEFT, MIN_MISSING, SendError, Sender, Watched, fees::Draft,
     findings::Findings,
 };
 use crate::{
@@ -36,10 +36,39 @@ impl Sender {
     pub(super) async fn adopt(&mut self) -> Result<(), SendError> {
         let latest = self.chain.latest().await?;
         let finalized = self.chain.finalized(&latest, true).await?;
-        let used = self.used_at(finalized).await?;
-        self.adopt_from(used).await?;
+        let taken = self.chain.pending_count(self.account.address).await?;
+        self.used_before = self.used_at(finalized).await?;
+        let ours = self.journal.next_nonce(self.account).await?;
+        if let Some(ours) = ours.filter(|ours| *ours < self.used_before) {
+            tracing::warn!(
+                account = %self.account.address,
+                "{} transactions were sent with this key that are not written down here: the node's folder is from a backup, \
+                 or something else uses the key; new ones come after them",
+                self.used_before - ours
+            );
+        }
+        self.adopt_from(self.used_before).await?;
+        self.take_up_left().await?;
+        // Of nodes that count nothing that waits, at least what is in blocks for good.
+        let _ = self.first_nonce.set(taken.max(self.used_before));
         self.adopted = true;
         Ok(())
+    }
+
+    /// Takes up some of those that landed for good while no process looked, or whose nonces went to something else: nobody may ever ask
+    /// for them again, and each is to come to an end in the journal.
+    async fn take_up_left(&mut self) -> Result<(), SendError> {
+        let left = self.journal.pending_below(self.account, self.used_before).await?;
+        self.has_left = left.len() > MAX_LEFT;
+        for sending in left.into_iter().take(MAX_LEFT) {
+            self.watched.entry(sending.nonce).or_insert_with(|| Watched::new(sending));
+        }
+        Ok(())
+    }
+
+    /// The transactions that may still be in no block: what an earlier process left and was used for good has taken its share already.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = &Watched> {
+        self.watched.range(self.used_before..).map(|(_, watched)| watched)
     }
 
     pub(super) async fn adopt_from(&mut self, nonce: u64) -> Result<(), SendError> {
@@ -81,6 +110,10 @@ impl Sender {
         if !self.adopted {
             self.adopt().await?;
         }
+        let mut left = self.watched.range(..self.used_before).map(|(_, watched)| watched.sending.outcome);
+        if self.has_left && left.all(|outcome| outcome != TransactionOutcome::Pending) {
+            self.take_up_left().await?;
+        }
         if self.rests().await? {
             return Ok(());
         }
@@ -95,6 +128,8 @@ impl Sender {
             self.used = self.chain.count(self.account.address, At::Latest).await?;
         }
         let used = self.used;
+        // Unless the chain took back what was final.
+        self.used_before = self.used_before.min(used);
         if self.is_gap(used) {
             // A reorganisation gave nonces back that were used for good: without them nothing later can land.
             self.adopt_from(used).await?;
@@ -228,9 +263,9 @@ impl Sender {
         }
     }
 
-    /// Whether everything that is watched waits for a nonce that is not.
+    /// Whether everything that is in no block waits for a nonce that is not watched.
     fn is_gap(&self, used: u64) -> bool {
-        self.watched.keys().next().is_some_and(|lowest| used < *lowest)
+        self.watched.range(used..).next().is_some_and(|(lowest, _)| used < *lowest)
     }
 
     /// Uses a nonce up that something else had taken and then dropped.

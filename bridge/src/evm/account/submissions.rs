@@ -70,7 +70,7 @@ impl Sender {
 
     /// Tries calls out, writes their transactions down together, and broadcasts them. Each fails for itself.
     async fn begin(&mut self, mut fresh: Vec<Fresh>) {
-        let pending = self.watched.values().filter(|watched| !watched.has_landed()).count();
+        let pending = self.under_way().filter(|watched| !watched.has_landed()).count();
         let room = MAX_PENDING.saturating_sub(pending).min(fresh.len());
         for late in fresh.drain(room..) {
             let many = format!("{MAX_PENDING} transactions are on their way; wait for some");
@@ -247,7 +247,7 @@ impl Sender {
 
     /// The most that transactions on their way may cost.
     fn committed(&self) -> u128 {
-        let pending = self.watched.values().filter(|watched| watched.sending.outcome == TransactionOutcome::Pending);
+        let pending = self.under_way().filter(|watched| watched.sending.outcome == TransactionOutcome::Pending);
         let newest = pending.filter_map(|watched| watched.sending.attempts.last());
         newest.filter_map(|attempt| Some(Draft::of(attempt)?.cost(attempt.max_fee).0)).fold(0, u128::saturating_add)
     }

@@ -19,7 +19,9 @@ impl EvmTransport {
             return Ok(None);
         }
         let Some((sender, nonce)) = self.market.chain.sender_of(transaction).await? else { return Ok(None) };
-        if sender != self.party() {
+        // What was on its way before this process sent anything, or is in a block again after a reorganisation, may be an earlier process's,
+        // whose store was lost or replaced by a backup.
+        if sender != self.party() || self.account.first_nonce().is_none_or(|first| nonce < first) {
             return Ok(None);
         }
         let before = self.journal.since(account, nonce).await.map_err(unreadable)?;

@@ -81,6 +81,8 @@ pub(super) struct Blocks {
     market: MarketRef,
     epoch_length: u64,
     finality: u64,
+    /// How many seconds later than it should be the next block is.
+    pub(super) ahead: u64,
     pub(super) weather: Weather,
     chance: Chance,
     contracts: Arc<dyn Contracts>,
@@ -121,6 +123,7 @@ impl Blocks {
             market: genesis.market,
             epoch_length,
             finality,
+            ahead: 0,
             weather,
             chance: Chance(seed),
             contracts,
@@ -218,8 +221,10 @@ impl Blocks {
             })
             .collect();
         ready.sort_unstable();
+        let ahead = std::mem::take(&mut self.ahead);
         let parent = self.tip();
-        let time = parent.time.after(epoch.saturating_sub(parent.number).saturating_mul(self.epoch_length));
+        let passed = epoch.saturating_sub(parent.number).saturating_mul(self.epoch_length);
+        let time = parent.time.after(passed.saturating_add(ahead));
         let (mut world, parent) = (parent.world.clone(), parent.end());
         let (mut messages, mut events) = (Vec::new(), Vec::new());
         for (_, _, index) in ready {

@@ -293,7 +293,7 @@ impl Party {
         }
     }
 
-    fn know(&mut self, job: JobId, now: Time) {
+    pub(super) fn know(&mut self, job: JobId, now: Time) {
         if !self.agent.knows(job)
             && let Some(change) = self.stored.get(&job)
         {

@@ -18,17 +18,17 @@ contract CallActorByIdDouble {
         if (address(this) == _SELF) revert CallForbidden();
         (uint64 method, uint256 value, uint64 flags, uint64 codec, bytes memory params, uint64 actor) =
             abi.decode(msg.data, (uint64, uint256, uint64, uint64, bytes, uint64));
-        // Nothing but this encoding of it: no other offset, no padding that is not zero, nothing behind it.
-        bytes memory same = abi.encode(method, value, flags, codec, params, actor);
-        if (keccak256(same) != keccak256(msg.data)) revert InvalidInput();
         address to = address((uint160(0xff) << 152) | actor);
         bytes memory answer;
         if (method == 0) {
-            // A payment: FilecoinPayV1 burns its fees by one.
+            // A payment: FilecoinPayV1 burns its fees by one (with an offset of 0 for no parameters).
             if (codec != 0 || params.length != 0 || flags != 0) revert InvalidInput();
             (bool sent,) = payable(to).call{value: value}("");
             answer = abi.encode(sent ? int256(0) : int256(-5), uint64(0), bytes(""));
         } else {
+            // Nothing but this encoding of it: no other offset, no padding that is not zero, nothing behind it.
+            bytes memory same = abi.encode(method, value, flags, codec, params, actor);
+            if (keccak256(same) != keccak256(msg.data)) revert InvalidInput();
             if (method <= 1023 || codec != _CBOR || flags != 0 || value != 0) revert InvalidInput();
             answer = abi.encode(_NOT_FOUND, uint64(0), bytes(""));
             if (to.code.length != 0) {

@@ -28,6 +28,10 @@ contract BytecodeTest is AuctionTest {
         assertLt(address(auction).code.length, 24_576, "EIP-170");
     }
 
+    function test_TheBlessingFitsIntoAContract() external view {
+        assertLt(vm.getDeployedCode("Blessing.sol:Blessing").length, 24_576, "EIP-170");
+    }
+
     function _requireNoneBanned(uint256[256] memory counts) private pure {
         uint8[10] memory banned = [
             0x49, // BLOBHASH: absent on FEVM
@@ -58,6 +62,12 @@ contract BytecodeTest is AuctionTest {
         assertEq(counts[DELEGATECALL], 0);
     }
 
+    function test_TheBlessingUsesNoOpcodeThatFevmLacksOrThatItShouldNot() external view {
+        uint256[256] memory counts = _count(vm.getDeployedCode("Blessing.sol:Blessing"));
+        _requireNoneBanned(counts);
+        assertEq(counts[DELEGATECALL], 0);
+    }
+
     /// @dev The scan finds what it looks for.
     function test_TheScanSeesOpcodesAndSkipsData() external pure {
         uint256[256] memory counts =
@@ -71,7 +81,7 @@ contract BytecodeTest is AuctionTest {
 
     /// @dev scripts/abi --check compares all of it; this fails as soon as the tests run against something else.
     function test_TheCheckedInBytecodeIsWhatTheTestsDeploy() external view {
-        string[2] memory names = ["LotaMarket", "SealedBidAuction"];
+        string[3] memory names = ["LotaMarket", "SealedBidAuction", "Blessing"];
         for (uint256 i = 0; i < names.length; ++i) {
             string memory json = vm.readFile(string.concat("abi/", names[i], ".json"));
             assertEq(

@@ -31,6 +31,26 @@ library CappedCall {
         }
     }
 
+    /// @dev A call without value of what returns nothing, and the selector of the error when it fails.
+    /// @return success whether it did not revert; that of an account without code succeeds
+    /// @return why the first four bytes of a revert's data; 0 when there are fewer
+    function attempt(address to, bytes memory data, uint256 gasLimit) internal returns (bool success, bytes4 why) {
+        assembly ("memory-safe") {
+            mstore(0x00, 0)
+            success := call(gasLimit, to, 0, add(data, 0x20), mload(data), 0x00, 0x04)
+            if and(iszero(success), gt(returndatasize(), 0x03)) { why := mload(0x00) }
+        }
+    }
+
+    /// @dev The same for what may not change anything.
+    function check(address to, bytes memory data, uint256 gasLimit) internal view returns (bool success, bytes4 why) {
+        assembly ("memory-safe") {
+            mstore(0x00, 0)
+            success := staticcall(gasLimit, to, add(data, 0x20), mload(data), 0x00, 0x04)
+            if and(iszero(success), gt(returndatasize(), 0x03)) { why := mload(0x00) }
+        }
+    }
+
     /// @dev Reverts unless a call with `gasLimit` made now is given exactly that (EIP-150 passes on at most 63/64 of what
     /// is left) and something remains beside it. `gasReserve` must cover the price of the call itself too.
     function requireGas(uint256 gasLimit, uint256 gasReserve) internal view {

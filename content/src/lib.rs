@@ -12,6 +12,7 @@
 //! | serve it | [`gateway::router`], under the limits of [`serve::serve`] |
 //! | fetch it from those who serve it | [`fetch::Fetcher`]; piece by piece, [`fetch::FetchingSource`] |
 //! | put it on chain, and find it again | [`sha2_256_digest`], [`cid_from_digest`] |
+//! | find what Filecoin calls it | [`piece::PieceHasher`], [`piece::PieceCid`] |
 //!
 //! What reads works over any [`BlockSource`]: a store, or something that fetches. What imports works
 //! into any [`BlockSink`]: a guard of a store, or [`HashOnly`]. Importing and the store's own
@@ -57,6 +58,7 @@ mod import;
 mod links;
 mod list;
 mod node;
+pub mod piece;
 mod read;
 mod resolve;
 pub mod serve;

@@ -59,3 +59,37 @@ fn links_are_not_followed() {
     assert!(line.contains("link") && line.contains("symbolic link"), "{line}");
     home.lota(&["content", "add", "--only-cid", "--keep-links", path(folder)]).assert().success();
 }
+
+#[test]
+fn what_filecoin_calls_a_file_needs_no_daemon() {
+    let home = Home::new();
+    let (v1, v2) = (
+        "baga6ea4seaqdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy",
+        "bafkzcibcaabdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy",
+    );
+    let file = home.file("zeros", [0; 127]);
+    let printed = home.stdout(&["content", "piece", path(&file)]);
+    assert!(printed.contains(v1) && printed.contains(v2) && printed.contains("127 (127 B)"), "{printed}");
+    for of in [path(&file), v2] {
+        let printed = home.json(&["content", "piece", of, "--json"]);
+        let expected = serde_json::json!({"v1": v1, "v2": v2, "size": 127, "unpadded_size": 127, "padded_size": 128});
+        assert_eq!(printed, expected);
+    }
+    assert_eq!(home.json(&["content", "piece", v1, "--json"]), serde_json::json!({"v1": v1}));
+    let (_, line) = home.failure(&["content", "piece", "missing.car"]);
+    assert!(line.contains("missing.car"), "{line}");
+}
+
+#[test]
+fn the_piece_of_content_is_that_of_its_car() {
+    let home = Home::new();
+    let _devnet = home.devnet(&["--providers", "0"]);
+    let file = home.file("in/big.bin", vec![7; 1_000_000]);
+    let cid = home.stdout(&["content", "add", path(&file)]).trim().to_owned();
+    let piece = home.json(&["content", "piece", &cid, "--json"]);
+    assert!(piece["v2"].as_str().expect("a CID").starts_with("bafkzcib"), "{piece}");
+    // One block of 1,000,000 bytes takes some more in a CAR: headers, CIDs, and the file's node.
+    let size = piece["size"].as_u64().expect("a size");
+    assert!((1_000_000..1_001_000).contains(&size), "{piece}");
+    assert_eq!(home.json(&["content", "piece", &cid, "--json"]), piece, "the same CAR each time");
+}

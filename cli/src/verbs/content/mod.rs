@@ -3,6 +3,7 @@
 mod add;
 mod ls;
 pub(crate) mod name;
+mod piece;
 mod rm;
 pub(crate) mod save;
 mod show;
@@ -24,6 +25,8 @@ pub(crate) enum Content {
     Cat(show::Cat),
     /// List a folder
     Ls(ls::Ls),
+    /// Print what Filecoin calls a file or content: its piece CIDs and sizes
+    Piece(piece::Piece),
     /// Stop keeping content that was added
     Rm(rm::Rm),
 }
@@ -35,6 +38,7 @@ impl Content {
             Self::Get(verb) => verb.run(context).await,
             Self::Cat(verb) => verb.run(context).await,
             Self::Ls(verb) => verb.run(context).await,
+            Self::Piece(verb) => verb.run(context).await,
             Self::Rm(verb) => verb.run(context).await,
         }
     }

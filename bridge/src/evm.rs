@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod auction;
+pub mod blessing;
 pub mod chain;
 pub mod log;
 pub mod market;

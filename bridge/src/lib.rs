@@ -9,6 +9,7 @@
 //! node's; this crate asks for small traits).
 
 pub mod auction;
+pub mod blessing;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod eip712;
@@ -24,6 +25,7 @@ pub mod ws;
 
 pub use alloy::signers::local::PrivateKeySigner;
 pub use auction::AuctionRef;
+pub use blessing::BlessingRef;
 pub use journal::{Journal, JournalError};
 pub use transport::{
     Cursor, Head, Landed, MarketRef, Outstanding, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update,

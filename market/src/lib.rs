@@ -1,7 +1,7 @@
 //! The Lota market as a pure function.
 //!
 //! [`spec`] says what a job is, [`model`] is the protocol (who may do what, when, and where the money goes), [`auction`] is the
-//! first contract beside it, [`world`] executes both, with everybody's wallets and all contracts, [`movements`] says where everybody's
+//! first contract beside it, [`blessing`] the second, [`world`] executes them, with everybody's wallets and all contracts, [`movements`] says where everybody's
 //! money lies, [`replay`] audits what contracts recorded, and [`agent`] is what a party does about it. Deliberately absent: tokio, I/O,
 //! clocks, randomness and hashing. Ids, recovered signers, what callbacks do and the time come in from outside, through
 //! [`world::Env`] and as arguments.
@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod asset;
 pub mod auction;
+pub mod blessing;
 mod map_as_pairs;
 pub mod model;
 pub mod money;

@@ -190,6 +190,7 @@ impl<O: Oracle> Replay<O> {
         let is_known = match told {
             ContractEvent::Market(_) => *contract == self.deployment.market,
             ContractEvent::Auction(_) => *contract == self.auction_address(),
+            ContractEvent::Blessing(_) => false,
         };
         if !is_known {
             return Err(Problem::Foreign(*contract));
@@ -277,6 +278,7 @@ impl<O: Oracle> Replay<O> {
                 }
                 job
             }
+            ContractEvent::Blessing(_) => None,
         };
         if let Some(job) = job {
             self.forget(job);

@@ -29,6 +29,8 @@
 //! ```
 
 mod auction;
+mod beside;
+mod blessing;
 mod call;
 mod execute;
 mod script;
@@ -48,6 +50,7 @@ pub use wallets::TooMuchMoney;
 use crate::{
     AttoFil,
     auction::SealedBidAuction,
+    blessing::{Blessing, DeploymentFault, Notaries, NotariesFault, Settings as BlessingSettings},
     model::{Market, Settings, SettingsFault},
 };
 use tokens::Token;
@@ -77,6 +80,8 @@ pub enum Contract {
     Market(Market),
     /// `SealedBidAuction.sol`.
     Auction(SealedBidAuction),
+    /// `Blessing.sol`.
+    Blessing(Box<Blessing>),
 }
 
 impl Contract {
@@ -84,6 +89,7 @@ impl Contract {
         match self {
             Self::Market(market) => market.open_savepoint(),
             Self::Auction(auction) => auction.open_savepoint(),
+            Self::Blessing(blessing) => blessing.open_savepoint(),
         }
     }
 
@@ -91,6 +97,7 @@ impl Contract {
         match self {
             Self::Market(market) => market.keep(),
             Self::Auction(auction) => auction.keep(),
+            Self::Blessing(blessing) => blessing.keep(),
         }
     }
 
@@ -98,6 +105,7 @@ impl Contract {
         match self {
             Self::Market(market) => market.roll_back(),
             Self::Auction(auction) => auction.roll_back(),
+            Self::Blessing(blessing) => blessing.roll_back(),
         }
     }
 }
@@ -117,6 +125,12 @@ pub enum DeployError {
          market, and the period must be from 1 s to 90 days"
     )]
     BadAuctionSettings { market: Address, min_reveal_period: u32 },
+    /// A blessing cannot be deployed so.
+    #[error("a blessing cannot be deployed beside {market}: {fault}")]
+    BadBlessing { market: Address, fault: DeploymentFault },
+    /// A blessing cannot have such notaries.
+    #[error("a blessing cannot have these notaries: {0}")]
+    BadNotaries(NotariesFault),
     /// Deployments are not undone, so none is made where something may be undone.
     #[error("a savepoint is open; deploy before it is opened, or after it was closed")]
     SavepointOpen,
@@ -163,6 +177,16 @@ impl World {
                     return Err(DeployError::BadAuctionSettings { market, min_reveal_period });
                 }
             }
+            Contract::Blessing(blessing) => {
+                let market = blessing.market();
+                if let Some(fault) = blessing.fault(self.market(market).map(Market::settings).as_ref()) {
+                    return Err(DeployError::BadBlessing { market, fault });
+                }
+                let Notaries { list, quorum, .. } = blessing.notaries();
+                if let Some(fault) = Notaries::fault(list, *quorum) {
+                    return Err(DeployError::BadNotaries(fault));
+                }
+            }
         }
         self.contracts.push(Deployed { address, contract });
         Ok(())
@@ -181,6 +205,24 @@ impl World {
         let settings = self.market(market).map(Market::settings);
         let settings = settings.ok_or(DeployError::BadAuctionSettings { market, min_reveal_period })?;
         self.deploy(address, Contract::Auction(SealedBidAuction::new(market, &settings, min_reveal_period)))
+    }
+
+    /// Puts a blessing at an address, for the jobs of a market.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub fn deploy_blessing(
+        &mut self,
+        address: Address,
+        market: Address,
+        settings: BlessingSettings,
+        notaries: Vec<Address>,
+        quorum: u32,
+    ) -> Result<(), DeployError> {
+        let of_market = self.market(market).map(Market::settings);
+        let of_market = of_market.ok_or(DeployError::BadBlessing { market, fault: DeploymentFault::Market })?;
+        let blessing = Blessing::new(market, &of_market, settings, Notaries::first(notaries, quorum));
+        self.deploy(address, Contract::Blessing(Box::new(blessing)))
     }
 
     /// Puts a token at an address, of which nobody owns anything yet.
@@ -290,6 +332,12 @@ impl World {
     #[must_use]
     pub fn auction(&self, address: Address) -> Option<&SealedBidAuction> {
         if let Some(Contract::Auction(auction)) = self.contract(address) { Some(auction) } else { None }
+    }
+
+    /// The blessing at an address.
+    #[must_use]
+    pub fn blessing(&self, address: Address) -> Option<&Blessing> {
+        if let Some(Contract::Blessing(blessing)) = self.contract(address) { Some(blessing) } else { None }
     }
 
     /// Whether a contract or a token of this world is there.

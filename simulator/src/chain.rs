@@ -168,6 +168,7 @@ impl Chain {
             ContractCommand::Auction(command) => {
                 self.world.execute_on_auction(sender, AUCTION, value, command, &mut env, log)
             }
+            ContractCommand::Blessing(_) => Err(CallError::NoSuchFunction(MARKET)),
         };
         if let Err(error) = executed {
             self.refusals += 1;

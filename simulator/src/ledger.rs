@@ -236,6 +236,8 @@ impl Ledger {
                     entry.job = event.job();
                     self.of_auction(&mut entry, event, auction);
                 }
+                // No blessing is deployed here.
+                ContractEvent::Blessing(_) => {}
             }
         }
         entry.failed.map_or(Ok(()), Err)

@@ -1,7 +1,7 @@
 //! Assembling code for the EVM: just enough for the contracts of this test.
 
 use alloy::primitives::U256;
-use lota_bridge::evm::{auction, bindings};
+use lota_bridge::evm::{auction, bindings, blessing};
 use lota_market::world::{Call, ContractCommand, End, ScriptedCall};
 
 pub(crate) const STOP: u8 = 0x00;
@@ -120,6 +120,7 @@ impl Assembler {
             let data = match command {
                 ContractCommand::Market(command) => bindings::call_data(command),
                 ContractCommand::Auction(command) => auction::call_data(command),
+                ContractCommand::Blessing(command) => blessing::call_data(command),
             };
             let data = data.to_vec();
             let (size, at) = (U256::from(data.len()), self.label());

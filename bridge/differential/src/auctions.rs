@@ -247,6 +247,6 @@ fn shrink(
 const fn contract_of(command: &ContractCommand) -> Address {
     match command {
         ContractCommand::Market(_) => MARKET,
-        ContractCommand::Auction(_) => AUCTION,
+        ContractCommand::Auction(_) | ContractCommand::Blessing(_) => AUCTION,
     }
 }

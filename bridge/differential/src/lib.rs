@@ -21,6 +21,7 @@
 
 mod assembler;
 mod auctions;
+mod blessings;
 mod chain;
 mod comparison;
 mod faults;
@@ -43,6 +44,7 @@ use std::{
 };
 
 pub use auctions::{AuctionMutant, AuctionPlan, run_auctions};
+pub use blessings::{BlessingMutant, BlessingPlan, run_blessings};
 use chain::Currency;
 use comparison::{Comparison, Difference, FEATS, REFUSALS, Setting};
 use generator::Generator;

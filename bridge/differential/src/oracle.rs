@@ -3,13 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use alloy::primitives::keccak256;
-use lota_bridge::{MarketRef, eip712};
+use alloy::primitives::{FixedBytes, keccak256};
+use lota_bridge::{BlessingRef, MarketRef, eip712};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time,
     auction::Bid,
+    blessing::{self, Nomination},
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
-    world::{Conduct, Env, ExternalCall, Occasion, Script, TokenTransfer},
+    world::{Conduct, End, Env, ExternalCall, Occasion, Script, TokenTransfer},
 };
 use sha2::{Digest, Sha256};
 
@@ -87,6 +88,29 @@ impl Env for Oracle<'_> {
         lota_bridge::auction::commitment(CHAIN_ID, auction, bid) == commitment
     }
 
+    fn notary_signed(
+        &self,
+        contract: Address,
+        notary: Address,
+        what: &blessing::Signed<'_>,
+        signature: &Bytes,
+    ) -> bool {
+        let reference = BlessingRef { chain_id: CHAIN_ID, contract };
+        eip712::recover(&lota_bridge::blessing::signed_digest(&reference, what), signature) == Some(notary)
+            || self.cast.behaviour(notary).is_some_and(Behaviour::takes_signature)
+    }
+
+    /// By a static call, with more gas than any of them needs.
+    fn check_grant(&self, granter: Address, _: &Nomination) -> Result<(), FixedBytes<4>> {
+        let accepts = match self.cast.behaviour(granter) {
+            Some(Behaviour::Scripted) => self.script.end == End::Return,
+            // It logs, which is a change.
+            Some(Behaviour::Recorder) => false,
+            behaviour => behaviour.is_some_and(Behaviour::takes_money),
+        };
+        if accepts { Ok(()) } else { Err(FixedBytes::ZERO) }
+    }
+
     fn has_code(&self, account: Address) -> bool {
         self.cast.behaviour(account).is_some()
     }
@@ -98,14 +122,14 @@ impl Env for Oracle<'_> {
                 let retried = !self.pending.insert(job) && self.mutant != Some(Mutant::RetryGas);
                 if retried { RETRY_GAS } else { gas }
             }
-            Occasion::Payout { .. } => 0,
+            Occasion::Payout { .. } | Occasion::Grant { .. } => 0,
         };
         if behaviour == Behaviour::Scripted {
             let script = scripted::run(self.script, &call.occasion, promised);
             return self.mutant.map_or_else(|| script.clone(), |mutant| mutant.alter_script(script.clone()));
         }
         let (data, accepts) = match call.occasion {
-            Occasion::Payout { .. } => (Bytes::new(), behaviour.takes_money()),
+            Occasion::Payout { .. } | Occasion::Grant { .. } => (Bytes::new(), behaviour.takes_money()),
             Occasion::Callback { job, outcome, .. } => {
                 let data = callback_data(job, outcome);
                 let accepts = behaviour.takes_callback(promised, data.len());

@@ -305,6 +305,8 @@ fn update(update: log::Update<Result<ContractEvent, Unreadable>>) -> Option<Resu
                 Ok(match event {
                     ContractEvent::Market(event) => Update::Event { cursor, time, transaction, event },
                     ContractEvent::Auction(event) => Update::Auction { cursor, time, transaction, event },
+                    // This log follows no blessing.
+                    ContractEvent::Blessing(_) => return None,
                 })
             }
             Err(error) => Err(TransportError::Malformed(error.to_string())),

@@ -94,6 +94,8 @@ impl Reading {
             let contract = match event {
                 ContractEvent::Market(_) => market,
                 ContractEvent::Auction(_) => auction,
+                // A market without a chain has none.
+                ContractEvent::Blessing(_) => Address::ZERO,
             };
             Recorded { block: number, index, time, transaction, log: Log { contract, event } }
         }));

@@ -418,6 +418,7 @@ pub(super) fn refusal(error: CallError, block: u64) -> SubmitError {
         CallError::NoContract(_)
         | CallError::SenderIsContract(_)
         | CallError::NotPayable { .. }
+        | CallError::RejectedByBlessing(_)
         | CallError::NoSuchFunction(_) => SubmitError::Failed(error.to_string()),
     }
 }

@@ -193,43 +193,36 @@ contract BlessingHandler is Test {
         Job storage job = _jobs.length == 0 || (seed % 3 == 0 && _jobs.length < _MAX_JOBS)
             ? _settled(seed)
             : _jobs[(seed >> 8) % _jobs.length];
-        address nominator = _account(by);
         if (rich) fund(by, 5 ether);
-        IBlessing.Settings memory s = BLESSING.settings();
-        address provider = job.receipt.provider;
         IBlessing.Request memory r;
         r.granter = address(GRANTER);
         r.amount = bound(amount, 1, _MAX_AMOUNT);
         (r.piece, r.pieceSize, r.bounty) = (bytes32(seed | 1), 128, seed % 1 ether);
+        _nominate(job, _account(by), r);
+    }
+
+    function _nominate(Job storage job, address nominator, IBlessing.Request memory r) private {
+        address provider = job.receipt.provider;
         uint256 share = _rates[provider] == 0 ? 0 : (_rates[provider] - 1) * r.amount / 1e18;
+        uint256 brought = BLESSING.settings().deposit + r.bounty;
         bool possible = job.state == State.Idle && _rates[provider] != 0 && pools[provider] >= share
-            && expected[nominator] >= s.deposit + r.bounty;
+            && expected[nominator] >= brought;
         bool success = _call(nominator, 0, abi.encodeCall(BLESSING.nominate, (job.terms, job.receipt, r)));
         assertEq(success, possible, "nominate");
         if (!success) return;
-        expected[nominator] -= s.deposit + r.bounty;
+        expected[nominator] -= brought;
         pools[provider] -= share;
         (job.state, job.version) = (State.Nominated, _version);
         ++job.round;
         delete job.approved;
         delete job.opposed;
-        job.nomination = IBlessing.Nomination({
-            jobId: job.id,
-            round: job.round,
-            client: job.terms.client,
-            provider: provider,
-            matcher: address(0),
-            arbiter: address(0),
-            nominator: nominator,
-            granter: address(GRANTER),
-            recipient: BLESSING.registrationOf(provider, address(GRANTER)).recipient,
-            amount: r.amount,
-            piece: r.piece,
-            pieceSize: 128,
-            share: share,
-            bounty: r.bounty,
-            expires: uint64(block.timestamp + s.voteFor)
-        });
+        IBlessing.Nomination memory n;
+        (n.jobId, n.round, n.client, n.provider) = (job.id, job.round, job.terms.client, provider);
+        (n.nominator, n.granter, n.amount) = (nominator, address(GRANTER), r.amount);
+        n.recipient = BLESSING.registrationOf(provider, address(GRANTER)).recipient;
+        (n.piece, n.pieceSize, n.share, n.bounty) = (r.piece, 128, share, r.bounty);
+        n.expires = uint64(block.timestamp + BLESSING.settings().voteFor);
+        job.nomination = n;
     }
 
     /// @dev Another job that the market settled.
@@ -259,17 +252,25 @@ contract BlessingHandler is Test {
         address notary = by % 4 == 0 ? _account(by >> 8) : _set[(by >> 8) % _set.length];
         IBlessing.Choice choice = job.state == State.Blessed && kind % 8 != 0
             ? IBlessing.Choice.Revoke
-            : kind % 5 == 0 ? IBlessing.Choice.Reject : kind % 13 == 0 ? IBlessing.Choice.Revoke : IBlessing.Choice.Approve;
-        bool revokes = choice == IBlessing.Choice.Revoke;
-        bool stale = job.version != _version;
-        bool possible = job.state == (revokes ? State.Blessed : State.Nominated) && _contains(_set, notary)
-            && !_isParty(job.nomination, notary)
-            && (stale || !(_contains(job.approved, notary) || _contains(job.opposed, notary)))
-            && block.timestamp <= (revokes ? job.blessedAt + BLESSING.settings().revokeFor : job.nomination.expires);
-        bool success = _call(notary, 0, abi.encodeCall(BLESSING.vote, (job.nomination, choice, bytes32(seed))));
-        assertEq(success, possible, "vote");
-        if (!success) return;
-        if (stale) {
+            : kind % 5 == 0
+                ? IBlessing.Choice.Reject
+                : kind % 13 == 0 ? IBlessing.Choice.Revoke : IBlessing.Choice.Approve;
+        bool possible = _mayVote(job, notary, choice == IBlessing.Choice.Revoke);
+        bytes memory data = abi.encodeCall(BLESSING.vote, (job.nomination, choice, bytes32(seed)));
+        assertEq(_call(notary, 0, data), possible, "vote");
+        if (possible) _voted(job, notary, choice);
+    }
+
+    function _mayVote(Job storage job, address notary, bool revokes) private view returns (bool) {
+        if (job.state != (revokes ? State.Blessed : State.Nominated) || !_contains(_set, notary)) return false;
+        if (_isParty(job.nomination, notary)) return false;
+        bool counts = job.version == _version;
+        if (counts && (_contains(job.approved, notary) || _contains(job.opposed, notary))) return false;
+        return block.timestamp <= (revokes ? job.blessedAt + BLESSING.settings().revokeFor : job.nomination.expires);
+    }
+
+    function _voted(Job storage job, address notary, IBlessing.Choice choice) private {
+        if (job.version != _version) {
             delete job.approved;
             delete job.opposed;
             job.version = _version;
@@ -283,7 +284,7 @@ contract BlessingHandler is Test {
             ++blessings;
         } else if (choice == IBlessing.Choice.Reject && _set.length - job.opposed.length < _quorum) {
             _ended(job, true);
-        } else if (revokes && job.opposed.length >= _quorum) {
+        } else if (choice == IBlessing.Choice.Revoke && job.opposed.length >= _quorum) {
             _ended(job, true);
         }
     }
@@ -304,26 +305,30 @@ contract BlessingHandler is Test {
     function grant(uint256 seed, uint256 by) external {
         if (_jobs.length == 0) return;
         Job storage job = _pickRunning(seed);
-        IBlessing.Settings memory s = BLESSING.settings();
-        IBlessing.Nomination memory n = job.nomination;
-        IBlessing.Limits memory limits = BLESSING.limitsOf(address(GRANTER));
-        uint256 period = block.timestamp / _PERIOD;
-        uint256 from = job.blessedAt + s.revokeFor;
-        bool possible = job.state == State.Blessed && block.timestamp > from && block.timestamp <= from + s.grantFor
-            && _granted[n.provider][period] + n.amount <= limits.perProvider
-            && _inAll[period] + n.amount <= limits.perPeriod;
+        bool possible = _mayGrant(job);
         uint256 before = GRANTER.grants();
-        bool success = _call(_account(by), 0, abi.encodeCall(BLESSING.grant, (n)));
-        assertEq(success, possible, "grant");
-        if (!success || GRANTER.grants() == before) return;
+        assertEq(_call(_account(by), 0, abi.encodeCall(BLESSING.grant, (job.nomination))), possible, "grant");
+        if (!possible || GRANTER.grants() == before) return;
         assertEq(GRANTER.grants(), before + 1);
         assertEq(job.grants++, 0, "granted once");
+        IBlessing.Nomination memory n = job.nomination;
         expected[n.client] += n.share + n.bounty;
-        expected[n.nominator] += s.deposit;
+        expected[n.nominator] += BLESSING.settings().deposit;
+        uint256 period = block.timestamp / _PERIOD;
         _granted[n.provider][period] += n.amount;
         _inAll[period] += n.amount;
         job.state = State.Granted;
         ++grants;
+    }
+
+    function _mayGrant(Job storage job) private view returns (bool) {
+        IBlessing.Settings memory s = BLESSING.settings();
+        uint256 from = job.blessedAt + s.revokeFor;
+        if (job.state != State.Blessed || block.timestamp <= from || block.timestamp > from + s.grantFor) return false;
+        IBlessing.Limits memory limits = BLESSING.limitsOf(address(GRANTER));
+        uint256 period = block.timestamp / _PERIOD;
+        return _granted[job.nomination.provider][period] + job.nomination.amount <= limits.perProvider
+            && _inAll[period] + job.nomination.amount <= limits.perPeriod;
     }
 
     function expire(uint256 seed, uint256 by) external {

@@ -29,8 +29,7 @@ contract BlessingInvariantTest is Test {
         }
         // One decides at first, so that it can admit the granter by itself.
         IBlessing.Settings memory s = IBlessing.Settings(1 ether, 100, 30, 60, 100, 300_000);
-        IBlessing blessing =
-            IBlessing(deployCode("Blessing.sol:Blessing", abi.encode(market, s, notaries, uint32(1))));
+        IBlessing blessing = IBlessing(deployCode("Blessing.sol:Blessing", abi.encode(market, s, notaries, uint32(1))));
         TestGranter granter = new TestGranter();
         ballots[0].notary = notaries[0];
         vm.startPrank(notaries[0]);

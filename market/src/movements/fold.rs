@@ -33,6 +33,8 @@ impl Accounts {
             ContractEvent::Auction(event) => {
                 Booking { accounts: self, movements, job: event.job() }.take_auction(log.contract, event);
             }
+            // A blessing's money is in no party's books yet.
+            ContractEvent::Blessing(_) => {}
         }
     }
 

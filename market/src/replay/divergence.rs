@@ -75,5 +75,6 @@ fn in_words(log: &Log) -> String {
     match &log.event {
         ContractEvent::Market(event) => format!("{event:?} of the market {contract}"),
         ContractEvent::Auction(event) => format!("{event:?} of the auction {contract}"),
+        ContractEvent::Blessing(event) => format!("{event:?} of the blessing {contract}"),
     }
 }

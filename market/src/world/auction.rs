@@ -2,9 +2,7 @@
 
 use alloy_primitives::Address;
 
-use super::{
-    Answer, CallError, Contract, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World, execute::require_moved,
-};
+use super::{CallError, Contract, Env, Log, World, beside::Till};
 use crate::{
     AttoFil,
     auction::{Command, Event, Next, Rejection, SealedBidAuction, Situation},
@@ -88,14 +86,11 @@ impl<E: Env> Frame<'_, E> {
 
     /// The tokens come in, and exactly as many as were asked for.
     fn pull_in(&mut self, from: Address, amount: AttoFil) -> Result<(), Rejection> {
-        let (token, here) = (self.state().asset(), self.auction);
-        let before = self.world.token_wallet(token, here);
-        let transfer = TokenTransfer { token, caller: here, from, to: here, amount };
-        let moved = self.while_calling(|frame| frame.move_tokens(&transfer, false));
-        if !moved || !self.state().has_room_for(amount) {
+        let (here, till) = (self.auction, self.till());
+        self.while_calling(|frame| frame.world.take_in(till, from, amount, frame.env, frame.log))?;
+        if !self.state().has_room_for(amount) {
             return Err(model::Rejection::TransferFailed(here).into());
         }
-        require_moved(amount, before, self.world.token_wallet(token, here))?;
         let Self { world, index, log, .. } = self;
         auction_in(world, *index).funded(from, amount, &mut |event| {
             log.push(Log { contract: here, event: event.into() });
@@ -104,35 +99,12 @@ impl<E: Env> Frame<'_, E> {
     }
 
     fn pay_out(&mut self, to: Address, amount: AttoFil) -> Result<(), Rejection> {
-        let (token, here) = (self.state().asset(), self.auction);
-        let failed = Rejection::from(model::Rejection::TransferFailed(to));
-        if self.state().is_token() {
-            let before = self.world.token_wallet(token, here);
-            let transfer = TokenTransfer { token, caller: here, from: here, to, amount };
-            if !self.move_tokens(&transfer, true) {
-                return Err(failed);
-            }
-            return Ok(require_moved(amount, self.world.token_wallet(token, here), before)?);
-        }
-        let script = if self.world.has_contract(to) {
-            // Contracts of this world take no money but with their commands.
-            Script::accepting(false)
-        } else {
-            self.env.script(&ExternalCall { caller: here, callee: to, occasion: Occasion::Payout { amount } })
-        };
-        let paid = self.world.wallets.transfer(here, to, amount);
-        debug_assert_eq!(paid, Ok(()), "the auction holds what is in its books");
-        if self.world.run(&script, self.env, self.log) { Ok(()) } else { Err(failed) }
+        let till = self.till();
+        Ok(self.world.give_out(till, to, amount, self.env, self.log)?)
     }
 
-    /// The token does what it is asked to, or something else; says whether it did not refuse.
-    fn move_tokens(&mut self, transfer: &TokenTransfer, allowed: bool) -> bool {
-        let conduct = self.env.conduct(transfer);
-        let Some(token) = self.world.token_mut(transfer.token) else { return false };
-        (allowed || token.spend_allowance(transfer.from, transfer.caller, transfer.amount))
-            && token.carry_out(transfer, &conduct)
-            && self.world.run(&conduct.script, self.env, self.log)
-            && conduct.answer != Answer::NotTrue
+    fn till(&mut self) -> Till {
+        Till { contract: self.auction, asset: self.state().asset() }
     }
 
     /// Brings the collateral to the market, and gives it a command.
@@ -164,6 +136,6 @@ impl<E: Env> Frame<'_, E> {
 fn auction_in(world: &mut World, index: usize) -> &mut SealedBidAuction {
     match &mut world.contracts[index].contract {
         Contract::Auction(auction) => auction,
-        Contract::Market(_) => unreachable!("a frame is of an auction"),
+        Contract::Market(_) | Contract::Blessing(_) => unreachable!("a frame is of an auction"),
     }
 }

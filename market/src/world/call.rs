@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttoFil, auction,
+    AttoFil, auction, blessing,
     model::{Command, Event, Rejection},
 };
 
@@ -28,6 +28,8 @@ pub enum ContractCommand {
     Market(Command),
     /// To a [`SealedBidAuction`](auction::SealedBidAuction).
     Auction(auction::Command),
+    /// To a [`Blessing`](blessing::Blessing).
+    Blessing(blessing::Command),
 }
 
 /// What a contract of some kind says happened.
@@ -38,6 +40,8 @@ pub enum ContractEvent {
     Market(Event),
     /// Of a [`SealedBidAuction`](auction::SealedBidAuction).
     Auction(auction::Event),
+    /// Of a [`Blessing`](blessing::Blessing).
+    Blessing(blessing::Event),
 }
 
 /// An event, and whose it is.
@@ -78,6 +82,9 @@ pub enum CallError {
     /// The auction refuses, or the market that it asks.
     #[error(transparent)]
     RejectedByAuction(auction::Rejection),
+    /// The blessing refuses, or the market that it asks.
+    #[error(transparent)]
+    RejectedByBlessing(blessing::Rejection),
     /// There is a contract of another kind.
     #[error("the contract at {0} has no such function")]
     NoSuchFunction(Address),
@@ -107,6 +114,18 @@ impl From<auction::Event> for ContractEvent {
     }
 }
 
+impl From<blessing::Command> for ContractCommand {
+    fn from(command: blessing::Command) -> Self {
+        Self::Blessing(command)
+    }
+}
+
+impl From<blessing::Event> for ContractEvent {
+    fn from(event: blessing::Event) -> Self {
+        Self::Blessing(event)
+    }
+}
+
 impl ContractCommand {
     /// Whether value may be sent along.
     #[must_use]
@@ -114,6 +133,7 @@ impl ContractCommand {
         match self {
             Self::Market(command) => command.is_payable(),
             Self::Auction(command) => command.is_payable(),
+            Self::Blessing(command) => command.is_payable(),
         }
     }
 }
@@ -129,5 +149,11 @@ impl ContractEvent {
     #[must_use]
     pub const fn of_auction(&self) -> Option<&auction::Event> {
         if let Self::Auction(event) = self { Some(event) } else { None }
+    }
+
+    /// What a blessing says.
+    #[must_use]
+    pub const fn of_blessing(&self) -> Option<&blessing::Event> {
+        if let Self::Blessing(event) = self { Some(event) } else { None }
     }
 }

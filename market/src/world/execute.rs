@@ -28,6 +28,9 @@ impl World {
         match command {
             ContractCommand::Market(command) => self.execute_on_market(*sender, *contract, *value, command, env, log),
             ContractCommand::Auction(command) => self.execute_on_auction(*sender, *contract, *value, command, env, log),
+            ContractCommand::Blessing(command) => {
+                self.execute_on_blessing(*sender, *contract, *value, command, env, log)
+            }
         }
     }
 
@@ -330,7 +333,7 @@ impl<E: Env> Frame<'_, E> {
 fn market_in(deployed: &mut Deployed) -> &mut Market {
     match &mut deployed.contract {
         Contract::Market(market) => market,
-        Contract::Auction(_) => unreachable!("a frame is of a market"),
+        Contract::Auction(_) | Contract::Blessing(_) => unreachable!("a frame is of a market"),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a world is told from outside: the time, hashes, signatures, and what other code does when it is called.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Conduct, TokenTransfer};
 use crate::{
     AttoFil, Time,
     auction::Bid,
+    blessing::{self, Grant, Nomination},
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
 };
 
@@ -36,6 +37,35 @@ pub trait Env {
     fn seals(&self, auction: Address, commitment: B256, bid: &Bid) -> bool {
         let _ = (auction, commitment, bid);
         false
+    }
+
+    // What follows is asked by blessings only.
+
+    /// Whether `signature` is `notary`'s over `what` (ECDSA first, then ERC-1271), in the domain of the blessing at an address.
+    fn notary_signed(
+        &self,
+        blessing: Address,
+        notary: Address,
+        what: &blessing::Signed<'_>,
+        signature: &Bytes,
+    ) -> bool {
+        let _ = (blessing, notary, what, signature);
+        false
+    }
+
+    /// Whether a granter could grant this, as things are; if not, the selector of its error. Asked of accounts with code only.
+    ///
+    /// # Errors
+    /// When it could not.
+    fn check_grant(&self, granter: Address, nomination: &Nomination) -> Result<(), FixedBytes<4>> {
+        let _ = (granter, nomination);
+        Ok(())
+    }
+
+    /// The selector of the error that a granter's code has just failed with; zeros when it said nothing.
+    fn grant_failure(&self, granter: Address) -> FixedBytes<4> {
+        let _ = granter;
+        FixedBytes::ZERO
     }
 
     // What follows is asked about tokens only.
@@ -89,6 +119,8 @@ pub enum Occasion<'a> {
         /// The result of a settled job, or the reason of another end.
         outcome: Result<&'a JobResult, Reason>,
     },
+    /// It is to grant something for a blessed job (`IGranter`).
+    Grant { grant: &'a Grant },
     /// It is paid; the money is in its wallet already.
     Payout {
         /// How much.

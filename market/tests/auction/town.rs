@@ -214,6 +214,7 @@ impl Town {
             let said = match log.event {
                 lota_market::world::ContractEvent::Market(event) => format!("{event:?}"),
                 lota_market::world::ContractEvent::Auction(event) => format!("{event:?}"),
+                lota_market::world::ContractEvent::Blessing(event) => format!("{event:?}"),
             };
             said.split([' ', '{']).next().unwrap_or_default().to_owned()
         };

@@ -128,6 +128,6 @@ fn is_signed_by(command: &ContractCommand, account: Address) -> bool {
     }
     match command {
         ContractCommand::Market(command) => in_command(command, account),
-        ContractCommand::Auction(_) => false,
+        ContractCommand::Auction(_) | ContractCommand::Blessing(_) => false,
     }
 }

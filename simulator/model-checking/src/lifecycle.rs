@@ -378,6 +378,7 @@ fn describe(scene: &Scene, attempt: &Attempt) -> String {
     let (name, terms) = match &call.command {
         ContractCommand::Market(command) => (variant(command), None),
         ContractCommand::Auction(command) => (format!("auction: {}", variant(command)), command.terms()),
+        ContractCommand::Blessing(command) => (format!("blessing: {}", variant(command)), None),
     };
     let terms = terms.cloned().or_else(|| terms_in(&call.command));
     let job = terms.and_then(|terms| scene.jobs.iter().position(|known| *known == terms));

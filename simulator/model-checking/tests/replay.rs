@@ -224,6 +224,7 @@ fn leaves_no_choice(event: &ContractEvent, tampering: Tampering, field: &str) ->
             Bidding::BidCommitted { .. } | Bidding::BidRevealed { .. } => tampering == Tampering::Duplicate,
             _ => false,
         },
+        ContractEvent::Blessing(_) => false,
     };
     match tampering {
         Tampering::Amount | Tampering::Duplicate => follows,

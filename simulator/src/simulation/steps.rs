@@ -224,6 +224,7 @@ impl Simulation<'_> {
                     let Some(job) = event.job() else { continue };
                     self.tell_followers(job, |block, time| Input::AuctionEvent { block, time, event })?;
                 }
+                ContractEvent::Blessing(_) => {}
             }
         }
         Ok(())

@@ -570,6 +570,9 @@ impl World {
                     match event {
                         world::ContractEvent::Market(event) => self.log.push((self.block, self.now, event)),
                         world::ContractEvent::Auction(event) => self.auction_log.push((self.block, self.now, event)),
+                        world::ContractEvent::Blessing(event) => {
+                            panic!("there is no blessing that could say {event:?}")
+                        }
                     }
                 }
                 self.snapshots.push(snapshot);

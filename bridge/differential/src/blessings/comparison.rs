@@ -1,0 +1,456 @@
+//! The contracts and their twins side by side.
+
+use std::{collections::BTreeMap, fmt};
+
+use alloy::primitives::Log;
+use lota_bridge::evm::{
+    bindings::{self, Revert},
+    blessing::{self as contract, StoredRecord},
+};
+use lota_market::{
+    Address, AttoFil, B256, Time, U256,
+    blessing::{self, Blessing, Event, Notaries, Record, Registration, Rejection, Stage},
+    model::{self, Market, Terms},
+    world::{Call, CallError, Contract, ContractCommand, ContractEvent, End, Log as WorldLog, Script, World},
+};
+
+use super::{BLESSING, BlessingMutant, RECENT, SETTINGS, Step, contract_of};
+use crate::{
+    chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
+    comparison::START,
+    oracle::{Ids, Oracle},
+    party::{Behaviour, MARKET, Parties, Party},
+    scripted,
+    token::{self, Approval, TOKEN, TokenStep},
+};
+
+pub(super) struct Difference {
+    pub(super) what: String,
+    pub(super) contract: String,
+    pub(super) twin: String,
+}
+
+fn same<T: PartialEq + fmt::Debug>(what: impl Into<String>, contract: &T, twin: &T) -> Result<(), Difference> {
+    if contract == twin {
+        return Ok(());
+    }
+    Err(Difference { what: what.into(), contract: format!("{contract:?}"), twin: format!("{twin:?}") })
+}
+
+pub(super) struct Comparison<'a> {
+    pub(super) cast: &'a Parties,
+    pub(super) currency: Currency,
+    /// Accounts, and contracts that take money.
+    pub(super) accounts: Vec<Address>,
+    /// Code of which it is known what it does as a granter.
+    pub(super) granters: Vec<Address>,
+    world: World,
+    chain: Chain,
+    pub(super) ids: Ids,
+    script: Script,
+    token: TokenStep,
+    mutant: Option<BlessingMutant>,
+    /// What a mutant thinks that accounts have more in the blessing.
+    amiss: BTreeMap<Address, u128>,
+    pub(super) known: Vec<Terms>,
+    pub(super) now: Time,
+}
+
+/// Who decides at first: two of them.
+pub(super) fn first_notaries(cast: &Parties) -> Notaries {
+    let named = |name: &&str| cast.parties.iter().find(|party| party.name == *name).map(|party| party.address);
+    Notaries::first(["alice", "bob", "erin", "agreeable"].iter().filter_map(named).collect(), 2)
+}
+
+impl<'a> Comparison<'a> {
+    #[expect(clippy::expect_used, clippy::panic, reason = "what cannot be deployed cannot be compared")]
+    pub(super) fn new(cast: &'a Parties, currency: Currency, mutant: Option<BlessingMutant>) -> Self {
+        let notaries = first_notaries(cast);
+        let mut chain = Chain::new(cast, currency, |_| {});
+        if let Err(data) = chain.deploy_at(BLESSING, contract::deployment(MARKET, &SETTINGS, &notaries), |_| {}) {
+            panic!("the blessing cannot be deployed: {:?}", contract::revert(&data));
+        }
+        let mut world = World::new();
+        if currency == Currency::Token {
+            world.deploy_token(TOKEN).expect("nobody is there");
+        }
+        world.deploy(MARKET, Contract::Market(Market::new(currency.settings()))).expect("nobody is there");
+        let Notaries { list, quorum, .. } = notaries;
+        world.deploy_blessing(BLESSING, MARKET, SETTINGS, list, quorum).expect("nobody is there");
+        for party in cast.parties.iter().filter(|party| party.address != MARKET) {
+            world.mint(party.address, WALLET).expect("there is room");
+            if currency == Currency::Token {
+                world.mint_token(TOKEN, party.address, WALLET).expect("there is room");
+            }
+        }
+        let plays = |party: &&Party| {
+            party.signer.is_some()
+                || matches!(
+                    party.behaviour,
+                    None | Some(Behaviour::Silent | Behaviour::Agreeable | Behaviour::Scripted)
+                )
+        };
+        let grants = |party: &&Party| {
+            use Behaviour as B;
+            matches!(party.behaviour, Some(B::Silent | B::Scripted | B::Refusing | B::Bomb | B::Verbose | B::Recorder))
+        };
+        let addresses = |parties: &mut dyn Iterator<Item = &Party>| parties.map(|party| party.address).collect();
+        Self {
+            cast,
+            currency,
+            accounts: addresses(&mut cast.parties.iter().filter(plays)),
+            granters: addresses(&mut cast.parties.iter().filter(grants)),
+            world,
+            chain,
+            ids: Ids::default(),
+            script: Script::default(),
+            token: TokenStep::default(),
+            mutant,
+            amiss: BTreeMap::new(),
+            known: Vec::new(),
+            now: START,
+        }
+    }
+
+    pub(super) fn blessing(&self) -> &Blessing {
+        #[expect(clippy::expect_used, reason = "`new` puts it there")]
+        self.world.blessing(BLESSING).expect("is there from the beginning")
+    }
+
+    pub(super) fn market(&self) -> &Market {
+        #[expect(clippy::expect_used, reason = "`new` puts it there")]
+        self.world.market(MARKET).expect("is there from the beginning")
+    }
+
+    fn is(&self, mutant: BlessingMutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Executes a step on both and compares; says what it came to.
+    pub(super) fn perform(&mut self, step: &Step) -> Result<Vec<String>, Difference> {
+        self.now = step.at;
+        if let Some(Approval { owner, spender, amount }) = step.token.approval
+            && self.world.approve(TOKEN, owner, spender, amount)
+        {
+            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
+        }
+        let expected = self.expect(step);
+        let events = expected.iter().flatten().filter_map(|log| log.event.of_market());
+        self.known.extend(events.filter_map(|event| match event {
+            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
+            _ => None,
+        }));
+        if self.script != step.script {
+            self.script.clone_from(&step.script);
+            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
+        }
+        if self.token != step.token && self.currency == Currency::Token {
+            self.token.clone_from(&step.token);
+            self.chain.set_code(TOKEN, token::code(&step.token));
+        }
+        let (at, data) = match &step.command {
+            ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
+            ContractCommand::Blessing(command) => (BLESSING, contract::call_data(command)),
+            ContractCommand::Auction(_) => return Err(Difference::without("an auction is not here")),
+        };
+        let chain = step.foreign_chain.unwrap_or(CHAIN_ID);
+        let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, chain) {
+            CallOutcome::Done { logs, .. } => Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?),
+            CallOutcome::Reverted { data, changed } => {
+                same("whether a refusal changes anything", &changed, &false)?;
+                Err(refusal(at, &data))
+            }
+            CallOutcome::Halted(reason) => Err(reason),
+        };
+        same("the events, or the refusal", &outcome, &expected)?;
+        self.compare()?;
+        let name = format!("{:?}", step.command);
+        let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
+        Ok(match outcome {
+            Ok(log) => log.iter().filter_map(notable).chain([name.to_owned()]).collect(),
+            Err(refusal) => vec![kind(&refusal)],
+        })
+    }
+
+    fn expect(&mut self, step: &Step) -> Result<Vec<WorldLog>, String> {
+        let mut conduct = step.token.conduct.clone();
+        if self.is(BlessingMutant::TokenBelieved) {
+            (conduct.taken, conduct.given) = (None, None);
+        }
+        let script = self.script(step);
+        let mut oracle = Oracle {
+            cast: self.cast,
+            ids: &self.ids,
+            now: step.at,
+            foreign_chain: step.foreign_chain,
+            script: &script,
+            conduct: &conduct,
+            mutant: None,
+            pending: Default::default(),
+            recorded: Vec::new(),
+        };
+        let mut log = Vec::new();
+        let call = Call {
+            sender: step.sender,
+            contract: contract_of(&step.command),
+            value: step.value,
+            command: step.command.clone(),
+        };
+        match self.world.execute(&call, &mut oracle, &mut log) {
+            Ok(()) => {
+                self.misjudge(step, &mut log);
+                Ok(log)
+            }
+            Err(CallError::Rejected(rejection)) => Err(format!("{:?}", Rejection::Market(rejection))),
+            Err(CallError::RejectedByBlessing(rejection)) => {
+                use model::Rejection as M;
+                let is_vote = matches!(
+                    step.command,
+                    ContractCommand::Blessing(blessing::Command::Vote { .. } | blessing::Command::VoteSigned { .. })
+                );
+                let is_overlooked = match self.mutant {
+                    Some(BlessingMutant::LateVote) => {
+                        is_vote && matches!(rejection, Rejection::Market(M::TooLate { .. }))
+                    }
+                    Some(BlessingMutant::Conflict) => matches!(rejection, Rejection::ConflictOfInterest { .. }),
+                    Some(BlessingMutant::AnySignature) => matches!(rejection, Rejection::Market(M::BadSignature(_))),
+                    Some(BlessingMutant::DoubleVote) => matches!(rejection, Rejection::AlreadyVoted { .. }),
+                    Some(BlessingMutant::NoLimit) => {
+                        use blessing::Limit;
+                        matches!(rejection, Rejection::OverLimit { limit: Limit::PerProvider | Limit::PerPeriod, .. })
+                    }
+                    _ => false,
+                };
+                if is_overlooked { Ok(Vec::new()) } else { Err(format!("{rejection:?}")) }
+            }
+            Err(CallError::NotPayable { .. }) => Err(String::new()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// What the code that the steps write is said to do.
+    fn script(&self, step: &Step) -> Script {
+        let mut script = step.script.clone();
+        let is_grant = matches!(step.command, ContractCommand::Blessing(blessing::Command::Grant { .. }));
+        if is_grant && self.is(BlessingMutant::GranterBelieved) {
+            script.end = End::Return;
+        }
+        if is_grant && self.is(BlessingMutant::OpenGuard) {
+            script.calls.retain(|scripted| scripted.call.contract != BLESSING);
+        }
+        script
+    }
+
+    /// Makes the mutant's mistake.
+    fn misjudge(&mut self, step: &Step, log: &mut [WorldLog]) {
+        for WorldLog { event, .. } in log {
+            match (self.mutant, event) {
+                (Some(BlessingMutant::UnpaidClient), ContractEvent::Blessing(Event::JobGranted { to_client, .. })) => {
+                    *to_client = AttoFil::ZERO
+                }
+                (Some(BlessingMutant::RefusalExpires), ContractEvent::Blessing(Event::NominationEnded { end, .. }))
+                    if *end == blessing::End::Refused =>
+                {
+                    *end = blessing::End::Expired
+                }
+                (
+                    Some(BlessingMutant::DepositReturned),
+                    ContractEvent::Blessing(Event::NominationEnded { end, .. }),
+                ) if *end == blessing::End::Refused => {
+                    let ContractCommand::Blessing(command) = &step.command else { continue };
+                    let Some(nomination) = command.nomination() else { continue };
+                    *self.amiss.entry(nomination.nominator).or_default() += SETTINGS.deposit.0;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn compare(&mut self) -> Result<(), Difference> {
+        let jobs: Vec<Terms> = self.known.iter().rev().take(RECENT).cloned().collect();
+        for terms in &jobs {
+            let job = self.ids.of(terms);
+            let found = self.chain.view_at(BLESSING, &contract::record_of(job));
+            same("a nomination", &found, &Ok(self.record(job)))?;
+            for account in self.accounts.clone() {
+                let found = self.chain.view_at(BLESSING, &contract::has_voted(job, account));
+                let name = self.cast.name(format_args!("whether {account:?} has voted"));
+                same(name, &found, &Ok(self.has_voted(job, account)))?;
+            }
+        }
+        for account in self.accounts.clone() {
+            let found = self.chain.view_at(BLESSING, &contract::balance_of(account));
+            let amiss = self.amiss.get(&account).copied().unwrap_or_default();
+            let balance = AttoFil(self.blessing().balance(account).0 + amiss);
+            same(self.cast.name(format_args!("the account of {account:?}")), &found, &Ok(balance))?;
+            let found = self.chain.view_at(BLESSING, &contract::pool_of(account));
+            let name = self.cast.name(format_args!("what {account:?} has set aside"));
+            same(name, &found, &Ok(self.blessing().pool(account)))?;
+        }
+        let found = self.chain.view_at(BLESSING, &contract::burned());
+        same("what is burned", &found, &Ok(self.blessing().burned()))?;
+        let found = self.chain.view_at(BLESSING, &contract::notaries());
+        let Notaries { list, quorum, version, decisions } = self.blessing().notaries().clone();
+        same("the notaries", &found, &Ok((list, quorum, version)))?;
+        same("the decisions", &self.chain.view_at(BLESSING, &contract::decisions()), &Ok(decisions))?;
+        self.compare_granters()?;
+        self.compare_wallets()?;
+        let blessing = self.blessing();
+        let free: u128 = blessing.balances().chain(blessing.pools()).map(|(_, amount)| amount.0).sum();
+        let sum = free + blessing.escrowed().0 + blessing.burned().0;
+        same("the sum of all money", &blessing.held().0, &sum)?;
+        same("how many slots are used", &self.chain.slots(BLESSING), &self.slots())
+    }
+
+    /// A job as the contract should store it.
+    fn record(&self, job: model::JobId) -> StoredRecord {
+        let none = Record::default();
+        let record = self.blessing().record(job).unwrap_or(&none);
+        let (approvals, against) = self.blessing().votes(job);
+        let (blessed_at, reasons) = match &record.stage {
+            Stage::Blessed { at, reasons, .. } => (*at, *reasons),
+            _ => (Time(0), B256::ZERO),
+        };
+        StoredRecord {
+            phase: record.phase(),
+            round: record.round,
+            nomination: record.nomination().map(lota_bridge::blessing::nomination_hash).unwrap_or_default(),
+            approvals: approvals as u32,
+            against: against as u32,
+            blessed_at,
+            reasons,
+        }
+    }
+
+    fn has_voted(&self, job: model::JobId, account: Address) -> bool {
+        let notaries = self.blessing().notaries();
+        let is_of = |version: u32| version == notaries.version;
+        match self.blessing().record(job).map(|record| &record.stage) {
+            Some(Stage::Nominated { version, approvals, rejections, .. }) => {
+                is_of(*version) && (approvals.contains(&account) || rejections.contains(&account))
+            }
+            Some(Stage::Blessed { version, revocations, .. }) => is_of(*version) && revocations.contains(&account),
+            _ => false,
+        }
+    }
+
+    fn compare_granters(&mut self) -> Result<(), Difference> {
+        for granter in self.granters.clone() {
+            let found = self.chain.view_at(BLESSING, &contract::limits_of(granter));
+            same("limits", &found, &Ok(self.blessing().limits(granter)))?;
+            for provider in self.accounts.clone() {
+                let found = self.chain.view_at(BLESSING, &contract::granted_of(granter, provider));
+                same("what was granted", &found, &Ok(self.blessing().granted_of(granter, provider, self.now)))?;
+            }
+        }
+        let registered: Vec<(Address, Address, Registration)> = self
+            .blessing()
+            .registrations()
+            .map(|(provider, granter, found)| (provider, granter, found.clone()))
+            .collect();
+        for (provider, granter, expected) in registered {
+            let found = self.chain.view_at(BLESSING, &contract::registration_of(provider, granter));
+            same("a registration", &found, &Ok(expected))?;
+        }
+        Ok(())
+    }
+
+    /// What everybody has outside, the contracts and the token included.
+    fn compare_wallets(&mut self) -> Result<(), Difference> {
+        for account in self.accounts.iter().copied().chain([BLESSING, MARKET, TOKEN]) {
+            let name = |what: &str| self.cast.name(format_args!("{what} of {account:?}"));
+            let wallet = U256::from(self.world.wallet(account).0);
+            same(name("the wallet"), &self.chain.wallet(account), &wallet)?;
+            let tokens = U256::from(self.world.token_wallet(TOKEN, account).0);
+            same(name("the tokens"), &self.chain.stored(TOKEN, token::balance_slot(account)), &tokens)?;
+        }
+        Ok(())
+    }
+
+    /// How many storage slots the contract needs.
+    fn slots(&self) -> usize {
+        let blessing = self.blessing();
+        let used = |is_used: bool| usize::from(is_used);
+        // The list's length and members, their seats, and the slot of quorum, version and decisions.
+        let notaries = 2 + 2 * blessing.notaries().list.len();
+        let jobs = blessing.records().map(|(_, record)| match &record.stage {
+            Stage::Idle | Stage::Granted => 1,
+            Stage::Nominated { .. } => 2,
+            Stage::Blessed { reasons, .. } => 2 + used(!reasons.is_zero()),
+        });
+        let limits = blessing.granters().map(|(_, limits)| {
+            used(!(limits.per_job.is_zero() && limits.per_provider.is_zero())) + used(!limits.per_period.is_zero())
+        });
+        let registrations = blessing.registrations().map(|(_, _, found)| {
+            let size = found.recipient.len();
+            let words = if size > 31 { size.div_ceil(32) } else { 0 };
+            1 + words + used(!found.share_rate.is_zero() || found.max_share != AttoFil::ZERO)
+        });
+        blessing.balances().count()
+            + blessing.pools().count()
+            + used(blessing.burned() != AttoFil::ZERO)
+            + notaries
+            + blessing.usages()
+            + jobs.sum::<usize>()
+            + limits.sum::<usize>()
+            + registrations.sum::<usize>()
+    }
+}
+
+impl Difference {
+    fn without(what: &str) -> Self {
+        Self { what: what.into(), contract: String::new(), twin: String::new() }
+    }
+}
+
+/// A log of one of the two contracts.
+fn read(log: &Log) -> Option<Result<WorldLog, Difference>> {
+    let event = match log.address {
+        MARKET => bindings::event(&log.data).map(ContractEvent::Market),
+        BLESSING => contract::decode(log.data.topics(), &log.data.data).map(ContractEvent::Blessing),
+        _ => return None,
+    };
+    let unreadable = |error: bindings::Unreadable| Difference {
+        what: "a log".into(),
+        contract: error.to_string(),
+        twin: String::new(),
+    };
+    Some(event.map(|event| WorldLog { contract: log.address, event }).map_err(unreadable))
+}
+
+/// What is worth counting beside the command.
+fn notable(log: &WorldLog) -> Option<String> {
+    match &log.event {
+        ContractEvent::Blessing(Event::NominationEnded { end, .. }) => Some(format!("ended: {end:?}")),
+        ContractEvent::Blessing(Event::GrantFailed { .. }) => Some("GrantFailed".into()),
+        _ => None,
+    }
+}
+
+/// What the contract at an address refuses, as the twin says it.
+fn refusal(at: Address, data: &[u8]) -> String {
+    if at == BLESSING {
+        return match contract::revert(data) {
+            Ok(rejection) => format!("{rejection:?}"),
+            Err(_) if data.is_empty() => String::new(),
+            Err(other) => format!("{other:?}"),
+        };
+    }
+    match bindings::revert(data) {
+        Revert::Rejected(rejection) => format!("{:?}", Rejection::Market(rejection)),
+        _ if data.is_empty() => String::new(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The error's name.
+fn kind(refusal: &str) -> String {
+    if refusal.is_empty() {
+        return "refused: not payable".into();
+    }
+    if let Some(of_market) = refusal.strip_prefix("Market(") {
+        let name = of_market.split(['(', ' ', ')']).next().unwrap_or_default();
+        return format!("refused: Market({name}");
+    }
+    format!("refused: {}", refusal.split(['(', ' ', '{']).next().unwrap_or_default())
+}

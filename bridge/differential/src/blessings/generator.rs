@@ -1,0 +1,469 @@
+//! What parties send to a blessing and its market.
+
+use std::collections::BTreeMap;
+
+use lota_market::{
+    Address, AttoFil, B256, Bytes, Time, U256,
+    blessing::{Ballot, Choice, Command, Limits, Nomination, Phase, Request, Signed, Stage},
+    model::{Command as MarketCommand, JobResult, Receipt, Status, Terms},
+    world::{Answer, Call, ContractCommand, End, Script, ScriptedCall},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::{BLESSING, Comparison, RECENT, REFERENCE, SETTINGS, Step, contract_of};
+use crate::{
+    chain::{self, Currency},
+    party::masked,
+    token::{self, Approval, TOKEN, TokenStep, UNLIMITED},
+};
+
+/// The most that a job gets, in the granters' unit.
+const AMOUNT: u64 = 1_000;
+
+pub(super) struct Generator {
+    rng: StdRng,
+    salts: BTreeMap<Address, u64>,
+    begun: usize,
+}
+
+impl Generator {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), salts: BTreeMap::new(), begun: 0 }
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_ratio(percent, 100)
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.rng.random_range(0..from.len())]
+    }
+
+    pub(super) fn next(&mut self, both: &Comparison<'_>) -> Step {
+        let at = self.time(both);
+        let scripted = both.cast.scripted().address;
+        let (begun, accounts) = (self.begun, both.accounts.len());
+        self.begun += 1;
+        if begun < 2 * accounts + both.granters.len() {
+            return self.beginning(both, at, begun);
+        }
+        let mut value = AttoFil::ZERO;
+        let (mut sender, mut command) = match self.rng.random_range(0..100) {
+            0..6 => self.open(both, at),
+            6..12 => {
+                let (brought, command) = into_blessing(both.currency, gwei(self.rng.random_range(0..3_000)));
+                value = brought;
+                (self.pick(&both.accounts), command)
+            }
+            12..20 => self.money(both),
+            20..26 => (self.pick(&both.accounts), self.registration(both)),
+            26..30 => self.change(both, at),
+            30 if both.currency == Currency::Token => (self.pick(&both.accounts), Command::Fund.into()),
+            30 => (self.pick(&both.accounts), Command::FundToken { amount: AttoFil(1) }.into()),
+            31 => {
+                let count = if self.chance(30) { 63 } else { 3 };
+                let providers = (0..count).map(|_| self.pick(&both.accounts)).collect();
+                (scripted, Command::Sweep { granter: self.pick(&both.granters), providers }.into())
+            }
+            _ => self.life(both, at),
+        };
+        if self.chance(5) {
+            sender = self.pick(&both.accounts);
+        }
+        if self.chance(6)
+            && let ContractCommand::Blessing(command) = &mut command
+        {
+            self.spoil(both, command);
+        }
+        if self.chance(2) {
+            value = gwei(1);
+        }
+        let mut script = if self.chance(50) { self.script(both, at) } else { Script::default() };
+        if matches!(command, ContractCommand::Blessing(Command::Nominate { .. })) {
+            // A granter is asked by a static call, in which calls of its own would fail in the EVM's way.
+            script.calls.clear();
+        }
+        let token = match both.currency {
+            Currency::Coin => TokenStep::default(),
+            Currency::Token => self.token_step(both, &command, sender),
+        };
+        let foreign_chain = self.chance(3).then_some(1);
+        Step { at, sender, value, command, foreign_chain, script, token }
+    }
+
+    /// Everybody brings money, sets some aside and registers; granters are admitted.
+    fn beginning(&mut self, both: &Comparison<'_>, at: Time, begun: usize) -> Step {
+        let accounts = both.accounts.len();
+        let (sender, value, command) = if let Some(granter) = begun.checked_sub(2 * accounts) {
+            let granter = both.granters[granter];
+            (both.accounts[0], AttoFil::ZERO, self.admission(both, at, granter, Some(2)))
+        } else if begun < accounts {
+            let (value, command) = into_blessing(both.currency, gwei(self.rng.random_range(20_000..60_000)));
+            (both.accounts[begun], value, command)
+        } else {
+            let amount = gwei(self.rng.random_range(0..10_000));
+            (both.accounts[begun - accounts], AttoFil::ZERO, Command::SetAside { amount }.into())
+        };
+        let approval = Approval { owner: sender, spender: BLESSING, amount: UNLIMITED };
+        let token = match both.currency {
+            Currency::Coin => TokenStep::default(),
+            Currency::Token => TokenStep { approval: Some(approval), ..TokenStep::default() },
+        };
+        Step { at, sender, value, command, foreign_chain: None, script: Script::default(), token }
+    }
+
+    fn time(&mut self, both: &Comparison<'_>) -> Time {
+        let now = both.now;
+        match self.rng.random_range(0..100) {
+            0..70 => now,
+            70..90 => now.after(self.rng.random_range(1..4)),
+            _ => {
+                // To where something changes next, or a second beside it.
+                let running = both.blessing().records().filter_map(|(_, record)| match &record.stage {
+                    Stage::Nominated { nomination, .. } => Some(nomination.expires),
+                    Stage::Blessed { at, .. } => {
+                        let revoke_until = at.after(SETTINGS.revoke_for.into());
+                        let grant_until = revoke_until.after(SETTINGS.grant_for.into());
+                        Some(if revoke_until >= now { revoke_until } else { grant_until })
+                    }
+                    _ => None,
+                });
+                let Some(edge) = running.filter(|edge| *edge > now).min() else { return now };
+                self.pick(&[Time(edge.0 - 1), edge, edge.after(1), edge.after(1)])
+            }
+        }
+    }
+
+    fn money(&mut self, both: &Comparison<'_>) -> (Address, ContractCommand) {
+        let account = self.pick(&both.accounts);
+        let part = |generator: &mut Self, of: AttoFil| {
+            AttoFil(of.0 / generator.rng.random_range(1..6) + u128::from(generator.chance(10)))
+        };
+        let command = match self.rng.random_range(0..3) {
+            0 => {
+                let amount = part(self, both.blessing().balance(account));
+                let to = match self.rng.random_range(0..10) {
+                    0 => Address::ZERO,
+                    1 => masked(7),
+                    2 => BLESSING,
+                    _ => account,
+                };
+                Command::Withdraw { to, amount }
+            }
+            1 => Command::SetAside { amount: part(self, both.blessing().balance(account)) },
+            _ => Command::TakeBack { amount: part(self, both.blessing().pool(account)) },
+        };
+        (account, command.into())
+    }
+
+    fn registration(&mut self, both: &Comparison<'_>) -> ContractCommand {
+        let somebody = self.pick(&both.accounts);
+        let recipient = match self.rng.random_range(0..12) {
+            0 => Bytes::new(),
+            1 => vec![7; self.pick(&[1, 31, 32, 33, 63, 64, 65])].into(),
+            2 => [&[4, 10], &somebody[..]].concat().into(),
+            3 => [&[4, 11], &somebody[..]].concat().into(),
+            4 | 5 => Bytes::copy_from_slice(&somebody[..]),
+            _ => Bytes::from_static(b"f1recipient"),
+        };
+        // Attofil for 10^18 units, of which a job gets a thousand.
+        let share_rate = U256::from(gwei(self.rng.random_range(0..2)).0) * U256::from(10_u64.pow(18));
+        let share_rate = if self.chance(5) { U256::from(u128::MAX) } else { share_rate / U256::from(2) };
+        let max_share = if self.chance(20) { gwei(100) } else { gwei(5_000) };
+        Command::Register { granter: self.pick(&both.granters), recipient, share_rate, max_share }.into()
+    }
+
+    // Notaries --------------------------------------------------------------------------------------------------------
+
+    fn change(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
+        let sender = self.pick(&both.accounts);
+        if self.chance(60) {
+            let granter = if self.chance(90) { self.pick(&both.granters) } else { both.accounts[1] };
+            return (sender, self.admission(both, at, granter, None));
+        }
+        let mut pool = both.accounts.clone();
+        let count = self.rng.random_range(1..5);
+        let mut list: Vec<Address> =
+            (0..count).map(|_| pool.swap_remove(self.rng.random_range(0..pool.len()))).collect();
+        list.retain(|account| !lota_market::model::is_masked_id(*account) || self.chance(50));
+        if self.chance(8) {
+            list.push(self.pick(&[Address::ZERO, both.accounts[0], masked(3)]));
+        }
+        let quorum = if self.chance(90) { self.rng.random_range(1..3) } else { self.pick(&[0, 5]) };
+        let until = self.until(at);
+        let decision = both.blessing().notaries().decisions;
+        let what = Signed::Notaries { notaries: &list, quorum, decision, until };
+        let ballots = self.ballots(both, &what, None, sender);
+        (sender, Command::SetNotaries { notaries: list.clone(), quorum, until, ballots }.into())
+    }
+
+    fn admission(
+        &mut self,
+        both: &Comparison<'_>,
+        at: Time,
+        granter: Address,
+        count: Option<usize>,
+    ) -> ContractCommand {
+        let mut limits = [1, 2, 3].map(|times| U256::from(AMOUNT * times));
+        let mut until = self.until(at);
+        if count.is_none() {
+            match self.rng.random_range(0..10) {
+                0 => limits = [U256::ZERO; 3],
+                1 => limits.swap(0, 1),
+                2 => limits.swap(1, 2),
+                3 => limits = [U256::ZERO, U256::ZERO, U256::from(5)],
+                _ => {}
+            }
+        } else {
+            until = at.after(1);
+        }
+        let [per_job, per_provider, per_period] = limits;
+        let limits = Limits { per_job, per_provider, per_period };
+        let decision = both.blessing().notaries().decisions;
+        let what = Signed::Granter { granter, limits: &limits, decision, until };
+        let ballots = self.ballots(both, &what, count, Address::ZERO);
+        Command::SetGranter { granter, limits, until, ballots }.into()
+    }
+
+    fn until(&mut self, at: Time) -> Time {
+        if self.chance(6) { Time(at.0 - 1) } else { at.after(self.rng.random_range(0..5)) }
+    }
+
+    /// Of notaries, mostly as many as decide, and rightly signed.
+    fn ballots(
+        &mut self,
+        both: &Comparison<'_>,
+        what: &Signed<'_>,
+        count: Option<usize>,
+        sender: Address,
+    ) -> Vec<Ballot> {
+        let notaries = both.blessing().notaries();
+        let digest = lota_bridge::blessing::signed_digest(&REFERENCE, what);
+        let quorum = notaries.quorum as usize;
+        let count = count.unwrap_or_else(|| if self.chance(85) { quorum } else { self.rng.random_range(0..4) });
+        let first = self.rng.random_range(0..notaries.list.len());
+        let ring = notaries.list.iter().cycle().skip(first);
+        let mut ballots: Vec<Ballot> = ring
+            .take(count)
+            .map(|notary| Ballot { notary: *notary, signature: both.cast.sign(*notary, &digest) })
+            .collect();
+        if let Some(own) = ballots.iter_mut().find(|ballot| ballot.notary == sender) {
+            own.signature = Bytes::new();
+        }
+        if self.begun > 2 * both.accounts.len() + both.granters.len() {
+            if self.chance(6) {
+                let notary = self.pick(&both.accounts);
+                ballots.push(Ballot { notary, signature: both.cast.sign(notary, &digest) });
+            }
+            if self.chance(6)
+                && let Some(ballot) = ballots.first_mut()
+            {
+                ballot.signature = both.cast.sign(ballot.notary, &B256::repeat_byte(1));
+            }
+        }
+        ballots
+    }
+
+    // Jobs ------------------------------------------------------------------------------------------------------------
+
+    fn open(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
+        let scripted = both.cast.scripted().address;
+        let client = self.pick(&[both.accounts[0], both.accounts[2], both.accounts[3], scripted]);
+        let salt = self.salts.entry(client).or_default();
+        *salt += 1;
+        let number = *salt - 1;
+        let has_callback = client == scripted && self.chance(60);
+        let terms = Terms {
+            client,
+            salt: U256::from(number),
+            spec: B256::repeat_byte(1),
+            spec_codec: 0x71,
+            min_price: AttoFil::ZERO,
+            max_price: AttoFil::ZERO,
+            ramp_start: at,
+            ramp_period: 1,
+            lock_by: at.after(100),
+            run_for: 1_000,
+            review_for: 0,
+            rule_for: 0,
+            collateral: AttoFil::ZERO,
+            matcher: Address::ZERO,
+            arbiter: Address::ZERO,
+            callback_gas: if has_callback { chain::SETTINGS.max_callback_gas } else { 0 },
+            keep_record: self.chance(92),
+        };
+        (client, MarketCommand::Open { terms, spec: Bytes::new() }.into())
+    }
+
+    /// What may be done with a job now, or could be at some other time.
+    fn life(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
+        let recent = both.known.len().min(RECENT);
+        if recent == 0 {
+            return self.open(both, at);
+        }
+        let terms = both.known[both.known.len() - 1 - self.rng.random_range(0..recent)].clone();
+        let job = both.ids.of(&terms);
+        let deal = both.market().deal(job);
+        let (anybody, provider) = (self.pick(&both.accounts), both.accounts[1 + usize::from(self.chance(30))]);
+        match deal.status {
+            Status::Open if self.chance(80) => return (provider, MarketCommand::Lock { terms }.into()),
+            Status::Locked if self.chance(80) => {
+                let result = JobResult::default();
+                return (deal.provider, MarketCommand::SubmitResult { terms, result }.into());
+            }
+            _ => {}
+        }
+        let receipt = deal.receipt.cloned().unwrap_or_default();
+        let Some(record) = both.blessing().record(job) else { return (anybody, self.nomination(both, terms, receipt)) };
+        let Some(nomination) = record.nomination().cloned() else {
+            return (anybody, self.nomination(both, terms, receipt));
+        };
+        let boxed = Box::new(nomination.clone());
+        let phase = record.phase();
+        match self.rng.random_range(0..10) {
+            0 => return (anybody, self.nomination(both, terms, receipt)),
+            1 => return (anybody, Command::Expire { nomination: boxed }.into()),
+            2 => return (anybody, Command::Grant { nomination: boxed }.into()),
+            3 if phase == Phase::Blessed => return self.ballot(both, nomination, Choice::Revoke),
+            4..6 if phase == Phase::Blessed => return (anybody, Command::Grant { nomination: boxed }.into()),
+            _ => {}
+        }
+        let choice = match (phase, self.rng.random_range(0..12)) {
+            (Phase::Nominated, 0..8) => Choice::Approve,
+            (Phase::Nominated, 8..11) | (Phase::Blessed, 0) => Choice::Reject,
+            (Phase::Blessed, 1..4) => return (anybody, Command::Grant { nomination: boxed }.into()),
+            _ => Choice::Revoke,
+        };
+        self.ballot(both, nomination, choice)
+    }
+
+    fn nomination(&mut self, both: &Comparison<'_>, terms: Terms, receipt: Receipt) -> ContractCommand {
+        let registered = both.blessing().registrations().filter(|(provider, ..)| *provider == receipt.provider);
+        let granters: Vec<Address> = registered.map(|(_, granter, _)| granter).collect();
+        let granter =
+            if granters.is_empty() || self.chance(8) { self.pick(&both.granters) } else { self.pick(&granters) };
+        let amount = self.pick(&[AMOUNT, AMOUNT, AMOUNT / 2, AMOUNT - 1, 1, AMOUNT + 1, 0]);
+        let request = Request {
+            granter,
+            amount: U256::from(amount),
+            piece: B256::repeat_byte(if self.chance(97) { 7 } else { 0 }),
+            piece_size: self.pick(&[128, 256, 1 << 63, 1 << 35, 64, 129]),
+            bounty: gwei(self.rng.random_range(0..300)),
+        };
+        Command::Nominate { terms: Box::new(terms), receipt: Box::new(receipt), request }.into()
+    }
+
+    /// A vote, by transaction or signed.
+    fn ballot(&mut self, both: &Comparison<'_>, nomination: Nomination, choice: Choice) -> (Address, ContractCommand) {
+        let notaries = both.blessing().notaries();
+        let notary = if self.chance(92) { self.pick(&notaries.list) } else { self.pick(&both.accounts) };
+        let reasons = B256::repeat_byte(self.pick(&[0, 1, 2]));
+        if self.chance(50) {
+            return (notary, Command::Vote { nomination: Box::new(nomination), choice, reasons }.into());
+        }
+        let version = if self.chance(92) { notaries.version } else { notaries.version.saturating_sub(1) };
+        let signed = if self.chance(94) { choice } else { Choice::Reject };
+        let what = Signed::Vote { nomination: &nomination, choice: signed, reasons, version };
+        let digest = lota_bridge::blessing::signed_digest(&REFERENCE, &what);
+        let signature = both.cast.sign(notary, &digest);
+        let command = Command::VoteSigned { nomination: Box::new(nomination), choice, reasons, notary, signature };
+        (self.pick(&both.accounts), command.into())
+    }
+
+    fn spoil(&mut self, both: &Comparison<'_>, command: &mut Command) {
+        match command {
+            Command::Nominate { terms, receipt, request } => match self.rng.random_range(0..4) {
+                0 => terms.salt += U256::from(1),
+                1 => receipt.provider = self.pick(&both.accounts),
+                2 => request.bounty = UNLIMITED,
+                _ => request.granter = both.accounts[0],
+            },
+            Command::Vote { nomination, .. }
+            | Command::VoteSigned { nomination, .. }
+            | Command::Grant { nomination }
+            | Command::Expire { nomination } => match self.rng.random_range(0..5) {
+                0 => nomination.round += 1,
+                1 => nomination.amount += U256::from(1),
+                2 => nomination.share.0 += 1,
+                3 => nomination.recipient = Bytes::from_static(b"another"),
+                _ => nomination.nominator = self.pick(&both.accounts),
+            },
+            _ => {}
+        }
+    }
+
+    /// What the code that is client, payee and granter does. In callbacks it has so much gas that what is here can be done.
+    fn script(&mut self, both: &Comparison<'_>, at: Time) -> Script {
+        let sender = both.cast.scripted().address;
+        let calls = (0..self.rng.random_range(0..4))
+            .map(|_| {
+                let (value, command) = match self.rng.random_range(0..6) {
+                    0 => {
+                        let amount = gwei(1);
+                        let command = MarketCommand::Deposit { account: sender };
+                        if both.currency == Currency::Coin {
+                            (amount, command.into())
+                        } else {
+                            (AttoFil::ZERO, command.into())
+                        }
+                    }
+                    1 => into_blessing(both.currency, gwei(1)),
+                    2 => (AttoFil::ZERO, Command::SetAside { amount: gwei(1) }.into()),
+                    3 => (AttoFil::ZERO, Command::TakeBack { amount: AttoFil::ZERO }.into()),
+                    _ => match self.life(both, at).1 {
+                        // These call others, who are promised more gas than there may be.
+                        ContractCommand::Blessing(
+                            Command::Nominate { .. } | Command::Grant { .. } | Command::VoteSigned { .. },
+                        ) => (AttoFil::ZERO, Command::SetAside { amount: AttoFil::ZERO }.into()),
+                        command => (AttoFil::ZERO, command),
+                    },
+                };
+                let call = Call { sender, contract: contract_of(&command), value, command };
+                ScriptedCall { call, may_fail: self.chance(85) }
+            })
+            .collect();
+        let end = self.pick(&[End::Return, End::Return, End::Return, End::Revert, End::OutOfGas]);
+        Script { calls, end }
+    }
+
+    /// What the token does: mostly what it should. Who brings money has mostly approved it.
+    fn token_step(&mut self, both: &Comparison<'_>, command: &ContractCommand, sender: Address) -> TokenStep {
+        let mut step = TokenStep::default();
+        let amount = match command {
+            ContractCommand::Blessing(Command::FundToken { amount } | Command::Withdraw { amount, .. }) => *amount,
+            _ => gwei(1),
+        };
+        if self.chance(60) {
+            let owner = if self.chance(80) { sender } else { both.cast.scripted().address };
+            let amount = self.pick(&[amount, AttoFil(amount.0.saturating_sub(1)), UNLIMITED, UNLIMITED]);
+            step.approval = Some(Approval { owner, spender: BLESSING, amount });
+        }
+        if self.chance(75) {
+            return step;
+        }
+        match self.rng.random_range(0..8) {
+            5 => step.conduct.script.end = self.pick(&[End::Revert, End::OutOfGas]),
+            6 => {
+                let command = Command::Withdraw { to: both.accounts[0], amount: AttoFil::ZERO }.into();
+                let call = Call { sender: TOKEN, contract: BLESSING, value: AttoFil::ZERO, command };
+                step.conduct.script.calls = vec![ScriptedCall { call, may_fail: self.chance(70) }];
+            }
+            way => (step.conduct.taken, step.conduct.given) = token::wrong_amounts(way, amount),
+        }
+        step.conduct.answer = self.pick(&[Answer::True, Answer::True, Answer::Nothing, Answer::NotTrue]);
+        step.untruth = self.rng.random_range(0..3);
+        step
+    }
+}
+
+/// Money for the blessing, and the value that goes with it.
+fn into_blessing(currency: Currency, amount: AttoFil) -> (AttoFil, ContractCommand) {
+    match currency {
+        Currency::Coin => (amount, Command::Fund.into()),
+        Currency::Token => (AttoFil::ZERO, Command::FundToken { amount }.into()),
+    }
+}
+
+const fn gwei(amount: u64) -> AttoFil {
+    AttoFil::from_gwei(amount)
+}

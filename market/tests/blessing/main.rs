@@ -1,0 +1,6 @@
+//! The twin of `Blessing.sol`, in a world with its market.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod life;
+mod random;
+mod town;

@@ -28,7 +28,8 @@ function describe(name) {
 }
 
 fs.mkdirSync(path.join(contracts, "abi"), { recursive: true });
-for (const name of ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing"]) {
+const granters = ["FilecoinPayGranter", "BonusGranter", "VerifregGranter", "MetaAllocatorGranter", "RequestOnlyGranter"];
+for (const name of ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing", "FilecoinPayDeals", ...granters]) {
   const target = path.join(contracts, "abi", name + ".json");
   const text = describe(name);
   const shown = `contracts/abi/${name}.json`;

@@ -68,6 +68,33 @@ contract BytecodeTest is AuctionTest {
         assertEq(counts[DELEGATECALL], 0);
     }
 
+    function test_GrantersAndDealsPaidByFilecoinPayFitAndUseNoOpcodeThatTheyShouldNot() external view {
+        string[6] memory names = [
+            "FilecoinPayDeals",
+            "FilecoinPayGranter",
+            "BonusGranter",
+            "RequestOnlyGranter",
+            "VerifregGranter",
+            "MetaAllocatorGranter"
+        ];
+        for (uint256 i = 0; i < names.length; ++i) {
+            // Of the file: the tests compile granters in their own way, too.
+            bytes memory code =
+                vm.parseJsonBytes(vm.readFile(string.concat("abi/", names[i], ".json")), ".deployedBytecode");
+            assertGt(code.length, 1000);
+            assertLt(code.length, 24_576, "EIP-170");
+            uint256[256] memory counts = _count(code);
+            if (i < 2) {
+                // Filecoin Pay counts in epochs: whether an account is in debt, in {Rails}.
+                assertGt(counts[0x43], 0, "NUMBER");
+                counts[0x43] = 0;
+            }
+            _requireNoneBanned(counts);
+            if (i < 4) assertEq(counts[DELEGATECALL], 0, names[i]);
+            else assertGt(counts[DELEGATECALL], 0, "the precompile takes no other call");
+        }
+    }
+
     /// @dev The scan finds what it looks for.
     function test_TheScanSeesOpcodesAndSkipsData() external pure {
         uint256[256] memory counts =

@@ -28,7 +28,7 @@ abstract contract DealsTest is MarketTest, FilecoinPayTest {
         vm.deal(provider.addr, 100 ether);
     }
 
-    function _deployDeals(ILotaMarket at) internal returns (IFilecoinPayDeals) {
+    function _deployDeals(ILotaMarket at) internal virtual returns (IFilecoinPayDeals) {
         return IFilecoinPayDeals(
             deployCode(
                 "FilecoinPayDeals.sol:FilecoinPayDeals",

@@ -3,7 +3,9 @@ pragma solidity ^0.8.24;
 
 import {VmSafe} from "forge-std/Vm.sol";
 import {IFilecoinPayDeals} from "../../src/interfaces/IFilecoinPayDeals.sol";
+import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
 import {DealsTest} from "../base/DealsTest.sol";
+import {Published} from "../base/Published.sol";
 
 /// @dev A cheatcode that this forge-std does not declare yet.
 interface EvmVersions {
@@ -11,7 +13,7 @@ interface EvmVersions {
 }
 
 /// @title DealsGasTest: what jobs cost that are paid from Filecoin Pay accounts, as {GasTest} measures it
-contract DealsGasTest is DealsTest {
+contract DealsGasTest is DealsTest, Published {
     function setUp() public override {
         super.setUp();
         EvmVersions(address(vm)).setEvmVersion("prague");
@@ -21,6 +23,11 @@ contract DealsGasTest is DealsTest {
         vm.prank(provider.addr);
         market.submitResult(o.terms, _result());
         _payRail();
+    }
+
+    function _deployDeals(ILotaMarket at) internal override returns (IFilecoinPayDeals) {
+        bytes memory arguments = abi.encode(at, CALLBACK_GAS, filecoinPay, address(dollar), EPOCH, GRACE);
+        return IFilecoinPayDeals(_publish("FilecoinPayDeals", arguments));
     }
 
     function _note(string memory name) private {

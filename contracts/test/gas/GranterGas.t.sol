@@ -8,6 +8,7 @@ import {IGranter} from "../../src/interfaces/IGranter.sol";
 import {ActorsTest} from "../base/ActorsTest.sol";
 import {GranterTest} from "../base/GranterTest.sol";
 import {FilecoinPayTest} from "../base/FilecoinPayTest.sol";
+import {Published} from "../base/Published.sol";
 import {MetaAllocatorDouble} from "../mocks/BuiltinActorsDouble.sol";
 
 /// @dev A cheatcode that this forge-std does not declare yet.
@@ -18,7 +19,7 @@ interface EvmVersions {
 /// @title GranterGasTest: what grants cost, as {GasTest} measures it
 /// @dev Whole transactions, as if the blessing contract was an account. Filecoin Pay is the stand-in, the actors are doubles: on
 /// Filecoin gas is another unit, and docs/granters.md has what was measured there.
-contract GranterGasTest is ActorsTest {
+contract GranterGasTest is ActorsTest, Published {
     uint256 private constant MIB = 1 << 20;
 
     function setUp() external {
@@ -33,26 +34,23 @@ contract GranterGasTest is ActorsTest {
 
     function test_Granters() external {
         bytes memory client = bytes.concat(hex"01", bytes20(uint160(7)));
-        IGranter granter = IGranter(deployCode("VerifregGranter.sol:VerifregGranter", abi.encode(blessing)));
+        IGranter granter = IGranter(_publish("VerifregGranter", abi.encode(blessing)));
         registry.setVerifier(address(granter), MIB << 20);
         _make(granter, _grant(1, client, MIB));
         _make(granter, _grant(2, client, MIB));
         _note("Verifreg: grant");
         MetaAllocatorDouble allocator = new MetaAllocatorDouble();
-        granter = IGranter(deployCode("MetaAllocatorGranter.sol:MetaAllocatorGranter", abi.encode(blessing, allocator)));
+        granter = IGranter(_publish("MetaAllocatorGranter", abi.encode(blessing, allocator)));
         registry.setVerifier(address(allocator), MIB << 20);
         allocator.setAllowance(address(granter), MIB << 20);
         _make(granter, _grant(3, client, MIB));
         _note("MetaAllocator: grant");
-        granter = IGranter(deployCode("RequestOnlyGranter.sol:RequestOnlyGranter", abi.encode(blessing)));
+        granter = IGranter(_publish("RequestOnlyGranter", abi.encode(blessing)));
         _make(granter, _grant(4, client, MIB));
         _note("RequestOnly: grant");
         BonusGranter.Limits memory limits = BonusGranter.Limits(1 ether, 10 ether, 100 ether, 30 days);
-        granter = IGranter(
-            deployCode(
-                "BonusGranter.sol:BonusGranter", abi.encode(blessing, address(0), limits, address(9), type(uint64).max)
-            )
-        );
+        granter =
+            IGranter(_publish("BonusGranter", abi.encode(blessing, address(0), limits, address(9), type(uint64).max)));
         vm.deal(address(granter), 10 ether);
         address payee = makeAddr("payee");
         vm.deal(payee, 1);
@@ -64,7 +62,7 @@ contract GranterGasTest is ActorsTest {
 }
 
 /// @title RailGasTest: what payments by rails cost
-contract RailGasTest is GranterTest, FilecoinPayTest {
+contract RailGasTest is GranterTest, FilecoinPayTest, Published {
     uint256 private constant COUNT = 32;
 
     address private sponsor = makeAddr("sponsor");
@@ -74,10 +72,7 @@ contract RailGasTest is GranterTest, FilecoinPayTest {
         EvmVersions(address(vm)).setEvmVersion("prague");
         _deployFilecoinPay();
         granter = FilecoinPayGranter(
-            deployCode(
-                "FilecoinPayGranter.sol:FilecoinPayGranter",
-                abi.encode(blessing, filecoinPay, address(dollar), sponsor, EPOCH, GRACE)
-            )
+            _publish("FilecoinPayGranter", abi.encode(blessing, filecoinPay, address(dollar), sponsor, EPOCH, GRACE))
         );
         _depositPay(address(dollar), sponsor, 1e12);
         _approve(address(dollar), sponsor, address(granter), 1e12);

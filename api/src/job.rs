@@ -195,6 +195,9 @@ pub struct PublicationInfo {
     /// `gateway` (the daemon's own), or a publisher that its operator configured.
     pub publisher: String,
     pub state: PublicationProgress,
+    /// How far it is, in the publisher's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// What went wrong the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -2,7 +2,8 @@
 //!
 //! Four layers, each public: [`chain`] is JSON-RPC of one chain, [`account`] one key's transactions on it, for any call, [`log`] a
 //! reorganisation-safe log of several contracts, and [`market`] turns commands into calls and logs into events: the
-//! [`Transport`](crate::Transport) to a Lota market. Whoever speaks to other contracts uses the first three.
+//! [`Transport`](crate::Transport) to a Lota market. Whoever speaks to other contracts uses the first three;
+//! [`warm_storage`] is one of them: Filecoin's storage service, as its payers need it.
 
 pub mod account;
 pub mod auction;
@@ -11,6 +12,7 @@ pub mod chain;
 pub mod log;
 pub mod market;
 pub mod recording;
+pub mod warm_storage;
 
 pub use account::{Account, Call, SendError};
 pub use auction::Auction;

@@ -244,6 +244,13 @@ pub(crate) struct Node {
     pub(crate) pinning_service: Option<String>,
     /// What proves that one may speak to it.
     pub(crate) pinning_token: Option<String>,
+    /// The PDP service of a Filecoin storage provider that stores outputs; the others of these say how it is paid.
+    pub(crate) filecoin: Option<String>,
+    pub(crate) filecoin_rpc: Option<String>,
+    pub(crate) filecoin_service: Option<String>,
+    pub(crate) filecoin_payer: Option<String>,
+    pub(crate) filecoin_payee: Option<String>,
+    pub(crate) filecoin_session_key: Option<String>,
     /// How long it remembers jobs after they ended, and keeps their outputs.
     pub(crate) keep_for: Seconds,
     /// How it runs containers.
@@ -339,6 +346,12 @@ impl Default for Node {
             kubo: None,
             pinning_service: None,
             pinning_token: None,
+            filecoin: None,
+            filecoin_rpc: None,
+            filecoin_service: None,
+            filecoin_payer: None,
+            filecoin_payee: None,
+            filecoin_session_key: None,
             docker: Docker::default(),
             keep_for: KEEP_FOR,
         }
@@ -459,6 +472,15 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.kubo", about: "URL of the RPC of a Kubo node that keeps outputs, too" },
     Key { name: "node.pinning_service", about: "URL of a pinning service that keeps outputs, too" },
     Key { name: "node.pinning_token", about: "the access token for node.pinning_service" },
+    Key {
+        name: "node.filecoin",
+        about: "URL of the PDP service of a storage provider that keeps outputs on Filecoin, too",
+    },
+    Key { name: "node.filecoin_rpc", about: "URL of a node of Filecoin's, for node.filecoin" },
+    Key { name: "node.filecoin_service", about: "address of the warm storage service's contract there" },
+    Key { name: "node.filecoin_payer", about: "address whose account on Filecoin Pay pays for the storage" },
+    Key { name: "node.filecoin_payee", about: "address at which the storage provider is paid" },
+    Key { name: "node.filecoin_session_key", about: "the session key that signs for the payer, in hex" },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.keep_for", about: "how long it remembers jobs after they ended, and keeps their outputs" },
     Key { name: "node.min_price", about: "the least it asks for a job" },

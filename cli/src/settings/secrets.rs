@@ -1,12 +1,12 @@
 //! What `lota config show` keeps to itself: tokens, and whatever of a URL may be a password or a key.
 
 /// What is not shown at all.
-const HIDDEN: [&str; 2] = ["api.token", "node.pinning_token"];
+const HIDDEN: [&str; 3] = ["api.token", "node.pinning_token", "node.filecoin_session_key"];
 /// URLs, or several with commas between.
-const URLS: [&str; 6] =
-    ["api.url", "node.gateway_url", "node.gateways", "node.kubo", "node.mock", "node.pinning_service"];
+const URLS: [&str; 7] =
+    ["api.url", "node.filecoin", "node.gateway_url", "node.gateways", "node.kubo", "node.mock", "node.pinning_service"];
 /// The same, of services that take keys as paths.
-const KEYED_URLS: [&str; 1] = ["node.rpc"];
+const KEYED_URLS: [&str; 2] = ["node.rpc", "node.filecoin_rpc"];
 
 /// The value of a setting as it may stay on a screen.
 pub(crate) fn shown(key: &str, value: &str) -> String {
@@ -57,6 +57,8 @@ mod tests {
             ("node.pinning_service", "https://api.example/psa?key=SECRET", "https://api.example/psa?..."),
             ("node.gateways", "https://gw.example#SECRET , http://b", "https://gw.example#..., http://b"),
             ("node.pinning_token", "SECRET", "(set, not shown)"),
+            ("node.filecoin_session_key", "0x5EC2E7", "(set, not shown)"),
+            ("node.filecoin_rpc", "https://api.example/v1/SECRET", "https://api.example/..."),
             ("api.token", "SECRET", "(set, not shown)"),
             ("node.directories", "a=/data/a?b", "a=/data/a?b"),
         ] {

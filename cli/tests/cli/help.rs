@@ -27,6 +27,7 @@ fn every_verb_has_an_example() {
         &["content", "get"],
         &["content", "cat"],
         &["content", "ls"],
+        &["content", "piece"],
         &["wallet", "new"],
         &["wallet", "show"],
         &["wallet", "deposit"],

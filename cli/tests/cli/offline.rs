@@ -313,6 +313,11 @@ fn a_pinning_services_token_is_asked_for_and_not_shown() {
     assert!(failed(&[service]).contains("needs an access token: node.pinning_token"));
     let bad = failed(&[("LOTA_NODE_KUBO", "localhost:5001")]);
     assert!(bad.contains("setting `node.kubo`") && bad.contains("begins neither with http://"), "{bad}");
+    let provider = ("LOTA_NODE_FILECOIN", "https://pdp.example");
+    assert!(failed(&[provider]).contains("needs node.filecoin_session_key"));
+    let key = ("LOTA_NODE_FILECOIN_SESSION_KEY", "0x5ec2e7");
+    let bad = failed(&[provider, key]);
+    assert!(bad.contains("not a private key") && !bad.contains("5ec2e7"), "{bad}");
     let bad = failed(&[("LOTA_NODE_DIRECTORIES", "/data")]);
     assert!(bad.contains("node.directories") && bad.contains("is not LABEL=PATH"), "{bad}");
     for format in [&[][..], &["--json"]] {

@@ -20,6 +20,7 @@ use crate::{
     local_steps::output_cid,
     observe::event_name,
     pins::output_pin,
+    publisher::filecoin,
     store::{ListedJob, MAX_PARTIES, PublicationState, StoredEvent},
 };
 
@@ -198,7 +199,7 @@ async fn published(api: &Api, job: &Job) -> Result<Vec<PublicationInfo>, HttpErr
     if let Some(cid) = api.content.pinned(&output_pin(job.id())) {
         let url = Some(format!("{}/ipfs/{cid}", api.gateway.trim_end_matches('/')));
         let (publisher, state) = ("gateway".to_owned(), PublicationProgress::Pinned);
-        published.push(PublicationInfo { publisher, state, reason: None, url });
+        published.push(PublicationInfo { publisher, state, detail: None, reason: None, url });
     }
     for publication in api.store.publications_of(job.id()).await? {
         let state = match publication.state {
@@ -208,8 +209,12 @@ async fn published(api: &Api, job: &Job) -> Result<Vec<PublicationInfo>, HttpErr
             PublicationState::Failed => PublicationProgress::Failed,
             PublicationState::Withdrawing => continue,
         };
+        let detail = match (publication.publisher.as_str(), &publication.receipt) {
+            (filecoin::NAME, Some(receipt)) => filecoin::detail(receipt),
+            _ => None,
+        };
         let (publisher, reason) = (publication.publisher, publication.reason);
-        published.push(PublicationInfo { publisher, state, reason, url: None });
+        published.push(PublicationInfo { publisher, state, detail, reason, url: None });
     }
     Ok(published)
 }

@@ -11,10 +11,10 @@ use futures::{Stream, StreamExt as _, stream};
 use lota_content::{Cid, DagScope, WalkError, car_stream};
 use serde::Deserialize;
 
-use super::{Content, Progress, PublishError, Published, Publisher, PublisherError, Server, said, unsuccessful};
+use super::{
+    Content, MAX_CAR_BLOCKS, Progress, PublishError, Published, Publisher, PublisherError, Server, said, unsuccessful,
+};
 
-/// The most blocks of a result that is sent.
-const MAX_BLOCKS: usize = 1 << 20;
 /// What separates the parts of the form; no CAR of ours ends a line with it.
 const BOUNDARY: &str = "lota-7ce3b1f0a94d4c5e8d0b9f27";
 
@@ -138,7 +138,7 @@ fn form(
         content.cid
     );
     let end = format!("\r\n--{BOUNDARY}--\r\n");
-    let car = car_stream(content.store.clone(), &[], &content.cid, DagScope::All, MAX_BLOCKS);
+    let car = car_stream(content.store.clone(), &[], &content.cid, DagScope::All, MAX_CAR_BLOCKS);
     let part = |text: String| stream::once(async { Ok(Bytes::from(text)) });
     part(head).chain(car).chain(part(end)).inspect(move |piece| {
         *progress.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -149,7 +149,7 @@ fn form(
 }
 
 /// Ends when nothing was taken for so long.
-async fn silence(progress: &Mutex<Instant>, limit: Duration) {
+pub(super) async fn silence(progress: &Mutex<Instant>, limit: Duration) {
     loop {
         let since = progress.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
         match limit.checked_sub(since) {

@@ -1,9 +1,11 @@
 //! Publishers make a result available elsewhere too: the node's own gateway serves what is in its block store, and that is all
 //! that a job needs to be paid. Which publishers there are, whoever starts a node says.
 
+pub(crate) mod filecoin;
 mod kubo;
 mod pinning_service;
 
+pub use filecoin::{Filecoin, FilecoinOptions};
 pub use kubo::Kubo;
 pub use pinning_service::PinningService;
 
@@ -14,6 +16,8 @@ use bytes::{Bytes, BytesMut};
 use lota_content::{Cid, Store};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 
+/// The most blocks of a result that is sent.
+const MAX_CAR_BLOCKS: usize = 1 << 20;
 /// The largest answer of a publisher's server that is read, in bytes.
 const MAX_ANSWER: usize = 256 << 10;
 /// The longest reason of a server's that is kept, in characters.
@@ -58,7 +62,7 @@ pub struct Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     pub progress: Progress,
-    /// What the next call is given. At most a few hundred bytes.
+    /// What the next call is given. At most some 500 bytes.
     pub receipt: Option<String>,
 }
 

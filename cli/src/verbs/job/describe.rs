@@ -176,7 +176,7 @@ fn kept(publication: &PublicationInfo) -> String {
         (publisher, PublicationProgress::Pinned) => format!("{publisher}: pinned"),
         (publisher, PublicationProgress::Failed) => format!("{publisher}: {}", terminal::bad("failed")),
     };
-    for detail in [&publication.reason, &publication.url].into_iter().flatten() {
+    for detail in [&publication.detail, &publication.reason, &publication.url].into_iter().flatten() {
         let _ = write!(line, " ({})", printable(detail));
     }
     line
@@ -291,7 +291,7 @@ mod tests {
         console::set_colors_enabled(false);
         let kept = |publisher: &str, state, reason: Option<&str>| {
             let (publisher, reason) = (publisher.to_owned(), reason.map(str::to_owned));
-            super::kept(&PublicationInfo { publisher, state, reason, url: None })
+            super::kept(&PublicationInfo { publisher, state, detail: None, reason, url: None })
         };
         assert_eq!(kept("kubo", PublicationProgress::Pinned, None), "kubo: pinned");
         let failed = kept("pinning service", PublicationProgress::Failed, Some("it answered 401\u{1b}"));

@@ -1,0 +1,305 @@
+//! Filecoin, by a provider of provable data possession (PDP) under the warm storage service: the output's CAR becomes a piece in a data
+//! set that the provider has to prove it stores, epoch after epoch, and that the payer's account on Filecoin Pay pays for.
+//!
+//! The provider is asked over HTTP (`pdp/handlers.go` of Curio), sends what a session key of the payer's signed to the chain, and is
+//! believed in nothing: the piece's CID is computed here, and whether an operation landed is what the service's contract remembers of
+//! its nonce. A nonce follows from the job and its output, so that trying again, by whichever process, pays for nothing twice.
+
+mod provider;
+mod receipt;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    pin::pin,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use lota_bridge::{
+    PrivateKeySigner,
+    evm::{
+        RpcError,
+        warm_storage::{Landed, WarmStorage, create_and_add, nonce},
+    },
+};
+use lota_content::{
+    Cid, DagScope, car_stream,
+    piece::{PieceCommitment, PieceHasher},
+};
+use lota_market::{Address, U256};
+use reqwest::Url;
+use tokio::sync::mpsc;
+
+use self::{
+    provider::{Addition, Provider},
+    receipt::{Receipt, Stage},
+};
+use super::{Content, MAX_CAR_BLOCKS, Progress, PublishError, Published, Publisher, PublisherError, Server};
+
+/// What it is called.
+pub(crate) const NAME: &str = "filecoin";
+/// The least that providers take, in bytes.
+const MIN_SIZE: u64 = 127;
+/// How often an operation is sent that does not land, or that the chain rejects.
+const TRIES: u32 = 5;
+/// How long an upload may take to be ready, and an operation to land. Filecoin's finality without F3 is 7.5 h; landing takes minutes.
+const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
+/// Whatever data sets and pieces say of themselves: `withIPFSIndexing` has the provider serve the CAR's blocks by their CIDs, too.
+const DATA_SET: [(&str, &str); 2] = [("source", "lota"), ("withIPFSIndexing", "")];
+
+/// Where and how outputs are stored.
+pub struct FilecoinOptions {
+    /// The provider's PDP service.
+    pub provider: String,
+    /// Whom the service pays for what that provider stores: its payee in the registry of providers.
+    pub payee: Address,
+    /// JSON-RPC of the chain.
+    pub rpc: String,
+    /// The warm storage service's contract.
+    pub service: Address,
+    /// Whose account on Filecoin Pay pays.
+    pub payer: Address,
+    /// The payer's key, or better a session key that it allowed to create data sets, and to add and remove pieces.
+    pub signer: PrivateKeySigner,
+}
+
+/// A storage provider that the operator pays.
+pub struct Filecoin {
+    provider: Provider,
+    chain: WarmStorage,
+    payee: Address,
+    signer: PrivateKeySigner,
+    /// When a data set was last asked for that is not there yet: others wait for it.
+    creation: tokio::sync::Mutex<Option<u64>>,
+    /// When this process began, in Unix seconds: what was given up before is tried once more.
+    started: u64,
+    patience: u64,
+}
+
+impl Filecoin {
+    /// The provider with these options.
+    ///
+    /// # Errors
+    /// [`PublisherError`].
+    pub fn new(options: FilecoinOptions) -> Result<Self, PublisherError> {
+        let bad = |problem: String| PublisherError::Url {
+            url: super::shown(&options.rpc),
+            what: "a Filecoin node's JSON-RPC",
+            problem,
+        };
+        let rpc: Url = options.rpc.parse().map_err(|error| bad(format!("{error}")))?;
+        if !matches!(rpc.scheme(), "http" | "https" | "ws" | "wss") {
+            return Err(bad("it begins neither with http:// or https:// nor with ws:// or wss://".to_owned()));
+        }
+        Ok(Self {
+            provider: Provider::new(Server::new(&options.provider, "a storage provider's PDP service", None)?),
+            chain: WarmStorage::new(&options.rpc, options.service, options.payer),
+            payee: options.payee,
+            signer: options.signer,
+            creation: tokio::sync::Mutex::default(),
+            started: unix_time(),
+            patience: PATIENCE.as_secs(),
+        })
+    }
+
+    /// The payer's number of its data set with this provider.
+    async fn data_set(&self) -> Result<U256, PublishError> {
+        let domain = self.chain.domain().await.map_err(unreachable_chain)?;
+        Ok(nonce(&[
+            b"lota: data set",
+            &domain.chain_id.to_be_bytes(),
+            domain.service.as_slice(),
+            self.chain.payer().as_slice(),
+            self.payee.as_slice(),
+        ]))
+    }
+
+    async fn landed(&self, nonce: U256) -> Result<Option<Landed>, PublishError> {
+        self.chain.landed(nonce).await.map_err(unreachable_chain)
+    }
+
+    /// Uploads the CAR.
+    async fn upload(&self, content: &Content, now: u64) -> Result<Published, PublishError> {
+        let piece = commitment(content).await?;
+        if piece.size() < MIN_SIZE {
+            let size = piece.size();
+            return Err(PublishError::Refused(format!("its CAR has {size} bytes, and a piece must have {MIN_SIZE}")));
+        }
+        let data_set = self.data_set().await?;
+        let nonce =
+            nonce(&[b"lota: piece", &data_set.to_be_bytes::<32>(), content.name.as_bytes(), &piece.v2().to_bytes()]);
+        let receipt = Receipt { piece, nonce, stage: Stage::Uploaded { since: now } };
+        if self.landed(nonce).await?.is_none() {
+            let is_new = self.landed(data_set).await?.is_none();
+            let ready = self.chain.readiness(self.signer.address(), piece.padded_size(), is_new).await;
+            ready.map_err(unreachable_chain)?.map_err(|unready| PublishError::Temporary(unready.to_string()))?;
+            self.provider.upload(content, &piece).await?;
+        }
+        Ok(at(Progress::Pinning, receipt))
+    }
+
+    /// Has the provider add the piece to the data set, which may have to be created with it.
+    async fn add(&self, receipt: Receipt, content: &Content, tries: u32, now: u64) -> Result<Published, PublishError> {
+        let number = self.data_set().await?;
+        let mut creation = self.creation.lock().await;
+        let data_set = self.landed(number).await?.map(|landed| landed.data_set);
+        let domain = self.chain.domain().await.map_err(unreachable_chain)?;
+        let unsigned = |error| PublishError::Refused(format!("the session key does not sign: {error}"));
+        let root = content.cid.to_string();
+        let cid = receipt.piece.v2().to_bytes();
+        let add = domain
+            .add_pieces(&self.signer, number, receipt.nonce, &[(&cid, &[("ipfsRootCID", root.as_str())])])
+            .map_err(unsigned)?;
+        let transaction = match data_set {
+            Some(data_set) => {
+                *creation = None;
+                self.provider.add(data_set, &receipt.piece, &add).await?
+            }
+            None => {
+                if creation.is_some_and(|since| now < since.saturating_add(self.patience)) {
+                    return Ok(at(Progress::Pinning, receipt));
+                }
+                let payer = self.chain.payer();
+                let create =
+                    domain.create_data_set(&self.signer, payer, number, self.payee, &DATA_SET).map_err(unsigned)?;
+                let both = create_and_add(create, add);
+                let transaction = self.provider.create_and_add(self.chain.service(), &receipt.piece, &both).await?;
+                *creation = Some(now);
+                transaction
+            }
+        };
+        let stage = Stage::Adding { transaction, data_set, since: now, tries };
+        Ok(at(Progress::Pinning, Receipt { stage, ..receipt }))
+    }
+
+    /// Sends what did not land once more, as often as that makes sense.
+    async fn again(&self, receipt: Receipt, content: &Content, now: u64, why: &str) -> Result<Published, PublishError> {
+        let Stage::Adding { data_set, since, tries, ref transaction } = receipt.stage else {
+            return self.add(receipt, content, 1, now).await;
+        };
+        if data_set.is_none() {
+            *self.creation.lock().await = None;
+        }
+        if tries < TRIES {
+            return self.add(receipt, content, tries + 1, now).await;
+        }
+        if since < self.started {
+            return self.add(receipt, content, 1, now).await;
+        }
+        Err(PublishError::Refused(format!(
+            "the deal came to nothing {tries} times: the last transaction, {transaction}, {why}; the output stays where it is kept otherwise"
+        )))
+    }
+
+    /// Looks how far it is.
+    async fn follow(&self, receipt: Receipt, content: &Content, now: u64) -> Result<Published, PublishError> {
+        if let Some(Landed { data_set, last_piece: Some(id), is_final }) = self.landed(receipt.nonce).await? {
+            let progress = if is_final { Progress::Pinned } else { Progress::Pinning };
+            return Ok(at(progress, Receipt { stage: Stage::Stored { data_set, id, is_final }, ..receipt }));
+        }
+        match receipt.stage {
+            Stage::Uploaded { since } => {
+                if self.provider.has(&receipt.piece).await? {
+                    self.add(receipt, content, 1, now).await
+                } else if now >= since.saturating_add(self.patience) {
+                    Err(PublishError::GivenUp("the provider took the upload, and does not have the piece".to_owned()))
+                } else {
+                    Ok(at(Progress::Pinning, receipt))
+                }
+            }
+            Stage::Adding { ref transaction, data_set, since, .. } => {
+                match self.provider.addition(transaction, data_set).await? {
+                    Addition::Rejected => self.again(receipt, content, now, "was rejected by the chain").await,
+                    Addition::Underway if now >= since.saturating_add(self.patience) => {
+                        self.again(receipt, content, now, "did not land in time").await
+                    }
+                    Addition::Underway => Ok(at(Progress::Pinning, receipt)),
+                }
+            }
+            // The chain undid it.
+            Stage::Stored { .. } => {
+                *self.creation.lock().await = None;
+                let stage = Stage::Uploaded { since: now };
+                Ok(at(Progress::Pinning, Receipt { stage, ..receipt }))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Publisher for Filecoin {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn publish(&self, content: &Content, receipt: Option<&str>) -> Result<Published, PublishError> {
+        let now = unix_time();
+        match receipt.and_then(Receipt::parse) {
+            Some(receipt) => self.follow(receipt, content, now).await,
+            None => self.upload(content, now).await,
+        }
+    }
+
+    async fn withdraw(&self, _: &Cid, receipt: Option<&str>) -> Result<(), PublishError> {
+        // Without a receipt nothing was signed for, as far as is known.
+        let Some(receipt) = receipt.and_then(Receipt::parse) else { return Ok(()) };
+        match self.landed(receipt.nonce).await? {
+            Some(Landed { data_set, last_piece: Some(id), .. }) => {
+                let domain = self.chain.domain().await.map_err(unreachable_chain)?;
+                let removal = domain
+                    .remove_pieces(&self.signer, self.data_set().await?, &[id])
+                    .map_err(|error| PublishError::Refused(format!("the session key does not sign: {error}")))?;
+                self.provider.remove(data_set, id, &removal).await
+            }
+            _ => match receipt.stage {
+                Stage::Adding { since, .. } if unix_time() < since.saturating_add(self.patience) => {
+                    Err(PublishError::Temporary("it may still be added to the data set".to_owned()))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+/// What a receipt of this publisher's says, for people.
+pub(crate) fn detail(receipt: &str) -> Option<String> {
+    Receipt::parse(receipt).map(|receipt| receipt.to_string())
+}
+
+fn at(progress: Progress, receipt: Receipt) -> Published {
+    Published { progress, receipt: Some(receipt.encode()) }
+}
+
+/// The commitment to the output's CAR, which is the same each time: its blocks come in the order of the DAG, each once.
+async fn commitment(content: &Content) -> Result<PieceCommitment, PublishError> {
+    let (sender, mut pieces) = mpsc::channel::<Bytes>(32);
+    // One thread: jobs run beside it.
+    let hashing = tokio::task::spawn_blocking(move || {
+        let mut hasher = PieceHasher::new(1);
+        while let Some(bytes) = pieces.blocking_recv() {
+            hasher.update(&bytes);
+        }
+        hasher.finish()
+    });
+    let mut car = pin!(car_stream(content.store.clone(), &[], &content.cid, DagScope::All, MAX_CAR_BLOCKS));
+    while let Some(bytes) = car.next().await {
+        let bytes = bytes.map_err(|error| PublishError::Temporary(error.to_string()))?;
+        if sender.send(bytes).await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    hashing.await.map_err(|_| PublishError::Temporary("the node is ending".to_owned()))
+}
+
+fn unreachable_chain(error: RpcError) -> PublishError {
+    PublishError::Temporary(format!("the chain cannot be asked: {error}"))
+}
+
+/// Seconds since 1970 by this machine's clock: for patience only.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

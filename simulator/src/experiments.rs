@@ -1,8 +1,9 @@
 //! Experiments: a question, what was published about it, and what the simulator finds.
 //!
-//! An experiment is a function of a number of runs and a seed; it either runs scenarios on the market ([`Kind::Market`]) or draws from
-//! a model of its own ([`Kind::Formula`]), where the contracts that it is about do not exist yet. Each has a file, and a place in
-//! [`experiments`].
+//! An experiment is a function of a number of runs and a seed. It has scenarios [played](Kind::Played) on the market, or it
+//! [draws](Kind::Drawn) from a model or [computes](Kind::Computed) what follows from one, where what it is about is no part of the market
+//! or does not exist yet. The last two hold a formula against the model that it was derived from, and say nothing of the market. Each
+//! experiment has a file, and a place in [`experiments`].
 
 mod auctions;
 mod audits;
@@ -23,14 +24,28 @@ use crate::{
     simulation::{Outcome, simulate},
 };
 
-/// Whether an experiment is about the contracts, or about a formula.
+/// Where an experiment's numbers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It runs the market's contracts and the node's agents.
-    Market,
-    /// It draws from a model of its own.
-    Formula,
+    /// The market's contracts and the node's agents play a scenario.
+    Played,
+    /// From draws of a model of its own: nobody plays.
+    Drawn,
+    /// From a model of its own without chance: nobody plays.
+    Computed,
+}
+
+impl Kind {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Played => "played",
+            Self::Drawn => "drawn",
+            Self::Computed => "computed",
+        }
+    }
 }
 
 /// A number that others derived or published.
@@ -61,6 +76,8 @@ pub struct Experiment {
     /// The formula that the published numbers follow from.
     pub formula: &'static str,
     pub kind: Kind,
+    /// What was put in, so that its finding says nothing; what is not the market's.
+    pub given: &'static str,
     /// How many runs its test takes.
     pub runs: u64,
     pub measures: &'static [Measure],
@@ -81,14 +98,19 @@ pub const fn experiments() -> &'static [Experiment] {
         auctions::SECOND_PRICE,
         auctions::FIRST_PRICE,
         auctions::MISREPORT,
+        auctions::WAITING,
         auctions::SHILL,
         audits::DETERRENCE,
+        audits::MODICUM,
         frictions::LATENCY,
+        frictions::RAMP_OR_BIDS,
         frictions::FAILURES,
         frictions::SYBILS,
+        replication::REPLICAS,
         replication::MAJORITY,
         replication::POCO,
-        modicum::EQUILIBRIUM,
+        modicum::CLIENT,
+        modicum::AMBIGUOUS,
         credibility::SPOT_CHECKS,
         mediators::LAZY,
     ]
@@ -106,6 +128,16 @@ fn over_market(name: &str, sets: &[(&str, toml::Value)], runs: u64, seed: Seed, 
     let Some(scenario) = with(name, sets) else { return Estimate::exact(f64::NAN) };
     let one = |run| simulate(&scenario, seed.of_run(run), &mut ()).map_or(f64::NAN, |outcome| of(&outcome));
     Estimate::of((0..runs).into_par_iter().map(one).collect::<Vec<f64>>())
+}
+
+/// The mean of what a value is more in one scenario than in another, on the same seeds.
+fn over_pairs(scenarios: [Option<Scenario>; 2], runs: u64, seed: Seed, of: fn(&Outcome) -> f64) -> Estimate {
+    let [Some(one), Some(other)] = scenarios else { return Estimate::exact(f64::NAN) };
+    let value = |scenario: &Scenario, run| {
+        simulate(scenario, seed.of_run(run), &mut ()).map_or(f64::NAN, |outcome| of(&outcome))
+    };
+    let difference = |run| value(&one, run) - value(&other, run);
+    Estimate::of((0..runs).into_par_iter().map(difference).collect::<Vec<f64>>())
 }
 
 fn with(name: &str, sets: &[(&str, toml::Value)]) -> Option<Scenario> {

@@ -41,14 +41,18 @@ pub struct EventQueue<E> {
 
 #[derive(Clone, Copy, Debug)]
 struct Pending<E> {
-    time: VirtualTime,
-    number: u64,
+    /// The time in the upper half, in the lower how many were scheduled before it: one comparison says which comes first.
+    key: u128,
     event: E,
 }
 
 impl<E> Pending<E> {
-    fn comes_before(&self, other: &Self) -> bool {
-        (self.time, self.number) < (other.time, other.number)
+    const fn comes_before(&self, other: &Self) -> bool {
+        self.key < other.key
+    }
+
+    const fn time(&self) -> VirtualTime {
+        VirtualTime((self.key >> 64) as u64)
     }
 }
 
@@ -91,19 +95,24 @@ impl<E: Copy> EventQueue<E> {
 
     /// Schedules an event.
     pub fn schedule(&mut self, time: VirtualTime, event: E) {
-        let new = Pending { time: time.max(self.now), number: self.scheduled, event };
+        let key = u128::from(time.max(self.now).0) << 64 | u128::from(self.scheduled);
         self.scheduled += 1;
-        let mut place = self.pending.len();
-        self.pending.push(new);
+        self.pending.push(Pending { key, event });
+        self.rise(self.pending.len() - 1);
+    }
+
+    /// Lets an event rise to its place.
+    fn rise(&mut self, mut place: usize) {
+        let event = self.pending[place];
         while place > 0 {
             let parent = (place - 1) / CHILDREN;
-            if !new.comes_before(&self.pending[parent]) {
+            if !event.comes_before(&self.pending[parent]) {
                 break;
             }
             self.pending[place] = self.pending[parent];
             place = parent;
         }
-        self.pending[place] = new;
+        self.pending[place] = event;
     }
 
     /// Takes the next event; the clock goes on to its time.
@@ -117,23 +126,34 @@ impl<E: Copy> EventQueue<E> {
                 next
             }
         };
-        self.now = next.time;
-        Some((next.time, next.event))
+        self.now = next.time();
+        Some((next.time(), next.event))
     }
 
-    /// Puts an event where the first one was, and lets it sink to its place.
+    /// Puts an event where the first one was. The gap sinks to the bottom, and the event rises from there: it was the last, so that
+    /// it hardly rises, and nothing is compared with it on the way down.
     fn sink(&mut self, event: Pending<E>) {
         let pending = &mut self.pending;
         let mut place = 0;
         loop {
             let first = CHILDREN * place + 1;
-            let children = first..(first + CHILDREN).min(pending.len());
-            let least = children.reduce(|a, b| if pending[b].comes_before(&pending[a]) { b } else { a });
-            let Some(child) = least.filter(|child| pending[*child].comes_before(&event)) else { break };
-            pending[place] = pending[child];
-            place = child;
+            let least = match pending.get(first..first + CHILDREN) {
+                Some([a, b, c, d]) => {
+                    let (left, right) = (usize::from(b.comes_before(a)), 2 + usize::from(d.comes_before(c)));
+                    first + if pending[first + right].comes_before(&pending[first + left]) { right } else { left }
+                }
+                _ => {
+                    let children = first..pending.len();
+                    let least = children.reduce(|a, b| if pending[b].comes_before(&pending[a]) { b } else { a });
+                    let Some(least) = least else { break };
+                    least
+                }
+            };
+            pending[place] = pending[least];
+            place = least;
         }
         pending[place] = event;
+        self.rise(place);
     }
 }
 

@@ -11,7 +11,7 @@ mod sweep;
 pub use amount::Amount;
 pub use builtin::{Builtin, builtin, builtins};
 pub use problem::ScenarioError;
-pub use read::{Document, Override};
+pub use read::{Document, MAX_SCENARIO, Override};
 pub use settings::{
     AuctionSettings, ChainSettings, ClientKind, Clients, JobSettings, Mediation, ProviderKind, Providers, Scenario,
 };

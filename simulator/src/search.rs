@@ -9,7 +9,10 @@ mod candidate;
 mod statistics;
 mod trace;
 
-use std::{collections::BTreeMap, sync::atomic};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::atomic,
+};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -24,7 +27,9 @@ use self::{
 };
 use crate::{
     chance::{Purpose, Seed},
+    ledger::kept,
     program::Point,
+    runs::{TooManyThreads, check_threads},
     scenario::Scenario,
     simulation::{SimulationError, simulate},
 };
@@ -39,6 +44,8 @@ const FEWEST: u64 = 10;
 const FRESH: u64 = 1 << 32;
 /// The most candidates, and the most seeds.
 const MOST: u64 = 1_000_000;
+/// The most runs of all candidates together before each choice: what each gave is held, some 200 bytes.
+const MOST_RUNS: u64 = 10_000_000;
 
 /// What is searched.
 #[derive(Clone, Debug)]
@@ -113,6 +120,14 @@ pub enum SearchError {
     /// Too few seeds, or too much work.
     #[error("{name} {value} is not from {least} to {MOST}")]
     Amount { name: &'static str, value: u64, least: u64 },
+    /// Too many runs.
+    #[error(
+        "a budget of {budget} candidates on {seeds} seeds takes more than {MOST_RUNS} runs at a time; take less of either"
+    )]
+    TooMuch { budget: u64, seeds: u64 },
+    /// Too many threads.
+    #[error(transparent)]
+    TooManyThreads(#[from] TooManyThreads),
     /// There is nothing to try.
     #[error(
         "a program that decides at none of these points is what the node does; name ask, won or reveal (which only an auction has)"
@@ -164,6 +179,11 @@ pub fn search(search: &Search<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Fo
             return Err(SearchError::Amount { name, value, least });
         }
     }
+    check_threads(search.threads)?;
+    let (budget, seeds) = (search.budget, search.seeds);
+    if budget * first_seeds(seeds) > MOST_RUNS || 2 * seeds * FINALISTS as u64 > MOST_RUNS {
+        return Err(SearchError::TooMuch { budget, seeds });
+    }
     let deviant = Deviant::of(search.scenario, search.side, search.population.as_deref())?;
     let (honest, candidates) = (Samples::new(), Vec::new());
     let mut searching = Searching { search, deviant, honest, candidates, tried: 0, runs: 0, progress };
@@ -172,6 +192,12 @@ pub fn search(search: &Search<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Fo
         searching.choose()?;
         searching.test()
     })
+}
+
+/// On how many seeds all candidates run.
+const fn first_seeds(seeds: u64) -> u64 {
+    let some = seeds / 8;
+    if some < 2 { 2 } else { some }
 }
 
 impl Searching<'_> {
@@ -186,7 +212,7 @@ impl Searching<'_> {
         }
         // Small programs come first: a small budget leaves the larger ones to mutation.
         first.truncate((budget - budget / 4).max(1));
-        let mut some = (seeds / 8).max(2);
+        let mut some = first_seeds(seeds);
         self.candidates = first.into_iter().map(|candidate| (candidate, Samples::new())).collect();
         self.run(scenario.seed, some)?;
         self.mutate(budget, some)?;
@@ -205,6 +231,7 @@ impl Searching<'_> {
     /// Fills the budget with mutations of the best, in rounds, so that mutations of good mutations come to be.
     fn mutate(&mut self, budget: usize, some: u64) -> Result<(), SearchError> {
         let mut chance = Seed(self.search.scenario.seed).stream(Purpose::Experiment, FRESH);
+        let mut known: HashSet<String> = self.candidates.iter().map(|(it, _)| it.to_string()).collect();
         while self.candidates.len() < budget {
             self.rank();
             let parents: Vec<Candidate> = self.candidates.iter().take(PARENTS).map(|(it, _)| *it).collect();
@@ -213,9 +240,8 @@ impl Searching<'_> {
             // Most of a small space has been tried already.
             for attempt in 0..8 * round {
                 let mutant = parents[attempt % parents.len()].mutated(&self.search.points, &mut chance);
-                let is_known = self.candidates.iter().any(|(known, _)| *known == mutant);
                 let is_honest = matches!(mutant, Candidate::Program(program) if program.size() == 0);
-                if !is_known && !is_honest && self.candidates.len() < before + round {
+                if !is_honest && self.candidates.len() < before + round && known.insert(mutant.to_string()) {
                     self.candidates.push((mutant, Samples::new()));
                 }
             }
@@ -264,7 +290,7 @@ impl Searching<'_> {
         for party in &outcome.parties {
             let is_its = party.name.strip_prefix(&self.deviant.name).is_some_and(|rest| rest.starts_with('/'));
             if is_its {
-                let (began, now) = (party.began.0, party.holdings.total().0);
+                let (began, now) = (party.began.0, kept(&party.holdings).0);
                 // A scenario's money is below 2^126.
                 utility += now as i128 - began as i128 + ((party.value - party.cost) * 1e18).round() as i128;
                 escrows += party.escrows;

@@ -52,6 +52,12 @@ pub enum SimulationError {
     /// A movement could not be written.
     #[error("a movement of money cannot be written: {0}")]
     Sink(#[from] std::io::Error),
+    /// More jobs than are held.
+    #[error("more than {MOST_JOBS} jobs are open or running at {} s of virtual time; lengthen `interval`, or set `concurrency`", .0.secs())]
+    TooManyJobs(VirtualTime),
+    /// More wishes than are held.
+    #[error("clients want more than {MOST_WAITING} tasks at {} s of virtual time that they cannot ask for; lengthen `interval`, or give them more `balance` or `concurrency`", .0.secs())]
+    TooManyWaiting(VirtualTime),
     /// Ledger and contracts disagree: a fault of this program.
     #[error("the ledger and the contracts disagree, which is a fault of this program: {0}")]
     Ledger(String),
@@ -59,6 +65,10 @@ pub enum SimulationError {
     #[error("more than {MOST_AT_ONCE} things happened at {} s of virtual time, which is a fault of this program", .0.secs())]
     Livelock(VirtualTime),
 }
+
+/// The most jobs that are open or running at once, and the most tasks that clients want and cannot ask for yet.
+const MOST_JOBS: usize = 2_000_000;
+const MOST_WAITING: u64 = 20_000_000;
 
 /// How much may happen at one moment.
 const MOST_AT_ONCE: u64 = 100_000_000;
@@ -115,6 +125,8 @@ struct Simulation<'s> {
     summary: Summary,
     sums: observe::Sums,
     happenings: u64,
+    /// Tasks that clients want and cannot ask for yet.
+    waiting: u64,
     /// What contracts said of the command that is being executed; kept for its memory.
     log: Vec<Log>,
 }

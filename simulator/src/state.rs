@@ -1,43 +1,32 @@
 //! The market's state in the course of a run: what radCAD calls state variables, at regular timesteps.
 
-use lota_market::AttoFil;
-
 use crate::{
     queue::VirtualTime,
+    summary::Summary,
     table::{Column, Kind},
 };
 
-/// The market's state at a moment. Counts and amounts are those since the beginning.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The market's state at a moment.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     pub time: VirtualTime,
-    pub tasks: u64,
-    pub opened: u64,
-    pub locked: u64,
-    pub settled: u64,
-    pub slashed: u64,
-    pub cancelled: u64,
-    pub voided: u64,
     /// Jobs that have not ended.
     pub under_way: u64,
     /// The mean price of the jobs that were settled since the timestep before, in FIL; `None` when there were none.
     pub price: Option<f64>,
-    pub paid: AttoFil,
-    pub burned: AttoFil,
-    /// What correct results were worth to clients, less what providers spent, in FIL.
-    pub welfare: f64,
-    /// What running jobs has cost the providers, in FIL.
-    pub cost: f64,
-    pub wrong: u64,
-    pub caught: u64,
-    pub missed: u64,
-    pub wronged: u64,
+    /// What the run has come to so far.
+    pub so_far: Summary,
 }
 
+/// The columns of a state's own.
+const TIME: &str = "timestep";
+const UNDER_WAY: &str = "under_way";
+const PRICE: &str = "price_fil";
+
 impl State {
-    /// The columns of `timesteps`, behind `simulation`, `subset` and `run`.
+    /// The columns of `timesteps`, behind `simulation`, `subset` and `run`. Those that are not a state's own are a summary's.
     pub const COLUMNS: [(&'static str, Kind); 18] = [
-        ("timestep", Kind::Number),
+        (TIME, Kind::Number),
         ("tasks", Kind::Count),
         ("opened", Kind::Count),
         ("locked", Kind::Count),
@@ -45,8 +34,8 @@ impl State {
         ("slashed", Kind::Count),
         ("cancelled", Kind::Count),
         ("voided", Kind::Count),
-        ("under_way", Kind::Count),
-        ("price_fil", Kind::Number),
+        (UNDER_WAY, Kind::Count),
+        (PRICE, Kind::Number),
         ("paid", Kind::Amount),
         ("burned", Kind::Amount),
         ("welfare_fil", Kind::Number),
@@ -67,25 +56,31 @@ impl State {
     /// Its cells, in the order of [`Self::COLUMNS`].
     #[must_use]
     pub fn cells(&self) -> [String; 18] {
-        [
-            self.time.secs().to_string(),
-            self.tasks.to_string(),
-            self.opened.to_string(),
-            self.locked.to_string(),
-            self.settled.to_string(),
-            self.slashed.to_string(),
-            self.cancelled.to_string(),
-            self.voided.to_string(),
-            self.under_way.to_string(),
-            self.price.map(|price| price.to_string()).unwrap_or_default(),
-            self.paid.0.to_string(),
-            self.burned.0.to_string(),
-            self.welfare.to_string(),
-            self.cost.to_string(),
-            self.wrong.to_string(),
-            self.caught.to_string(),
-            self.missed.to_string(),
-            self.wronged.to_string(),
-        ]
+        let so_far = self.so_far.columns();
+        Self::COLUMNS.map(|(name, _)| match name {
+            TIME => self.time.secs().to_string(),
+            UNDER_WAY => self.under_way.to_string(),
+            PRICE => self.price.map(|price| price.to_string()).unwrap_or_default(),
+            of_summary => {
+                so_far.iter().find_map(|(known, cell)| (*known == of_summary).then(|| cell.clone())).unwrap_or_default()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_states_own_is_a_column_of_summaries_and_of_the_same_kind() {
+        let of_summaries = Summary::kinds();
+        for column in State::COLUMNS.iter().filter(|(name, _)| ![TIME, UNDER_WAY, PRICE].contains(name)) {
+            assert!(of_summaries.contains(column), "{column:?}");
+        }
+        let state = State { under_way: 7, so_far: Summary { caught: 3, ..Summary::default() }, ..State::default() };
+        let cells = state.cells();
+        assert_eq!((&*cells[8], &*cells[9], &*cells[15]), ("7", "", "3"));
+        assert!(cells.iter().zip(State::COLUMNS).all(|(cell, (name, _))| !cell.is_empty() || name == PRICE));
     }
 }

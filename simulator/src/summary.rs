@@ -1,9 +1,9 @@
 //! What a run came to.
 
-use lota_market::AttoFil;
+use lota_market::{AttoFil, movements::Holdings};
 use serde::Serialize;
 
-use crate::{ledger::Holdings, scenario::Scenario, table::Kind};
+use crate::{ledger::kept, scenario::Scenario, table::Kind};
 
 /// What a run came to, in numbers. Money is exact; means are for statistics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -137,6 +137,10 @@ impl Summary {
         fn next<T: std::str::FromStr>(cells: &mut std::slice::Iter<'_, String>) -> Option<T> {
             cells.next()?.parse().ok()
         }
+        // No run comes to anything else.
+        fn finite(cells: &mut std::slice::Iter<'_, String>) -> Option<f64> {
+            next(cells).filter(|number: &f64| number.is_finite())
+        }
         let cells = &mut cells.iter();
         // The fields' order is the columns'.
         Some(Self {
@@ -148,24 +152,24 @@ impl Summary {
             cancelled: next(cells)?,
             voided: next(cells)?,
             unfinished: next(cells)?,
-            mean_price: next(cells)?,
-            mean_wait: next(cells)?,
+            mean_price: finite(cells)?,
+            mean_wait: finite(cells)?,
             paid: AttoFil(next(cells)?),
             burned: AttoFil(next(cells)?),
-            welfare: next(cells)?,
-            cost: next(cells)?,
+            welfare: finite(cells)?,
+            cost: finite(cells)?,
             wrong: next(cells)?,
             caught: next(cells)?,
             missed: next(cells)?,
             wronged: next(cells)?,
             failed_tasks: next(cells)?,
             blocked: next(cells)?,
-            gini: next(cells)?,
+            gini: finite(cells)?,
             commands: next(cells)?,
             refused: next(cells)?,
             events: next(cells)?,
             happenings: next(cells)?,
-            seconds: next(cells)?,
+            seconds: finite(cells)?,
             digest: next(cells)?,
             populations: Vec::new(),
         })
@@ -214,7 +218,7 @@ impl PartyOutcome {
     /// What it has more than at the beginning, less what running jobs cost it, in FIL.
     #[must_use]
     pub fn profit(&self) -> f64 {
-        let (began, now) = (self.began.0, self.holdings.total().0);
+        let (began, now) = (self.began.0, kept(&self.holdings).0);
         let sign = if now >= began { 1.0 } else { -1.0 };
         sign * now.abs_diff(began) as f64 / 1e18 - self.cost
     }

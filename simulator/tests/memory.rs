@@ -7,13 +7,22 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     fs::File,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use lota_simulator::{
-    runs::Table,
+    Document, Plan,
+    analysis::Folder,
+    builtin,
+    chance::Purpose,
+    run_all,
+    runs::{Output, Table},
     table::{FileFormat, GROUP_ROWS, Rows, TableWriter},
 };
+use rand::Rng as _;
 
 struct Counting;
 
@@ -39,6 +48,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// One test counts at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// The most bytes that are held at once while this happens, above what is held before.
 fn most(work: impl FnOnce()) -> usize {
     let before = HELD.load(Ordering::Relaxed);
@@ -61,6 +73,7 @@ fn write(folder: &Path, format: FileFormat, rows: usize) {
 
 #[test]
 fn memory_does_not_grow_with_the_rows() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
     for format in [FileFormat::Csv, FileFormat::Parquet] {
         let [few, many] = [GROUP_ROWS, 4 * GROUP_ROWS].map(|rows| {
@@ -79,4 +92,46 @@ fn memory_does_not_grow_with_the_rows() {
         assert!(many.0 < few.0 + allowed && many.1 < few.1 + allowed, "{format:?}: {few:?}, then {many:?} bytes");
         std::fs::remove_file(folder.path().join(format!("ledger.{}", format.extension()))).expect("it is there");
     }
+}
+
+/// Parquet that ends early, or in which bytes are others: sizes and counts in it are whatever somebody wrote.
+#[test]
+fn a_parquet_file_that_was_changed_is_an_error_and_takes_little_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = builtin("first-market").expect("it comes along").text;
+    let document = Document::parse("first-market.toml", text).expect("a scenario");
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Some(Output { folder: folder.path().to_owned(), format: FileFormat::Parquet, every: 60 });
+    let plan = Plan { document: &document, overrides: vec![], sweeps: vec![], seeds: Some(3), threads: 1, output };
+    run_all(&plan, &|_, _| {}).expect("it can be carried out");
+    let file = folder.path().join("runs.parquet");
+    let whole = std::fs::read(&file).expect("a table");
+    let mut chance = lota_simulator::Seed(1).stream(Purpose::Experiment, 0);
+    let mut refused = 0;
+    // What the library asserts is caught; a person should not have to read of it either.
+    let panics = std::sync::Arc::new(AtomicUsize::new(0));
+    let (counted, before) = (panics.clone(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        println!("{info}");
+        counted.fetch_add(1, Ordering::Relaxed);
+    }));
+    for attempt in 0..600_usize {
+        let mut bytes = whole.clone();
+        if attempt < 150 {
+            bytes.truncate(bytes.len() * attempt / 150);
+        } else {
+            for _ in 0..chance.random_range(1..8) {
+                // Half of them where sizes are: at the end.
+                let at = if chance.random() { 0 } else { bytes.len() * 2 / 3 };
+                let at = chance.random_range(at..bytes.len());
+                bytes[at] = chance.random();
+            }
+        }
+        std::fs::write(&file, &bytes).expect("written");
+        let held = most(|| refused += u32::from(Folder::read(folder.path()).is_err()));
+        assert!(held < 64 << 20, "attempt {attempt}: {held} bytes");
+    }
+    std::panic::set_hook(before);
+    assert!(refused > 400, "{refused}");
+    assert_eq!(panics.load(Ordering::Relaxed), 0, "of {refused}");
 }

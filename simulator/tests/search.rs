@@ -9,8 +9,12 @@ use lota_simulator::{
 };
 
 fn scenario(sets: &[&str]) -> Scenario {
-    let builtin = builtin("cheats").expect("it comes along");
-    let document = Document::parse("cheats.toml", builtin.text).expect("a scenario");
+    named("cheats", sets)
+}
+
+fn named(name: &str, sets: &[&str]) -> Scenario {
+    let builtin = builtin(name).expect("it comes along");
+    let document = Document::parse(name, builtin.text).expect("a scenario");
     let sets: Vec<Override> = sets.iter().map(|set| Override::parse(set).expect("KEY=VALUE")).collect();
     document.with(&sets).expect("possible values")
 }
@@ -19,9 +23,12 @@ fn scenario(sets: &[&str]) -> Scenario {
 const SAME_COST: &str = "providers.provider.cost=0.05";
 
 fn find(side: Side, sets: &[&str], budget: u64, threads: usize) -> Found {
-    let scenario = scenario(sets);
+    find_in(&scenario(sets), side, budget, threads)
+}
+
+fn find_in(scenario: &Scenario, side: Side, budget: u64, threads: usize) -> Found {
     let points = Point::ALL.to_vec();
-    let what = Search { scenario: &scenario, side, population: None, points, seeds: 10, budget, threads };
+    let what = Search { scenario, side, population: None, points, seeds: 10, budget, threads };
     search(&what, &|_| ()).expect("it comes to an end")
 }
 
@@ -65,6 +72,17 @@ fn with_a_review_window_that_ends_before_the_dispute_guessing_is_found() {
 #[test]
 fn where_bids_are_not_sealed_the_client_that_looks_at_them_is_found() {
     best(&find(Side::Client, &["job.auction.unsealed=true"], 16, 0), "shill");
+}
+
+/// The contracts show what is submitted: where replicas are other providers', copying is found. Hidden, nothing is.
+#[test]
+fn where_results_of_other_replicas_can_be_seen_copying_is_found() {
+    best(&find_in(&named("copies", &[]), Side::Provider, 24, 0), "copy");
+    let hidden = find_in(&named("copies", &["job.hidden_results=true"]), Side::Provider, 24, 0);
+    assert!(hidden.deviations.is_empty(), "{:?}", hidden.deviations);
+    // One provider wins all replicas: there is nobody to copy from, and nothing is found either.
+    let alone = find_in(&named("copies", &["providers.provider.slots=20"]), Side::Provider, 24, 0);
+    assert!(alone.deviations.iter().all(|it| !it.what.contains("copy")), "{:?}", alone.deviations);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn sweeps_and_seeds_become_rows_and_files() {
     assert!(runs.starts_with("simulation,subset,run,seed,job.collateral,tasks,"), "{runs}");
     let ledger = std::fs::read_to_string(results.join("ledger.csv")).expect("written");
     assert!(ledger.starts_with("simulation,subset,run,timestep,reason,job,from,"), "{ledger}");
-    assert!(ledger.contains(",price,0x"), "{ledger}");
+    assert!(ledger.contains(",paid,0x"), "{ledger}");
     assert_eq!(std::fs::read_dir(results).expect("a folder").count(), 7, "no parts are left");
 }
 
@@ -59,6 +59,15 @@ fn what_is_no_scenario_is_a_usage_error_of_one_line_with_the_place() {
         (vec![good, "--sweep", "job.max_price=2..1"], "upwards"),
         (vec![good, "--set", "nothing"], "write KEY=VALUE"),
         (vec![good, "--seeds", "0"], "--seeds 0 runs nothing"),
+        (vec![good, "--seeds", "1000000000000"], "runs are more than 1000000"),
+        (vec![good, "--sweep", "seed=1..1e9"], "more than 100000 points"),
+        (vec![good, "--threads", "1000000000"], "--threads 1000000000 is not from 1 to 1024"),
+        (vec![good, "--set", "clients.one.count=1000000000000"], "expected u32"),
+        (vec![good, "--set", "clients.one.count=4000000000"], "at most 10000000 are simulated"),
+        (vec![good, "--set", "clients.one.balance=1e30"], "too large"),
+        (vec![good, "--set", "providers.one.cost=nan"], "the number is NaN"),
+        (vec![good, "--set", "providers.\u{1b}[31m.count=1"], "no providers `\\u{1b}[31m`; it has one"),
+        (vec!["/dev/zero"], "all that is read"),
         (vec!["frist-market"], "did you mean first-market?"),
         (vec!["none/such.toml"], "cannot read the scenario"),
     ] {
@@ -70,9 +79,65 @@ fn what_is_no_scenario_is_a_usage_error_of_one_line_with_the_place() {
 }
 
 #[test]
+fn what_no_experiment_and_no_search_can_do_is_a_usage_error_of_one_line() {
+    let home = Home::new();
+    for (arguments, words) in [
+        (&["experiments", "poco", "--runs", "1"][..], "--runs 1 is not from 2 to 10000000"),
+        (&["experiments", "--runs", "1000000000000000000"], "is not from 2 to 10000000"),
+        (&["search", "cheats", "--seeds", "1000000", "--budget", "1000000"], "take less of either"),
+        (&["search", "cheats", "--threads", "1000000000"], "is not from 1 to 1024"),
+        (&["search", "--replay", "/dev/zero"], "all that is read"),
+    ] {
+        let output = home.lota(&[&["sim"], arguments].concat()).assert().code(2).get_output().clone();
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(told.contains(words), "{arguments:?}: {told}");
+        assert_eq!((told.trim_end().lines().count(), output.stdout.len()), (1, 0), "{told}");
+    }
+}
+
+/// A folder that somebody else has written.
+#[test]
+fn what_files_say_is_shown_and_obeyed_by_no_terminal_and_no_browser() {
+    let home = Home::new();
+    let (place, file) = (home.place("hostile"), home.file("tiny.toml", TINY));
+    let folder = place.to_str().expect("UTF-8");
+    home.stdout(&[
+        "sim",
+        "run",
+        file.to_str().expect("UTF-8"),
+        "--seeds",
+        "2",
+        "--sweep",
+        "job.collateral=1,2",
+        "--output",
+        folder,
+    ]);
+    let change = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(place.join(name)).expect("written");
+        assert!(text.contains(from), "{from} in {text}");
+        std::fs::write(place.join(name), text.replace(from, to)).expect("written");
+    };
+    change("manifest.json", "\"job.collateral\"", "\"<script>\\u001b[2J\\n\"");
+    change("populations.csv", ",one,", ",<img src=x onerror=alert(1)>\u{1b}]0;title\u{7},");
+    let told = home.stdout(&["sim", "compare", folder, folder]);
+    assert!(told.contains("<script>\\u{1b}[2J\\n=1") && !told.contains('\u{1b}'), "{told}");
+    home.stdout(&["sim", "report", folder]);
+    let page = std::fs::read_to_string(place.join("report.html")).expect("written");
+    assert!(
+        !page.contains("<script") && !page.contains("<img") && !page.contains('\u{1b}') && page.contains("&lt;img")
+    );
+    // And one that is no folder of runs at all.
+    change("runs.csv", "settled", "settled,settled");
+    let output = home.lota(&["sim", "compare", folder, folder]).assert().code(1).get_output().clone();
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(told.trim_end().lines().count(), 1, "{told}");
+}
+
+#[test]
 fn an_experiment_shows_what_was_published_and_what_was_found() {
     let told = Home::new().stdout(&["sim", "experiments", "poco"]);
     assert!(told.contains("20.0000 ± 0.0000") && told.contains("agrees") && !told.contains("differs"), "{told}");
+    assert!(told.contains("nobody plays") && told.contains("computed"), "{told}");
 }
 
 #[test]
@@ -92,19 +157,34 @@ fn runs_that_were_killed_go_on_and_leave_what_they_would_have_left() {
         let entries = std::fs::read_dir(folder.join(".finished")).map(Iterator::count);
         entries.unwrap_or_default()
     };
-    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"))
-        .args(run(&killed))
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("it starts");
-    while waiting(&killed) < 20 && process.try_wait().expect("a process").is_none() {
-        std::thread::yield_now();
+    // Killed when there is a folder, a manifest, a first run, more of them, and when tables are put together.
+    let exists = |name: &str| killed.join(name).exists();
+    let moments: [&dyn Fn() -> bool; 7] = [
+        &|| killed.exists(),
+        &|| exists("manifest.json"),
+        &|| waiting(&killed) >= 1,
+        &|| waiting(&killed) >= 20,
+        &|| waiting(&killed) >= 1_500,
+        &|| exists(".parties.csv.new"),
+        &|| exists(".runs.csv.new") || exists("runs.csv"),
+    ];
+    for (at, has_come) in moments.iter().enumerate() {
+        let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"))
+            .args(run(&killed))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        while !has_come() && process.try_wait().expect("a process").is_none() {
+            std::thread::yield_now();
+        }
+        process.kill().expect("it is killed");
+        process.wait().expect("it ends");
+        if at == 3 {
+            let left = waiting(&killed);
+            assert!((19..3000).contains(&left), "it was killed in the midst: {left} runs were over");
+        }
+        assert!(at >= 6 || !killed.join("runs.csv").exists(), "after {at}");
     }
-    process.kill().expect("it is killed");
-    process.wait().expect("it ends");
-    let left = waiting(&killed);
-    assert!((19..3000).contains(&left), "it was killed in the midst: {left} runs were over");
-    assert!(!killed.join("runs.csv").exists());
     for folder in [&killed, &whole] {
         let arguments = run(folder);
         let json = home.stdout(&arguments.iter().map(String::as_str).collect::<Vec<_>>());

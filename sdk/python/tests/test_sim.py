@@ -37,7 +37,7 @@ class WithTheProgram(unittest.TestCase):
             runs = lota.sim.read(folder)
             self.assertEqual(list(runs["job.collateral"]), [0.5, 0.5, 2, 2])
             ledger = lota.sim.read(folder, "ledger")
-            prices = ledger[(ledger["reason"] == "price") & (ledger["subset"] == 0) & (ledger["run"] == 1)]
+            prices = ledger[(ledger["reason"] == "paid") & (ledger["subset"] == 0) & (ledger["run"] == 1)]
             self.assertEqual(sum(prices["amount"]), runs["paid"][0], "to the last attoFIL")
 
     def test_what_the_program_says_is_the_error(self):

@@ -7,10 +7,17 @@ use std::{
 };
 
 use crate::{
-    runs::{Manifest, Table, tables},
+    runs::{MOST_RUNS, Manifest, Table, tables},
     summary::Summary,
     table::Rows,
 };
+
+/// The most populations of all runs that are held.
+const MOST_POPULATIONS: u64 = 10_000_000;
+
+fn too_many(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {what}, which is all that is read"))
+}
 
 /// Why a folder says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -60,18 +67,25 @@ impl Folder {
 
     fn read_all(path: &Path) -> io::Result<Self> {
         let manifest = Manifest::read(path)?;
-        let (mut runs, mut failed) = (BTreeMap::new(), 0);
+        let (mut runs, mut failed, mut held) = (BTreeMap::new(), 0, 0_u64);
         for row in tables::runs(Rows::open(path, Table::Runs.name())?, manifest.sweeps.len())? {
             let ((subset, run), seed, set, summary) = row?;
             match summary {
                 Some(summary) => drop(runs.insert((subset, run), Ran { subset, run, seed, set, summary })),
                 None => failed += 1,
             }
+            if runs.len() as u64 + failed > MOST_RUNS {
+                return Err(too_many(&format!("{MOST_RUNS} runs")));
+            }
         }
         for row in tables::populations(Rows::open(path, Table::Populations.name())?)? {
             let (place, population) = row?;
             if let Some(run) = runs.get_mut(&place) {
                 run.summary.populations.push(population);
+                held += 1;
+            }
+            if held > MOST_POPULATIONS {
+                return Err(too_many(&format!("{MOST_POPULATIONS} populations in all")));
             }
         }
         Ok(Self { path: path.to_owned(), manifest, runs: runs.into_values().collect(), failed })

@@ -211,7 +211,8 @@ impl<'f> Report<'f> {
             let row = row?;
             let cell = |at: usize| row.get(at).map_or("", String::as_str);
             let place = cell(subset).parse().ok().and_then(|subset: u64| shown.iter().position(|it| *it == subset));
-            if let (Some(place), Ok(time), Ok(price)) = (place, cell(time).parse::<f64>(), cell(price).parse::<f64>()) {
+            let number = |at| cell(at).parse().ok().filter(|number: &f64| number.is_finite());
+            if let (Some(place), Some(time), Some(price)) = (place, number(time), number(price)) {
                 let at = ((time / end * BINS as f64) as usize).min(BINS - 1);
                 if let Some((count, sum, low, high)) = bins.get_mut(place).and_then(|bins| bins.get_mut(at)) {
                     (*count, *sum, *low, *high) = (*count + 1, *sum + price, low.min(price), high.max(price));

@@ -1,23 +1,26 @@
 //! What sellers are paid: the market's sealed-bid auction and its ramp, against the theory of auctions.
 
-use rayon::prelude::*;
-
-use super::{Estimate, Experiment, Kind, Measure, Published, over_market, with};
+use super::{Estimate, Experiment, Kind, Measure, Published, over_market, over_pairs, with};
 use crate::{
     chance::Seed,
     scenario::{Amount, Scenario},
-    simulation::{Outcome, simulate},
+    simulation::Outcome,
     summary::PartyOutcome,
 };
 
 const THEORY: &str = "order statistics of the uniform distribution (Krishna, Auction Theory, ch. 2)";
 
-const fn published(value: f64) -> Published {
-    Published { value, rounding: 0.0, source: THEORY }
+const fn at(name: &'static str, value: f64, run: fn(u64, Seed) -> Estimate) -> Measure {
+    Measure { name, published: Published { value, rounding: 0.0, source: THEORY }, run }
 }
 
 fn price(outcome: &Outcome) -> f64 {
     outcome.summary.mean_price
+}
+
+/// What the job was worth, less what running it cost.
+fn welfare(outcome: &Outcome) -> f64 {
+    outcome.summary.welfare
 }
 
 /// Profit of the one who won; the others have none.
@@ -33,30 +36,16 @@ pub(super) const SECOND_PRICE: Experiment = Experiment {
     name: "second-price",
     question: "What does a client pay in a sealed-bid auction at the second price, and what does the winner gain?",
     formula: "n sellers, costs U[0,1]: payment 2/(n+1), surplus 1/(n+1)",
-    kind: Kind::Market,
+    kind: Kind::Played,
+    given: "that a bidder seals its cost, which is what a node does (`misreport` and `lota sim search` look for better)",
     runs: 600,
     measures: &[
-        Measure {
-            name: "payment, n=2",
-            published: published(2.0 / 3.0),
-            run: |r, s| of("second-price", 2, r, s, price),
-        },
-        Measure { name: "payment, n=3", published: published(0.5), run: |r, s| of("second-price", 3, r, s, price) },
-        Measure {
-            name: "payment, n=5",
-            published: published(1.0 / 3.0),
-            run: |r, s| of("second-price", 5, r, s, price),
-        },
-        Measure {
-            name: "surplus, n=2",
-            published: published(1.0 / 3.0),
-            run: |r, s| of("second-price", 2, r, s, surplus),
-        },
-        Measure {
-            name: "surplus, n=5",
-            published: published(1.0 / 6.0),
-            run: |r, s| of("second-price", 5, r, s, surplus),
-        },
+        at("payment, n=2", 2.0 / 3.0, |r, s| of("second-price", 2, r, s, price)),
+        at("payment, n=3", 0.5, |r, s| of("second-price", 3, r, s, price)),
+        at("payment, n=5", 1.0 / 3.0, |r, s| of("second-price", 5, r, s, price)),
+        at("surplus, n=2", 1.0 / 3.0, |r, s| of("second-price", 2, r, s, surplus)),
+        at("surplus, n=5", 1.0 / 6.0, |r, s| of("second-price", 5, r, s, surplus)),
+        at("welfare, n=2", 2.0 / 3.0, |r, s| of("second-price", 2, r, s, welfare)),
     ],
 };
 
@@ -64,46 +53,53 @@ pub(super) const FIRST_PRICE: Experiment = Experiment {
     name: "first-price",
     question: "What does a client pay on a rising price, where who locks first is paid what the price is then?",
     formula: "each waits for ((n-1)c + 1)/n: payment 2/(n+1), as at the second price",
-    kind: Kind::Market,
+    kind: Kind::Played,
+    given: "how long each waits is the formula itself, not found by anybody; that it is a best response is what `waiting` plays",
     runs: 600,
     measures: &[
-        Measure {
-            name: "payment, n=2",
-            published: published(2.0 / 3.0),
-            run: |r, s| of("first-price", 2, r, s, price),
-        },
-        Measure { name: "payment, n=3", published: published(0.5), run: |r, s| of("first-price", 3, r, s, price) },
-        Measure {
-            name: "payment, n=5",
-            published: published(1.0 / 3.0),
-            run: |r, s| of("first-price", 5, r, s, price),
-        },
+        at("payment, n=2", 2.0 / 3.0, |r, s| of("first-price", 2, r, s, price)),
+        at("payment, n=3", 0.5, |r, s| of("first-price", 3, r, s, price)),
+        at("payment, n=5", 1.0 / 3.0, |r, s| of("first-price", 5, r, s, price)),
+        at("welfare, n=2", 2.0 / 3.0, |r, s| of("first-price", 2, r, s, welfare)),
     ],
 };
 
-/// What a bidder gains more that asks this multiple of its cost: the same runs with and without.
-fn misreporting(share: f64, runs: u64, seed: Seed) -> Estimate {
-    let scenario = |share: f64| with("misreport", &[("providers.liar.undercut", toml::Value::Float(share))]);
-    let (Some(lying), Some(honest)) = (scenario(share), scenario(1.0)) else { return Estimate::exact(f64::NAN) };
-    let profit = |scenario: &Scenario, run| {
-        let outcome = simulate(scenario, seed.of_run(run), &mut ());
-        let liar =
-            |outcome: Outcome| outcome.parties.iter().find(|party| party.name == "liar/0").map(PartyOutcome::profit);
-        outcome.ok().and_then(liar).unwrap_or(f64::NAN)
-    };
-    let one = |run| profit(&lying, run) - profit(&honest, run);
-    Estimate::of((0..runs).into_par_iter().map(one).collect::<Vec<f64>>())
+/// A scenario whose liar asks this multiple of its cost.
+fn liar(name: &str, share: f64) -> Option<Scenario> {
+    with(name, &[("providers.liar.strategy", "underbidder".into()), ("providers.liar.undercut", share.into())])
+}
+
+/// What the liar gains more in one scenario than in another, on the same seeds.
+fn gain(lying: Option<Scenario>, honest: Option<Scenario>, runs: u64, seed: Seed) -> Estimate {
+    over_pairs([lying, honest], runs, seed, |outcome| {
+        let liar = outcome.parties.iter().find(|party| party.name == "liar/0");
+        liar.map_or(f64::NAN, PartyOutcome::profit)
+    })
 }
 
 pub(super) const MISREPORT: Experiment = Experiment {
     name: "misreport",
     question: "What does a bidder gain that asks more or less than its cost, in an auction at the second price?",
     formula: "two bidders, costs U[0,1]: -(1-a)^2/6 when it asks a < 1 of its cost; -1/54 when it asks 1.5",
-    kind: Kind::Market,
+    kind: Kind::Played,
+    given: "the liar's factor; who wins, at which price and with which profit comes from the contracts, on the same seeds as without the lie",
     runs: 1_500,
     measures: &[
-        Measure { name: "asks half", published: published(-1.0 / 24.0), run: |r, s| misreporting(0.5, r, s) },
-        Measure { name: "asks half more", published: published(-1.0 / 54.0), run: |r, s| misreporting(1.5, r, s) },
+        at("asks half", -1.0 / 24.0, |r, s| gain(liar("misreport", 0.5), liar("misreport", 1.0), r, s)),
+        at("asks half more", -1.0 / 54.0, |r, s| gain(liar("misreport", 1.5), liar("misreport", 1.0), r, s)),
+    ],
+};
+
+pub(super) const WAITING: Experiment = Experiment {
+    name: "waiting",
+    question: "On a rising price, what does a provider gain that does not wait as long as theory says?",
+    formula: "two sellers, costs U[0,1]: -1/6 when it takes its cost, -3/32 when it waits for twice of that",
+    kind: Kind::Played,
+    given: "the other one's strategy; that no multiple of the cost does better than ((n-1)c + 1)/n is what it finds",
+    runs: 3_000,
+    measures: &[
+        at("takes its cost", -1.0 / 6.0, |r, s| gain(liar("waiting", 1.0), with("waiting", &[]), r, s)),
+        at("waits for twice its cost", -3.0 / 32.0, |r, s| gain(liar("waiting", 2.0), with("waiting", &[]), r, s)),
     ],
 };
 
@@ -116,7 +112,8 @@ pub(super) const SHILL: Experiment = Experiment {
     name: "shill",
     question: "What does a client gain that seals bids of its own at many prices, and opens the one just above the lowest bid?",
     formula: "payment 1/3 + s/2 - s^2/6 with two sellers and bids at steps of s; each bid that is not opened forfeits its deposit",
-    kind: Kind::Market,
+    kind: Kind::Played,
+    given: "the client's rule; bids, prices and forfeits are the contracts'",
     runs: 400,
     measures: &[
         Measure {

@@ -42,7 +42,8 @@ pub(super) const SPOT_CHECKS: Experiment = Experiment {
     name: "spot-checks",
     question: "How many results are wrong where one in ten is checked, and who was wrong once is dismissed?",
     formula: "s f (1-qs)^n / ((1-f) + f (1-qs)^n)",
-    kind: Kind::Formula,
+    kind: Kind::Drawn,
+    given: "everything: workers, checks and dismissals are drawn, and none of it is the market's",
     runs: 200,
     measures: &[
         Measure {

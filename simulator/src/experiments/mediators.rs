@@ -34,7 +34,8 @@ pub(super) const LAZY: Experiment = Experiment {
     name: "lazy-mediators",
     question: "What does a mediator gain that always votes for the result, where votes are bare bits?",
     formula: "(1-j) fee - j slash against fee - cost; a vote that needs the digest of the memory closes it",
-    kind: Kind::Formula,
+    kind: Kind::Drawn,
+    given: "everything: no mediators exist on the market yet, and two others who execute are taken for granted",
     runs: 200,
     measures: &[
         Measure { name: "always upheld", published: published(0.70), run: |r, s| gain(false, r, s) },

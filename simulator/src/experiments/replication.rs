@@ -2,7 +2,7 @@
 
 use rand::Rng as _;
 
-use super::{Estimate, Experiment, Kind, Measure, Published, over_draws};
+use super::{Estimate, Experiment, Kind, Measure, Published, over_draws, over_market};
 use crate::chance::Seed;
 
 const ORACLES: &str = "design/protocol.md, oracles";
@@ -23,11 +23,32 @@ const fn majority(value: f64) -> Published {
     Published { value, rounding: 0.0, source: ORACLES }
 }
 
+/// The share of tasks of which most results are wrong, where so many providers run each.
+fn failed_tasks(replicas: u32, runs: u64, seed: Seed) -> Estimate {
+    over_market("replicas", &[("job.replicas", replicas.into())], runs, seed, |outcome| {
+        outcome.summary.failed_tasks as f64 / outcome.summary.tasks.max(1) as f64
+    })
+}
+
+pub(super) const REPLICAS: Experiment = Experiment {
+    name: "replicas",
+    question: "How often are most of a task's results wrong, where replicas are jobs of the market?",
+    formula: "that of `majority`",
+    kind: Kind::Played,
+    given: "how likely each result is wrong, and that all of them are paid",
+    runs: 40,
+    measures: &[
+        Measure { name: "phi=0.2, m=2", published: majority(0.104), run: |r, s| failed_tasks(3, r, s) },
+        Measure { name: "phi=0.2, m=3", published: majority(0.057_92), run: |r, s| failed_tasks(5, r, s) },
+    ],
+};
+
 pub(super) const MAJORITY: Experiment = Experiment {
     name: "majority",
     question: "How often is a majority wrong whose members are wrong independently?",
     formula: "sum over k >= m of C(2m-1, k) phi^k (1-phi)^(2m-1-k)",
-    kind: Kind::Formula,
+    kind: Kind::Drawn,
+    given: "everything: votes are drawn, and counted, against the formula for that; `replicas` is the same on the market",
     runs: 200,
     measures: &[
         Measure { name: "phi=0.1, m=2", published: majority(0.028), run: |r, s| majority_error(3, 0.1, r, s) },
@@ -58,7 +79,8 @@ pub(super) const POCO: Experiment = Experiment {
     name: "poco",
     question: "How many workers of the same score must agree under iExec's proof of contribution?",
     formula: "least k with w^k > trust - 1, w = max(score/3, 3) - 1",
-    kind: Kind::Formula,
+    kind: Kind::Computed,
+    given: "everything: iExec's rule is followed, worker by worker, against its closed form",
     runs: 1,
     measures: &[
         Measure { name: "score 0, trust 100", published: poco(7.0), run: |_, _| workers(0, 1e2) },

@@ -2,7 +2,17 @@
 
 use std::io::Write;
 
-use super::{Movement, Owner, Sink};
+use lota_market::{
+    Address,
+    movements::{Holder, Movement},
+};
+
+use super::Sink;
+use crate::{
+    chain::{ARBITER, AUCTION},
+    identity,
+    queue::VirtualTime,
+};
 
 /// Writes each movement as a row. The first columns are named as radCAD names them; `timestep` is in seconds of virtual time.
 pub struct CsvSink<W: Write> {
@@ -39,23 +49,25 @@ impl<W: Write> CsvSink<W> {
     }
 }
 
-fn name(names: &[String], owner: Owner) -> &str {
-    match owner {
-        Owner::Party(number) => names.get(number as usize).map_or("?", String::as_str),
-        Owner::Arbiter => "arbiter",
-        Owner::Nobody => "",
+fn name(names: &[String], account: Address) -> &str {
+    match account {
+        ARBITER => "arbiter",
+        AUCTION => "auction",
+        party => identity::number(party).and_then(|number| names.get(number as usize)).map_or("?", String::as_str),
     }
 }
 
 impl<W: Write> Sink for CsvSink<W> {
-    fn movement(&mut self, movement: &Movement) -> std::io::Result<()> {
-        let Movement { time, reason, job, from, to, amount } = movement;
+    fn movement(&mut self, time: VirtualTime, movement: &Movement) -> std::io::Result<()> {
+        let Movement { cause, job, from, to, amount } = movement;
         let (time, amount) = (format!("{}.{:03}", time.0 / 1_000, time.0 % 1_000), amount.0.to_string());
         let job = job.map(|job| job.to_string()).unwrap_or_default();
         let Self { rows, place: [simulation, subset, run], names } = self;
-        let (whence, whither) = (name(names, from.0), name(names, to.0));
+        let place = |holder: &Holder| (name(names, holder.account), holder.pocket.name());
+        // From nowhere: two empty cells.
+        let ((from, from_pocket), (to, to_pocket)) = (from.as_ref().map(place).unwrap_or_default(), place(to));
         let row: [&str; 11] =
-            [simulation, subset, run, &time, reason, &job, whence, from.1.name(), whither, to.1.name(), &amount];
+            [simulation, subset, run, &time, cause.name(), &job, from, from_pocket, to, to_pocket, &amount];
         Ok(rows.write_record(row)?)
     }
 }

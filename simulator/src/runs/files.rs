@@ -7,18 +7,20 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, File},
-    io,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
+use lota_market::movements::Movement;
+
 use super::{
     Output, Run,
-    manifest::{MANIFEST, Manifest, text},
+    manifest::{self, MANIFEST, Manifest, text},
     tables::{self, PARTS, Table},
 };
 use crate::{
     chance::Seed,
-    ledger::{CsvSink, Movement, Sink},
+    ledger::{CsvSink, Sink},
     queue::VirtualTime,
     scenario::{Override, Scenario},
     simulation::{SimulationError, party_names, simulate},
@@ -36,6 +38,10 @@ const SIMULATION: u64 = 0;
 const FINISHED: &str = ".finished";
 /// Says that all new tables are there.
 const COMMITTED: &str = ".committed";
+
+/// The scenario as it was written.
+const SCENARIO: &str = "scenario.toml";
+const NEW_SCENARIO: &str = ".scenario.toml.new";
 
 /// Which run of which point.
 type Place = (u64, u64);
@@ -68,8 +74,8 @@ struct RunSink {
 }
 
 impl Sink for RunSink {
-    fn movement(&mut self, movement: &Movement) -> io::Result<()> {
-        self.ledger.movement(movement)
+    fn movement(&mut self, time: VirtualTime, movement: &Movement) -> io::Result<()> {
+        self.ledger.movement(time, movement)
     }
 
     fn every(&self) -> Option<VirtualTime> {
@@ -82,6 +88,25 @@ impl Sink for RunSink {
 }
 
 impl Files {
+    /// Refuses a folder without a manifest that holds anything but what a process left that was ended here: nothing of somebody's
+    /// else is written over.
+    fn check_unused(folder: &Path, scenario: &str) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let is_ours = match entry.file_name().to_str() {
+                Some(SCENARIO) => is_file_of(&entry.path(), scenario)?,
+                Some(name) => name == NEW_SCENARIO || name == manifest::NEW,
+                None => false,
+            };
+            if !is_ours {
+                let (kind, name) = (if entry.path().is_dir() { "folder" } else { "file" }, entry.file_name());
+                let name = name.to_string_lossy();
+                return Err(io::Error::other(format!("it has a {kind} {name} and no {MANIFEST}; take another folder")));
+            }
+        }
+        Ok(())
+    }
+
     /// Opens a folder for runs of what the manifest says; what an earlier process left is put in order.
     pub(super) fn begin(output: &Output, manifest: &Manifest, scenario: &str) -> io::Result<Self> {
         let folder = output.folder.clone();
@@ -101,13 +126,10 @@ impl Files {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let taken =
-                    Table::ALL.iter().map(|table| table.file(output.format)).find(|name| folder.join(name).exists());
-                if let Some(name) = taken {
-                    let message = format!("it has a file {name} and no {MANIFEST}; take another folder");
-                    return Err(io::Error::other(message));
-                }
-                fs::write(folder.join("scenario.toml"), scenario)?;
+                Self::check_unused(&folder, scenario)?;
+                let new = folder.join(NEW_SCENARIO);
+                created(&new)?.write_all(scenario.as_bytes())?;
+                fs::rename(new, folder.join(SCENARIO))?;
                 manifest.write(&folder)?;
             }
             Err(error) => return Err(error),
@@ -126,6 +148,10 @@ impl Files {
             waiting: HashSet::new(),
             lock,
         };
+        // Through a link, things elsewhere would be removed.
+        if fs::symlink_metadata(files.folder.join(FINISHED)).is_ok_and(|it| !it.is_dir()) {
+            return Err(io::Error::other(format!("its {FINISHED} is no folder, so none of this program's; remove it")));
+        }
         if files.folder.join(COMMITTED).exists() {
             files.complete()?;
         }
@@ -168,14 +194,19 @@ impl Files {
     }
 
     fn read_waiting(&mut self) -> io::Result<()> {
-        let place = |name: &str| {
+        let place = |name: &str| -> Option<Place> {
             let (subset, run) = name.split_once('.')?;
             Some((subset.parse().ok()?, run.parse().ok()?))
         };
         for entry in fs::read_dir(self.folder.join(FINISHED))? {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-            let found =
-                name.to_str().and_then(place).and_then(|place| Some((place, tables::finished(&path, &self.swept)?)));
+            let name = name.to_string_lossy();
+            let is_part = name.strip_suffix(".part").is_some_and(|name| place(name).is_some());
+            if !is_part && place(&name).is_none() {
+                let message = format!("it has {FINISHED}/{name}, which no run is called; move that elsewhere");
+                return Err(io::Error::other(message));
+            }
+            let found = place(&name).and_then(|place| Some((place, tables::finished(&path, &self.swept)?)));
             match found {
                 Some((place, (seed, set, summary))) if !self.known.contains_key(&place) => {
                     self.known.insert(place, Known { seed, set, summary });
@@ -262,7 +293,7 @@ impl Files {
                 continue;
             }
             let mut rows =
-                TableWriter::begin(File::create(self.new_file(table))?, self.format, &table.columns(&self.swept))?;
+                TableWriter::begin(created(&self.new_file(table))?, self.format, &table.columns(&self.swept))?;
             if whole.exists() {
                 rows.copy(File::open(whole)?)?;
             }
@@ -276,7 +307,7 @@ impl Files {
             self.known.remove(&(run.subset, run.run));
         }
         self.write_runs(runs)?;
-        File::create(self.folder.join(COMMITTED))?.sync_all()?;
+        created(&self.folder.join(COMMITTED))?.sync_all()?;
         self.lock.sync_all()?;
         self.complete()
     }
@@ -298,7 +329,7 @@ impl Files {
 
     fn write_runs(&self, runs: &[Run]) -> io::Result<()> {
         let begin = |table: Table| {
-            TableWriter::begin(File::create(self.new_file(table))?, self.format, &table.columns(&self.swept))
+            TableWriter::begin(created(&self.new_file(table))?, self.format, &table.columns(&self.swept))
         };
         let (mut rows, mut populations) = (begin(Table::Runs)?, begin(Table::Populations)?);
         let mut all: BTreeMap<Place, Row<'_>> = BTreeMap::new();
@@ -334,6 +365,23 @@ impl Files {
         rows.finish()?;
         populations.finish()
     }
+}
+
+/// A new file in place of whatever has this name: what a link leads to is left alone.
+pub(super) fn created(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => File::options().write(true).create_new(true).open(path),
+    }
+}
+
+/// Whether a file has exactly this text.
+fn is_file_of(path: &Path, text: &str) -> io::Result<bool> {
+    let mut found = Vec::new();
+    if fs::symlink_metadata(path)?.is_file() {
+        File::open(path)?.take(text.len() as u64 + 1).read_to_end(&mut found)?;
+    }
+    Ok(found == text.as_bytes())
 }
 
 impl TableWriter {

@@ -16,6 +16,8 @@ use crate::{
 
 /// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
+/// What it is called until it is written.
+pub(super) const NEW: &str = ".manifest.json.new";
 /// How folders look that this program writes.
 const VERSION: u32 = 1;
 /// The longest manifest that is read, in bytes.
@@ -103,8 +105,8 @@ impl Manifest {
     }
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        let new = folder.join(format!(".{MANIFEST}.new"));
-        let mut file = fs::File::create(&new)?;
+        let new = folder.join(NEW);
+        let mut file = super::files::created(&new)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.write_all(b"\n")?;
         file.sync_all()?;

@@ -45,15 +45,16 @@ const POPULATIONS: [(&str, Kind); 6] = [
     ("slashed", Kind::Amount),
 ];
 
-const PARTIES: [(&str, Kind); 14] = [
+const PARTIES: [(&str, Kind); 15] = [
     ("party", Kind::Text),
     ("began", Kind::Amount),
     ("wallet", Kind::Amount),
-    ("balance", Kind::Amount),
+    ("market", Kind::Amount),
     ("escrow", Kind::Amount),
     ("collateral", Kind::Amount),
     ("auction", Kind::Amount),
-    ("stake", Kind::Amount),
+    ("bids", Kind::Amount),
+    ("burned", Kind::Amount),
     ("cost_fil", Kind::Number),
     ("profit_fil", Kind::Number),
     ("escrows", Kind::Count),
@@ -161,7 +162,7 @@ fn population(cells: &[String]) -> Option<Population> {
         strategy: strategy.clone(),
         parties: parties.parse().ok()?,
         jobs: jobs.parse().ok()?,
-        mean_profit: mean_profit.parse().ok()?,
+        mean_profit: mean_profit.parse().ok().filter(|number: &f64| number.is_finite())?,
         slashed: lota_market::AttoFil(slashed.parse().ok()?),
     })
 }
@@ -186,11 +187,12 @@ pub(super) fn write_parties(to: File, place: [u64; 3], parties: &[PartyOutcome])
         let amounts = [
             party.began,
             holdings.wallet,
-            holdings.balance,
+            holdings.market,
             holdings.escrow,
             holdings.collateral,
             holdings.auction,
-            holdings.stake,
+            holdings.bids,
+            holdings.burned,
         ];
         let mut row: Vec<String> = place.to_vec();
         row.push(party.name.clone());

@@ -5,8 +5,10 @@ use lota_market::{AttoFil, model::MAX_AMOUNT_QUANTA, money::GWEI};
 use super::{Amount, ClientKind, Clients, JobSettings, Mediation, ProviderKind, Providers, Scenario};
 use crate::distribution::Distribution;
 
-/// The most parties of a population.
-const MAX_COUNT: u32 = 10_000_000;
+/// The most accounts of all populations together, those of sybils and shills among them: some 20 GB.
+const MAX_ACCOUNTS: u64 = 10_000_000;
+/// The longest name of a population, in bytes.
+const MAX_NAME: usize = 64;
 /// The most seconds, and the most of everything that is a plain number.
 const MAX_NUMBER: f64 = 1e9;
 /// The most FIL that a job may cost: what a price can be.
@@ -39,13 +41,45 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
     if clients.is_empty() {
         return fault("clients", "there are no clients; write a table [clients.NAME]");
     }
+    for (kind, name) in
+        clients.keys().map(|name| ("clients", name)).chain(providers.keys().map(|name| ("providers", name)))
+    {
+        check_name(kind, name)?;
+    }
     for (name, population) in clients {
         check_clients(population, scenario).map_err(|(key, problem)| (format!("clients.{name}.{key}"), problem))?;
     }
     for (name, population) in providers {
         check_providers(population).map_err(|(key, problem)| (format!("providers.{name}.{key}"), problem))?;
     }
+    check_accounts(scenario)?;
     check_money(scenario)
+}
+
+/// Names go into tables, pages and keys of flags as they are.
+fn check_name(kind: &str, name: &str) -> Result<(), Fault> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    let problem = format!("a population's name is 1 to {MAX_NAME} letters, digits, `-` and `_`");
+    fault(format!("{kind}.{}", name.chars().take(MAX_NAME).collect::<String>()), problem)
+}
+
+/// All parties must fit into memory, and a client may be several.
+fn check_accounts(scenario: &Scenario) -> Result<(), Fault> {
+    let of_clients = |it: &Clients| u64::from(it.count) * (u64::from(it.identities()) + u64::from(it.shills()));
+    let clients = scenario.clients.iter().map(|(name, it)| ("clients", name, of_clients(it)));
+    let providers = scenario.providers.iter().map(|(name, it)| ("providers", name, u64::from(it.count)));
+    let mut all = 0_u64;
+    for (kind, name, accounts) in clients.chain(providers) {
+        all = all.saturating_add(accounts);
+        if all > MAX_ACCOUNTS {
+            let problem = format!("with it there are {all} accounts; at most {MAX_ACCOUNTS} are simulated");
+            return fault(format!("{kind}.{name}.count"), problem);
+        }
+    }
+    Ok(())
 }
 
 fn fault<T>(key: impl Into<String>, problem: impl Into<String>) -> Result<T, Fault> {
@@ -154,8 +188,7 @@ fn probability(key: &str, number: f64) -> Result<(), Fault> {
 fn count(number: u32) -> Result<(), Fault> {
     match number {
         0 => fault("count", "the population is empty; write 1 or more, or leave it out"),
-        1..=MAX_COUNT => Ok(()),
-        _ => fault("count", format!("{number} parties are too many; at most {MAX_COUNT}")),
+        _ => Ok(()),
     }
 }
 
@@ -212,6 +245,9 @@ fn check_providers(population: &Providers) -> Result<(), Fault> {
     distribution("fetch", &population.fetch, MAX_NUMBER)?;
     distribution("publish", &population.publish, MAX_NUMBER)?;
     distribution("failure", &population.failure, 1.0)?;
+    if let Some(latency) = &population.latency {
+        distribution("latency", latency, MAX_NUMBER)?;
+    }
     let kind = population.strategy;
     only_of("guess", population.guess.is_some(), kind == ProviderKind::Lazy, "lazy")?;
     only_of("effort", population.effort.is_some(), kind == ProviderKind::Lazy, "lazy")?;

@@ -5,7 +5,11 @@ use toml::Table;
 use super::{Scenario, ScenarioError, check::check};
 
 /// The longest scenario, in bytes.
-const MOST: usize = 1 << 20;
+pub const MAX_SCENARIO: usize = 1 << 20;
+/// The most tables around a value that is set: more than any key of a scenario has.
+const MAX_DEPTH: usize = 8;
+/// How much of somebody's text a message repeats, in characters.
+const MAX_QUOTE: usize = 400;
 
 /// A scenario's text, from which scenarios with other values are made.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ impl Override {
 
     /// What to call it in messages.
     fn shown(&self) -> String {
-        format!("--set {}={}", self.key, self.value)
+        brief(&format!("--set {}={}", self.key, self.value))
     }
 }
 
@@ -60,13 +64,13 @@ impl Document {
     /// # Errors
     /// The first thing that is wrong with it, with its line.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        if text.len() > MOST {
-            let message = format!("the scenario has {} bytes; at most {MOST} are read", text.len());
+        if text.len() > MAX_SCENARIO {
+            let message = format!("the scenario has more than {MAX_SCENARIO} bytes, which is all that is read");
             return Err(ScenarioError::Form { file: file.to_owned(), line: 1, message });
         }
         let form = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
-            let message = error.message().replace('\n', "; ");
+            let message = one_line(error.message());
             ScenarioError::Form { file: file.to_owned(), line, message }
         };
         let table: Table = toml::from_str(text).map_err(form)?;
@@ -142,8 +146,19 @@ impl Document {
 
 impl Scenario {
     fn deserialize_from(table: &Table) -> Result<Self, String> {
-        table.clone().try_into().map_err(|error: toml::de::Error| error.message().replace('\n', "; "))
+        table.clone().try_into().map_err(|error: toml::de::Error| one_line(error.message()))
     }
+}
+
+fn one_line(message: &str) -> String {
+    brief(&message.replace('\n', "; "))
+}
+
+/// The beginning of a text that may be of any length.
+fn brief(text: &str) -> String {
+    let mut characters = text.chars();
+    let beginning: String = characters.by_ref().take(MAX_QUOTE).collect();
+    if characters.next().is_some() { beginning + "…" } else { beginning }
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -153,6 +168,9 @@ fn line_of(text: &str, at: usize) -> usize {
 /// Puts a value where its key says. Tables on the way must be there, or be a scenario's own.
 fn put(table: &mut Table, set: &Override) -> Result<(), ScenarioError> {
     let mut parts: Vec<&str> = set.key.split('.').collect();
+    if parts.len() > MAX_DEPTH {
+        return Err(ScenarioError::Flag(format!("{}: no key of a scenario has {} parts", set.shown(), parts.len())));
+    }
     let last = parts.pop().unwrap_or_default();
     let mut here = table;
     let mut way = String::new();
@@ -165,15 +183,20 @@ fn put(table: &mut Table, set: &Override) -> Result<(), ScenarioError> {
         if (way.starts_with("clients.") || way.starts_with("providers.")) && !here.contains_key(part) {
             let kind = way.split('.').next().unwrap_or_default();
             let known: Vec<&str> = here.keys().map(String::as_str).collect();
+            let known = brief(&known.join(", "));
             return Err(ScenarioError::Flag(format!(
-                "{}: the scenario has no {kind} `{part}`; it has {}",
+                "{}: the scenario has no {kind} `{}`; it has {known}",
                 set.shown(),
-                known.join(", ")
+                brief(part)
             )));
         }
         let next = here.entry(part).or_insert_with(|| toml::Value::Table(Table::new()));
         here = next.as_table_mut().ok_or_else(|| {
-            ScenarioError::Flag(format!("{}: `{way}` is a value, not a table; nothing can be set in it", set.shown()))
+            ScenarioError::Flag(format!(
+                "{}: `{}` is a value, not a table; nothing can be set in it",
+                set.shown(),
+                brief(&way)
+            ))
         })?;
     }
     here.insert(last.to_owned(), set.value.clone());

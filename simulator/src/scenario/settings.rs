@@ -88,6 +88,8 @@ pub struct JobSettings {
     pub collateral: Amount,
     /// How many providers run each task, in a job of its own.
     pub replicas: u32,
+    /// Whether nobody sees what others have submitted for the same task: a protection that the contracts do not have.
+    pub hidden_results: bool,
     /// Sealed bids in place of the ramp.
     pub auction: Option<AuctionSettings>,
 }
@@ -105,6 +107,7 @@ impl Default for JobSettings {
             rule_for: 120,
             collateral: Amount(lota_market::AttoFil(lota_market::money::FIL)),
             replicas: 1,
+            hidden_results: false,
             auction: None,
         }
     }
@@ -155,6 +158,20 @@ pub struct Clients {
     pub identities: Option<u32>,
     /// Shill: how many bids it seals against its own providers' prices.
     pub shills: Option<u32>,
+}
+
+impl Clients {
+    /// How many accounts each of them has.
+    #[must_use]
+    pub fn identities(&self) -> u32 {
+        if self.strategy == ClientKind::Sybil { self.identities.unwrap_or(2) } else { 1 }
+    }
+
+    /// How many further accounts each of them has, if it bids against its own providers.
+    #[must_use]
+    pub fn shills(&self) -> u32 {
+        if self.strategy == ClientKind::Shill { self.shills.unwrap_or(10) } else { 0 }
+    }
 }
 
 const fn a_minute() -> Distribution {
@@ -210,6 +227,8 @@ pub struct Providers {
     /// How likely a run fails.
     #[serde(default = "nothing")]
     pub failure: Distribution,
+    /// Seconds from sending a command to its arrival; without it: the chain's.
+    pub latency: Option<Distribution>,
     /// Seconds after a slash until its operator has it lock jobs again; without it: never.
     pub resume_after: Option<f64>,
     /// Lazy: how likely a guess is right.

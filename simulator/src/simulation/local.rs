@@ -88,7 +88,7 @@ impl Simulation<'_> {
         let facts = Task {
             truth: task.truth,
             made_up: identity::wrong_output(record.task, party),
-            submitted: &task.submitted,
+            submitted: if self.scenario.job.hidden_results { &[] } else { &task.submitted },
             failure: provider.failure,
             left: record.due.secs() - now.secs(),
             price: Amount::to_fil(record.price),

@@ -45,25 +45,7 @@ impl States {
     ) -> State {
         let (settled, paid) = (summary.settled - self.settled, summary.paid.0.saturating_sub(self.paid.0));
         (self.settled, self.paid) = (summary.settled, summary.paid);
-        State {
-            time,
-            tasks: summary.tasks,
-            opened: summary.opened,
-            locked: summary.locked,
-            settled: summary.settled,
-            slashed: summary.slashed,
-            cancelled: summary.cancelled,
-            voided: summary.voided,
-            under_way,
-            price: (settled > 0).then(|| Amount::to_fil(AttoFil(paid)) / settled as f64),
-            paid: summary.paid,
-            burned,
-            welfare,
-            cost: summary.cost,
-            wrong: summary.wrong,
-            caught: summary.caught,
-            missed: summary.missed,
-            wronged: summary.wronged,
-        }
+        let price = (settled > 0).then(|| Amount::to_fil(AttoFil(paid)) / settled as f64);
+        State { time, under_way, price, so_far: Summary { welfare, burned, ..summary.clone() } }
     }
 }

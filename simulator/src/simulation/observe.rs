@@ -3,6 +3,7 @@
 use lota_market::{
     AttoFil, B256,
     model::{Event, JobId, Reason},
+    movements::Holdings,
     world::{ContractEvent, Log},
 };
 
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{
     identity,
-    ledger::Owner,
     queue::VirtualTime,
     scenario::Amount,
     summary::{PartyOutcome, Population, Summary, gini},
@@ -32,7 +32,7 @@ impl Simulation<'_> {
     /// What contracts said is counted and entered, before anybody reacts to it.
     pub(super) fn observe(&mut self, log: &[Log]) -> Result<(), SimulationError> {
         let now = self.now();
-        self.ledger.take_in(now, log, self.chain.auction(), self.sink)?;
+        self.ledger.take_in(now, log, self.sink)?;
         for Log { event, .. } in log {
             if let ContractEvent::Market(event) = event
                 && let Some(job) = event.job()
@@ -180,14 +180,14 @@ impl Simulation<'_> {
             .collect();
         summary.gini = gini(&mut paid);
         let outcomes: Vec<PartyOutcome> =
-            parties.iter().zip(0..).map(|(party, number)| outcome_of(party, ledger.of(Owner::Party(number)))).collect();
+            parties.iter().map(|party| outcome_of(party, ledger.of(party.account))).collect();
         summary.blocked = outcomes.iter().filter(|party| party.is_blocked).count() as u64;
         count_populations(&mut summary, &populations, &parties, &outcomes);
         Ok(Outcome { summary, parties: outcomes })
     }
 }
 
-fn outcome_of(party: &Party, holdings: crate::ledger::Holdings) -> PartyOutcome {
+fn outcome_of(party: &Party, holdings: Holdings) -> PartyOutcome {
     let Party { name, began, tally, role, .. } = party;
     PartyOutcome {
         name: name.clone(),

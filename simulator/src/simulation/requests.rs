@@ -7,7 +7,7 @@ use lota_market::{
 };
 
 use super::{
-    Simulation, SimulationError,
+    MOST_JOBS, MOST_WAITING, Simulation, SimulationError,
     jobs::{JobRecord, TaskRecord},
     party::Role,
     setup,
@@ -30,6 +30,10 @@ impl Simulation<'_> {
         let Some(population) = Self::clients_of(self.scenario, member.population) else { return Ok(()) };
         if let Some(client) = member.client() {
             client.due.push_back(now);
+        }
+        self.waiting += 1;
+        if self.waiting > MOST_WAITING {
+            return Err(SimulationError::TooManyWaiting(now));
         }
         self.schedule_request(party, population);
         self.ask(party)
@@ -56,6 +60,10 @@ impl Simulation<'_> {
                 return Ok(());
             }
             client.due.pop_front();
+            self.waiting -= 1;
+            if self.jobs.jobs.len() >= MOST_JOBS {
+                return Err(SimulationError::TooManyJobs(self.queue.now()));
+            }
             client.busy += replicas;
             client.committed = AttoFil(client.committed.0.saturating_add(all.0));
             let highest = Amount::to_fil(price);

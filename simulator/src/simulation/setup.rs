@@ -19,9 +19,9 @@ use crate::{
     chain::{ARBITER, AUCTION, Chain, to_market},
     chance::{Purpose, Seed},
     identity,
-    ledger::{Ledger, Owner, Sink},
+    ledger::{Ledger, Sink},
     queue::{EventQueue, VirtualTime},
-    scenario::{Amount, ClientKind, Clients, JobSettings, ProviderKind, Providers, Scenario},
+    scenario::{Amount, Clients, JobSettings, Providers, Scenario},
     strategy,
     summary::Summary,
 };
@@ -78,6 +78,7 @@ impl<'s> Simulation<'s> {
             summary: Summary::default(),
             sums: Sums::default(),
             happenings: 0,
+            waiting: 0,
             log: Vec::new(),
         };
         for (name, population) in &scenario.clients {
@@ -101,7 +102,7 @@ impl<'s> Simulation<'s> {
 
     fn add_clients(&mut self, name: &str, population: &Clients, seed: Seed) -> Result<(), SimulationError> {
         let place = self.begin_population(name);
-        let identities = identities(population);
+        let identities = population.identities();
         // Who is several accounts has what one has, and wants what one wants.
         let balance = AttoFil(population.balance.0.0 / u128::from(identities));
         for member in 0..population.count * identities {
@@ -146,14 +147,16 @@ impl<'s> Simulation<'s> {
                 Provider { strategy: strategy::provider(population), cost, cost_per_gigafuel, speed, failure }
             })
             .collect();
-        let costs: Vec<f64> = natures.iter().map(|nature| nature.cost).collect();
+        let (mut lowest, mut second) = (f64::INFINITY, f64::INFINITY);
+        for Provider { cost, .. } in &natures {
+            (lowest, second) = if *cost < lowest { (*cost, lowest) } else { (lowest, second.min(*cost)) };
+        }
+        let all: u64 = self.scenario.providers.values().map(|it| u64::from(it.count)).sum();
+        let rivals = all.saturating_sub(1);
         for (member, nature) in natures.into_iter().enumerate() {
-            let mut others = Vec::new();
-            if matches!(population.strategy, ProviderKind::Ring | ProviderKind::Shading) {
-                others = costs.iter().enumerate().filter(|(at, _)| *at != member).map(|(_, cost)| *cost).collect();
-            }
+            let lowest_of_others = if nature.cost == lowest { second } else { lowest };
             let highest = Amount::to_fil(self.scenario.job.max_price.0);
-            let base = nature.strategy.ask(nature.cost, &strategy::Market { others: &others, highest });
+            let base = nature.strategy.ask(nature.cost, &strategy::Market { rivals, lowest_of_others, highest });
             // Strategies are about what a job costs; what fuel costs comes on top, for everybody.
             let per_gigafuel = nature.cost_per_gigafuel;
             let mut chance = seed.stream(Purpose::Nature, 1 << 40 | (first + member as u64));
@@ -223,14 +226,14 @@ impl<'s> Simulation<'s> {
         let account = self.parties[party as usize].account;
         let all = AttoFil(balance.0.saturating_add(outside.0));
         self.chain.mint(account, all)?;
-        self.ledger.minted(VirtualTime::default(), Owner::Party(party), all, self.sink)?;
+        self.ledger.minted(VirtualTime::default(), account, all, self.sink)?;
         self.parties[party as usize].began = all;
         if balance != AttoFil::ZERO {
             let deposit = to_market(Command::Deposit { account });
             let mut log = std::mem::take(&mut self.log);
             let executed = self.chain.execute(account, &deposit, balance, &mut log);
             debug_assert_eq!(executed, Ok(()), "whoever was given money can pay it in");
-            self.ledger.take_in(VirtualTime::default(), &log, self.chain.auction(), self.sink)?;
+            self.ledger.take_in(VirtualTime::default(), &log, self.sink)?;
             log.clear();
             self.log = log;
         }
@@ -253,22 +256,12 @@ impl<'s> Simulation<'s> {
 /// The names of a scenario's parties, by their numbers.
 #[must_use]
 pub fn party_names(scenario: &Scenario) -> Vec<String> {
-    let clients = scenario.clients.iter().map(|(name, it)| (name, it.count * identities(it)));
+    let clients = scenario.clients.iter().map(|(name, it)| (name, it.count * it.identities()));
     let providers = scenario.providers.iter().map(|(name, it)| (name, it.count));
     clients
         .chain(providers)
         .flat_map(|(name, count)| (0..count).map(move |member| format!("{name}/{member}")))
         .collect()
-}
-
-/// How many accounts each client of a population has.
-fn identities(population: &Clients) -> u32 {
-    if population.strategy == ClientKind::Sybil { population.identities.unwrap_or(2) } else { 1 }
-}
-
-/// How many further accounts each client of a population has that bids against its own providers.
-pub(super) fn shills(population: &Clients) -> u32 {
-    population.shills.unwrap_or(10)
 }
 
 /// The wall limit of a scenario's jobs: what its run window leaves after everything else, in seconds.

@@ -32,7 +32,7 @@ impl Simulation<'_> {
             for member in 0..population.count {
                 let client = self.parties.iter().position(|party| party.name == format!("{name}/{member}"));
                 let mut accounts = Vec::new();
-                for number in 0..super::setup::shills(population) {
+                for number in 0..population.shills() {
                     let agent = Agent::new(self.next_account(), self.chain.settings(), None);
                     let name = format!("{name}/{member} shill");
                     let account = self.add(&name, number, place, agent, Role::Shill, seed);

@@ -157,7 +157,9 @@ impl Simulation<'_> {
 
     /// Sends a command: it reaches the chain after a while, and lands there with the next block.
     fn send(&mut self, party: u32, key: StepKey, command: ContractCommand, value: AttoFil) {
-        let latency = self.scenario.chain.latency.sample(&mut self.parties[party as usize].chance);
+        let own = self.providers_of(party).and_then(|population| population.latency.as_ref());
+        let latency = own.unwrap_or(&self.scenario.chain.latency).clone();
+        let latency = latency.sample(&mut self.parties[party as usize].chance);
         let lands = self.chain.lands(self.now().after(VirtualTime::from_secs(latency)));
         let sending = self.sendings.insert(Sending { party, key, command, value }) as u32;
         self.queue.schedule(lands, Happening::Lands { sending });

@@ -50,9 +50,11 @@ pub struct Sealed {
 
 /// What a provider knows when it says what it asks.
 #[derive(Clone, Copy, Debug)]
-pub struct Market<'a> {
-    /// The costs of the other members of its population.
-    pub others: &'a [f64],
+pub struct Market {
+    /// How many other providers there are.
+    pub rivals: u64,
+    /// What a job costs the other member of its population with the least cost.
+    pub lowest_of_others: f64,
     /// The highest price of a job.
     pub highest: f64,
 }
@@ -81,7 +83,7 @@ pub enum Attempt {
 /// What a provider does.
 pub trait ProviderStrategy: Send {
     /// What it asks for a job that costs it `cost`.
-    fn ask(&self, cost: f64, market: &Market<'_>) -> f64 {
+    fn ask(&self, cost: f64, market: &Market) -> f64 {
         let _ = market;
         cost
     }
@@ -196,7 +198,8 @@ mod tests {
     #[test]
     fn in_a_ring_the_cheapest_alone_competes() {
         let ask = |strategy: &dyn ProviderStrategy, cost, others: &[f64]| {
-            strategy.ask(cost, &Market { others, highest: 1.0 })
+            let lowest_of_others = others.iter().copied().fold(f64::INFINITY, f64::min);
+            strategy.ask(cost, &Market { rivals: others.len() as u64, lowest_of_others, highest: 1.0 })
         };
         assert_eq!(ask(&ring::Ring, 0.1, &[0.2, 0.3]), 0.1);
         assert_eq!(ask(&ring::Ring, 0.2, &[0.1, 0.3]), f64::INFINITY);

@@ -1,5 +1,7 @@
 //! Parquet, without Arrow. Rows are held until a row group is full: that bounds the memory, whatever the table's size.
 
+mod read;
+
 use std::{
     collections::HashMap,
     fs::File,
@@ -23,6 +25,8 @@ use parquet::{
 };
 
 use super::{Column, Kind, malformed};
+
+pub(super) use read::ParquetCells;
 
 /// The most rows of a row group.
 pub const GROUP_ROWS: usize = 1 << 17;

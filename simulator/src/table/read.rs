@@ -1,14 +1,14 @@
 //! Tables are read.
 
-use std::{fs::File, io, path::Path};
-
-use parquet::{
-    data_type::Decimal,
-    file::{reader::FileReader as _, serialized_reader::SerializedFileReader},
-    record::{Field, Row, reader::RowIter},
+use std::{
+    cell::Cell,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    rc::Rc,
 };
 
-use super::{FileFormat, malformed, parquet::other};
+use super::{FileFormat, malformed, parquet::ParquetCells};
 
 /// A table's rows, one after the other, each cell as the text that it was written from.
 pub struct Rows {
@@ -17,8 +17,26 @@ pub struct Rows {
 }
 
 enum Source {
-    Csv(Box<csv::StringRecordsIntoIter<File>>),
-    Parquet(Box<RowIter<'static>>),
+    Csv(Box<csv::StringRecordsIntoIter<Bounded>>, Rc<Cell<u64>>),
+    Parquet(Box<ParquetCells>),
+}
+
+/// The longest row of a CSV file, in bytes.
+const MAX_ROW: u64 = 1 << 20;
+
+/// A file of which no more is read than is left for the row.
+struct Bounded {
+    file: File,
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64);
+        self.left.set(left.ok_or_else(|| malformed(format!("a row has more than {MAX_ROW} bytes")))?);
+        Ok(read)
+    }
 }
 
 impl Rows {
@@ -44,16 +62,14 @@ impl Rows {
     pub fn of(file: File, format: FileFormat) -> io::Result<Self> {
         match format {
             FileFormat::Csv => {
-                let mut rows = csv::Reader::from_reader(file);
+                let left = Rc::new(Cell::new(MAX_ROW));
+                let mut rows = csv::Reader::from_reader(Bounded { file, left: left.clone() });
                 let columns = rows.headers()?.iter().map(str::to_owned).collect();
-                Ok(Self { columns, rows: Source::Csv(Box::new(rows.into_records())) })
+                Ok(Self { columns, rows: Source::Csv(Box::new(rows.into_records()), left) })
             }
             FileFormat::Parquet => {
-                let reader = SerializedFileReader::new(file).map_err(other)?;
-                let schema = reader.metadata().file_metadata().schema_descr_ptr();
-                let columns = schema.columns().iter().map(|column| column.name().to_owned()).collect();
-                let rows = RowIter::from_file_into(Box::new(reader));
-                Ok(Self { columns, rows: Source::Parquet(Box::new(rows)) })
+                let cells = ParquetCells::open(file)?;
+                Ok(Self { columns: cells.names().to_vec(), rows: Source::Parquet(Box::new(cells)) })
             }
         }
     }
@@ -80,32 +96,12 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.rows {
-            Source::Csv(rows) => {
+            Source::Csv(rows, left) => {
+                left.set(MAX_ROW);
                 let row = rows.next()?;
                 Some(row.map(|row| row.iter().map(str::to_owned).collect()).map_err(io::Error::from))
             }
-            Source::Parquet(rows) => Some(rows.next()?.map_err(other).and_then(|row| cells(&row))),
+            Source::Parquet(rows) => rows.row().transpose(),
         }
     }
-}
-
-fn cells(row: &Row) -> io::Result<Vec<String>> {
-    row.get_column_iter()
-        .map(|(name, field)| {
-            Ok(match field {
-                Field::Null => String::new(),
-                Field::Str(text) => text.clone(),
-                Field::Bool(flag) => flag.to_string(),
-                Field::Double(number) => number.to_string(),
-                Field::Long(number) => number.to_string(),
-                Field::ULong(number) => number.to_string(),
-                Field::Decimal(Decimal::Bytes { value, .. }) => {
-                    let bytes: Option<[u8; 16]> = value.data().try_into().ok();
-                    let bytes = bytes.ok_or_else(|| malformed(format!("{name}: an amount has not 16 bytes")))?;
-                    u128::from_be_bytes(bytes).to_string()
-                }
-                other => return Err(malformed(format!("{name}: {other} is of no kind that tables here have"))),
-            })
-        })
-        .collect()
 }

@@ -59,14 +59,20 @@ fn a_page_needs_nothing_else_and_no_text_of_a_scenario_is_markup() {
     let hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>'\\\"&\\u202e";
     let text = format!(
         "question = \"{hostile}\"\n\
-         [clients.\"</svg><script>c\"]\ncount = 1\nbalance = 10\njobs = 4\n\
-         [providers.\"\\\" onload=\\\"p\"]\ncount = 2\nbalance = 10\ncost = 0.1\nstrategy = \"lazy\"\n\
+         [clients.first]\ncount = 1\nbalance = 10\njobs = 4\n\
+         [providers.second]\ncount = 2\nbalance = 10\ncost = 0.1\nstrategy = \"lazy\"\n\
          [mediation]\naudit = 0.5\n"
     );
     let document = Document::parse("<b>.toml", &text).expect("a scenario");
     for sweep in [None, Some("job.collateral=1..3")] {
         let folder = tempfile::tempdir().unwrap();
-        let page = page(&run(&document, folder.path(), &[], sweep, 3, FileFormat::Csv)).expect("a page");
+        run(&document, folder.path(), &[], sweep, 3, FileFormat::Csv);
+        // No population has such a name, but a file may.
+        let file = folder.path().join("populations.csv");
+        let names = std::fs::read_to_string(&file).expect("a table");
+        let names = names.replace(",first,", ",\"</svg><script>c\",").replace(",second,", ",\"\"\" onload=\"\"p\",");
+        std::fs::write(&file, names).expect("written");
+        let page = page(&Folder::read(folder.path()).expect("runs")).expect("a page");
         // All markup there is is the page's own.
         let tags: std::collections::BTreeSet<&str> = page
             .split('<')
@@ -89,5 +95,42 @@ fn a_page_needs_nothing_else_and_no_text_of_a_scenario_is_markup() {
         assert_eq!(page.matches("<h2>").count(), 6);
         assert!(page.matches("<svg").count() >= 4, "plots");
         assert!(!page.contains("NaN") && !page.contains("inf\""), "every number is one");
+    }
+}
+
+/// A table that somebody has written, or that a disk has lost the end of.
+#[test]
+fn what_is_no_table_of_this_program_is_an_error_and_never_a_panic() {
+    let document = builtin_document("first-market");
+    let folder = tempfile::tempdir().unwrap();
+    run(&document, folder.path(), &[], None, 2, FileFormat::Csv);
+    let (runs, manifest) = (folder.path().join("runs.csv"), folder.path().join("manifest.json"));
+    let (whole, of) = (std::fs::read_to_string(&runs).unwrap(), std::fs::read_to_string(&manifest).unwrap());
+    let welfare = whole.lines().next().unwrap().split(',').position(|name| name == "welfare_fil").unwrap();
+    let with_welfare = |value: &str| {
+        let row = whole.lines().nth(1).unwrap().split(',').enumerate();
+        let row: Vec<&str> = row.map(|(at, cell)| if at == welfare { value } else { cell }).collect();
+        format!("{}\n{}\n", whole.lines().next().unwrap(), row.join(","))
+    };
+    assert!(Folder::read(folder.path()).is_ok());
+    for (text, words) in [
+        (whole[..whole.len() - 10].to_owned(), "error"),
+        (with_welfare("nan"), "none that this program writes"),
+        (with_welfare("inf"), "none that this program writes"),
+        (with_welfare(""), "none that this program writes"),
+        (String::new(), "none that this program writes"),
+        ("\0\u{1b}[31m".repeat(1_000), "none that this program writes"),
+        (format!("{}\n\"{}", whole.lines().next().unwrap(), "x".repeat(3 << 20)), "a row has more than 1048576 bytes"),
+    ] {
+        std::fs::write(&runs, text).unwrap();
+        let error = Folder::read(folder.path()).map(|_| ()).expect_err(words).to_string();
+        assert!(words == "error" || error.contains(words), "{error}");
+        assert!(!error.contains('\n') && error.len() < 1_000, "{error}");
+    }
+    std::fs::write(&runs, &whole).unwrap();
+    for text in ["", "{", "[]", "null", &of.replace("\"version\"", "\"wersion\""), &of.replace(": 60", ": -1")] {
+        std::fs::write(&manifest, text).unwrap();
+        let error = Folder::read(folder.path()).map(|_| ()).expect_err(text).to_string();
+        assert!(error.contains("manifest.json is none of this program's") && !error.contains('\n'), "{error}");
     }
 }

@@ -194,3 +194,47 @@ fn a_process_that_ended_between_any_two_renamings_is_completed() {
         assert_eq!(files(whole.path()), expected, "after {renamed}");
     }
 }
+
+/// Nothing of somebody else's is written over, or removed through a link.
+#[test]
+fn what_this_program_has_not_written_is_left_alone() {
+    let document = builtin_document("first-market");
+    for (name, text) in [("scenario.toml", "mine\n"), ("notes.txt", "mine\n"), ("scenario.toml", "")] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
+        let error = refusal(&document, "", output(folder.path(), FileFormat::Csv));
+        assert!(error.contains(&format!("a file {name} and no manifest.json")), "{error}");
+        assert_eq!(files(folder.path()), BTreeMap::from([(name.into(), text.into())]));
+    }
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(&document, "", 1, output(folder.path(), FileFormat::Csv));
+    fs::create_dir(elsewhere.path().join("0.1")).unwrap();
+    fs::write(elsewhere.path().join("0.1/mine"), "mine").unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path().join(".finished")).unwrap();
+    let more = || run_all(&plan(&document, "", 2, output(folder.path(), FileFormat::Csv)), &|_, _| {});
+    let error = more().expect_err("a link").to_string();
+    assert!(error.contains(".finished is no folder"), "{error}");
+    fs::remove_file(folder.path().join(".finished")).unwrap();
+    fs::create_dir_all(folder.path().join(".finished/mine")).unwrap();
+    let error = more().expect_err("no run").to_string();
+    assert!(error.contains(".finished/mine, which no run is called"), "{error}");
+    fs::remove_dir(folder.path().join(".finished/mine")).unwrap();
+    // A link in place of a file that is about to be written: the link goes.
+    let mine = elsewhere.path().join("0.1/mine");
+    std::os::unix::fs::symlink(&mine, folder.path().join(".runs.csv.new")).unwrap();
+    assert!(more().expect("it goes on").iter().all(|run| run.result.is_ok()));
+    assert_eq!(fs::read(mine).unwrap(), b"mine");
+}
+
+/// A process that ended before it had a manifest.
+#[test]
+fn a_folder_that_was_hardly_begun_is_taken() {
+    let document = builtin_document("first-market");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("scenario.toml"), document.text()).unwrap();
+    fs::write(folder.path().join(".scenario.toml.new"), "que").unwrap();
+    fs::write(folder.path().join(".manifest.json.new"), "{").unwrap();
+    run(&document, "", 1, output(folder.path(), FileFormat::Csv));
+    let names: Vec<_> = files(folder.path()).into_keys().collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+}

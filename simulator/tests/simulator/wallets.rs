@@ -1,7 +1,10 @@
 //! The wallet rules of 2022: what others wrote down of their simulator.
 
-use lota_market::AttoFil;
-use lota_simulator::{Seed, ledger::Movement, simulate};
+use lota_market::{
+    AttoFil,
+    movements::{Cause, Movement},
+};
+use lota_simulator::{Seed, ledger::kept, simulate};
 
 use super::{builtin_document, run};
 
@@ -20,13 +23,13 @@ fn a_client_is_blocked_after_exactly_27_escrows_which_are_9_jobs_at_balance_109(
     let client = &outcome.parties[0];
     assert!(client.is_blocked);
     assert_eq!((client.escrows, outcome.summary.tasks), (27, 9));
-    assert_eq!((client.holdings.balance, client.holdings.escrow), (fil(109), fil(27 * 33)));
-    let escrows: Vec<_> = movements.iter().filter(|movement| movement.reason == "escrow").collect();
+    assert_eq!((client.holdings.market, client.holdings.escrow), (fil(109), fil(27 * 33)));
+    let escrows: Vec<_> = movements.iter().filter(|movement| movement.cause == Cause::Escrowed).collect();
     assert_eq!(escrows.len(), 27);
     assert!(escrows.iter().all(|movement| movement.amount == fil(33)));
     // One more FIL in reserve, and it would have been the same; with 33 more to spend, not.
     let richer = run(&document, &["clients.client.balance=1099"], 1);
-    assert_eq!((richer.parties[0].escrows, richer.parties[0].holdings.balance), (30, fil(109)));
+    assert_eq!((richer.parties[0].escrows, richer.parties[0].holdings.market), (30, fil(109)));
 }
 
 #[test]
@@ -38,9 +41,9 @@ fn a_provider_without_earnings_is_blocked_after_its_10th_slash_of_100() {
     let outcome = simulate(scenario, Seed(1), &mut movements).expect("it ends");
     let provider = outcome.parties.iter().find(|party| party.name == "provider/0").expect("there is one");
     assert_eq!((provider.slashes, provider.settled), (10, 0));
-    assert_eq!(provider.holdings.total(), AttoFil::ZERO);
+    assert_eq!(kept(&provider.holdings), AttoFil::ZERO);
     assert_eq!(outcome.summary.locked, 10, "the 11th it cannot lock");
     assert!(outcome.summary.opened > 10, "there were more");
-    let burned = movements.iter().filter(|movement| movement.reason == "slashed, burned");
+    let burned = movements.iter().filter(|movement| movement.cause == Cause::StakeBurned);
     assert_eq!(burned.map(|movement| movement.amount).collect::<Vec<_>>(), [fil(50); 10]);
 }

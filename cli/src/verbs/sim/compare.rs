@@ -7,7 +7,7 @@ use lota_simulator::analysis::{Comparison, Folder, compare};
 
 use crate::{
     flags::Format,
-    terminal::{self, Column, Table, bold, dim},
+    terminal::{self, Column, Table, bold, dim, printable},
 };
 
 /// Compare what the runs of two folders came to, with significance.
@@ -66,7 +66,8 @@ fn table(all: &[Comparison]) -> String {
             if is_significant { "differs" } else { "" }.to_owned(),
         ];
         if is_swept {
-            cells.insert(0, it.set.clone());
+            // From files that others may have written.
+            cells.insert(0, printable(&it.set));
         }
         table.row(cells);
     }

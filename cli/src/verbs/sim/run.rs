@@ -82,7 +82,9 @@ impl Run {
         let runs = run_all(&plan, &progress);
         bar.finish_and_clear();
         let runs = runs.map_err(|error| match error {
-            PlanError::Scenario(error) => anyhow::Error::new(Usage(error.to_string())),
+            error @ (PlanError::Scenario(_) | PlanError::TooMany(_) | PlanError::TooManyThreads(_)) => {
+                anyhow::Error::new(Usage(error.to_string()))
+            }
             other => other.into(),
         })?;
         report::print(&runs, self.format)

@@ -149,6 +149,8 @@ fn refused(error: SearchError) -> anyhow::Error {
     match error {
         SearchError::NoPopulation { .. }
         | SearchError::Amount { .. }
+        | SearchError::TooMuch { .. }
+        | SearchError::TooManyThreads(_)
         | SearchError::NothingToTry
         | SearchError::NoTrace => Usage(error.to_string()).into(),
         other => other.into(),

@@ -1,8 +1,12 @@
 //! Where a scenario comes from.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
-use lota_simulator::{Document, builtin, builtins};
+use lota_simulator::{Document, builtin, builtins, scenario::MAX_SCENARIO};
 
 use crate::failure::Usage;
 
@@ -19,6 +23,13 @@ pub(super) fn builtin_text(name: &str) -> anyhow::Result<&'static str> {
     Err(Usage(format!("no scenario is called `{name}`{hint} `lota sim list` shows them")).into())
 }
 
+/// Reads a file, as far as a scenario may be long.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_SCENARIO as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Reads a scenario: a file, or one that comes with this program.
 ///
 /// # Errors
@@ -26,8 +37,8 @@ pub(super) fn builtin_text(name: &str) -> anyhow::Result<&'static str> {
 pub(super) fn document(source: &str) -> anyhow::Result<Document> {
     let is_path = source.ends_with(".toml") || source.contains('/');
     let document = if is_path {
-        let text = std::fs::read_to_string(Path::new(source))
-            .map_err(|error| Usage(format!("cannot read the scenario {source}: {error}")))?;
+        let text =
+            read(Path::new(source)).map_err(|error| Usage(format!("cannot read the scenario {source}: {error}")))?;
         Document::parse(source, &text)
     } else {
         Document::parse(&format!("{source}.toml"), builtin_text(source)?)

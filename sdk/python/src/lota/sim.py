@@ -28,7 +28,7 @@ TABLES = ("runs", "populations", "parties", "timesteps", "ledger")
 
 #: Columns of attoFIL: exact, and larger than 64 bits. They are Python's whole numbers.
 AMOUNTS = frozenset(
-    ["paid", "burned", "slashed", "began", "wallet", "balance", "escrow", "collateral", "auction", "stake", "amount"]
+    ["paid", "burned", "slashed", "began", "wallet", "market", "escrow", "collateral", "auction", "bids", "amount"]
 )
 #: Of these words, what counts jobs or slashes in some tables, and is an amount in others.
 _COUNTS = {("runs", "slashed"), ("timesteps", "slashed")}

@@ -10,7 +10,7 @@ use crate::{
 const MARGIN: f64 = 5.0;
 
 impl ProviderStrategy for Program {
-    fn ask(&self, cost: f64, _: &Market<'_>) -> f64 {
+    fn ask(&self, cost: f64, _: &Market) -> f64 {
         if self.ask.is_finite() { cost * self.ask } else { self.ask }
     }
 

@@ -6,7 +6,7 @@ use super::{Market, ProviderStrategy};
 pub(super) struct Ring;
 
 impl ProviderStrategy for Ring {
-    fn ask(&self, cost: f64, market: &Market<'_>) -> f64 {
-        if market.others.iter().all(|other| cost <= *other) { cost } else { f64::INFINITY }
+    fn ask(&self, cost: f64, market: &Market) -> f64 {
+        if cost <= market.lowest_of_others { cost } else { f64::INFINITY }
     }
 }

@@ -5,8 +5,8 @@ use super::{Market, ProviderStrategy};
 pub(super) struct Shading;
 
 impl ProviderStrategy for Shading {
-    fn ask(&self, cost: f64, market: &Market<'_>) -> f64 {
-        let sellers = market.others.len() as f64 + 1.0;
+    fn ask(&self, cost: f64, market: &Market) -> f64 {
+        let sellers = market.rivals as f64 + 1.0;
         ((sellers - 1.0) * cost + market.highest) / sellers
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Underbidder {
 }
 
 impl ProviderStrategy for Underbidder {
-    fn ask(&self, cost: f64, _: &Market<'_>) -> f64 {
+    fn ask(&self, cost: f64, _: &Market) -> f64 {
         cost * self.share
     }
 }

@@ -1,6 +1,7 @@
 //! From what is known to what a notary is shown.
 
 use lota_bridge::Cursor;
+use lota_fil_plus::answer::Certainty;
 use lota_market::{
     B256, Time,
     model::{JobId, SpecCodec},
@@ -11,7 +12,7 @@ use lota_market::{
 
 use crate::{
     history::{History, HistoryError, Kept, Told},
-    review::{Blessed, EarlierJob, Facts, InputEvidence, InputStanding, MAX_STEPS, ReExecution, Retrieval},
+    review::{Blessed, EarlierJob, Facts, InputEvidence, MAX_STEPS, ReExecution, Retrieval},
 };
 
 /// How many recorded events are taken in at once.
@@ -93,7 +94,7 @@ pub fn inputs_of(spec: &ValidatedSpec) -> Vec<InputEvidence> {
                     (String::new(), vec![format!("a directory of the provider's own: {label}")])
                 }
             };
-            InputEvidence { path: mount.path.to_string(), cid, standing: InputStanding::Unknown, because }
+            InputEvidence { path: mount.path.to_string(), cid, certainty: Certainty::Unknown, because }
         })
         .collect()
 }

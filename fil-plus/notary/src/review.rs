@@ -11,8 +11,6 @@ mod policy;
 
 pub use check::{Check, Evidence, Outcome, Question, Risk};
 pub use checks::checks;
-pub use facts::{
-    Blessed, EarlierJob, Facts, InputEvidence, InputStanding, Pair, PartyHistory, ReExecution, Retrieval, SettledJob,
-};
+pub use facts::{Blessed, EarlierJob, Facts, InputEvidence, Pair, PartyHistory, ReExecution, Retrieval, SettledJob};
 pub use flows::{Flows, MAX_STEPS, Way};
 pub use policy::{Policy, PolicyError, Share};

@@ -1,10 +1,9 @@
 //! The answers, from the facts.
 
+use lota_fil_plus::answer::Certainty;
 use lota_market::{AttoFil, Time};
 
-use super::{
-    Check, Evidence, Facts, InputStanding, Outcome, PartyHistory, Policy, Question, ReExecution, Retrieval, Share,
-};
+use super::{Check, Evidence, Facts, Outcome, PartyHistory, Policy, Question, ReExecution, Retrieval, Share};
 
 /// The answer to each question, in their order.
 #[must_use]
@@ -37,34 +36,23 @@ fn data(facts: &Facts) -> Answer {
         .iter()
         .flat_map(|input| {
             let place = format!("{} ({})", input.path, input.cid);
-            let standing = match input.standing {
-                InputStanding::Contradicted => "an index says so, the chain says otherwise",
-                InputStanding::Unknown => "unknown to all sources",
-                InputStanding::Listed => "on a signed list",
-                InputStanding::SelfReported => "self-reported by an index",
-                InputStanding::Verified => "verified by a claim",
-            };
             let because = input.because.iter().map(|line| Evidence::new("because", line));
-            std::iter::once(Evidence::new(place, standing)).chain(because).collect::<Vec<_>>()
+            std::iter::once(Evidence::new(place, input.certainty.name())).chain(because).collect::<Vec<_>>()
         })
         .collect();
     let of = facts.inputs.len();
-    let with = |standing| facts.inputs.iter().filter(|input| input.standing == standing).count();
-    let verified = with(InputStanding::Verified);
-    let contradicted = with(InputStanding::Contradicted);
+    let with = |certainty| facts.inputs.iter().filter(|input| input.certainty == certainty).count();
+    let verified = with(Certainty::Verified);
+    let contradicted = with(Certainty::Contradicted);
     if of == 0 {
         (Outcome::Failed, "The job reads nothing.".into(), evidence)
     } else if contradicted > 0 {
-        (
-            Outcome::Failed,
-            format!("The chain contradicts what an index says of {contradicted} of {of} inputs."),
-            evidence,
-        )
+        (Outcome::Failed, format!("What is said of {contradicted} of {of} inputs contradicts itself."), evidence)
     } else if verified == of {
         (Outcome::Passed, format!("All {of} inputs are verified by claims on chain."), evidence)
     } else if verified > 0 {
         (Outcome::Warning, format!("{verified} of {of} inputs are verified by claims on chain."), evidence)
-    } else if with(InputStanding::Unknown) == of {
+    } else if with(Certainty::Unknown) == of {
         (Outcome::Failed, "No source knows any of its inputs.".into(), evidence)
     } else {
         (Outcome::Warning, "No input is verified by a claim; some are said to be FIL+ data.".into(), evidence)
@@ -229,8 +217,8 @@ mod tests {
         PartyHistory { since: Some(Time(1_000_000)), settled: 9, slashed: 0 }
     }
 
-    fn input(standing: InputStanding) -> InputEvidence {
-        InputEvidence { path: "/in".into(), cid: "bafy".into(), standing, because: vec!["claim 7".into()] }
+    fn input(certainty: Certainty) -> InputEvidence {
+        InputEvidence { path: "/in".into(), cid: "bafy".into(), certainty, because: vec!["claim 7".into()] }
     }
 
     fn good() -> Facts {
@@ -246,7 +234,7 @@ mod tests {
                 output: B256::with_last_byte(3),
                 exit_code: 0,
             },
-            inputs: vec![input(InputStanding::Verified)],
+            inputs: vec![input(Certainty::Verified)],
             retrieval: Retrieval::Verified { bytes: 12 },
             re_execution: ReExecution::Agrees { fuel: 5 },
             earlier: vec![],
@@ -277,12 +265,13 @@ mod tests {
     fn inputs_are_as_sure_as_their_worst() {
         for (inputs, expected) in [
             (vec![], Outcome::Failed),
-            (vec![InputStanding::Unknown], Outcome::Failed),
-            (vec![InputStanding::Listed], Outcome::Warning),
-            (vec![InputStanding::SelfReported, InputStanding::Unknown], Outcome::Warning),
-            (vec![InputStanding::Verified, InputStanding::Unknown], Outcome::Warning),
-            (vec![InputStanding::Verified, InputStanding::Verified], Outcome::Passed),
-            (vec![InputStanding::Verified, InputStanding::Contradicted], Outcome::Failed),
+            (vec![Certainty::Unknown], Outcome::Failed),
+            (vec![Certainty::Listed], Outcome::Warning),
+            (vec![Certainty::Ended], Outcome::Warning),
+            (vec![Certainty::SelfReported, Certainty::Unknown], Outcome::Warning),
+            (vec![Certainty::Verified, Certainty::Unknown], Outcome::Warning),
+            (vec![Certainty::Verified, Certainty::Verified], Outcome::Passed),
+            (vec![Certainty::Verified, Certainty::Contradicted], Outcome::Failed),
         ] {
             let facts = Facts { inputs: inputs.iter().copied().map(input).collect(), ..good() };
             assert_eq!(outcome(&facts, Question::FilPlusData), expected, "{inputs:?}");

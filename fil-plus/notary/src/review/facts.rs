@@ -1,5 +1,6 @@
 //! What was gathered about a job.
 
+use lota_fil_plus::answer::Certainty;
 use lota_market::{Address, AttoFil, B256, Time, model::JobId};
 use serde::{Deserialize, Serialize};
 
@@ -20,30 +21,15 @@ pub struct SettledJob {
     pub exit_code: u32,
 }
 
-/// What is known of an input's being FIL+ data. The order is that of how sure it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InputStanding {
-    /// An index says so, and the chain says otherwise.
-    Contradicted,
-    /// No source knows it.
-    Unknown,
-    /// A signed list has it.
-    Listed,
-    /// An index says so, on its provider's own word.
-    SelfReported,
-    /// A claim on chain names it.
-    Verified,
-}
-
 /// An input of the job's, and what the registry answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputEvidence {
     /// Its path in the guest.
     pub path: String,
     pub cid: String,
-    pub standing: InputStanding,
-    /// What it rests on, each in a line: claims, providers, lists.
+    /// What the registry is sure of; [`Certainty::Unknown`] also while nobody was asked.
+    pub certainty: Certainty,
+    /// What it rests on, each in a line.
     pub because: Vec<String>,
 }
 

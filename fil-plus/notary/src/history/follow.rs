@@ -1,0 +1,58 @@
+//! From a market's log into the history.
+
+use futures::StreamExt as _;
+use lota_bridge::{Transport, TransportError, transport::Update};
+
+use super::{History, HistoryError, Told};
+
+/// How many updates are taken in with one transaction, at most.
+const AT_ONCE: usize = 1_000;
+
+/// Why a market is no longer followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("the market can no longer be read")]
+    Market(#[from] TransportError),
+    /// The transport ended it.
+    #[error("the market's log ended")]
+    Ended,
+}
+
+/// Takes in what happens in a market, for ever. After each step that folded something, `news` is called.
+///
+/// # Errors
+/// When the history cannot be kept, or the market is another one; what passes is waited for.
+pub async fn follow(
+    market: &dyn Transport,
+    history: &History,
+    mut news: impl FnMut(),
+) -> Result<std::convert::Infallible, FollowError> {
+    let mut updates = market.updates(history.cursor().await?).ready_chunks(AT_ONCE);
+    while let Some(chunk) = updates.next().await {
+        let mut told = Vec::with_capacity(chunk.len());
+        let mut last_final = None;
+        for update in chunk {
+            match update {
+                Ok(Update::Event { cursor, time, event, .. }) => told.push(Told::Event { cursor, time, event }),
+                // Bids move no money between parties that the market does not tell of, too.
+                Ok(Update::Auction { .. }) => {}
+                Ok(Update::Rewind { to }) => told.push(Told::Rewind { to }),
+                Ok(Update::Head { cursor, finalized, .. }) => {
+                    told.push(Told::Head { cursor });
+                    last_final = Some(finalized);
+                }
+                Err(error) if error.is_temporary() => tracing::warn!("{error}"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        history.take(&told).await?;
+        if let Some(finalized) = last_final
+            && history.finalize(finalized).await?
+        {
+            news();
+        }
+    }
+    Err(FollowError::Ended)
+}

@@ -1,0 +1,333 @@
+//! The answers, from the facts.
+
+use lota_fil_plus::answer::Certainty;
+use lota_market::{AttoFil, Time};
+
+use super::{Check, Evidence, Facts, Outcome, PartyHistory, Policy, Question, ReExecution, Retrieval, Share};
+
+/// The answer to each question, in their order.
+#[must_use]
+pub fn checks(facts: &Facts, policy: &Policy, now: Time) -> Vec<Check> {
+    Question::ALL
+        .into_iter()
+        .map(|question| {
+            let (outcome, answer, evidence) = match question {
+                Question::FilPlusData => data(facts),
+                Question::OutputRetrievable => output(facts),
+                Question::ReExecution => re_execution(facts),
+                Question::Duplicate => duplicate(facts),
+                Question::SameParty => same_party(facts),
+                Question::Circle => circle(facts, policy),
+                Question::ProviderShare => share(facts, policy, facts.blessed.to_provider, "provider"),
+                Question::ClientShare => share(facts, policy, facts.blessed.for_client, "client"),
+                Question::PairVolume => pair(facts),
+                Question::Age => age(facts, policy, now),
+            };
+            Check { question, outcome, answer, evidence }
+        })
+        .collect()
+}
+
+type Answer = (Outcome, String, Vec<Evidence>);
+
+fn data(facts: &Facts) -> Answer {
+    let evidence = facts
+        .inputs
+        .iter()
+        .flat_map(|input| {
+            let place = format!("{} ({})", input.path, input.cid);
+            let because = input.because.iter().map(|line| Evidence::new("because", line));
+            std::iter::once(Evidence::new(place, input.certainty.name())).chain(because).collect::<Vec<_>>()
+        })
+        .collect();
+    let of = facts.inputs.len();
+    let with = |certainty| facts.inputs.iter().filter(|input| input.certainty == certainty).count();
+    let verified = with(Certainty::Verified);
+    let contradicted = with(Certainty::Contradicted);
+    if of == 0 {
+        (Outcome::Failed, "The job reads nothing.".into(), evidence)
+    } else if contradicted > 0 {
+        (Outcome::Failed, format!("What is said of {contradicted} of {of} inputs contradicts itself."), evidence)
+    } else if verified == of {
+        (Outcome::Passed, format!("All {of} inputs are verified by claims on chain."), evidence)
+    } else if verified > 0 {
+        (Outcome::Warning, format!("{verified} of {of} inputs are verified by claims on chain."), evidence)
+    } else if with(Certainty::Unknown) == of {
+        (Outcome::Failed, "No source knows any of its inputs.".into(), evidence)
+    } else {
+        (Outcome::Warning, "No input is verified by a claim; some are said to be FIL+ data.".into(), evidence)
+    }
+}
+
+fn output(facts: &Facts) -> Answer {
+    match &facts.retrieval {
+        Retrieval::Verified { bytes } => (
+            Outcome::Passed,
+            "All of it was fetched, and each block is what its CID says.".into(),
+            vec![Evidence::new("bytes", bytes)],
+        ),
+        Retrieval::Unavailable { why } => {
+            (Outcome::Failed, "It could not be fetched.".into(), vec![Evidence::new("because", why)])
+        }
+        Retrieval::Pending => (Outcome::Unknown, "It was not fetched yet.".into(), vec![]),
+    }
+}
+
+fn re_execution(facts: &Facts) -> Answer {
+    match &facts.re_execution {
+        ReExecution::Agrees { fuel } => (
+            Outcome::Passed,
+            "Another run gave the same output, exit code and fuel.".into(),
+            vec![Evidence::new("fuel", fuel)],
+        ),
+        ReExecution::Differs { what } => {
+            (Outcome::Failed, "Another run gave something else.".into(), vec![Evidence::new("different", what)])
+        }
+        ReExecution::NotReproducible => (
+            Outcome::Unknown,
+            "Its engine's output cannot be reproduced: nothing follows from another run.".into(),
+            vec![],
+        ),
+        ReExecution::Impossible { why } => {
+            (Outcome::Unknown, "It could not be run again.".into(), vec![Evidence::new("because", why)])
+        }
+        ReExecution::Pending => (Outcome::Unknown, "It was not run again yet.".into(), vec![]),
+    }
+}
+
+fn duplicate(facts: &Facts) -> Answer {
+    let evidence: Vec<_> =
+        facts.earlier.iter().map(|earlier| Evidence::new(format!("the same {}", earlier.same), earlier.job)).collect();
+    if facts.earlier.iter().any(|earlier| earlier.blessed) {
+        (Outcome::Failed, "Yes: an earlier job with the same work was blessed.".into(), evidence)
+    } else if facts.earlier.is_empty() {
+        (Outcome::Passed, "No.".into(), evidence)
+    } else {
+        (Outcome::Warning, "It was nominated before under another job.".into(), evidence)
+    }
+}
+
+fn same_party(facts: &Facts) -> Answer {
+    let evidence = vec![Evidence::new("client", facts.job.client), Evidence::new("provider", facts.job.provider)];
+    if facts.job.client == facts.job.provider {
+        (Outcome::Failed, "They are one account.".into(), evidence)
+    } else {
+        (
+            Outcome::Passed,
+            "They are two accounts. Whether one person holds both keys no chain can tell.".into(),
+            evidence,
+        )
+    }
+}
+
+fn circle(facts: &Facts, policy: &Policy) -> Answer {
+    let Some(way) = &facts.way_back else {
+        return if facts.all_ways {
+            (Outcome::Passed, "None that the market saw.".into(), vec![])
+        } else {
+            (
+                Outcome::Unknown,
+                "None was found, but the provider deals with more parties than were looked at.".into(),
+                vec![],
+            )
+        };
+    };
+    let back = way.amount.min(facts.pair.volume);
+    let share = Share::of(back, facts.pair.volume).unwrap_or_default();
+    let parties = way.parties.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
+    let evidence = vec![
+        Evidence::new("way", parties),
+        Evidence::new("at most (attoFIL)", way.amount),
+        Evidence::new("the pair's volume (attoFIL)", facts.pair.volume),
+        Evidence::new("share", share),
+    ];
+    let outcome = if share >= policy.circle_failure {
+        Outcome::Failed
+    } else if share >= policy.circle_warning {
+        Outcome::Warning
+    } else if facts.all_ways {
+        Outcome::Passed
+    } else {
+        Outcome::Unknown
+    };
+    (outcome, format!("Up to {share} of what the client paid can have come back to it."), evidence)
+}
+
+fn share(facts: &Facts, policy: &Policy, part: AttoFil, whose: &str) -> Answer {
+    let evidence = vec![
+        Evidence::new("blessings in the period", facts.blessed.count),
+        Evidence::new("amount", facts.blessed.amount),
+        Evidence::new(format!("of this {whose}"), part),
+    ];
+    match Share::of(part, facts.blessed.amount) {
+        Some(share) if facts.blessed.count >= policy.share_from_blessings => {
+            let outcome = if share >= policy.share_warning { Outcome::Warning } else { Outcome::Passed };
+            (outcome, format!("{share}."), evidence)
+        }
+        _ => (
+            Outcome::Noted,
+            format!("Fewer than {} blessings in the period: a share says nothing.", policy.share_from_blessings),
+            evidence,
+        ),
+    }
+}
+
+fn pair(facts: &Facts) -> Answer {
+    let pair = &facts.pair;
+    let evidence = vec![
+        Evidence::new("jobs", pair.jobs),
+        Evidence::new("volume (attoFIL)", pair.volume),
+        Evidence::new("first settled (Unix seconds)", pair.first),
+        Evidence::new("last settled (Unix seconds)", pair.last),
+    ];
+    let jobs = if pair.jobs == 1 { "one job".into() } else { format!("{} jobs", pair.jobs) };
+    (Outcome::Noted, format!("{} attoFIL for {jobs}.", pair.volume), evidence)
+}
+
+fn age(facts: &Facts, policy: &Policy, now: Time) -> Answer {
+    let known = |who: &str, history: &PartyHistory| {
+        let since = history.since.map_or_else(|| "never before".into(), |since| format!("{} s", now.since(since)));
+        vec![
+            Evidence::new(format!("the {who} is known for"), since),
+            Evidence::new(format!("the {who}'s settled jobs"), history.settled),
+            Evidence::new(format!("the {who}'s lost collaterals"), history.slashed),
+        ]
+    };
+    let young = |history: &PartyHistory| history.since.is_none_or(|since| now.since(since) < policy.young);
+    let evidence = [known("client", &facts.client), known("provider", &facts.provider)].concat();
+    let answer = match (young(&facts.client), young(&facts.provider)) {
+        (false, false) => return (Outcome::Passed, "Both are older than a newcomer.".into(), evidence),
+        (true, true) => "Both are newcomers.",
+        (true, false) => "The client is a newcomer.",
+        (false, true) => "The provider is a newcomer.",
+    };
+    (Outcome::Warning, answer.into(), evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use lota_market::{Address, B256, model::JobId};
+
+    use super::*;
+    use crate::review::{Blessed, EarlierJob, InputEvidence, Pair, Risk, SettledJob, Way};
+
+    const NOW: Time = Time(2_000_000);
+
+    fn known() -> PartyHistory {
+        PartyHistory { since: Some(Time(1_000_000)), settled: 9, slashed: 0 }
+    }
+
+    fn input(certainty: Certainty) -> InputEvidence {
+        InputEvidence { path: "/in".into(), cid: "bafy".into(), certainty, because: vec!["claim 7".into()] }
+    }
+
+    fn good() -> Facts {
+        let (client, provider) = (Address::with_last_byte(1), Address::with_last_byte(2));
+        Facts {
+            job: SettledJob {
+                job: JobId(B256::with_last_byte(1)),
+                client,
+                provider,
+                price: AttoFil(100),
+                settled_at: Time(1_900_000),
+                spec: B256::with_last_byte(2),
+                output: B256::with_last_byte(3),
+                exit_code: 0,
+            },
+            inputs: vec![input(Certainty::Verified)],
+            retrieval: Retrieval::Verified { bytes: 12 },
+            re_execution: ReExecution::Agrees { fuel: 5 },
+            earlier: vec![],
+            pair: Pair { jobs: 2, volume: AttoFil(200), first: Time(1_000_000), last: Time(1_900_000) },
+            way_back: None,
+            all_ways: true,
+            client: known(),
+            provider: known(),
+            blessed: Blessed { count: 10, amount: AttoFil(1_000), to_provider: AttoFil(100), for_client: AttoFil(100) },
+        }
+    }
+
+    fn outcome(facts: &Facts, question: Question) -> Outcome {
+        let all = checks(facts, &Policy::default(), NOW);
+        assert_eq!(all.iter().map(|check| check.question).collect::<Vec<_>>(), Question::ALL);
+        all.into_iter().find(|check| check.question == question).expect("each question has an answer").outcome
+    }
+
+    #[test]
+    fn a_good_job_passes_all() {
+        let all = checks(&good(), &Policy::default(), NOW);
+        let bad: Vec<_> = all.iter().filter(|check| check.outcome > Outcome::Noted).collect();
+        assert!(bad.is_empty(), "{bad:?}");
+        assert_eq!(Risk::of(&all), Risk::Low);
+    }
+
+    #[test]
+    fn inputs_are_as_sure_as_their_worst() {
+        for (inputs, expected) in [
+            (vec![], Outcome::Failed),
+            (vec![Certainty::Unknown], Outcome::Failed),
+            (vec![Certainty::Listed], Outcome::Warning),
+            (vec![Certainty::Ended], Outcome::Warning),
+            (vec![Certainty::SelfReported, Certainty::Unknown], Outcome::Warning),
+            (vec![Certainty::Verified, Certainty::Unknown], Outcome::Warning),
+            (vec![Certainty::Verified, Certainty::Verified], Outcome::Passed),
+            (vec![Certainty::Verified, Certainty::Contradicted], Outcome::Failed),
+        ] {
+            let facts = Facts { inputs: inputs.iter().copied().map(input).collect(), ..good() };
+            assert_eq!(outcome(&facts, Question::FilPlusData), expected, "{inputs:?}");
+        }
+    }
+
+    #[test]
+    fn money_that_comes_back_worries_from_the_policy_s_limits_on() {
+        let back = |amount| {
+            let parties = vec![Address::with_last_byte(2), Address::with_last_byte(9), Address::with_last_byte(1)];
+            Facts { way_back: Some(Way { parties, amount: AttoFil(amount) }), ..good() }
+        };
+        assert_eq!(outcome(&back(19), Question::Circle), Outcome::Passed);
+        assert_eq!(outcome(&back(20), Question::Circle), Outcome::Warning);
+        assert_eq!(outcome(&back(99), Question::Circle), Outcome::Warning);
+        assert_eq!(outcome(&back(100), Question::Circle), Outcome::Failed);
+        assert_eq!(outcome(&back(u128::MAX), Question::Circle), Outcome::Failed);
+        assert_eq!(outcome(&Facts { all_ways: false, ..good() }, Question::Circle), Outcome::Unknown);
+        assert_eq!(outcome(&Facts { all_ways: false, ..back(1) }, Question::Circle), Outcome::Unknown);
+    }
+
+    #[test]
+    fn one_account_on_both_sides_fails() {
+        let mut facts = good();
+        facts.job.client = facts.job.provider;
+        assert_eq!(outcome(&facts, Question::SameParty), Outcome::Failed);
+        assert_eq!(Risk::of(&checks(&facts, &Policy::default(), NOW)), Risk::High);
+    }
+
+    #[test]
+    fn what_was_blessed_before_is_not_blessed_again() {
+        let earlier = |blessed| EarlierJob { job: JobId(B256::with_last_byte(8)), same: "output".into(), blessed };
+        assert_eq!(outcome(&Facts { earlier: vec![earlier(false)], ..good() }, Question::Duplicate), Outcome::Warning);
+        assert_eq!(
+            outcome(&Facts { earlier: vec![earlier(false), earlier(true)], ..good() }, Question::Duplicate),
+            Outcome::Failed
+        );
+    }
+
+    #[test]
+    fn shares_count_from_a_few_blessings_on() {
+        let blessed = |count| Blessed { count, amount: AttoFil(10), to_provider: AttoFil(5), for_client: AttoFil(4) };
+        let few = Facts { blessed: blessed(4), ..good() };
+        assert_eq!(outcome(&few, Question::ProviderShare), Outcome::Noted);
+        let many = Facts { blessed: blessed(5), ..good() };
+        assert_eq!(outcome(&many, Question::ProviderShare), Outcome::Warning);
+        assert_eq!(outcome(&many, Question::ClientShare), Outcome::Passed);
+        let none = Facts { blessed: Blessed::default(), ..good() };
+        assert_eq!(outcome(&none, Question::ClientShare), Outcome::Noted);
+    }
+
+    #[test]
+    fn newcomers_are_told_and_unknown_things_are_medium() {
+        let facts = Facts { client: PartyHistory::default(), re_execution: ReExecution::NotReproducible, ..good() };
+        assert_eq!(outcome(&facts, Question::Age), Outcome::Warning);
+        assert_eq!(outcome(&facts, Question::ReExecution), Outcome::Unknown);
+        assert_eq!(Risk::of(&checks(&facts, &Policy::default(), NOW)), Risk::Medium);
+    }
+}

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lota_market::{
+    Address,
     auction::SealedBidAuction,
     model::Market,
     replay::Recorded,

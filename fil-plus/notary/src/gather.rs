@@ -117,7 +117,7 @@ pub async fn take_recorded(history: &History, record: &[Recorded]) -> Result<(),
                     };
                     Some(Told::Event { cursor, time: recorded.time, event: event.clone() })
                 }
-                ContractEvent::Auction(_) => None,
+                ContractEvent::Auction(_) | ContractEvent::Blessing(_) => None,
             })
             .collect();
         history.take(&told).await?;

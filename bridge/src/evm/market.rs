@@ -37,7 +37,6 @@ use super::{
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
-    journal::AccountId,
     transport::{
         AuctionRef, Cursor, Head, Landed, MarketRef, Outstanding, Reserve, SealedBid, StoredDeal, SubmitError,
         Transport, TransportError, Update, UpdateStream,
@@ -424,9 +423,7 @@ impl Transport for EvmTransport {
     }
 
     async fn was_begun(&self, key: &EffectKey) -> Result<bool, TransportError> {
-        let account = AccountId { chain_id: self.market.chain.id(), address: self.party() };
-        let found = self.journal.find(account, key).await;
-        found.map(|sending| sending.is_some()).map_err(|error| TransportError::Storage(error.to_string()))
+        Ok(self.journal.find(self.account_id(), key).await.map_err(outstanding::unreadable)?.is_some())
     }
 
     async fn outstanding(&self, seen: u64) -> Result<Outstanding, TransportError> {

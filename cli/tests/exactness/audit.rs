@@ -137,13 +137,18 @@ impl Market {
                 ["settled", "not_opened"].contains(&job["phase"].as_str().unwrap_or_default()) && job["final"] == true
             };
             let begun = std::time::Instant::now();
-            soon("the end of all jobs in a node", || {
+            let refused = soon("the end of all jobs in a node", || {
                 let jobs = api.call("GET", "/v1/jobs?all=true&limit=1000", None)?.1;
-                let mut open = jobs["jobs"].as_array()?.iter().filter(|job| !over(job)).peekable();
+                let jobs = jobs["jobs"].as_array()?;
+                let mut open = jobs.iter().filter(|job| !over(job)).peekable();
                 let late = begun.elapsed() * 2 > patience();
                 assert!(!late || open.peek().is_none(), "{} still has {:?}", party.address, open.collect::<Vec<_>>());
-                open.peek().is_none().then_some(())
+                let refused = jobs.iter().filter(|job| job["phase"] == "not_opened").count() as u64;
+                open.peek().is_none().then_some(refused)
             });
+            if refused > 0 {
+                *self.figures.others.entry("requests that were refused").or_default() += refused;
+            }
             soon("a node without problems", || {
                 let node = api.call("GET", "/v1/node", None)?.1;
                 node["problems"].as_array().is_none_or(Vec::is_empty).then_some(())

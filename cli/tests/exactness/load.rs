@@ -1,6 +1,9 @@
 //! Jobs of all kinds at once, and meanwhile whatever can happen to nodes and their chain.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rand::{Rng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::json;
@@ -114,10 +117,11 @@ impl Market {
         *self.figures.others.entry("jumps of the clock").or_default() += 1;
     }
 
-    /// The same, and after a while a reorganisation drops the blocks with the later times: it is as late as before.
+    /// The same, and after a while a reorganisation drops the blocks with the later times: it is as late as before. What is asked for then
+    /// is done at that time; jobs that were asked for at the later one begin when it comes again.
     fn jump_and_back(&mut self, random: &mut StdRng) {
-        let (before, time) = (self.height(), self.time());
-        self.anvil.call("evm_increaseTime", json!([random.random_range(600..3_600)]));
+        let (before, time, ahead) = (self.height(), self.time(), random.random_range(600..3_600));
+        self.anvil.call("evm_increaseTime", json!([ahead]));
         self.anvil.call("anvil_mine", json!(["0x1"]));
         thread::sleep(Duration::from_millis(random.random_range(1_000..6_000)));
         let above = self.height() - before;
@@ -126,6 +130,25 @@ impl Market {
         self.reorganise_by(depth, random);
         assert!(self.time() < time + 600, "the chain's clock was turned back");
         *self.figures.others.entry("jumps of the clock that were undone").or_default() += 1;
+        let begun = Instant::now();
+        // A client that has not heard of it asks for something later.
+        while !self.is_asked_for_and_done(Duration::from_secs(20)) {
+            self.give_up_after(begun, self.asked.len() - 1);
+        }
+        self.anvil.call("evm_increaseTime", json!([ahead]));
+        self.anvil.call("anvil_mine", json!(["0x1"]));
+    }
+
+    /// Whether a job that is asked for now is done within some time.
+    fn is_asked_for_and_done(&mut self, within: Duration) -> bool {
+        let (number, begun) = (self.ask(Kind::Echo), Instant::now());
+        while begun.elapsed() < within {
+            if self.is_done(number) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        false
     }
 
     /// Drops up to 20 blocks.

@@ -86,7 +86,7 @@ impl Job {
         let mut is_changed = false;
         for state in self.steps.values_mut() {
             let (until, longest) = match state {
-                StepState::Waiting { until, .. } => (until, pace.longest_backoff()),
+                StepState::Waiting { attempts, until, .. } => (until, pace.backoff(*attempts)),
                 StepState::Landed { until, .. } => (until, pace.recheck()),
                 StepState::InFlight { .. } | StepState::Done | StepState::Failed { .. } => continue,
             };

@@ -125,12 +125,7 @@ impl Pace {
     pub(super) fn backoff(&self, attempts: u32) -> u64 {
         let first = (self.epoch / 4).max(1);
         let seconds = first.saturating_mul(1u64 << attempts.saturating_sub(1).min(6));
-        seconds.min(self.longest_backoff())
-    }
-
-    /// The most of that.
-    pub(super) fn longest_backoff(&self) -> u64 {
-        MAX_BACKOFF.max(self.epoch.saturating_mul(2))
+        seconds.min(MAX_BACKOFF.max(self.epoch.saturating_mul(2)))
     }
 
     /// Seconds from a command that landed without its event to its repetition.

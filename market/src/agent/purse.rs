@@ -428,7 +428,7 @@ impl Purse {
 
     /// It is `now`, which is earlier than it was.
     pub(super) fn turn_back(&mut self, now: Time, pace: &Pace) {
-        self.until = self.until.min(now.after(pace.longest_backoff()));
+        self.until = self.until.min(now.after(pace.backoff(self.failures)));
         self.is_due = true;
     }
 

@@ -262,3 +262,28 @@ fn money(job: &Job) -> MoneyInfo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lota_market::{
+        Bytes,
+        agent::{At, Failure, JobView},
+        model::JobId,
+    };
+
+    use super::*;
+    use crate::store::tests::terms;
+
+    #[test]
+    fn a_job_that_could_not_be_opened_is_final_when_nothing_can_open_it_any_more() {
+        let at = At { block: 7, time: Default::default() };
+        let mut job = Job::new(JobView::new(JobId::default(), terms(1), Bytes::new(), Status::None, at));
+        assert!(!is_final(&job, 9), "it is not tried yet");
+        job.steps.insert(Step::Open, StepState::InFlight { attempt: 1, round: 0 });
+        assert!(!is_final(&job, 9), "it is being opened");
+        let failure = Failure::Permanent("the node says: no".to_owned());
+        job.steps.insert(Step::Open, StepState::Failed { failure });
+        assert_eq!(phase(&job), Phase::NotOpened);
+        assert_eq!([6, 7].map(|finalized| is_final(&job, finalized)), [false, true]);
+    }
+}

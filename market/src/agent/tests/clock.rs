@@ -7,22 +7,22 @@ fn one_provider() -> World {
     World { forks: true, ..World::new(parties) }
 }
 
-/// A block comes that is so many seconds later.
-fn jump(world: &mut World, seconds: u64) -> (Time, u64) {
+/// A block comes that is so many seconds later; time and block before.
+pub(super) fn jump(world: &mut World, seconds: u64) -> (Time, u64) {
     let before = (world.now, world.block);
     (world.now, world.block) = (world.now.after(seconds), world.block + 1);
     before
 }
 
 /// The blocks above this one are undone, and another comes at this time; parties are told in the order in which nodes tell them.
-fn undo(world: &mut World, (time, block): (Time, u64)) {
+pub(super) fn undo(world: &mut World, (time, block): (Time, u64)) {
     let late = std::mem::replace(&mut world.now, time);
     world.block = block + 1;
-    let latest = At { block: world.block, time };
+    let (finalized, latest) = (world.finalized(), At { block: world.block, time });
     for party in &mut world.parties {
         // What time it is, the next block says.
         party.input(Input::Rewind { block }, late);
-        party.input(Input::Head { block: latest.block, finalized: 0, latest }, time);
+        party.input(Input::Head { block: latest.block, finalized, latest }, time);
         let open: Vec<_> = party.stored.values().filter(|change| change.job.view.status == Status::Open).collect();
         let wanted: Vec<JobId> =
             open.iter().map(|change| &change.job).filter(|job| party.agent.wants(job)).map(Job::id).collect();

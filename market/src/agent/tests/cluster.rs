@@ -450,7 +450,7 @@ impl World {
         self.parties.iter_mut().find(|party| party.me == me).expect("a known party")
     }
 
-    fn finalized(&self) -> u64 {
+    pub(super) fn finalized(&self) -> u64 {
         if !self.forks {
             return self.block;
         }

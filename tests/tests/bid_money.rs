@@ -99,8 +99,8 @@ async fn what_is_taken_out_stays_out_across_restarts_until_the_operator_resumes(
 
     // The deposit of the bid is not free, and it is not in the account any more.
     let (status, error) = take(&provider, &json!({ "amount": DEPOSIT })).await.expect_err("its bid has it");
-    assert_eq!((status, &error["error"]["code"]), (422, &json!("insufficient_balance")), "{error}");
-    let words = error["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((status, &error["code"]), (422, &json!("insufficient_balance")), "{error}");
+    let words = error["message"].as_str().unwrap_or_default().to_owned();
     assert!(words.contains("in the auction"), "{error}");
     assert!(wallet(&provider).await.bid_money.is_as_needed(), "what is refused changes nothing");
 
@@ -159,7 +159,8 @@ async fn all_of_it_comes_back_also_what_a_bid_still_has() {
     has_in_auction(&chain, &provider, AttoFil::ZERO).await;
     let told = take(&provider, &json!({ "idempotency_key": "everything" })).await.expect("it was done");
     assert_eq!(told.auction, Some(AttoFil::ZERO));
-    let all = AttoFil(FUNDS.0 + detail.summary.price.0);
+    let price = detail.summary.price.expect("it was awarded");
+    let all = AttoFil(FUNDS.0 + price.0);
     for _ in 0..3_000 {
         if provider.money().await == all {
             return;
@@ -183,7 +184,7 @@ async fn what_the_wallet_says_of_the_auction_is_what_the_chain_says() {
     let too_much = take(&provider, &json!({ "amount": AttoFil(8 * FIL) })).await.expect_err("there are 7");
     assert!(too_much.1.to_string().contains("only 7 FIL in the auction"), "{too_much:?}");
     let nothing = take(&provider, &json!({ "amount": "0" })).await.expect_err("that is nothing");
-    assert_eq!(nothing.0, 400, "{nothing:?}");
+    assert!(nothing.1.to_string().contains("nothing to take out"), "{nothing:?}");
     let other = world::key(5).address();
     take(&provider, &json!({ "amount": AttoFil(3 * FIL), "to": other })).await.expect("it is its own");
     assert_eq!(elsewhere.wallet(other).await, Ok(AttoFil(FUNDS.0 + 3 * FIL)));

@@ -134,6 +134,26 @@ contract DealsOpenTest is DealsTest {
         _openOrder(o);
     }
 
+    function test_WhenSomebodyOpensAJobInItsNameAtTheMarket() external {
+        IFilecoinPayDeals.Order memory o = _order();
+        bytes memory why = abi.encodeWithSelector(ILotaMarket.BadSignature.selector, address(deals));
+        vm.expectRevert(why);
+        market.openSigned(o.terms, "", _sign(client, _jobId(o.terms)));
+        vm.expectRevert(why);
+        market.openSigned(o.terms, "", "");
+        _expectWrongSender(client.addr, address(deals));
+        vm.prank(client.addr);
+        market.open(o.terms, "");
+        // Nor can the job that it opened be awarded past it.
+        _openOrder(o);
+        _expectWrongSender(provider.addr, address(deals));
+        vm.prank(provider.addr);
+        market.lock(o.terms);
+        _expectWrongSender(provider.addr, address(deals));
+        vm.prank(provider.addr);
+        market.award(o.terms, provider.addr, 0);
+    }
+
     function test_WhenAStrangerTriesToCancelIt() external {
         IFilecoinPayDeals.Order memory o = _order();
         vm.expectRevert(abi.encodeWithSelector(IFilecoinPayDeals.NotOpen.selector, _jobId(o.terms)));

@@ -6,6 +6,7 @@ import {IFilecoinPay} from "../../../src/interfaces/IFilecoinPay.sol";
 import {IFilecoinPayDeals} from "../../../src/interfaces/IFilecoinPayDeals.sol";
 import {ILotaMarket} from "../../../src/interfaces/ILotaMarket.sol";
 import {TestDollar} from "../../../src/examples/TestDollar.sol";
+import {OddToken} from "../../mocks/Tokens.sol";
 import {DealsTest} from "../../base/DealsTest.sol";
 
 contract DealsTakeTest is DealsTest {
@@ -215,5 +216,34 @@ contract DealsTakeTest is DealsTest {
         assertEq(market.balanceOf(provider.addr), 5e6);
         _payRail();
         _assertPay(PAY_FUNDS - PRICE, 0, _net(PRICE));
+    }
+
+    function test_WhenTheTokenCallsBack() external {
+        OddToken odd = new OddToken();
+        ILotaMarket.Settings memory s = _settings();
+        (s.asset, s.quantum) = (address(odd), 1);
+        market = _deploy(s);
+        deals = _deployDeals(market);
+        _approve(address(dollar), client.addr, address(deals), PAY_FUNDS);
+        IFilecoinPayDeals.Order memory o = _order(1);
+        o.terms.collateral = 5;
+        _openOrder(o);
+        bytes[] memory attempts = new bytes[](5);
+        attempts[0] = abi.encodeCall(deals.take, (o));
+        attempts[1] = abi.encodeCall(deals.openAndTake, (o, "", ""));
+        attempts[2] = abi.encodeCall(deals.cancel, (o));
+        attempts[3] = abi.encodeCall(deals.withdraw, (client.addr));
+        attempts[4] = abi.encodeCall(deals.accept, (o.terms, _paidReceipt()));
+        odd.setAttempts(address(deals), attempts);
+        odd.set(OddToken.Mood.CallsBack);
+        odd.mint(provider.addr, 5);
+        vm.prank(provider.addr);
+        deals.take(o);
+        bytes4[] memory answers = odd.answers();
+        assertEq(answers.length, 10, "as the collateral comes here, and as it goes to the market");
+        for (uint256 i = 0; i < answers.length; ++i) {
+            assertEq(answers[i], IFilecoinPayDeals.Reentered.selector);
+        }
+        _assertPromised(PRICE, 0);
     }
 }

@@ -190,6 +190,27 @@ contract BonusGranterTest is GranterTest {
         _make(inOdd, _grant(2, _evm(payee), 20));
     }
 
+    function test_WhenTheTokenCallsBack() external {
+        OddToken odd = new OddToken();
+        BonusGranter inOdd = _deploy(address(odd));
+        odd.mint(address(this), 100);
+        bytes[] memory attempts = new bytes[](2);
+        (attempts[0], attempts[1]) = (abi.encodeCall(inOdd.fundToken, (1)), abi.encodeCall(inOdd.close, ()));
+        odd.setAttempts(address(inOdd), attempts);
+        odd.set(OddToken.Mood.CallsBack);
+        inOdd.fundToken(60);
+        _make(inOdd, _grant(_evm(payee), 20));
+        vm.warp(UNTIL + 1);
+        inOdd.close();
+        bytes4[] memory answers = odd.answers();
+        assertEq(answers.length, 6);
+        for (uint256 i = 0; i < 6; ++i) {
+            assertEq(answers[i], BonusGranter.Reentered.selector);
+        }
+        assertEq(odd.balanceOf(payee), 20);
+        assertEq(odd.balanceOf(rest), 40);
+    }
+
     /// @dev Whatever is asked for and when: no bound is ever passed, and what was paid is what was granted.
     function testFuzz_NoBoundIsPassed(uint256 seed, uint8 steps) external {
         vm.deal(address(this), 1000 ether);

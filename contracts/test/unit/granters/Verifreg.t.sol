@@ -116,6 +116,12 @@ contract VerifregGranterTest is ActorsTest {
         }
     }
 
+    /// @dev What no grant has, as the granters refuse it.
+    function test_WhenANumberIsZero() external pure {
+        assertEq(BuiltinActors.bigInt(0), hex"40");
+        assertEq(BuiltinActors.toNumber(hex"40"), 0);
+    }
+
     /// @dev Whatever is granted is read back by a decoder that shares nothing with the encoder.
     function testFuzz_TheRegistryReadsWhatIsGranted(uint64 id, uint256 amount) external {
         bytes memory address_ = hex"00";

@@ -210,7 +210,7 @@ impl Source for LotusEvents {
             if let Some(events) = self.events(from, to).await? {
                 break (to, events);
             }
-            let fewer = (to - from + 1) / 2;
+            let fewer = (to - from).div_ceil(2);
             if fewer == 0 {
                 return Err(self.contradiction(format!(
                     "epoch {from} alone has {MAX_EVENTS} claims or more, which it does not give; raise its MaxFilterResults"

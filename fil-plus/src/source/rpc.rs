@@ -38,7 +38,7 @@ impl Limits {
 
 /// A service at a URL.
 #[derive(Clone, Debug)]
-pub struct Http {
+pub(crate) struct Http {
     client: Client,
     url: Url,
     limits: Limits,

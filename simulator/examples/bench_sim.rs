@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p lota-simulator --example bench_sim` prints JSON lines `{"name", "value", "unit"}`. The rows, from the least to the most:
 //! the queue and one transfer between two of a thousand accounts; the queue and the contracts, each event a command of a
-//! deal's life (open, lock, submit) with the digest over everything that they say; whole simulations with agents, strategies and ledger.
+//! deal's life (open, lock, submit) with the digest over everything that they say; whole simulations with agents, strategies and ledger; a million
+//! agents. An argument takes one of them: queue, contracts, agents, million.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
 
@@ -191,14 +192,20 @@ fn million() {
 }
 
 fn main() {
-    for pending in [1_000, 100_000, 1_000_000] {
+    let only = std::env::args().nth(1);
+    let is_wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    for pending in [1_000, 100_000, 1_000_000].into_iter().filter(|_| is_wanted("queue")) {
         figure(&format!("queue and one transfer: events a second, {pending} pending"), bare(pending as usize), "1/s");
     }
-    for pending in [1_000, 100_000, 1_000_000] {
+    for pending in [1_000, 100_000, 1_000_000].into_iter().filter(|_| is_wanted("contracts")) {
         let (commands, events) = market(pending);
         figure(&format!("queue and contracts: commands a second, {pending} pending"), commands, "1/s");
         figure(&format!("queue and contracts: contract events a second, {pending} pending"), events, "1/s");
     }
-    whole();
-    million();
+    if is_wanted("agents") {
+        whole();
+    }
+    if is_wanted("million") {
+        million();
+    }
 }

@@ -41,18 +41,19 @@ pub struct EventQueue<E> {
 
 #[derive(Clone, Copy, Debug)]
 struct Pending<E> {
-    /// The time in the upper half, in the lower how many were scheduled before it: one comparison says which comes first.
-    key: u128,
+    time: VirtualTime,
+    number: u64,
     event: E,
 }
 
 impl<E> Pending<E> {
-    const fn comes_before(&self, other: &Self) -> bool {
-        self.key < other.key
+    /// One number for both, so that no branch is to be guessed.
+    const fn key(&self) -> u128 {
+        (self.time.0 as u128) << 64 | self.number as u128
     }
 
-    const fn time(&self) -> VirtualTime {
-        VirtualTime((self.key >> 64) as u64)
+    const fn comes_before(&self, other: &Self) -> bool {
+        self.key() < other.key()
     }
 }
 
@@ -95,9 +96,9 @@ impl<E: Copy> EventQueue<E> {
 
     /// Schedules an event.
     pub fn schedule(&mut self, time: VirtualTime, event: E) {
-        let key = u128::from(time.max(self.now).0) << 64 | u128::from(self.scheduled);
+        let new = Pending { time: time.max(self.now), number: self.scheduled, event };
         self.scheduled += 1;
-        self.pending.push(Pending { key, event });
+        self.pending.push(new);
         self.rise(self.pending.len() - 1);
     }
 
@@ -126,8 +127,8 @@ impl<E: Copy> EventQueue<E> {
                 next
             }
         };
-        self.now = next.time();
-        Some((next.time(), next.event))
+        self.now = next.time;
+        Some((next.time, next.event))
     }
 
     /// Puts an event where the first one was. The gap sinks to the bottom, and the event rises from there: it was the last, so that

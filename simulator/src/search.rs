@@ -206,7 +206,7 @@ impl Searching<'_> {
         let Search { scenario, side, seeds, budget, .. } = *self.search;
         let search = self.search;
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
-        let mut first = Candidate::first(side, scenario, &search.points);
+        let mut first = Candidate::first(side, scenario, &candidate::points_in(scenario, &search.points));
         if first.is_empty() {
             return Err(SearchError::NothingToTry);
         }
@@ -231,6 +231,7 @@ impl Searching<'_> {
     /// Fills the budget with mutations of the best, in rounds, so that mutations of good mutations come to be.
     fn mutate(&mut self, budget: usize, some: u64) -> Result<(), SearchError> {
         let mut chance = Seed(self.search.scenario.seed).stream(Purpose::Experiment, FRESH);
+        let points = candidate::points_in(self.search.scenario, &self.search.points);
         let mut known: HashSet<String> = self.candidates.iter().map(|(it, _)| it.to_string()).collect();
         while self.candidates.len() < budget {
             self.rank();
@@ -239,7 +240,7 @@ impl Searching<'_> {
             let before = self.candidates.len();
             // Most of a small space has been tried already.
             for attempt in 0..8 * round {
-                let mutant = parents[attempt % parents.len()].mutated(&self.search.points, &mut chance);
+                let mutant = parents[attempt % parents.len()].mutated(&points, &mut chance);
                 let is_honest = matches!(mutant, Candidate::Program(program) if program.size() == 0);
                 if !is_honest && self.candidates.len() < before + round && known.insert(mutant.to_string()) {
                     self.candidates.push((mutant, Samples::new()));

@@ -67,7 +67,7 @@ pub enum SimulationError {
 }
 
 /// The most jobs that are open or running at once, and the most tasks that clients want and cannot ask for yet.
-const MOST_JOBS: usize = 2_000_000;
+const MOST_JOBS: usize = 1_000_000;
 const MOST_WAITING: u64 = 20_000_000;
 
 /// How much may happen at one moment.

@@ -370,7 +370,7 @@ impl Files {
 /// A new file in place of whatever has this name: what a link leads to is left alone.
 pub(super) fn created(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).open(path),
     }
 }

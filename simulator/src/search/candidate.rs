@@ -60,6 +60,12 @@ impl fmt::Display for Candidate {
     }
 }
 
+/// The points of these at which something is to be decided in a scenario: bids are opened in auctions only.
+pub(super) fn points_in(scenario: &Scenario, points: &[Point]) -> Vec<Point> {
+    let is_auctioned = scenario.job.auction.is_some();
+    points.iter().copied().filter(|point| is_auctioned || *point != Point::Reveal).collect()
+}
+
 impl Candidate {
     /// A grid over the parameters of strategies, and all small programs.
     pub(super) fn first(side: Side, scenario: &Scenario, points: &[Point]) -> Vec<Self> {
@@ -70,11 +76,9 @@ impl Candidate {
             let shills = bids.iter().map(|bids| Self::Shill { bids: *bids });
             return [Self::NeverAccepts].into_iter().chain(sybils).chain(shills).collect();
         }
-        let points: Vec<Point> =
-            points.iter().copied().filter(|point| is_auctioned || *point != Point::Reveal).collect();
         let lazy = [0.1, 0.5].map(|effort| Self::Lazy { effort });
         let lazy = lazy.into_iter().filter(|_| points.contains(&Point::Won));
-        lazy.chain(Program::enumerate(&points, SIZE).into_iter().map(Self::Program)).collect()
+        lazy.chain(Program::enumerate(points, SIZE).into_iter().map(Self::Program)).collect()
     }
 
     /// One near this.

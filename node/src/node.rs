@@ -319,7 +319,8 @@ impl Node {
             stop: stop.clone(),
         };
         let (way, told) = (Arc::clone(&transport), Arc::clone(&health));
-        let transfers = Arc::new(Transfers::of(&config.name, way, store.clone(), told, inbox.clone(), stop.clone()).await?);
+        let transfers =
+            Arc::new(Transfers::of(&config.name, way, store.clone(), told, inbox.clone(), stop.clone()).await?);
         let public = Public::new(store.clone(), Arc::clone(&decisions), config.provider.as_ref().map(Published::from));
         let orders = Orders {
             transport: Arc::clone(&transport),

@@ -54,7 +54,12 @@ impl Transfers {
         work.await?
     }
 
-    async fn take_to_end(&self, to: Address, asked: Option<AttoFil>, name: Option<String>) -> Result<(), TransferError> {
+    async fn take_to_end(
+        &self,
+        to: Address,
+        asked: Option<AttoFil>,
+        name: Option<String>,
+    ) -> Result<(), TransferError> {
         let _turn = self.taking.lock().await;
         let direction = Direction::WithdrawBidMoney { to, all: asked.is_none() };
         let is_named = name.is_some();

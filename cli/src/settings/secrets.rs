@@ -3,10 +3,18 @@
 /// What is not shown at all.
 const HIDDEN: [&str; 2] = ["api.token", "node.pinning_token"];
 /// URLs, or several with commas between.
-const URLS: [&str; 6] =
-    ["api.url", "node.gateway_url", "node.gateways", "node.kubo", "node.mock", "node.pinning_service"];
+const URLS: [&str; 8] = [
+    "api.url",
+    "node.gateway_url",
+    "node.gateways",
+    "node.kubo",
+    "node.mock",
+    "node.pinning_service",
+    "fil_plus.server",
+    "fil_plus.lists",
+];
 /// The same, of services that take keys as paths.
-const KEYED_URLS: [&str; 1] = ["node.rpc"];
+const KEYED_URLS: [&str; 3] = ["node.rpc", "fil_plus.rpc", "fil_plus.ipni"];
 
 /// The value of a setting as it may stay on a screen.
 pub(crate) fn shown(key: &str, value: &str) -> String {

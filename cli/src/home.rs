@@ -83,6 +83,11 @@ impl Home {
         self.0.join("mock-market")
     }
 
+    /// Where the FIL+ registry keeps its data.
+    pub(crate) fn fil_plus(&self) -> PathBuf {
+        self.0.join("fil-plus")
+    }
+
     /// Makes the folder, readable by its owner only.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod clients;
 mod directories;
+mod fil_plus;
 mod layers;
 mod secrets;
 mod user;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::Clients;
 pub(crate) use directories::Directories;
+pub(crate) use fil_plus::FilPlus;
 pub(crate) use layers::{Layers, Origin};
 pub(crate) use secrets::shown;
 pub(crate) use user::ContainerUser;
@@ -43,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) node: Node,
     /// The devnet.
     pub(crate) devnet: Devnet,
+    /// The FIL+ registry.
+    pub(crate) fil_plus: FilPlus,
 }
 
 /// How the daemon is reached.
@@ -423,6 +427,10 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "node.docker.host" => "DOCKER_HOST, or unix:///var/run/docker.sock".to_owned(),
         "node.docker.runtime" => "the engine's default".to_owned(),
         "node.disk" => "what is free beside the block store".to_owned(),
+        "fil_plus.server" => "the one at fil_plus.listen".to_owned(),
+        "fil_plus.data" => "fil-plus in the home".to_owned(),
+        "fil_plus.from_epoch" => "a day before what is final at first".to_owned(),
+        "fil_plus.final_epochs" => "what the chain's node calls final, or 900".to_owned(),
         _ => return None,
     })
 }
@@ -526,4 +534,18 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "devnet.providers", about: "how many providers the devnet has" },
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
     Key { name: "devnet.keep_for", about: "how long its nodes remember jobs after they ended" },
+    Key { name: "fil_plus.server", about: "URL of the registry that `lota fil-plus check` asks" },
+    Key { name: "fil_plus.listen", about: "where the FIL+ registry listens" },
+    Key { name: "fil_plus.data", about: "folder of its database" },
+    Key { name: "fil_plus.max_size", about: "the most that its database takes" },
+    Key { name: "fil_plus.rpc", about: "URLs of Lotus or Forest nodes whose claims it reads, commas between" },
+    Key { name: "fil_plus.providers", about: "providers whose claims it reads: all, or f01234, commas between" },
+    Key { name: "fil_plus.clients", about: "clients whose allocations it reads: all, or f05678, commas between" },
+    Key { name: "fil_plus.refresh", about: "how long after all of it was read it is read again" },
+    Key { name: "fil_plus.events", about: "whether it reads the events of claims in between" },
+    Key { name: "fil_plus.from_epoch", about: "the epoch that it reads events from" },
+    Key { name: "fil_plus.final_epochs", about: "after how many epochs it takes a tipset for final" },
+    Key { name: "fil_plus.ipni", about: "URLs of indexes (IPNI) that it asks about payloads, commas between" },
+    Key { name: "fil_plus.lists", about: "paths or URLs of signed lists, commas between" },
+    Key { name: "fil_plus.list_keys", about: "Ed25519 public keys that may sign them (hex or base64), commas between" },
 ];

@@ -3,10 +3,19 @@
 /// What is not shown at all.
 const HIDDEN: [&str; 3] = ["api.token", "node.pinning_token", "node.filecoin_session_key"];
 /// URLs, or several with commas between.
-const URLS: [&str; 7] =
-    ["api.url", "node.filecoin", "node.gateway_url", "node.gateways", "node.kubo", "node.mock", "node.pinning_service"];
+const URLS: [&str; 9] = [
+    "api.url",
+    "node.filecoin",
+    "node.gateway_url",
+    "node.gateways",
+    "node.kubo",
+    "node.mock",
+    "node.pinning_service",
+    "fil_plus.server",
+    "fil_plus.lists",
+];
 /// The same, of services that take keys as paths.
-const KEYED_URLS: [&str; 2] = ["node.rpc", "node.filecoin_rpc"];
+const KEYED_URLS: [&str; 4] = ["node.rpc", "node.filecoin_rpc", "fil_plus.rpc", "fil_plus.ipni"];
 
 /// The value of a setting as it may stay on a screen.
 pub(crate) fn shown(key: &str, value: &str) -> String {

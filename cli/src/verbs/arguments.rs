@@ -62,6 +62,9 @@ pub(crate) enum Command {
     Sim(verbs::sim::Sim),
     /// Serve a market without a chain to nodes in other processes, or look at one
     MockMarket(verbs::mock_market::MockMarket),
+    /// Find out whether CIDs are FIL+ data, and by what evidence
+    #[command(subcommand)]
+    FilPlus(verbs::fil_plus::FilPlus),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),
@@ -74,6 +77,7 @@ impl Command {
     pub(crate) const fn sees_to_signals(&self) -> bool {
         match self {
             Self::MockMarket(verb) => verb.is_server(),
+            Self::FilPlus(verb) => verb.is_server(),
             _ => matches!(
                 self,
                 Self::Demo(_) | Self::Devnet(_) | Self::Canary(_) | Self::Node(verbs::node::Node::Run(_))

@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod devnet;
 pub(crate) mod docker;
 pub(crate) mod elsewhere;
+pub(crate) mod fil_plus;
 pub(crate) mod job;
 pub(crate) mod mock_market;
 pub(crate) mod node;
@@ -38,6 +39,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Chain(verb) => verb.run(&context).await,
         Command::Sim(verb) => verb.run(&context).await,
         Command::MockMarket(verb) => verb.run(&context).await,
+        Command::FilPlus(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

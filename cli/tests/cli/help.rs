@@ -50,6 +50,8 @@ fn every_verb_has_an_example() {
         &["mock-market", "advance"],
         &["mock-market", "give"],
         &["sim", "replay"],
+        &["fil-plus", "serve"],
+        &["fil-plus", "check"],
         &["config", "show"],
         &["config", "path"],
         &["completions"],

@@ -19,6 +19,7 @@ mod drain;
 mod endpoints;
 mod examples;
 mod fake;
+mod fil_plus;
 mod filters;
 mod help;
 mod jobs;

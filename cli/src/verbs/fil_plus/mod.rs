@@ -1,0 +1,33 @@
+//! `lota fil-plus`.
+
+mod check;
+mod registry;
+mod serve;
+mod words;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+
+/// The verbs of the FIL+ registry.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilPlus {
+    /// Serve a registry of FIL+ data over HTTP, and keep it up to date
+    Serve(serve::Serve),
+    /// Ask whether CIDs are FIL+ data
+    Check(check::Check),
+}
+
+impl FilPlus {
+    /// Whether it runs until it is told to end.
+    pub(crate) const fn is_server(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+
+    pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Serve(verb) => verb.run(context).await,
+            Self::Check(verb) => verb.run(context).await,
+        }
+    }
+}

@@ -22,11 +22,6 @@ enum Fault {
     Reorganisation {
         commands: usize,
     },
-    /// The clock jumps, and is turned back after some steps, with all that happened meanwhile.
-    Jump {
-        seconds: u64,
-        steps: usize,
-    },
     Second,
     None,
 }
@@ -36,7 +31,6 @@ fn faults() -> impl Strategy<Value = Vec<(Fault, usize)>> {
         (0usize..3).prop_map(|party| Fault::Crash { party }),
         (0usize..3).prop_map(|party| Fault::Drain { party }),
         (0usize..6).prop_map(|commands| Fault::Reorganisation { commands }),
-        (1u64..1_000, 1usize..40).prop_map(|(seconds, steps)| Fault::Jump { seconds, steps }),
         Just(Fault::Second),
         Just(Fault::None),
     ];
@@ -79,16 +73,6 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
                 drained[*party] = true;
             }
             Fault::Reorganisation { commands } => world.reorganise(*commands),
-            Fault::Jump { seconds, steps } => {
-                let (before, commands) = (clock::jump(&mut world, *seconds), world.snapshots.len());
-                for index in 0..*steps {
-                    if world.snapshots.len() < commands + DEPTH {
-                        world.step(index % 3);
-                    }
-                }
-                world.reorganise(world.snapshots.len() - commands);
-                clock::undo(&mut world, before);
-            }
             Fault::Second => world.second(),
             Fault::None => {}
         }
@@ -103,24 +87,15 @@ fn nothing_is_lost(faults: &[(Fault, usize)], jobs: u64, run_for: u32, ends: &En
     let in_time = lost + Pace::INSTANT.recheck() < u64::from(run_for);
     world.forks = false;
     world.run(400);
-    let is_ahead = faults.iter().any(|(fault, _)| matches!(fault, Fault::Jump { .. }));
-    let mut refused = 0;
     for id in &ids {
         let status = world.status(*id);
-        // While the clock was ahead it was too late, and who asked for it was told so.
-        if is_ahead && status == Status::None {
-            let client = world.party(CLIENT);
-            prop_assert!(client.stored[id].job.failed(Step::Open).is_some_and(|told| told.too_late_after().is_some()));
-            refused += 1;
-            continue;
-        }
         prop_assert!(status.is_final(), "{id} is {status:?}");
         prop_assert_eq!(world.settled_events(*id), usize::from(status == Status::Settled));
         prop_assert!(!in_time || status == Status::Settled, "nobody was late, and {} is {:?}", id, status);
         let count = if status == Status::Settled { &ends.settled } else { &ends.otherwise };
         count.set(count.get() + 1);
     }
-    let paid_in = 20 * FIL + u128::from(jobs - refused) * FIL;
+    let paid_in = 20 * FIL + u128::from(jobs) * FIL;
     let accounts: AttoFil = [CLIENT, CHEAP, DEAR].map(|account| world.market().balance(account)).into_iter().sum();
     prop_assert_eq!(accounts.0 + world.market().burned().0, paid_in);
     prop_assert_eq!(world.market().escrowed().0 + world.market().collateral().0, 0);

@@ -137,6 +137,10 @@ impl<'a> Comparison<'a> {
         let (at, data) = match &step.command {
             ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
             ContractCommand::Auction(command) => (AUCTION, contract::call_data(command)),
+            ContractCommand::Blessing(_) => {
+                let what = "which contract is asked: there is no blessing beside an auction".into();
+                return Err(Difference { what, contract: String::new(), twin: String::new() });
+            }
         };
         let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, CHAIN_ID) {
             CallOutcome::Done { logs, .. } => Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?),

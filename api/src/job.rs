@@ -58,6 +58,9 @@ pub struct TermsRequest {
     /// Whether providers bid for it in sealed bids; then `ramp_period` is how long bids are opened, and `lock_for` how long all takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auction: Option<bool>,
+    /// Whether the market keeps for ever how the job ended, so that notaries can bless it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bless: Option<bool>,
 }
 
 /// The answer to `POST /v1/jobs`: the opened job, and what is offered for it.

@@ -285,7 +285,8 @@ impl Orders {
             matcher: directed_to.or(auction.map(|auction| auction.contract)).unwrap_or_default(),
             arbiter: Address::ZERO,
             callback_gas: 0,
-            keep_record: false,
+            // Without a record nobody could show a blessing how the job ended.
+            keep_record: wanted.bless.or(set.bless).unwrap_or(false),
         };
         let (quotes, mut ramp) = match directed_to {
             Some(provider) => self.fixed(provider, &wish, named.is_some(), &draft, spec).await?,

@@ -327,6 +327,19 @@ async fn the_run_of_a_job_that_is_lost_is_aborted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_job_that_is_to_be_blessed_the_market_keeps_how_it_ended() {
+    let (home, chain) = (home(), chain(None));
+    let _provider = Party::provider(&chain, 2, home.path(), asking(AttoFil(FIL / 1000))).await;
+    let client = Party::start(&chain, 1, world::config("client", home.path())).await;
+    let module = client.add(&programs::says("x", 0)).await;
+    for (terms, kept) in [(json!({ "bless": true }), Status::Settled), (json!({ "bless": false }), Status::None)] {
+        let job = client.request(spec(&module), terms).await.expect("the job is opened");
+        assert_eq!(client.wait(&job).await.summary.status, Status::Settled);
+        assert_eq!(chain.deal(job.id).status, kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_get_one_clear_answer_and_cost_nothing() {
     let (home, chain) = (home(), chain(None));
     let client = Party::start(&chain, 1, world::config("client", home.path())).await;

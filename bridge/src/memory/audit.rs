@@ -96,7 +96,7 @@ impl Reading {
                 ContractEvent::Market(_) => market,
                 ContractEvent::Auction(_) => auction,
                 // A market without a chain has none.
-                ContractEvent::Blessing(_) => Address::ZERO,
+                ContractEvent::Blessing(_) => Default::default(),
             };
             Recorded { block: number, index, time, transaction, log: Log { contract, event } }
         }));

@@ -135,6 +135,7 @@ impl Job {
             collateral: amount(&self.collateral)?,
             provider: None,
             auction: self.auction,
+            bless: None,
         })
     }
 }

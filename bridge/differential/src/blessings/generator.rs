@@ -375,7 +375,7 @@ impl Generator {
             Command::Nominate { terms, receipt, request } => match self.rng.random_range(0..4) {
                 0 => terms.salt += U256::from(1),
                 1 => receipt.provider = self.pick(&both.accounts),
-                2 => request.bounty = UNLIMITED,
+                2 => request.bounty = AttoFil(UNLIMITED.0 - SETTINGS.deposit.0),
                 _ => request.granter = both.accounts[0],
             },
             Command::Vote { nomination, .. }

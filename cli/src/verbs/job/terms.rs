@@ -45,6 +45,9 @@ pub(crate) struct TermFlags {
     /// how long bids are opened, and --lock-for how long all of it takes; on a chain the node must know an auction
     #[arg(long)]
     auction: bool,
+    /// Have the market keep for ever how the job ended (keepRecord), so that notaries can bless it
+    #[arg(long)]
+    bless: bool,
 }
 
 impl TermFlags {
@@ -91,12 +94,10 @@ impl TermFlags {
         asset_of_amounts(api, &settings::Job { max_price, min_price, collateral, ..settings::Job::default() }).await
     }
 
-    /// These terms, directed to the provider that the flags name, if they name one.
+    /// These terms, directed to the provider that the flags name, if they name one, and blessable if they say so.
     pub(crate) fn directed(&self, terms: TermsRequest) -> TermsRequest {
-        if self.provider.is_none() {
-            return terms;
-        }
-        over(TermsRequest { provider: self.provider, ..TermsRequest::default() }, terms)
+        let bless = self.bless.then_some(true);
+        over(TermsRequest { provider: self.provider, bless, ..TermsRequest::default() }, terms)
     }
 }
 
@@ -137,6 +138,7 @@ pub(crate) fn over(above: TermsRequest, below: TermsRequest) -> TermsRequest {
         collateral: above.collateral.or(below.collateral),
         provider: above.provider.or(below.provider),
         auction: above.auction.or(below.auction),
+        bless: above.bless.or(below.bless),
     }
 }
 
@@ -172,6 +174,20 @@ mod tests {
         assert_eq!((directed.lock_for, directed.provider), (Some(60), provider));
         let free = over(TermsRequest::default(), settings);
         assert_eq!((free.ramp_period, free.provider), (Some(7), None));
+    }
+
+    #[test]
+    fn a_job_is_blessable_if_the_flag_or_the_file_says_so() {
+        let of = |flags: &[&str], bless| {
+            let command = TermFlags::augment_args(Command::new("lota"));
+            let matches = command.try_get_matches_from([&["lota"], flags].concat()).expect("such flags");
+            let flags = <TermFlags as clap::FromArgMatches>::from_arg_matches(&matches).expect("such flags");
+            flags.directed(TermsRequest { bless, ..TermsRequest::default() }).bless
+        };
+        assert_eq!(of(&[], None), None);
+        assert_eq!(of(&["--bless"], None), Some(true));
+        assert_eq!(of(&["--bless"], Some(false)), Some(true));
+        assert_eq!(of(&[], Some(true)), Some(true));
     }
 
     #[test]

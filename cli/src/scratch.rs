@@ -40,10 +40,12 @@ pub(crate) enum Purpose {
     Demo,
     /// The output of a canary's job.
     Canary,
+    /// A market's history, for a review.
+    Review,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Add, Self::Get, Self::Demo, Self::Canary];
+    const ALL: [Self; 5] = [Self::Add, Self::Get, Self::Demo, Self::Canary, Self::Review];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -51,6 +53,7 @@ impl Purpose {
             Self::Get => "lota-get-",
             Self::Demo => "lota-demo-",
             Self::Canary => "lota-canary-",
+            Self::Review => "lota-review-",
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use lota_market::{
-    Address,
     auction::SealedBidAuction,
     model::Market,
     replay::Recorded,

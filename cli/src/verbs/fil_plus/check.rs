@@ -84,7 +84,7 @@ impl Check {
         let answer = if self.embedded {
             self.embedded(context, &settings, &cids).await?
         } else {
-            ask_server(&settings, &cids).await?
+            ask_server(&server(&settings), &cids).await?
         };
         if self.format.json {
             terminal::print_json(&answer)?;
@@ -139,13 +139,19 @@ impl Check {
     }
 }
 
+/// The registry's URL.
+fn server(settings: &FilPlus) -> String {
+    settings.server.clone().unwrap_or_else(|| format!("http://{}", settings.listen))
+}
+
 /// Asks a server, in as many parts as it takes.
-async fn ask_server(settings: &FilPlus, cids: &[String]) -> anyhow::Result<CheckAnswer> {
-    let usual = || format!("http://{}", settings.listen);
-    let base = settings.server.clone().unwrap_or_else(usual);
+///
+/// # Errors
+/// When it cannot be asked, or does not answer as a registry does.
+pub(super) async fn ask_server(base: &str, cids: &[String]) -> anyhow::Result<CheckAnswer> {
     let parsed = Url::parse(&format!("{}/v1/check", base.trim_end_matches('/')));
     let url = parsed.map_err(|error| {
-        Usage(format!("`{}` is no URL of a registry ({error}); write http://HOST:PORT", terminal::printable(&base)))
+        Usage(format!("`{}` is no URL of a registry ({error}); write http://HOST:PORT", terminal::printable(base)))
     })?;
     let client = lota_http::builder().timeout(PATIENCE).build().context("no HTTP client can be made")?;
     let mut whole = CheckAnswer { answers: Vec::with_capacity(cids.len()), sources: Vec::new() };

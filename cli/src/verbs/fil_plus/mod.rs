@@ -2,6 +2,7 @@
 
 mod check;
 mod registry;
+mod review;
 mod serve;
 mod words;
 
@@ -9,13 +10,15 @@ use clap::Subcommand;
 
 use crate::context::Context;
 
-/// The verbs of the FIL+ registry.
+/// FIL+ data, and the jobs that compute on it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FilPlus {
     /// Serve a registry of FIL+ data over HTTP, and keep it up to date
     Serve(serve::Serve),
     /// Ask whether CIDs are FIL+ data
     Check(check::Check),
+    /// Show what a notary should know of a settled job
+    Review(review::Review),
 }
 
 impl FilPlus {
@@ -28,6 +31,7 @@ impl FilPlus {
         match self {
             Self::Serve(verb) => verb.run(context).await,
             Self::Check(verb) => verb.run(context).await,
+            Self::Review(verb) => verb.run().await,
         }
     }
 }

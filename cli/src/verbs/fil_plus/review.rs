@@ -25,7 +25,6 @@ use serde::Serialize;
 use super::check;
 use crate::{
     chain::{ChainMarket, Endpoint, parse_network},
-    context::Context,
     failure::{ExitWith, Usage},
     flags::Format,
     scratch::{Purpose, Scratch},
@@ -98,7 +97,7 @@ struct Reviewed {
 }
 
 impl Review {
-    pub(super) async fn run(&self, _context: &Context) -> anyhow::Result<()> {
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
         let (header, record) = self.record().await?;
         let folder = Scratch::new(Purpose::Review)?;
         let market = format!("{} on chain {}", header.market.contract, header.market.chain_id);
@@ -149,7 +148,9 @@ impl Review {
             return terminal::print_json(&all);
         }
         if all.is_empty() {
-            terminal::tell("no job was settled of which the market keeps a record (terms with keepRecord): none can be nominated");
+            terminal::tell(
+                "no job was settled of which the market keeps a record (terms with keepRecord): none can be nominated",
+            );
         }
         let mut text = String::new();
         for Reviewed { job, client, provider, price, risk, .. } in &all {

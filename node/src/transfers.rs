@@ -250,8 +250,7 @@ impl Transfers {
     /// It is in this block now; `None`: it is watched no more.
     async fn change(&self, key: &EffectKey, block: Option<u64>) -> Result<(), StoreError> {
         let mut watched = self.watched.lock().await;
-        let is_of_auction =
-            watched.iter().any(|transfer| transfer.key == *key && transfer.direction.is_of_auction());
+        let is_of_auction = watched.iter().any(|transfer| transfer.key == *key && transfer.direction.is_of_auction());
         match block {
             Some(block) => {
                 for transfer in watched.iter_mut().filter(|transfer| transfer.key == *key) {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloy_primitives::Address;
 
 use super::{
-    AuctionSubmission, Auctioneer, BidMoney, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer, Pace,
-    PurseRecord, Resources, Specs, Step, StepKey, StepState, Subject, bidder, caretaker, client,
+    AuctionSubmission, Auctioneer, BidMoney, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer,
+    Pace, PurseRecord, Resources, Specs, Step, StepKey, StepState, Subject, bidder, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     purse::Bounds,

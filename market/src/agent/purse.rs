@@ -276,7 +276,8 @@ impl Purse {
 
     /// Whether there is enough for a bid that waits, beside those that do not.
     pub(super) fn covers(&self, job: JobId) -> bool {
-        let taken_out = self.is_emptied() || self.under_way().is_some_and(|transfer| transfer.direction == Direction::Out);
+        let taken_out =
+            self.is_emptied() || self.under_way().is_some_and(|transfer| transfer.direction == Direction::Out);
         let (Some(held), Some(own)) = (self.at_hand().filter(|_| !taken_out), self.needs.get(&job)) else {
             return false;
         };

@@ -84,7 +84,9 @@ pub(super) async fn withdraw_bid_money(
         return Err(HttpError::refused("this node uses no auction, so it has no money in one"));
     }
     if amount == Some(AttoFil::ZERO) {
-        return Err(HttpError::invalid("there is nothing to take out: the amount is 0; to take out everything, leave it out"));
+        return Err(HttpError::invalid(
+            "there is nothing to take out: the amount is 0; to take out everything, leave it out",
+        ));
     }
     let to = to.unwrap_or_else(|| api.transport.party());
     let refused = |error| HttpError::transfer(error, &api.transport.asset());

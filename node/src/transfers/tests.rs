@@ -30,8 +30,7 @@ impl World {
         let key = PrivateKeySigner::from_bytes(&[7; 32].into()).expect("a key");
         let me = key.address();
         let market = MarketRef { chain_id: 1, contract: Address::repeat_byte(1), settings: Settings::COIN };
-        let genesis =
-            Genesis { market, auction: None, time: Time(1_800_000_000), funds: vec![(me, AttoFil(1_000))] };
+        let genesis = Genesis { market, auction: None, time: Time(1_800_000_000), funds: vec![(me, AttoFil(1_000))] };
         let weather = Weather { drop: 1, ..Weather::CALM };
         let options = EpochOptions { finality: FINALITY, weather, ..EpochOptions::default() };
         let chain = EpochChain::new(&genesis, options).expect("little money");

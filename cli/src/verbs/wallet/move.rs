@@ -74,7 +74,9 @@ impl Withdraw {
         let moved = match amount {
             amount if self.from_auction => api.withdraw_bid_money(&TakeBidMoney { amount, to, idempotency_key }).await,
             Some(amount) => api.withdraw(&MoveMoney { amount, to, idempotency_key }).await,
-            None => return Err(Usage("`all` is for --from-auction; out of the market, name an amount".to_owned()).into()),
+            None => {
+                return Err(Usage("`all` is for --from-auction; out of the market, name an amount".to_owned()).into());
+            }
         };
         let wallet = moved.map_err(|error| with_key(error, &key))?;
         if self.format.json { terminal::print_json(&wallet) } else { terminal::print(&balances(&wallet, &asset)) }

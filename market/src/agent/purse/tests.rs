@@ -271,5 +271,9 @@ fn a_record_of_an_earlier_version_is_filled_as_needed() {
     assert!(record.filling.is_as_needed());
     let stopped = PurseRecord { filling: Filling::Stopped, ..record };
     let (here, there) = (Some(Address::repeat_byte(1)), Some(Address::repeat_byte(2)));
-    assert_eq!(stopped.in_auction(here).in_auction(there).filling, Filling::Stopped, "what was said holds elsewhere, too");
+    assert_eq!(
+        stopped.in_auction(here).in_auction(there).filling,
+        Filling::Stopped,
+        "what was said holds elsewhere, too"
+    );
 }

@@ -157,6 +157,8 @@ pub enum ProblemCode {
     Draining,
     /// Somebody else sends with the daemon's key; it takes no more jobs until its operator resumes.
     KeyShared,
+    /// An engine cannot be reached: jobs that need it wait.
+    Engine,
     /// A word of a newer daemon.
     #[serde(other)]
     Unknown,

@@ -37,6 +37,8 @@ enum Task {
     BidIfBegun(Box<AuctionSubmission>),
     /// Do it here, on this record.
     Do(Box<Job>),
+    /// Do nothing, for this reason.
+    Refuse(String),
 }
 
 /// What commands, and what is told of failures, need.
@@ -91,28 +93,37 @@ impl Performer {
             (None, Some(submission)) => Task::Submit(Box::new(submission)),
             (None, None) => Task::Do(Box::new(record.clone())),
         };
-        self.spawn(key, task);
+        // What binds the party is not begun for a job that could not be run now.
+        let away = is_reserved_for(key.step).then(|| self.steps.engine_away(record)).flatten();
+        self.spawn(key, task, away);
     }
 
     /// Begins a step of the party's own, which moves money between it and its account in the auction.
     pub(crate) fn transfer(&self, key: StepKey, submission: AuctionSubmission, is_needed: bool) {
         let submission = Box::new(submission);
-        self.spawn(key, if is_needed { Task::Bid(submission) } else { Task::BidIfBegun(submission) });
+        self.spawn(key, if is_needed { Task::Bid(submission) } else { Task::BidIfBegun(submission) }, None);
     }
 
-    fn spawn(&self, key: StepKey, task: Task) {
+    /// `away`: why the step is not to be begun now; what was begun before goes on.
+    fn spawn(&self, key: StepKey, task: Task, away: Option<String>) {
         let this = self.clone();
         let stop = self.parts.stop.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = this.perform_to_end(key, task) => {}
+                () = this.perform_to_end(key, task, away) => {}
                 () = stop.cancelled() => {}
             }
         });
     }
 
-    async fn perform_to_end(&self, key: StepKey, task: Task) {
+    async fn perform_to_end(&self, key: StepKey, task: Task, away: Option<String>) {
+        let away = match away {
+            Some(why) if self.parts.transport.was_begun(&EffectKey::of(&key)).await == Ok(false) => Some(why),
+            _ => None,
+        };
+        let task = away.map_or(task, Task::Refuse);
         let outcome = match task {
+            Task::Refuse(why) => StepOutcome::Err(Failure::Temporary(why)),
             Task::Submit(submission) => self.submit(&key, &submission).await,
             Task::Bid(submission) => self.submit_to_auction(&key, &submission).await,
             Task::BidIfBegun(submission) => match self.parts.transport.was_begun(&EffectKey::of(&key)).await {

@@ -1,6 +1,7 @@
 //! How the node stands with its market: whether it can be reached, and whether there is money for gas.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     mem::discriminant,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -63,6 +64,8 @@ struct State {
     suspended: Option<JobId>,
     key_shared: Option<SharedKey>,
     draining: Option<usize>,
+    /// Engines that cannot be reached, and why.
+    engines_away: BTreeMap<&'static str, String>,
     finalized: u64,
     callback_price: Option<AttoFil>,
     bid_money: Filling,
@@ -217,6 +220,26 @@ impl Health {
         self.state().draining = Some(unfinished);
     }
 
+    /// Why an engine cannot be reached now, as far as is known.
+    pub(crate) fn engine_away(&self, engine: &str) -> Option<String> {
+        self.state().engines_away.get(engine).cloned()
+    }
+
+    /// An engine can be reached, or cannot for this reason.
+    pub(crate) fn set_engine_away(&self, engine: &'static str, why: Option<String>) {
+        let mut state = self.state();
+        let before = match &why {
+            Some(why) => state.engines_away.insert(engine, why.clone()),
+            None => state.engines_away.remove(engine),
+        };
+        drop(state);
+        match (before, why) {
+            (None, Some(why)) => observe::engine_away(&self.node, engine, &why),
+            (Some(_), None) => observe::engine_back(&self.node, engine),
+            _ => {}
+        }
+    }
+
     /// Number of the newest block that will not be undone, as far as is known.
     pub(crate) fn finalized(&self) -> u64 {
         self.state().finalized
@@ -253,7 +276,20 @@ impl Health {
             ),
         });
         let key_shared = state.key_shared.map(|by| Problem { code: ProblemCode::KeyShared, message: by.to_string() });
-        unreachable.into_iter().chain(shortage).chain(suspended).chain(key_shared).chain(draining).collect()
+        let engines = state.engines_away.values().map(|why| Problem {
+            code: ProblemCode::Engine,
+            message: format!(
+                "{why}; jobs that need it are not taken on, and those that are locked are run again when it is back: start it, the node goes on by itself"
+            ),
+        });
+        unreachable
+            .into_iter()
+            .chain(shortage)
+            .chain(suspended)
+            .chain(key_shared)
+            .chain(engines)
+            .chain(draining)
+            .collect()
     }
 }
 
@@ -290,5 +326,18 @@ mod tests {
         }
         health.has_outside(AttoFil(9));
         assert!(!health.is_short_of_gas() && health.problems(None).is_empty());
+    }
+
+    #[test]
+    fn an_engine_that_is_away_is_a_problem_until_it_is_back() {
+        let health = Health::new("test");
+        health.set_engine_away("docker", Some("it does not answer".to_owned()));
+        health.set_engine_away("docker", Some("it still does not".to_owned()));
+        let problems = health.problems(None);
+        assert_eq!((problems.len(), problems[0].code), (1, ProblemCode::Engine));
+        assert!(problems[0].message.starts_with("it still does not; "), "{problems:?}");
+        assert_eq!((health.engine_away("docker").is_some(), health.engine_away("wasm")), (true, None));
+        health.set_engine_away("docker", None);
+        assert!(health.problems(None).is_empty() && health.engine_away("docker").is_none());
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 mod decisions;
 mod directories;
 mod effects;
+mod engines;
 mod event_loop;
 pub mod executor;
 mod failure;

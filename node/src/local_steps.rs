@@ -25,6 +25,7 @@ use crate::{
     },
     failure::temporary,
     fetch::{Downloader, Purpose},
+    health::Health,
     inputs::{Inputs, is_damage},
     pins::{self, output_pin, spec_pin},
     publishing::Publishing,
@@ -41,6 +42,7 @@ pub(crate) struct LocalSteps(Arc<Parts>);
 
 /// What the steps need.
 pub(crate) struct Parts {
+    pub(crate) health: Arc<Health>,
     pub(crate) party: Address,
     pub(crate) store: Store,
     pub(crate) content: lota_content::Store,
@@ -217,6 +219,16 @@ impl LocalSteps {
         let engine = run.engine.name();
         let missing = || Failure::Permanent(format!("this node has no executor for the engine `{engine}`"));
         self.0.executors.get(engine).ok_or_else(missing)
+    }
+
+    /// Why the engine that a job needs cannot be reached now.
+    pub(crate) fn engine_away(&self, job: &Job) -> Option<String> {
+        let spec = spec_of(job).ok()?;
+        let engine = match spec.engine() {
+            Engine::Wasm { .. } => WasmRun::ENGINE,
+            Engine::Docker { .. } => DockerRun::ENGINE,
+        };
+        self.0.health.engine_away(engine)
     }
 
     /// The run of a job, without its inputs.

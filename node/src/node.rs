@@ -32,6 +32,7 @@ use crate::{
     decisions::Decisions,
     directories::Directories,
     effects::{self, Performer},
+    engines,
     event_loop::{self, EventLoop, PURSE, PURSE_HELD},
     executor::{Executors, WasmRun},
     fetch::{Downloader, Fetchers},
@@ -228,7 +229,10 @@ impl Node {
         let gateway = config.gateway_url.clone().unwrap_or_else(|| format!("http://{gateway_address}"));
         let publishing = Publishing::new(&config.name, publishers, store.clone(), content.clone(), &gateway);
         publishing.resume().await?;
+        let health = Arc::new(Health::new(&config.name));
+        let engines = executors.clone();
         let steps = LocalSteps::new(local_steps::Parts {
+            health: Arc::clone(&health),
             party: transport.party(),
             store: store.clone(),
             content: content.clone(),
@@ -258,7 +262,6 @@ impl Node {
             ApiFile { url: format!("http://{api_address}"), token, pid: std::process::id(), node: config.name.clone() };
 
         let stop = CancellationToken::new();
-        let health = Arc::new(Health::new(&config.name));
         let metrics = Metrics::new(transport.party(), transport.asset());
         let salts = Salts::of(&store).await?;
         let offers =
@@ -342,6 +345,7 @@ impl Node {
             content: content.clone(),
             activity: activity.clone(),
         };
+        let watched_health = Arc::clone(&health);
         let monitored = Monitored { health: Arc::clone(&health), registry: metrics.registry(metrics_of_node) };
         let private = Api {
             name: config.name,
@@ -367,6 +371,7 @@ impl Node {
         }
         tasks.spawn(event_loop.run(receiver));
         tasks.spawn(announcer.run());
+        tasks.spawn(engines::watch(engines, watched_health, stop.clone()));
         tasks.spawn(transfers.run(activity.clone(), stop.clone()));
         tasks.spawn(publishing.run(stop.clone()));
         Ok(Self { api, gateway, monitoring: monitoring_address, stop, tasks, store, activity, inbox, _lock: lock })

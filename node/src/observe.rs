@@ -112,6 +112,16 @@ pub(crate) fn transfers_failed(node: &str, error: &StoreError) {
     tracing::warn!(node, error = causes(error), "deposits and withdrawals cannot be looked after; trying again");
 }
 
+/// An engine cannot be reached.
+pub(crate) fn engine_away(node: &str, engine: &str, why: &str) {
+    tracing::warn!(node, engine, why, "an engine is away: jobs that need it wait");
+}
+
+/// An engine can be reached again.
+pub(crate) fn engine_back(node: &str, engine: &str) {
+    tracing::warn!(node, engine, "an engine is back");
+}
+
 /// The chain was reorganised.
 pub(crate) fn rewound(node: &str, to: Option<&Cursor>) {
     match to {

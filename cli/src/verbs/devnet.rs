@@ -1,9 +1,13 @@
 //! `lota devnet`.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use lota_api::ApiFile;
 use lota_market::{
     AttoFil,
     agent::{LookAfter, Offer, Pricing},
@@ -132,6 +136,11 @@ async fn serve(
     let Some(client) = nodes.first() else { bail!("the devnet has no nodes") };
     let api = client.node.api().clone();
     context.home.write_api_file(&api)?;
+    // Who wants to speak to a provider names its folder as the home.
+    let homes = providers(folder, nodes)?;
+    for (home, api) in &homes {
+        home.write_api_file(api)?;
+    }
     progress.finish();
     let served = match show(&context.home, folder, venue, nodes).await {
         Ok(()) => tokio::select! {
@@ -141,7 +150,21 @@ async fn serve(
         Err(error) => Err(error),
     };
     context.home.remove_api_file(&api);
+    for (home, api) in &homes {
+        home.remove_api_file(api);
+    }
     served
+}
+
+/// The providers' own homes, and where these listen.
+fn providers(folder: &Path, nodes: &[Running]) -> anyhow::Result<Vec<(Home, ApiFile)>> {
+    let home = |running: &Running| Ok((Home::find(Some(node_dir(folder, &running.name)))?, running.node.api().clone()));
+    nodes.iter().skip(1).map(home).collect()
+}
+
+/// The folder of a node.
+fn node_dir(folder: &Path, name: &str) -> PathBuf {
+    folder.join("nodes").join(name)
 }
 
 /// Starts all nodes, the client's first.
@@ -155,7 +178,7 @@ async fn start(venue: &Venue, folder: &Path, settings: &Settings) -> anyhow::Res
         let mut offer = offer(number).in_asset(&asset, quantum);
         let name = format!("provider-{number}");
         let mut executors = engines.executors(offer.slots);
-        if let Some(docker) = containers.executor(&folder.join("nodes").join(&name), offer.slots).await {
+        if let Some(docker) = containers.executor(&node_dir(folder, &name), offer.slots).await {
             executors = executors.with(DockerRun::ENGINE, Arc::new(docker));
         }
         offer.engines = executors.engines().map(str::to_owned).collect();
@@ -171,7 +194,7 @@ async fn start_node(
     provider: Option<(Executors, Offer)>,
     settings: &settings::Devnet,
 ) -> anyhow::Result<Running> {
-    let dir = folder.join("nodes").join(&name);
+    let dir = node_dir(folder, &name);
     let funds = Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) };
     let account = venue.join(Account::play_key(&dir.join("key"))?, &dir, funds).await?;
     // Contracts are asleep until somebody calls them: on a devnet the client's node does.
@@ -239,6 +262,10 @@ async fn show(home: &Home, folder: &Path, venue: &Venue, nodes: &[Running]) -> a
          {env}lota wasm run lota-demo/wordcount.wasm -i lota-demo/texts --output-dir counts\n  \
          {env}lota job list\n"
     ));
+    if let Some(provider) = nodes.get(1) {
+        let home = node_dir(folder, &provider.name);
+        text.push_str(&format!("\nOf a provider's own daemon:\n  lota --home {} node show\n", home.display()));
+    }
     if let Some(variables) = venue.variables() {
         text.push_str(&format!("\nFor forge and cast:\n  {variables}\n"));
     }

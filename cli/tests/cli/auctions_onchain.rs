@@ -230,3 +230,33 @@ fn a_market_whose_auction_fails_is_told_all_the_same() {
     let told: Value = serde_json::from_slice(&beside.get_output().stdout).expect("JSON");
     assert!(told["auction"]["contract"].is_string(), "{told}");
 }
+
+#[test]
+fn an_operator_takes_the_money_for_bids_back_while_the_provider_runs() {
+    let home = Home::new();
+    let devnet = home.devnet(&["--providers", "2"]);
+    let hello = home.file("hello.wasm", modules::hello());
+    let id = home.stdout(&[&["wasm", "run", hello.to_str().expect("UTF-8"), "--detach"][..], &SHORT].concat());
+    home.lota(&["job", "wait", id.trim()]).assert().success();
+    // A provider of a devnet is spoken to by its folder. This one asks more than the other, and has lost the auction.
+    let folder = home.path().join("devnet/nodes/provider-2");
+    let provider = |args: &[&'static str]| [&["--home", folder.to_str().expect("UTF-8")][..], args].concat();
+    let account = home.json(&provider(&["wallet", "show", "--json"]))["account"].clone();
+    let amount = |value: &Value| value.as_str().expect("text").parse::<u128>().expect("a number");
+    let (held, outside) = (amount(&account["auction"]), amount(&account["wallet"]));
+    assert!(held > 0, "what the bid left is kept for the next: {account}");
+    let (code, line) = home.failure(&provider(&["wallet", "withdraw", "800 FIL", "--from-auction"]));
+    assert!(code == 1 && line.contains("the account has only") && line.contains("in the auction"), "{line}");
+    let (code, line) = home.failure(&provider(&["wallet", "withdraw", "all"]));
+    assert!(code == 2 && line.contains("--from-auction"), "{line}");
+    let told = home.stdout(&provider(&["wallet", "withdraw", "all", "--from-auction"]));
+    assert!(told.contains("0 FIL (what bids leave goes back") && told.contains("lota node resume"), "{told}");
+    let account = home.json(&provider(&["wallet", "show", "--json"]))["account"].clone();
+    assert_eq!((amount(&account["auction"]), amount(&account["wallet"])), (0, outside + held), "{account}");
+    assert_eq!(account["bid_money"], "emptied");
+    assert_eq!(home.json(&provider(&["node", "resume", "--json"])), json!({ "bid_money": "emptied" }));
+    let account = home.json(&provider(&["wallet", "show", "--json"]))["account"].clone();
+    assert!(account["bid_money"].is_null(), "{account}");
+    devnet.end();
+    assert!(!folder.join("api.json").exists(), "nobody listens there any more");
+}

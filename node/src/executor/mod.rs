@@ -93,6 +93,11 @@ pub trait Executor: Send + Sync {
     ///
     /// When something could not be cleared.
     async fn reap(&self, live: &HashSet<RunId>) -> Result<(), ExecutorError>;
+
+    /// Why its engine cannot be reached now; `None`: it can, or it is part of this process.
+    async fn away(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What an executor has of a run.

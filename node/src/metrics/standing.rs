@@ -23,11 +23,12 @@ impl fmt::Debug for Standing {
 }
 
 /// What can be wrong, by the names that the API has for it.
-const PROBLEMS: [(ProblemCode, &str); 5] = [
+const PROBLEMS: [(ProblemCode, &str); 6] = [
     (ProblemCode::Unreachable, "unreachable"),
     (ProblemCode::Gas, "gas"),
     (ProblemCode::Slashed, "slashed"),
     (ProblemCode::KeyShared, "key_shared"),
+    (ProblemCode::Engine, "engine"),
     (ProblemCode::Draining, "draining"),
 ];
 

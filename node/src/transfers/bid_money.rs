@@ -69,8 +69,11 @@ impl Transfers {
             if before.direction != direction || asked.is_some_and(|asked| asked != before.amount) {
                 return Err(SubmitError::KeyReused { party: self.transport.party(), key }.into());
             }
-            // It has its money already, or is the one to have it.
-            return self.make_under(key, direction, before.amount).await;
+            // It has its money already, or is the one to have it; unless an earlier process ended before it sent anything.
+            if self.may_have_begun(&key).await {
+                return self.make_under(key, direction, before.amount).await;
+            }
+            remembered.retain(|before| before.key != key);
         }
         let (reply, answer) = oneshot::channel();
         if !self.inbox.send(Message::TakeBidMoney { amount: asked, reply }).await {

@@ -146,7 +146,7 @@ impl Packed {
         Self { architecture: here(), config: serde_json::json!({}), tag: "plain".to_owned() }
     }
 
-    fn layer(&self) -> Vec<u8> {
+    pub(crate) fn layer(&self) -> Vec<u8> {
         let busybox = std::fs::read(busybox().unwrap()).unwrap();
         let applets = [
             "sh", "true", "cat", "echo", "env", "id", "ls", "dd", "sleep", "touch", "mkdir", "mkfifo", "ln", "yes",
@@ -175,13 +175,17 @@ impl Packed {
 
     /// As `docker save` packs it, with a name that no engine must take over.
     pub(crate) fn saved(&self) -> Vec<u8> {
-        let layer = self.layer();
-        let config = self.configuration(&layer);
+        self.saved_with(&self.layer())
+    }
+
+    /// The same with these bytes for the layer, which is still said to be what it is.
+    pub(crate) fn saved_with(&self, layer: &[u8]) -> Vec<u8> {
+        let config = self.configuration(&self.layer());
         let manifest = serde_json::json!([{ "Config": "c.json", "RepoTags": ["lota-test/stolen:name"], "Layers": ["l/layer.tar"] }]);
         tar(
             &[
                 ("c.json", &config, 0o644),
-                ("l/layer.tar", &layer, 0o644),
+                ("l/layer.tar", layer, 0o644),
                 ("manifest.json", manifest.to_string().as_bytes(), 0o644),
             ],
             &[],

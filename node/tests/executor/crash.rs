@@ -150,14 +150,14 @@ struct OwnEngine {
 }
 
 impl OwnEngine {
-    fn start() -> Option<Self> {
+    fn start(name: &str) -> Option<Self> {
         crate::containers::host()?;
         if !rustix::process::geteuid().is_root() {
             let why = "an engine can be started by root only";
             let _ = writeln!(std::io::stderr(), "skipped: the test of an engine that is stopped: {why}");
             return None;
         }
-        let dir = PathBuf::from(format!("/var/lib/lota-test-engine-{}", std::process::id()));
+        let dir = PathBuf::from(format!("/var/lib/lota-test-engine-{}-{name}", std::process::id()));
         let mut engine = Self { dir, process: None };
         std::fs::create_dir_all(&engine.dir).unwrap();
         engine.resume();
@@ -208,7 +208,7 @@ impl Drop for OwnEngine {
 
 #[tokio::test]
 async fn an_engine_that_is_stopped_costs_the_job_nothing() {
-    let Some(mut engine) = OwnEngine::start() else { return };
+    let Some(mut engine) = OwnEngine::start("stopped") else { return };
     let dir = tempfile::tempdir().unwrap();
     let settings = DockerSettings::new(engine.host(), "test-stopped-engine", dir.path());
     let executor = DockerExecutor::connect(settings.clone()).await.expect("the engine works");
@@ -223,18 +223,46 @@ async fn an_engine_that_is_stopped_costs_the_job_nothing() {
     let failed = running.await.unwrap().expect_err("that is no result");
     assert!(matches!(failed, ExecutorError::Engine { .. } | ExecutorError::Container { .. }), "{failed}");
     // While it is away, nothing hangs and nothing is a result.
+    let why = executor.away().await.expect("it is away");
+    assert!(why.contains("does not answer") && why.contains(&engine.host()), "{why}");
     let away = executor.run(case.run.clone()).await.expect_err("there is no engine");
     assert!(away.to_string().contains("does not answer"), "{away}");
     executor.attach(&case.run).await.expect_err("nobody can be asked");
     executor.abort(case.run.job).await;
     engine.resume();
+    assert_eq!(executor.away().await, None, "it is back");
     match executor.attach(&case.run).await.expect("it answers again") {
         Attached::Unknown => {}
         other => panic!("{other:?}"),
     }
     let outcome = executor.run(case.run.clone()).await.expect("it runs again");
     assert_eq!((outcome.exit_code, text(&outcome, "stdout").as_str()), (0, "begun\nover\n"));
+    assert_eq!(crate::containers::ask(&engine.host(), &["ps", "-aq"]), "");
     executor.reap(&HashSet::new()).await.expect("it reaps");
+    assert_eq!(crate::containers::ask(&engine.host(), &["volume", "ls", "-q"]), "");
+}
+
+#[tokio::test]
+async fn what_could_not_be_removed_while_the_engine_was_away_is_when_it_is_back() {
+    let Some(mut engine) = OwnEngine::start("leftovers") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let settings = DockerSettings::new(engine.host(), "test-leftovers", dir.path());
+    let executor = DockerExecutor::connect(settings.clone()).await.expect("the engine works");
+    let case = job(&settings, "echo begun; sleep 60");
+    let (logs, mut told) = tokio::sync::mpsc::channel(10);
+    let running = tokio::spawn({
+        let (executor, run) = (executor.clone(), Run { logs: Some(logs), ..case.run.clone() });
+        async move { executor.run(run).await }
+    });
+    told.recv().await.expect("it begins");
+    engine.stop();
+    running.await.unwrap().expect_err("that is no result");
+    // Nobody wants it any more, and nobody starts the node again.
+    executor.abort(case.run.job).await;
+    assert!(executor.away().await.is_some());
+    engine.resume();
+    assert_ne!(crate::containers::ask(&engine.host(), &["ps", "-aq"]), "", "it is still there");
+    assert_eq!(executor.away().await, None);
     assert_eq!(crate::containers::ask(&engine.host(), &["ps", "-aq"]), "");
     assert_eq!(crate::containers::ask(&engine.host(), &["volume", "ls", "-q"]), "");
 }

@@ -84,6 +84,34 @@ async fn bad_archives_are_refused_with_their_fault() {
     assert_eq!(std::fs::read_dir(&large.settings.dir).unwrap().count(), 2, "the keeper, and what images there are");
 }
 
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+#[tokio::test]
+async fn layers_may_be_compressed_and_unpack_to_no_more_than_an_image_may_take() {
+    let Some(docker) = Docker::with(|settings| settings.image_bytes = 8 << 20).await else { return };
+    let good = with_tag("compressed");
+    let archive = good.saved_with(&zipped(&good.layer()));
+    assert_eq!(prints(&docker, runs_in(source(archive), ["cat", "/tag"])).await, "compressed");
+    let mut header = tar::Header::new_gnu();
+    header.set_path("zeros").unwrap();
+    header.set_size(64 << 20);
+    header.set_cksum();
+    let bomb = [header.as_bytes().as_slice(), &vec![0; (64 << 20) + 1_024]].concat();
+    let archive = good.saved_with(&zipped(&bomb));
+    assert!(archive.len() < 1 << 20, "it is small: {}", archive.len());
+    // Other tests have images at the same engine.
+    let own = format!("lota/{}", docker.settings.node);
+    let before = docker.ask(&["images", "-q", &own]);
+    assert_eq!(before.lines().count(), 1, "the one before");
+    let said = refusal(&docker, source(archive)).await;
+    assert!(said.contains("unpack to more than the 8388608 bytes"), "{said}");
+    assert_eq!(docker.ask(&["images", "-q", &own]), before, "the engine was given nothing");
+}
+
 #[tokio::test]
 async fn what_was_used_longest_ago_gives_way() {
     // Room for two of them.

@@ -20,12 +20,15 @@ use sha2::{Digest as _, Sha256};
 use tar::EntryType;
 use tokio::sync::mpsc;
 
-use super::engine::Engine;
+use super::{
+    engine::Engine,
+    unpacked::{self, Unpacked},
+};
 
 /// The most entries of an archive.
 const ENTRIES: usize = 20_000;
 /// The most bytes of a long name or another extension.
-const EXTENSION: u64 = 64 << 10;
+pub(super) const EXTENSION: u64 = 64 << 10;
 /// The most bytes of a manifest or a configuration.
 const DOCUMENT: u64 = 4 << 20;
 /// The most layers: as many as engines take.
@@ -43,7 +46,7 @@ pub(super) enum ArchiveError {
     Io(#[from] io::Error),
 }
 
-fn unfit<T>(why: impl Into<String>) -> Result<T, ArchiveError> {
+pub(super) fn unfit<T>(why: impl Into<String>) -> Result<T, ArchiveError> {
     Err(ArchiveError::Unfit(why.into()))
 }
 
@@ -111,7 +114,7 @@ struct Layers {
     diff_ids: Vec<String>,
 }
 
-/// Finds the image for these processors in an archive of at most so many bytes.
+/// Finds the image for these processors in an archive of at most so many bytes, whose layers unpack to no more either.
 pub(super) fn read(path: &Path, architecture: &str, limit: u64) -> Result<Contents, ArchiveError> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -147,6 +150,7 @@ pub(super) fn read(path: &Path, architecture: &str, limit: u64) -> Result<Conten
             configuration.rootfs.diff_ids.len()
         ));
     }
+    index.measure(&layers, limit)?;
     Ok(Contents {
         configuration: format!("sha256:{}", hex::encode(Sha256::digest(&configuration_bytes))),
         configuration_bytes,
@@ -214,6 +218,24 @@ impl Index {
             }
         }
         Ok(Self { file, files, links })
+    }
+
+    /// Checks what the layers unpack to. One that is there several times the engine unpacks as often.
+    fn measure(&self, layers: &[Place], limit: u64) -> Result<(), ArchiveError> {
+        let (mut known, mut sum) = (BTreeMap::new(), Unpacked::default());
+        for place in layers {
+            let size = match known.get(place) {
+                Some(size) => *size,
+                None => {
+                    (&self.file).seek(SeekFrom::Start(place.offset))?;
+                    let size = unpacked::measure((&self.file).take(place.size), limit)?;
+                    known.insert(*place, size);
+                    size
+                }
+            };
+            sum = sum.with(size, limit)?;
+        }
+        Ok(())
     }
 
     fn has(&self, name: &str) -> bool {
@@ -467,8 +489,9 @@ mod tests {
         // A layer that is there twice is a link, as older engines save it.
         let manifest =
             json!([{ "Config": "c.json", "RepoTags": ["nginx:latest"], "Layers": ["a/layer.tar", "./b/layer.tar"] }]);
+        let layer = tar(&[Put::File("f", b"the layer".to_vec())]);
         let archive = tar(&[
-            Put::File("a/layer.tar", b"the layer".to_vec()),
+            Put::File("a/layer.tar", layer.clone()),
             Put::Link("b/layer.tar", "../a/layer.tar"),
             Put::File("c.json", config(2)),
             Put::File("repositories", b"{\"nginx\":{}}".to_vec()),
@@ -486,13 +509,13 @@ mod tests {
         let mut found = BTreeMap::new();
         for entry in tar::Archive::new(&*packed).entries().unwrap() {
             let mut entry = entry.unwrap();
-            let mut bytes = String::new();
-            entry.read_to_string(&mut bytes).unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
             found.insert(entry.path().unwrap().to_str().unwrap().to_owned(), bytes);
         }
         assert_eq!(found.keys().collect::<Vec<_>>(), ["0.tar", "config.json", "manifest.json"]);
-        assert_eq!(found["0.tar"], "the layer");
-        let manifest: serde_json::Value = serde_json::from_str(&found["manifest.json"]).unwrap();
+        assert_eq!(found["0.tar"], layer);
+        let manifest: serde_json::Value = serde_json::from_slice(&found["manifest.json"]).unwrap();
         assert_eq!(
             manifest,
             json!([{ "Config": "config.json", "RepoTags": ["lota/node:id"], "Layers": ["0.tar", "0.tar"] }])
@@ -530,6 +553,10 @@ mod tests {
             let said = fault(&archive);
             assert!(said.contains(why), "{said} lacks {why}");
         }
+        // Each is small enough.
+        let half = tar(&[Put::File("zeros", vec![0; 300 << 10])]);
+        let thrice = tar(&[one(&["l", "l", "l", "l"]), Put::File("l", half), Put::File("c.json", config(4))]);
+        assert!(fault(&thrice).contains("unpack to more than the 1048576 bytes"));
         // A name of a gigabyte is not read.
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::GNULongName);

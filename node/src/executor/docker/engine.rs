@@ -1,6 +1,7 @@
 //! The engine that runs containers: how it is reached, what it is, and what its answers mean.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(super) const JOB: &str = "lota.job";
 pub(super) const MARKER: &str = "lota.marker";
 /// How long the engine may take to answer.
 const ANSWER: Duration = Duration::from_secs(120);
+/// How long it may take to say that it is there.
+const PING: Duration = Duration::from_secs(5);
 /// How long it may take with an image.
 const IMAGE: Duration = Duration::from_secs(3_600);
 
@@ -141,6 +144,18 @@ impl Engine {
         ExecutorError::Engine { message }
     }
 
+    /// Why it does not answer now.
+    pub(super) async fn away(&self) -> Option<String> {
+        let host = &self.host;
+        match tokio::time::timeout(PING, self.docker.ping()).await {
+            Ok(Ok(_)) => None,
+            // It is there, and says that it is not well.
+            Ok(Err(error)) if answer(&error).is_some() => None,
+            Ok(Err(error)) => Some(format!("the Docker engine at {host} does not answer: {}", causes(&error))),
+            Err(_) => Some(format!("the Docker engine at {host} does not answer within {} s", PING.as_secs())),
+        }
+    }
+
     /// The containers of this node, and their labels; those of one job, if it is named.
     pub(super) async fn containers(&self, job: Option<RunId>) -> Result<Vec<(String, HashMap<String, String>)>, Error> {
         let mut labels = vec![format!("{NODE}={}", self.node)];
@@ -212,11 +227,28 @@ pub(super) fn text(path: &Path) -> Result<String, ExecutorError> {
     })
 }
 
-/// What somebody else wrote, on one line and not too long.
+/// What somebody else wrote, on one line, not too long, and without addresses: whose job it is reads it, and learns neither this
+/// machine's address nor its name server's. The engine says both when a registry cannot be reached.
 pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 500;
     let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
-    line
+    line.split(' ').map(without_addresses).collect::<Vec<_>>().join(" ")
+}
+
+/// A word, or, if it is an address or two (`10.0.0.4:39183->10.0.0.53:53:`), what it is.
+fn without_addresses(word: &str) -> &str {
+    let is_address = |part: &str| {
+        // Of a zone, the standard library reads numbers only.
+        let unzoned = part.split_once('%').and_then(|(before, after)| Some((before, after.split_once(']')?.1)));
+        let part = unzoned.map_or_else(|| part.to_owned(), |(before, port)| format!("{before}]{port}"));
+        part.parse::<SocketAddr>().is_ok() || part.parse::<IpAddr>().is_ok()
+    };
+    let bare = word.trim_start_matches(['(', '"']).trim_end_matches([':', ',', ';', ')', '"']);
+    match word.strip_suffix(':') {
+        _ if bare.is_empty() || !bare.split("->").all(is_address) => word,
+        Some(_) => "(an address):",
+        None => "(an address)",
+    }
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
@@ -230,4 +262,31 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     printable(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_says_of_a_registry_names_no_address_of_this_machine() {
+        for (said, told) in [
+            (
+                "Get \"https://nowhere.invalid/v2/\": dial tcp: lookup nowhere.invalid on 10.255.255.53:53: no such host",
+                "Get \"https://nowhere.invalid/v2/\": dial tcp: lookup nowhere.invalid on (an address): no such host",
+            ),
+            (
+                "lookup nowhere.invalid: read udp 10.0.2.4:39183->[fe80::1%eth0]:53: i/o timeout",
+                "lookup nowhere.invalid: read udp (an address): i/o timeout",
+            ),
+            ("on [fd00::53]:53: server misbehaving", "on (an address): server misbehaving"),
+            ("at 10.1.2.3, and (::1)", "at (an address) and (an address)"),
+            // What the client wrote, and what only looks like one.
+            ("Get \"http://127.0.0.1:5000/v2/\": EOF", "Get \"http://127.0.0.1:5000/v2/\": EOF"),
+            ("exit 137: 12:30: a->b : 3", "exit 137: 12:30: a->b : 3"),
+        ] {
+            assert_eq!(printable(said), told);
+        }
+        assert_eq!(printable("a\nb\t"), "a b");
+    }
 }

@@ -104,7 +104,8 @@ impl DockerExecutor {
 
     async fn remove(&self, container: &str) {
         if let Err(error) = self.engine.remove(container).await {
-            tracing::warn!(container, %error, "a container could not be removed; it is when the node starts again");
+            tracing::warn!(container, %error, "a container could not be removed; it is when the engine answers");
+            self.leftovers.note(container);
         }
     }
 

@@ -11,10 +11,12 @@ mod container;
 mod disk;
 mod engine;
 mod image;
+mod leftovers;
 mod life;
 mod probe;
 mod result;
 mod streams;
+mod unpacked;
 mod verdict;
 
 use std::collections::HashSet;
@@ -33,6 +35,7 @@ use crate::executor::{Attached, CheckError, EngineRun, Executor, ExecutorError, 
 use cache::Cache;
 use engine::{Engine, JOB};
 use image::{Purpose, Turns};
+use leftovers::Leftovers;
 
 /// A program of an image that is to be run in a container.
 #[derive(Debug, Clone)]
@@ -118,6 +121,7 @@ pub struct DockerExecutor {
     places: Arc<Semaphore>,
     turns: Arc<Turns>,
     cache: Arc<Cache>,
+    leftovers: Arc<Leftovers>,
     runs: Runs,
 }
 
@@ -168,6 +172,7 @@ impl DockerExecutor {
             settings: Arc::new(settings),
             turns: Arc::default(),
             cache: Arc::new(cache),
+            leftovers: Arc::default(),
             runs: Runs::default(),
         })
     }
@@ -233,7 +238,8 @@ impl Executor for DockerExecutor {
     async fn abort(&self, job: RunId) {
         self.runs.abort(job).await;
         if let Err(error) = self.remove_job(job).await {
-            tracing::warn!(%job, %error, "the job's container could not be removed; it is when the node starts again");
+            tracing::warn!(%job, %error, "the job's container could not be removed; it is when the engine answers");
+            self.leftovers.note_job(job);
         }
     }
 
@@ -247,5 +253,13 @@ impl Executor for DockerExecutor {
         self.measure_images().await;
         self.make_room().await;
         Ok(())
+    }
+
+    async fn away(&self) -> Option<String> {
+        let away = self.engine.away().await;
+        if away.is_none() {
+            self.remove_leftovers().await;
+        }
+        away
     }
 }

@@ -52,6 +52,7 @@ pub(super) async fn daemon(context: &Context) -> Daemon {
                 .map(|problem| {
                     let mended_by = match problem.code {
                         ProblemCode::KeyShared | ProblemCode::Slashed => "lota node resume, when the cause is gone",
+                        ProblemCode::Engine => "start it, as with `systemctl start docker`",
                         _ => "see what is said of it below, and docs/chain.md",
                     };
                     Finding::bad(SUBJECT, problem.message.clone(), mended_by)

@@ -9,6 +9,7 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     path::Path,
+    process::Command as Process,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,7 @@ use lota_market::{
     agent::EffectKey,
     model::{Command, MAX_BATCH, Settings},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Commands of one client after another, and of all clients together.
@@ -35,7 +36,12 @@ const MANY: usize = 20_000;
 const CLIENTS: usize = 100;
 
 fn main() {
-    let events = std::env::args().nth(1).map_or(10_000_000, |text| text.parse().expect("a number of events"));
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    if let (Some("start"), Some(folder)) = (first.as_deref(), arguments.next()) {
+        return started(Path::new(&folder));
+    }
+    let events = first.map_or(10_000_000, |text| text.parse().expect("a number of events"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(acknowledged());
     restart(events);
@@ -140,19 +146,38 @@ fn restart(events: usize) {
     drop(chain);
     let size = fs::metadata(dir.path().join("market.log")).expect("there").len();
     report("bytes of a log of so many events", size as f64, "bytes");
-    let reopen = |name: &str| {
-        let begun = Instant::now();
-        let chain = open(dir.path(), SyncPolicy::OperatingSystem);
-        assert_eq!(chain.head().block, blocks as u64);
-        report(name, begun.elapsed().as_secs_f64(), "s");
-        chain
-    };
     let events = blocks * MAX_BATCH;
-    let chain =
-        reopen(&format!("start with a log of {events} events, after a crash: the newest snapshot and what follows it"));
-    chain.keep_snapshot().expect("kept");
-    drop(chain);
-    drop(reopen(&format!("start with a log of {events} events, after a clean end")));
-    fs::remove_file(dir.path().join("market.snapshot")).expect("there");
-    drop(reopen(&format!("start with a log of {events} events, without a snapshot: everything is replayed")));
+    for how in [
+        "after a crash: the newest snapshot and what follows it",
+        "after a clean end",
+        "without a snapshot: everything is replayed",
+    ] {
+        let snapshot = dir.path().join("market.snapshot");
+        match how {
+            "after a clean end" => open(dir.path(), SyncPolicy::OperatingSystem).keep_snapshot().expect("kept"),
+            "without a snapshot: everything is replayed" => fs::remove_file(snapshot).expect("there"),
+            _ => {}
+        }
+        // A process of its own: its memory is that of the start alone.
+        let started =
+            Process::new(std::env::current_exe().expect("this program")).arg("start").arg(dir.path()).output();
+        let output = started.expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(found["block"], blocks);
+        let name = format!("start with a log of {events} events, {how}");
+        report(&name, found["seconds"].as_f64().expect("a number"), "s");
+        report(&format!("{name}: most resident memory"), found["memory"].as_f64().expect("a number"), "bytes");
+    }
+}
+
+/// Opens the log in a folder, and says how long that took and how much memory.
+fn started(folder: &Path) {
+    let begun = Instant::now();
+    let chain = open(folder, SyncPolicy::OperatingSystem);
+    let seconds = begun.elapsed().as_secs_f64();
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it says so");
+    let memory: u64 = most.trim().trim_end_matches(" kB").parse().expect("a number");
+    println!("{}", json!({ "block": chain.head().block, "seconds": seconds, "memory": memory * 1_024 }));
 }

@@ -1,5 +1,5 @@
 //! The websocket mock: the suite of all transports over a socket, and what strangers, disks and clocks do to it.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod asyncapi;
 mod disk;

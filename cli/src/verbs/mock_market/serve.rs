@@ -85,7 +85,10 @@ impl Serve {
         terminal::tell("Ending.");
         server.stop().await;
         let chain = market.chain;
-        tokio::task::spawn_blocking(move || chain.keep_snapshot()).await??;
+        if let Err(error) = tokio::task::spawn_blocking(move || chain.keep_snapshot()).await? {
+            // Nothing is lost: the log says everything.
+            terminal::tell(&format!("No snapshot could be kept ({error}); the next start takes longer."));
+        }
         told
     }
 }

@@ -130,6 +130,8 @@ impl Chain {
             ExecutionResult::Revert { output, .. } => return Err(output),
             ExecutionResult::Halt { .. } => return Err(Bytes::new()),
         };
+        // What the constructor stores stays.
+        self.evm.commit(done.state);
         let mut code = output.to_vec();
         alter(&mut code);
         let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into())).with_nonce(1);

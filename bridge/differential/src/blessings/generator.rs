@@ -116,7 +116,7 @@ impl Generator {
         let now = both.now;
         match self.rng.random_range(0..100) {
             0..70 => now,
-            70..90 => now.after(self.rng.random_range(1..4)),
+            70..95 => now.after(self.rng.random_range(1..3)),
             _ => {
                 // To where something changes next, or a second beside it.
                 let running = both.blessing().records().filter_map(|(_, record)| match &record.stage {
@@ -170,7 +170,9 @@ impl Generator {
         let share_rate = U256::from(gwei(self.rng.random_range(0..2)).0) * U256::from(10_u64.pow(18));
         let share_rate = if self.chance(5) { U256::from(u128::MAX) } else { share_rate / U256::from(2) };
         let max_share = if self.chance(20) { gwei(100) } else { gwei(5_000) };
-        Command::Register { granter: self.pick(&both.granters), recipient, share_rate, max_share }.into()
+        // Mostly one that may grant: the silent and the scripted one.
+        let granter = if self.chance(60) { both.cast.scripted().address } else { self.pick(&both.granters) };
+        Command::Register { granter, recipient, share_rate, max_share }.into()
     }
 
     // Notaries --------------------------------------------------------------------------------------------------------
@@ -329,8 +331,8 @@ impl Generator {
             _ => {}
         }
         let choice = match (phase, self.rng.random_range(0..12)) {
-            (Phase::Nominated, 0..8) => Choice::Approve,
-            (Phase::Nominated, 8..11) | (Phase::Blessed, 0) => Choice::Reject,
+            (Phase::Nominated, 0..10) => Choice::Approve,
+            (Phase::Nominated, 10) | (Phase::Blessed, 0) => Choice::Reject,
             (Phase::Blessed, 1..4) => return (anybody, Command::Grant { nomination: boxed }.into()),
             _ => Choice::Revoke,
         };
@@ -342,12 +344,12 @@ impl Generator {
         let granters: Vec<Address> = registered.map(|(_, granter, _)| granter).collect();
         let granter =
             if granters.is_empty() || self.chance(8) { self.pick(&both.granters) } else { self.pick(&granters) };
-        let amount = self.pick(&[AMOUNT, AMOUNT, AMOUNT / 2, AMOUNT - 1, 1, AMOUNT + 1, 0]);
+        let amount = if self.chance(94) { self.pick(&[AMOUNT, AMOUNT / 4, 3]) } else { self.pick(&[AMOUNT + 1, 0]) };
         let request = Request {
             granter,
             amount: U256::from(amount),
             piece: B256::repeat_byte(if self.chance(97) { 7 } else { 0 }),
-            piece_size: self.pick(&[128, 256, 1 << 63, 1 << 35, 64, 129]),
+            piece_size: if self.chance(96) { self.pick(&[128, 1 << 63, 1 << 35]) } else { self.pick(&[64, 129, 0]) },
             bounty: gwei(self.rng.random_range(0..300)),
         };
         Command::Nominate { terms: Box::new(terms), receipt: Box::new(receipt), request }.into()

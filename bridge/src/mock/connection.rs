@@ -33,8 +33,6 @@ use super::{
 const PAGE_WEIGHT: usize = 1 << 20;
 /// The longest text that is an `id`, in bytes: it comes back with the answer.
 const MAX_ID: usize = 256;
-/// The most characters of what the reader of a request says is wrong with it, which may repeat what is in there.
-const MAX_PROBLEM: usize = 500;
 
 /// What is to be sent.
 enum Out {
@@ -61,14 +59,6 @@ fn answer(id: Option<&Id>, outcome: Result<Value, ErrorObject>) -> String {
     whole.to_string()
 }
 
-/// What is wrong with a request, in words of bounded length.
-pub(super) fn wrong(code: i64, what: &str, error: &serde_json::Error) -> ErrorObject {
-    let problem = error.to_string();
-    let shown: String = problem.chars().take(MAX_PROBLEM).collect();
-    let rest = if shown.len() < problem.len() { " …" } else { "" };
-    ErrorObject::plain(code, format!("{what}: {shown}{rest}"))
-}
-
 /// A message as a request; else what is wrong with it, and what its answer is to.
 fn read(text: &str) -> Result<Request<'_>, (Option<Id>, ErrorObject)> {
     let invalid = |id, message: &str| Err((id, ErrorObject::plain(INVALID_REQUEST, message)));
@@ -80,7 +70,7 @@ fn read(text: &str) -> Result<Request<'_>, (Option<Id>, ErrorObject)> {
     }
     let request: Request<'_> = serde_json::from_str(text).map_err(|error| {
         let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
-        (None, wrong(code, "this is no request of JSON-RPC 2.0", &error))
+        (None, ErrorObject::unreadable(code, "this is no request of JSON-RPC 2.0", &error))
     })?;
     if matches!(&request.id, Some(Id::Text(id)) if id.len() > MAX_ID) {
         return invalid(None, "an `id` has 256 bytes at most");
@@ -183,9 +173,9 @@ impl Connection {
             },
             method::FOLLOW_MOVEMENTS => match handlers::params(params) {
                 Ok(MovementsParams { from, account }) => {
-                    let chain = self.market.chain.clone();
+                    let market = Arc::clone(&self.market);
                     self.subscribe(id.as_ref(), |tasks, number, outbox| {
-                        tasks.spawn(subscription::movements(chain, from, account, number, outbox))
+                        tasks.spawn(subscription::movements(market, from, account, number, outbox))
                     })
                     .await;
                 }

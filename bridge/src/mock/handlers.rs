@@ -8,7 +8,6 @@ use serde_json::{Value, value::RawValue};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
-    connection::wrong,
     protocol::{
         AccountHoldings, AccountParams, AdvanceParams, BidderParams, ErrorObject, FaucetParams, HoldingsPage,
         HoldingsParams, INVALID_PARAMS, Info, JobParams, KeyParams, LaneParams, MAX_PAGE, MovementsParams, NoParams,
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     eip712::SignedCommand,
-    memory::{Chain, CheckedCommand},
+    memory::{Chain, CheckedCommand, MovementPage},
     transport::{Landed, SubmitError, TransportError},
 };
 
@@ -46,14 +45,16 @@ pub(super) struct Market {
     work: mpsc::Sender<Work>,
     request_bytes: Arc<Semaphore>,
     /// One for each processor: so many signatures are checked at once, however many come.
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
+    /// So many look through the log for movements at once: it may take them long, and commands need a processor, too.
+    scans: Arc<Semaphore>,
     /// Held while a block is made that is no command's: each is written by itself, and commands get their turn.
-    making: Mutex<()>,
+    making: Arc<Mutex<()>>,
 }
 
 pub(super) fn params<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, ErrorObject> {
     serde_json::from_str(raw.map_or("{}", RawValue::get))
-        .map_err(|error| wrong(INVALID_PARAMS, "the params are not what this takes", &error))
+        .map_err(|error| ErrorObject::unreadable(INVALID_PARAMS, "the params are not what this takes", &error))
 }
 
 fn told(value: impl Serialize) -> Answer {
@@ -88,8 +89,9 @@ impl Market {
             options,
             work,
             request_bytes: Arc::new(Semaphore::new(REQUEST_BYTES)),
-            checks: Semaphore::new(processors),
-            making: Mutex::new(()),
+            checks: Arc::new(Semaphore::new(processors)),
+            scans: Arc::new(Semaphore::new(processors)),
+            making: Arc::default(),
         })
     }
 
@@ -97,6 +99,19 @@ impl Market {
     pub(super) async fn admit(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let bytes = u32::try_from(bytes.min(REQUEST_BYTES)).unwrap_or(u32::MAX);
         Arc::clone(&self.request_bytes).acquire_many_owned(bytes).await.ok()
+    }
+
+    /// Makes a block that is no command's, when its turn comes; to the end, also when nobody waits for it any more.
+    async fn make(
+        &self,
+        make: impl FnOnce(&Chain) -> Result<Landed, SubmitError> + Send + 'static,
+    ) -> Result<Landed, ErrorObject> {
+        let turn = Arc::clone(&self.making).lock_owned().await;
+        let made = self.ask(move |chain| {
+            let _held = turn;
+            make(chain)
+        });
+        Ok(made.await??)
     }
 
     /// Asks the chain, which may wait for the disk.
@@ -109,9 +124,13 @@ impl Market {
     async fn submit(&self, signed: SignedCommand) -> Result<Landed, SubmitError> {
         let broken = || SubmitError::from(TransportError::Unavailable("the server is ending".to_owned()));
         let command = {
-            let _place = self.checks.acquire().await.map_err(|_| broken())?;
+            let place = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| broken())?;
             let chain = self.chain.clone();
-            tokio::task::spawn_blocking(move || chain.check(signed)).await.map_err(|_| broken())??
+            let checked = tokio::task::spawn_blocking(move || {
+                let _held = place;
+                chain.check(signed)
+            });
+            checked.await.map_err(|_| broken())??
         };
         let (answer, outcome) = oneshot::channel();
         self.work.send(Work { command, answer }).await.map_err(|_| broken())?;
@@ -136,8 +155,7 @@ impl Market {
         if amount > most {
             return Err(ErrorObject::not_allowed(&format!("the faucet gives {most} at once at most, not {amount}")));
         }
-        let _one_at_a_time = self.making.lock().await;
-        Ok(self.ask(move |chain| chain.fund(account, amount)).await??)
+        self.make(move |chain| chain.fund(account, amount)).await
     }
 
     async fn advance(&self, seconds: u64) -> Result<Landed, ErrorObject> {
@@ -147,11 +165,29 @@ impl Market {
         if seconds > MAX_ADVANCE {
             return Err(ErrorObject::plain(INVALID_PARAMS, format!("{seconds} s are too many; {MAX_ADVANCE} at most")));
         }
-        let _one_at_a_time = self.making.lock().await;
-        // In the log first: nobody sees a time that a restart does not know.
-        let landed = self.ask(move |chain| chain.mark_time(chain.head().time.after(seconds))).await??;
-        clock.move_to(landed.time);
-        Ok(landed)
+        self.make(move |chain| {
+            // In the log first: nobody sees a time that a restart does not know.
+            let landed = chain.mark_time(chain.head().time.after(seconds))?;
+            clock.move_to(landed.time);
+            Ok(landed)
+        })
+        .await
+    }
+
+    /// At most `limit` movements from a place on.
+    pub(super) async fn movements(
+        &self,
+        from: (u64, u32),
+        limit: usize,
+        account: Option<Address>,
+    ) -> Result<MovementPage, ErrorObject> {
+        let ending = |_| TransportError::Unavailable("the server is ending".to_owned());
+        let place = Arc::clone(&self.scans).acquire_owned().await.map_err(ending)?;
+        let page = self.ask(move |chain| {
+            let _held = place;
+            chain.movements(from, limit, account)
+        });
+        Ok(page.await??)
     }
 
     async fn holdings(&self, HoldingsParams { account, from }: HoldingsParams) -> Result<HoldingsPage, ErrorObject> {
@@ -221,7 +257,7 @@ impl Market {
             method::HOLDINGS => told(self.holdings(params(raw)?).await?),
             method::MOVEMENTS => {
                 let MovementsParams { from, account } = params(raw)?;
-                told(self.ask(move |chain| chain.movements(from, MAX_PAGE, account)).await??)
+                told(self.movements(from, MAX_PAGE, account).await?)
             }
             method::FAUCET => {
                 let FaucetParams { account, amount } = params(raw)?;

@@ -9,13 +9,11 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::{
+    handlers::Market,
     outbox::Outbox,
-    protocol::{EndedBody, MovementBody, Notification, UpdateBody, notification},
+    protocol::{EndedBody, ErrorObject, MovementBody, Notification, UpdateBody, notification},
 };
-use crate::{
-    memory::Chain,
-    transport::{Cursor, TransportError},
-};
+use crate::{memory::Chain, transport::Cursor};
 
 /// How many movements are read at once.
 const PAGE: usize = 64;
@@ -24,8 +22,8 @@ fn notice<T: Serialize>(method: &str, subscription: u64, what: T) -> String {
     json!({ "jsonrpc": "2.0", "method": method, "params": Notification { subscription, what } }).to_string()
 }
 
-async fn end(outbox: &Outbox, subscription: u64, error: TransportError) {
-    let ended = notice(notification::ENDED, subscription, EndedBody { error: error.into() });
+async fn end(outbox: &Outbox, subscription: u64, error: ErrorObject) {
+    let ended = notice(notification::ENDED, subscription, EndedBody { error });
     // Whoever is gone needs no news.
     let _ = outbox.send(ended).await;
 }
@@ -47,23 +45,23 @@ pub(super) async fn events(
                     return;
                 }
             }
-            Err(error) => return end(&outbox, subscription, error).await,
+            Err(error) => return end(&outbox, subscription, error.into()).await,
         }
     }
 }
 
 /// Sends all movements from a place on until the connection closes.
 pub(super) async fn movements(
-    chain: Chain,
+    market: Arc<Market>,
     mut from: (u64, u32),
     account: Option<Address>,
     subscription: u64,
     outbox: Outbox,
 ) {
-    let mut changes = chain.changes();
+    let mut changes = market.chain.changes();
     loop {
         changes.mark_unchanged();
-        let page = match chain.movements(from, PAGE, account) {
+        let page = match market.movements(from, PAGE, account).await {
             Ok(page) => page,
             Err(error) => return end(&outbox, subscription, error).await,
         };

@@ -70,6 +70,8 @@ pub enum Fault {
     TooMany,
 }
 
+/// The most characters of what is told of a request that cannot be read.
+const MAX_PROBLEM: usize = 500;
 /// "Execution reverted", as nodes of Ethereum say it.
 pub const REVERTED: i64 = 3;
 /// JSON-RPC: no JSON.
@@ -87,6 +89,14 @@ impl ErrorObject {
     /// Without data.
     pub fn plain(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: None }
+    }
+
+    /// Something in a request cannot be read. The words about it may repeat what is in there: they are cut.
+    pub fn unreadable(code: i64, what: &str, error: &serde_json::Error) -> Self {
+        let problem = error.to_string();
+        let shown: String = problem.chars().take(MAX_PROBLEM).collect();
+        let rest = if shown.len() < problem.len() { " …" } else { "" };
+        Self::plain(code, format!("{what}: {shown}{rest}"))
     }
 
     fn with(message: String, data: Fault) -> Self {

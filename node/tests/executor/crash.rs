@@ -237,8 +237,8 @@ async fn an_engine_that_is_stopped_costs_the_job_nothing() {
     }
     let outcome = executor.run(case.run.clone()).await.expect("it runs again");
     assert_eq!((outcome.exit_code, text(&outcome, "stdout").as_str()), (0, "begun\nover\n"));
-    assert_eq!(crate::containers::ask(&engine.host(), &["ps", "-aq"]), "");
     executor.reap(&HashSet::new()).await.expect("it reaps");
+    assert_eq!(crate::containers::ask(&engine.host(), &["ps", "-aq"]), "");
     assert_eq!(crate::containers::ask(&engine.host(), &["volume", "ls", "-q"]), "");
 }
 

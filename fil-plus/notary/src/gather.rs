@@ -115,7 +115,7 @@ pub async fn take_recorded(history: &History, record: &[Recorded]) -> Result<(),
                         block_hash: B256::ZERO,
                         index: recorded.index.saturating_add(1),
                     };
-                    Some(Told::Event { cursor, time: recorded.time, event: event.clone() })
+                    Some(Told::Event { cursor, time: recorded.time, event: Box::new(event.clone()) })
                 }
                 ContractEvent::Auction(_) | ContractEvent::Blessing(_) => None,
             })

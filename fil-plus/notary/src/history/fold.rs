@@ -16,7 +16,7 @@ const AT_ONCE: i64 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Something happened.
-    Event { cursor: Cursor, time: Time, event: Event },
+    Event { cursor: Cursor, time: Time, event: Box<Event> },
     /// What lies above is undone.
     Rewind { to: Option<Cursor> },
     /// All up to `cursor` was told.

@@ -35,7 +35,9 @@ pub async fn follow(
         let mut last_final = None;
         for update in chunk {
             match update {
-                Ok(Update::Event { cursor, time, event, .. }) => told.push(Told::Event { cursor, time, event }),
+                Ok(Update::Event { cursor, time, event, .. }) => {
+                    told.push(Told::Event { cursor, time, event: Box::new(event) });
+                }
                 // Bids move no money between parties that the market does not tell of, too.
                 Ok(Update::Auction { .. }) => {}
                 Ok(Update::Rewind { to }) => told.push(Told::Rewind { to }),

@@ -25,7 +25,7 @@ fn at(block: u64) -> Cursor {
 }
 
 fn told(block: u64, event: Event) -> Told {
-    Told::Event { cursor: at(block), time: Time(100 + block), event }
+    Told::Event { cursor: at(block), time: Time(100 + block), event: Box::new(event) }
 }
 
 fn opened(job: u8, client: u8, kept: bool) -> Event {

@@ -13,6 +13,7 @@ use crate::{
     chain::{AUCTION, Chain},
     queue::VirtualTime,
     state::State,
+    summary::kept,
 };
 
 pub use csv::CsvSink;
@@ -50,13 +51,6 @@ impl Sink for Vec<Movement> {
         self.push(*movement);
         Ok(())
     }
-}
-
-/// All that is not lost.
-#[must_use]
-pub fn kept(holdings: &Holdings) -> AttoFil {
-    let Holdings { wallet, market, escrow, collateral, auction, bids, burned: _ } = *holdings;
-    [wallet, market, escrow, collateral, auction, bids].into_iter().sum()
 }
 
 /// Who has how much where.

@@ -27,11 +27,11 @@ use self::{
 };
 use crate::{
     chance::{Purpose, Seed},
-    ledger::kept,
     program::Point,
     runs::{TooManyThreads, check_threads},
     scenario::Scenario,
     simulation::{SimulationError, simulate},
+    summary::kept,
 };
 
 /// How many candidates are tested on fresh seeds.

@@ -3,7 +3,7 @@
 use lota_market::{AttoFil, movements::Holdings};
 use serde::Serialize;
 
-use crate::{ledger::kept, scenario::Scenario, table::Kind};
+use crate::{scenario::Scenario, table::Kind};
 
 /// What a run came to, in numbers. Money is exact; means are for statistics.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -222,6 +222,13 @@ impl PartyOutcome {
         let sign = if now >= began { 1.0 } else { -1.0 };
         sign * now.abs_diff(began) as f64 / 1e18 - self.cost
     }
+}
+
+/// All that is not lost.
+#[must_use]
+pub fn kept(holdings: &Holdings) -> AttoFil {
+    let Holdings { wallet, market, escrow, collateral, auction, bids, burned: _ } = *holdings;
+    [wallet, market, escrow, collateral, auction, bids].into_iter().sum()
 }
 
 /// Gini's coefficient of amounts that are not negative.

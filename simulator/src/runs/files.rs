@@ -15,7 +15,7 @@ use lota_market::movements::Movement;
 
 use super::{
     Output, Run,
-    manifest::{self, MANIFEST, Manifest, text},
+    manifest::{self, MANIFEST, Manifest, created, text},
     tables::{self, PARTS, Table},
 };
 use crate::{
@@ -364,14 +364,6 @@ impl Files {
         }
         rows.finish()?;
         populations.finish()
-    }
-}
-
-/// A new file in place of whatever has this name: what a link leads to is left alone.
-pub(super) fn created(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => File::options().write(true).create_new(true).open(path),
     }
 }
 

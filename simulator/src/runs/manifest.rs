@@ -106,7 +106,7 @@ impl Manifest {
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let new = folder.join(NEW);
-        let mut file = super::files::created(&new)?;
+        let mut file = created(&new)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -131,6 +131,14 @@ impl Manifest {
             return Some(format!("its files are {}, not {}", self.format.extension(), other.format.extension()));
         }
         (self.every != other.every).then(|| format!("its timesteps are {} s, not {} s apart", self.every, other.every))
+    }
+}
+
+/// A new file in place of whatever has this name: what a link leads to is left alone.
+pub(super) fn created(path: &Path) -> io::Result<fs::File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::File::options().write(true).create_new(true).open(path),
     }
 }
 

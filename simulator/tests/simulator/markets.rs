@@ -65,7 +65,7 @@ fn on_a_chain_with_blocks_of_30_s_the_same_jobs_are_done_later() {
 fn a_job_that_nobody_takes_at_its_price_is_cancelled_and_the_money_comes_back() {
     let outcome = run_text(TINY, &["job.max_price=0.1"], 1);
     assert_eq!((outcome.summary.cancelled, outcome.summary.locked), (5, 0));
-    assert_eq!(lota_simulator::ledger::kept(&outcome.parties[0].holdings), outcome.parties[0].began);
+    assert_eq!(lota_simulator::summary::kept(&outcome.parties[0].holdings), outcome.parties[0].began);
 }
 
 #[test]

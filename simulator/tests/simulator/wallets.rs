@@ -4,7 +4,7 @@ use lota_market::{
     AttoFil,
     movements::{Cause, Movement},
 };
-use lota_simulator::{Seed, ledger::kept, simulate};
+use lota_simulator::{Seed, simulate, summary::kept};
 
 use super::{builtin_document, run};
 

@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Sim(verbs::sim::Sim),
     /// Serve a market without a chain to nodes in other processes, or look at one
     MockMarket(verbs::mock_market::MockMarket),
-    /// Find out whether CIDs are FIL+ data, and by what evidence
+    /// Find out what is FIL+ data, and what to know of jobs on it
     #[command(subcommand)]
     FilPlus(verbs::fil_plus::FilPlus),
     /// Show the settings and where they come from

@@ -52,6 +52,7 @@ fn every_verb_has_an_example() {
         &["sim", "replay"],
         &["fil-plus", "serve"],
         &["fil-plus", "check"],
+        &["fil-plus", "review"],
         &["config", "show"],
         &["config", "path"],
         &["completions"],

@@ -34,6 +34,7 @@ mod outages;
 mod programs;
 mod proxied;
 mod replay;
+mod review;
 mod signals;
 mod sim;
 mod support;

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use crate::context::Context;
 
-/// FIL+ data, and the jobs that compute on it.
+/// What is FIL+ data, and what to know of jobs on it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FilPlus {
     /// Serve a registry of FIL+ data over HTTP, and keep it up to date

@@ -31,6 +31,8 @@ pub enum Mood {
     TooMany(Option<u64>),
     /// JSON-RPC's way to say the same.
     Limited,
+    /// Whatever is asked, it will not yet, in JSON-RPC's general way.
+    Refusing,
     /// An error that says nothing, whenever gas is to be estimated.
     Confused,
     /// Another node answers, at this URL.
@@ -174,6 +176,12 @@ fn answer(stream: TcpStream, mood: &Mutex<Mood>, backend: &str) -> std::io::Resu
         Mood::Limited => {
             let id = request["id"].take();
             let error = json!({ "code": -32_005, "message": "daily request count exceeded, request rate limited" });
+            let text = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
+            return write(stream, "200 OK", "", text.as_bytes());
+        }
+        Mood::Refusing => {
+            let id = request["id"].take();
+            let error = json!({ "code": -32_000, "message": "the node is not synced yet" });
             let text = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
             return write(stream, "200 OK", "", text.as_bytes());
         }

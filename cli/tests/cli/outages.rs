@@ -278,7 +278,7 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
     let mut node = Node::new(&anvil);
     let contract = node.deploy(&anvil.url);
     let mean = Mean::in_front_of(&anvil.url);
-    for mood in [Mood::Away, Mood::TooMany(Some(1)), Mood::Limited, Mood::Page] {
+    for mood in [Mood::Away, Mood::TooMany(Some(1)), Mood::Limited, Mood::Refusing, Mood::Page] {
         mean.be(mood.clone());
         let home = node.home.path();
         node.start(&mean.url(), &contract, &[]);
@@ -289,7 +289,8 @@ fn a_node_waits_for_a_chain_that_does_not_answer_yet() {
         }
         std::thread::sleep(Duration::from_secs(2));
         assert_eq!(node.said().lines().count(), 1, "it is said once: {}", node.said());
-        assert!(node.said().contains("does not answer"), "{mood:?}: {}", node.said());
+        let expected = if matches!(mood, Mood::Refusing) { "refuses" } else { "does not answer" };
+        assert!(node.said().contains(expected), "{mood:?}: {}", node.said());
         mean.be(Mood::Well);
         node.wait_until_it_runs();
         node.wait_for_problems(&[]);

@@ -372,9 +372,10 @@ struct Joined {
     account: Account,
 }
 
-/// Whether the chain's node may answer later.
+/// Whether the chain's node may answer later. One that refuses may be starting itself, or be confused for a while, as it may be later,
+/// when that ends no daemon either.
 fn is_away(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ChainError::Down { .. }))
+    matches!(error.downcast_ref(), Some(ChainError::Down { .. } | ChainError::Refused { .. }))
         || error.downcast_ref().is_some_and(TransportError::is_temporary)
 }
 

@@ -15,7 +15,10 @@ use lota_market::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::{publisher::Published, store::tests::terms};
+use crate::{
+    publisher::{Filecoin, Published, filecoin::tests as filecoin},
+    store::tests::terms,
+};
 
 /// A publisher that does what it is told.
 struct Fake {
@@ -108,7 +111,10 @@ impl Place {
 
     /// The same, which does nothing by itself.
     fn idle(&self, publishers: &[Arc<Fake>]) -> Publishing {
-        let publishers = publishers.iter().map(|fake| Arc::clone(fake) as Arc<dyn Publisher>).collect();
+        self.idle_by(publishers.iter().map(|fake| Arc::clone(fake) as Arc<dyn Publisher>).collect())
+    }
+
+    fn idle_by(&self, publishers: Vec<Arc<dyn Publisher>>) -> Publishing {
         let mut publishing =
             Publishing::new("test", publishers, self.store.clone(), self.content.clone(), "http://192.0.2.1:80");
         publishing.pauses = Pauses { first: 0, longest: 0, much_later: MUCH_LATER };
@@ -311,4 +317,38 @@ fn pauses_grow_and_end() {
     assert_eq!([0, 1, 5, 9, 40].map(|attempts| pauses.after(attempts)), [2, 4, 64, 600, 600]);
     let all: u64 = (0..ATTEMPTS).map(|attempts| pauses.after(attempts)).sum();
     assert!((3 * 3_600..6 * 3_600).contains(&all), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deal_that_fails_is_tried_again_then_told_and_the_output_stays_on_ipfs() {
+    let mut place = Place::new().await;
+    place.record(id(1)).await;
+    place.cid = import_bytes(&place.content, &[7; 10_000], &ImportOptions::default()).expect("imported").cid;
+    let storage = filecoin::Place::new();
+    storage.inner().mining = filecoin::Mining::Reverting;
+    let url = storage.serve().await;
+    let start = async |deals: Filecoin| {
+        let publishing = place.idle_by(vec![Fake::new("ipfs", vec![]), Arc::new(deals)]);
+        publishing.resume().await.expect("resumed");
+        let stop = CancellationToken::new();
+        tokio::spawn(publishing.clone().run(stop.clone()));
+        (publishing, stop)
+    };
+    let (publishing, stop) = start(filecoin::publisher(&storage, &url)).await;
+    publishing.publish(id(1), &place.cid).await.expect("noted");
+    let failed = |found: &[Publication]| found[0].state == PublicationState::Failed;
+    let found = place.until(id(1), |found| failed(found) && found[1].state == PublicationState::Pinned).await;
+    let told = found[0].receipt.as_deref().and_then(crate::publisher::filecoin::detail).expect("a detail");
+    assert!(told.contains("try 5"), "{told}");
+    let reason = found[0].reason.as_deref().expect("a reason");
+    assert!(reason.contains("came to nothing 5 times") && reason.contains("was rejected by the chain"), "{reason}");
+    stop.cancel();
+
+    // The next start tries again.
+    storage.inner().mining = filecoin::Mining::Soon;
+    let (_publishing, _stop) = start(filecoin::restarted(filecoin::publisher(&storage, &url))).await;
+    let found = place.until(id(1), all(PublicationState::Pinned)).await;
+    let told = found[0].receipt.as_deref().and_then(crate::publisher::filecoin::detail).expect("a detail");
+    assert!(told.starts_with("piece 0 of data set 1; bafkzcib"), "{told}");
+    assert_eq!(storage.pieces().len(), 1);
 }

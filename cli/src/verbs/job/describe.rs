@@ -296,6 +296,10 @@ mod tests {
         assert_eq!(kept("kubo", PublicationProgress::Pinned, None), "kubo: pinned");
         let failed = kept("pinning service", PublicationProgress::Failed, Some("it answered 401\u{1b}"));
         assert_eq!(failed, "pinning service: failed (it answered 401\\u{1b})");
+        let (publisher, detail) = ("filecoin".to_owned(), Some("piece 3 of data set 12".to_owned()));
+        let state = PublicationProgress::Pinned;
+        let stored = super::kept(&PublicationInfo { publisher, state, detail, reason: None, url: None });
+        assert_eq!(stored, "filecoin: pinned (piece 3 of data set 12)");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 mod provider;
 mod receipt;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     pin::pin,

@@ -6,11 +6,13 @@ mod place;
 use axum::http::Method;
 use lota_content::{CarImportOptions, ImportOptions, Store, StoreOptions, car_import, import_bytes};
 
-use self::place::{Fault, Mining, PAYEE, Place, SERVICE};
+use self::place::{Fault, PAYEE, SERVICE};
+pub(crate) use self::place::{Mining, Place};
 use super::*;
 use crate::publisher::tests::content;
 
-async fn publisher(place: &Place, url: &str) -> Filecoin {
+/// One that stores there.
+pub(crate) fn publisher(place: &Place, url: &str) -> Filecoin {
     let payer = place.inner().payer;
     let options = FilecoinOptions {
         provider: url.to_owned(),
@@ -21,6 +23,12 @@ async fn publisher(place: &Place, url: &str) -> Filecoin {
         signer: place.signer.clone(),
     };
     Filecoin::new(options).expect("URLs")
+}
+
+/// One of a process that began after all that happened.
+pub(crate) fn restarted(mut filecoin: Filecoin) -> Filecoin {
+    filecoin.started += 10;
+    filecoin
 }
 
 /// What came of it, as the background table goes about it.
@@ -71,7 +79,7 @@ async fn outputs_become_pieces_of_one_data_set() {
     let second = Content { cid: other, name: "lota/0x02".to_owned(), ..first.clone() };
     let place = Place::new();
     let url = place.serve().await;
-    let filecoin = publisher(&place, &url).await;
+    let filecoin = publisher(&place, &url);
     for (content, id) in [(&first, 0), (&second, 1)] {
         let outcome = drive(&filecoin, content, None).await;
         assert!(is_stored(&outcome), "{:?} {:?}", outcome.last, outcome.problems);
@@ -102,13 +110,13 @@ async fn a_process_that_forgot_pays_for_nothing_twice() {
     // Each of these knows nothing of the one before; none sees the chain move before it has sent the piece.
     place.inner().mining = Mining::Never;
     for _ in 0..3 {
-        let filecoin = publisher(&place, &url).await;
+        let filecoin = publisher(&place, &url);
         let uploaded = filecoin.publish(&content, None).await.expect("uploaded");
         receipts.push(filecoin.publish(&content, uploaded.receipt.as_deref()).await.expect("sent").receipt);
     }
     assert_eq!(place.inner().transactions, 3);
     place.inner().mining = Mining::Soon;
-    let filecoin = publisher(&place, &url).await;
+    let filecoin = publisher(&place, &url);
     for receipt in receipts {
         assert!(is_stored(&drive(&filecoin, &content, receipt).await));
     }
@@ -134,7 +142,7 @@ async fn whatever_fails_once_only_delays() {
             let place = Place::new();
             place.inner().faults.push((method.clone(), path, fault));
             place.inner().mining = Mining::Never;
-            let mut filecoin = publisher(&place, &place.serve().await).await;
+            let mut filecoin = publisher(&place, &place.serve().await);
             filecoin.provider.server.silence = Duration::from_millis(300);
             let mut receipt = None;
             // Up to the look at the transaction; then the chain goes on.
@@ -161,7 +169,7 @@ async fn lies_about_the_piece_are_told_as_such() {
         for (lie, problem) in [(OTHER, "answered about `bafkzcibcaab"), ("<html>", "is not understood")] {
             let place = Place::new();
             place.inner().faults.push((method.clone(), path, Fault::Says(lie)));
-            let filecoin = publisher(&place, &place.serve().await).await;
+            let filecoin = publisher(&place, &place.serve().await);
             let outcome = drive(&filecoin, &content, None).await;
             assert!(outcome.problems[0].contains(problem), "{:?}", outcome.problems);
             assert!(is_stored(&outcome), "an honest answer later is believed");
@@ -180,7 +188,7 @@ async fn what_never_lands_is_sent_some_times_and_then_said_to_have_failed() {
         let place = Place::new();
         place.inner().mining = mining;
         let url = place.serve().await;
-        let mut filecoin = publisher(&place, &url).await;
+        let mut filecoin = publisher(&place, &url);
         filecoin.patience = 0;
         let outcome = drive(&filecoin, &content, None).await;
         let Err(PublishError::Refused(reason)) = &outcome.last else { panic!("{mining:?}: {:?}", outcome.last) };
@@ -190,8 +198,7 @@ async fn what_never_lands_is_sent_some_times_and_then_said_to_have_failed() {
 
         // The next process tries again, and the chain takes it.
         place.inner().mining = Mining::Soon;
-        let mut filecoin = publisher(&place, &url).await;
-        filecoin.started += 10;
+        let filecoin = restarted(publisher(&place, &url));
         let outcome = drive(&filecoin, &content, outcome.receipt).await;
         assert!(is_stored(&outcome), "{mining:?}: {:?}", outcome.last);
         assert_eq!(place.pieces().len(), 1, "{mining:?}");
@@ -203,7 +210,7 @@ async fn what_never_lands_is_sent_some_times_and_then_said_to_have_failed() {
 async fn a_provider_that_loses_the_upload_is_given_it_again() {
     let (_folder, content) = content();
     let place = Place::new();
-    let mut filecoin = publisher(&place, &place.serve().await).await;
+    let mut filecoin = publisher(&place, &place.serve().await);
     let uploaded = filecoin.publish(&content, None).await.expect("uploaded");
     place.inner().stored.clear();
     let waits = filecoin.publish(&content, uploaded.receipt.as_deref()).await.expect("it may be preparing it");
@@ -219,7 +226,7 @@ async fn a_provider_that_loses_the_upload_is_given_it_again() {
 async fn nothing_is_uploaded_before_the_payer_can_pay_and_the_session_key_sign() {
     let (_folder, content) = content();
     let place = Place::new();
-    let filecoin = publisher(&place, &place.serve().await).await;
+    let filecoin = publisher(&place, &place.serve().await);
     let refused = async |part: &str| {
         let error = filecoin.publish(&content, None).await.expect_err("not ready");
         assert!(matches!(&error, PublishError::Temporary(reason) if reason.contains(part)), "{error}");
@@ -246,7 +253,7 @@ async fn only_what_is_final_counts_as_stored() {
     let (_folder, content) = content();
     let place = Place::new();
     place.inner().is_final_at_once = false;
-    let filecoin = publisher(&place, &place.serve().await).await;
+    let filecoin = publisher(&place, &place.serve().await);
     let outcome = drive(&filecoin, &content, None).await;
     assert_eq!(outcome.last.as_ref().map(|published| published.progress), Ok(Progress::Pinning));
     assert!(detail(outcome.receipt.as_deref().expect("a receipt")).expect("ours").contains("not final yet"));
@@ -267,7 +274,7 @@ async fn only_what_is_final_counts_as_stored() {
 async fn what_is_forgotten_is_removed_by_a_signature() {
     let (_folder, content) = content();
     let place = Place::new();
-    let filecoin = publisher(&place, &place.serve().await).await;
+    let filecoin = publisher(&place, &place.serve().await);
     filecoin.withdraw(&content.cid, None).await.expect("nothing was asked for");
     let receipt = drive(&filecoin, &content, None).await.receipt;
     place.inner().faults.push((Method::DELETE, "/pdp/", Fault::Status(503)));
@@ -279,7 +286,7 @@ async fn what_is_forgotten_is_removed_by_a_signature() {
 
     let underway = Place::new();
     underway.inner().mining = Mining::Never;
-    let mut filecoin = publisher(&underway, &underway.serve().await).await;
+    let mut filecoin = publisher(&underway, &underway.serve().await);
     let uploaded = filecoin.publish(&content, None).await.expect("uploaded");
     let sent = filecoin.publish(&content, uploaded.receipt.as_deref()).await.expect("sent").receipt;
     let error = filecoin.withdraw(&content.cid, sent.as_deref()).await.expect_err("it may land");
@@ -294,13 +301,13 @@ async fn a_refusal_is_final_and_says_why() {
     for code in [400, 401, 413, 307] {
         let place = Place::new();
         place.inner().faults.push((Method::POST, "/pdp/piece", Fault::Status(code)));
-        let filecoin = publisher(&place, &place.serve().await).await;
+        let filecoin = publisher(&place, &place.serve().await);
         let error = filecoin.publish(&content, None).await.expect_err("refused");
         assert!(matches!(&error, PublishError::Refused(reason) if reason.contains(&code.to_string())), "{error}");
     }
     let tiny = import_bytes(&content.store, b"x", &ImportOptions::default()).expect("imported").cid;
     let place = Place::new();
-    let filecoin = publisher(&place, &place.serve().await).await;
+    let filecoin = publisher(&place, &place.serve().await);
     let error = filecoin.publish(&Content { cid: tiny, ..content }, None).await.expect_err("too small");
     assert!(matches!(&error, PublishError::Refused(reason) if reason.contains("must have 127")), "{error}");
 }

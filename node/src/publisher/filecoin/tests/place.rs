@@ -51,7 +51,7 @@ pub(super) enum Fault {
 
 /// What becomes of the provider's transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mining {
+pub(crate) enum Mining {
     /// They land before anybody asks a contract again.
     Soon,
     Never,
@@ -73,10 +73,10 @@ pub(super) struct DataSet {
     pub(super) pieces: Vec<Option<(PieceCommitment, String)>>,
 }
 
-pub(super) struct Inner {
+pub(crate) struct Inner {
     pub(super) payer: Address,
     pub(super) signer: Address,
-    pub(super) mining: Mining,
+    pub(crate) mining: Mining,
     /// By method and beginning of the path.
     pub(super) faults: Vec<(Method, &'static str, Fault)>,
     /// What was asked against the rules.
@@ -98,7 +98,7 @@ pub(super) struct Inner {
 }
 
 #[derive(Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     inner: Arc<Mutex<Inner>>,
     pub(super) signer: PrivateKeySigner,
 }
@@ -133,7 +133,7 @@ fn signer_of(signature: &[u8], message: B256) -> Option<Address> {
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let signer = PrivateKeySigner::random();
         let inner = Inner {
             payer: Address::repeat_byte(0x50),
@@ -158,16 +158,16 @@ impl Place {
         Self { inner: Arc::new(Mutex::new(inner)), signer }
     }
 
-    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("not poisoned")
     }
 
-    pub(super) async fn serve(&self) -> String {
+    pub(crate) async fn serve(&self) -> String {
         serve(Router::new().fallback(answer).with_state(self.clone())).await
     }
 
     /// Pieces of all data sets.
-    pub(super) fn pieces(&self) -> Vec<(PieceCommitment, String)> {
+    pub(crate) fn pieces(&self) -> Vec<(PieceCommitment, String)> {
         self.inner().data_sets.values().flat_map(|set| set.pieces.clone()).flatten().collect()
     }
 }

@@ -85,6 +85,19 @@ impl Market {
             self.party(who).wire.weather(0, 0);
             self.party(who).wait();
         }
+        // A reorganisation may have undone a jump. What was asked for at the later time begins when that comes again, as it does with
+        // any clock in the end.
+        self.forward_to(self.latest);
+    }
+
+    /// The chain's clock goes to this time, if it is earlier.
+    fn forward_to(&mut self, time: u64) {
+        let now = self.time();
+        if now < time {
+            self.anvil.call("evm_increaseTime", json!([time - now]));
+            self.anvil.call("anvil_mine", json!(["0x1"]));
+        }
+        self.latest = self.latest.max(self.time());
     }
 
     fn kill_one(&mut self, random: &mut StdRng) {
@@ -112,8 +125,7 @@ impl Market {
 
     /// The clock of the chain jumps ahead by up to an hour.
     fn jump(&mut self, random: &mut StdRng) {
-        self.anvil.call("evm_increaseTime", json!([random.random_range(1..3_600)]));
-        self.anvil.call("anvil_mine", json!(["0x1"]));
+        self.forward_to(self.time() + random.random_range(1..3_600));
         *self.figures.others.entry("jumps of the clock").or_default() += 1;
     }
 
@@ -121,8 +133,7 @@ impl Market {
     /// is done at that time; jobs that were asked for at the later one begin when it comes again.
     fn jump_and_back(&mut self, random: &mut StdRng) {
         let (before, time, ahead) = (self.height(), self.time(), random.random_range(600..3_600));
-        self.anvil.call("evm_increaseTime", json!([ahead]));
-        self.anvil.call("anvil_mine", json!(["0x1"]));
+        self.forward_to(time + ahead);
         thread::sleep(Duration::from_millis(random.random_range(1_000..6_000)));
         let above = self.height() - before;
         // Blocks may come meanwhile.
@@ -135,8 +146,7 @@ impl Market {
         while !self.is_asked_for_and_done(Duration::from_secs(20)) {
             self.give_up_after(begun, self.asked.len() - 1);
         }
-        self.anvil.call("evm_increaseTime", json!([ahead]));
-        self.anvil.call("anvil_mine", json!(["0x1"]));
+        self.forward_to(self.latest);
     }
 
     /// Whether a job that is asked for now is done within some time.

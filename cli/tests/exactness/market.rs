@@ -88,6 +88,8 @@ pub struct Market {
     pub asked: Vec<Asked>,
     /// The block below which no reorganisation goes.
     pub base: u64,
+    /// The latest time that a block had, also one that was undone since.
+    pub latest: u64,
     pub figures: Figures,
     contents: BTreeMap<&'static str, String>,
     /// Until when requests are made again.
@@ -146,6 +148,7 @@ impl Market {
             provider,
             asked: Vec::new(),
             base: 0,
+            latest: 0,
             figures: Figures::default(),
             contents: BTreeMap::new(),
             over: Arc::new(AtomicBool::new(false)),

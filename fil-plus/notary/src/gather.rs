@@ -1,7 +1,6 @@
 //! From what is known to what a notary is shown.
 
 use lota_bridge::Cursor;
-use lota_fil_plus::answer::Certainty;
 use lota_market::{
     B256, Time,
     model::{JobId, SpecCodec},
@@ -21,8 +20,8 @@ const AT_ONCE: usize = 5_000;
 /// What the market's history does not know of a job, and others do.
 #[derive(Clone, Debug)]
 pub struct Elsewhere {
-    /// What a registry answered of its inputs.
-    pub inputs: Vec<InputEvidence>,
+    /// What a registry answered of its inputs; `None`: its spec is not known.
+    pub inputs: Option<Vec<InputEvidence>>,
     pub retrieval: Retrieval,
     pub re_execution: ReExecution,
     pub blessed: Blessed,
@@ -33,7 +32,7 @@ pub struct Elsewhere {
 impl Default for Elsewhere {
     fn default() -> Self {
         Self {
-            inputs: Vec::new(),
+            inputs: None,
             retrieval: Retrieval::Pending,
             re_execution: ReExecution::Pending,
             blessed: Blessed::default(),
@@ -94,7 +93,7 @@ pub fn inputs_of(spec: &ValidatedSpec) -> Vec<InputEvidence> {
                     (String::new(), vec![format!("a directory of the provider's own: {label}")])
                 }
             };
-            InputEvidence { path: mount.path.to_string(), cid, certainty: Certainty::Unknown, because }
+            InputEvidence { path: mount.path.to_string(), cid, certainty: None, because }
         })
         .collect()
 }
@@ -136,6 +135,7 @@ pub fn end_of(record: &[Recorded]) -> Time {
 mod tests {
     use lota_market::{
         Address, AttoFil, Bytes,
+        asset::Asset,
         model::{Event, Reason},
         world::Log,
     };
@@ -193,8 +193,9 @@ mod tests {
         assert_eq!(spec, example);
         let inputs = inputs_of(&spec);
         assert_eq!(inputs.len(), spec.inputs().len());
-        let facts = facts(&history, &kept, Elsewhere { inputs, ..Elsewhere::default() }).await.expect("read");
-        let all = checks(&facts, &Policy::default(), end_of(&record));
+        let facts =
+            facts(&history, &kept, Elsewhere { inputs: Some(inputs), ..Elsewhere::default() }).await.expect("read");
+        let all = checks(&facts, &Policy::default(), &Asset::coin(), end_of(&record));
         let outcome = |question| all.iter().find(|check| check.question == question).expect("answered").outcome;
         assert_eq!(outcome(Question::Circle), Outcome::Failed, "40 of 50 went back");
         assert_eq!(outcome(Question::SameParty), Outcome::Passed);

@@ -12,12 +12,10 @@ use crate::context::Context;
 
 /// What is FIL+ data, and what to know of jobs on it.
 #[derive(Debug, Subcommand)]
+// Each verb says itself what it does.
 pub(crate) enum FilPlus {
-    /// Serve a registry of FIL+ data over HTTP, and keep it up to date
     Serve(serve::Serve),
-    /// Ask whether CIDs are FIL+ data
     Check(check::Check),
-    /// Show what a notary should know of a settled job
     Review(review::Review),
 }
 

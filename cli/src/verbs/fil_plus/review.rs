@@ -13,8 +13,8 @@ use lota_bridge::{
     memory,
     recording::{Header, Recording},
 };
-use lota_fil_plus::answer::{CheckAnswer, Checked};
-use lota_market::{Address, Time, model::JobId, replay::Recorded};
+use lota_fil_plus::answer::{Certainty, CheckAnswer, Checked};
+use lota_market::{Address, AttoFil, Time, asset::Asset, model::JobId, replay::Recorded};
 use lota_notary::{
     gather::{self, Elsewhere},
     history::{History, Kept},
@@ -40,7 +40,7 @@ const HIGH: u8 = 4;
 ///
 /// Who deals with whom, whose money comes back, what repeats an earlier job: it follows from the market's events, so everybody
 /// comes to the same. What the job reads is looked up in a registry, if one is named (--server). Without a job, the settled jobs of which
-/// the market keeps a record are listed (`keepRecord` in the terms), the newest first: those that can be nominated.
+/// the market keeps a record are listed (`keepRecord` in the terms), the newest first: those that can be nominated. Neither are outputs fetched, nor jobs run again: these questions stay unknown.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,8 +48,7 @@ Examples:
   lota fil-plus review ~/.lota/devnet/market.log --job 0x1f...
   lota fil-plus review --rpc https://node.example/rpc/v1 --contract 0x... --from-block 4200000 --job 0x1f... --server http://127.0.0.1:8480
 
-Exit codes: 0 the risk is low, 3 medium (something is unknown, or to be looked at), 4 high (something speaks against the job), 1 it could
-not be reviewed.")]
+Exit codes: 0 the risk is low, 3 medium (something is unknown, or to be looked at), 4 high (something speaks against the job), 1 it could not be reviewed.")]
 pub(crate) struct Review {
     /// A market's log (`market.log` of a devnet), or recorded events (`lota sim replay --export`)
     // Not `log`, which is a flag of all verbs.
@@ -86,8 +85,8 @@ struct Reviewed {
     job: JobId,
     client: Address,
     provider: Address,
-    /// In attoFIL, as text.
-    price: lota_market::AttoFil,
+    /// In the asset's smallest unit (attoFIL), as text.
+    price: AttoFil,
     /// When it was settled, in Unix seconds.
     settled_at: Time,
     exit_code: u32,
@@ -96,29 +95,40 @@ struct Reviewed {
     checks: Vec<Check>,
 }
 
+/// A market as it was at the end of what was recorded.
+struct Past {
+    history: History,
+    /// What its amounts are in.
+    asset: Asset,
+    now: Time,
+}
+
 impl Review {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
-        let (header, record) = self.record().await?;
+        if self.limit.0 == 0 {
+            return Err(Usage("--limit 0 lists nothing; name at least 1".to_owned()).into());
+        }
+        let (header, asset, record) = self.record().await?;
         let folder = Scratch::new(Purpose::Review)?;
         let market = format!("{} on chain {}", header.market.contract, header.market.chain_id);
         let history = History::open(folder.path(), &market).await?;
         gather::take_recorded(&history, &record).await?;
-        let now = gather::end_of(&record);
+        let past = Past { history, asset, now: gather::end_of(&record) };
         let outcome = match &self.job {
-            Some(id) => self.one(&history, id, now).await,
-            None => self.all(&history, now).await,
+            Some(id) => self.one(&past, id).await,
+            None => self.all(&past).await,
         };
-        history.close().await;
+        past.history.close().await;
         outcome
     }
 
-    async fn one(&self, history: &History, id: &str, now: Time) -> anyhow::Result<()> {
-        let kept = find(history, id).await?;
-        let reviewed = self.review(history, &kept, now, true).await?;
+    async fn one(&self, past: &Past, id: &str) -> anyhow::Result<()> {
+        let kept = find(&past.history, id).await?;
+        let reviewed = self.review(past, &kept, true).await?;
         if self.format.json {
             terminal::print_json(&reviewed)?;
         } else {
-            terminal::print(&words(&reviewed))?;
+            terminal::print(&words(&reviewed, &past.asset))?;
         }
         match reviewed.risk {
             Risk::Low => Ok(()),
@@ -127,12 +137,12 @@ impl Review {
         }
     }
 
-    async fn all(&self, history: &History, now: Time) -> anyhow::Result<()> {
+    async fn all(&self, past: &Past) -> anyhow::Result<()> {
         let limit = usize::try_from(self.limit.0).unwrap_or(usize::MAX);
         let mut newest = std::collections::VecDeque::new();
         let mut last = 0;
         loop {
-            let page = history.settled_after(last, 1_000).await?;
+            let page = past.history.settled_after(last, 1_000).await?;
             let Some(end) = page.last() else { break };
             last = end.number;
             newest.extend(page);
@@ -142,7 +152,7 @@ impl Review {
         }
         let mut all = Vec::with_capacity(newest.len());
         for kept in newest.iter().rev() {
-            all.push(Reviewed { checks: Vec::new(), ..self.review(history, kept, now, false).await? });
+            all.push(Reviewed { checks: Vec::new(), ..self.review(past, kept, false).await? });
         }
         if self.format.json {
             return terminal::print_json(&all);
@@ -154,19 +164,23 @@ impl Review {
         }
         let mut text = String::new();
         for Reviewed { job, client, provider, price, risk, .. } in &all {
-            text.push_str(&format!("{job}  {}  {price} attoFIL from {client} to {provider}\n", risk_words(*risk)));
+            text.push_str(&format!(
+                "{job}  {}  {} from {client} to {provider}\n",
+                risk_words(*risk),
+                past.asset.show(*price)
+            ));
         }
         terminal::print(&text)
     }
 
-    async fn review(&self, history: &History, kept: &Kept, now: Time, ask: bool) -> anyhow::Result<Reviewed> {
-        let mut inputs = gather::spec_of(kept).map(|spec| gather::inputs_of(&spec)).unwrap_or_default();
-        if ask && let Some(server) = &self.server {
-            look_up(server, &mut inputs).await?;
+    async fn review(&self, past: &Past, kept: &Kept, ask: bool) -> anyhow::Result<Reviewed> {
+        let mut inputs = gather::spec_of(kept).map(|spec| gather::inputs_of(&spec));
+        if ask && let (Some(server), Some(inputs)) = (&self.server, &mut inputs) {
+            look_up(server, inputs).await?;
         }
         let elsewhere = Elsewhere { inputs, ..Elsewhere::default() };
-        let facts = gather::facts(history, kept, elsewhere).await?;
-        let checks = checks(&facts, &Policy::default(), now);
+        let facts = gather::facts(&past.history, kept, elsewhere).await?;
+        let checks = checks(&facts, &Policy::default(), &past.asset, past.now);
         let risk = Risk::of(&checks);
         let job = facts.job;
         Ok(Reviewed {
@@ -182,14 +196,16 @@ impl Review {
     }
 
     /// What was recorded, and where.
-    async fn record(&self) -> anyhow::Result<(Header, Vec<Recorded>)> {
+    async fn record(&self) -> anyhow::Result<(Header, Asset, Vec<Recorded>)> {
+        let asset_of =
+            |header: &Header| if header.market.settings.is_token() { Asset::unknown() } else { Asset::coin() };
         let path = match (&self.recorded, &self.rpc, self.contract) {
             (Some(path), _, _) => path,
             (None, Some(rpc), Some(contract)) => {
                 let endpoint = Endpoint::connect(rpc, self.network).await?;
                 let market = ChainMarket::find(endpoint, contract, self.from_block).await?;
                 let read = evm::recording::read(market.market(), None, None).await?;
-                return Ok((read.header, read.record));
+                return Ok((read.header, market.market().asset().clone(), read.record));
             }
             _ => return Err(Usage("name a log, or a chain with `--rpc` and `--contract`".to_owned()).into()),
         };
@@ -198,14 +214,14 @@ impl Review {
         let mut magic = [0; memory::MAGIC.len()];
         if file.read_exact(&mut magic).is_ok() && magic == memory::MAGIC {
             let found = memory::audit(path)?;
-            return Ok((found.header, found.record));
+            return Ok((found.header, asset_of(&found.header), found.record));
         }
         let file = File::open(path).with_context(|| format!("opening {name} failed"))?;
         let recording = Recording::open(BufReader::new(file))
             .with_context(|| format!("{name} is neither the log of a market nor recorded events"))?;
         let header = recording.header;
         let record = recording.collect::<Result<Vec<_>, _>>().with_context(|| format!("reading {name} failed"))?;
-        Ok((header, record))
+        Ok((header, asset_of(&header), record))
     }
 }
 
@@ -244,6 +260,10 @@ async fn find(history: &History, id: &str) -> anyhow::Result<Kept> {
 /// Asks a registry about what a job reads.
 async fn look_up(server: &str, inputs: &mut [InputEvidence]) -> anyhow::Result<()> {
     let cids: Vec<String> = inputs.iter().map(|input| input.cid.clone()).filter(|cid| !cid.is_empty()).collect();
+    for input in inputs.iter_mut().filter(|input| input.cid.is_empty()) {
+        // What a provider has in a folder of its own has no name that a registry could know.
+        input.certainty = Some(Certainty::Unknown);
+    }
     if cids.is_empty() {
         return Ok(());
     }
@@ -252,7 +272,7 @@ async fn look_up(server: &str, inputs: &mut [InputEvidence]) -> anyhow::Result<(
     for input in inputs.iter_mut().filter(|input| !input.cid.is_empty()) {
         match answers.next() {
             Some(Checked::Answer(answer)) => {
-                input.certainty = answer.certainty;
+                input.certainty = Some(answer.certainty);
                 input.because.push(answer.reason);
                 input.because.extend(answer.contradictions);
             }
@@ -271,12 +291,13 @@ fn risk_words(risk: Risk) -> String {
     }
 }
 
-fn words(reviewed: &Reviewed) -> String {
+fn words(reviewed: &Reviewed, asset: &Asset) -> String {
     let Reviewed { job, client, provider, price, exit_code, risk, checks, .. } = reviewed;
     let mut text = format!(
-        "{}  {}\n  {price} attoFIL from {client} to {provider}, exit code {exit_code}\n",
+        "{}  {}\n  {} from {client} to {provider}, exit code {exit_code}\n",
         bold(&job.to_string()),
-        risk_words(*risk)
+        risk_words(*risk),
+        asset.show(*price)
     );
     for Check { question, outcome, answer, evidence } in checks {
         let outcome = match outcome {

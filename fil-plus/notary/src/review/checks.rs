@@ -1,13 +1,14 @@
 //! The answers, from the facts.
 
+use lota_api::rfc3339;
 use lota_fil_plus::answer::Certainty;
-use lota_market::{AttoFil, Time};
+use lota_market::{AttoFil, Time, asset::Asset};
 
 use super::{Check, Evidence, Facts, Outcome, PartyHistory, Policy, Question, ReExecution, Retrieval, Share};
 
-/// The answer to each question, in their order.
+/// The answer to each question, in their order; prices are in the market's asset.
 #[must_use]
-pub fn checks(facts: &Facts, policy: &Policy, now: Time) -> Vec<Check> {
+pub fn checks(facts: &Facts, policy: &Policy, asset: &Asset, now: Time) -> Vec<Check> {
     Question::ALL
         .into_iter()
         .map(|question| {
@@ -17,10 +18,10 @@ pub fn checks(facts: &Facts, policy: &Policy, now: Time) -> Vec<Check> {
                 Question::ReExecution => re_execution(facts),
                 Question::Duplicate => duplicate(facts),
                 Question::SameParty => same_party(facts),
-                Question::Circle => circle(facts, policy),
+                Question::Circle => circle(facts, policy, asset),
                 Question::ProviderShare => share(facts, policy, facts.blessed.to_provider, "provider"),
                 Question::ClientShare => share(facts, policy, facts.blessed.for_client, "client"),
-                Question::PairVolume => pair(facts),
+                Question::PairVolume => pair(facts, asset),
                 Question::Age => age(facts, policy, now),
             };
             Check { question, outcome, answer, evidence }
@@ -31,28 +32,34 @@ pub fn checks(facts: &Facts, policy: &Policy, now: Time) -> Vec<Check> {
 type Answer = (Outcome, String, Vec<Evidence>);
 
 fn data(facts: &Facts) -> Answer {
-    let evidence = facts
-        .inputs
+    let Some(inputs) = &facts.inputs else {
+        return (Outcome::Unknown, "Its spec was in no event, so it is not known what it reads.".into(), vec![]);
+    };
+    let evidence = inputs
         .iter()
         .flat_map(|input| {
-            let place = format!("{} ({})", input.path, input.cid);
+            let place =
+                if input.cid.is_empty() { input.path.clone() } else { format!("{} ({})", input.path, input.cid) };
+            let standing = input.certainty.map_or("nobody was asked", Certainty::name);
             let because = input.because.iter().map(|line| Evidence::new("because", line));
-            std::iter::once(Evidence::new(place, input.certainty.name())).chain(because).collect::<Vec<_>>()
+            std::iter::once(Evidence::new(place, standing)).chain(because).collect::<Vec<_>>()
         })
         .collect();
-    let of = facts.inputs.len();
-    let with = |certainty| facts.inputs.iter().filter(|input| input.certainty == certainty).count();
-    let verified = with(Certainty::Verified);
-    let contradicted = with(Certainty::Contradicted);
+    let of = inputs.len();
+    let with = |certainty| inputs.iter().filter(|input| input.certainty == certainty).count();
+    let verified = with(Some(Certainty::Verified));
+    let contradicted = with(Some(Certainty::Contradicted));
     if of == 0 {
-        (Outcome::Failed, "The job reads nothing.".into(), evidence)
+        (Outcome::Failed, "It reads nothing.".into(), evidence)
     } else if contradicted > 0 {
         (Outcome::Failed, format!("What is said of {contradicted} of {of} inputs contradicts itself."), evidence)
+    } else if with(None) > 0 {
+        (Outcome::Unknown, format!("No registry was asked about {} of {of} inputs.", with(None)), evidence)
     } else if verified == of {
-        (Outcome::Passed, format!("All {of} inputs are verified by claims on chain."), evidence)
+        (Outcome::Passed, format!("All of it ({of} inputs) is verified by claims on chain."), evidence)
     } else if verified > 0 {
         (Outcome::Warning, format!("{verified} of {of} inputs are verified by claims on chain."), evidence)
-    } else if with(Certainty::Unknown) == of {
+    } else if with(Some(Certainty::Unknown)) == of {
         (Outcome::Failed, "No source knows any of its inputs.".into(), evidence)
     } else {
         (Outcome::Warning, "No input is verified by a claim; some are said to be FIL+ data.".into(), evidence)
@@ -103,7 +110,7 @@ fn duplicate(facts: &Facts) -> Answer {
     } else if facts.earlier.is_empty() {
         (Outcome::Passed, "No.".into(), evidence)
     } else {
-        (Outcome::Warning, "It was nominated before under another job.".into(), evidence)
+        (Outcome::Warning, "Not that is known; but an earlier settled job had the same.".into(), evidence)
     }
 }
 
@@ -120,7 +127,7 @@ fn same_party(facts: &Facts) -> Answer {
     }
 }
 
-fn circle(facts: &Facts, policy: &Policy) -> Answer {
+fn circle(facts: &Facts, policy: &Policy, asset: &Asset) -> Answer {
     let Some(way) = &facts.way_back else {
         return if facts.all_ways {
             (Outcome::Passed, "None that the market saw.".into(), vec![])
@@ -137,8 +144,8 @@ fn circle(facts: &Facts, policy: &Policy) -> Answer {
     let parties = way.parties.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
     let evidence = vec![
         Evidence::new("way", parties),
-        Evidence::new("at most (attoFIL)", way.amount),
-        Evidence::new("the pair's volume (attoFIL)", facts.pair.volume),
+        Evidence::new("at most", asset.show(way.amount)),
+        Evidence::new("the pair's volume", asset.show(facts.pair.volume)),
         Evidence::new("share", share),
     ];
     let outcome = if share >= policy.circle_failure {
@@ -156,8 +163,8 @@ fn circle(facts: &Facts, policy: &Policy) -> Answer {
 fn share(facts: &Facts, policy: &Policy, part: AttoFil, whose: &str) -> Answer {
     let evidence = vec![
         Evidence::new("blessings in the period", facts.blessed.count),
-        Evidence::new("amount", facts.blessed.amount),
-        Evidence::new(format!("of this {whose}"), part),
+        Evidence::new("amount, in the granter's unit", facts.blessed.amount.0),
+        Evidence::new(format!("of this {whose}"), part.0),
     ];
     match Share::of(part, facts.blessed.amount) {
         Some(share) if facts.blessed.count >= policy.share_from_blessings => {
@@ -172,23 +179,23 @@ fn share(facts: &Facts, policy: &Policy, part: AttoFil, whose: &str) -> Answer {
     }
 }
 
-fn pair(facts: &Facts) -> Answer {
+fn pair(facts: &Facts, asset: &Asset) -> Answer {
     let pair = &facts.pair;
     let evidence = vec![
         Evidence::new("jobs", pair.jobs),
-        Evidence::new("volume (attoFIL)", pair.volume),
-        Evidence::new("first settled (Unix seconds)", pair.first),
-        Evidence::new("last settled (Unix seconds)", pair.last),
+        Evidence::new("volume", asset.show(pair.volume)),
+        Evidence::new("first settled", rfc3339(pair.first)),
+        Evidence::new("last settled", rfc3339(pair.last)),
     ];
     let jobs = if pair.jobs == 1 { "one job".into() } else { format!("{} jobs", pair.jobs) };
-    (Outcome::Noted, format!("{} attoFIL for {jobs}.", pair.volume), evidence)
+    (Outcome::Noted, format!("{} for {jobs}.", asset.show(pair.volume)), evidence)
 }
 
 fn age(facts: &Facts, policy: &Policy, now: Time) -> Answer {
     let known = |who: &str, history: &PartyHistory| {
-        let since = history.since.map_or_else(|| "never before".into(), |since| format!("{} s", now.since(since)));
+        let since = history.since.map_or_else(|| "not yet".into(), |since| rfc3339(since).to_string());
         vec![
-            Evidence::new(format!("the {who} is known for"), since),
+            Evidence::new(format!("the {who} is known since"), since),
             Evidence::new(format!("the {who}'s settled jobs"), history.settled),
             Evidence::new(format!("the {who}'s lost collaterals"), history.slashed),
         ]
@@ -218,7 +225,12 @@ mod tests {
     }
 
     fn input(certainty: Certainty) -> InputEvidence {
-        InputEvidence { path: "/in".into(), cid: "bafy".into(), certainty, because: vec!["claim 7".into()] }
+        InputEvidence {
+            path: "/in".into(),
+            cid: "bafy".into(),
+            certainty: Some(certainty),
+            because: vec!["claim 7".into()],
+        }
     }
 
     fn good() -> Facts {
@@ -234,7 +246,7 @@ mod tests {
                 output: B256::with_last_byte(3),
                 exit_code: 0,
             },
-            inputs: vec![input(Certainty::Verified)],
+            inputs: Some(vec![input(Certainty::Verified)]),
             retrieval: Retrieval::Verified { bytes: 12 },
             re_execution: ReExecution::Agrees { fuel: 5 },
             earlier: vec![],
@@ -248,14 +260,14 @@ mod tests {
     }
 
     fn outcome(facts: &Facts, question: Question) -> Outcome {
-        let all = checks(facts, &Policy::default(), NOW);
+        let all = checks(facts, &Policy::default(), &Asset::coin(), NOW);
         assert_eq!(all.iter().map(|check| check.question).collect::<Vec<_>>(), Question::ALL);
         all.into_iter().find(|check| check.question == question).expect("each question has an answer").outcome
     }
 
     #[test]
     fn a_good_job_passes_all() {
-        let all = checks(&good(), &Policy::default(), NOW);
+        let all = checks(&good(), &Policy::default(), &Asset::coin(), NOW);
         let bad: Vec<_> = all.iter().filter(|check| check.outcome > Outcome::Noted).collect();
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(Risk::of(&all), Risk::Low);
@@ -273,8 +285,17 @@ mod tests {
             (vec![Certainty::Verified, Certainty::Verified], Outcome::Passed),
             (vec![Certainty::Verified, Certainty::Contradicted], Outcome::Failed),
         ] {
-            let facts = Facts { inputs: inputs.iter().copied().map(input).collect(), ..good() };
+            let facts = Facts { inputs: Some(inputs.iter().copied().map(input).collect()), ..good() };
             assert_eq!(outcome(&facts, Question::FilPlusData), expected, "{inputs:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_was_asked_about_is_unknown_and_speaks_against_nobody() {
+        let asked = input(Certainty::Verified);
+        let not_asked = InputEvidence { certainty: None, ..asked.clone() };
+        for inputs in [None, Some(vec![not_asked.clone()]), Some(vec![asked, not_asked])] {
+            assert_eq!(outcome(&Facts { inputs, ..good() }, Question::FilPlusData), Outcome::Unknown);
         }
     }
 
@@ -298,7 +319,7 @@ mod tests {
         let mut facts = good();
         facts.job.client = facts.job.provider;
         assert_eq!(outcome(&facts, Question::SameParty), Outcome::Failed);
-        assert_eq!(Risk::of(&checks(&facts, &Policy::default(), NOW)), Risk::High);
+        assert_eq!(Risk::of(&checks(&facts, &Policy::default(), &Asset::coin(), NOW)), Risk::High);
     }
 
     #[test]
@@ -328,6 +349,6 @@ mod tests {
         let facts = Facts { client: PartyHistory::default(), re_execution: ReExecution::NotReproducible, ..good() };
         assert_eq!(outcome(&facts, Question::Age), Outcome::Warning);
         assert_eq!(outcome(&facts, Question::ReExecution), Outcome::Unknown);
-        assert_eq!(Risk::of(&checks(&facts, &Policy::default(), NOW)), Risk::Medium);
+        assert_eq!(Risk::of(&checks(&facts, &Policy::default(), &Asset::coin(), NOW)), Risk::Medium);
     }
 }

@@ -27,8 +27,8 @@ pub struct InputEvidence {
     /// Its path in the guest.
     pub path: String,
     pub cid: String,
-    /// What the registry is sure of; [`Certainty::Unknown`] also while nobody was asked.
-    pub certainty: Certainty,
+    /// How sure the registry is; `None`: it was not asked.
+    pub certainty: Option<Certainty>,
     /// What it rests on, each in a line.
     pub because: Vec<String>,
 }
@@ -103,7 +103,8 @@ pub struct Blessed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub job: SettledJob,
-    pub inputs: Vec<InputEvidence>,
+    /// `None`: its spec is not known.
+    pub inputs: Option<Vec<InputEvidence>>,
     pub retrieval: Retrieval,
     pub re_execution: ReExecution,
     pub earlier: Vec<EarlierJob>,

@@ -1,6 +1,9 @@
-//! What notaries sign (EIP-712), in the domain ("LotaBlessing", "1", chain id, contract).
+//! A blessing beside a market: how a process reaches it ([`BlessingTransport`]), and what notaries sign (EIP-712), in the domain
+//! ("LotaBlessing", "1", chain id, contract).
 //!
 //! Type names, field names and order are those of `contracts/src/interfaces/IBlessing.sol`.
+
+mod transport;
 
 use alloy::{
     primitives::U256 as Word,
@@ -11,6 +14,10 @@ use lota_market::{
     blessing::{Choice, Limits, Nomination, Signed},
 };
 use serde::{Deserialize, Serialize};
+
+pub use transport::{
+    BlessingLanded, BlessingSubmitError, BlessingTransport, BlessingUpdate, BlessingUpdates, StoredRecord,
+};
 
 /// Name of the signing domain.
 pub const DOMAIN_NAME: &str = "LotaBlessing";

@@ -14,7 +14,7 @@ use lota_market::{
 };
 
 use super::market::bindings::{self, Revert, Unreadable, View, amount, returned, variant, word};
-use crate::blessing::{limits_out, narrow};
+use crate::blessing::{StoredRecord, limits_out, narrow};
 
 /// Generated from the checked-in ABI; nothing of it leaves this file.
 mod abi {
@@ -277,24 +277,6 @@ fn own_rejection(failure: Failure) -> Result<Option<Rejection>, Unreadable> {
 }
 
 // Views -------------------------------------------------------------------------------------------------------------------
-
-/// A job as the contract stores it: `IBlessing.Record`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredRecord {
-    pub phase: Phase,
-    /// Of its last nomination; 0: it was never nominated.
-    pub round: u32,
-    /// [Struct hash](crate::blessing::nomination_hash) of the nomination that runs; otherwise zero.
-    pub nomination: B256,
-    /// Votes for it that count, while it is nominated.
-    pub approvals: u32,
-    /// Rejections that count while it is nominated, revocations while it is blessed.
-    pub against: u32,
-    /// When it was blessed; otherwise 0.
-    pub blessed_at: Time,
-    /// Digest of the reasons of the vote that blessed it; otherwise zero.
-    pub reasons: B256,
-}
 
 /// `market()`.
 #[must_use]

@@ -12,7 +12,7 @@ mod network;
 
 pub(crate) use ask::{Asker, Habits};
 pub(crate) use deploy::{Deployed, DeployedAuction, deploy, deploy_auction};
-pub(crate) use development::{DevelopmentChain, PaidIn, USUAL_PORT};
+pub(crate) use development::{BONUS, DevelopmentBlessing, DevelopmentChain, PaidIn, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
 pub(crate) use network::{

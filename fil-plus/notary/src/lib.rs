@@ -8,4 +8,8 @@ pub mod desk;
 pub mod elsewhere;
 pub mod gather;
 pub mod history;
+pub mod other_notary;
+pub mod outgoing;
 pub mod review;
+#[cfg(test)]
+mod testing;

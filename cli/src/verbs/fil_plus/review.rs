@@ -46,7 +46,7 @@ const HIGH: u8 = 4;
 Examples:
   lota fil-plus review ~/.lota/devnet/market.log
   lota fil-plus review ~/.lota/devnet/market.log --job 0x1f...
-  lota fil-plus review --rpc https://node.example/rpc/v1 --contract 0x... --from-block 4200000 --job 0x1f... --server http://127.0.0.1:8480
+  lota fil-plus review --rpc https://node.example/rpc/v1 --contract 0x... --from-block 4200000 --job 0x1f... --server http://127.0.0.1:8647
 
 Exit codes: 0 the risk is low, 3 medium (something is unknown, or to be looked at), 4 high (something speaks against the job), 1 it could not be reviewed.")]
 pub(crate) struct Review {
@@ -276,7 +276,11 @@ async fn look_up(server: &str, inputs: &mut [InputEvidence]) -> anyhow::Result<(
                 input.because.push(answer.reason);
                 input.because.extend(answer.contradictions);
             }
-            Some(Checked::Malformed { error, .. }) => input.because.push(error),
+            Some(Checked::Malformed { error, .. }) => {
+                // It was asked, and no CID that it could know is written so.
+                input.certainty = Some(Certainty::Unknown);
+                input.because.push(error);
+            }
             None => {}
         }
     }

@@ -13,12 +13,12 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     answer::{Checked, SourceState, timestamp},
     judge::{Known, Witness, judge},
-    piece_cid::PieceCommitment,
     source::Source,
     step::{Report, SourceError},
     store::{Registered, ReportRow, Standing, Store, StoreError},
     subject::Subject,
 };
+use lota_content::piece::PieceRoot;
 
 /// How many payloads indexes are asked about for one question.
 pub const MAX_ASKED: usize = 64;
@@ -105,10 +105,10 @@ impl Registry {
         let standings = self.standings().await?;
         let (witnesses, sources) = (self.witnesses(&standings, now).await?, names(&standings));
         let mut payloads: Vec<(Vec<u8>, Cid)> = Vec::new();
-        let mut pieces: BTreeSet<PieceCommitment> = BTreeSet::new();
+        let mut pieces: BTreeSet<PieceRoot> = BTreeSet::new();
         for subject in subjects.iter().flatten() {
             match subject {
-                Subject::Piece(piece) => drop(pieces.insert(piece.commitment)),
+                Subject::Piece(piece) => drop(pieces.insert(piece.root())),
                 Subject::Payload { cid, key } => payloads.push((key.clone(), *cid)),
             }
         }
@@ -118,10 +118,10 @@ impl Registry {
         let keys: Vec<Vec<u8>> = payloads.into_iter().map(|(key, _)| key).collect();
         let counts = |report: &ReportRow| sources.contains(report.source.as_str());
         let of_payloads = self.store.reports(&keys).await?;
-        let asked_pieces: Vec<PieceCommitment> = pieces.iter().copied().collect();
+        let asked_pieces: Vec<PieceRoot> = pieces.iter().copied().collect();
         let of_pieces = self.store.reports_of_pieces(&asked_pieces).await?;
         pieces.extend(of_payloads.values().flatten().filter(|report| counts(report)).map(|report| report.piece));
-        let pieces: Vec<PieceCommitment> = pieces.into_iter().collect();
+        let pieces: Vec<PieceRoot> = pieces.into_iter().collect();
         let claims = self.store.claims(&pieces).await?;
         let subject_keys: Vec<Vec<u8>> = subjects.iter().flatten().map(Subject::key).collect();
         let listed = self.store.listed(&subject_keys).await?;
@@ -137,7 +137,7 @@ impl Registry {
             let key = subject.key();
             let mut caveats = Vec::new();
             let reports = match subject {
-                Subject::Piece(piece) => of_pieces.get(&piece.commitment),
+                Subject::Piece(piece) => of_pieces.get(&piece.root()),
                 Subject::Payload { .. } => {
                     caveats.extend(unanswered.get(&key).cloned());
                     if !has_index {

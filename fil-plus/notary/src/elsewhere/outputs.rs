@@ -252,7 +252,7 @@ impl Outputs {
         };
         is_result(&output.store, &root, job.exit_code).await.map_err(NotWhole::Unavailable)?;
         let piece = self.commitment(&output.store, &root).await?;
-        let piece = Piece { commitment: B256::from(piece.root()), size: piece.padded_size() };
+        let piece = Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() };
         let whole = Whole { bytes: fetched.bytes, blocks: fetched.blocks, piece };
         write_whole(output.dir.clone(), whole).await.map_err(|error| NotWhole::NotNow(error.to_string()))?;
         Ok(whole)

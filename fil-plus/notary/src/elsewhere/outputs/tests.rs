@@ -130,7 +130,7 @@ async fn piece_of(store: &Store, root: &Cid) -> Piece {
     let mut hasher = PieceHasher::new(1);
     hasher.update(&car);
     let piece = hasher.finish();
-    Piece { commitment: B256::from(piece.root()), size: piece.padded_size() }
+    Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() }
 }
 
 /// A directory in one node, with names as they come: DAG-PB, as its specification writes it.

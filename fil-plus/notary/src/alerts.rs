@@ -1,5 +1,8 @@
 //! What a service tells people and programs by itself.
 
+pub mod smtp;
+pub mod webhook;
+
 use async_trait::async_trait;
 use lota_market::{Time, model::JobId};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,13 @@
 //! What the service asks others than the chain: a registry, those who serve outputs, its own engines.
 
+pub mod network;
+pub mod outputs;
+pub mod re_execution;
+pub mod registry;
+mod viewer;
+
+pub use viewer::MAX_LISTED;
+
 use async_trait::async_trait;
 use lota_market::{B256, spec::ValidatedSpec};
 

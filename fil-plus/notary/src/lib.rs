@@ -12,6 +12,10 @@ pub mod elsewhere;
 pub mod gather;
 pub mod history;
 pub mod http;
+pub mod other_notary;
+pub mod outgoing;
 pub mod review;
 pub mod service;
 pub mod store;
+#[cfg(test)]
+mod testing;

@@ -8,7 +8,10 @@ use sqlx::{
 /// Version, description and SQL. One that was released is never changed: databases hold its digest.
 type Steps = [(i64, &'static str, &'static str)];
 
-const HISTORY: &Steps = &[(1, "history", include_str!("../../migrations/0001_history.sql"))];
+const HISTORY: &Steps = &[
+    (1, "history", include_str!("../../migrations/0001_history.sql")),
+    (2, "gateways", include_str!("../../migrations/0002_gateways.sql")),
+];
 
 /// Of the service's own database.
 const SERVICE: &Steps = &[(1, "service", include_str!("../../migrations/service_0001.sql"))];

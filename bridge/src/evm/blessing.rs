@@ -1,4 +1,8 @@
-//! A blessing beside a market on a chain: commands to call data, logs to events, reverts to refusals, views.
+//! A blessing beside a market on a chain: commands to call data, logs to events, reverts to refusals, views; its [contract] and
+//! the [transport] to it.
+
+pub mod contract;
+pub mod transport;
 
 use alloy::{
     primitives::Bytes as Data,

@@ -3,13 +3,19 @@
 
 pub mod alerts;
 pub mod attestation;
+pub mod audit_file;
 pub mod audit_log;
+pub mod ballot;
+pub mod course;
 pub mod desk;
 pub mod elsewhere;
 pub mod gather;
 pub mod history;
+pub mod http;
 pub mod other_notary;
 pub mod outgoing;
 pub mod review;
+pub mod service;
+pub mod store;
 #[cfg(test)]
 mod testing;

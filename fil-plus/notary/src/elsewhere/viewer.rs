@@ -55,7 +55,7 @@ async fn directory<S: BlockSource + Clone>(source: &S, cid: &Cid) -> Result<Outp
                 EntryKind::File { size } | EntryKind::Block { size, .. } => (false, Some(size)),
                 EntryKind::Symlink { .. } => (false, None),
             };
-            Ok(OutputEntry { name: entry.name, is_directory, size })
+            Ok::<_, DeskError>(OutputEntry { name: entry.name, is_directory, size })
         })
         .buffered(AT_ONCE)
         .try_collect::<Vec<_>>()

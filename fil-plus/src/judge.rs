@@ -31,7 +31,7 @@ pub struct Known<'a> {
     pub listed: Vec<&'a ListedRow>,
     /// What could not be looked at.
     pub caveats: Vec<String>,
-    /// How many claims are shown.
+    /// How much of each kind of evidence is shown.
     pub shown: usize,
     /// Unix seconds.
     pub now: u64,
@@ -160,6 +160,7 @@ fn judge_piece<'a>(
 ) -> (Vec<Judged<'a>>, bool) {
     let rows = known.claims.get(&piece).map_or(&[][..], Vec::as_slice);
     let mut by_id: BTreeMap<(u64, Kind), Vec<&'a ClaimRow>> = BTreeMap::new();
+    let is_cut = rows.iter().map(|row| (row.fact.id, row.fact.kind)).collect::<BTreeSet<_>>().len() > MAX_CLAIMS;
     for row in rows.iter().filter(|row| known.witnesses.contains_key(&row.origin)) {
         by_id.entry((row.fact.id, row.fact.kind)).or_default().push(row);
     }
@@ -174,7 +175,7 @@ fn judge_piece<'a>(
         }
         Some(judged)
     });
-    (judged.collect(), rows.len() > MAX_CLAIMS)
+    (judged.collect(), is_cut)
 }
 
 /// The answer about a CID, as it was written.
@@ -229,16 +230,18 @@ pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
         (claim.state != ClaimState::Active, claim.row.fact.kind, std::cmp::Reverse(claim.row.fact.id))
     });
     more |= claims.len() > known.shown;
+    let longest = [pieces.len(), known.reports.len(), known.listed.len(), notes.contradictions.len()].into_iter().max();
     Answer {
         cid: text.to_owned(),
         certainty,
         reason,
-        pieces: pieces.iter().map(ToString::to_string).collect(),
+        pieces: pieces.iter().take(known.shown).map(ToString::to_string).collect(),
         claims: claims.iter().take(known.shown).map(|claim| evidence(claim, known)).collect(),
         more_claims: more,
         reports: known.reports.iter().take(known.shown).map(|row| report(row)).collect(),
+        more_evidence: longest.is_some_and(|longest| longest > known.shown),
         lists: known.listed.iter().take(known.shown).map(|row| listing(row)).collect(),
-        contradictions: notes.contradictions.into_iter().collect(),
+        contradictions: notes.contradictions.into_iter().take(known.shown).collect(),
         caveats: notes.caveats.into_iter().collect(),
     }
 }

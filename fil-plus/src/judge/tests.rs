@@ -1,4 +1,4 @@
-use lota_content::piece::{PieceCid, PieceCommitment};
+use lota_content::piece::{PieceCid, PieceCommitment, PieceRoot};
 
 use super::*;
 use crate::fact::Fact;
@@ -159,4 +159,15 @@ fn an_allocation_is_less_than_a_claim() {
 #[test]
 fn who_is_not_among_the_witnesses_does_not_count() {
     assert_eq!(of_piece(vec![row(1, 3)]).certainty, Certainty::Unknown);
+}
+
+#[test]
+fn no_more_of_the_evidence_is_shown_than_is_asked_for() {
+    let pieces = (1..=30u8).map(|n| PieceRoot::new([n; 32]).expect("a piece"));
+    let reports: Vec<ReportRow> = pieces.map(|piece| ReportRow { piece, ..report(true) }).collect();
+    let few = answer(&payload(), Vec::new(), &reports[..10], true);
+    assert_eq!((few.pieces.len(), few.contradictions.len(), few.more_evidence), (10, 10, false));
+    let many = answer(&payload(), Vec::new(), &reports, true);
+    assert_eq!((many.pieces.len(), many.contradictions.len(), many.more_evidence), (10, 10, true));
+    assert_eq!((many.certainty, many.reports.len()), (Certainty::Contradicted, 10));
 }

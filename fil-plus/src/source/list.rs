@@ -226,7 +226,8 @@ impl Source for SignedList {
         let before: Option<Cursor> = cursor.and_then(|text| serde_json::from_str(text).ok());
         if let Some(before) = &before {
             let due = before.read.saturating_add(self.refresh.as_secs());
-            if now < due {
+            // Before it was read: the clock was ahead then, and nobody knows how long ago that is.
+            if (before.read..due).contains(&now) {
                 return Ok(Some(Step { rest: Some(Duration::from_secs(due - now)), ..Step::default() }));
             }
         }

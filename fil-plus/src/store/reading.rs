@@ -11,7 +11,7 @@ use lota_content::piece::PieceRoot;
 
 /// Keys of one statement.
 const CHUNK: usize = 256;
-/// The most claims of one piece that are read; of more, the newest.
+/// The most claims and allocations of one piece that are read, each as all say it; of more, claims before allocations, then the newest.
 pub const MAX_CLAIMS: usize = 64;
 /// Bytes of a commitment in the index.
 const PREFIX: usize = 8;
@@ -82,8 +82,8 @@ fn claim(row: &SqliteRow) -> Option<ClaimRow> {
 }
 
 impl Store {
-    /// What chains say about these pieces, at most [`MAX_CLAIMS`] facts each and one more if there are more. A piece that is not
-    /// in the answer is unknown.
+    /// What chains say about these pieces. Of a piece with more than [`MAX_CLAIMS`] claims and allocations, so many and one more are
+    /// given; of each of them what everybody says: a part would be a contradiction. A piece that is not in the answer is unknown.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -134,8 +134,14 @@ impl Store {
         piece: PieceRoot,
         found: &mut HashMap<PieceRoot, Vec<ClaimRow>>,
     ) -> Result<(), StoreError> {
-        static ONE: LazyLock<String> =
-            LazyLock::new(|| format!("{SELECT} = ? AND c.piece = ? ORDER BY c.id DESC LIMIT {}", MAX_CLAIMS + 1));
+        // Anybody can offer allocations of any piece: they hide no claim.
+        static ONE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{SELECT} = $1 AND c.piece = $2 AND (c.kind, c.id) IN (SELECT DISTINCT kind, id FROM claims \
+                 WHERE substr(piece, 1, 8) = $1 AND piece = $2 ORDER BY kind, id DESC LIMIT {}) ORDER BY c.kind, c.id DESC",
+                MAX_CLAIMS + 1
+            )
+        });
         let rows = sqlx::query(AssertSqlSafe(ONE.as_str()))
             .bind(&piece.as_bytes()[..PREFIX])
             .bind(piece.as_bytes().as_slice())
@@ -176,7 +182,7 @@ impl Store {
         // One after the other: one piece may hold as many payloads as were ever asked about.
         for piece in if any { pieces } else { &[] } {
             let rows =
-                sqlx::query("SELECT piece, source, peer, verified_deal, seen FROM payloads WHERE piece = $1 LIMIT 64")
+                sqlx::query("SELECT piece, source, peer, verified_deal, seen FROM payloads WHERE piece = $1 LIMIT 8")
                     .bind(piece.as_bytes().as_slice())
                     .fetch_all(&self.pool)
                     .await

@@ -137,6 +137,8 @@ pub struct Chain {
     pub events: Vec<(u64, &'static str, Claim)>,
     pub max_results: usize,
     pub fault: Fault,
+    /// How it behaves when it is asked about the claims of these providers.
+    pub broken: BTreeMap<u64, Fault>,
     /// The calls that were made.
     pub calls: Vec<(String, Value)>,
 }
@@ -154,6 +156,7 @@ impl Default for Chain {
             events: Vec::new(),
             max_results: 10_000,
             fault: Fault::None,
+            broken: BTreeMap::new(),
             calls: Vec::new(),
         }
     }
@@ -238,7 +241,12 @@ pub struct Node {
 }
 
 async fn respond(State(chain): State<Arc<Mutex<Chain>>>, Json(request): Json<Value>) -> Response {
-    let fault = chain.lock().expect("the chain").fault;
+    let fault = {
+        let chain = chain.lock().expect("the chain");
+        let provider = request["params"][0].as_str().and_then(|address| address.strip_prefix("f0")?.parse().ok());
+        let is_broken = (request["method"] == "Filecoin.StateGetClaims").then_some(provider).flatten();
+        is_broken.and_then(|provider: u64| chain.broken.get(&provider)).copied().unwrap_or(chain.fault)
+    };
     match fault {
         Fault::None => {
             let method = request["method"].as_str().expect("a method");

@@ -67,6 +67,23 @@ async fn a_signed_list_is_believed_and_only_listed() {
     assert_eq!(certainty(&registry, piece(6)).await, Certainty::Unknown);
 }
 
+#[tokio::test]
+async fn a_list_that_was_read_while_the_clock_was_ahead_is_read_again() {
+    let (folder, now) = (tempfile::tempdir().expect("a folder"), lota_fil_plus::keeper::now());
+    let (path, signer) = (folder.path().join("list.csv"), key(1));
+    let source = SignedList::at(path.to_str().expect("UTF-8"), vec![public(&signer)], Duration::from_secs(3_600));
+    let registry = open(folder.path(), vec![Arc::new(source.expect("a list"))]).await;
+    let step = async |now| registry.step(&registry.sources()[0], now).await.expect("read").expect("a step");
+    write(&path, &list("2026-01-01T00:00:00Z", 5), &signer);
+    step(now + 365 * 86_400).await;
+    write(&path, &list("2026-01-02T00:00:00Z", 6), &signer);
+    step(now).await;
+    assert_eq!(certainty(&registry, piece(6)).await, Certainty::Listed);
+    write(&path, &list("2026-01-03T00:00:00Z", 7), &signer);
+    step(now + 60).await;
+    assert_eq!(certainty(&registry, piece(7)).await, Certainty::Unknown, "it rests");
+}
+
 async fn read_one(registry: &lota_fil_plus::registry::Registry) -> Result<(), String> {
     let now = lota_fil_plus::keeper::now();
     registry.step(&registry.sources()[0], now).await.map(drop).map_err(|error| error.to_string())

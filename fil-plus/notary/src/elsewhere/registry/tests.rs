@@ -40,6 +40,7 @@ fn answer(cid: &str, certainty: Certainty) -> Answer {
         pieces: vec![],
         claims: if certainty == Certainty::Verified { vec![claim_of(ClaimState::Active)] } else { vec![] },
         more_claims: false,
+        more_evidence: false,
         reports: vec![],
         lists: vec![],
         contradictions: vec![],

@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// Run a notary's service and its page
     #[command(subcommand)]
     Notary(verbs::notary::Notary),
+    /// Nominate settled jobs, vote on them as a notary, and have providers rewarded
+    #[command(subcommand)]
+    Blessing(Box<verbs::blessing::Blessing>),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),

@@ -14,7 +14,7 @@ impl Engine for Wasm {
     async fn run(&self, run: re_execution::WasmRun) -> Result<Ran, String> {
         let id = RunId(run.job.0.0);
         let engine = EngineRun::Wasm(WasmRun {
-            module: ModuleSource::Bytes(run.module),
+            module: ModuleSource::Bytes(run.module.0),
             entry_point: run.entry_point,
             seed: id.0,
             stop_at_fuel: None,

@@ -19,7 +19,7 @@ use super::service;
 use crate::{
     context::Context,
     failure::Usage,
-    home,
+    home::{self, Home},
     host::{Account, HomeLock, ended_by_user},
     keystore::{Keystore, Password},
     settings::Notary,
@@ -99,7 +99,7 @@ impl Serve {
         let readers = readers(&settings)?;
         let folder = settings.data.as_ref().map_or_else(|| context.home.notary(), PathBuf::from);
         home::create_private(&folder)?;
-        let _lock = HomeLock::take(&folder)?;
+        let _lock = HomeLock::take(&Home::find(Some(folder.clone()))?)?;
         let ended = ended_by_user();
         let mut ended = std::pin::pin!(ended);
         let opened = async {
@@ -113,7 +113,8 @@ impl Serve {
         };
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
         let origin = settings.origin.clone().unwrap_or(format!("http://{}", listener.local_addr()?));
-        let page = dashboard::Settings { readers, ..dashboard::Settings::new(&origin)? };
+        let mut page = dashboard::Settings::new(&origin)?;
+        page.readers = readers;
         let desk = Arc::clone(&service) as Arc<dyn Desk>;
         let mut router = dashboard::router(Arc::clone(&desk), page);
         if settings.serve_api {

@@ -15,6 +15,7 @@ pub(crate) mod fil_plus;
 pub(crate) mod job;
 pub(crate) mod mock_market;
 pub(crate) mod node;
+pub(crate) mod notary;
 pub(crate) mod sim;
 pub(crate) mod wallet;
 pub(crate) mod wasm;
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Sim(verb) => verb.run(&context).await,
         Command::MockMarket(verb) => verb.run(&context).await,
         Command::FilPlus(verb) => verb.run(&context).await,
+        Command::Notary(verb) => verb.run(&context).await,
         Command::Blessing(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),

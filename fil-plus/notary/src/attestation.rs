@@ -101,6 +101,12 @@ fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The key of 32 bytes that were kept secret (RFC 8032).
+#[must_use]
+pub fn key_of(secret: &[u8; 32]) -> SigningKey {
+    SigningKey::from_bytes(secret)
+}
+
 /// A key's name: its did:key.
 #[must_use]
 pub fn did_key(key: &VerifyingKey) -> String {

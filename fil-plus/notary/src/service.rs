@@ -128,19 +128,25 @@ struct Standing {
 }
 
 impl Service {
+    /// Opens the history of a market in a folder; [`Sources`] may need it, too.
+    ///
+    /// # Errors
+    /// See [`HistoryError`].
+    pub async fn open_history(folder: &Path, market: &lota_bridge::MarketRef) -> Result<History, HistoryError> {
+        History::open(folder, &format!("{} on chain {}", market.contract, market.chain_id)).await
+    }
+
     /// Opens what is kept in a folder, and goes on where it was.
     ///
     /// # Errors
     /// See [`ServiceError`].
-    pub async fn open(folder: &Path, parts: Parts) -> Result<Arc<Self>, ServiceError> {
+    pub async fn open(folder: &Path, history: History, parts: Parts) -> Result<Arc<Self>, ServiceError> {
         parts.settings.validate()?;
         let its = parts.blessing.market();
         let blessing = parts.blessing.blessing();
         if its != parts.market.contract {
             return Err(ServiceError::OtherMarket { blessing: blessing.contract, its, market: parts.market.contract });
         }
-        let history =
-            History::open(folder, &format!("{} on chain {}", parts.market.contract, parts.market.chain_id)).await?;
         let store = Store::open(folder, &format!("{} on chain {}", blessing.contract, blessing.chain_id)).await?;
         let audit = AuditFile::open(folder)?;
         let destinations = parts.deliveries.iter().map(|delivery| delivery.name().to_owned()).collect();

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The form of [`Decided`].
-pub const PREDICATE_TYPE: &str = "https://lota.market/attestations/blessing/v1";
+pub const PREDICATE_TYPE: &str = "https://github.com/lota-market/lota/docs/notaries.md#blessing-v1";
 
 /// How a job was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -139,7 +139,8 @@ async fn open(folder: &Path, twin: &Twin, told: &Arc<Told>, sources: &Arc<Well>,
         clock,
         settings: settings.clone(),
     };
-    Service::open(folder, parts).await.expect("a service")
+    let history = Service::open_history(folder, &parts.market).await.expect("a database");
+    Service::open(folder, history, parts).await.expect("a service")
 }
 
 impl Bench {
@@ -373,7 +374,9 @@ async fn a_log_whose_end_was_cut_off_is_refused() {
         clock: Arc::new(|| Time(0)),
         settings: settings(),
     };
-    assert!(matches!(Service::open(bench.folder.path(), parts).await, Err(ServiceError::AuditCut { .. })));
+    let history = Service::open_history(bench.folder.path(), &parts.market).await.expect("a database");
+    let opened = Service::open(bench.folder.path(), history, parts).await;
+    assert!(matches!(opened, Err(ServiceError::AuditCut { .. })));
 }
 
 #[tokio::test]

@@ -112,7 +112,8 @@ impl ElsewhereFlags {
             text.parse::<Url>().map_err(|error| Usage(format!("--gateways: `{}` is no URL: {error}", printable(text))))
         };
         let gateways = self.gateways.iter().map(parse).collect::<Result<_, _>>()?;
-        let options = FetchOptions { gateways, allow_private_addresses: is_here, ..FetchOptions::default() };
+        let options =
+            FetchOptions { gateways, allow_private_addresses: is_here, allow_http: is_here, ..FetchOptions::default() };
         Ok(Fetcher::new(options)?)
     }
 }

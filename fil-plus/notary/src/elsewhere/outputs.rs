@@ -199,9 +199,7 @@ impl Outputs {
         let output = self.output(job.job).await.map_err(|error| not_now(error.to_string()))?;
         let root = root(job);
         let looking = async {
-            if read_whole(&output.dir).await.is_some() {
-                return viewer::look(&output.store, &root, path).await;
-            }
+            // Of a whole output, too: what has become corrupt on the disk is fetched again.
             let sources = self.sources(job).await;
             let source = FetchingSource::new(&output.store, self.fetcher.clone(), &sources);
             viewer::look(&source, &root, path).await

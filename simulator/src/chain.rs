@@ -170,6 +170,7 @@ impl Chain {
             }
             ContractCommand::Blessing(_) => Err(CallError::NoSuchFunction(MARKET)),
         };
+        self.said.advance();
         if let Err(error) = executed {
             self.refusals += 1;
             return Err(error);
@@ -181,7 +182,6 @@ impl Chain {
             self.events += 1;
             self.said.add(self.now, said);
         }
-        self.said.advance();
         Ok(())
     }
 
@@ -264,8 +264,8 @@ impl LogDigest {
         said.hash(self);
     }
 
-    /// Digests the whole blocks of what was added. Each step of sha2-256 waits for the one before: where other work follows, the
-    /// processor does it meanwhile.
+    /// Digests the whole blocks of what was added. Each step of sha2-256 waits for the one before, and the processor does meanwhile what
+    /// does not: so what a command says is digested beside the next one, which waits for memory.
     #[inline]
     fn advance(&mut self) {
         let whole = self.filled - self.filled % Self::BLOCK;
@@ -353,6 +353,39 @@ mod tests {
         assert_eq!(chain(30).lands(VirtualTime(30_000)), VirtualTime(60_000), "that block is made already");
         assert_eq!(chain(30).reaches(START.after(31)), VirtualTime(60_000));
         assert_eq!(chain(0).reaches(START.after(31)), VirtualTime(31_000));
+    }
+
+    struct Plain(Sha256);
+
+    impl Hasher for Plain {
+        fn finish(&self) -> u64 {
+            0
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+    }
+
+    /// In whatever pieces it is digested, also what is larger than the buffer.
+    #[test]
+    fn the_digest_is_that_of_all_that_was_said_in_a_row() {
+        let (mut said, mut plain) = (LogDigest::default(), Plain(Sha256::default()));
+        for size in 0..4 * LogDigest::BUFFER {
+            let time = VirtualTime(size as u64);
+            let url = "u".repeat(if size % 7 == 0 { size } else { size % 100 });
+            let log = Log { contract: MARKET, event: model::Event::Announced { party: ARBITER, url }.into() };
+            said.add(time, &log);
+            plain.write_u64(time.0);
+            log.hash(&mut plain);
+            if size % 5 < 3 {
+                said.advance();
+            }
+            if size % 64 == 0 {
+                assert_eq!(said.finalize(), B256::from_slice(&plain.0.clone().finalize()));
+            }
+        }
+        assert_eq!(said.finalize(), B256::from_slice(&plain.0.finalize()));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{
     answer::{Answer, Certainty, ClaimEvidence, ClaimState, ListEvidence, ReportEvidence, timestamp},
     fact::{EPOCH_SECONDS, Kind},
-    piece_cid::PieceCommitment,
     store::{ClaimRow, ListedRow, MAX_CLAIMS, ReportRow},
     subject::Subject,
 };
+use lota_content::piece::{PieceCid, PieceRoot};
 
 /// A chain node whose word counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Witness {
 pub struct Known<'a> {
     /// Chain nodes by their origin's number; what others said does not count.
     pub witnesses: &'a HashMap<i64, Witness>,
-    pub claims: &'a HashMap<PieceCommitment, Vec<ClaimRow>>,
+    pub claims: &'a HashMap<PieceRoot, Vec<ClaimRow>>,
     pub reports: Vec<&'a ReportRow>,
     pub listed: Vec<&'a ListedRow>,
     /// What could not be looked at.
@@ -153,7 +153,7 @@ fn evidence(judged: &Judged<'_>, known: &Known<'_>) -> ClaimEvidence {
 
 /// The claims of a piece, each as all chain nodes have it.
 fn judge_piece<'a>(
-    piece: PieceCommitment,
+    piece: PieceRoot,
     size_log2: Option<u8>,
     known: &Known<'a>,
     notes: &mut Notes,
@@ -183,8 +183,8 @@ fn judge_piece<'a>(
 pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
     let mut notes = Notes::default();
     notes.caveats.extend(known.caveats.iter().cloned());
-    let (pieces, size_log2): (BTreeSet<PieceCommitment>, _) = match subject {
-        Subject::Piece(piece) => (BTreeSet::from([piece.commitment]), piece.size_log2),
+    let (pieces, size_log2): (BTreeSet<PieceRoot>, _) = match subject {
+        Subject::Piece(piece) => (BTreeSet::from([piece.root()]), size_log2(piece)),
         Subject::Payload { .. } => (known.reports.iter().map(|report| report.piece).collect(), None),
     };
     let (mut claims, mut more) = (Vec::new(), false);
@@ -246,8 +246,13 @@ pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
     }
 }
 
+/// log2 of the piece's padded bytes, if its CID tells it.
+fn size_log2(piece: &PieceCid) -> Option<u8> {
+    piece.commitment().and_then(|piece| u8::try_from(piece.padded_size().trailing_zeros()).ok())
+}
+
 /// What indexes say about a piece, beside what chains say.
-fn compare_reports(piece: PieceCommitment, claims: &[Judged<'_>], known: &Known<'_>, notes: &mut Notes) {
+fn compare_reports(piece: PieceRoot, claims: &[Judged<'_>], known: &Known<'_>, notes: &mut Notes) {
     let reports = || known.reports.iter().filter(|report| report.piece == piece);
     let sources = |verified: bool| {
         let names: BTreeSet<&str> =

@@ -13,12 +13,12 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     answer::{Answer, Checked, SourceState, timestamp},
     judge::{Known, Witness, judge},
-    piece_cid::PieceCommitment,
     source::Source,
     step::{Report, SourceError},
     store::{ClaimRow, ListedRow, Registered, ReportRow, Standing, Store, StoreError},
     subject::{Subject, SubjectError},
 };
+use lota_content::piece::PieceRoot;
 
 /// How many payloads indexes are asked about for one question.
 pub const MAX_ASKED: usize = 64;
@@ -105,10 +105,10 @@ impl Registry {
         let standings = self.standings().await?;
         let witnesses = self.witnesses(&standings, now).await?;
         let mut payloads: Vec<(Vec<u8>, Cid)> = Vec::new();
-        let mut pieces: BTreeSet<PieceCommitment> = BTreeSet::new();
+        let mut pieces: BTreeSet<PieceRoot> = BTreeSet::new();
         for subject in subjects.iter().flatten() {
             match subject {
-                Subject::Piece(piece) => drop(pieces.insert(piece.commitment)),
+                Subject::Piece(piece) => drop(pieces.insert(piece.root())),
                 Subject::Payload { cid, key } => payloads.push((key.clone(), *cid)),
             }
         }
@@ -119,10 +119,10 @@ impl Registry {
         let sources = names(&standings);
         let counts = |report: &ReportRow| sources.contains(report.source.as_str());
         let of_payloads = self.store.reports(&keys).await?;
-        let asked_pieces: Vec<PieceCommitment> = pieces.iter().copied().collect();
+        let asked_pieces: Vec<PieceRoot> = pieces.iter().copied().collect();
         let of_pieces = self.store.reports_of_pieces(&asked_pieces).await?;
         pieces.extend(of_payloads.values().flatten().filter(|report| counts(report)).map(|report| report.piece));
-        let pieces: Vec<PieceCommitment> = pieces.into_iter().collect();
+        let pieces: Vec<PieceRoot> = pieces.into_iter().collect();
         let claims = self.store.claims(&pieces).await?;
         let subject_keys: Vec<Vec<u8>> = subjects.iter().flatten().map(Subject::key).collect();
         let listed = self.store.listed(&subject_keys).await?;
@@ -259,8 +259,8 @@ impl Registry {
 struct LookedUp {
     standings: Vec<Standing>,
     witnesses: HashMap<i64, Witness>,
-    claims: HashMap<PieceCommitment, Vec<ClaimRow>>,
-    of_pieces: HashMap<PieceCommitment, Vec<ReportRow>>,
+    claims: HashMap<PieceRoot, Vec<ClaimRow>>,
+    of_pieces: HashMap<PieceRoot, Vec<ReportRow>>,
     of_payloads: HashMap<Vec<u8>, Vec<ReportRow>>,
     listed: HashMap<Vec<u8>, Vec<ListedRow>>,
     /// Why indexes did not answer, by payload.
@@ -278,7 +278,7 @@ impl LookedUp {
         now: u64,
     ) -> Vec<Checked> {
         let sources = names(&self.standings);
-        let mut judged: HashMap<(bool, Vec<u8>, Option<u8>), Answer> = HashMap::new();
+        let mut judged: HashMap<(bool, Vec<u8>), Answer> = HashMap::new();
         let answer = |(text, subject): (&String, &Result<Subject, SubjectError>)| {
             let subject = match subject {
                 Ok(subject) => subject,
@@ -288,8 +288,9 @@ impl LookedUp {
                 }
             };
             let is = match subject {
-                Subject::Piece(piece) => (true, subject.key(), piece.size_log2),
-                Subject::Payload { key, .. } => (false, key.clone(), None),
+                // Its CIDs may say a size, or none.
+                Subject::Piece(piece) => (true, piece.to_string().into_bytes()),
+                Subject::Payload { key, .. } => (false, key.clone()),
             };
             let answer = judged.entry(is).or_insert_with(|| self.answer(subject, &sources, shown, now)).clone();
             Checked::Answer(Box::new(Answer { cid: text.clone(), ..answer }))
@@ -301,7 +302,7 @@ impl LookedUp {
         let key = subject.key();
         let mut caveats = Vec::new();
         let reports = match subject {
-            Subject::Piece(piece) => self.of_pieces.get(&piece.commitment),
+            Subject::Piece(piece) => self.of_pieces.get(&piece.root()),
             Subject::Payload { .. } => {
                 caveats.extend(self.unanswered.get(&key).cloned());
                 if !self.has_index {

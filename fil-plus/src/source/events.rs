@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     fact::{Fact, Kind, Said},
-    piece_cid::PieceCid,
     step::{AsOf, Genesis, SourceError, Step},
 };
+use lota_content::piece::PieceCid;
 
 /// The most epochs of one question, and the most events of one answer (Lotus' `MaxFilterHeightRange` and `MaxFilterResults`).
 const MAX_EPOCHS: u64 = 2_880;
@@ -191,10 +191,10 @@ fn decode(bytes: &[u8]) -> Option<Cbor> {
 }
 
 /// The piece that a CID in CBOR names.
-pub(crate) fn piece(value: &Cbor) -> Option<crate::piece_cid::PieceCommitment> {
+pub(crate) fn piece(value: &Cbor) -> Option<lota_content::piece::PieceRoot> {
     let Cbor::Tag(CID_TAG, inner) = value else { return None };
     let cid = cid::Cid::try_from(inner.as_bytes()?.strip_prefix(&[0])?).ok()?;
-    PieceCid::from_cid(&cid).ok().flatten().map(|piece| piece.commitment)
+    PieceCid::try_from(&cid).ok().map(|piece| piece.root())
 }
 
 #[async_trait]

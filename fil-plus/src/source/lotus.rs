@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     fact::{Fact, Kind, Lie, Said},
-    piece_cid::PieceCid,
     step::{AsOf, Genesis, Refused, Snapshot, SourceError, Step},
 };
+use lota_content::piece::PieceCid;
 
 /// The most claims of one answer; more do not fit the longest answer anyway.
 const MAX_ENTRIES: usize = 2_000_000;
@@ -101,10 +101,10 @@ fn number(value: &Value) -> Option<u64> {
 
 fn said(value: &Value) -> Said {
     let piece = value["Data"]["/"].as_str().and_then(|text| cid::Cid::try_from(text).ok());
-    let piece = piece.and_then(|cid| PieceCid::from_cid(&cid).ok().flatten());
+    let piece = piece.and_then(|cid| PieceCid::try_from(&cid).ok());
     Said {
         id: None,
-        piece: piece.map(|piece| piece.commitment),
+        piece: piece.map(|piece| piece.root()),
         provider: number(&value["Provider"]),
         client: number(&value["Client"]),
         size: number(&value["Size"]),

@@ -6,10 +6,8 @@ use futures::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteRow};
 
 use super::{Store, StoreError, unsigned};
-use crate::{
-    fact::{Fact, Kind},
-    piece_cid::PieceCommitment,
-};
+use crate::fact::{Fact, Kind};
+use lota_content::piece::PieceRoot;
 
 /// Keys of one statement.
 const CHUNK: usize = 256;
@@ -32,7 +30,7 @@ pub struct ClaimRow {
 /// What an index says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRow {
-    pub piece: PieceCommitment,
+    pub piece: PieceRoot,
     pub source: String,
     pub peer: String,
     pub verified_deal: bool,
@@ -58,8 +56,8 @@ fn placeholders(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
 
-fn piece(bytes: &[u8]) -> Option<PieceCommitment> {
-    <[u8; 32]>::try_from(bytes).ok().and_then(PieceCommitment::new)
+fn piece(bytes: &[u8]) -> Option<PieceRoot> {
+    <[u8; 32]>::try_from(bytes).ok().and_then(PieceRoot::new)
 }
 
 fn claim(row: &SqliteRow) -> Option<ClaimRow> {
@@ -89,10 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn claims(
-        &self,
-        pieces: &[PieceCommitment],
-    ) -> Result<HashMap<PieceCommitment, Vec<ClaimRow>>, StoreError> {
+    pub async fn claims(&self, pieces: &[PieceRoot]) -> Result<HashMap<PieceRoot, Vec<ClaimRow>>, StoreError> {
         static MANY: LazyLock<String> = LazyLock::new(|| format!("{SELECT} IN ({})", placeholders(CHUNK)));
         let mut found = HashMap::new();
         for chunk in pieces.chunks(CHUNK) {
@@ -108,8 +103,8 @@ impl Store {
                 let key = chunk.get(index).or(chunk.last()).map_or(&[][..], |piece| &piece.as_bytes()[..PREFIX]);
                 query = query.bind(key);
             }
-            let wanted: std::collections::HashSet<&PieceCommitment> = chunk.iter().collect();
-            let mut of_chunk: HashMap<PieceCommitment, Vec<ClaimRow>> = HashMap::with_capacity(chunk.len());
+            let wanted: std::collections::HashSet<&PieceRoot> = chunk.iter().collect();
+            let mut of_chunk: HashMap<PieceRoot, Vec<ClaimRow>> = HashMap::with_capacity(chunk.len());
             let (mut rows, mut count) = (query.fetch(&self.pool), 0);
             while let Some(row) = rows.try_next().await.map_err(|error| self.failed(error))? {
                 let claim = claim(&row).ok_or_else(|| self.damaged("a claim"))?;
@@ -136,8 +131,8 @@ impl Store {
 
     async fn claims_of(
         &self,
-        piece: PieceCommitment,
-        found: &mut HashMap<PieceCommitment, Vec<ClaimRow>>,
+        piece: PieceRoot,
+        found: &mut HashMap<PieceRoot, Vec<ClaimRow>>,
     ) -> Result<(), StoreError> {
         // Anybody can offer allocations of any piece: they hide no claim.
         static ONE: LazyLock<String> = LazyLock::new(|| {
@@ -177,8 +172,8 @@ impl Store {
     /// See [`StoreError`].
     pub async fn reports_of_pieces(
         &self,
-        pieces: &[PieceCommitment],
-    ) -> Result<HashMap<PieceCommitment, Vec<ReportRow>>, StoreError> {
+        pieces: &[PieceRoot],
+    ) -> Result<HashMap<PieceRoot, Vec<ReportRow>>, StoreError> {
         let any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM payloads)")
             .fetch_one(&self.pool)
             .await

@@ -4,16 +4,16 @@ use sqlx::Row as _;
 use super::*;
 use crate::{
     fact::{Fact, Kind},
-    piece_cid::PieceCommitment,
     step::{Genesis, List, ListEntry, Report, Snapshot, SourceError, Step},
 };
+use lota_content::piece::PieceRoot;
 
 const NOW: u64 = 1_800_000_000;
 
-fn piece(byte: u8) -> PieceCommitment {
+fn piece(byte: u8) -> PieceRoot {
     let mut bytes = [byte; 32];
     bytes[31] = 0;
-    PieceCommitment::new(bytes).expect("a piece")
+    PieceRoot::new(bytes).expect("a piece")
 }
 
 fn fact(id: u64, as_of: u64) -> Fact {
@@ -117,15 +117,15 @@ async fn a_look_up_of_many_pieces_finds_what_one_of_each_finds() {
     let claims = (0..1_000u64).map(|id| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(id / 2).to_be_bytes());
-        Fact { piece: PieceCommitment::new(bytes).expect("a piece"), ..fact(id, 60) }
+        Fact { piece: PieceRoot::new(bytes).expect("a piece"), ..fact(id, 60) }
     });
     let claims: Vec<Fact> = claims.collect();
     store.commit(&source, &facts(claims.clone()), NOW).await.expect("kept");
-    let mut pieces: Vec<PieceCommitment> = claims.iter().step_by(2).map(|fact| fact.piece).collect();
+    let mut pieces: Vec<PieceRoot> = claims.iter().step_by(2).map(|fact| fact.piece).collect();
     // The same first eight bytes, and another piece.
     let mut other = *pieces[3].as_bytes();
     other[20] = 1;
-    pieces.push(PieceCommitment::new(other).expect("a piece"));
+    pieces.push(PieceRoot::new(other).expect("a piece"));
     let many = store.claims(&pieces).await.expect("read");
     assert_eq!(many.len(), 500);
     assert!(!many.contains_key(pieces.last().expect("one")));
@@ -148,7 +148,7 @@ async fn a_piece_with_very_many_claims_keeps_no_other_from_being_found() {
     for id in 0..100u8 {
         let mut bytes = [id; 32];
         (bytes[0], bytes[31]) = (99, 0);
-        pieces.push(PieceCommitment::new(bytes).expect("a piece"));
+        pieces.push(PieceRoot::new(bytes).expect("a piece"));
         claims.push(Fact { piece: pieces[pieces.len() - 1], ..fact(10_000 + u64::from(id), 60) });
     }
     store.commit(&source, &facts(claims), NOW).await.expect("kept");

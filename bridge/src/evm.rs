@@ -9,6 +9,7 @@ pub mod account;
 pub mod auction;
 pub mod blessing;
 pub mod chain;
+pub mod granters;
 pub mod log;
 pub mod market;
 pub mod recording;
@@ -16,6 +17,8 @@ pub mod warm_storage;
 
 pub use account::{Account, Call, SendError};
 pub use auction::Auction;
+pub use blessing::{contract::Blessing, transport::EvmBlessing};
 pub use chain::{CLASSIC_FINALITY, Chain, Config, Fees, Finality, MAX_RANGE, MAX_RESULTS, Network, RpcError};
+pub use granters::Granter;
 pub use log::{EventLog, LogError, Source, Update as LogUpdate};
 pub use market::{EvmTransport, Market, bindings, token};

@@ -187,6 +187,16 @@ pub enum TransportError {
         chain_id: u64,
         problem: String,
     },
+    /// There is no blessing for this market at the configured address.
+    #[error(
+        "no blessing for this market answers at {contract} on chain {chain_id}: {problem}; check the blessing's address"
+    )]
+    NoBlessingAt {
+        contract: Address,
+        /** The chain's id. */
+        chain_id: u64,
+        problem: String,
+    },
     /// It was asked about an auction, and there is none.
     #[error("this market is used without an auction; configure one")]
     NoAuction,

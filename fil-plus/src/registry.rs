@@ -18,7 +18,7 @@ use crate::{
     store::{ClaimRow, ListedRow, Registered, ReportRow, Standing, Store, StoreError},
     subject::{Subject, SubjectError},
 };
-use lota_content::piece::PieceRoot;
+use lota_content::piece::{PieceCid, PieceRoot};
 
 /// How many payloads indexes are asked about for one question.
 pub const MAX_ASKED: usize = 64;
@@ -278,7 +278,7 @@ impl LookedUp {
         now: u64,
     ) -> Vec<Checked> {
         let sources = names(&self.standings);
-        let mut judged: HashMap<(bool, Vec<u8>), Answer> = HashMap::new();
+        let mut judged: HashMap<(Vec<u8>, Option<PieceCid>), Answer> = HashMap::new();
         let answer = |(text, subject): (&String, &Result<Subject, SubjectError>)| {
             let subject = match subject {
                 Ok(subject) => subject,
@@ -288,9 +288,8 @@ impl LookedUp {
                 }
             };
             let is = match subject {
-                // Its CIDs may say a size, or none.
-                Subject::Piece(piece) => (true, piece.to_string().into_bytes()),
-                Subject::Payload { key, .. } => (false, key.clone()),
+                Subject::Piece(piece) => (subject.key(), Some(*piece)),
+                Subject::Payload { key, .. } => (key.clone(), None),
             };
             let answer = judged.entry(is).or_insert_with(|| self.answer(subject, &sources, shown, now)).clone();
             Checked::Answer(Box::new(Answer { cid: text.clone(), ..answer }))

@@ -128,6 +128,18 @@ pub trait BlessingTransport: Send + Sync + 'static {
         value: AttoFil,
     ) -> Result<BlessingLanded, BlessingSubmitError>;
 
+    /// Credits so much of the party's money, in whatever the market's asset is, to its account in the blessing. Idempotent as
+    /// [`submit`](Self::submit).
+    ///
+    /// # Errors
+    /// See [`BlessingSubmitError`].
+    async fn fund(&self, key: &EffectKey, amount: AttoFil) -> Result<BlessingLanded, BlessingSubmitError> {
+        if *self.asset() == Asset::coin() {
+            return self.submit(key, &Command::Fund, amount).await;
+        }
+        self.submit(key, &Command::FundToken { amount }, AttoFil::ZERO).await
+    }
+
     /// Whether the contract would take a command of `sender` in its newest state; nothing is sent.
     ///
     /// # Errors

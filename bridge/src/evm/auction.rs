@@ -85,8 +85,8 @@ impl Auction {
     }
 }
 
-/// What a contract answers that may be no auction.
-async fn ask<T>(
+/// What a contract answers that may be something else.
+pub(super) async fn ask<T>(
     chain: &Chain,
     contract: Address,
     view: &View<T>,

@@ -28,6 +28,7 @@ use lota_market::{
 };
 use tokio::sync::Mutex;
 
+pub(super) use self::allowance::allow;
 use self::bindings::{Revert, Unreadable};
 use super::{
     account::{self, Account, Call, SendError},

@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Find out what is FIL+ data, and what to know of jobs on it
     #[command(subcommand)]
     FilPlus(verbs::fil_plus::FilPlus),
+    /// Nominate settled jobs, vote on them as a notary, and have providers rewarded
+    #[command(subcommand)]
+    Blessing(Box<verbs::blessing::Blessing>),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),

@@ -1,6 +1,7 @@
 //! The verbs, one file for each.
 
 pub(crate) mod arguments;
+pub(crate) mod blessing;
 pub(crate) mod canary;
 pub(crate) mod chain;
 pub(crate) mod completions;
@@ -40,6 +41,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Sim(verb) => verb.run(&context).await,
         Command::MockMarket(verb) => verb.run(&context).await,
         Command::FilPlus(verb) => verb.run(&context).await,
+        Command::Blessing(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

@@ -1,4 +1,4 @@
-use lota_content::piece::{PieceCid, PieceCommitment};
+use lota_content::piece::{PieceCid, PieceCommitment, PieceRoot};
 
 use super::*;
 use crate::fact::Fact;

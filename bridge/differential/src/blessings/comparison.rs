@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use alloy::primitives::Log;
-use lota_bridge::evm::{
-    bindings::{self, Revert},
-    blessing::{self as contract, StoredRecord},
+use lota_bridge::{
+    blessing::StoredRecord,
+    evm::{
+        bindings::{self, Revert},
+        blessing as contract,
+    },
 };
 use lota_market::{
     Address, AttoFil, B256, Time, U256,

@@ -4,8 +4,14 @@
 
 use lota_market::{Address, AttoFil, agent::EffectKey, auction, model};
 
-use super::{Call, EvmTransport, token};
-use crate::transport::{Landed, Reserve, SubmitError, Transport as _};
+use super::{At, Call, EvmTransport, token};
+use crate::{
+    evm::{
+        account::{Account, SendError},
+        chain::RpcError,
+    },
+    transport::{Landed, Reserve, SubmitError, Transport as _},
+};
 
 /// How often leave is given for one key, at most: once, and again when something else has used it up in the meantime.
 const MAX_ROUNDS: u32 = 3;
@@ -22,7 +28,7 @@ impl EvmTransport {
                 other => return other,
             }
         }
-        self.allow(key, self.market.contract, amount).await?;
+        allow(&self.account, self.market.settings.asset, self.market.contract, key, amount).await?;
         self.submit(key, &command, AttoFil::ZERO).await
     }
 
@@ -45,28 +51,36 @@ impl EvmTransport {
                     block: None,
                 });
             }
-            self.allow(key, auction, amount).await?;
+            allow(&self.account, self.market.settings.asset, auction, key, amount).await?;
         }
         let command = auction::Command::FundToken { amount };
         self.submit_to_auction_with_reserve(key, &command, AttoFil::ZERO, reserve).await
     }
+}
 
-    /// Allows a contract to take so much of the market's token. Some tokens let no leave be changed to another, only taken back.
-    async fn allow(&self, key: &EffectKey, contract: Address, amount: AttoFil) -> Result<(), SubmitError> {
-        let token = self.market.settings.asset;
-        for round in 0..MAX_ROUNDS {
-            let allowed = self.token_view(token, &token::allowance(self.party(), contract)).await?;
-            if allowed >= amount {
-                break;
-            }
-            let again = if round == 0 { String::new() } else { format!("/{round}") };
-            for (name, amount) in [("take-back", AttoFil::ZERO), ("approve", amount)] {
-                if name == "approve" || allowed > AttoFil::ZERO {
-                    let call = Call::new(token, token::approve(contract, amount));
-                    self.account.send(&EffectKey::named(&format!("{key}/{name}{again}")), call).await?;
-                }
+/// Allows a contract to take so much of an account's token, under keys that follow from that of the effect. Some tokens let no leave be
+/// changed to another, only taken back.
+pub(in crate::evm) async fn allow(
+    account: &Account,
+    token: Address,
+    contract: Address,
+    key: &EffectKey,
+    amount: AttoFil,
+) -> Result<(), SendError> {
+    let view = token::allowance(account.address(), contract);
+    for round in 0..MAX_ROUNDS {
+        let returned = account.chain().view(token, &view.data, At::Latest).await?;
+        let allowed = view.read(&returned).map_err(|error| RpcError::Malformed(error.to_string()))?;
+        if allowed >= amount {
+            break;
+        }
+        let again = if round == 0 { String::new() } else { format!("/{round}") };
+        for (name, amount) in [("take-back", AttoFil::ZERO), ("approve", amount)] {
+            if name == "approve" || allowed > AttoFil::ZERO {
+                let call = Call::new(token, token::approve(contract, amount));
+                account.send(&EffectKey::named(&format!("{key}/{name}{again}")), call).await?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -151,6 +151,15 @@ impl History {
                 self.ended(writing, *job).await
             }
             Event::JobCancelled { job, .. } | Event::JobVoided { job, .. } => self.ended(writing, *job).await,
+            Event::Announced { party, url } => {
+                sqlx::query("INSERT OR REPLACE INTO gateways (party, url) VALUES ($1, $2)")
+                    .bind(party.as_slice())
+                    .bind(url)
+                    .execute(&mut **writing)
+                    .await
+                    .map_err(|source| self.failed(source))?;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -301,7 +310,6 @@ const fn concerns(event: &Event) -> bool {
             | Event::CallbackFailed { .. }
             | Event::BatchSkipped { .. }
             | Event::SaltsRevoked { .. }
-            | Event::Announced { .. }
     )
 }
 

@@ -47,6 +47,18 @@ impl History {
         })
     }
 
+    /// The URL that a party announced last, as it wrote it: where it says that it serves content.
+    ///
+    /// # Errors
+    /// See [`HistoryError`].
+    pub async fn gateway(&self, party: Address) -> Result<Option<String>, HistoryError> {
+        sqlx::query_scalar("SELECT url FROM gateways WHERE party = $1")
+            .bind(party.as_slice())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
     /// A settled job whose record the market keeps.
     ///
     /// # Errors

@@ -281,3 +281,16 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn where_a_party_serves_content_is_what_it_announced_last_and_finally() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let history = History::open(folder.path(), "a market").await.expect("a database");
+    assert_eq!(history.gateway(party(1)).await.expect("read"), None);
+    let announced = |block, url: &str| told(block, Event::Announced { party: party(1), url: url.to_owned() });
+    history.take(&[announced(1, "https://a.example"), announced(2, "https://b.example")]).await.expect("taken");
+    for (finalized, url) in [(1, "https://a.example"), (2, "https://b.example")] {
+        history.finalize(finalized).await.expect("folded");
+        assert_eq!(history.gateway(party(1)).await.expect("read").as_deref(), Some(url));
+    }
+}

@@ -16,6 +16,7 @@ pub mod eip712;
 pub mod encoding;
 pub mod evm;
 pub mod failure;
+pub mod filecoin_address;
 pub mod journal;
 pub mod memory;
 pub mod mock;

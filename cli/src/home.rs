@@ -88,6 +88,11 @@ impl Home {
         self.0.join("fil-plus")
     }
 
+    /// Where a notary's service keeps its data.
+    pub(crate) fn notary(&self) -> PathBuf {
+        self.0.join("notary")
+    }
+
     /// Makes the folder, readable by its owner only.
     ///
     /// # Errors

@@ -153,7 +153,8 @@ impl Anvil {
         self.create(bindings::deployment(&settings)).await
     }
 
-    async fn create(&self, code: Bytes) -> Address {
+    /// Deploys a contract.
+    pub async fn create(&self, code: Bytes) -> Address {
         let accounts = self.call("eth_accounts", json!([])).await;
         let sent = self.call("eth_sendTransaction", json!([{ "from": accounts[0], "data": code }])).await;
         loop {

@@ -28,8 +28,22 @@ fn read(artifact: &str) -> Artifact {
     serde_json::from_str(artifact).expect("the checked-in artifact is JSON")
 }
 
+const BLESSING_ARTIFACT: &str = include_str!("../../../contracts/abi/Blessing.json");
+
+/// The granters of ours, by name.
+const GRANTER_ARTIFACTS: [(&str, &str); 5] = [
+    ("RequestOnlyGranter", include_str!("../../../contracts/abi/RequestOnlyGranter.json")),
+    ("VerifregGranter", include_str!("../../../contracts/abi/VerifregGranter.json")),
+    ("MetaAllocatorGranter", include_str!("../../../contracts/abi/MetaAllocatorGranter.json")),
+    ("BonusGranter", include_str!("../../../contracts/abi/BonusGranter.json")),
+    ("FilecoinPayGranter", include_str!("../../../contracts/abi/FilecoinPayGranter.json")),
+];
+
 static MARKET: LazyLock<Artifact> = LazyLock::new(|| read(MARKET_ARTIFACT));
 static AUCTION: LazyLock<Artifact> = LazyLock::new(|| read(AUCTION_ARTIFACT));
+static BLESSING: LazyLock<Artifact> = LazyLock::new(|| read(BLESSING_ARTIFACT));
+static GRANTERS: LazyLock<[(&str, Artifact); 5]> =
+    LazyLock::new(|| GRANTER_ARTIFACTS.map(|(name, artifact)| (name, read(artifact))));
 
 /// Whether this is the code of the market, whatever its settings.
 pub(crate) fn is_market(code: &[u8]) -> bool {
@@ -39,6 +53,16 @@ pub(crate) fn is_market(code: &[u8]) -> bool {
 /// Whether this is the code of the auction, whatever its settings.
 pub(crate) fn is_auction(code: &[u8]) -> bool {
     AUCTION.is_like(code)
+}
+
+/// Whether this is the code of the blessing, whatever its settings.
+pub(crate) fn is_blessing(code: &[u8]) -> bool {
+    BLESSING.is_like(code)
+}
+
+/// The name of the granter of ours whose code this is, whatever its settings.
+pub(crate) fn granter(code: &[u8]) -> Option<&'static str> {
+    GRANTERS.iter().find_map(|(name, artifact)| artifact.is_like(code).then_some(*name))
 }
 
 impl Artifact {
@@ -64,9 +88,11 @@ mod tests {
 
     #[test]
     fn settings_may_differ_and_nothing_else() {
-        for (artifact, is_it, least) in
-            [(&*MARKET, is_market as fn(&[u8]) -> bool, 10_000), (&*AUCTION, is_auction, 5_000)]
-        {
+        for (artifact, is_it, least) in [
+            (&*MARKET, is_market as fn(&[u8]) -> bool, 10_000),
+            (&*AUCTION, is_auction, 5_000),
+            (&*BLESSING, is_blessing, 10_000),
+        ] {
             let mut code = artifact.deployed_bytecode.to_vec();
             assert!(code.len() > least && is_it(&code));
             assert!(!(is_market(&code) && is_auction(&code)), "one is not the other");
@@ -82,5 +108,9 @@ mod tests {
             assert!(!is_it(&artifact.deployed_bytecode[1..]));
             assert!(!is_it(&[]));
         }
+        for (name, artifact) in &*GRANTERS {
+            assert_eq!(granter(&artifact.deployed_bytecode), Some(*name));
+        }
+        assert_eq!(granter(&BLESSING.deployed_bytecode), None);
     }
 }

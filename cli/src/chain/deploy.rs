@@ -131,7 +131,7 @@ pub(crate) async fn deploy_auction(
 }
 
 /// Refuses an account without money for gas.
-async fn check_money(endpoint: &Endpoint, account: Address) -> anyhow::Result<()> {
+pub(super) async fn check_money(endpoint: &Endpoint, account: Address) -> anyhow::Result<()> {
     let network = endpoint.network();
     if endpoint.money(account, At::Latest).await? == AttoFil::ZERO {
         bail!("{account} has no money on {} (chain {}) to pay for gas; send it some", network.name, network.chain_id);
@@ -160,7 +160,12 @@ async fn token_quantum(endpoint: &Endpoint, asset: Address) -> anyhow::Result<u6
 }
 
 /// Sends one call with a key that nothing else uses in the meantime, and waits for its block; `sent` is told its hash.
-async fn send(chain: &Chain, signer: PrivateKeySigner, call: Call, sent: impl FnOnce(B256)) -> anyhow::Result<Landed> {
+pub(super) async fn send(
+    chain: &Chain,
+    signer: PrivateKeySigner,
+    call: Call,
+    sent: impl FnOnce(B256),
+) -> anyhow::Result<Landed> {
     let config = Config { poll: chain.config().poll.min(LOOK), ..chain.config().clone() };
     let chain = Chain::connect(config).await?;
     let id = AccountId { chain_id: chain.id(), address: signer.address() };

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::home;
 
-pub(crate) use blessing::{BONUS, DevelopmentBlessing};
+pub(crate) use blessing::{BONUS, DevelopmentBlessing, REVOKE_FOR};
 
 /// Where the chain's state is kept.
 const STATE: &str = "anvil.json";

@@ -2,6 +2,8 @@
 
 mod anvil;
 mod ask;
+mod ballot;
+mod blessing;
 mod code;
 mod deploy;
 mod development;
@@ -11,8 +13,12 @@ mod mining;
 mod network;
 
 pub(crate) use ask::{Asker, Habits};
+pub(crate) use ballot::{Change, SignedBallot};
+pub(crate) use blessing::{
+    ChainBlessing, DeployedContract, default_blessing_settings, deploy_blessing, deploy_granter, left,
+};
 pub(crate) use deploy::{Deployed, DeployedAuction, deploy, deploy_auction};
-pub(crate) use development::{BONUS, DevelopmentBlessing, DevelopmentChain, PaidIn, USUAL_PORT};
+pub(crate) use development::{BONUS, DevelopmentBlessing, DevelopmentChain, PaidIn, REVOKE_FOR, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
 pub(crate) use network::{

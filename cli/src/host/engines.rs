@@ -38,8 +38,7 @@ impl Engines {
 
     /// A node's executors, for so many jobs at once.
     pub(crate) fn executors(&self, slots: u32) -> Executors {
-        let wasm = self.wasm.sharing_modules(slots as usize);
-        Executors::none().with(WasmRun::ENGINE, Arc::new(wasm))
+        Executors::none().with(WasmRun::ENGINE, Arc::new(self.wasm.sharing_modules(slots as usize)))
     }
 }
 

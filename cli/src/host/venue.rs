@@ -8,7 +8,7 @@ use lota_bridge::PrivateKeySigner;
 use lota_market::{Address, AttoFil, asset::Asset};
 
 use super::{Account, Funds, LocalMarket, MockVenue, Sync};
-use crate::chain::{Asker, DevelopmentBlessing, DevelopmentChain, PaidIn};
+use crate::chain::{Asker, ChainMarket, DevelopmentBlessing, DevelopmentChain, PaidIn};
 
 /// What a market runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -130,12 +130,21 @@ impl Venue {
     pub(crate) async fn open_blessing(
         &self,
         folder: &Path,
+        service: &PrivateKeySigner,
         notaries: &[PrivateKeySigner],
         quorum: u32,
     ) -> anyhow::Result<DevelopmentBlessing> {
         match self {
             Self::Memory(_) | Self::Mock(_) => bail!("notaries need a chain with contracts: say `--chain anvil`"),
-            Self::Anvil(chain) => chain.open_blessing(folder, notaries, quorum).await,
+            Self::Anvil(chain) => chain.open_blessing(folder, service, notaries, quorum).await,
+        }
+    }
+
+    /// The market's contract, if it is on a chain.
+    pub(crate) const fn on_chain(&self) -> Option<&ChainMarket> {
+        match self {
+            Self::Memory(_) | Self::Mock(_) => None,
+            Self::Anvil(chain) => Some(chain.market()),
         }
     }
 

@@ -320,7 +320,7 @@ mod tests {
             ),
             (
                 "[nod]\nslots = 1",
-                "setting `nod` (FILE): there is no such setting; there are `log`, `log_format`, `api`, `job`, `node`, `devnet`, `fil_plus`",
+                "setting `nod` (FILE): there is no such setting; there are `log`, `log_format`, `api`, `job`, `node`, `devnet`, `fil_plus`, `notary`",
             ),
             ("[api]\nurk = 1", "setting `api.urk` (FILE): there is no such setting; there are `url`, `token`"),
         ] {

@@ -4,6 +4,7 @@ mod clients;
 mod directories;
 mod fil_plus;
 mod layers;
+mod notary;
 mod secrets;
 mod user;
 pub(crate) mod variables;
@@ -21,6 +22,7 @@ pub(crate) use clients::Clients;
 pub(crate) use directories::Directories;
 pub(crate) use fil_plus::FilPlus;
 pub(crate) use layers::{Layers, Origin};
+pub(crate) use notary::Notary;
 pub(crate) use secrets::shown;
 pub(crate) use user::ContainerUser;
 
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) devnet: Devnet,
     /// The FIL+ registry.
     pub(crate) fil_plus: FilPlus,
+    /// A notary's service.
+    pub(crate) notary: Notary,
 }
 
 /// How the daemon is reached.
@@ -432,6 +436,9 @@ pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
         "fil_plus.data" => "fil-plus in the home".to_owned(),
         "fil_plus.from_epoch" => "a day before what is final at first".to_owned(),
         "fil_plus.final_epochs" => "what the chain's node calls final, or 900".to_owned(),
+        "notary.data" => "notary in the home".to_owned(),
+        "notary.origin" => "http:// and notary.listen".to_owned(),
+        "notary.granter" => "nothing is nominated".to_owned(),
         _ => return None,
     })
 }
@@ -549,4 +556,36 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "fil_plus.ipni", about: "URLs of indexes (IPNI) that it asks about payloads, commas between" },
     Key { name: "fil_plus.lists", about: "paths or URLs of signed lists, commas between" },
     Key { name: "fil_plus.list_keys", about: "Ed25519 public keys that may sign them (hex or base64), commas between" },
+    Key { name: "notary.listen", about: "where a notary's page is served" },
+    Key { name: "notary.origin", about: "where browsers reach it: https://notary.example" },
+    Key { name: "notary.data", about: "folder of the service's databases, outputs and audit log" },
+    Key { name: "notary.rpc", about: "URLs of nodes of the market's chain, commas between" },
+    Key { name: "notary.network", about: "that chain, if its id is shared: filecoin, calibration, ..." },
+    Key { name: "notary.contract", about: "the market's address" },
+    Key { name: "notary.blessing", about: "the address of its blessing" },
+    Key { name: "notary.from_block", about: "the block that both are read from" },
+    Key { name: "notary.key", about: "the key in the keystore that nominates, relays votes and has granted" },
+    Key { name: "notary.registry", about: "URL of the FIL+ registry that is asked about inputs" },
+    Key { name: "notary.gateways", about: "URLs of gateways that have outputs, commas between" },
+    Key { name: "notary.run_again", about: "whether WASM jobs are run again here, to compare" },
+    Key { name: "notary.granters", about: "names and units of granters: 0x...=DataCap/bytes/0, commas between" },
+    Key { name: "notary.granter", about: "the granter that jobs are nominated for" },
+    Key { name: "notary.amount", about: "for how much, in the granter's smallest unit" },
+    Key { name: "notary.amount_per_byte", about: "instead of that: for each byte of the output's piece" },
+    Key { name: "notary.bounty", about: "what is added to the client's share" },
+    Key { name: "notary.most_risk", about: "the highest risk that is nominated: low, medium or high" },
+    Key { name: "notary.per_day", about: "the most jobs that are nominated in 24 hours" },
+    Key {
+        name: "notary.two_approvals_from",
+        about: "from this amount on, approvals are held until two notaries signed",
+    },
+    Key { name: "notary.readers", about: "who reads the page: notaries, everybody, or accounts, commas between" },
+    Key { name: "notary.serve_api", about: "whether all of it is served as JSON, without a sign-in" },
+    Key { name: "notary.webhook", about: "URL that alerts are posted to" },
+    Key { name: "notary.webhook_secrets", about: "file with the secrets that they are signed with" },
+    Key { name: "notary.smtp", about: "mail server for alerts: smtps://host:465, smtp://host:587" },
+    Key { name: "notary.smtp_user", about: "the account there" },
+    Key { name: "notary.smtp_password", about: "file with its password" },
+    Key { name: "notary.mail_from", about: "who alerts are from" },
+    Key { name: "notary.mail_to", about: "whom they go to, commas between" },
 ];

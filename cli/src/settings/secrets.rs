@@ -3,7 +3,7 @@
 /// What is not shown at all.
 const HIDDEN: [&str; 3] = ["api.token", "node.pinning_token", "node.filecoin_session_key"];
 /// URLs, or several with commas between.
-const URLS: [&str; 9] = [
+const URLS: [&str; 13] = [
     "api.url",
     "node.filecoin",
     "node.gateway_url",
@@ -13,9 +13,14 @@ const URLS: [&str; 9] = [
     "node.pinning_service",
     "fil_plus.server",
     "fil_plus.lists",
+    "notary.gateways",
+    "notary.origin",
+    "notary.registry",
+    "notary.smtp",
 ];
 /// The same, of services that take keys as paths.
-const KEYED_URLS: [&str; 4] = ["node.rpc", "node.filecoin_rpc", "fil_plus.rpc", "fil_plus.ipni"];
+const KEYED_URLS: [&str; 6] =
+    ["node.rpc", "node.filecoin_rpc", "fil_plus.rpc", "fil_plus.ipni", "notary.rpc", "notary.webhook"];
 
 /// The value of a setting as it may stay on a screen.
 pub(crate) fn shown(key: &str, value: &str) -> String {

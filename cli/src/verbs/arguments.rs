@@ -65,6 +65,12 @@ pub(crate) enum Command {
     /// Find out what is FIL+ data, and what to know of jobs on it
     #[command(subcommand)]
     FilPlus(verbs::fil_plus::FilPlus),
+    /// Run a notary's service and its page
+    #[command(subcommand)]
+    Notary(verbs::notary::Notary),
+    /// Nominate settled jobs, vote on them as a notary, and have providers rewarded
+    #[command(subcommand)]
+    Blessing(Box<verbs::blessing::Blessing>),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),
@@ -78,6 +84,7 @@ impl Command {
         match self {
             Self::MockMarket(verb) => verb.is_server(),
             Self::FilPlus(verb) => verb.is_server(),
+            Self::Notary(_) => true,
             _ => matches!(
                 self,
                 Self::Demo(_) | Self::Devnet(_) | Self::Canary(_) | Self::Node(verbs::node::Node::Run(_))

@@ -1,6 +1,7 @@
 //! The verbs, one file for each.
 
 pub(crate) mod arguments;
+pub(crate) mod blessing;
 pub(crate) mod canary;
 pub(crate) mod chain;
 pub(crate) mod completions;
@@ -14,6 +15,7 @@ pub(crate) mod fil_plus;
 pub(crate) mod job;
 pub(crate) mod mock_market;
 pub(crate) mod node;
+pub(crate) mod notary;
 pub(crate) mod sim;
 pub(crate) mod wallet;
 pub(crate) mod wasm;
@@ -40,6 +42,8 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Sim(verb) => verb.run(&context).await,
         Command::MockMarket(verb) => verb.run(&context).await,
         Command::FilPlus(verb) => verb.run(&context).await,
+        Command::Notary(verb) => verb.run(&context).await,
+        Command::Blessing(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

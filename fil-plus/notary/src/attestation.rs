@@ -6,6 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
 
 /// What the payload is, as DSSE has it.
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -56,6 +57,15 @@ pub struct Envelope {
     signatures: Vec<EnvelopeSignature>,
 }
 
+impl Envelope {
+    /// sha2-256 of what was signed, the statement's bytes: names this very statement, whoever signs it again. `None`: the payload is no
+    /// base64, so it is no statement.
+    #[must_use]
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        Some(Sha256::digest(STANDARD.decode(&self.payload).ok()?).into())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct EnvelopeSignature {
     keyid: String,
@@ -89,6 +99,12 @@ fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
     bytes
+}
+
+/// The key of 32 bytes that were kept secret (RFC 8032).
+#[must_use]
+pub fn key_of(secret: &[u8; 32]) -> SigningKey {
+    SigningKey::from_bytes(secret)
 }
 
 /// A key's name: its did:key.

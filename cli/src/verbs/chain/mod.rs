@@ -1,6 +1,8 @@
 //! `lota chain`.
 
 mod deploy;
+mod deploy_blessing;
+mod deploy_granter;
 mod status;
 
 use clap::Subcommand;
@@ -12,6 +14,9 @@ use crate::context::Context;
 pub(crate) enum Chain {
     /// Deploy the market's contract, and an auction beside it, with a key of this home's keystore
     Deploy(deploy::Deploy),
+    // These say themselves what they do.
+    DeployBlessing(Box<deploy_blessing::DeployBlessing>),
+    DeployGranter(Box<deploy_granter::DeployGranter>),
     /// Show a chain and the market that is deployed there
     Status(status::Status),
 }
@@ -20,6 +25,8 @@ impl Chain {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Deploy(verb) => verb.run(context).await,
+            Self::DeployBlessing(verb) => verb.run(context).await,
+            Self::DeployGranter(verb) => verb.run(context).await,
             Self::Status(verb) => verb.run(context).await,
         }
     }

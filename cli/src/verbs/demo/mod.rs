@@ -72,7 +72,11 @@ impl Demo {
         }
         let ground = match (self.chain, self.fil_plus) {
             (Some(Ground::Memory | Ground::Mock), true) => {
-                return Err(Usage("notaries need a chain with contracts: say `--fil-plus --chain anvil`, or leave --chain out".to_owned()).into());
+                return Err(Usage(
+                    "notaries need a chain with contracts: say `--fil-plus --chain anvil`, or leave --chain out"
+                        .to_owned(),
+                )
+                .into());
             }
             (ground, true) => ground.unwrap_or(Ground::Anvil),
             (ground, false) => ground.unwrap_or_default(),

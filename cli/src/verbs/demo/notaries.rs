@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use lota_bridge::{PrivateKeySigner, blessing::BlessingTransport as _, eip712};
 use lota_market::{
     Address, AttoFil, Bytes, U256,
@@ -19,7 +19,7 @@ use lota_market::{
 };
 use lota_notary::{
     attestation,
-    desk::{Desk as _, DeskError, Dossier, SignedVote, Stage, VoteState},
+    desk::{Desk, DeskError, Dossier, SignedVote, Stage, VoteState},
     review::{Check as Finding, Outcome, Question, Risk},
     service::{Decided, Verdict},
 };
@@ -28,13 +28,15 @@ use serde::Serialize;
 use super::{
     accounts::Extra,
     checks::Check,
-    parties::Parties,
+    parties::{Holder, Parties},
     plan::{Job, Order},
 };
 use crate::{
-    chain::{BONUS, DevelopmentBlessing},
-    host::{Account, Funds, ListedRegistry, NotaryService, Venue},
+    chain::{BONUS, DevelopmentBlessing, REVOKE_FOR},
+    host::{Account, ListedRegistry, Venue},
+    settings,
     terminal::{Column, Progress, Table, bad, bold, good, printable, short_address, short_id},
+    verbs::notary::{RunningNotary, on_development_chain},
 };
 
 /// Who votes; two of them decide.
@@ -58,7 +60,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) struct Notaries {
     pub(super) blessing: DevelopmentBlessing,
     people: Vec<(&'static str, PrivateKeySigner)>,
-    pub(super) account: Account,
+    service: PrivateKeySigner,
 }
 
 /// What came of it.
@@ -97,18 +99,27 @@ struct Vote {
 }
 
 impl Notaries {
-    /// Deploys a blessing beside the market, and gives the service's key money.
-    pub(super) async fn begin(venue: &Venue, folder: &Path, funds: Funds) -> anyhow::Result<Self> {
+    /// Deploys a blessing beside the market.
+    pub(super) async fn begin(venue: &Venue, folder: &Path) -> anyhow::Result<Self> {
         let people: Vec<_> = NAMES.map(|name| (name, PrivateKeySigner::random())).into();
         let signers: Vec<_> = people.iter().map(|(_, signer)| signer.clone()).collect();
-        let blessing = venue.open_blessing(&folder.join("market"), &signers, QUORUM).await?;
-        let account = venue.join(PrivateKeySigner::random(), &folder.join("notaries"), funds).await?;
-        Ok(Self { blessing, people, account })
+        let service = PrivateKeySigner::random();
+        let blessing = venue.open_blessing(&folder.join("market"), &service, &signers, QUORUM).await?;
+        Ok(Self { blessing, people, service })
+    }
+
+    /// Everybody with money for it, beside those who are parties of jobs.
+    pub(super) fn holders(&self) -> [Holder; 2] {
+        [
+            Holder { name: SERVICE, addresses: vec![self.service.address()] },
+            Holder { name: POOL, addresses: vec![self.blessing.granter] },
+        ]
     }
 
     /// A provider says where it is granted to, and sets money aside for its clients' shares.
     pub(super) async fn register(&self, provider: &Account) -> anyhow::Result<()> {
-        let transport = provider.at_blessing(&self.blessing.contract).context("a provider without a chain")?;
+        let transport =
+            provider.at_blessing(self.blessing.blessing.blessing()).context("a provider without a chain")?;
         transport.fund(&EffectKey::named("blessing/fund"), SET_ASIDE).await?;
         for (key, command) in [
             ("blessing/set-aside", Command::SetAside { amount: SET_ASIDE }),
@@ -140,38 +151,37 @@ impl Notaries {
         let folder = folder.join("notaries");
         let key = SigningKey::from_bytes(&rand::random());
         let entries = [(order.input.to_string(), "four texts of the demo")];
-        let registry =
-            ListedRegistry::start(&folder.join("registry"), "the demo's list", &entries, &SigningKey::from_bytes(&rand::random()))
-                .await?;
-        let service = NotaryService::start(
-            &folder,
-            &self.account,
-            &self.blessing,
-            Some(&registry.url()),
-            &parties.engines,
-            key.clone(),
-        )
-        .await?;
-        let blessed = tokio::select! {
-            blessed = self.vote(&service, job, &key, progress) => blessed,
-            ended = service.ended() => Err(ended.context("the notaries' service ended")),
+        let registry = ListedRegistry::start(&folder.join("registry"), "the demo's list", &entries, &key).await?;
+        let settings = settings::Notary {
+            // Any port.
+            listen: "127.0.0.1:0".to_owned(),
+            ..on_development_chain(&self.blessing, &registry.url())
         };
-        service.end().await;
+        let market = parties.venue.on_chain().context("notaries without a chain")?;
+        let mut running =
+            RunningNotary::start(&settings, &folder.join("service"), market, self.service.clone()).await?;
+        let blessed = {
+            let (desk, attests_with) = (running.desk(), running.attests_with);
+            tokio::select! {
+                blessed = self.vote(&*desk, job, &attests_with, progress) => blessed,
+                error = running.ended() => Err(error.context("the notaries' service ended")),
+            }
+        };
+        running.end().await?;
         registry.end().await;
         blessed
     }
 
     async fn vote(
         &self,
-        service: &NotaryService,
+        desk: &dyn Desk,
         job: &Job,
-        key: &SigningKey,
+        attests_with: &VerifyingKey,
         progress: &Progress,
     ) -> anyhow::Result<Blessed> {
-        let desk = service.desk();
         let (id, begun) = (job.detail.summary.id, Instant::now());
         progress.say("the notaries' service looks at the first job");
-        let nominated = until(service, id, "nominated", |dossier| dossier.stage == Stage::Voting).await?;
+        let nominated = until(desk, id, "nominated", |dossier| dossier.stage == Stage::Voting).await?;
         let nominated_after_ms = millis(begun);
         let nomination = nominated.nomination.context("a nomination that is voted on is known")?;
         let mut votes = Vec::new();
@@ -196,15 +206,15 @@ impl Notaries {
             votes.push(Vote { name, notary: signer.address(), choice: Choice::Approve, reason: REASON.to_owned() });
         }
         progress.say("the time to revoke passes");
-        let granted = until(service, id, "granted", |dossier| dossier.stage == Stage::Granted).await?;
+        let granted = until(desk, id, "granted", |dossier| dossier.stage == Stage::Granted).await?;
         let granted_after_ms = millis(last);
         let envelope = desk.attestation(id).await?;
         let bytes = serde_json::to_vec(&envelope)?;
-        let stated = attestation::verify::<Decided>(&bytes, &[key.verifying_key()])?.predicate;
+        let stated = attestation::verify::<Decided>(&bytes, &[*attests_with])?.predicate;
         let amount = u128::try_from(nomination.amount).context("a bonus is below 2^128")?;
         Ok(Blessed {
             job: id,
-            blessing: self.blessing.contract.contract(),
+            blessing: self.blessing.blessing.blessing().contract(),
             granter: self.blessing.granter,
             provider: nomination.provider,
             client: nomination.client,
@@ -213,7 +223,7 @@ impl Notaries {
             votes,
             granted: AttoFil(amount),
             share: nomination.share,
-            attested_by: attestation::did_key(&key.verifying_key()),
+            attested_by: attestation::did_key(attests_with),
             is_attested: stated.verdict == Verdict::Granted && stated.job == id && stated.amount == nomination.amount,
             nominated_after_ms,
             granted_after_ms,
@@ -222,15 +232,10 @@ impl Notaries {
 }
 
 /// Waits until a job is so far.
-async fn until(
-    service: &NotaryService,
-    job: JobId,
-    what: &str,
-    is_so: impl Fn(&Dossier) -> bool,
-) -> anyhow::Result<Dossier> {
+async fn until(desk: &dyn Desk, job: JobId, what: &str, is_so: impl Fn(&Dossier) -> bool) -> anyhow::Result<Dossier> {
     let begun = Instant::now();
     loop {
-        let found = service.desk().dossier(job).await;
+        let found = desk.dossier(job).await;
         let said = match found {
             Ok(dossier) if is_so(&dossier) => return Ok(dossier),
             Ok(dossier) => dossier.not_nominated.unwrap_or_else(|| format!("it is {:?}", dossier.stage)),
@@ -304,11 +309,12 @@ impl Blessed {
         }
         text.push_str(&table.render());
         for vote in &self.votes {
-            let _ = writeln!(text, "\n  {} ({}) approves: {}", bold(vote.name), short_address(vote.notary), vote.reason);
+            let _ =
+                writeln!(text, "\n  {} ({}) approves: {}", bold(vote.name), short_address(vote.notary), vote.reason);
         }
         let _ = writeln!(
             text,
-            "\n  {} {}\n  Nominated {} ms after the service first looked; paid {} ms after the last vote, 3 s of which are for revoking.",
+            "\n  {} {}\n  Nominated {} ms after the service first looked; paid {} ms after the last vote, {REVOKE_FOR} s of which are for revoking.",
             short_id(self.job),
             good(&format!(
                 "was blessed: {} was granted {}, of which {} was paid {}",

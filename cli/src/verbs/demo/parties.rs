@@ -14,7 +14,7 @@ use lota_node::{
     executor::{Delayed, Executors, WasmRun},
 };
 
-use super::notaries::{self, Notaries};
+use super::notaries::Notaries;
 use crate::{
     api::Api,
     chain::{Asker, PaidIn},
@@ -38,7 +38,6 @@ pub(super) struct Parties {
     pub(super) asker: Option<Asker>,
     /// Those who bless jobs, with `--fil-plus`.
     pub(super) notaries: Option<Notaries>,
-    pub(super) engines: Engines,
 }
 
 /// A party in the accounts.
@@ -79,7 +78,7 @@ impl Parties {
         let wallet = if ground != Ground::Anvil && !bid { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let engines = Engines::start(&folder.join("modules"))?;
-        let notaries = if bless { Some(Notaries::begin(&venue, folder, funds).await?) } else { None };
+        let notaries = if bless { Some(Notaries::begin(&venue, folder).await?) } else { None };
         let mut people = Vec::new();
         for name in CLIENTS {
             people.push(Person::start(name, None, folder, &venue, funds, None).await?);
@@ -95,7 +94,7 @@ impl Parties {
             people.push(Person::start(name, provider, folder, &venue, funds, notaries.as_ref()).await?);
         }
         let asker = venue.asker(PrivateKeySigner::random(), GAS_MONEY).await?;
-        Ok(Self { venue, people, asker, notaries, engines })
+        Ok(Self { venue, people, asker, notaries })
     }
 
     /// The party of this name.
@@ -117,10 +116,7 @@ impl Parties {
             self.people.iter().map(|person| Holder { name: person.name, addresses: vec![person.account.address()] });
         let asker = self.asker.iter();
         let asker = asker.map(|asker| Holder { name: ASKER, addresses: vec![asker.account(), asker.contract()] });
-        let notaries = self.notaries.iter().flat_map(|notaries| {
-            let service = Holder { name: notaries::SERVICE, addresses: vec![notaries.account.address()] };
-            [service, Holder { name: notaries::POOL, addresses: vec![notaries.blessing.granter] }]
-        });
+        let notaries = self.notaries.iter().flat_map(Notaries::holders);
         people.chain(asker).chain(notaries).collect()
     }
 

@@ -165,11 +165,8 @@ pub(super) async fn orders(
         spec.args = wish.top.map(|top| vec!["--top".to_owned(), top.to_string()]).unwrap_or_default();
         let terms = if is_auctioned && number == 0 { auction::terms(wish.terms) } else { wish.terms };
         let terms = TermsRequest { bless: (is_blessed && number == 0).then_some(true), ..terms };
-        let request = JobRequest {
-            spec: serde_json::to_value(&spec).context("the spec is not JSON")?,
-            terms,
-            key: None,
-        };
+        let request =
+            JobRequest { spec: serde_json::to_value(&spec).context("the spec is not JSON")?, terms, key: None };
         let opened = api.open(&request).await.with_context(|| format!("{}'s job was not opened", wish.client))?.job;
         let texts = TEXTS.iter().filter(|(name, _)| wish.text.is_none_or(|wanted| wanted == *name));
         let counts = material::count(texts.map(|(_, text)| *text));

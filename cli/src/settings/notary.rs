@@ -1,0 +1,94 @@
+//! A notary's service.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Amount, Count};
+
+/// What `lota notary serve` does. Lists are texts with commas between.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Notary {
+    /// Where its page is served.
+    pub(crate) listen: String,
+    /// Where browsers reach it; none: at `listen`, without TLS.
+    pub(crate) origin: Option<String>,
+    /// Folder of its data; none: `notary` in the home.
+    pub(crate) data: Option<String>,
+    pub(crate) rpc: Option<String>,
+    pub(crate) network: Option<String>,
+    /// The market's address.
+    pub(crate) contract: Option<String>,
+    pub(crate) blessing: Option<String>,
+    pub(crate) from_block: Count,
+    /// A name in the keystore.
+    pub(crate) key: Option<String>,
+    /// URL of the registry that is asked about inputs; none: they stay unknown.
+    pub(crate) registry: Option<String>,
+    pub(crate) gateways: Option<String>,
+    /// Whether WASM jobs are run again here.
+    pub(crate) run_again: bool,
+    /// `address=name/unit/decimals`.
+    pub(crate) granters: Option<String>,
+    /// For whom jobs are nominated; none: nothing is nominated by itself.
+    pub(crate) granter: Option<String>,
+    /// In the granter's smallest unit.
+    pub(crate) amount: Option<String>,
+    /// Instead of that.
+    pub(crate) amount_per_byte: Option<String>,
+    /// What is added to the client's share.
+    pub(crate) bounty: Option<Amount>,
+    /// `low`, `medium` or `high`.
+    pub(crate) most_risk: String,
+    pub(crate) per_day: Count,
+    /// In the granter's smallest unit; none: each vote is sent at once.
+    pub(crate) two_approvals_from: Option<String>,
+    /// `notaries`, `everybody`, or accounts.
+    pub(crate) readers: String,
+    /// Whether the JSON API is served, which asks for no sign-in.
+    pub(crate) serve_api: bool,
+    pub(crate) webhook: Option<String>,
+    /// A file.
+    pub(crate) webhook_secrets: Option<String>,
+    pub(crate) smtp: Option<String>,
+    pub(crate) smtp_user: Option<String>,
+    /// A file.
+    pub(crate) smtp_password: Option<String>,
+    pub(crate) mail_from: Option<String>,
+    pub(crate) mail_to: Option<String>,
+}
+
+impl Default for Notary {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8649".to_owned(),
+            origin: None,
+            data: None,
+            rpc: None,
+            network: None,
+            contract: None,
+            blessing: None,
+            from_block: Count(0),
+            key: None,
+            registry: None,
+            gateways: None,
+            run_again: true,
+            granters: None,
+            granter: None,
+            amount: None,
+            amount_per_byte: None,
+            bounty: None,
+            most_risk: "medium".to_owned(),
+            per_day: Count(100),
+            two_approvals_from: None,
+            readers: "notaries".to_owned(),
+            serve_api: false,
+            webhook: None,
+            webhook_secrets: None,
+            smtp: None,
+            smtp_user: None,
+            smtp_password: None,
+            mail_from: None,
+            mail_to: None,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! From settings to a service.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use ed25519_dalek::SigningKey;
+use lota_bridge::{
+    Journal, PrivateKeySigner, Transport,
+    evm::{self, Blessing, Chain, EvmBlessing, EvmTransport},
+};
+use lota_content::fetch::{FetchOptions, Fetcher};
+use lota_market::{Address, AttoFil, U256, asset::Asset};
+use lota_node::store::NodeJournal;
+use lota_notary::{
+    alerts::{
+        Deliver,
+        smtp::{Security, Smtp, SmtpSettings},
+        webhook::{Secret, Webhook},
+    },
+    attestation,
+    elsewhere::{
+        network::NetworkSources,
+        outputs::{OutputLimits, Outputs},
+        re_execution::{ReExecutionLimits, ReExecutor},
+        registry::Registry,
+    },
+    history::History,
+    outgoing,
+    review::Risk,
+    service::{Amount, GranterName, NominationPolicy, Parts, Service, Settings},
+};
+
+use crate::{
+    chain::{ChainMarket, Endpoint, parse_network},
+    failure::Usage,
+    home,
+    host::{Engines, RunAgain},
+    settings::Notary,
+    terminal::printable,
+};
+
+/// The parts of a text with commas between.
+pub(super) fn parts(text: Option<&String>) -> impl Iterator<Item = &str> {
+    text.map_or("", String::as_str).split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn wrong(setting: &str, text: &str, expected: &str) -> Usage {
+    Usage(format!("notary.{setting}: `{}` is not {expected}", printable(text)))
+}
+
+pub(super) fn address(setting: &str, text: &str) -> Result<Address, Usage> {
+    text.trim().parse().map_err(|_| wrong(setting, text, "an address; write 0x and 40 hex digits"))
+}
+
+fn needed<'a>(setting: &str, value: Option<&'a String>) -> Result<&'a String, Usage> {
+    value.ok_or_else(|| {
+        Usage(format!("notary.{setting} is missing; name it with --{} or in the settings", setting.replace('_', "-")))
+    })
+}
+
+fn number(setting: &str, text: &str) -> Result<U256, Usage> {
+    let digits: String = text.trim().chars().filter(|c| *c != '_').collect();
+    let is_decimal = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    let parsed = is_decimal.then(|| digits.parse::<U256>().ok()).flatten();
+    parsed.ok_or_else(|| wrong(setting, text, "a whole number of the granter's smallest unit"))
+}
+
+/// `address=name/unit/decimals`.
+fn granter(text: &str) -> Result<(Address, GranterName), Usage> {
+    let expected = "a granter's name; write 0x...=DataCap/bytes/0 (name, unit, decimals)";
+    let (contract, named) = text.split_once('=').ok_or_else(|| wrong("granters", text, expected))?;
+    let parts: Vec<&str> = named.split('/').collect();
+    let &[name, unit, decimals] = &parts[..] else { return Err(wrong("granters", text, expected)) };
+    let decimals: u8 = decimals.parse().map_err(|_| wrong("granters", text, expected))?;
+    if decimals > 36 || name.is_empty() {
+        return Err(wrong("granters", text, expected));
+    }
+    Ok((address("granters", contract)?, GranterName { name: name.to_owned(), unit: unit.to_owned(), decimals }))
+}
+
+fn policy(settings: &Notary, asset: &Asset) -> anyhow::Result<Option<NominationPolicy>> {
+    let Some(granter) = &settings.granter else { return Ok(None) };
+    let amount = match (&settings.amount, &settings.amount_per_byte) {
+        (Some(amount), None) => Amount::Fixed(number("amount", amount)?),
+        (None, Some(amount)) => Amount::PerByte(number("amount_per_byte", amount)?),
+        _ => {
+            let text = "notary.granter is named: then either notary.amount or notary.amount_per_byte is, too";
+            return Err(Usage(text.to_owned()).into());
+        }
+    };
+    let most_risk = match settings.most_risk.as_str() {
+        "low" => Risk::Low,
+        "medium" => Risk::Medium,
+        "high" => Risk::High,
+        other => return Err(wrong("most_risk", other, "`low`, `medium` or `high`").into()),
+    };
+    let bounty = match &settings.bounty {
+        Some(bounty) => bounty.in_asset(asset).map_err(|error| Usage(format!("notary.bounty: {error}")))?,
+        None => AttoFil::ZERO,
+    };
+    let granter = address("granter", granter)?;
+    Ok(Some(NominationPolicy { granter, amount, bounty, most_risk, per_day: settings.per_day.0 }))
+}
+
+/// What the service is told.
+fn of_service(settings: &Notary, asset: &Asset) -> anyhow::Result<Settings> {
+    let two = settings.two_approvals_from.as_ref();
+    Ok(Settings {
+        granters: parts(settings.granters.as_ref()).map(granter).collect::<Result<BTreeMap<_, _>, _>>()?,
+        nominate: policy(settings, asset)?,
+        two_approvals_from: two.map(|amount| number("two_approvals_from", amount)).transpose()?,
+        ..Settings::default()
+    })
+}
+
+/// To whom alerts go.
+fn deliveries(settings: &Notary) -> anyhow::Result<Vec<Arc<dyn Deliver>>> {
+    let mut deliveries: Vec<Arc<dyn Deliver>> = Vec::new();
+    let read = |path: &String| std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
+    if let Some(url) = &settings.webhook {
+        let secrets = Secret::parse_all(&read(needed("webhook_secrets", settings.webhook_secrets.as_ref())?)?)?;
+        deliveries.push(Arc::new(Webhook::new("webhook", url, secrets)?));
+    }
+    if let Some(server) = &settings.smtp {
+        let expected = "a mail server; write smtps://host:465, smtp://host:587, or smtp+plain://localhost:25";
+        let (scheme, place) = server.split_once("://").ok_or_else(|| wrong("smtp", server, expected))?;
+        let (host, port) = place.rsplit_once(':').ok_or_else(|| wrong("smtp", server, expected))?;
+        let security = match scheme {
+            "smtps" => Security::Tls,
+            "smtp" => Security::StartTls,
+            "smtp+plain" => Security::None,
+            _ => return Err(wrong("smtp", server, expected).into()),
+        };
+        let credentials = match (&settings.smtp_user, &settings.smtp_password) {
+            (Some(user), Some(file)) => Some((user.clone(), read(file)?.lines().next().unwrap_or_default().to_owned())),
+            (None, None) => None,
+            _ => return Err(Usage("notary.smtp_user and notary.smtp_password go together".to_owned()).into()),
+        };
+        let mail = SmtpSettings {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| wrong("smtp", server, expected))?,
+            security,
+            credentials,
+            from: needed("mail_from", settings.mail_from.as_ref())?.clone(),
+            to: parts(settings.mail_to.as_ref()).map(str::to_owned).collect(),
+        };
+        deliveries.push(Arc::new(Smtp::new("mail", mail)?));
+    }
+    Ok(deliveries)
+}
+
+/// Who finds out what no log tells.
+async fn sources(
+    settings: &Notary,
+    folder: &Path,
+    history: &History,
+    is_local: bool,
+) -> anyhow::Result<NetworkSources> {
+    let gateways = parts(settings.gateways.as_ref())
+        .map(|url| url.parse().map_err(|_| wrong("gateways", url, "a URL")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let fetcher = Fetcher::new(FetchOptions {
+        gateways,
+        allow_private_addresses: is_local,
+        allow_http: is_local,
+        ..FetchOptions::default()
+    })?;
+    let outputs =
+        Outputs::open(folder.join("outputs"), fetcher.clone(), Arc::new(history.clone()), OutputLimits::default())
+            .await
+            .context("the folder for outputs cannot be used")?;
+    let re_executor = if settings.run_again {
+        let engine = Engines::start(&folder.join("modules"))?;
+        let limits = ReExecutionLimits::default();
+        let slots = u32::try_from(limits.at_once).unwrap_or(1);
+        let engine = RunAgain::new(&engine, slots).context("there is no WASM engine")?;
+        let runs = folder.join("runs");
+        Some(ReExecutor::new(Arc::new(engine), fetcher, Arc::new(history.clone()), runs, limits)?)
+    } else {
+        None
+    };
+    let registry = settings.registry.as_deref().map(Registry::at).transpose()?;
+    Ok(NetworkSources { registry, outputs: Some(outputs), re_executor, availability: Vec::new() })
+}
+
+/// The market that the settings name.
+pub(super) async fn market(settings: &Notary) -> anyhow::Result<ChainMarket> {
+    let network = match &settings.network {
+        Some(name) => Some(parse_network(name).map_err(Usage)?),
+        None => None,
+    };
+    let contract = address("contract", needed("contract", settings.contract.as_ref())?)?;
+    let endpoint = Endpoint::connect(needed("rpc", settings.rpc.as_ref())?, network).await?;
+    ChainMarket::find(endpoint, contract, settings.from_block.0).await
+}
+
+/// A service that is ready to run, and its way to the market.
+pub(super) async fn open(
+    settings: &Notary,
+    folder: &Path,
+    market: &ChainMarket,
+    signer: PrivateKeySigner,
+) -> anyhow::Result<(Arc<Service>, Arc<dyn Transport>)> {
+    let contract = address("blessing", needed("blessing", settings.blessing.as_ref())?)?;
+    let of_service = of_service(settings, market.market().asset())?;
+    let deliveries = deliveries(settings)?;
+    let chain_folder = folder.join("chain");
+    home::create_private(&chain_folder)?;
+    let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(&chain_folder).await?);
+    let chain =
+        Chain::connect(market.endpoint().chain().config().clone()).await.map_err(lota_bridge::TransportError::from)?;
+    let account = evm::Account::open(&chain, signer.clone(), Arc::clone(&journal));
+    let reached = market.market().reached_by(&chain);
+    let blessing = Blessing::find(&reached, contract, settings.from_block.0).await?;
+    let blessing = EvmBlessing::new(blessing, account.clone(), Arc::clone(&journal));
+    let transport: Arc<dyn Transport> = Arc::new(EvmTransport::new(reached, account, signer, journal));
+    let reference = transport.market();
+    let history = Service::open_history(folder, &reference).await?;
+    let is_local = *market.endpoint().network() == evm::Network::DEVELOPMENT;
+    let sources = sources(settings, folder, &history, is_local).await?;
+    let parts = Parts {
+        market: reference,
+        asset: market.market().asset().clone(),
+        blessing: Arc::new(blessing),
+        sources: Arc::new(sources),
+        deliveries,
+        key: attestation_key(folder)?,
+        clock: Arc::new(outgoing::clock),
+        settings: of_service,
+    };
+    Ok((Service::open(folder, history, parts).await?, transport))
+}
+
+/// What the service of this folder signs attestations with.
+pub(super) fn attestation_key(folder: &Path) -> anyhow::Result<SigningKey> {
+    Ok(attestation::key_of(&secret(&folder.join("attestations.key"))?))
+}
+
+/// The 32 bytes in a file, which is made if it is missing, for its owner only.
+fn secret(file: &Path) -> anyhow::Result<[u8; 32]> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // 32 random bytes; that they are another kind of key, too, does not matter.
+            let text = format!("{:x}\n", PrivateKeySigner::random().to_bytes());
+            home::write_private(file, text.as_bytes())?;
+            text
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut bytes)
+        .ok()
+        .with_context(|| format!("{} is no key (32 bytes in hex)", file.display()))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn granters_and_amounts_are_read_and_what_is_wrong_is_named() {
+        let contract = Address::repeat_byte(7);
+        let (found, named) = granter(&format!("{contract}=Data Cap/GiB/30")).expect("a granter");
+        assert_eq!(
+            (found, named.name.as_str(), named.unit.as_str(), named.decimals),
+            (contract, "Data Cap", "GiB", 30)
+        );
+        for text in ["", "0x12=a/b/0", "DataCap/bytes/0", &format!("{contract}=a/b"), &format!("{contract}=a/b/99")] {
+            let error = granter(text).expect_err(text).to_string();
+            assert!(error.contains("notary.granters"), "{error}");
+        }
+        assert_eq!(number("amount", "34_359_738_368").expect("a number"), U256::from(34_359_738_368_u64));
+        for text in ["", "-1", "0x10", "1.5", "1 FIL"] {
+            assert!(number("amount", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_names_one_amount_and_a_risk_there_is() {
+        let asset = Asset::coin();
+        assert_eq!(policy(&Notary::default(), &asset).expect("none"), None);
+        let named = Notary { granter: Some(Address::repeat_byte(7).to_string()), ..Notary::default() };
+        assert!(policy(&named, &asset).is_err(), "no amount");
+        let one = Notary { amount: Some("5".to_owned()), ..named.clone() };
+        let found = policy(&one, &asset).expect("a policy").expect("it nominates");
+        assert_eq!((found.amount, found.most_risk), (Amount::Fixed(U256::from(5)), Risk::Medium));
+        let both = Notary { amount_per_byte: Some("5".to_owned()), ..one.clone() };
+        assert!(policy(&both, &asset).is_err(), "two amounts");
+        assert!(policy(&Notary { most_risk: "some".to_owned(), ..one }, &asset).is_err());
+    }
+
+    #[test]
+    fn the_key_of_attestations_is_made_once_and_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("attestations.key");
+        let made = secret(&file).expect("made");
+        assert_eq!(secret(&file).expect("read"), made);
+        std::fs::write(&file, "hello").expect("written");
+        assert!(secret(&file).expect_err("no key").to_string().contains("is no key"));
+    }
+}

@@ -181,6 +181,7 @@ impl Chain {
             self.events += 1;
             self.said.add(self.now, said);
         }
+        self.said.advance();
         Ok(())
     }
 
@@ -233,29 +234,74 @@ impl Chain {
     /// The digest of the event log: sha2-256 over every event, with its contract and its time.
     #[must_use]
     pub fn digest(&self) -> B256 {
-        B256::from_slice(&self.said.0.clone().finalize())
+        self.said.finalize()
     }
 }
 
 /// The digest of a log, on the way.
-#[derive(Clone, Debug, Default)]
-struct LogDigest(Sha256);
+#[derive(Clone, Debug)]
+struct LogDigest {
+    digest: Sha256,
+    /// What is not in `digest` yet: the first `filled` bytes.
+    buffer: [u8; Self::BUFFER],
+    filled: usize,
+}
+
+impl Default for LogDigest {
+    fn default() -> Self {
+        Self { digest: Sha256::default(), buffer: [0; Self::BUFFER], filled: 0 }
+    }
+}
 
 impl LogDigest {
+    const BLOCK: usize = 64;
+    /// More than most commands say.
+    const BUFFER: usize = 16 * Self::BLOCK;
+
+    #[inline]
     fn add(&mut self, time: VirtualTime, said: &Log) {
         self.write_u64(time.0);
         said.hash(self);
     }
+
+    /// Digests the whole blocks of what was added. Each step of sha2-256 waits for the one before: where other work follows, the
+    /// processor does it meanwhile.
+    #[inline]
+    fn advance(&mut self) {
+        let whole = self.filled - self.filled % Self::BLOCK;
+        self.digest.update(&self.buffer[..whole]);
+        self.buffer.copy_within(whole..self.filled, 0);
+        self.filled -= whole;
+    }
+
+    /// What does not fit into the buffer.
+    #[cold]
+    fn overflow(&mut self, bytes: &[u8]) {
+        self.digest.update(&self.buffer[..self.filled]);
+        self.digest.update(bytes);
+        self.filled = 0;
+    }
+
+    fn finalize(&self) -> B256 {
+        B256::from_slice(&self.digest.clone().chain_update(&self.buffer[..self.filled]).finalize())
+    }
 }
 
-/// The standard library's way of walking over a value feeds the digest: no copy is made.
+/// The standard library's way of walking over a value feeds the digest: no copy is made of it.
 impl Hasher for LogDigest {
     fn finish(&self) -> u64 {
         0
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match self.buffer.get_mut(self.filled..).and_then(|free| free.get_mut(..bytes.len())) {
+            Some(free) => {
+                free.copy_from_slice(bytes);
+                self.filled += bytes.len();
+            }
+            None => self.overflow(bytes),
+        }
     }
 }
 

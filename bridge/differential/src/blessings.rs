@@ -41,7 +41,7 @@ const SETTINGS: blessing::Settings = blessing::Settings {
     deposit: AttoFil::from_gwei(500),
     vote_for: 60,
     revoke_for: 15,
-    grant_for: 60,
+    grant_for: 120,
     limit_period: 100,
     granter_gas: 2_500_000,
 };
@@ -138,7 +138,7 @@ impl fmt::Display for BlessingReport {
 }
 
 /// All that a long run must have met: every refusal, every command done, and every end.
-const OUTCOMES: [&str; 52] = [
+const OUTCOMES: [&str; 53] = [
     "Fund",
     "FundToken",
     "Withdraw",
@@ -171,6 +171,7 @@ const OUTCOMES: [&str; 52] = [
     "refused: AlreadyVoted",
     "refused: UnknownGranter",
     "refused: NotRegistered",
+    "refused: ShareTooSmall",
     "refused: RecipientTooLong",
     "refused: BadPiece",
     "refused: OverLimit",

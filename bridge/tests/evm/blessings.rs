@@ -109,6 +109,7 @@ impl World {
             piece: B256::repeat_byte(7),
             piece_size: 1 << 20,
             bounty: AttoFil(FIL / 2),
+            min_share: AttoFil(FIL / 4),
         }
     }
 

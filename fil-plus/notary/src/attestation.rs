@@ -6,6 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
 
 /// What the payload is, as DSSE has it.
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -54,6 +55,15 @@ pub struct Envelope {
     /// The statement's bytes, in base64.
     payload: String,
     signatures: Vec<EnvelopeSignature>,
+}
+
+impl Envelope {
+    /// sha2-256 of what was signed, the statement's bytes: names this very statement, whoever signs it again. `None`: the payload is no
+    /// base64, so it is no statement.
+    #[must_use]
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        Some(Sha256::digest(STANDARD.decode(&self.payload).ok()?).into())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 
 mod fold;
 mod follow;
-mod migrations;
+pub(crate) mod migrations;
 mod queries;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use lota_market::{
 };
 use sqlx::{
     SqlitePool,
-    migrate::MigrateError,
+    migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -93,27 +93,7 @@ impl History {
     /// See [`HistoryError`].
     pub async fn open(folder: &Path, market: &str) -> Result<Self, HistoryError> {
         let path = folder.join(FILE);
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(PATIENCE);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            // SQLite ends a transaction by itself when the disk is full; sqlx goes on counting it.
-            .before_acquire(|connection, _| {
-                Box::pin(async move { Ok(!sqlx::Connection::is_in_transaction(connection)) })
-            })
-            .connect_with(options)
-            .await
-            .map_err(|source| HistoryError::Database { path: path.clone(), source })?;
-        migrations::all().run(&pool).await.map_err(|source| match source {
-            MigrateError::VersionMissing(migration) | MigrateError::VersionTooNew(migration, _) => {
-                HistoryError::Newer { path: path.clone(), migration }
-            }
-            source => HistoryError::Migrate { path: path.clone(), source },
-        })?;
+        let pool = open_database(&path, SqliteSynchronous::Normal, &migrations::all()).await?;
         let history = Self { pool, path };
         match history.meta::<String>(MARKET).await? {
             Some(kept) if kept != market => {
@@ -184,7 +164,35 @@ impl History {
     }
 }
 
-fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+/// Opens a database, makes it if it is missing, and brings it to this version's form.
+pub(crate) async fn open_database(
+    path: &Path,
+    synchronous: SqliteSynchronous,
+    migrator: &Migrator,
+) -> Result<SqlitePool, HistoryError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(PATIENCE);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        // SQLite ends a transaction by itself when the disk is full; sqlx goes on counting it.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!sqlx::Connection::is_in_transaction(connection)) }))
+        .connect_with(options)
+        .await
+        .map_err(|source| HistoryError::Database { path: path.to_owned(), source })?;
+    migrator.run(&pool).await.map_err(|source| match source {
+        MigrateError::VersionMissing(migration) | MigrateError::VersionTooNew(migration, _) => {
+            HistoryError::Newer { path: path.to_owned(), migration }
+        }
+        source => HistoryError::Migrate { path: path.to_owned(), source },
+    })?;
+    Ok(pool)
+}
+
+pub(crate) fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing into memory fails only for values that serde cannot describe; ours are plain.
     let written = ciborium::into_writer(value, &mut bytes);
@@ -193,11 +201,11 @@ fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// A number of the database; they are signed there and never negative.
-fn unsigned(value: i64) -> u64 {
+pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
 /// A number for the database; times beyond its range stop there.
-fn signed(value: u64) -> i64 {
+pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -351,6 +351,7 @@ impl Generator {
             piece: B256::repeat_byte(if self.chance(97) { 7 } else { 0 }),
             piece_size: if self.chance(96) { self.pick(&[128, 1 << 63, 1 << 35]) } else { self.pick(&[64, 129, 0]) },
             bounty: gwei(self.rng.random_range(0..300)),
+            min_share: if self.chance(6) { gwei(self.rng.random_range(1..600)) } else { AttoFil::ZERO },
         };
         Command::Nominate { terms: Box::new(terms), receipt: Box::new(receipt), request }.into()
     }

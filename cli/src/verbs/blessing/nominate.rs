@@ -48,6 +48,10 @@ pub(crate) struct Nominate {
     /// What you add to the client's share
     #[arg(long, value_name = "AMOUNT")]
     bounty: Option<Amount>,
+    /// The least share for the client; the nomination is refused if the provider has lowered it before [default: what the provider
+    /// has registered now]
+    #[arg(long, value_name = "AMOUNT")]
+    min_share: Option<Amount>,
     /// First bring what deposit and bounty need, and your account in the blessing does not have
     #[arg(long)]
     fund: bool,
@@ -87,12 +91,17 @@ impl Nominate {
         let (terms, receipt) = job::settled(&blessing, self.job).await?;
         let by = blessing.with_key(signer).await?;
         let deposit = blessing.blessing().settings().deposit;
+        let min_share = match &self.min_share {
+            Some(least) => in_asset(least, asset)?,
+            None => by.registration(receipt.provider, self.granter).await?.share(self.amount.0),
+        };
         let request = Request {
             granter: self.granter,
             amount: self.amount.0,
-            piece: B256::from(self.piece.root()),
+            piece: B256::from(self.piece.root().as_bytes()),
             piece_size,
             bounty,
+            min_share,
         };
         let command = Command::Nominate { terms: terms.into(), receipt: receipt.into(), request };
         // What else stands against it is said before any money is brought.

@@ -6,11 +6,27 @@ use sqlx::{
 };
 
 /// Version, description and SQL. One that was released is never changed: databases hold its digest.
-const STEPS: &[(i64, &str, &str)] = &[(1, "history", include_str!("../../migrations/0001_history.sql"))];
+type Steps = [(i64, &'static str, &'static str)];
+
+const HISTORY: &Steps = &[
+    (1, "history", include_str!("../../migrations/0001_history.sql")),
+    (2, "gateways", include_str!("../../migrations/0002_gateways.sql")),
+];
+
+/// Of the service's own database.
+const SERVICE: &Steps = &[(1, "service", include_str!("../../migrations/service_0001.sql"))];
 
 pub(super) fn all() -> Migrator {
+    migrator(HISTORY)
+}
+
+pub(crate) fn of_service() -> Migrator {
+    migrator(SERVICE)
+}
+
+fn migrator(steps: &Steps) -> Migrator {
     let step = |&(version, description, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(STEPS.iter().map(step).collect())
+    Migrator::with_migrations(steps.iter().map(step).collect())
 }

@@ -1,0 +1,82 @@
+//! All of it together.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lota_market::spec::{Engine, ValidatedSpec};
+
+use super::{Piece, Sources, outputs::Outputs, re_execution::ReExecutor, registry::Registry};
+use crate::{
+    desk::{DeskError, OutputNode},
+    history::Kept,
+    review::{Evidence, InputEvidence, ReExecution, Retrieval, SettledJob},
+};
+
+/// Who knows whether a job's output is still stored (docs/publishing.md, proofs of possession).
+#[async_trait]
+pub trait Availability: Send + Sync + 'static {
+    /// What proofs say of a job's output, each in a line; empty: nothing.
+    async fn of(&self, job: &SettledJob) -> Vec<Evidence>;
+}
+
+/// What a service finds out over the network and on its own engines. What it was not given stays unknown, and says so.
+#[derive(Default)]
+pub struct NetworkSources {
+    /// Asked about inputs.
+    pub registry: Option<Registry>,
+    pub outputs: Option<Outputs>,
+    pub re_executor: Option<ReExecutor>,
+    pub availability: Vec<Arc<dyn Availability>>,
+}
+
+#[async_trait]
+impl Sources for NetworkSources {
+    async fn inputs(&self, mut inputs: Vec<InputEvidence>) -> Vec<InputEvidence> {
+        match &self.registry {
+            Some(registry) => registry.look_up(inputs).await,
+            None => {
+                for input in &mut inputs {
+                    input.because.push("this service was given no registry to ask".to_owned());
+                }
+                inputs
+            }
+        }
+    }
+
+    async fn retrieval(&self, job: &SettledJob) -> Retrieval {
+        match &self.outputs {
+            Some(outputs) => outputs.retrieval(job).await,
+            None => Retrieval::Pending,
+        }
+    }
+
+    async fn re_execution(&self, kept: &Kept, spec: &ValidatedSpec) -> ReExecution {
+        match &self.re_executor {
+            Some(re_executor) => re_executor.run_again(kept, spec).await,
+            None if matches!(spec.engine(), Engine::Docker { .. }) => ReExecution::NotReproducible,
+            None => ReExecution::Impossible { why: "this service runs no jobs".to_owned() },
+        }
+    }
+
+    async fn output(&self, job: &SettledJob, path: &str) -> Result<OutputNode, DeskError> {
+        match &self.outputs {
+            Some(outputs) => outputs.look(job, path).await,
+            None => Err(DeskError::Unavailable("this service fetches no outputs".to_owned())),
+        }
+    }
+
+    async fn piece(&self, job: &SettledJob) -> Result<Piece, String> {
+        match &self.outputs {
+            Some(outputs) => outputs.piece(job).await,
+            None => Err("this service fetches no outputs".to_owned()),
+        }
+    }
+
+    async fn availability(&self, job: &SettledJob) -> Vec<Evidence> {
+        let mut all = Vec::new();
+        for availability in &self.availability {
+            all.extend(availability.of(job).await);
+        }
+        all
+    }
+}

@@ -1,0 +1,225 @@
+//! What a page asks of the service.
+
+use async_trait::async_trait;
+use lota_content::{cid_from_digest, codec};
+use lota_market::{Address, Time, blessing::Choice, model::JobId};
+use serde_json::json;
+use tokio::sync::broadcast;
+
+use super::{Service, gathering::Gathered, unknown};
+use crate::{
+    attestation::Envelope,
+    audit_log,
+    course::Course,
+    desk::{
+        About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, OutputNode, Queue, QueueEntry,
+        QueueFilter, SignedVote, Stage, Vote,
+    },
+    gather,
+    review::SettledJob,
+    store::GatheredJob,
+};
+
+/// The longest names of a note, in bytes.
+const MAX_NOTED: usize = 256;
+/// The longest path in an output, in bytes.
+const MAX_PATH: usize = 4_096;
+
+/// The CID of a job's output.
+pub(super) fn output_cid(job: &SettledJob) -> String {
+    cid_from_digest(codec::DAG_PB, job.output.0).to_string()
+}
+
+impl Service {
+    async fn read_about(&self) -> Result<About, DeskError> {
+        let latest = self.standing().latest;
+        let cached = self.standing().about.as_ref().filter(|(at, _)| *at == latest).map(|(_, about)| about.clone());
+        if let Some(about) = cached {
+            return Ok(about);
+        }
+        let blessing = &self.parts.blessing;
+        let notaries = blessing.notaries().await?;
+        let mut granters = Vec::new();
+        let period = u64::from(blessing.settings().limit_period).max(1);
+        let now = latest.map_or(Time(0), |latest| latest.time);
+        let period_ends = Time((now.0 / period).saturating_add(1).saturating_mul(period));
+        for (granter, limits) in self.store.granters().await? {
+            let (_, granted) = blessing.granted(granter, Address::ZERO).await?;
+            let named = self.parts.settings.granters.get(&granter);
+            granters.push(Granter {
+                granter,
+                name: named.map_or_else(|| granter.to_string(), |named| named.name.clone()),
+                unit: named.map_or_else(String::new, |named| named.unit.clone()),
+                decimals: named.map_or(0, |named| named.decimals),
+                limits,
+                granted,
+                period_ends,
+            });
+        }
+        let about = About {
+            blessing: blessing.blessing(),
+            market: blessing.market(),
+            asset: self.parts.asset.clone(),
+            notaries: notaries.list,
+            quorum: notaries.quorum,
+            version: notaries.version,
+            granters,
+            two_approvals_from: self.parts.settings.two_approvals_from,
+            now,
+            block: latest.map_or(0, |latest| latest.block),
+            finalized: 0,
+            problems: Vec::new(),
+        };
+        self.standing().about = Some((latest, about.clone()));
+        Ok(about)
+    }
+
+    async fn entry(&self, job: JobId) -> Result<Option<QueueEntry>, DeskError> {
+        let Some(kept) = self.history.settled_job(job).await? else { return Ok(None) };
+        let Some(known) = self.store.gathered::<Gathered>(job).await? else { return Ok(None) };
+        let course = self.store.course(job).await?;
+        let nomination = course.nomination.as_ref();
+        let now = self.now();
+        Ok(Some(QueueEntry {
+            job,
+            client: kept.job.client,
+            provider: kept.job.provider,
+            settled_at: kept.job.settled_at,
+            price: kept.job.price,
+            stage: stage(&course, &known, now),
+            risk: known.risk,
+            worries: known.worries,
+            amount: nomination.map(|nomination| nomination.amount),
+            granter: nomination.map(|nomination| nomination.granter),
+            approvals: course.approvals(),
+            against: course.against(),
+            until: course.until(now),
+            voted: course.votes.iter().filter(|vote| vote.round == course.round).map(|vote| vote.notary).collect(),
+        }))
+    }
+}
+
+fn stage(course: &Course, known: &GatheredJob<Gathered>, now: Time) -> Stage {
+    let otherwise = if known.attempts == 0 { Stage::Gathering } else { Stage::NotNominated };
+    course.stage(now).unwrap_or(otherwise)
+}
+
+#[async_trait]
+impl Desk for Service {
+    async fn about(&self) -> Result<About, DeskError> {
+        let (latest, finalized, problems) = {
+            let standing = self.standing();
+            let problems = standing.problems.iter().map(|(about, problem)| format!("{about}: {problem}")).collect();
+            (standing.latest, standing.finalized, problems)
+        };
+        if latest.is_none() {
+            return Err(DeskError::Unavailable("the chain was not read yet; try again in a moment".into()));
+        }
+        let read = self.read_about().await;
+        // An older answer with a line on why is better than none.
+        let old = self.standing().about.as_ref().map(|(_, about)| about.clone());
+        let mut about = match (read, old) {
+            (Ok(about), _) => About { problems, ..about },
+            (Err(error), Some(old)) => {
+                let mut problems: Vec<String> = problems;
+                problems.push(format!("the chain: {error}"));
+                About { problems, ..old }
+            }
+            (Err(error), None) => return Err(error),
+        };
+        about.finalized = finalized;
+        Ok(about)
+    }
+
+    async fn queue(&self, filter: &QueueFilter) -> Result<Queue, DeskError> {
+        let page = self.store.queue(filter).await?;
+        let mut entries = Vec::with_capacity(page.jobs.len());
+        for job in page.jobs {
+            entries.extend(self.entry(job).await?);
+        }
+        Ok(Queue { entries, more: page.more, total: page.total })
+    }
+
+    async fn dossier(&self, job: JobId) -> Result<Dossier, DeskError> {
+        let Some(kept) = self.history.settled_job(job).await? else { return Err(unknown(job)) };
+        let (risk, checks) = self.assess(&kept).await?;
+        let Some(known) = self.store.gathered::<Gathered>(job).await? else { return Err(unknown(job)) };
+        let course = self.store.course(job).await?;
+        let stage = stage(&course, &known, self.now());
+        let mut happened = vec![Happened {
+            at: kept.job.settled_at,
+            what: format!("settled: {} to the provider", self.parts.asset.show(kept.job.price)),
+            transaction: None,
+            is_final: true,
+        }];
+        happened.extend(course.happened.iter().cloned());
+        let votes = self.votes_of(job, &course).await?;
+        Ok(Dossier {
+            stage,
+            risk,
+            checks,
+            spec: gather::spec_of(&kept).and_then(|spec| serde_json::from_str(&spec.to_json()).ok()),
+            output: output_cid(&kept.job),
+            nomination: course.running().cloned(),
+            not_nominated: known.not_nominated.filter(|_| course.round == 0),
+            phase: course.phase(),
+            approvals: course.approvals(),
+            against: course.against(),
+            votes,
+            happened,
+            availability: known
+                .gathered
+                .and_then(|gathered| gathered.availability)
+                .map(|dated| dated.found)
+                .unwrap_or_default(),
+            job: kept.job,
+        })
+    }
+
+    async fn output(&self, job: JobId, path: &str) -> Result<OutputNode, DeskError> {
+        if path.len() > MAX_PATH {
+            return Err(DeskError::Invalid(format!("the path has {} bytes; at most {MAX_PATH} are read", path.len())));
+        }
+        let Some(kept) = self.history.settled_job(job).await? else { return Err(unknown(job)) };
+        self.parts.sources.output(&kept.job, path).await
+    }
+
+    async fn ballot_paper(
+        &self,
+        job: JobId,
+        choice: Choice,
+        text: &str,
+        notary: Address,
+    ) -> Result<BallotPaper, DeskError> {
+        Service::ballot_paper(self, job, choice, text, notary).await
+    }
+
+    async fn vote(&self, vote: &SignedVote) -> Result<Vote, DeskError> {
+        self.take_vote(vote).await
+    }
+
+    async fn note(&self, actor: &str, action: &str, subject: &str) -> Result<(), DeskError> {
+        if [actor, action, subject].iter().any(|text| text.len() > MAX_NOTED) {
+            return Err(DeskError::Invalid(format!("names in a note have at most {MAX_NOTED} bytes")));
+        }
+        self.store.note(self.note_of(actor, action, subject, json!({}))).await?;
+        Ok(self.write_audit_log().await?)
+    }
+
+    async fn audit_log(&self, from: u64, limit: u32) -> Result<(Vec<audit_log::Entry>, audit_log::Head), DeskError> {
+        let audit = self.audit.lock().await;
+        Ok((audit.entries(from, limit)?, audit.head()))
+    }
+
+    async fn export_audit_log(&self) -> Result<Vec<u8>, DeskError> {
+        Ok(self.audit.lock().await.export()?)
+    }
+
+    async fn attestation(&self, job: JobId) -> Result<Envelope, DeskError> {
+        self.attest(job).await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}

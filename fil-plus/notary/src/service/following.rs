@@ -1,0 +1,81 @@
+//! The blessing's log, as it comes.
+
+use std::convert::Infallible;
+
+use futures::StreamExt as _;
+use lota_bridge::blessing::BlessingUpdate;
+
+use super::{GRANT, NOMINATE, Service, ServiceError, TELL, VOTE};
+use crate::{
+    desk::Change,
+    store::{Told, Touched},
+};
+
+/// How many updates are taken in at once.
+const AT_ONCE: usize = 1_000;
+
+impl Service {
+    pub(super) async fn follow_blessing(&self) -> Result<Infallible, ServiceError> {
+        let mut updates = self.parts.blessing.updates(self.store.cursor().await?).ready_chunks(AT_ONCE);
+        while let Some(chunk) = updates.next().await {
+            let mut news = Vec::with_capacity(chunk.len());
+            for update in chunk {
+                match update {
+                    Ok(update) => news.push(update),
+                    Err(error) if error.is_temporary() => self.problem("the chain", Some(error.to_string())),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if !news.is_empty() {
+                self.take(news).await?;
+            }
+        }
+        Err(ServiceError::Ended)
+    }
+
+    /// Takes in what the blessing's log told, and does what follows from what is final now.
+    pub(super) async fn take(&self, news: Vec<BlessingUpdate>) -> Result<(), ServiceError> {
+        let mut told = Vec::with_capacity(news.len());
+        let mut head = None;
+        for update in news {
+            told.push(match update {
+                BlessingUpdate::Event { cursor, time, transaction, event } => {
+                    Told::Event { cursor, time, transaction, event }
+                }
+                BlessingUpdate::Rewind { to } => Told::Rewind { to },
+                BlessingUpdate::Head { cursor, latest, finalized } => {
+                    head = Some((latest, finalized));
+                    Told::Head { cursor }
+                }
+            });
+        }
+        let touched = self.store.take(&told).await?;
+        if touched.rewound {
+            for job in &touched.jobs {
+                self.store.consider_again(*job, self.clock()).await?;
+            }
+        }
+        let mut last = Touched::default();
+        if let Some((latest, finalized)) = head {
+            {
+                let mut standing = self.standing();
+                standing.latest = Some(latest);
+                standing.finalized = standing.finalized.max(finalized);
+                standing.problems.remove("the chain");
+            }
+            last = self.store.finalize(finalized, &self.destinations, &|news| self.tell_of(&news)).await?;
+            self.write_audit_log().await?;
+        }
+        for job in touched.jobs.union(&last.jobs) {
+            self.changed(Change::Job(*job));
+        }
+        if touched.general || last.general {
+            self.standing().about = None;
+            self.changed(Change::About);
+        }
+        for work in [NOMINATE, VOTE, GRANT, TELL] {
+            self.wake(work);
+        }
+        Ok(())
+    }
+}

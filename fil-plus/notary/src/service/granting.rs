@@ -1,0 +1,129 @@
+//! Having granted what was blessed, and ending what is over.
+
+use std::convert::Infallible;
+
+use super::{GRANT, PATIENCE, Service, ServiceError};
+use crate::course::Course;
+use futures::StreamExt as _;
+use lota_bridge::blessing::BlessingSubmitError;
+use lota_market::{
+    AttoFil,
+    agent::EffectKey,
+    blessing::{Command, Event, Nomination, Phase, Rejection},
+    model::{self, JobId},
+};
+
+/// So many commands are under way at once.
+const AT_ONCE: usize = 8;
+/// What a granter that failed is given until it is tried again, in seconds: twice as long each time, at most [`LONGEST`].
+const FIRST: u64 = 30;
+const LONGEST: u64 = 60 * 60;
+
+impl Service {
+    /// Has granted and expires, for ever.
+    pub(super) async fn keep_granting(&self) -> Result<Infallible, ServiceError> {
+        loop {
+            let turn = self.grant_due().await;
+            self.after_turn("granting", GRANT, turn).await;
+        }
+    }
+
+    /// Has granted what is due, and ends what is over.
+    pub(super) async fn grant_due(&self) -> Result<(), ServiceError> {
+        let running = self.store.running().await?;
+        let turns = futures::stream::iter(running.into_iter().map(|running| self.further(running.job)));
+        let outcomes: Vec<Result<(), ServiceError>> = turns.buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().collect()
+    }
+
+    async fn further(&self, job: JobId) -> Result<(), ServiceError> {
+        // What is not final yet may not be acted upon; what it has ended, though, needs nothing more.
+        let (course, newest) = (self.store.final_course(job).await?, self.store.course(job).await?);
+        let Some(nomination) = course.running() else { return Ok(()) };
+        if newest.running() != Some(nomination) {
+            return Ok(());
+        }
+        let now = self.now();
+        match (course.phase(), course.blessed) {
+            (Phase::Blessed, Some(blessed)) if now > blessed.grant_until => self.expire(nomination).await,
+            (Phase::Blessed, Some(blessed)) if now > blessed.revoke_until => self.grant(nomination, &newest).await,
+            (Phase::Nominated, _) if now > nomination.expires && newest.phase() == Phase::Nominated => {
+                self.expire(nomination).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn grant(&self, nomination: &Nomination, newest: &Course) -> Result<(), ServiceError> {
+        let (job, round) = (nomination.job, nomination.round);
+        let name = format!("the grant of {job}");
+        if !self.may_try(&name) {
+            return Ok(());
+        }
+        // One that failed is another transaction; if that is undone, it is the same one again.
+        let key = EffectKey::named(&format!("{job}/grant/{round}/{}", newest.failures));
+        let command = Command::Grant { nomination: Box::new(nomination.clone()) };
+        match self.parts.blessing.submit(&key, &command, AttoFil::ZERO).await {
+            Ok(landed) => {
+                let failed = landed.events.iter().find_map(|event| match event {
+                    Event::GrantFailed { why, .. } => Some(*why),
+                    _ => None,
+                });
+                let Some(why) = failed else {
+                    self.problem(&name, None);
+                    return Ok(());
+                };
+                let wait = FIRST.saturating_mul(1 << newest.failures.min(16)).min(LONGEST);
+                self.try_at(&name, self.clock().after(wait));
+                self.problem(&name, Some(format!("the granter failed with error {why}; it is tried again")));
+                Ok(())
+            }
+            Err(BlessingSubmitError::Rejected(rejection)) => {
+                if is_early(&rejection) {
+                    self.try_at(&name, self.clock());
+                    return Ok(());
+                }
+                let words = rejection.words(self.parts.blessing.asset());
+                // A limit may leave room in the next period.
+                self.try_at(&name, self.clock().after(4 * PATIENCE));
+                self.problem(&name, Some(words));
+                Ok(())
+            }
+            Err(error) => {
+                self.problem(&name, Some(error.to_string()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends a nomination of this service's that is over: its deposit comes back. Others end their own.
+    async fn expire(&self, nomination: &Nomination) -> Result<(), ServiceError> {
+        let (job, round) = (nomination.job, nomination.round);
+        self.problem(&format!("the grant of {job}"), None);
+        let name = format!("the end of {job}");
+        if nomination.nominator != self.parts.blessing.party() || !self.may_try(&name) {
+            return Ok(());
+        }
+        let key = EffectKey::named(&format!("{job}/expire/{round}"));
+        let command = Command::Expire { nomination: Box::new(nomination.clone()) };
+        match self.parts.blessing.submit(&key, &command, AttoFil::ZERO).await {
+            Ok(_) => {
+                self.problem(&name, None);
+                Ok(())
+            }
+            Err(BlessingSubmitError::Rejected(rejection)) if is_early(&rejection) => {
+                self.try_at(&name, self.clock());
+                Ok(())
+            }
+            Err(error) => {
+                self.problem(&name, Some(error.to_string()));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether it is refused only because the newest block is a little behind.
+const fn is_early(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::Market(model::Rejection::TooEarly { .. }))
+}

@@ -1,0 +1,200 @@
+//! What is done on the chain: nominations, grants, ends; undone, failing, killed.
+
+use super::*;
+
+/// So much later a granter that failed once is tried again.
+const FIRST_RETRY: u64 = 31;
+
+#[tokio::test]
+async fn a_failing_granter_is_tried_again_until_its_time_is_over() {
+    for recovers in [true, false] {
+        let bench = Bench::new(settings()).await;
+        let job = bench.twin.settle();
+        bench.turn().await;
+        bench.twin.granter_fails(true);
+        bench.vote(job, Choice::Approve, 1).await.expect("taken");
+        bench.vote(job, Choice::Approve, 2).await.expect("taken");
+        bench.hear().await;
+        bench.twin.pass(101);
+        bench.turn().await;
+        let about = bench.service.about().await.expect("read");
+        assert!(about.problems.iter().any(|problem| problem.contains("0xdeadbeef")), "{:?}", about.problems);
+        bench.turn().await;
+        let failures = |dossier: crate::desk::Dossier| {
+            dossier.happened.iter().filter(|happened| happened.what.contains("0xdeadbeef")).count()
+        };
+        assert_eq!(failures(bench.service.dossier(job).await.expect("known")), 1, "it waits before it tries again");
+        bench.twin.pass(FIRST_RETRY);
+        bench.turn().await;
+        assert_eq!(failures(bench.service.dossier(job).await.expect("known")), 2);
+        bench.twin.granter_fails(!recovers);
+        if recovers {
+            bench.twin.pass(2 * FIRST_RETRY);
+            bench.turn().await;
+            assert_eq!(bench.twin.phase(job), Phase::Granted);
+        } else {
+            bench.twin.pass(2_000);
+            bench.turn().await;
+            assert_eq!(bench.stage(job).await, Stage::Ended(End::Lapsed));
+        }
+        bench.turn().await;
+        assert_eq!(bench.service.about().await.expect("read").problems, Vec::<String>::new());
+        let ended = if recovers { AlertKind::Granted } else { AlertKind::Ended };
+        assert!(bench.kinds().contains(&ended));
+        assert_eq!(bench.kinds().iter().filter(|kind| **kind == AlertKind::GrantFailed).count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_decides_expires_and_is_not_nominated_again() {
+    let bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.turn().await;
+    bench.twin.pass(1_001);
+    bench.turn().await;
+    assert_eq!(bench.stage(job).await, Stage::Ended(End::Expired));
+    bench.twin.pass(10_000);
+    bench.turn().await;
+    assert_eq!((bench.twin.phase(job), bench.twin.submitted()), (Phase::None, 2));
+    let over = bench.service.queue(&QueueFilter { open: false, ..all() }).await.expect("a page");
+    assert_eq!(over.entries[0].stage, Stage::Ended(End::Expired));
+}
+
+#[tokio::test]
+async fn the_policy_decides_what_is_nominated_and_the_dossier_says_why_not() {
+    let risky = NominationPolicy { most_risk: Risk::Low, ..settings().nominate.expect("it nominates") };
+    let none = NominationPolicy { per_day: 1, ..settings().nominate.expect("it nominates") };
+    for (nominate, expected) in [
+        (None, "by itself"),
+        (Some(risky), "its risk is"),
+        (Some(NominationPolicy { granter: BLESSING, ..none.clone() }), "registered no recipient"),
+        (Some(NominationPolicy { bounty: AttoFil(u128::MAX / 4), ..none.clone() }), "fund it"),
+        (Some(NominationPolicy { amount: Amount::PerByte(U256::from(1_000)), ..none.clone() }), "PerJob"),
+    ] {
+        let bench = Bench::new(Settings { nominate, ..settings() }).await;
+        let job = bench.twin.settle();
+        bench.turn().await;
+        let dossier = bench.service.dossier(job).await.expect("known");
+        assert_eq!((dossier.stage, bench.twin.submitted()), (Stage::NotNominated, 0));
+        let why = dossier.not_nominated.expect("a reason");
+        assert!(why.contains(expected), "{why}");
+    }
+    let bench = Bench::new(Settings { nominate: Some(none), ..settings() }).await;
+    bench.twin.settle();
+    let second = bench.twin.settle();
+    bench.turn().await;
+    assert_eq!(bench.twin.submitted(), 1, "one a day");
+    bench.twin.pass(24 * 60 * 60 + 1);
+    bench.turn().await;
+    assert_eq!(bench.stage(second).await, Stage::Voting, "the next day");
+}
+
+#[tokio::test]
+async fn a_granter_s_limits_are_shown_and_wait_for_the_next_period() {
+    let bench = Bench::new(settings()).await;
+    let few = U256::from(100);
+    bench.twin.admit(Limits { per_job: few, per_provider: few, per_period: few });
+    let jobs = [bench.twin.settle(), bench.twin.settle()];
+    bench.turn().await;
+    for job in jobs {
+        bench.vote(job, Choice::Approve, 1).await.expect("taken");
+        bench.vote(job, Choice::Approve, 2).await.expect("taken");
+    }
+    bench.hear().await;
+    bench.twin.pass(101);
+    bench.turn().await;
+    let granted = jobs.iter().filter(|job| bench.twin.phase(**job) == Phase::Granted).count();
+    assert_eq!(granted, 1);
+    let about = bench.service.about().await.expect("read");
+    assert_eq!(about.granters[0].granted, few);
+    assert!(about.problems.iter().any(|problem| problem.contains("PerProvider")), "{:?}", about.problems);
+}
+
+#[tokio::test]
+async fn what_was_undone_is_done_again_and_nothing_leaves_before_it_is_final() {
+    let mut bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.turn().await;
+    assert_eq!(bench.stage(job).await, Stage::Voting);
+    // From here on nothing is final.
+    bench.depth = 1_000;
+    let before = bench.twin.block();
+    bench.vote(job, Choice::Approve, 1).await.expect("taken");
+    bench.vote(job, Choice::Approve, 2).await.expect("taken");
+    bench.hear().await;
+    assert_eq!(bench.stage(job).await, Stage::Blessed);
+    bench.twin.undo(before);
+    bench.hear().await;
+    assert_eq!((bench.stage(job).await, bench.twin.phase(job)), (Stage::Voting, Phase::Nominated));
+    bench.twin.pass(PATIENCE + 1);
+    bench.turn().await;
+    assert_eq!(bench.twin.phase(job), Phase::Blessed, "the votes were sent again");
+    bench.twin.pass(101);
+    bench.turn().await;
+    assert_eq!(bench.stage(job).await, Stage::Due);
+    assert_eq!(bench.twin.phase(job), Phase::Blessed, "the blessing is not final: nothing is granted");
+    assert_eq!(bench.kinds(), [AlertKind::Nominated]);
+    assert!(bench.service.attestation(job).await.is_err());
+    bench.depth = 0;
+    bench.turn().await;
+    bench.turn().await;
+    assert_eq!(bench.twin.phase(job), Phase::Granted);
+    assert!(bench.service.attestation(job).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_undone_nomination_is_made_again() {
+    let mut bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.hear().await;
+    let before = bench.twin.block();
+    bench.depth = 1_000;
+    bench.work().await;
+    bench.hear().await;
+    assert_eq!(bench.twin.phase(job), Phase::Nominated);
+    bench.twin.undo(before);
+    bench.turn().await;
+    assert_eq!((bench.twin.phase(job), bench.stage(job).await), (Phase::Nominated, Stage::Voting));
+}
+
+#[tokio::test]
+async fn killed_after_each_step_it_does_everything_once() {
+    let mut bench = Bench::new(Settings { two_approvals_from: Some(U256::from(100)), ..settings() }).await;
+    let job = bench.twin.settle();
+    let mut voted = 0;
+    for step in 0..80 {
+        match step % 8 {
+            0 => bench.hear().await,
+            1 => bench.service.import().await.expect("taken over"),
+            2 => {
+                let now = bench.service.clock();
+                for job in bench.service.store.to_gather(now, 100).await.expect("read") {
+                    bench.service.gather(job).await.expect("gathered");
+                }
+            }
+            3 => {
+                bench.service.nominate_due().await.expect("nominated");
+            }
+            4 if voted < 2 && bench.service.store.course(job).await.expect("read").phase() == Phase::Nominated => {
+                bench.vote(job, Choice::Approve, voted + 1).await.expect("taken");
+                voted += 1;
+            }
+            5 => bench.service.votes_due().await.expect("sent"),
+            6 => bench.service.grant_due().await.expect("granted"),
+            _ => {
+                bench.service.tell_due().await.expect("told");
+                bench.twin.pass(21);
+            }
+        }
+        bench.kill().await;
+    }
+    assert_eq!(bench.twin.phase(job), Phase::Granted);
+    assert_eq!(bench.twin.submitted(), 4, "a nomination, two votes, a grant");
+    let mut actions = BTreeMap::<String, u32>::new();
+    let log = bench.service.export_audit_log().await.expect("whole");
+    audit_log::verify(&log[..], |entry| *actions.entry(entry.action).or_default() += 1).expect("linked");
+    for (action, count) in [("nominated", 1), ("signed", 2), ("approved", 2), ("blessed", 1), ("granted", 1)] {
+        assert_eq!(actions.get(action), Some(&count), "{action} in {actions:?}");
+    }
+    assert_eq!(bench.kinds(), [AlertKind::Nominated, AlertKind::NeedsVote, AlertKind::Blessed, AlertKind::Granted]);
+}

@@ -1,0 +1,444 @@
+//! Notaries' votes: what they sign, held and relayed.
+
+use std::{collections::BTreeSet, convert::Infallible, time::Duration};
+
+use futures::StreamExt as _;
+use lota_bridge::{
+    blessing::{BlessingLanded, BlessingSubmitError, signed_digest},
+    eip712,
+};
+use lota_market::{
+    Address, AttoFil, B256, Time,
+    agent::EffectKey,
+    blessing::{Choice, Command, Nomination, Notaries, Phase, Rejection, Signed},
+    model::{self, JobId},
+};
+use serde_json::json;
+
+use super::{Service, ServiceError, VOTE, refusal, unknown};
+use crate::{
+    alerts::AlertKind,
+    ballot,
+    course::Course,
+    desk::{BallotPaper, Change, DeskError, MAX_REASON, SignedVote, Vote, VoteState},
+    review::Evidence,
+    store::{HeldVote, SignedState},
+};
+
+/// How long a notary's page waits for its vote to be in a block.
+const WAIT: Duration = Duration::from_secs(45);
+/// The longest signature: of a contract (ERC-1271) with many owners.
+const MAX_SIGNATURE: usize = 8 << 10;
+/// So many votes are under way at once.
+const AT_ONCE: usize = 8;
+
+impl Service {
+    pub(super) async fn ballot_paper(
+        &self,
+        job: JobId,
+        choice: Choice,
+        text: &str,
+        notary: Address,
+    ) -> Result<BallotPaper, DeskError> {
+        check_text(text)?;
+        let notaries = self.parts.blessing.notaries().await?;
+        let (nomination, course) = self.running(job, None).await?;
+        self.check_vote(&nomination, &course, choice, notary, &notaries)?;
+        let reasons = ballot::reasons_digest(text);
+        // The same as the notary's own transaction: all that the contract refuses but the signature.
+        let command = Command::Vote { nomination: Box::new(nomination.clone()), choice, reasons };
+        let tried = self.parts.blessing.try_out(notary, &command).await;
+        tried.map_err(|error| refusal(&error, &self.parts.asset))?;
+        let blessing = self.parts.blessing.blessing();
+        let version = notaries.version;
+        let typed_data = ballot::typed_data(&blessing, &nomination, choice, reasons, version);
+        let digest = signed_digest(&blessing, &Signed::Vote { nomination: &nomination, choice, reasons, version });
+        let decoded = self.decoded(&nomination, choice, notary, reasons);
+        Ok(BallotPaper { choice, nomination, reasons, version, typed_data, digest, decoded })
+    }
+
+    pub(super) async fn take_vote(&self, vote: &SignedVote) -> Result<Vote, DeskError> {
+        check_text(&vote.text)?;
+        if vote.signature.is_empty() || vote.signature.len() > MAX_SIGNATURE {
+            let size = vote.signature.len();
+            return Err(DeskError::Invalid(format!("the signature has {size} bytes; 65 are expected of a wallet")));
+        }
+        let held = {
+            let _one_by_one = self.voting.lock().await;
+            self.accept(vote).await?
+        };
+        self.wake(VOTE);
+        self.wake(super::TELL);
+        self.changed(Change::Job(vote.job));
+        if held.state != SignedState::ToSend {
+            return self.shown(&held).await;
+        }
+        // The others that it releases are sent by the loop; who hangs up here stops nothing.
+        let landed = match tokio::time::timeout(WAIT, self.send(&held)).await {
+            Ok(outcome) => outcome?,
+            Err(_) => None,
+        };
+        let mut shown = self.shown(&held).await?;
+        if let (VoteState::Sending, Some(landed)) = (&shown.state, landed) {
+            // Its event is read in a moment.
+            shown.state = VoteState::Landed { transaction: Some(landed.transaction), is_final: false };
+        }
+        Ok(shown)
+    }
+
+    /// Checks a signed vote and keeps it, with what follows for others that are held.
+    async fn accept(&self, vote: &SignedVote) -> Result<HeldVote, DeskError> {
+        let SignedVote { job, round, choice, notary, version, ref text, ref signature } = *vote;
+        let reasons = ballot::reasons_digest(text);
+        let known = self.store.votes(job).await?.into_iter().find(|known| {
+            let same_vote = (known.choice == Choice::Revoke) == (choice == Choice::Revoke);
+            (known.round, known.notary) == (round, notary) && same_vote
+        });
+        if let Some(known) = &known {
+            let same = (known.choice, known.reasons, known.version) == (choice, reasons, version);
+            match known.state {
+                // The same once more.
+                SignedState::Held | SignedState::ToSend | SignedState::Done if same => return Ok(known.clone()),
+                SignedState::ToSend | SignedState::Done => {
+                    return Err(DeskError::Refused(Rejection::AlreadyVoted { job, notary }.to_string()));
+                }
+                SignedState::Held | SignedState::Refused { .. } => {}
+            }
+        }
+        let notaries = self.parts.blessing.notaries().await?;
+        if version != notaries.version {
+            return Err(DeskError::Refused(format!(
+                "this was signed for version {version} of the set of notaries, and now it is {}: sign again",
+                notaries.version
+            )));
+        }
+        let (nomination, course) = self.running(job, Some(round)).await?;
+        self.check_vote(&nomination, &course, choice, notary, &notaries)?;
+        let blessing = self.parts.blessing.blessing();
+        let digest = signed_digest(&blessing, &Signed::Vote { nomination: &nomination, choice, reasons, version });
+        let by_key = eip712::recover(&digest, signature) == Some(notary);
+        let command = relayed(&nomination, choice, reasons, notary, signature.clone());
+        let tried = self.parts.blessing.try_out(self.parts.blessing.party(), &command).await;
+        if let Err(error) = &tried {
+            let is_signature =
+                matches!(error, BlessingSubmitError::Rejected(Rejection::Market(model::Rejection::BadSignature(_))));
+            return Err(if is_signature && !by_key {
+                DeskError::Refused(format!(
+                    "the signature is not {notary}'s over this vote; it may be of another chain, contract, reason or round"
+                ))
+            } else {
+                refusal(error, &self.parts.asset)
+            });
+        }
+        let release = self.released(&nomination, &course, choice, notary, &notaries).await?;
+        let state = if release.is_some() { SignedState::ToSend } else { SignedState::Held };
+        let held = HeldVote {
+            job,
+            round,
+            notary,
+            choice,
+            version,
+            reasons,
+            signature: signature.clone(),
+            at: self.clock(),
+            state,
+        };
+        let details = json!({
+            "round": round, "choice": choice, "version": version, "reasons": reasons, "text": text,
+            "signature": signature, "held": release.is_none(),
+        });
+        let note = self.note_of(notary.to_string(), "signed", job, details);
+        let mut alerts = Vec::new();
+        if release.is_none() {
+            let text = format!("A second notary's approval of job {job} is missing: {notary} has signed.");
+            let id = format!("{job}/{round}/second/{}", reasons);
+            alerts.push(self.alert(
+                id,
+                self.clock(),
+                AlertKind::NeedsVote,
+                Some(job),
+                text,
+                json!({ "notary": notary }),
+            ));
+        }
+        let alerts = (&alerts[..], &self.destinations[..]);
+        self.store.keep_vote(&held, text, &release.unwrap_or_default(), note, alerts).await?;
+        self.write_audit_log().await?;
+        Ok(held)
+    }
+
+    /// Whose held approvals go out with this vote; `None`: it is held itself.
+    async fn released(
+        &self,
+        nomination: &Nomination,
+        course: &Course,
+        choice: Choice,
+        notary: Address,
+        notaries: &Notaries,
+    ) -> Result<Option<Vec<Address>>, DeskError> {
+        let threshold = self.parts.settings.two_approvals_from;
+        if choice != Choice::Approve || threshold.is_none_or(|from| nomination.amount < from) {
+            return Ok(Some(Vec::new()));
+        }
+        let others: Vec<Address> = self
+            .store
+            .votes(nomination.job)
+            .await?
+            .into_iter()
+            .filter(|held| {
+                let counts = (held.round, held.version, held.choice) == (nomination.round, notaries.version, choice);
+                counts && matches!(held.state, SignedState::Held | SignedState::ToSend) && held.notary != notary
+            })
+            .map(|held| held.notary)
+            .filter(|other| notaries.list.contains(other))
+            .collect();
+        let landed = course.approvers().any(|other| other != notary && notaries.list.contains(&other));
+        Ok((landed || !others.is_empty()).then_some(others))
+    }
+
+    /// The nomination of a job that runs, as far as is known; of this round, if one is named.
+    async fn running(&self, job: JobId, round: Option<u32>) -> Result<(Nomination, Course), DeskError> {
+        if self.store.gathered::<super::gathering::Gathered>(job).await?.is_none() {
+            return Err(unknown(job));
+        }
+        let course = self.store.course(job).await?;
+        let Some(nomination) = course.running().cloned() else {
+            let phase = course.phase();
+            let why = if phase == Phase::Granted { "it was granted" } else { "it is not nominated now" };
+            return Err(DeskError::Refused(format!("job {job} cannot be voted on: {why}")));
+        };
+        if let Some(round) = round.filter(|round| *round != nomination.round) {
+            return Err(DeskError::Refused(format!(
+                "this vote is on round {round} of job {job}, and round {} is voted on now",
+                nomination.round
+            )));
+        }
+        Ok((nomination, course))
+    }
+
+    /// What the contract would refuse, in its order, without asking it.
+    fn check_vote(
+        &self,
+        nomination: &Nomination,
+        course: &Course,
+        choice: Choice,
+        notary: Address,
+        notaries: &Notaries,
+    ) -> Result<(), DeskError> {
+        let job = nomination.job;
+        let refused = |rejection: Rejection| Err(DeskError::Refused(rejection.words(&self.parts.asset)));
+        let found = course.phase();
+        let until = match (found, choice, course.blessed) {
+            (Phase::Nominated, Choice::Approve | Choice::Reject, _) => nomination.expires,
+            (Phase::Blessed, Choice::Revoke, Some(blessed)) => blessed.revoke_until,
+            _ => return refused(Rejection::WrongPhase { job, found }),
+        };
+        if !notaries.list.contains(&notary) {
+            return refused(Rejection::NotNotary(notary));
+        }
+        if nomination.is_party(notary) {
+            return refused(Rejection::ConflictOfInterest { job, notary });
+        }
+        if course.counts(notary) {
+            return refused(Rejection::AlreadyVoted { job, notary });
+        }
+        let time = self.standing().latest.map_or(Time(0), |latest| latest.time);
+        if time > until {
+            return refused(model::Rejection::TooLate { time, until }.into());
+        }
+        Ok(())
+    }
+
+    fn decoded(&self, nomination: &Nomination, choice: Choice, notary: Address, reasons: B256) -> Vec<Evidence> {
+        let asset = &self.parts.asset;
+        let line = |label: &str, value: String| Evidence { label: label.into(), value };
+        let verb = match choice {
+            Choice::Approve => "Approve the grant",
+            Choice::Reject => "Reject the nomination; its deposit is burned if enough do",
+            Choice::Revoke => "Revoke the blessing; its deposit is burned if enough do",
+        };
+        vec![
+            line("vote", verb.into()),
+            line("as", notary.to_string()),
+            line("job", nomination.job.to_string()),
+            line("round", nomination.round.to_string()),
+            line("client", nomination.client.to_string()),
+            line("provider", nomination.provider.to_string()),
+            line("nominated by", nomination.nominator.to_string()),
+            line("amount", self.amount(nomination.granter, nomination.amount)),
+            line("granter", nomination.granter.to_string()),
+            line("recipient", nomination.recipient.to_string()),
+            line("piece", format!("{} of {} bytes", nomination.piece, nomination.piece_size)),
+            line("client's share", asset.show(nomination.share)),
+            line("bounty", asset.show(nomination.bounty)),
+            line("voted on until", lota_api::rfc3339(nomination.expires).to_string()),
+            line("digest of the reason", reasons.to_string()),
+            line(
+                "contract",
+                format!(
+                    "{} on chain {}",
+                    self.parts.blessing.blessing().contract,
+                    self.parts.blessing.blessing().chain_id
+                ),
+            ),
+        ]
+    }
+
+    pub(super) async fn keep_voting(&self) -> Result<Infallible, ServiceError> {
+        loop {
+            let turn = self.votes_due().await;
+            self.after_turn("votes", VOTE, turn).await;
+        }
+    }
+
+    /// Sends what is to be sent and is not in a block, and gives up what has become void.
+    pub(super) async fn votes_due(&self) -> Result<(), ServiceError> {
+        let open = self.store.open_votes().await?;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let version = match self.parts.blessing.notaries().await {
+            Ok(notaries) => notaries.version,
+            Err(error) => {
+                self.problem("the chain", Some(error.to_string()));
+                return Ok(());
+            }
+        };
+        let turns = futures::stream::iter(open.into_iter().map(|held| self.vote_further(held, version)));
+        let outcomes: Vec<_> = turns.buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().collect()
+    }
+
+    async fn vote_further(&self, held: HeldVote, version: u32) -> Result<(), ServiceError> {
+        let course = self.store.course(held.job).await?;
+        let cast = course.votes.iter().find(|cast| is_of(cast, &held));
+        if let Some(cast) = cast {
+            if cast.is_final {
+                self.store.keep_vote_state(&held, &SignedState::Done).await?;
+            }
+            return Ok(());
+        }
+        if held.state == SignedState::Held {
+            let why = if course.running().is_none_or(|nomination| nomination.round != held.round) {
+                "the nomination ended before a second notary signed"
+            } else if course.phase() != Phase::Nominated {
+                "the nomination was decided before a second notary signed"
+            } else if held.version != version {
+                "the set of notaries changed after it was signed: sign again"
+            } else {
+                return Ok(());
+            };
+            self.store.keep_vote_state(&held, &SignedState::Refused { why: why.into() }).await?;
+            self.changed(Change::Job(held.job));
+            return Ok(());
+        }
+        let name = format!("the vote of {} on {}", held.notary, held.job);
+        if self.may_try(&name) {
+            self.send(&held).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a vote, whatever happened to it before.
+    async fn send(&self, held: &HeldVote) -> Result<Option<BlessingLanded>, ServiceError> {
+        let course = self.store.course(held.job).await?;
+        let Some(nomination) = course.nomination.filter(|nomination| nomination.round == held.round) else {
+            // Its nomination was undone; it may come again.
+            return Ok(None);
+        };
+        let command = relayed(&nomination, held.choice, held.reasons, held.notary, held.signature.clone());
+        let name = format!("the vote of {} on {}", held.notary, held.job);
+        let key = vote_key(held);
+        let outcome = self.parts.blessing.submit(&key, &command, AttoFil::ZERO).await;
+        self.problem(&name, None);
+        match outcome {
+            Ok(landed) => Ok(Some(landed)),
+            Err(BlessingSubmitError::Rejected(rejection)) => {
+                // It is there already: somebody else has sent it, too.
+                let there = self.store.course(held.job).await?.votes.iter().any(|cast| is_of(cast, held));
+                if !there && !matches!(rejection, Rejection::UnknownNomination(_)) {
+                    let why = rejection.words(&self.parts.asset);
+                    self.store.keep_vote_state(held, &SignedState::Refused { why }).await?;
+                    self.changed(Change::Job(held.job));
+                }
+                Ok(None)
+            }
+            Err(error) => {
+                self.problem(&name, Some(error.to_string()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A vote as it is now.
+    async fn shown(&self, held: &HeldVote) -> Result<Vote, DeskError> {
+        let votes = self.votes_of(held.job, &self.store.course(held.job).await?).await?;
+        let found = votes.into_iter().find(|vote| {
+            (vote.round, vote.notary, vote.choice, vote.reasons) == (held.round, held.notary, held.choice, held.reasons)
+        });
+        found.ok_or_else(|| DeskError::Unavailable("the vote was replaced by another meanwhile".into()))
+    }
+
+    /// All votes on a job: those in blocks, and those that were signed.
+    pub(super) async fn votes_of(&self, job: JobId, course: &Course) -> Result<Vec<Vote>, DeskError> {
+        let mut votes = Vec::new();
+        let mut cast = BTreeSet::new();
+        for vote in &course.votes {
+            let text = self.store.reasons(vote.reasons).await?;
+            let state = VoteState::Landed { transaction: Some(vote.transaction), is_final: vote.is_final };
+            let &crate::course::CastVote { round, notary, choice, reasons, at, .. } = vote;
+            cast.insert((round, notary, choice == Choice::Revoke));
+            votes.push(Vote { round, notary, choice, reasons, text, at, state });
+        }
+        for held in self.store.votes(job).await? {
+            let HeldVote { round, notary, choice, reasons, at, .. } = held;
+            if cast.contains(&(round, notary, choice == Choice::Revoke)) {
+                continue;
+            }
+            let state = match held.state {
+                SignedState::Held => VoteState::Held,
+                SignedState::ToSend | SignedState::Done => VoteState::Sending,
+                SignedState::Refused { why } => VoteState::Refused { why },
+            };
+            let text = self.store.reasons(reasons).await?;
+            votes.push(Vote { round, notary, choice, reasons, text, at, state });
+        }
+        Ok(votes)
+    }
+}
+
+fn check_text(text: &str) -> Result<(), DeskError> {
+    if text.trim().is_empty() {
+        return Err(DeskError::Invalid("the written reason is missing; say why in a sentence".into()));
+    }
+    if text.len() > MAX_REASON {
+        return Err(DeskError::Invalid(format!(
+            "the written reason has {} bytes; at most {MAX_REASON} are kept",
+            text.len()
+        )));
+    }
+    Ok(())
+}
+
+fn relayed(
+    nomination: &Nomination,
+    choice: Choice,
+    reasons: B256,
+    notary: Address,
+    signature: lota_market::Bytes,
+) -> Command {
+    Command::VoteSigned { nomination: Box::new(nomination.clone()), choice, reasons, notary, signature }
+}
+
+/// Whether a vote in a block is this one.
+fn is_of(cast: &crate::course::CastVote, held: &HeldVote) -> bool {
+    (cast.round, cast.notary, cast.choice, cast.reasons) == (held.round, held.notary, held.choice, held.reasons)
+}
+
+/// One vote of a notary; one that was signed anew is another.
+fn vote_key(held: &HeldVote) -> EffectKey {
+    let what: String = held.reasons.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let notary: String = held.notary.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let HeldVote { job, round, choice, version, .. } = held;
+    EffectKey::named(&format!("{job}/vote/{round}/{notary}/{}{version}/{what}", choice.number()))
+}

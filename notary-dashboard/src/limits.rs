@@ -1,0 +1,130 @@
+//! How often a client may ask: token buckets, of which there are never more than a fixed number.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+
+/// So many clients are told apart; beyond that, new ones share one bucket.
+const MAX_CLIENTS: usize = 4_096;
+/// Tokens are counted in thousandths.
+const TOKEN: u64 = 1_000;
+
+/// Who asks. Addresses of IPv6 count by their /64, which one party usually has all of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Client {
+    Address(IpAddr),
+    /// The server does not say, or there are too many.
+    Others,
+}
+
+impl Client {
+    pub(crate) fn of(address: Option<IpAddr>) -> Self {
+        match address {
+            None => Self::Others,
+            Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+                Some(mapped) => Self::Address(mapped.into()),
+                None => Self::Address(IpAddr::V6((address.to_bits() >> 64 << 64).into())),
+            },
+            Some(address) => Self::Address(address),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: u64,
+    at: i64,
+}
+
+/// A limit on how often each client does something.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    at_once: u64,
+    /// Thousandths of a token in a second.
+    refill: u64,
+    buckets: Mutex<HashMap<Client, Bucket>>,
+}
+
+impl Limit {
+    pub(crate) fn new(per_minute: u32, at_once: u32) -> Self {
+        let refill = u64::from(per_minute) * TOKEN / 60;
+        Self { at_once: u64::from(at_once) * TOKEN, refill, buckets: Mutex::default() }
+    }
+
+    /// Takes a token of a client's; or says how many seconds it takes until there is one.
+    pub(crate) fn take(&self, client: Client, now: Timestamp) -> Result<(), u64> {
+        let now = now.as_millisecond();
+        let full = |bucket: &Bucket| self.tokens(bucket, now) >= self.at_once;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = client;
+        if !buckets.contains_key(&client) && buckets.len() >= MAX_CLIENTS {
+            buckets.retain(|_, bucket| !full(bucket));
+            if buckets.len() >= MAX_CLIENTS {
+                client = Client::Others;
+            }
+        }
+        let bucket = buckets.entry(client).or_insert(Bucket { tokens: self.at_once, at: now });
+        bucket.tokens = self.tokens(bucket, now);
+        bucket.at = now;
+        match bucket.tokens.checked_sub(TOKEN) {
+            Some(rest) => {
+                bucket.tokens = rest;
+                Ok(())
+            }
+            None => Err((TOKEN - bucket.tokens).div_ceil(self.refill.max(1)).max(1)),
+        }
+    }
+
+    fn tokens(&self, bucket: &Bucket, now: i64) -> u64 {
+        let passed = u64::try_from(now.saturating_sub(bucket.at)).unwrap_or(0);
+        bucket.tokens.saturating_add(passed.saturating_mul(self.refill) / 1_000).min(self.at_once)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millisecond: i64) -> Timestamp {
+        Timestamp::from_millisecond(millisecond).expect("a time")
+    }
+
+    #[test]
+    fn a_client_that_asks_too_often_waits_and_no_other_does() {
+        let limit = Limit::new(60, 3);
+        let (one, two) = (Client::of(Some([10, 0, 0, 1].into())), Client::of(Some([10, 0, 0, 2].into())));
+        for _ in 0..3 {
+            assert_eq!(limit.take(one, at(0)), Ok(()));
+        }
+        assert_eq!(limit.take(one, at(0)), Err(1));
+        assert_eq!(limit.take(two, at(0)), Ok(()));
+        assert_eq!(limit.take(one, at(1_000)), Ok(()));
+        assert_eq!(limit.take(one, at(1_001)), Err(1));
+        // A clock that goes back gives nothing.
+        assert_eq!(limit.take(one, at(-10_000)), Err(1));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client_and_so_are_all_beyond_the_most() {
+        let of = |text: &str| Client::of(Some(text.parse().expect("an address")));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        let limit = Limit::new(1, 2);
+        for number in 0..u32::try_from(MAX_CLIENTS).expect("small") {
+            let _ = limit.take(Client::of(Some(IpAddr::from(number.to_be_bytes()))), at(0));
+        }
+        let beyond = |last| Client::of(Some(IpAddr::from([99, 0, 0, last])));
+        assert_eq!(limit.take(beyond(1), at(0)), Ok(()));
+        assert_eq!(limit.take(beyond(2), at(0)), Ok(()));
+        assert!(limit.take(beyond(3), at(0)).is_err());
+        assert!(limit.buckets.lock().expect("whole").len() <= MAX_CLIENTS + 1);
+        // After a while all are full again, and make room.
+        assert_eq!(limit.take(beyond(4), at(10_000_000)), Ok(()));
+        assert_eq!(limit.buckets.lock().expect("whole").len(), 1);
+    }
+}

@@ -1,0 +1,90 @@
+//! What changes, as server-sent events: which job, never what of it. A page fetches itself again.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::stream;
+use lota_notary::desk::Change;
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, interval_at},
+};
+
+use crate::{
+    limits::Client,
+    site::{Listener, Place, Reader, Site},
+};
+
+/// How often it is looked whether a session is over.
+const LOOK: Duration = Duration::from_secs(10);
+/// A stream ends after this; browsers open the next one.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+struct Stream {
+    changes: Receiver<Change>,
+    look: tokio::time::Interval,
+    until: Instant,
+    session: Option<u64>,
+    site: Arc<Site>,
+    _place: Place,
+}
+
+pub(crate) async fn events(State(site): State<Arc<Site>>, client: Extension<Client>, reader: Reader) -> Response {
+    let who = reader.account().map_or(Listener::Client(client.0), Listener::Account);
+    let Some(place) = site.listen(who) else {
+        let text = "there are too many streams of changes; close some pages\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")], text).into_response();
+    };
+    let stream = Stream {
+        changes: site.desk.changes(),
+        look: interval_at(Instant::now() + LOOK, LOOK),
+        until: Instant::now() + LONGEST,
+        session: reader.session.map(|session| session.number),
+        site,
+        _place: place,
+    };
+    let events = stream::unfold(stream, |mut stream| async move {
+        let name = stream.next().await?;
+        Some((Ok::<_, Infallible>(Event::default().event("change").data(name)), stream))
+    });
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    (unbuffered, Sse::new(events).keep_alive(KeepAlive::new())).into_response()
+}
+
+impl Stream {
+    fn is_over(&self) -> bool {
+        let is_signed_out = self.session.is_some_and(|number| !self.site.sessions.is_open(number, self.site.now()));
+        is_signed_out || Instant::now() >= self.until
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let change = tokio::select! {
+                change = self.changes.recv() => change,
+                _ = self.look.tick() => {
+                    if self.is_over() {
+                        return None;
+                    }
+                    continue;
+                }
+            };
+            if self.is_over() {
+                return None;
+            }
+            return match change {
+                Ok(Change::Job(job)) => Some(format!("job {job}")),
+                Ok(Change::About) => Some("about".into()),
+                Err(RecvError::Lagged(_)) => Some("all".into()),
+                Err(RecvError::Closed) => None,
+            };
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! All that is known of a job.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::header,
+    response::IntoResponse as _,
+};
+use lota_market::{Time, blessing::Phase};
+use lota_notary::{
+    desk::{About, Dossier, Stage, Vote, VoteState},
+    review::{Check, Evidence, Outcome, Question},
+};
+use maud::{Markup, html};
+
+use super::{job_id, nomination, queue, spec};
+use crate::{
+    page::{Answer, Failure, Page, Part},
+    site::{Reader, Site},
+    words,
+};
+
+/// The most lines of evidence of a check, and of what happened.
+const MAX_LINES: usize = 200;
+
+pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id): Path<String>) -> Answer {
+    let about = reader.about.clone()?;
+    let job = job_id(&id)?;
+    let dossier = site.ask(site.desk.dossier(job)).await?;
+    let now = reader.now(&site);
+    let part = match dossier.stage {
+        Stage::Granted | Stage::Ended(_) => Part::History,
+        _ => Part::Queue,
+    };
+    let title = format!("Job {}", words::shortened(&id));
+    let content = html! {
+        h1 { "Job " code.hex title=(id) { (words::shortened(&id)) } }
+        (summary(&dossier, &about, &reader, now))
+        (votes(&dossier, &reader))
+        (checks(&dossier.checks))
+        (reads(&dossier))
+        @if let Some(nomination) = &dossier.nomination {
+            section.card #nomination aria-labelledby="nomination-title" {
+                h2 #nomination-title { "What is asked for" }
+                (nomination::fields(nomination, &about, reader.account(), now))
+            }
+        }
+        (settled(&dossier, &about, now))
+        section.card #availability aria-labelledby="availability-title" {
+            h2 #availability-title { "Proofs of storage" }
+            @if dossier.availability.is_empty() { p.quiet { "No proof of storage is known of its pieces." } }
+            @else { (evidence(&dossier.availability)) }
+        }
+        (happened(&dossier, now))
+    };
+    Ok(Page::new(&title, part).live(format!("job {id}")).render(Some(&reader), &content))
+}
+
+fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Markup {
+    let id = dossier.job.job;
+    let nomination = dossier.nomination.as_ref();
+    let can_vote = matches!(dossier.stage, Stage::Voting | Stage::Blessed);
+    let is_party = reader.account().is_some_and(|account| nomination.is_some_and(|it| it.is_party(account)));
+    let round = nomination.map_or(0, |nomination| nomination.round);
+    let mine = dossier.votes.iter().rfind(|vote| Some(vote.notary) == reader.account() && vote.round == round);
+    html! {
+        section.card.summary #summary aria-label="Where it stands" {
+            p {
+                (queue::risk(dossier.risk)) " risk · " strong { (queue::stage(dossier.stage)) }
+                @if let Some(nomination) = nomination {
+                    " · "
+                    @let granter = about.granters.iter().find(|known| known.granter == nomination.granter);
+                    (queue::asked_for(nomination.amount, granter))
+                    " · " (queue::tally(dossier.approvals, dossier.against, about.quorum))
+                    @if dossier.stage == Stage::Voting { " · votes until " (words::when_and_distance(nomination.expires, now)) }
+                }
+            }
+            @if let Some(why) = &dossier.not_nominated { p { "It was not nominated: " (words::theirs(why)) } }
+            @if let Some(vote) = mine { p { strong { "Your vote: " (queue::choice(vote.choice)) } ", " (state(&vote.state)) } }
+            p.actions {
+                @if can_vote && reader.is_notary && !is_party {
+                    a.button href={ "/jobs/" (id) "/decide" } { @if dossier.stage == Stage::Blessed { "Revoke…" } @else { "Decide…" } }
+                }
+                a.button.second href={ "/jobs/" (id) "/output" } { "Look at the output" }
+                @if dossier.phase == Phase::Granted || matches!(dossier.stage, Stage::Ended(_) | Stage::Blessed | Stage::Due) {
+                    a.button.second href={ "/jobs/" (id) "/attestation" } { "Attestation" }
+                }
+            }
+            @if can_vote && is_party { p { "You are a party of this job: you may not vote on it." } }
+            @if can_vote && !reader.is_notary { p.quiet { "Only notaries of the present set vote." } }
+        }
+    }
+}
+
+fn votes(dossier: &Dossier, reader: &Reader) -> Markup {
+    html! {
+        section.card #votes aria-labelledby="votes-title" {
+            h2 #votes-title { "Votes" }
+            @if dossier.votes.is_empty() { p.quiet { "Nobody has voted." } }
+            @else {
+                ol.votes { @for cast in dossier.votes.iter().take(MAX_LINES) { li { (vote(cast, reader)) } } }
+            }
+        }
+    }
+}
+
+fn vote(vote: &Vote, reader: &Reader) -> Markup {
+    html! {
+        p {
+            strong { (queue::choice(vote.choice)) } " by " (words::account(vote.notary))
+            @if Some(vote.notary) == reader.account() { " (you)" }
+            ", round " (vote.round) ", " (words::when(vote.at)) ": " (state(&vote.state))
+        }
+        @match &vote.text {
+            Some(text) => blockquote { bdi.lines { (words::visible_lines(text)) } },
+            None => p.quiet { "Its reasons are not known here; their digest is " (words::digest(vote.reasons)) },
+        }
+    }
+}
+
+/// How far a vote got, in words.
+pub(super) fn state(state: &VoteState) -> Markup {
+    html! {
+        @match state {
+            VoteState::Held => "held until another notary has signed",
+            VoteState::Sending => "being sent",
+            VoteState::Landed { transaction, is_final } => {
+                @if *is_final { "final" } @else { "in a block, not final yet" }
+                @if let Some(transaction) = transaction { ", transaction " (words::digest(*transaction)) }
+            }
+            VoteState::Refused { why } => { "refused: " (words::theirs(why)) }
+        }
+    }
+}
+
+fn checks(checks: &[Check]) -> Markup {
+    html! {
+        section.card #checks aria-labelledby="checks-title" {
+            h2 #checks-title { "Checks" }
+            @if checks.is_empty() { p.quiet { "Nothing was looked into yet." } }
+            ul.checks {
+                @for check in checks { li {
+                    @let worries = matches!(check.outcome, Outcome::Failed | Outcome::Warning);
+                    h3 { (queue::outcome(check.outcome)) " " (check.question.text()) }
+                    p { (words::theirs(&check.answer)) }
+                    @if !check.evidence.is_empty() && check.question != Question::FilPlusData {
+                        details id={ "evidence-" (number(check.question)) } open[worries] {
+                            summary { "Evidence" span.visually-hidden { ": " (check.question.text()) } }
+                            (evidence(&check.evidence))
+                        }
+                    }
+                    @if check.question == Question::FilPlusData { p { a href="#reads" { "What it reads, with the evidence" } } }
+                } }
+            }
+        }
+    }
+}
+
+fn number(question: Question) -> usize {
+    Question::ALL.iter().position(|other| *other == question).unwrap_or_default()
+}
+
+/// Facts, each with its name.
+pub(super) fn evidence(lines: &[Evidence]) -> Markup {
+    html! {
+        dl.fields {
+            @for line in lines.iter().take(MAX_LINES) {
+                div { dt { (words::theirs(&line.label)) } dd { bdi.theirs { (words::visible(&line.value)) } } }
+            }
+        }
+        @if lines.len() > MAX_LINES { p.quiet { "and " (lines.len() - MAX_LINES) " lines more" } }
+    }
+}
+
+/// Its inputs with what is said of each, and the whole spec.
+fn reads(dossier: &Dossier) -> Markup {
+    let data = dossier.checks.iter().find(|check| check.question == Question::FilPlusData);
+    html! {
+        section.card #reads aria-labelledby="reads-title" {
+            h2 #reads-title { "What it reads and does" }
+            @if let Some(data) = data {
+                h3 { "Inputs" }
+                p { (queue::outcome(data.outcome)) " " (words::theirs(&data.answer)) }
+                @if !data.evidence.is_empty() { (evidence(&data.evidence)) }
+            }
+            h3 { "Spec" }
+            @match &dossier.spec {
+                Some(of) => (spec::spec(of)),
+                None => p { "The spec's bytes are not known: they were in no event." },
+            }
+        }
+    }
+}
+
+fn settled(dossier: &Dossier, about: &About, now: Time) -> Markup {
+    let job = &dossier.job;
+    html! {
+        section.card #settled aria-labelledby="settled-title" {
+            h2 #settled-title { "How it was settled" }
+            dl.fields {
+                (nomination::field("Job", &html! { code.hex.whole { (job.job) } }))
+                (nomination::field("Settled", &words::when_and_distance(job.settled_at, now)))
+                (nomination::field("Price", &html! { (about.asset.show(job.price)) }))
+                (nomination::field("Client", &words::account(job.client)))
+                (nomination::field("Provider", &words::account(job.provider)))
+                (nomination::field("Exit code", &html! { (job.exit_code) }))
+                (nomination::field("Output", &html! { code.hex.whole { (words::visible(&dossier.output)) } }))
+                (nomination::field("Spec's digest", &words::digest(job.spec)))
+            }
+        }
+    }
+}
+
+fn happened(dossier: &Dossier, now: Time) -> Markup {
+    let skipped = dossier.happened.len().saturating_sub(MAX_LINES);
+    html! {
+        section.card #happened aria-labelledby="happened-title" {
+            h2 #happened-title { "What happened" }
+            @if skipped > 0 { p.quiet { (skipped) " earlier things are in the audit log." } }
+            ol.happened {
+                @for it in dossier.happened.iter().skip(skipped) { li {
+                    (words::when_and_distance(it.at, now)) ": " (words::theirs(&it.what))
+                    @if !it.is_final { " (not final yet)" }
+                    @if let Some(transaction) = it.transaction { div.quiet { "transaction " (words::digest(transaction)) } }
+                } }
+            }
+        }
+    }
+}
+
+pub(crate) async fn attestation(State(site): State<Arc<Site>>, _: Reader, Path(id): Path<String>) -> Answer {
+    let job = job_id(&id)?;
+    let envelope = site
+        .ask(site.desk.attestation(job))
+        .await
+        .map_err(|error| Failure::from(error).on(format!("/jobs/{id}"), "Back to the job"))?;
+    let bytes = serde_json::to_vec_pretty(&envelope).map_err(|error| Failure::invalid(error.to_string()))?;
+    let name = format!("attachment; filename=\"attestation-{}.json\"", &id[..18]);
+    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, bytes).into_response())
+}

@@ -1,0 +1,183 @@
+//! What all pages share, and who asks for one.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::http::{HeaderMap, header};
+use jiff::Timestamp;
+use lota_market::{Address, Time};
+use lota_notary::{
+    audit_log::Head,
+    desk::{About, Desk, DeskError},
+};
+
+use crate::{
+    limits::{Client, Limit},
+    sessions::{Session, Sessions},
+    settings::{Readers, Settings},
+    sign_in::Nonces,
+};
+
+/// How long the desk may take for an answer that a page is made of.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Streams of one account, or of one client that is not signed in.
+const MAX_STREAMS_OF_ONE: usize = 16;
+
+/// Whose stream of changes it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Listener {
+    Account(Address),
+    Client(Client),
+}
+
+/// What all pages share.
+pub(crate) struct Site {
+    pub(crate) desk: Arc<dyn Desk>,
+    pub(crate) settings: Settings,
+    pub(crate) sessions: Sessions,
+    pub(crate) nonces: Nonces,
+    pub(crate) reads: Limit,
+    pub(crate) posts: Limit,
+    /// The last check of the audit log: of which end, and what came of it.
+    pub(crate) checked: tokio::sync::Mutex<Option<(Head, Result<Head, String>)>>,
+    streams: Mutex<HashMap<Listener, usize>>,
+    /// The notaries when the desk could last say.
+    notaries: Mutex<Vec<Address>>,
+}
+
+impl Site {
+    pub(crate) fn new(desk: Arc<dyn Desk>, settings: Settings) -> Self {
+        Self {
+            desk,
+            sessions: Sessions::new(settings.idle, settings.lifetime, settings.max_sessions),
+            nonces: Nonces::new(settings.sign_in_for),
+            reads: Limit::new(settings.reads_per_second.saturating_mul(60), settings.reads_at_once),
+            posts: Limit::new(settings.posts_per_minute, settings.posts_at_once),
+            checked: tokio::sync::Mutex::default(),
+            streams: Mutex::default(),
+            notaries: Mutex::default(),
+            settings,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
+    /// Asks the desk, and does not wait for ever.
+    pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T, DeskError>>) -> Result<T, DeskError> {
+        match tokio::time::timeout(PATIENCE, question).await {
+            Ok(answer) => answer,
+            Err(_) => Err(DeskError::Unavailable(format!(
+                "The service did not answer within {} seconds. Try again later.",
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
+
+    pub(crate) async fn about(&self) -> Result<About, DeskError> {
+        let about = self.ask(self.desk.about()).await?;
+        self.notaries.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&about.notaries);
+        Ok(about)
+    }
+
+    /// Whether an account was a notary when that was last known.
+    pub(crate) fn is_notary(&self, account: Address) -> bool {
+        self.notaries.lock().unwrap_or_else(PoisonError::into_inner).contains(&account)
+    }
+
+    /// Whether an account may read after its sign-in.
+    pub(crate) fn may_read(&self, account: Address) -> bool {
+        match &self.settings.readers {
+            Readers::Everybody => true,
+            Readers::Accounts(accounts) if accounts.contains(&account) => true,
+            Readers::Accounts(_) | Readers::Notaries => self.is_notary(account),
+        }
+    }
+
+    /// The cookie of a session. With TLS its name says that nobody else can have set it (RFC 6265bis, 4.1.3.2).
+    pub(crate) fn session_cookie(&self) -> &'static str {
+        if self.settings.origin.is_https { "__Host-lota-session" } else { "lota-session" }
+    }
+
+    /// The cookie of a browser that is about to sign in.
+    pub(crate) fn browser_cookie(&self) -> &'static str {
+        if self.settings.origin.is_https { "__Host-lota-browser" } else { "lota-browser" }
+    }
+
+    /// A cookie that scripts do not see and that only this page's own requests carry; empty: it is removed.
+    pub(crate) fn cookie(&self, name: &str, value: &str, seconds: u64) -> String {
+        let secure = if self.settings.origin.is_https { "; Secure" } else { "" };
+        let seconds = if value.is_empty() { 0 } else { seconds };
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    }
+
+    /// A place for a stream of changes, if there is one.
+    pub(crate) fn listen(self: &Arc<Self>, who: Listener) -> Option<Place> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = streams.values().sum();
+        let mine = streams.get(&who).copied().unwrap_or(0);
+        if all >= self.settings.max_streams || mine >= MAX_STREAMS_OF_ONE {
+            return None;
+        }
+        streams.insert(who, mine + 1);
+        Some(Place { site: self.clone(), who })
+    }
+}
+
+/// A place for a stream, until it is dropped.
+pub(crate) struct Place {
+    site: Arc<Site>,
+    who: Listener,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut streams = self.site.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = streams.get_mut(&self.who) {
+            *number = number.saturating_sub(1);
+            if *number == 0 {
+                streams.remove(&self.who);
+            }
+        }
+    }
+}
+
+/// The value of a cookie, if it was sent once: two of one name are somebody's attempt.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Who reads a page, and how the service stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    pub(crate) session: Option<Session>,
+    /// Whether that is a notary of the present set.
+    pub(crate) is_notary: bool,
+    pub(crate) about: Result<About, DeskError>,
+}
+
+impl Reader {
+    pub(crate) fn account(&self) -> Option<Address> {
+        self.session.as_ref().map(|session| session.account)
+    }
+
+    /// The market's time; before it is known, that of our clock.
+    pub(crate) fn now(&self, site: &Site) -> Time {
+        let clock = || Time(u64::try_from(site.now().as_second()).unwrap_or(0));
+        self.about.as_ref().map_or_else(|_| clock(), |about| about.now)
+    }
+}

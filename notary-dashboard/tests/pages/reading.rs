@@ -1,0 +1,213 @@
+//! What the pages tell.
+
+use axum::http::StatusCode;
+use lota_notary::{
+    audit_log,
+    desk::{DeskError, Stage},
+};
+
+use crate::{
+    browser::Site,
+    fake::{FakeDesk, key},
+};
+
+#[tokio::test]
+async fn the_queue_tells_what_a_notary_sorts_by() {
+    let site = Site::public(FakeDesk::new());
+    let mut notary = site.signed_in(&key(2)).await;
+    let page = notary.get("/").await.text();
+    for told in [
+        "7 jobs to decide",
+        "1 failure, 2 warnings",
+        "32 GiB (34,359,738,368 bytes)",
+        "7.5 FIL",
+        "1 of 2 for",
+        "you voted",
+        "needs two approvals",
+        "not nominated",
+        "being looked into",
+        "1 d 6 h ago",
+        "in 5 d 18 h",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let (high, low) = (page.find("high").expect("high"), page.find(" low<").expect("low"));
+    assert!(high < low, "the riskier first");
+    let over = notary.get("/history").await.text();
+    for told in ["2 jobs over", "granted", "refused"] {
+        assert!(over.contains(told), "{told}: {over}");
+    }
+    assert!(!over.contains("notaries vote"));
+}
+
+#[tokio::test]
+async fn a_long_queue_is_read_page_by_page() {
+    let site = Site::public(FakeDesk::new());
+    for _ in 0..60 {
+        site.desk.settle_another();
+    }
+    let mut browser = site.browser();
+    let rows = |page: &str| page.matches("<tr role=\"row\" id=\"job-").count();
+    let first = browser.get("/").await.text();
+    assert!(first.contains("67 jobs"), "{first}");
+    assert_eq!(rows(&first), 50);
+    let at = first.find("?after=").expect("a next page");
+    let next = &first[at..at + 7 + 66];
+    let second = browser.get(&format!("/{next}")).await.text();
+    assert_eq!(rows(&second), 17);
+    assert!(!second.contains("The next ones") && second.contains("From the beginning"));
+}
+
+#[tokio::test]
+async fn a_job_is_told_with_all_its_evidence() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    let job = site.desk.state().jobs.values().find(|dossier| dossier.approvals == 1).expect("one").clone();
+    let page = browser.get(&format!("/jobs/{}", job.job.job)).await.text();
+    for check in &job.checks {
+        assert!(page.contains(check.question.text()), "{:?}", check.question);
+        assert!(page.contains(&check.answer), "{}", check.answer);
+        for line in &check.evidence {
+            assert!(page.contains(&line.label) && page.contains(&line.value), "{line:?}");
+        }
+    }
+    for told in [
+        "Claims checked on two nodes, output read.\nThe re-run agrees.",
+        "as Filecoin's f410",
+        "(the provider)",
+        "0.12 FIL",
+        "bafybeihkoviema7g3gxyt6la7vd5ho32ictqbilu3wnlo3rs7ewhnp7lly",
+        "nominated by this service",
+        "14 of 14 periods",
+        "--language",
+        "/out",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    let nomination = job.nomination.expect("it is nominated");
+    for account in [nomination.client, nomination.provider, nomination.nominator, nomination.granter] {
+        assert!(page.contains(&account.to_string()), "{account} in full");
+    }
+    assert_eq!(browser.get(&format!("/jobs/0x{}", "0".repeat(64))).await.status, StatusCode::NOT_FOUND);
+    let upper = job.job.job.to_string().to_uppercase().replace("0X", "0x");
+    assert_eq!(browser.get(&format!("/jobs/{upper}")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn allowances_are_told_in_the_granter_s_unit() {
+    let site = Site::public(FakeDesk::new());
+    let page = site.browser().get("/allowance").await.text();
+    for told in [
+        "some 1.31 TiB (1,447,403,978,752 bytes)",
+        "2 TiB",
+        "35 %",
+        "value=\"35\"",
+        "DataCap",
+        "Filecoin Pay",
+        "in 5 d",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let mut site = site;
+    {
+        let mut state = site.desk.state();
+        let granter = &mut state.about.granters[0];
+        granter.granted = lota_market::U256::MAX;
+        granter.limits.per_period = lota_market::U256::ZERO;
+    }
+    let page = site.browser().get("/allowance").await.text();
+    assert!(page.contains("0 bytes"), "{page}");
+    site = Site::public(FakeDesk::new());
+    site.desk.state().about.granters[0].limits.per_period = lota_market::U256::MAX;
+    let page = site.browser().get("/allowance").await.text();
+    assert!(page.contains("value=\"1\""), "a little is not nothing: {page}");
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_told_on_every_page() {
+    let site = Site::public(FakeDesk::new());
+    site.desk.state().about.problems = vec!["the registry is 3 h behind".into()];
+    for path in ["/", "/history", "/allowance", "/about", "/audit"] {
+        assert!(site.browser().get(path).await.text().contains("the registry is 3 h behind"), "{path}");
+    }
+    site.desk.state().fails = Some(DeskError::Unavailable("the chain was not read yet".into()));
+    let page = site.browser().get("/").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.text().contains("the chain was not read yet"));
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_checked_and_exported() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    let page = browser.get("/audit").await.text();
+    assert!(page.contains("nominated") && page.contains("not checked"), "{page}");
+    let head = site.desk.state().head;
+    assert!(page.contains(&head.digest.to_string()));
+    assert_eq!(browser.get("/audit/check").await.status, StatusCode::SEE_OTHER);
+    assert!(browser.get("/audit").await.text().contains("whole</span>"));
+    let export = browser.get("/audit/export").await;
+    assert_eq!(audit_log::verify(&export.body[..], |_| ()).expect("whole"), head);
+    assert!(export.header("content-disposition").starts_with("attachment"));
+    // A notary signs in: the check is of before.
+    site.signed_in(&key(1)).await;
+    assert!(browser.get("/audit").await.text().contains(&format!("whole up to {}", head.entries)));
+    // Somebody changes a line.
+    {
+        let mut state = site.desk.state();
+        state.log[0] = state.log[1].clone();
+    }
+    browser.get("/audit/check").await;
+    let page = browser.get("/audit").await.text();
+    assert!(page.contains(" broken</span>") && page.contains("line 1 of the audit log has number 2"), "{page}");
+}
+
+#[tokio::test]
+async fn lines_that_were_cut_off_the_end_are_missed() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    site.desk.state().log.pop();
+    browser.get("/audit/check").await;
+    let page = browser.get("/audit").await.text();
+    assert!(page.contains(" broken</span>") && page.contains("The lines end at entry"), "{page}");
+}
+
+#[tokio::test]
+async fn a_decision_that_is_final_has_an_attestation() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    let answer = browser.get(&format!("/jobs/{}/attestation", site.desk.job(Stage::Granted))).await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
+    let trusted = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key();
+    let statement = lota_notary::attestation::verify::<serde_json::Value>(&answer.body, &[trusted]).expect("signed");
+    assert_eq!(statement.subject[0].name, site.desk.job(Stage::Granted).to_string());
+    let answer = browser.get(&format!("/jobs/{}/attestation", site.desk.job(Stage::Voting))).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.text().contains("not final yet"));
+}
+
+#[tokio::test]
+async fn outputs_are_browsed_in_place() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    let job = site.desk.job(Stage::Voting);
+    let at = |path: &str| format!("/jobs/{job}/output?path={path}");
+    let root = browser.get(&format!("/jobs/{job}/output")).await.text();
+    for name in ["counts.csv", "log.txt", "parts", "plot.png", "directory"] {
+        assert!(root.contains(name), "{name}: {root}");
+    }
+    let table = browser.get(&at("counts.csv")).await.text();
+    assert!(table.contains("5 rows of 3 columns") && table.contains("<td><bdi>a, b</bdi></td>"), "{table}");
+    assert!(browser.get(&format!("{}&plain=true", at("counts.csv"))).await.text().contains("word,count,share\nthe,"));
+    assert!(browser.get(&at("log.txt")).await.text().contains("counted 3,009,441 words"));
+    let image = browser.get(&at("plot.png")).await.text();
+    assert!(image.contains("240 × 120 pixels") && image.contains("alt="), "{image}");
+    let bytes = browser.get(&format!("/jobs/{job}/image?path=plot.png")).await;
+    assert_eq!(bytes.header("content-type"), "image/png");
+    assert!(browser.get(&at("index.bin")).await.text().contains("000010  10 11 12"));
+    let parts = browser.get(&at("parts")).await.text();
+    assert!(parts.contains("parts/part-1.txt") && parts.contains("more that are not listed"), "{parts}");
+    assert!(browser.get(&at("parts/part-1.txt")).await.text().contains("part one"));
+    assert_eq!(browser.get(&at("nothing")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(browser.get(&at(&"x".repeat(5_000))).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}

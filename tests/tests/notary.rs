@@ -132,7 +132,7 @@ async fn a_settled_job_is_nominated_blessed_by_two_wallets_and_granted() {
     own.submit(&EffectKey::named("fund"), &Command::Fund, AttoFil(10 * FIL)).await.expect("it is funded");
     let register = Command::Register {
         granter,
-        recipient: Bytes::from_static(b"f01234"),
+        recipient: Bytes::from_static(&[0, 0xd2, 0x09]),
         share_rate: U256::ZERO,
         max_share: AttoFil::ZERO,
     };

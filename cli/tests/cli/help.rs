@@ -71,6 +71,7 @@ fn every_verb_has_an_example() {
         &["fil-plus", "serve"],
         &["fil-plus", "check"],
         &["fil-plus", "review"],
+        &["notary", "serve"],
         &["config", "show"],
         &["config", "path"],
         &["completions"],

@@ -20,39 +20,41 @@ pub(crate) const SANDBOX: &str = "default-src 'none'; sandbox; frame-ancestors '
 pub(crate) async fn guard(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let client = Client::of(peer);
-    let mut response = match check(&site, client, &request) {
-        Ok(()) => {
+    let mut response = match refusal(&site, client, &request) {
+        None => {
             request.extensions_mut().insert(client);
             next.run(request).await
         }
-        Err(refusal) => refusal,
+        Some(refusal) => refusal,
     };
     protect(response.headers_mut(), site.settings.origin.is_https);
     response
 }
 
-fn check(site: &Site, client: Client, request: &Request) -> Result<(), Response> {
+fn refusal(site: &Site, client: Client, request: &Request) -> Option<Response> {
     let headers = request.headers();
     // A name of somebody else's that leads here (DNS rebinding) is not answered.
     let host = single(headers, &header::HOST).or_else(|| request.uri().authority().map(|authority| authority.as_str()));
     if !host.is_some_and(|host| host.eq_ignore_ascii_case(&site.settings.origin.authority)) {
         let text = format!("this page is at {}; it was asked for under another name\n", site.settings.origin.text);
-        return Err((StatusCode::MISDIRECTED_REQUEST, text).into_response());
+        return Some((StatusCode::MISDIRECTED_REQUEST, text).into_response());
     }
     let posts = !matches!(*request.method(), Method::GET | Method::HEAD);
     let limit = if posts { &site.posts } else { &site.reads };
     if let Err(seconds) = limit.take(client, site.now()) {
         let text = format!("too many requests; wait {seconds} s\n");
-        return Err((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], text).into_response());
+        return Some(
+            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], text).into_response(),
+        );
     }
     let fetch_site = single(headers, &HeaderName::from_static("sec-fetch-site"));
     let is_ours = single(headers, &header::ORIGIN) == Some(site.settings.origin.text.as_str())
         && matches!(fetch_site, None | Some("same-origin"));
     if posts && !is_ours {
         let text = "what is posted here must come from this page itself\n";
-        return Err((StatusCode::FORBIDDEN, text).into_response());
+        return Some((StatusCode::FORBIDDEN, text).into_response());
     }
-    Ok(())
+    None
 }
 
 /// A header that is there once.

@@ -69,6 +69,7 @@ impl Stream {
         loop {
             let change = tokio::select! {
                 change = self.changes.recv() => change,
+                () = self.site.settings.stop.cancelled() => return None,
                 _ = self.look.tick() => {
                     if self.is_over() {
                         return None;

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use lota_market::Address;
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 /// Who may read.
@@ -61,6 +62,8 @@ pub struct Settings {
     pub posts_per_minute: u32,
     pub posts_at_once: u32,
     pub clock: Clock,
+    /// Ends the streams of changes, which would keep a server from stopping as long as somebody looks at a page.
+    pub stop: CancellationToken,
 }
 
 /// Where the page is reached.
@@ -139,6 +142,7 @@ impl Settings {
             posts_per_minute: 60,
             posts_at_once: 30,
             clock: Clock::new(Timestamp::now),
+            stop: CancellationToken::new(),
         })
     }
 }

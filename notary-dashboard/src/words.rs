@@ -76,6 +76,14 @@ pub(crate) fn visible_lines(text: &str) -> String {
     out
 }
 
+/// The beginning of a stranger's text of several lines, where it is one of many.
+pub(crate) fn visible_short_lines(text: &str) -> String {
+    match text.char_indices().nth(MAX_INLINE) {
+        None => visible_lines(text),
+        Some((at, _)) => format!("{}… (cut off)", visible_lines(&text[..at])),
+    }
+}
+
 /// A stranger's text in a sentence: set apart, so that its direction moves nothing around it.
 pub(crate) fn theirs(text: &str) -> Markup {
     html! { bdi { (visible(text)) } }
@@ -91,6 +99,15 @@ fn grouped(digits: &str) -> String {
         out.push(digit);
     }
     out
+}
+
+/// An amount as [`amount`] has it, without the exact bytes: where many are compared.
+pub(crate) fn short_amount(number: U256, decimals: u8, unit: &str) -> String {
+    let whole = amount(number, decimals, unit);
+    if unit != "bytes" || decimals != 0 {
+        return whole;
+    }
+    whole.split_once(" (").map_or(whole.clone(), |(short, _)| short.to_owned())
 }
 
 /// An amount with its unit: `32 GiB (34,359,738,368 bytes)`, `1,250.5 USD`.
@@ -229,6 +246,9 @@ mod tests {
         assert_eq!(show(1_250_500_000, 6, "USD"), "1,250.5 USD");
         assert_eq!(show(1, 18, "FIL"), "0.000000000000000001 FIL");
         assert_eq!(show(0, 18, "FIL"), "0 FIL");
+        assert_eq!(short_amount(U256::from(34_359_738_368_u64), 0, "bytes"), "32 GiB");
+        assert_eq!(short_amount(U256::from(12_u64), 0, "bytes"), "12 bytes");
+        assert_eq!(short_amount(U256::from(12_u64), 1, "A (B)"), "1.2 A (B)");
         assert_eq!(amount(U256::MAX, 255, "X").len(), 1 + 1 + 255 + 2);
         assert!(amount(U256::MAX, 0, "bytes").contains("EiB"));
     }

@@ -25,28 +25,31 @@ pub(crate) async fn allowance(State(_): State<Arc<Site>>, reader: Reader) -> Ans
     Ok(Page::new("Allowance", Part::Allowance).live("about").render(Some(&reader), &content))
 }
 
+/// What part of a limit is used, in hundredths: 0 and 100 only if it is nothing and all.
+fn used(granted: U256, limit: U256) -> u32 {
+    if granted >= limit {
+        return 100;
+    }
+    // Above 2^248, the lowest bits do not matter to a hundredth.
+    let shift: usize = if limit.bit_len() > 248 { 8 } else { 0 };
+    let (part, whole): (U256, U256) = (granted >> shift, limit >> shift);
+    let hundredths = part.saturating_mul(U256::from(100)) / whole.max(U256::from(1));
+    let some = u32::from(!granted.is_zero());
+    hundredths.min(U256::from(99)).to::<u32>().max(some)
+}
+
 fn left(granter: &Granter, about: &About, at: usize) -> Markup {
     let show = |amount| words::amount(amount, granter.decimals, &granter.unit);
     let limit = granter.limits.per_period;
     let left = limit.saturating_sub(granter.granted);
-    // In hundredths, rounded up: a little that is used is not nothing.
-    let used = if limit.is_zero() {
-        100
-    } else {
-        let granted = granter.granted.min(limit);
-        // Above 2^249, the lowest bits do not matter to a hundredth.
-        let shift = usize::from(limit.bit_len() > 248) * 8;
-        ((granted >> shift).saturating_mul(U256::from(100)).div_ceil((limit >> shift).max(U256::from(1))))
-            .min(U256::from(100))
-            .to::<u32>()
-    };
+    let used = used(granter.granted, limit);
     let id = format!("granter-{at}");
     html! {
         section.card id=(id) aria-labelledby={ (id) "-title" } {
             h2 id={ (id) "-title" } { @if granter.name.is_empty() { "Granter" } @else { (words::theirs(&granter.name)) } }
             p { strong { (show(left)) } " left until " (words::when_and_distance(granter.period_ends, about.now)) }
             p {
-                meter min="0" max="100" value=(used) aria-label={ "Used of this period: " (used) " %" } { (used) " %" }
+                meter min="0" max="100" high="80" optimum="0" value=(used) aria-label={ "Used of this period: " (used) " %" } { (used) " %" }
                 span.quiet { " " (used) " % of " (show(limit)) " used" }
             }
             dl.fields {
@@ -96,4 +99,28 @@ pub(crate) async fn about(State(_): State<Arc<Site>>, reader: Reader) -> Answer 
         }
     };
     Ok(Page::new("About", Part::About).live("about").render(Some(&reader), &content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_nothing_is_nothing_and_only_all_is_all() {
+        let number = U256::from;
+        let cases = [
+            (0_u64, 100_u64, 0),
+            (1, 1_000_000, 1),
+            (35, 100, 35),
+            (999_999, 1_000_000, 99),
+            (7, 7, 100),
+            (8, 7, 100),
+            (0, 0, 100),
+        ];
+        for (granted, limit, percent) in cases {
+            assert_eq!(used(number(granted), number(limit)), percent, "{granted} of {limit}");
+        }
+        assert_eq!(used(U256::MAX / U256::from(2), U256::MAX), 49);
+        assert_eq!(used(U256::from(1), U256::MAX), 1);
+    }
 }

@@ -98,7 +98,7 @@ fn row(entry: &Entry) -> Markup {
 
 fn details(details: &Value) -> Markup {
     let text = |value: &Value| match value {
-        Value::String(text) => words::visible(text),
+        Value::String(text) => words::visible_short_lines(text),
         other => words::visible(&other.to_string()),
     };
     html! {
@@ -106,7 +106,7 @@ fn details(details: &Value) -> Markup {
             Value::Null => {},
             Value::Object(fields) if fields.is_empty() => {},
             Value::Object(fields) => dl.fields.small {
-                @for (name, value) in fields.iter().take(20) { div { dt { (words::theirs(name)) } dd { bdi.theirs { (text(value)) } } } }
+                @for (name, value) in fields.iter().take(20) { div { dt { (words::theirs(name)) } dd { bdi.theirs.lines { (text(value)) } } } }
             },
             other => bdi.theirs { (text(other)) },
         }

@@ -142,7 +142,9 @@ fn checks(checks: &[Check]) -> Markup {
             ul.checks {
                 @for check in checks { li {
                     @let worries = matches!(check.outcome, Outcome::Failed | Outcome::Warning);
-                    h3 { (queue::outcome(check.outcome)) " " (check.question.text()) }
+                    (queue::outcome(check.outcome))
+                    div {
+                    h3 { (check.question.text()) }
                     p { (words::theirs(&check.answer)) }
                     @if !check.evidence.is_empty() && check.question != Question::FilPlusData {
                         details id={ "evidence-" (number(check.question)) } open[worries] {
@@ -151,6 +153,7 @@ fn checks(checks: &[Check]) -> Markup {
                         }
                     }
                     @if check.question == Question::FilPlusData { p { a href="#reads" { "What it reads, with the evidence" } } }
+                    }
                 } }
             }
         }
@@ -173,6 +176,27 @@ pub(super) fn evidence(lines: &[Evidence]) -> Markup {
     }
 }
 
+/// The inputs: what follows one as `because` is what is said of it.
+fn inputs(lines: &[Evidence]) -> Markup {
+    let mut inputs: Vec<(Option<&Evidence>, Vec<&Evidence>)> = vec![];
+    for line in lines.iter().take(MAX_LINES) {
+        match inputs.last_mut().filter(|_| line.label == "because") {
+            Some((_, because)) => because.push(line),
+            None if line.label == "because" => inputs.push((None, vec![line])),
+            None => inputs.push((Some(line), vec![])),
+        }
+    }
+    html! {
+        ul.inputs {
+            @for (input, because) in inputs { li {
+                @if let Some(input) = input { p { (words::theirs(&input.label)) ": " strong { (words::theirs(&input.value)) } } }
+                @if !because.is_empty() { ul { @for line in because { li { (words::theirs(&line.value)) } } } }
+            } }
+        }
+        @if lines.len() > MAX_LINES { p.quiet { "and " (lines.len() - MAX_LINES) " lines more" } }
+    }
+}
+
 /// Its inputs with what is said of each, and the whole spec.
 fn reads(dossier: &Dossier) -> Markup {
     let data = dossier.checks.iter().find(|check| check.question == Question::FilPlusData);
@@ -182,7 +206,7 @@ fn reads(dossier: &Dossier) -> Markup {
             @if let Some(data) = data {
                 h3 { "Inputs" }
                 p { (queue::outcome(data.outcome)) " " (words::theirs(&data.answer)) }
-                @if !data.evidence.is_empty() { (evidence(&data.evidence)) }
+                @if !data.evidence.is_empty() { (inputs(&data.evidence)) }
             }
             h3 { "Spec" }
             @match &dossier.spec {

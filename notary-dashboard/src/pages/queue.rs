@@ -112,7 +112,7 @@ fn row(entry: &QueueEntry, about: &About, reader: &Reader, now: Time, open: bool
                 @match (entry.amount, entry.granter) {
                     (Some(amount), granter) => {
                         @let granter = granter.and_then(|granter| about.granters.iter().find(|known| known.granter == granter));
-                        (asked_for(amount, granter))
+                        span title=(asked_for(amount, granter)) { (briefly(amount, granter)) }
                         @if let Some(granter) = granter { div.quiet { (words::theirs(&granter.name)) } }
                         @if open && needs_two(about, amount) { div.quiet { "needs two approvals" } }
                     }
@@ -120,7 +120,7 @@ fn row(entry: &QueueEntry, about: &About, reader: &Reader, now: Time, open: bool
                 }
             }
             td role="cell" data-label="Votes" {
-                (tally(entry.approvals, entry.against, about.quorum))
+                @if entry.amount.is_some() { (tally(entry.approvals, entry.against, about.quorum)) } @else { "–" }
                 @if mine { div.quiet { "you voted" } }
             }
             td role="cell" data-label=(if open { "Until" } else { "Outcome" }) {
@@ -148,6 +148,11 @@ pub(super) fn asked_for(amount: U256, granter: Option<&Granter>) -> String {
         || format!("{amount} of an unknown unit"),
         |granter| words::amount(amount, granter.decimals, &granter.unit),
     )
+}
+
+fn briefly(amount: U256, granter: Option<&Granter>) -> String {
+    granter
+        .map_or_else(|| asked_for(amount, None), |granter| words::short_amount(amount, granter.decimals, &granter.unit))
 }
 
 /// How the votes stand.

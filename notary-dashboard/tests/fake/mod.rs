@@ -96,19 +96,16 @@ impl FakeDesk {
     }
 
     fn of(dossiers: Vec<Dossier>) -> Self {
-        let limits = |shift| Limits {
-            per_job: U256::from(64_u64) << shift,
-            per_provider: U256::from(512_u64) << shift,
-            per_period: U256::from(2_048_u64) << shift,
-        };
+        let gib = |number: u64| U256::from(number) << 30;
+        let fil = |number: u64| U256::from(number) * U256::from(1_000_000_000_000_000_000_u64);
         let granters = vec![
             Granter {
                 granter: jobs::DATACAP,
                 name: "DataCap".into(),
                 unit: "bytes".into(),
                 decimals: 0,
-                limits: limits(30),
-                granted: U256::from(700_u64) << 30,
+                limits: Limits { per_job: gib(64), per_provider: gib(512), per_period: gib(2_048) },
+                granted: gib(700),
                 period_ends: Time(NOW.0 + 5 * 86_400),
             },
             Granter {
@@ -116,8 +113,8 @@ impl FakeDesk {
                 name: "Filecoin Pay".into(),
                 unit: "FIL".into(),
                 decimals: 18,
-                limits: limits(50),
-                granted: U256::from(2_040_u64) << 50,
+                limits: Limits { per_job: fil(10), per_provider: fil(100), per_period: fil(400) },
+                granted: fil(392),
                 period_ends: Time(NOW.0 + 5 * 86_400),
             },
         ];

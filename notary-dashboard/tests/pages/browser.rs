@@ -58,6 +58,7 @@ pub(crate) struct Site {
     pub(crate) desk: Arc<FakeDesk>,
     pub(crate) router: Router,
     pub(crate) clock: Arc<AtomicI64>,
+    pub(crate) stop: tokio_util::sync::CancellationToken,
 }
 
 impl Site {
@@ -68,7 +69,7 @@ impl Site {
         settings.clock = Clock::new(move || jiff::Timestamp::from_second(hand.load(Ordering::SeqCst)).expect("a time"));
         change(&mut settings);
         let desk = Arc::new(desk);
-        Self { router: router(desk.clone(), settings), desk, clock }
+        Self { stop: settings.stop.clone(), router: router(desk.clone(), settings), desk, clock }
     }
 
     /// That everybody may read.

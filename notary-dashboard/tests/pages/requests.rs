@@ -234,4 +234,10 @@ async fn streams_of_changes_are_few_and_end_with_the_session() {
     notary.post("/sign-out", &[("token", &token)]).await;
     site.desk.changed(Change::About);
     assert!(streams[0].next().await.is_none(), "who is signed out hears nothing more");
+    let other = site.signed_in(&key(2)).await;
+    let request = Request::get("/events").header(header::HOST, HOST).header(header::COOKIE, other.cookie_header());
+    let answer = site.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let mut stream = answer.into_body().into_data_stream();
+    site.stop.cancel();
+    assert!(stream.next().await.is_none(), "nobody keeps the server from stopping");
 }

@@ -168,3 +168,63 @@ pub(crate) fn limits_out(limits: &Limits) -> [u128; 3] {
 pub(crate) fn narrow(number: U256) -> u128 {
     u128::try_from(number).unwrap_or(u128::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Bytes, keccak256};
+    use lota_market::{AttoFil, Time, model::JobId};
+
+    use super::*;
+
+    const NOMINATION: &str = "Nomination(bytes32 jobId,uint32 round,address client,address provider,address matcher,\
+        address arbiter,address nominator,address granter,bytes recipient,uint256 amount,bytes32 piece,uint64 pieceSize,\
+        uint256 share,uint256 bounty,uint64 expires)";
+
+    fn number(number: u64) -> B256 {
+        B256::left_padding_from(&number.to_be_bytes())
+    }
+
+    /// Written out once more, with other values in every field: none can stand where another belongs.
+    #[test]
+    fn what_notaries_sign_has_every_field_in_its_place() {
+        let account = Address::repeat_byte;
+        let nomination = Nomination {
+            job: JobId(B256::repeat_byte(1)),
+            round: 2,
+            client: account(3),
+            provider: account(4),
+            matcher: account(5),
+            arbiter: account(6),
+            nominator: account(7),
+            granter: account(8),
+            recipient: Bytes::from_static(b"recipient"),
+            amount: U256::from(9),
+            piece: B256::repeat_byte(10),
+            piece_size: 11,
+            share: AttoFil(12),
+            bounty: AttoFil(13),
+            expires: Time(14),
+        };
+        let words = [keccak256(NOMINATION), B256::repeat_byte(1), number(2)]
+            .into_iter()
+            .chain((3..=8).map(|byte| account(byte).into_word()))
+            .chain([keccak256("recipient"), number(9), B256::repeat_byte(10)])
+            .chain((11..=14).map(number));
+        let hash = keccak256(words.collect::<Vec<_>>().concat());
+        assert_eq!(nomination_hash(&nomination), hash);
+
+        let blessing = BlessingRef { chain_id: 17, contract: account(18) };
+        let domain_type = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+        let domain =
+            [keccak256(domain_type), keccak256("LotaBlessing"), keccak256("1"), number(17), account(18).into_word()];
+        for (choice, name) in
+            [(Choice::Approve, "Approval"), (Choice::Reject, "Rejection"), (Choice::Revoke, "Revocation")]
+        {
+            let of = format!("{name}(Nomination nomination,bytes32 reasons,uint32 version){NOMINATION}");
+            let vote = keccak256([keccak256(of), hash, B256::repeat_byte(15), number(16)].concat());
+            let digest = keccak256([&[0x19, 0x01][..], &keccak256(domain.concat())[..], &vote[..]].concat());
+            let what = Signed::Vote { nomination: &nomination, choice, reasons: B256::repeat_byte(15), version: 16 };
+            assert_eq!(signed_digest(&blessing, &what), digest, "{name}");
+        }
+    }
+}

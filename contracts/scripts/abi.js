@@ -28,8 +28,9 @@ function describe(name) {
 }
 
 fs.mkdirSync(path.join(contracts, "abi"), { recursive: true });
+const storage = ["CurioMarket", "PossessionRecord", "TestPdpVerifier", "TestWarmStorage"];
 const granters = ["FilecoinPayGranter", "BonusGranter", "VerifregGranter", "MetaAllocatorGranter", "RequestOnlyGranter"];
-for (const name of ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing", "FilecoinPayDeals", ...granters]) {
+for (const name of ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing", "FilecoinPayDeals", ...granters, ...storage]) {
   const target = path.join(contracts, "abi", name + ".json");
   const text = describe(name);
   const shown = `contracts/abi/${name}.json`;

@@ -19,7 +19,7 @@ if (from < 0 || to < from) {
 }
 const wanted =
   text.slice(0, from + begin.length) +
-  `\n${table("deals", load("deals"))}\n\n${table("functions", load("functions"))}\n\n${table("auctions", load("auctions"))}\n\n${table("blessings", load("blessings"))}\n\n${table("granters, and deals paid from Filecoin Pay", load("granters"))}\n` +
+  `\n${table("deals", load("deals"))}\n\n${table("functions", load("functions"))}\n\n${table("auctions", load("auctions"))}\n\n${table("blessings", load("blessings"))}\n\n${table("granters, and deals paid from Filecoin Pay", load("granters"))}\n\n${table("storage on Filecoin", load("storage"))}\n` +
   text.slice(to);
 if (!process.argv.includes("--check")) fs.writeFileSync(file, wanted);
 else if (wanted !== text) {

@@ -72,6 +72,8 @@ contract Blessing is BlessingQuorum {
         _requirePiece(request.piece, request.pieceSize);
         Registration memory registered = _registrations[receipt.provider][request.granter];
         if (registered.recipient.length == 0) revert NotRegistered(receipt.provider, request.granter);
+        uint256 share = _share(registered, request.amount);
+        if (share < request.minShare) revert ShareTooSmall(share, request.minShare);
 
         Nomination memory nomination;
         (nomination.jobId, nomination.round) = (jobId, job.round + 1);
@@ -80,7 +82,7 @@ contract Blessing is BlessingQuorum {
         (nomination.nominator, nomination.granter) = (msg.sender, request.granter);
         (nomination.recipient, nomination.amount) = (registered.recipient, request.amount);
         (nomination.piece, nomination.pieceSize) = (request.piece, request.pieceSize);
-        (nomination.share, nomination.bounty) = (_share(registered, request.amount), request.bounty);
+        (nomination.share, nomination.bounty) = (share, request.bounty);
         nomination.expires = uint64(block.timestamp + _VOTE_FOR);
 
         _takeFromPool(nomination.provider, nomination.share);

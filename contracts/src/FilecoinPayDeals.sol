@@ -282,6 +282,7 @@ contract FilecoinPayDeals is IFilecoinPayDeals, Rails {
         if (terms.matcher != address(this)) revert BadOrder(OrderFault.Matcher);
         if (terms.minPrice != 0 || terms.maxPrice != 0) revert BadOrder(OrderFault.MarketPrice);
         if (terms.callbackGas < _CALLBACK_GAS) revert BadOrder(OrderFault.CallbackGas);
+        if (terms.keepRecord) revert BadOrder(OrderFault.KeepRecord);
         if (order.payer == address(0)) revert BadOrder(OrderFault.Payer);
         if (terms.salt >> 64 != uint160(order.payer)) revert BadOrder(OrderFault.Salt);
         if (order.minPrice == 0 || order.minPrice > order.maxPrice || order.maxPrice > type(uint128).max) {

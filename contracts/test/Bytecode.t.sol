@@ -68,10 +68,12 @@ contract BytecodeTest is AuctionTest {
         assertEq(counts[DELEGATECALL], 0);
     }
 
-    function test_GrantersAndDealsPaidByFilecoinPayFitAndUseNoOpcodeThatTheyShouldNot() external view {
-        string[6] memory names = [
+    function test_TheContractsForFilecoinFitAndUseNoOpcodeThatTheyShouldNot() external view {
+        string[8] memory names = [
             "FilecoinPayDeals",
             "FilecoinPayGranter",
+            "CurioMarket",
+            "PossessionRecord",
             "BonusGranter",
             "RequestOnlyGranter",
             "VerifregGranter",
@@ -84,13 +86,13 @@ contract BytecodeTest is AuctionTest {
             assertGt(code.length, 1000);
             assertLt(code.length, 24_576, "EIP-170");
             uint256[256] memory counts = _count(code);
-            if (i < 2) {
-                // Filecoin Pay counts in epochs: whether an account is in debt, in {Rails}.
+            if (i < 4) {
+                // Filecoin's contracts count in epochs.
                 assertGt(counts[0x43], 0, "NUMBER");
                 counts[0x43] = 0;
             }
             _requireNoneBanned(counts);
-            if (i < 4) assertEq(counts[DELEGATECALL], 0, names[i]);
+            if (i < 6) assertEq(counts[DELEGATECALL], 0, names[i]);
             else assertGt(counts[DELEGATECALL], 0, "the precompile takes no other call");
         }
     }

@@ -12,10 +12,10 @@
 
 use std::time::{Duration, Instant};
 
+use lota_content::piece::PieceRoot;
 use lota_fil_plus::{
     answer::{Certainty, Checked},
     fact::{Fact, Kind},
-    piece_cid::PieceCommitment,
     registry::{Manner, Registry},
     source::{Rpc, Source, lotus::LotusState, lotus::Parties},
     step::{AsOf, Genesis, Snapshot, Step},
@@ -40,11 +40,11 @@ fn figure(name: &str, value: f64, unit: &str) {
 }
 
 /// The piece of a claim: what a hash would give.
-fn piece(number: u64) -> PieceCommitment {
+fn piece(number: u64) -> PieceRoot {
     let mut bytes = [0; 32];
     ChaCha8Rng::seed_from_u64(number).fill_bytes(&mut bytes);
     bytes[31] &= 0x3f;
-    PieceCommitment::new(bytes).expect("a piece")
+    PieceRoot::new(bytes).expect("a piece")
 }
 
 fn fact(id: u64) -> Fact {
@@ -104,10 +104,9 @@ async fn main() {
 
     let mut random = ChaCha8Rng::seed_from_u64(7);
     // Half of what is asked about is known.
-    let mut pieces = |count: usize| -> Vec<PieceCommitment> {
-        (0..count).map(|_| piece(random.next_u64() % (2 * claims))).collect()
-    };
-    let questions: Vec<Vec<PieceCommitment>> = (0..MANY).map(|_| pieces(QUESTION)).collect();
+    let mut pieces =
+        |count: usize| -> Vec<PieceRoot> { (0..count).map(|_| piece(random.next_u64() % (2 * claims))).collect() };
+    let questions: Vec<Vec<PieceRoot>> = (0..MANY).map(|_| pieces(QUESTION)).collect();
     let (mut found, begun) = (0, Instant::now());
     for question in &questions {
         found += registry.store().claims(question).await.expect("read").len();

@@ -156,6 +156,9 @@ pub struct Answer {
     /// There are more claims than are shown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more_claims: bool,
+    /// There are more pieces, reports, lists or contradictions than are shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more_evidence: bool,
     pub reports: Vec<ReportEvidence>,
     pub lists: Vec<ListEvidence>,
     /// Where the evidence contradicts itself.

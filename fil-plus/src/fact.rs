@@ -3,7 +3,7 @@
 //! A fact is what one origin (a chain node) said about one claim at one epoch. Of several facts of an origin about one claim the
 //! newest holds: [`Fact::newer_than`] is a total order, so the table does not depend on the order in which facts come.
 
-use crate::piece_cid::PieceCommitment;
+use lota_content::piece::PieceRoot;
 
 /// Seconds of an epoch.
 pub const EPOCH_SECONDS: u64 = 30;
@@ -48,7 +48,7 @@ pub struct Fact {
     pub term_min: u64,
     /// The epoch in which a claim's term began; that in which an allocation expires.
     pub start: u64,
-    pub piece: PieceCommitment,
+    pub piece: PieceRoot,
     /// Id of the provider's actor.
     pub provider: u64,
     /// Id of the client's actor.
@@ -63,7 +63,7 @@ pub struct Fact {
 #[derive(Clone, Debug, Default)]
 pub struct Said {
     pub id: Option<u64>,
-    pub piece: Option<PieceCommitment>,
+    pub piece: Option<PieceRoot>,
     pub provider: Option<u64>,
     pub client: Option<u64>,
     /// Padded bytes.
@@ -179,7 +179,7 @@ mod tests {
     fn said() -> Said {
         Said {
             id: Some(7),
-            piece: PieceCommitment::new([1; 32]),
+            piece: PieceRoot::new([1; 32]),
             provider: Some(1_000),
             client: Some(2_000),
             size: Some(1 << 35),

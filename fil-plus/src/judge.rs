@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{
     answer::{Answer, Certainty, ClaimEvidence, ClaimState, ListEvidence, ReportEvidence, timestamp},
     fact::{EPOCH_SECONDS, Kind},
-    piece_cid::PieceCommitment,
     store::{ClaimRow, ListedRow, MAX_CLAIMS, ReportRow},
     subject::Subject,
 };
+use lota_content::piece::{PieceCid, PieceRoot};
 
 /// A chain node whose word counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub struct Witness {
 pub struct Known<'a> {
     /// Chain nodes by their origin's number; what others said does not count.
     pub witnesses: &'a HashMap<i64, Witness>,
-    pub claims: &'a HashMap<PieceCommitment, Vec<ClaimRow>>,
+    pub claims: &'a HashMap<PieceRoot, Vec<ClaimRow>>,
     pub reports: Vec<&'a ReportRow>,
     pub listed: Vec<&'a ListedRow>,
     /// What could not be looked at.
     pub caveats: Vec<String>,
-    /// How many claims are shown.
+    /// How much of each kind of evidence is shown.
     pub shown: usize,
     /// Unix seconds.
     pub now: u64,
@@ -153,13 +153,14 @@ fn evidence(judged: &Judged<'_>, known: &Known<'_>) -> ClaimEvidence {
 
 /// The claims of a piece, each as all chain nodes have it.
 fn judge_piece<'a>(
-    piece: PieceCommitment,
+    piece: PieceRoot,
     size_log2: Option<u8>,
     known: &Known<'a>,
     notes: &mut Notes,
 ) -> (Vec<Judged<'a>>, bool) {
     let rows = known.claims.get(&piece).map_or(&[][..], Vec::as_slice);
     let mut by_id: BTreeMap<(u64, Kind), Vec<&'a ClaimRow>> = BTreeMap::new();
+    let is_cut = rows.iter().map(|row| (row.fact.id, row.fact.kind)).collect::<BTreeSet<_>>().len() > MAX_CLAIMS;
     for row in rows.iter().filter(|row| known.witnesses.contains_key(&row.origin)) {
         by_id.entry((row.fact.id, row.fact.kind)).or_default().push(row);
     }
@@ -174,7 +175,7 @@ fn judge_piece<'a>(
         }
         Some(judged)
     });
-    (judged.collect(), rows.len() > MAX_CLAIMS)
+    (judged.collect(), is_cut)
 }
 
 /// The answer about a CID, as it was written.
@@ -182,8 +183,8 @@ fn judge_piece<'a>(
 pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
     let mut notes = Notes::default();
     notes.caveats.extend(known.caveats.iter().cloned());
-    let (pieces, size_log2): (BTreeSet<PieceCommitment>, _) = match subject {
-        Subject::Piece(piece) => (BTreeSet::from([piece.commitment]), piece.size_log2),
+    let (pieces, size_log2): (BTreeSet<PieceRoot>, _) = match subject {
+        Subject::Piece(piece) => (BTreeSet::from([piece.root()]), size_log2(piece)),
         Subject::Payload { .. } => (known.reports.iter().map(|report| report.piece).collect(), None),
     };
     let (mut claims, mut more) = (Vec::new(), false);
@@ -229,22 +230,29 @@ pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
         (claim.state != ClaimState::Active, claim.row.fact.kind, std::cmp::Reverse(claim.row.fact.id))
     });
     more |= claims.len() > known.shown;
+    let longest = [pieces.len(), known.reports.len(), known.listed.len(), notes.contradictions.len()].into_iter().max();
     Answer {
         cid: text.to_owned(),
         certainty,
         reason,
-        pieces: pieces.iter().map(ToString::to_string).collect(),
+        pieces: pieces.iter().take(known.shown).map(ToString::to_string).collect(),
         claims: claims.iter().take(known.shown).map(|claim| evidence(claim, known)).collect(),
         more_claims: more,
         reports: known.reports.iter().take(known.shown).map(|row| report(row)).collect(),
+        more_evidence: longest.is_some_and(|longest| longest > known.shown),
         lists: known.listed.iter().take(known.shown).map(|row| listing(row)).collect(),
-        contradictions: notes.contradictions.into_iter().collect(),
+        contradictions: notes.contradictions.into_iter().take(known.shown).collect(),
         caveats: notes.caveats.into_iter().collect(),
     }
 }
 
+/// log2 of the piece's padded bytes, if its CID tells it.
+fn size_log2(piece: &PieceCid) -> Option<u8> {
+    piece.commitment().and_then(|piece| u8::try_from(piece.padded_size().trailing_zeros()).ok())
+}
+
 /// What indexes say about a piece, beside what chains say.
-fn compare_reports(piece: PieceCommitment, claims: &[Judged<'_>], known: &Known<'_>, notes: &mut Notes) {
+fn compare_reports(piece: PieceRoot, claims: &[Judged<'_>], known: &Known<'_>, notes: &mut Notes) {
     let reports = || known.reports.iter().filter(|report| report.piece == piece);
     let sources = |verified: bool| {
         let names: BTreeSet<&str> =

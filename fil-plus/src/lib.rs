@@ -16,7 +16,6 @@ mod http_error;
 pub mod judge;
 pub mod keeper;
 pub mod metrics;
-pub mod piece_cid;
 pub mod registry;
 pub mod source;
 pub mod step;

@@ -11,14 +11,14 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    answer::{Checked, SourceState, timestamp},
+    answer::{Answer, Checked, SourceState, timestamp},
     judge::{Known, Witness, judge},
-    piece_cid::PieceCommitment,
     source::Source,
     step::{Report, SourceError},
-    store::{Registered, ReportRow, Standing, Store, StoreError},
-    subject::Subject,
+    store::{ClaimRow, ListedRow, Registered, ReportRow, Standing, Store, StoreError},
+    subject::{Subject, SubjectError},
 };
+use lota_content::piece::{PieceCid, PieceRoot};
 
 /// How many payloads indexes are asked about for one question.
 pub const MAX_ASKED: usize = 64;
@@ -41,7 +41,7 @@ pub struct Attached {
 pub struct Manner {
     /// Whether indexes are asked about payloads of which nothing is known, or not lately.
     pub ask: bool,
-    /// The most claims, reports and lists that are shown.
+    /// The most claims, pieces, reports, lists and contradictions of a CID that are shown.
     pub shown: usize,
 }
 
@@ -103,12 +103,12 @@ impl Registry {
     pub async fn check(&self, texts: &[String], manner: Manner, now: u64) -> Result<Vec<Checked>, StoreError> {
         let subjects: Vec<_> = texts.iter().map(|text| Subject::parse(text)).collect();
         let standings = self.standings().await?;
-        let (witnesses, sources) = (self.witnesses(&standings, now).await?, names(&standings));
+        let witnesses = self.witnesses(&standings, now).await?;
         let mut payloads: Vec<(Vec<u8>, Cid)> = Vec::new();
-        let mut pieces: BTreeSet<PieceCommitment> = BTreeSet::new();
+        let mut pieces: BTreeSet<PieceRoot> = BTreeSet::new();
         for subject in subjects.iter().flatten() {
             match subject {
-                Subject::Piece(piece) => drop(pieces.insert(piece.commitment)),
+                Subject::Piece(piece) => drop(pieces.insert(piece.root())),
                 Subject::Payload { cid, key } => payloads.push((key.clone(), *cid)),
             }
         }
@@ -116,53 +116,28 @@ impl Registry {
         payloads.dedup_by(|one, other| one.0 == other.0);
         let unanswered = if manner.ask { self.ask(&payloads, now).await? } else { HashMap::new() };
         let keys: Vec<Vec<u8>> = payloads.into_iter().map(|(key, _)| key).collect();
+        let sources = names(&standings);
         let counts = |report: &ReportRow| sources.contains(report.source.as_str());
         let of_payloads = self.store.reports(&keys).await?;
-        let asked_pieces: Vec<PieceCommitment> = pieces.iter().copied().collect();
+        let asked_pieces: Vec<PieceRoot> = pieces.iter().copied().collect();
         let of_pieces = self.store.reports_of_pieces(&asked_pieces).await?;
         pieces.extend(of_payloads.values().flatten().filter(|report| counts(report)).map(|report| report.piece));
-        let pieces: Vec<PieceCommitment> = pieces.into_iter().collect();
+        let pieces: Vec<PieceRoot> = pieces.into_iter().collect();
         let claims = self.store.claims(&pieces).await?;
         let subject_keys: Vec<Vec<u8>> = subjects.iter().flatten().map(Subject::key).collect();
         let listed = self.store.listed(&subject_keys).await?;
         let has_index = self.sources.is_empty() || standings.iter().any(|standing| standing.kind == "index");
-        let answer = |(text, subject): (&String, &Result<Subject, _>)| {
-            let subject = match subject {
-                Ok(subject) => subject,
-                Err(error) => {
-                    let cid = text.chars().take(80).collect();
-                    return Checked::Malformed { cid, error: ToString::to_string(error) };
-                }
-            };
-            let key = subject.key();
-            let mut caveats = Vec::new();
-            let reports = match subject {
-                Subject::Piece(piece) => of_pieces.get(&piece.commitment),
-                Subject::Payload { .. } => {
-                    caveats.extend(unanswered.get(&key).cloned());
-                    if !has_index {
-                        caveats.push("no index is asked: in which pieces it is is unknown".to_owned());
-                    }
-                    of_payloads.get(&key)
-                }
-            };
-            let known = Known {
-                witnesses: &witnesses,
-                claims: &claims,
-                reports: reports.into_iter().flatten().filter(|report| counts(report)).collect(),
-                listed: listed
-                    .get(&key)
-                    .into_iter()
-                    .flatten()
-                    .filter(|row| sources.contains(row.source.as_str()))
-                    .collect(),
-                caveats,
-                shown: manner.shown,
-                now,
-            };
-            Checked::Answer(Box::new(judge(text, subject, &known)))
-        };
-        Ok(texts.iter().zip(&subjects).map(answer).collect())
+        let looked_up =
+            LookedUp { standings, witnesses, claims, of_pieces, of_payloads, listed, unanswered, has_index };
+        let texts = texts.to_vec();
+        // Thousands of answers are nothing to put together between two other tasks.
+        let judging = tokio::task::spawn_blocking(move || looked_up.answers(&texts, &subjects, manner.shown, now));
+        match judging.await.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(answers) => Ok(answers),
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime ends, and with it whoever waits.
+            Err(Err(_)) => std::future::pending().await,
+        }
     }
 
     /// The chain nodes whose word counts.
@@ -196,7 +171,9 @@ impl Registry {
         let indexes: Vec<&Attached> =
             self.sources.iter().filter(|attached| attached.source.kind() == "index").collect();
         let is_due = |key: &Vec<u8>, index: &Attached| match asked.get(&(key.clone(), index.registered.name.clone())) {
-            Some((when, found)) => now.saturating_sub(*when) >= if *found > 0 { KNOWN_FOR } else { UNKNOWN_FOR },
+            // The clock was ahead when it was asked: nobody knows how long ago that is.
+            Some((when, _)) if *when > now => true,
+            Some((when, found)) => now - when >= if *found > 0 { KNOWN_FOR } else { UNKNOWN_FOR },
             None => true,
         };
         let mut due: Vec<(&Vec<u8>, &Cid, &Attached)> = Vec::new();
@@ -248,8 +225,8 @@ impl Registry {
     /// [`StepError`]; what the source said wrong is noted in its standing.
     pub async fn step(&self, attached: &Attached, now: u64) -> Result<Option<Taken>, StepError> {
         let Attached { source, registered } = attached;
-        let cursor = self.store.cursor(&registered.name).await?;
-        let step = match source.next(cursor.as_deref(), now).await {
+        let from = self.store.position(registered).await?;
+        let step = match source.next(from.cursor.as_deref(), now).await {
             Ok(Some(step)) => step,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -261,8 +238,12 @@ impl Registry {
             }
         };
         let (facts, rest, progress) = (step.facts.len(), step.rest, step.progress.clone());
-        match self.store.commit(registered, &step, now).await {
-            Ok(()) => Ok(Some(Taken { facts, rest, progress })),
+        match self.store.commit_from(registered, &from, &step, now).await {
+            Ok(true) => Ok(Some(Taken { facts, rest, progress })),
+            Ok(false) => {
+                let progress = "what it was read from was forgotten meanwhile; it goes on from there".to_owned();
+                Ok(Some(Taken { facts: 0, rest: None, progress }))
+            }
             Err(StoreError::OtherChain { found, known }) => {
                 let place = source.origin().to_owned();
                 let error = SourceError::OtherChain { place, found, known };
@@ -271,6 +252,75 @@ impl Registry {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// All that is known about some CIDs.
+struct LookedUp {
+    standings: Vec<Standing>,
+    witnesses: HashMap<i64, Witness>,
+    claims: HashMap<PieceRoot, Vec<ClaimRow>>,
+    of_pieces: HashMap<PieceRoot, Vec<ReportRow>>,
+    of_payloads: HashMap<Vec<u8>, Vec<ReportRow>>,
+    listed: HashMap<Vec<u8>, Vec<ListedRow>>,
+    /// Why indexes did not answer, by payload.
+    unanswered: HashMap<Vec<u8>, String>,
+    has_index: bool,
+}
+
+impl LookedUp {
+    /// One answer for each text, in their order. What is asked about twice is judged once.
+    fn answers(
+        &self,
+        texts: &[String],
+        subjects: &[Result<Subject, SubjectError>],
+        shown: usize,
+        now: u64,
+    ) -> Vec<Checked> {
+        let sources = names(&self.standings);
+        let mut judged: HashMap<(Vec<u8>, Option<PieceCid>), Answer> = HashMap::new();
+        let answer = |(text, subject): (&String, &Result<Subject, SubjectError>)| {
+            let subject = match subject {
+                Ok(subject) => subject,
+                Err(error) => {
+                    let cid = text.chars().take(80).collect();
+                    return Checked::Malformed { cid, error: ToString::to_string(error) };
+                }
+            };
+            let is = match subject {
+                Subject::Piece(piece) => (subject.key(), Some(*piece)),
+                Subject::Payload { key, .. } => (key.clone(), None),
+            };
+            let answer = judged.entry(is).or_insert_with(|| self.answer(subject, &sources, shown, now)).clone();
+            Checked::Answer(Box::new(Answer { cid: text.clone(), ..answer }))
+        };
+        texts.iter().zip(subjects).map(answer).collect()
+    }
+
+    fn answer(&self, subject: &Subject, sources: &HashSet<&str>, shown: usize, now: u64) -> Answer {
+        let key = subject.key();
+        let mut caveats = Vec::new();
+        let reports = match subject {
+            Subject::Piece(piece) => self.of_pieces.get(&piece.root()),
+            Subject::Payload { .. } => {
+                caveats.extend(self.unanswered.get(&key).cloned());
+                if !self.has_index {
+                    caveats.push("no index is asked: in which pieces it is is unknown".to_owned());
+                }
+                self.of_payloads.get(&key)
+            }
+        };
+        let listed = self.listed.get(&key).into_iter().flatten();
+        let known = Known {
+            witnesses: &self.witnesses,
+            claims: &self.claims,
+            reports: reports.into_iter().flatten().filter(|row| sources.contains(row.source.as_str())).collect(),
+            listed: listed.filter(|row| sources.contains(row.source.as_str())).collect(),
+            caveats,
+            shown,
+            now,
+        };
+        judge("", subject, &known)
     }
 }
 

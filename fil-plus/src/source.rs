@@ -1,5 +1,6 @@
 //! Where the registry knows things from: one trait, one file for each source.
 
+mod bounded;
 pub mod events;
 pub mod ipni;
 pub mod list;

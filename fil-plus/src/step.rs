@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{
-    fact::{Fact, Kind},
-    piece_cid::PieceCommitment,
-};
+use crate::fact::{Fact, Kind};
+use lota_content::piece::PieceRoot;
 
 /// The first block of a chain, which tells it from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ pub struct ListEntry {
 /// What an index says: this peer has the payload in that piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    pub piece: PieceCommitment,
+    pub piece: PieceRoot,
     pub verified_deal: bool,
     /// The libp2p id of who advertised it.
     pub peer: String,

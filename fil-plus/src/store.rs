@@ -8,7 +8,7 @@ mod reading;
 mod standing;
 mod writing;
 
-use std::{path::Path, path::PathBuf, time::Duration};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use sqlx::{
     SqlitePool,
@@ -17,7 +17,9 @@ use sqlx::{
 };
 
 pub use reading::{ClaimRow, ListedRow, MAX_CLAIMS, ReportRow};
-pub use standing::{Origin, Registered, Standing};
+use writing::KeptReports;
+
+pub use standing::{Origin, Position, Registered, Standing};
 
 /// Why the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,7 @@ const CONNECTIONS: u32 = 4;
 pub struct Store {
     pool: SqlitePool,
     path: PathBuf,
+    kept: Arc<KeptReports>,
 }
 
 impl Store {
@@ -100,7 +103,7 @@ impl Store {
             }
             source => StoreError::Migrate { path: path.clone(), source },
         })?;
-        Ok(Self { pool, path })
+        Ok(Self { pool, path, kept: Arc::new(KeptReports::at_most(max_size)) })
     }
 
     /// Closes it; what was committed stays.

@@ -1,8 +1,7 @@
 //! What is asked about: a CID, as somebody wrote it.
 
 use cid::Cid;
-
-use crate::piece_cid::{PieceCid, PieceCidError};
+use lota_content::piece::{PieceCid, PieceCidError};
 
 /// The longest text that is read as a CID, in bytes.
 const MAX_TEXT: usize = 256;
@@ -29,8 +28,8 @@ pub enum SubjectError {
     )]
     Malformed { text: String, problem: String },
     /// It has the form of a piece's CID and names none.
-    #[error("`{text}` names no piece: {problem}")]
-    Piece { text: String, problem: PieceCidError },
+    #[error(transparent)]
+    Piece(PieceCidError),
 }
 
 impl Subject {
@@ -47,10 +46,10 @@ impl Subject {
             return Err(malformed(format!("it has {} bytes", text.len())));
         }
         let cid = Cid::try_from(text).map_err(|error| malformed(error.to_string()))?;
-        match PieceCid::from_cid(&cid) {
-            Err(problem) => Err(SubjectError::Piece { text: repeated(), problem }),
-            Ok(Some(piece)) => Ok(Self::Piece(piece)),
-            Ok(None) => Ok(Self::Payload { key: cid.hash().to_bytes(), cid }),
+        match PieceCid::try_from(&cid) {
+            Ok(piece) => Ok(Self::Piece(piece)),
+            Err(PieceCidError::Other { .. }) => Ok(Self::Payload { key: cid.hash().to_bytes(), cid }),
+            Err(error) => Err(SubjectError::Piece(error)),
         }
     }
 
@@ -58,7 +57,7 @@ impl Subject {
     #[must_use]
     pub fn key(&self) -> Vec<u8> {
         match self {
-            Self::Piece(piece) => piece.commitment.cid().hash().to_bytes(),
+            Self::Piece(piece) => piece.v1().hash().to_bytes(),
             Self::Payload { key, .. } => key.clone(),
         }
     }
@@ -77,6 +76,33 @@ mod tests {
         for other in [v0, raw, format!(" {cid}\n")] {
             assert_eq!(Subject::parse(&other).expect("a CID").key(), key);
         }
+    }
+
+    #[test]
+    fn both_versions_of_a_piece_s_cid_are_one_subject() {
+        let of = |text: &str| Subject::parse(text).expect("a CID");
+        let v1 = of("baga6ea4seaqhb46uour2wtpzlv7jevd3j7rhw2k6tk66igql5yb3wzxv7cvwaoq");
+        let v2 = of("bafkzcibeqcad6edq6pkhki5ljx4v27uskr5u7yt3nfpjvppedif64a53m327rk3ahi");
+        assert!(matches!((&v1, &v2), (Subject::Piece(PieceCid::V1(_)), Subject::Piece(PieceCid::V2(_)))));
+        assert_eq!(v1.key(), v2.key());
+    }
+
+    #[test]
+    fn what_only_looks_like_a_piece_is_refused() {
+        let of = |codec, hash, digest: &[u8]| {
+            let hash = cid::multihash::Multihash::wrap(hash, digest).expect("fits");
+            Subject::parse(&Cid::new_v1(codec, hash).to_string())
+        };
+        for (codec, hash, digest, wanted) in [
+            (0xf102, 0xb401, &[1; 32][..], "CommR"),
+            (0xf101, 0x12, &[1; 32], "0x1012"),
+            (0xf101, 0x1012, &[0xff; 32], "254 bits"),
+            (0x55, 0x1011, &[0, 1], "impossible height"),
+        ] {
+            let error = of(codec, hash, digest).expect_err(wanted).to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+        assert!(matches!(of(0x55, 0x12, &[1; 32]), Ok(Subject::Payload { .. })));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod agent;
 pub mod asset;
 pub mod auction;
 pub mod blessing;
+mod lookup_map;
 mod map_as_pairs;
 pub mod model;
 pub mod money;

@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 use lota_api::Resumed;
 use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
-    AttoFil, Time,
+    Time,
     agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, PurseRecord, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
@@ -35,6 +35,7 @@ use crate::{
     offers::Offers,
     salts::TakenSalt,
     store::{Batch, Claim, Store, StoreError},
+    transfers,
 };
 
 /// Finished jobs are cleared away this often, in seconds of the market's time.
@@ -97,7 +98,7 @@ pub(crate) struct EventLoop {
     /// The same for operators who had the provider go on.
     resumed: Vec<(ResumeReply, Resumed)>,
     /// Operators who want money out of the auction, and how much.
-    taking: Vec<(Option<AttoFil>, TakeReply)>,
+    taking: Vec<(bid_money::Taking, TakeReply)>,
     /// The salts of requests whose jobs are being stored.
     storing: Vec<TakenSalt>,
     pruned: Time,
@@ -340,6 +341,7 @@ impl EventLoop {
                     self.parts.health.set_finalized(block);
                     batch.set_meta(FINALIZED, &block).await?;
                 }
+                transfers::undo(batch, block).await?;
                 effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
                 let mut jobs = batch.rewind(to).await?;
                 jobs.extend(batch.rewind_auctions(to).await?);
@@ -402,7 +404,9 @@ impl EventLoop {
             // Once is enough. What left the auction was looked at before.
             Message::KeyShared(_) | Message::BidMoneyMoved => {}
             // When everything else of this round is known.
-            Message::TakeBidMoney { amount, reply } => self.taking.push((amount, reply)),
+            Message::TakeBidMoney { amount, to, key, reply } => {
+                self.taking.push((bid_money::Taking { amount, to, key }, reply));
+            }
             Message::Drain => {
                 observe::draining(&self.parts.name);
                 self.is_draining = true;

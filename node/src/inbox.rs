@@ -3,8 +3,8 @@
 use lota_api::Resumed;
 use lota_bridge::TransportError;
 use lota_market::{
-    AttoFil,
-    agent::{BidMoney, Request, StepKey, StepOutcome},
+    Address, AttoFil,
+    agent::{BidMoney, EffectKey, Request, StepKey, StepOutcome},
     model::JobId,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -26,8 +26,8 @@ pub(crate) enum Message {
     /// The operator has a provider that had stopped lock jobs again; the answer says for what it had.
     Resume { reply: ResumeReply },
     /// The operator takes money out of the auction, or, if no amount is named, all that is free; the answer says how much that is, and
-    /// from then on no bid counts on it.
-    TakeBidMoney { amount: Option<AttoFil>, reply: TakeReply },
+    /// from then on no bid counts on it. It is sent to this account, under this key.
+    TakeBidMoney { amount: Option<AttoFil>, to: Address, key: EffectKey, reply: TakeReply },
     /// What the operator takes out of the auction has left it, or will not.
     BidMoneyMoved,
     /// The node is about to end: it begins no more jobs, and says how many it has to finish.

@@ -25,12 +25,12 @@ use crate::{
     health::Health,
     inbox::{Inbox, Message, NotTaken},
     observe,
-    store::{Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 
 mod bid_money;
 
-pub(crate) use bid_money::leaving;
+pub(crate) use bid_money::{leaving, promise, undo};
 
 /// The most that are watched until they are final; more are refused.
 const MAX_WATCHED: usize = 1_024;
@@ -70,6 +70,12 @@ struct Transfer {
     /// Whether it has been in a block.
     #[serde(default)]
     landed: bool,
+    /// Its block was undone, and nobody has seen it in another one yet.
+    #[serde(default)]
+    undone: bool,
+    /// The loop let go of its money, and it is about to be sent.
+    #[serde(default)]
+    promised: bool,
 }
 
 /// Why money was not moved.
@@ -107,8 +113,6 @@ pub(crate) struct Transfers {
     transport: Arc<dyn Transport>,
     store: Store,
     health: Arc<Health>,
-    /// As they are in the store.
-    watched: Mutex<Vec<Transfer>>,
     /// Those that are being made, which nobody else is to send.
     making: SyncMutex<Vec<EffectKey>>,
     /// The loop, which knows what bids need.
@@ -144,9 +148,10 @@ impl Transfers {
         inbox: Inbox,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
-        let watched = Mutex::new(store.meta(TRANSFERS).await?.unwrap_or_default());
+        // What cannot be read is told at the start.
+        store.meta::<Vec<Transfer>>(TRANSFERS).await?;
         let (node, making, taking) = (node.to_owned(), SyncMutex::default(), Mutex::default());
-        Ok(Self { node, transport, store, health, watched, making, inbox, taking, stop })
+        Ok(Self { node, transport, store, health, making, inbox, taking, stop })
     }
 
     /// Moves money, and returns when that is in a block. What is refused is not tried again. It goes on when nobody waits for it any
@@ -191,22 +196,26 @@ impl Transfers {
             None => self.transport.head().await?.block,
         };
         let _making = self.begin(key.clone());
-        let transfer = Transfer { key, direction, amount, block, landed: false };
+        let transfer = Transfer { key, direction, amount, block, landed: false, undone: false, promised: false };
         let is_new = {
-            let mut watched = self.watched.lock().await;
-            match watched.iter().find(|known| known.key == transfer.key) {
+            let mut batch = self.store.begin().await?;
+            let mut watched = watched(&mut batch).await?;
+            let is_full = watched.len() >= MAX_WATCHED;
+            let is_new = match watched.iter_mut().find(|known| known.key == transfer.key) {
                 Some(known) if (known.direction, known.amount) != (direction, amount) => {
                     let (party, key) = (self.transport.party(), transfer.key);
                     return Err(SubmitError::KeyReused { party, key }.into());
                 }
-                Some(_) => false,
-                None if watched.len() >= MAX_WATCHED => return Err(TransferError::TooMany),
+                Some(known) => std::mem::take(&mut known.promised),
+                None if is_full => return Err(TransferError::TooMany),
                 None => {
                     watched.push(transfer.clone());
-                    self.store.set_meta(TRANSFERS, &*watched).await?;
                     true
                 }
-            }
+            };
+            batch.set_meta(TRANSFERS, &watched).await?;
+            batch.commit().await?;
+            is_new
         };
         match self.submit(&transfer).await {
             Ok(block) => Ok(self.change(&transfer.key, Some(block)).await?),
@@ -230,6 +239,11 @@ impl Transfers {
         self.transport.was_begun(key).await.unwrap_or(true)
     }
 
+    /// All of them.
+    async fn watched(&self) -> Result<Vec<Transfer>, StoreError> {
+        Ok(self.store.meta(TRANSFERS).await?.unwrap_or_default())
+    }
+
     /// Gets it to the market unless it is there, and says in which block it is.
     async fn submit(&self, transfer: &Transfer) -> Result<u64, SubmitError> {
         let Transfer { key, direction, amount, .. } = transfer;
@@ -249,18 +263,19 @@ impl Transfers {
 
     /// It is in this block now; `None`: it is watched no more.
     async fn change(&self, key: &EffectKey, block: Option<u64>) -> Result<(), StoreError> {
-        let mut watched = self.watched.lock().await;
+        let mut batch = self.store.begin().await?;
+        let mut watched = watched(&mut batch).await?;
         let is_of_auction = watched.iter().any(|transfer| transfer.key == *key && transfer.direction.is_of_auction());
         match block {
             Some(block) => {
                 for transfer in watched.iter_mut().filter(|transfer| transfer.key == *key) {
-                    (transfer.block, transfer.landed) = (block, true);
+                    (transfer.block, transfer.landed, transfer.undone) = (block, true, false);
                 }
             }
             None => watched.retain(|transfer| transfer.key != *key),
         }
-        self.store.set_meta(TRANSFERS, &*watched).await?;
-        drop(watched);
+        batch.set_meta(TRANSFERS, &watched).await?;
+        batch.commit().await?;
         if is_of_auction {
             self.inbox.send(Message::BidMoneyMoved).await;
         }
@@ -270,7 +285,7 @@ impl Transfers {
     /// Sees to it that all of them are in blocks, or, unless `is_undone`, those whose blocks should be final by now. Says whether that
     /// is to be tried again.
     async fn look_after(&self, is_undone: bool) -> Result<bool, StoreError> {
-        let mut watched = self.watched.lock().await.clone();
+        let mut watched = self.watched().await?;
         watched.retain(|transfer| is_undone || transfer.block <= self.health.finalized());
         // What is final is let go of before others are waited for.
         watched.sort_by_key(|transfer| (!transfer.landed, transfer.block));
@@ -285,8 +300,8 @@ impl Transfers {
     async fn look_at(&self, key: EffectKey) -> Result<bool, StoreError> {
         let found = {
             // Who makes one has it removed before it ends.
-            let watched = self.watched.lock().await;
-            watched.iter().find(|transfer| transfer.key == key && !self.is_being_made(&key)).cloned()
+            let watched = self.watched().await?;
+            watched.into_iter().find(|transfer| transfer.key == key && !self.is_being_made(&key))
         };
         let Some(transfer) = found else { return Ok(false) };
         if !transfer.landed && !self.may_have_begun(&key).await {
@@ -352,6 +367,11 @@ impl Transfers {
             }
         }
     }
+}
+
+/// All of them, to be changed in one transaction: the loop changes them, too.
+async fn watched(batch: &mut Batch<'_>) -> Result<Vec<Transfer>, StoreError> {
+    Ok(batch.meta(TRANSFERS).await?.unwrap_or_default())
 }
 
 /// What a transfer is known by on the chain.

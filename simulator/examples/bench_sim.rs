@@ -3,7 +3,7 @@
 //! `cargo run --release -p lota-simulator --example bench_sim` prints JSON lines `{"name", "value", "unit"}`. The rows, from the least to the most:
 //! the queue and one transfer between two of a thousand accounts; the queue and the contracts, each event a command of a
 //! deal's life (open, lock, submit) with the digest over everything that they say; whole simulations with agents, strategies and ledger; a million
-//! agents. An argument takes one of them: queue, contracts, agents, million.
+//! agents. An argument takes one of them: queue, contracts, agents, million; a second one, how many are pending.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends")]
 
@@ -36,7 +36,7 @@ fn figure(name: &str, value: f64, unit: &str) {
 fn bare(pending: usize) -> f64 {
     const EVENTS: u32 = 4_000_000;
     let mut chance = Seed(1).stream(Purpose::Life, 0);
-    let mut queue = EventQueue::with_capacity(pending);
+    let mut queue = EventQueue::default();
     let mut balances = vec![AttoFil(u128::from(u64::MAX)); PARTIES as usize];
     for number in 0..pending as u32 {
         queue.schedule(VirtualTime(chance.random_range(0..1_000_000)), number % PARTIES);
@@ -96,7 +96,7 @@ fn market(pending: u32) -> (f64, f64) {
         let deposit = ContractCommand::Market(Command::Deposit { account: party });
         chain.execute(party, &deposit, AttoFil(100_000 * FIL), &mut log).expect("a deposit");
     }
-    let mut queue = EventQueue::with_capacity(pending as usize);
+    let mut queue = EventQueue::default();
     // Each client's salts are used in order, in windows of 64: so many clients as there are deals for.
     let mut salts = vec![0_u64; PARTIES.max(pending / 8) as usize];
     let clients = salts.len() as u32;
@@ -194,10 +194,12 @@ fn million() {
 fn main() {
     let only = std::env::args().nth(1);
     let is_wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
-    for pending in [1_000, 100_000, 1_000_000].into_iter().filter(|_| is_wanted("queue")) {
+    let pending = std::env::args().nth(2).map(|pending| pending.parse().expect("a number of pending events"));
+    let pending: Vec<u32> = pending.map_or_else(|| vec![1_000, 100_000, 1_000_000], |pending| vec![pending]);
+    for &pending in pending.iter().filter(|_| is_wanted("queue")) {
         figure(&format!("queue and one transfer: events a second, {pending} pending"), bare(pending as usize), "1/s");
     }
-    for pending in [1_000, 100_000, 1_000_000].into_iter().filter(|_| is_wanted("contracts")) {
+    for &pending in pending.iter().filter(|_| is_wanted("contracts")) {
         let (commands, events) = market(pending);
         figure(&format!("queue and contracts: commands a second, {pending} pending"), commands, "1/s");
         figure(&format!("queue and contracts: contract events a second, {pending} pending"), events, "1/s");

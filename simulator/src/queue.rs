@@ -1,5 +1,7 @@
 //! The virtual clock, and what is to happen when.
 
+use std::{collections::VecDeque, iter, mem};
+
 /// A point in virtual time: milliseconds since the simulation began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtualTime(pub u64);
@@ -25,51 +27,47 @@ impl VirtualTime {
     }
 }
 
-/// How many children a place of the heap has: those of one place lie side by side in memory, and with a million events pending that
-/// memory is what an event waits for.
-const CHILDREN: usize = 4;
+/// Bits of a time's digit.
+const DIGIT_BITS: u32 = 6;
+/// The slots of a level: one for each digit, so that 64 bits tell which are occupied.
+const SLOTS: usize = 1 << DIGIT_BITS;
+/// Digits of a time.
+const LEVELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
+/// The room for events that a slot keeps when it is empty; what is above is given back.
+const KEPT: usize = 64;
 
 /// What is to happen, in the order of time; what is to happen at the same time, in the order in which it was scheduled. Whatever
 /// is scheduled for the past happens now.
+///
+/// A hierarchical timing wheel (Varghese and Lauck, 1987), without ticks. An event waits at the level of the highest digit in which its
+/// time differs from the present one, in the slot of that digit: so everything at a level comes before everything above it, and what
+/// is due at the same time waits in the same slot. When all below a slot is done, time goes on to the earliest in it, and what it holds is
+/// spread over the levels below. Memory is walked through in its order there, where each step of a heap of a million events
+/// waits for memory from somewhere else.
 #[derive(Clone, Debug)]
 pub struct EventQueue<E> {
-    /// A heap: none comes before the one at a [`CHILDREN`]th of its place.
-    pending: Vec<Pending<E>>,
+    /// Level by level.
+    slots: Vec<VecDeque<(VirtualTime, E)>>,
+    /// Of each level: the bits of the slots that are not empty.
+    occupied: [u64; LEVELS],
     now: VirtualTime,
     scheduled: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pending<E> {
-    time: VirtualTime,
-    number: u64,
-    event: E,
-}
-
-impl<E> Pending<E> {
-    /// One number for both, so that no branch is to be guessed.
-    const fn key(&self) -> u128 {
-        (self.time.0 as u128) << 64 | self.number as u128
-    }
-
-    const fn comes_before(&self, other: &Self) -> bool {
-        self.key() < other.key()
-    }
+    pending: usize,
 }
 
 impl<E> Default for EventQueue<E> {
     fn default() -> Self {
-        Self { pending: Vec::new(), now: VirtualTime::default(), scheduled: 0 }
+        Self {
+            slots: iter::repeat_with(VecDeque::new).take(LEVELS * SLOTS).collect(),
+            occupied: [0; LEVELS],
+            now: VirtualTime::default(),
+            scheduled: 0,
+            pending: 0,
+        }
     }
 }
 
-impl<E: Copy> EventQueue<E> {
-    /// An empty queue at the beginning of time, with room for so many events.
-    #[must_use]
-    pub fn with_capacity(events: usize) -> Self {
-        Self { pending: Vec::with_capacity(events), ..Self::default() }
-    }
-
+impl<E> EventQueue<E> {
     /// The time of the event that was taken last.
     #[must_use]
     pub const fn now(&self) -> VirtualTime {
@@ -84,82 +82,76 @@ impl<E: Copy> EventQueue<E> {
 
     /// How many events are pending.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.pending.len()
+    pub const fn len(&self) -> usize {
+        self.pending
     }
 
     /// Whether nothing is to happen any more.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.pending == 0
     }
 
     /// Schedules an event.
     pub fn schedule(&mut self, time: VirtualTime, event: E) {
-        let new = Pending { time: time.max(self.now), number: self.scheduled, event };
         self.scheduled += 1;
-        self.pending.push(new);
-        self.rise(self.pending.len() - 1);
+        self.pending += 1;
+        self.put(time.max(self.now), event);
     }
 
-    /// Lets an event rise to its place.
-    fn rise(&mut self, mut place: usize) {
-        let event = self.pending[place];
-        while place > 0 {
-            let parent = (place - 1) / CHILDREN;
-            if !event.comes_before(&self.pending[parent]) {
-                break;
-            }
-            self.pending[place] = self.pending[parent];
-            place = parent;
-        }
-        self.pending[place] = event;
+    /// Lets an event wait that does not lie in the past.
+    fn put(&mut self, time: VirtualTime, event: E) {
+        let differing = time.0 ^ self.now.0;
+        let level = (u64::BITS - 1 - (differing | 1).leading_zeros()) / DIGIT_BITS;
+        let digit = (time.0 >> (level * DIGIT_BITS)) as usize % SLOTS;
+        let level = level as usize;
+        self.occupied[level] |= 1 << digit;
+        self.slots[level * SLOTS + digit].push_back((time, event));
     }
 
     /// Takes the next event; the clock goes on to its time.
     pub fn pop(&mut self) -> Option<(VirtualTime, E)> {
-        let last = self.pending.pop()?;
-        let next = match self.pending.first() {
-            None => last,
-            Some(first) => {
-                let next = *first;
-                self.sink(last);
-                next
+        let level = self.occupied.iter().position(|slots| *slots != 0)?;
+        if level > 0 {
+            self.spread(level);
+        }
+        // At level 0 all that a slot holds is due at the same time.
+        let digit = self.occupied[0].trailing_zeros() as usize % SLOTS;
+        let slot = &mut self.slots[digit];
+        let next = slot.pop_front()?;
+        if slot.is_empty() {
+            self.occupied[0] &= !(1 << digit);
+            if slot.capacity() > KEPT {
+                *slot = VecDeque::new();
             }
-        };
-        self.now = next.time;
-        Some((next.time, next.event))
+        }
+        self.now = next.0;
+        self.pending -= 1;
+        Some(next)
     }
 
-    /// Puts an event where the first one was. The gap sinks to the bottom, and the event rises from there: it was the last, so that
-    /// it hardly rises, and nothing is compared with it on the way down.
-    fn sink(&mut self, event: Pending<E>) {
-        let pending = &mut self.pending;
-        let mut place = 0;
-        loop {
-            let first = CHILDREN * place + 1;
-            let least = match pending.get(first..first + CHILDREN) {
-                Some([a, b, c, d]) => {
-                    let (left, right) = (usize::from(b.comes_before(a)), 2 + usize::from(d.comes_before(c)));
-                    first + if pending[first + right].comes_before(&pending[first + left]) { right } else { left }
-                }
-                _ => {
-                    let children = first..pending.len();
-                    let least = children.reduce(|a, b| if pending[b].comes_before(&pending[a]) { b } else { a });
-                    let Some(least) = least else { break };
-                    least
-                }
-            };
-            pending[place] = pending[least];
-            place = least;
+    /// Spreads the first slot of the lowest level at which something waits over those below; at least one event comes to level 0. What
+    /// is due at the same time keeps its order: the slots below are empty.
+    fn spread(&mut self, level: usize) {
+        let digit = self.occupied[level].trailing_zeros() as usize % SLOTS;
+        self.occupied[level] &= !(1 << digit);
+        let mut events = mem::take(&mut self.slots[level * SLOTS + digit]);
+        if let Some(first) = events.iter().map(|(time, _)| *time).min() {
+            self.now = first;
         }
-        pending[place] = event;
-        self.rise(place);
+        for (time, event) in events.drain(..) {
+            self.put(time, event);
+        }
+        if events.capacity() <= KEPT {
+            self.slots[level * SLOTS + digit] = events;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -198,6 +190,37 @@ mod tests {
                 taken.push(event);
             }
             prop_assert_eq!(taken, expected);
+        }
+
+        /// The same while events are taken and others scheduled, from the next millisecond to the end of time.
+        #[test]
+        fn events_that_are_scheduled_on_the_way_come_in_their_turn(
+            steps in prop::collection::vec((0u32..=64, any::<u64>(), 1usize..4, 0usize..4), 1..200),
+        ) {
+            let mut queue = EventQueue::default();
+            let mut expected = BTreeSet::new();
+            let take = |queue: &mut EventQueue<u64>, expected: &mut BTreeSet<(VirtualTime, u64)>| {
+                let next = expected.pop_first();
+                prop_assert_eq!(queue.pop(), next);
+                prop_assert_eq!(queue.now(), next.map_or(queue.now(), |(time, _)| time));
+                Ok(())
+            };
+            for (bits, random, alike, taken) in steps {
+                let delay = VirtualTime(random.checked_shr(bits).unwrap_or_default());
+                for _ in 0..alike {
+                    let (time, number) = (queue.now().after(delay), queue.scheduled());
+                    queue.schedule(time, number);
+                    expected.insert((time, number));
+                }
+                prop_assert_eq!(queue.len(), expected.len());
+                for _ in 0..taken {
+                    take(&mut queue, &mut expected)?;
+                }
+            }
+            while !queue.is_empty() {
+                take(&mut queue, &mut expected)?;
+            }
+            prop_assert!(expected.is_empty());
         }
     }
 }

@@ -103,7 +103,7 @@ async fn a_settled_job_is_nominated_blessed_by_two_wallets_and_granted() {
         vote_for: 3_600,
         revoke_for: 2,
         grant_for: 3_600,
-        limit_period: 86_400,
+        limit_period: 900,
         granter_gas: 300_000,
     };
     let notaries = Notaries::first(NOTARIES.map(|number| world::key(number).address()).to_vec(), 2);

@@ -9,24 +9,15 @@
 mod comparison;
 mod generator;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, Instant},
-};
-
 use lota_market::{
     Address, AttoFil, Time,
     world::{ContractCommand, Script},
 };
 
-use self::{
-    comparison::{Comparison, Difference},
-    generator::Generator,
-};
+use self::{comparison::Comparison, generator::Generator};
 use crate::{
     Counterexample,
-    chain::Currency,
+    beside::{ReportBeside, Sequences},
     party::{MARKET, Parties},
     token::TokenStep,
 };
@@ -38,8 +29,6 @@ const MIN_REVEAL_PERIOD: u32 = 30;
 const SEQUENCE: u64 = 300;
 /// Jobs that are looked at: the newest.
 const RECENT: usize = 5;
-/// No more attempts than this to make a sequence shorter.
-const MAX_ATTEMPTS: usize = 3_000;
 
 /// What is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -91,36 +80,6 @@ impl AuctionMutant {
         Self::TokenBelieved,
         Self::TokenUnheard,
     ];
-}
-
-/// What was run, without a difference.
-#[derive(Clone, Debug, Default)]
-pub struct AuctionReport {
-    /// Commands that were executed on both sides.
-    pub commands: u64,
-    /// Those that were refused, by the error, and those that succeeded, by the command.
-    pub outcomes: BTreeMap<String, u64>,
-    /// How long that took.
-    pub elapsed: Duration,
-}
-
-impl AuctionReport {
-    /// What should have come up and did not.
-    #[must_use]
-    pub fn unmet(&self) -> Vec<&'static str> {
-        OUTCOMES.into_iter().filter(|outcome| !self.outcomes.contains_key(*outcome)).collect()
-    }
-}
-
-impl fmt::Display for AuctionReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.elapsed.as_secs_f64();
-        write!(f, "{} commands agree in {seconds:.1} s: {:.0}/s", self.commands, self.commands as f64 / seconds)?;
-        for (outcome, count) in &self.outcomes {
-            write!(f, "\n  {outcome}: {count}")?;
-        }
-        Ok(())
-    }
 }
 
 /// All that a long run must have met: every refusal, and every command done.
@@ -178,69 +137,25 @@ struct Step {
 ///
 /// # Errors
 /// The first difference that was found.
-pub fn run_auctions(plan: &AuctionPlan) -> Result<AuctionReport, Box<Counterexample>> {
-    let (begin, cast) = (Instant::now(), Parties::assemble());
-    let mut report = AuctionReport::default();
-    for number in 0..plan.commands.div_ceil(SEQUENCE) {
-        let seed = plan.seed.wrapping_add(number);
-        let mut generator = Generator::new(seed);
-        let mut both = Comparison::new(&cast, Currency::of(seed), plan.mutant);
-        let mut steps = Vec::new();
-        for _ in 0..SEQUENCE {
-            let step = generator.next(&both);
-            let outcome = both.perform(&step);
-            steps.push(step);
-            match outcome {
-                Ok(outcome) => *report.outcomes.entry(outcome).or_default() += 1,
-                Err(difference) => return Err(shrink(&cast, plan.mutant, seed, steps, difference)),
-            }
-            report.commands += 1;
-        }
-    }
-    report.elapsed = begin.elapsed();
-    Ok(report)
-}
-
-/// Leaves out what is not needed to see a difference.
-fn shrink(
-    cast: &Parties,
-    mutant: Option<AuctionMutant>,
-    seed: u64,
-    mut steps: Vec<Step>,
-    mut difference: Difference,
-) -> Box<Counterexample> {
-    let found_after = steps.len();
-    let (mut attempts, mut size) = (0, steps.len() / 2);
-    while size > 0 {
-        let mut index = steps.len();
-        while index > 0 && attempts < MAX_ATTEMPTS {
-            let from = index.saturating_sub(size);
-            let mut fewer = steps.clone();
-            fewer.drain(from..index);
-            attempts += 1;
-            let mut both = Comparison::new(cast, Currency::of(seed), mutant);
-            let found = fewer.iter().enumerate().find_map(|(n, step)| both.perform(step).err().map(|found| (n, found)));
-            if let Some((last, found)) = found {
-                fewer.truncate(last + 1);
-                (steps, difference) = (fewer, found);
-                index = steps.len().min(from);
-            } else {
-                index = from;
-            }
-        }
-        size /= 2;
-    }
-    let Difference { what, contract, twin } = difference;
+pub fn run_auctions(plan: &AuctionPlan) -> Result<ReportBeside, Box<Counterexample>> {
+    let cast = Parties::assemble();
     let describe = |Step { at, sender, value, command, script, token }: &Step| {
         let script = if *script == Script::default() { String::new() } else { format!("; scripted: {script:?}") };
         let token = if *token == TokenStep::default() { String::new() } else { format!("; token: {token:?}") };
         cast.name(format_args!("at {}, {sender:?} with {value}: {command:?}{script}{token}", at.0))
     };
-    Box::new(Counterexample {
-        seed,
-        found_after,
-        steps: steps.iter().map(describe).collect(),
-        difference: cast.put_names(format!("they differ in {what}:\n  contract: {contract}\n  model:    {twin}")),
+    let sequences = Sequences {
+        cast: &cast,
+        commands: plan.commands,
+        length: SEQUENCE,
+        seed: plan.seed,
+        wanted: &OUTCOMES,
+        new: |currency| Comparison::new(&cast, currency, plan.mutant),
+        describe,
+    };
+    sequences.run(|seed| {
+        let mut generator = Generator::new(seed);
+        move |both: &Comparison<'_>| generator.next(both)
     })
 }
 

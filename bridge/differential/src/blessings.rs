@@ -10,25 +10,17 @@
 mod comparison;
 mod generator;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, Instant},
-};
-
 use lota_bridge::BlessingRef;
 use lota_market::{
     Address, AttoFil, Time, blessing,
     world::{ContractCommand, Script},
 };
 
-use self::{
-    comparison::{Comparison, Difference},
-    generator::Generator,
-};
+use self::{comparison::Comparison, generator::Generator};
 use crate::{
     Counterexample,
-    chain::{CHAIN_ID, Currency},
+    beside::{ReportBeside, Sequences},
+    chain::CHAIN_ID,
     party::{MARKET, Parties},
     token::TokenStep,
 };
@@ -41,7 +33,7 @@ const SETTINGS: blessing::Settings = blessing::Settings {
     deposit: AttoFil::from_gwei(500),
     vote_for: 60,
     revoke_for: 15,
-    grant_for: 60,
+    grant_for: 120,
     limit_period: 100,
     granter_gas: 2_500_000,
 };
@@ -49,8 +41,6 @@ const SETTINGS: blessing::Settings = blessing::Settings {
 const SEQUENCE: u64 = 400;
 /// Jobs that are looked at: the newest.
 const RECENT: usize = 5;
-/// No more attempts than this to make a sequence shorter.
-const MAX_ATTEMPTS: usize = 3_000;
 
 /// What is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +64,8 @@ pub enum BlessingMutant {
     LateVote,
     /// Parties may vote.
     Conflict,
+    /// Of the parties, matcher and arbiter may vote.
+    HiddenParties,
     /// Any signature is a notary's.
     AnySignature,
     /// A notary may vote twice.
@@ -92,11 +84,12 @@ pub enum BlessingMutant {
 
 impl BlessingMutant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnpaidClient,
         Self::RefusalExpires,
         Self::LateVote,
         Self::Conflict,
+        Self::HiddenParties,
         Self::AnySignature,
         Self::DoubleVote,
         Self::NoLimit,
@@ -107,38 +100,8 @@ impl BlessingMutant {
     ];
 }
 
-/// What was run, without a difference.
-#[derive(Clone, Debug, Default)]
-pub struct BlessingReport {
-    /// Commands that were executed on both sides.
-    pub commands: u64,
-    /// Those that were refused, by the error, and those that succeeded, by the command or what it came to.
-    pub outcomes: BTreeMap<String, u64>,
-    /// How long that took.
-    pub elapsed: Duration,
-}
-
-impl BlessingReport {
-    /// What should have come up and did not.
-    #[must_use]
-    pub fn unmet(&self) -> Vec<&'static str> {
-        OUTCOMES.into_iter().filter(|outcome| !self.outcomes.contains_key(*outcome)).collect()
-    }
-}
-
-impl fmt::Display for BlessingReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.elapsed.as_secs_f64();
-        write!(f, "{} commands agree in {seconds:.1} s: {:.0}/s", self.commands, self.commands as f64 / seconds)?;
-        for (outcome, count) in &self.outcomes {
-            write!(f, "\n  {outcome}: {count}")?;
-        }
-        Ok(())
-    }
-}
-
 /// All that a long run must have met: every refusal, every command done, and every end.
-const OUTCOMES: [&str; 52] = [
+const OUTCOMES: [&str; 55] = [
     "Fund",
     "FundToken",
     "Withdraw",
@@ -171,9 +134,12 @@ const OUTCOMES: [&str; 52] = [
     "refused: AlreadyVoted",
     "refused: UnknownGranter",
     "refused: NotRegistered",
+    "refused: ShareTooSmall",
     "refused: RecipientTooLong",
     "refused: BadPiece",
-    "refused: OverLimit",
+    "refused: OverLimit(PerJob",
+    "refused: OverLimit(PerProvider",
+    "refused: OverLimit(PerPeriod",
     "refused: RepeatedBallot",
     "refused: QuorumNotReached",
     "refused: InsufficientPool",
@@ -211,74 +177,26 @@ struct Step {
 ///
 /// # Errors
 /// The first difference that was found.
-pub fn run_blessings(plan: &BlessingPlan) -> Result<BlessingReport, Box<Counterexample>> {
-    let (begin, cast) = (Instant::now(), Parties::assemble());
-    let mut report = BlessingReport::default();
-    for number in 0..plan.commands.div_ceil(SEQUENCE) {
-        let seed = plan.seed.wrapping_add(number);
-        let mut generator = Generator::new(seed);
-        let mut both = Comparison::new(&cast, Currency::of(seed), plan.mutant);
-        let mut steps = Vec::new();
-        for _ in 0..SEQUENCE {
-            let step = generator.next(&both);
-            let outcome = both.perform(&step);
-            steps.push(step);
-            match outcome {
-                Ok(outcomes) => {
-                    for outcome in outcomes {
-                        *report.outcomes.entry(outcome).or_default() += 1;
-                    }
-                }
-                Err(difference) => return Err(shrink(&cast, plan.mutant, seed, steps, difference)),
-            }
-            report.commands += 1;
-        }
-    }
-    report.elapsed = begin.elapsed();
-    Ok(report)
-}
-
-/// Leaves out what is not needed to see a difference.
-fn shrink(
-    cast: &Parties,
-    mutant: Option<BlessingMutant>,
-    seed: u64,
-    mut steps: Vec<Step>,
-    mut difference: Difference,
-) -> Box<Counterexample> {
-    let found_after = steps.len();
-    let (mut attempts, mut size) = (0, steps.len() / 2);
-    while size > 0 {
-        let mut index = steps.len();
-        while index > 0 && attempts < MAX_ATTEMPTS {
-            let from = index.saturating_sub(size);
-            let mut fewer = steps.clone();
-            fewer.drain(from..index);
-            attempts += 1;
-            let mut both = Comparison::new(cast, Currency::of(seed), mutant);
-            let found = fewer.iter().enumerate().find_map(|(n, step)| both.perform(step).err().map(|found| (n, found)));
-            if let Some((last, found)) = found {
-                fewer.truncate(last + 1);
-                (steps, difference) = (fewer, found);
-                index = steps.len().min(from);
-            } else {
-                index = from;
-            }
-        }
-        size /= 2;
-    }
-    let Difference { what, contract, twin } = difference;
+pub fn run_blessings(plan: &BlessingPlan) -> Result<ReportBeside, Box<Counterexample>> {
+    let cast = Parties::assemble();
     let describe = |Step { at, sender, value, command, foreign_chain, script, token }: &Step| {
         let chain = foreign_chain.map_or_else(String::new, |id| format!("; on chain {id}"));
         let script = if *script == Script::default() { String::new() } else { format!("; scripted: {script:?}") };
         let token = if *token == TokenStep::default() { String::new() } else { format!("; token: {token:?}") };
         cast.name(format_args!("at {}, {sender:?} with {value}: {command:?}{chain}{script}{token}", at.0))
     };
-    Box::new(Counterexample {
-        seed,
-        found_after,
-        steps: steps.iter().map(describe).collect(),
-        difference: cast.put_names(format!("they differ in {what}:\n  contract: {contract}\n  model:    {twin}")),
+    let sequences = Sequences {
+        cast: &cast,
+        commands: plan.commands,
+        length: SEQUENCE,
+        seed: plan.seed,
+        wanted: &OUTCOMES,
+        new: |currency| Comparison::new(&cast, currency, plan.mutant),
+        describe,
+    };
+    sequences.run(|seed| {
+        let mut generator = Generator::new(seed);
+        move |both: &Comparison<'_>| generator.next(both)
     })
 }
 

@@ -38,13 +38,13 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    fn new(what: impl Into<String>, contract: impl std::fmt::Debug, model: impl std::fmt::Debug) -> Self {
+    pub(crate) fn new(what: impl Into<String>, contract: impl std::fmt::Debug, model: impl std::fmt::Debug) -> Self {
         Self { what: what.into(), contract: format!("{contract:?}"), model: format!("{model:?}") }
     }
 }
 
 /// Refuses values that are not equal.
-fn same<T: PartialEq + std::fmt::Debug>(
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     what: impl FnOnce() -> String,
     contract: &T,
     model: &T,

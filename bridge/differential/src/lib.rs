@@ -21,6 +21,7 @@
 
 mod assembler;
 mod auctions;
+mod beside;
 mod blessings;
 mod chain;
 mod comparison;
@@ -44,6 +45,7 @@ use std::{
 };
 
 pub use auctions::{AuctionMutant, AuctionPlan, run_auctions};
+pub use beside::ReportBeside;
 pub use blessings::{BlessingMutant, BlessingPlan, run_blessings};
 use chain::Currency;
 use comparison::{Comparison, Difference, FEATS, REFUSALS, Setting};

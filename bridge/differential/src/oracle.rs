@@ -8,7 +8,7 @@ use lota_bridge::{BlessingRef, MarketRef, eip712};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time,
     auction::Bid,
-    blessing::{self, Nomination},
+    blessing::{self, Grant, Nomination},
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
     world::{Conduct, End, Env, ExternalCall, Occasion, Script, TokenTransfer},
 };
@@ -104,8 +104,6 @@ impl Env for Oracle<'_> {
     fn check_grant(&self, granter: Address, _: &Nomination) -> Result<(), FixedBytes<4>> {
         let accepts = match self.cast.behaviour(granter) {
             Some(Behaviour::Scripted) => self.script.end == End::Return,
-            // It logs, which is a change.
-            Some(Behaviour::Recorder) => false,
             behaviour => behaviour.is_some_and(Behaviour::takes_money),
         };
         if accepts { Ok(()) } else { Err(FixedBytes::ZERO) }
@@ -129,7 +127,8 @@ impl Env for Oracle<'_> {
             return self.mutant.map_or_else(|| script.clone(), |mutant| mutant.alter_script(script.clone()));
         }
         let (data, accepts) = match call.occasion {
-            Occasion::Payout { .. } | Occasion::Grant { .. } => (Bytes::new(), behaviour.takes_money()),
+            Occasion::Payout { .. } => (Bytes::new(), behaviour.takes_money()),
+            Occasion::Grant { grant } => (grant_data(grant), behaviour.takes_money()),
             Occasion::Callback { job, outcome, .. } => {
                 let data = callback_data(job, outcome);
                 let accepts = behaviour.takes_callback(promised, data.len());
@@ -165,6 +164,33 @@ impl Env for Oracle<'_> {
 /// A callback that is tried again gets up to 63/64 of all gas: more than anybody here needs, and not what
 /// [`Behaviour::Gauge`] wants.
 const RETRY_GAS: u32 = 40_000_000;
+
+/// The selector of `IGranter.checkGrant`.
+pub(crate) fn check_grant_selector() -> [u8; 4] {
+    let hash = keccak256("checkGrant(address,bytes,uint256)");
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+/// The call of `IGranter.grant`, written out.
+fn grant_data(grant: &Grant) -> Bytes {
+    let Grant { job, round, provider, recipient, amount, piece, piece_size, reasons } = grant;
+    let number = |number: u64| B256::left_padding_from(&number.to_be_bytes());
+    let mut words = vec![
+        number(0x20),
+        job.0,
+        number((*round).into()),
+        provider.into_word(),
+        number(0x100),
+        B256::from(*amount),
+        *piece,
+        number(*piece_size),
+        *reasons,
+        number(recipient.len() as u64),
+    ];
+    words.extend(recipient.chunks(32).map(B256::right_padding_from));
+    let selector = keccak256("grant((bytes32,uint32,address,bytes,uint256,bytes32,uint64,bytes32))");
+    [&selector[..4], words.concat().as_slice()].concat().into()
+}
 
 /// The call of `ILotaClient`, written out (Solidity ABI specification).
 fn callback_data(job: JobId, outcome: Result<&JobResult, Reason>) -> Bytes {

@@ -4,7 +4,8 @@
 use std::thread::available_parallelism;
 
 use lota_differential::{
-    AuctionMutant, AuctionPlan, BlessingPlan, Mutant, Plan, SOME_CONTRACT, faults_of, run, run_auctions, run_blessings,
+    AuctionMutant, AuctionPlan, BlessingMutant, BlessingPlan, Mutant, Plan, SOME_CONTRACT, faults_of, run,
+    run_auctions, run_blessings,
 };
 use lota_market::{
     Address,
@@ -130,5 +131,21 @@ fn the_blessing_and_its_twin_agree_beside_the_market() {
     eprintln!("seed {}: {report}", plan.seed);
     if commands >= BLESSING_COMMANDS {
         assert_eq!(report.unmet(), <[&str; 0]>::default(), "every command and every refusal is met");
+    }
+}
+
+#[test]
+fn every_mistake_in_a_blessing_is_found() {
+    for mutant in BlessingMutant::ALL {
+        let plan = BlessingPlan { commands: BLESSING_COMMANDS, seed: SEED, mutant: Some(mutant) };
+        match run_blessings(&plan) {
+            Ok(report) => panic!("{mutant:?} is not found: {report}"),
+            Err(counterexample) => {
+                eprintln!("{mutant:?}: {counterexample}\n");
+                let length = counterexample.steps.len();
+                // A grant takes some 12 (a provider and a nominator with money, a granter, a job, two votes), a limit two grants.
+                assert!(length <= 36, "{mutant:?} takes {length} commands to show: {counterexample}");
+            }
+        }
     }
 }

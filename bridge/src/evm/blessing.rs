@@ -54,6 +54,7 @@ fn request_out(request: &Request) -> IBlessing::Request {
         piece: request.piece,
         pieceSize: request.piece_size,
         bounty: word(request.bounty),
+        minShare: word(request.min_share),
     }
 }
 
@@ -259,6 +260,9 @@ fn own_rejection(failure: Failure) -> Result<Option<Rejection>, Unreadable> {
         Failure::AlreadyVoted(e) => Rejection::AlreadyVoted { job: JobId(e.jobId), notary: e.notary },
         Failure::UnknownGranter(e) => Rejection::UnknownGranter(e.granter),
         Failure::NotRegistered(e) => Rejection::NotRegistered { provider: e.provider, granter: e.granter },
+        Failure::ShareTooSmall(e) => {
+            Rejection::ShareTooSmall { share: amount(e.share)?, min_share: amount(e.minShare)? }
+        }
         Failure::RecipientTooLong(e) => Rejection::RecipientTooLong(u64::try_from(e.size).unwrap_or(u64::MAX)),
         Failure::BadPiece(e) => Rejection::BadPiece { piece: e.piece, size: e.size },
         Failure::OverLimit(e) => Rejection::OverLimit {

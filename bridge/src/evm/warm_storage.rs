@@ -32,6 +32,11 @@ mod abi {
         function viewContractAddress() external view returns (address);
         function paymentsContractAddress() external view returns (address);
         function sessionKeyRegistry() external view returns (address);
+        function pdpVerifierAddress() external view returns (address);
+
+        // of the PDP verifier (FilOzone/pdp)
+        function pieceLive(uint256 setId, uint256 pieceId) external view returns (bool);
+        function getScheduledRemovals(uint256 setId) external view returns (uint256[] memory);
 
         // of the view contract
         function clientNonces(address payer, uint256 nonce) external view returns (uint256);
@@ -202,6 +207,20 @@ impl WarmStorage {
         landed.is_final = self::landed(read(chain, *view, call(), at).await?)?
             .is_some_and(|then| Landed { is_final: false, ..then } == landed);
         Ok(Some(landed))
+    }
+
+    /// Whether a piece stays in a data set: it is there, and is not to be removed with the next proving period.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    pub async fn stays(&self, data_set: u64, piece: u64) -> Result<bool, RpcError> {
+        let Connected { chain, .. } = self.connected().await?;
+        let verifier = read(chain, self.service, abi::pdpVerifierAddressCall {}, At::Latest).await?;
+        let (set, id) = (U256::from(data_set), U256::from(piece));
+        let is_there = read(chain, verifier, abi::pieceLiveCall { setId: set, pieceId: id }, At::Latest).await?;
+        // Of a data set that there is not, the verifier gives no removals.
+        Ok(is_there
+            && !read(chain, verifier, abi::getScheduledRemovalsCall { setId: set }, At::Latest).await?.contains(&id))
     }
 
     /// Whether the payer could have `size` bytes more stored now, signed for by `signer`; `is_new`: in a data set to be created.

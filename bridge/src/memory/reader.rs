@@ -95,7 +95,11 @@ impl<L: Log> Reader<L> {
                 self.changes.mark_unchanged();
                 self.page = match self.chain.read(self.position.as_ref(), PAGE) {
                     Ok(page) => page.into(),
-                    Err(error) => return Some(Err(error)),
+                    Err(error) => {
+                        // There is no page: others may read theirs, and so may this one when it goes on.
+                        self.held = None;
+                        return Some(Err(error));
+                    }
                 };
             }
             let update = self.page.pop_front()?;
@@ -120,5 +124,52 @@ impl<L: Log> Reader<L> {
             }
             return Some(Ok(update));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use lota_market::B256;
+
+    use super::*;
+
+    /// Cannot be read the first time.
+    struct Stumbling(Arc<AtomicBool>, watch::Receiver<u64>);
+
+    impl Log for Stumbling {
+        fn read(&self, _: Option<&Cursor>, _: usize) -> Result<Vec<Update>, TransportError> {
+            if !self.0.swap(true, Ordering::Relaxed) {
+                return Err(TransportError::Unavailable("the disk stumbles".into()));
+            }
+            Ok(vec![Update::Rewind { to: Some(Cursor { block: 1, block_hash: B256::ZERO, index: 0 }) }; 2])
+        }
+
+        fn changes(&self) -> watch::Receiver<u64> {
+            self.1.clone()
+        }
+
+        fn later_than(&self, _: Time) -> BoxFuture<'static, ()> {
+            std::future::pending().boxed()
+        }
+    }
+
+    #[test]
+    fn a_reader_that_could_not_read_goes_on_and_keeps_nobody_else_waiting() {
+        let (_sender, changes) = watch::channel(0);
+        let pages = Arc::new(Semaphore::new(1));
+        let link = Link::default();
+        let reader = |has_stumbled| {
+            let log = Stumbling(Arc::new(AtomicBool::new(has_stumbled)), changes.clone());
+            updates(log, &link, None, Some(Arc::clone(&pages)))
+        };
+        let (mut first, mut second) = (reader(false), reader(true));
+        let ready = |stream: &mut UpdateStream| stream.next().now_or_never().flatten().map(|update| update.is_ok());
+        assert_eq!(ready(&mut first), Some(false), "it says so");
+        assert_eq!(ready(&mut second), Some(true), "somebody else has a page");
+        assert_eq!(ready(&mut first), None, "there is one page for both");
+        assert_eq!(ready(&mut second), Some(true), "and that was the page");
+        assert_eq!(ready(&mut first), Some(true), "it goes on");
     }
 }

@@ -29,8 +29,6 @@ use super::{
     subscription,
 };
 
-/// What answers of a page count among the bytes of a connection's requests: about what they have.
-const PAGE_WEIGHT: usize = 1 << 20;
 /// The longest text that is an `id`, in bytes: it comes back with the answer.
 const MAX_ID: usize = 256;
 
@@ -192,7 +190,8 @@ impl Connection {
             _ => {
                 // Whoever has too many requests open is not read from until one is answered.
                 let is_page = method == method::HOLDINGS || method == method::MOVEMENTS;
-                let weight = text.len().max(if is_page { PAGE_WEIGHT } else { 0 });
+                // A page has some hundred times the bytes that ask for it, and is in memory until it is read: so there is one of them.
+                let weight = if is_page { self.limits.in_flight_bytes } else { text.len() };
                 let weight = u32::try_from(weight.min(self.limits.in_flight_bytes)).unwrap_or(u32::MAX);
                 let Ok(place) = Arc::clone(&self.in_flight).acquire_owned().await else { return };
                 let Ok(bytes) = Arc::clone(&self.in_flight_bytes).acquire_many_owned(weight).await else { return };

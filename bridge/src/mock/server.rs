@@ -40,7 +40,7 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// The most requests of one connection that are not answered; it is not read from meanwhile.
     pub in_flight: usize,
-    /// The most bytes of them; a request for a page counts as 1 MiB.
+    /// The most bytes of them; a request for a page counts as all of them.
     pub in_flight_bytes: usize,
     /// The most subscriptions of one connection.
     pub subscriptions: usize,
@@ -57,8 +57,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1_024,
-            connections_per_address: 256,
+            connections: 512,
+            connections_per_address: 64,
             in_flight: 32,
             in_flight_bytes: 4 << 20,
             subscriptions: 8,
@@ -222,5 +222,27 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What answers of one connection have in memory at most: a page, what lies ready, and a page of the log.
+    const ANSWERS: usize = 2 << 20;
+
+    #[test]
+    fn strangers_cost_what_the_documentation_says() {
+        let Limits { connections, connections_per_address, .. } = Limits::default();
+        let (each, mebibyte) = (MAX_REQUEST + ANSWERS, 1 << 20);
+        let (of_one, of_all) = (connections_per_address * each / mebibyte, connections * each / mebibyte);
+        assert!(of_one <= 257 && of_all <= 2_056, "{of_one} MiB of one address, {of_all} MiB of all");
+        let documentation = include_str!("../../../docs/mock.md");
+        assert!(
+            documentation
+                .contains(&format!("| connections, and of one address | {connections}, {connections_per_address} |"))
+        );
+        assert!(documentation.contains("256 MiB for one address, 2 GiB if all connections"));
     }
 }

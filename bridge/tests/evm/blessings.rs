@@ -32,7 +32,7 @@ const BLESSING: Settings = Settings {
     vote_for: 1_000,
     revoke_for: 100,
     grant_for: 1_000,
-    limit_period: 86_400,
+    limit_period: 900,
     granter_gas: 300_000,
 };
 const NOTARIES: [&str; 3] = ["first notary", "second notary", "third notary"];
@@ -109,6 +109,7 @@ impl World {
             piece: B256::repeat_byte(7),
             piece_size: 1 << 20,
             bounty: AttoFil(FIL / 2),
+            min_share: AttoFil(FIL / 4),
         }
     }
 

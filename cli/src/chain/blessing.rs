@@ -280,10 +280,6 @@ pub(crate) async fn deploy_granter(
 ///
 /// # Errors
 /// When the chain refuses.
-#[expect(
-    dead_code,
-    reason = "for the demo and the devnet, whose notaries are in the process; elsewhere ballots come as files"
-)]
 pub(crate) async fn admit_granter(
     blessing: &ChainBlessing,
     by: &EvmBlessing,

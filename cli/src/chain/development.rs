@@ -1,9 +1,12 @@
 //! A development chain with the market and an auction on it, and an account that gives money away.
 
+mod blessing;
+
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, TcpListener},
     path::Path,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,6 +26,8 @@ use super::{
     ChainError, ChainMarket, Endpoint, anvil::Anvil, default_quantum, default_reveal_period, default_settings, mining,
 };
 use crate::home;
+
+pub(crate) use blessing::{BONUS, DevelopmentBlessing, REVOKE_FOR};
 
 /// Where the chain's state is kept.
 const STATE: &str = "anvil.json";
@@ -56,7 +61,7 @@ pub(crate) struct DevelopmentChain {
     market: ChainMarket,
     faucet: Address,
     /// Lets time pass on the chain; ends with this.
-    _mining: AbortOnDropHandle<()>,
+    mining: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 /// Where the market is.
@@ -115,8 +120,16 @@ impl DevelopmentChain {
             place.keep(&file)?;
         }
         let market = market.with_auction_at(place.auction).await.with_context(|| unusable(folder))?;
-        let mining = mining::keep(market.endpoint().chain().clone(), place.contract, place.block);
-        Ok(Self { anvil, market, faucet, _mining: AbortOnDropHandle::new(tokio::spawn(mining)) })
+        let chain = Self { anvil, market, faucet, mining: Mutex::default() };
+        chain.mine_for(place.contract, place.block);
+        Ok(chain)
+    }
+
+    /// Lets time pass while something happens at this contract.
+    fn mine_for(&self, contract: Address, first_block: u64) {
+        let mining = mining::keep(self.market.endpoint().chain().clone(), contract, first_block);
+        let mining = AbortOnDropHandle::new(tokio::spawn(mining));
+        self.mining.lock().unwrap_or_else(PoisonError::into_inner).push(mining);
     }
 
     /// The market.

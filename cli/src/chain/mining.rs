@@ -54,7 +54,7 @@ impl Deadlines {
     }
 }
 
-/// Mines blocks for the market at `contract` as long as it is not dropped.
+/// Mines blocks for the market, or what is beside it, at `contract` as long as it is not dropped.
 pub(super) async fn keep(chain: Chain, contract: Address, first_block: u64) {
     let filter = Filter { addresses: vec![contract], topics: vec![] };
     let (mut deadlines, mut next, mut newest) = (Deadlines::default(), first_block, (0, Instant::now()));
@@ -80,8 +80,11 @@ async fn look(
     }
     if *next <= head.number() {
         for log in chain.logs(filter, *next, head.number()).await? {
-            if let Ok(event) = bindings::decode(&log.topics, &log.data) {
-                deadlines.take(&event, log.time().unwrap_or_else(|| head.time()));
+            let time = log.time().unwrap_or_else(|| head.time());
+            match bindings::decode(&log.topics, &log.data) {
+                Ok(event) => deadlines.take(&event, time),
+                // Of another contract: something has happened.
+                Err(_) => deadlines.last_event = deadlines.last_event.max(time),
             }
         }
         *next = head.number() + 1;

@@ -18,7 +18,7 @@ pub(crate) use blessing::{
     ChainBlessing, DeployedContract, default_blessing_settings, deploy_blessing, deploy_granter, left,
 };
 pub(crate) use deploy::{Deployed, DeployedAuction, deploy, deploy_auction};
-pub(crate) use development::{DevelopmentChain, PaidIn, USUAL_PORT};
+pub(crate) use development::{BONUS, DevelopmentBlessing, DevelopmentChain, PaidIn, REVOKE_FOR, USUAL_PORT};
 pub(crate) use endpoint::{ChainError, Endpoint};
 pub(crate) use market::ChainMarket;
 pub(crate) use network::{

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, sync::Arc};
 use anyhow::{Context as _, bail};
 use lota_bridge::{
     Journal, PrivateKeySigner, SubmitError, Transport, TransportError,
-    evm::{self, Chain, EvmTransport},
+    evm::{self, Blessing, Chain, EvmBlessing, EvmTransport},
     ws::MockClient,
 };
 use lota_market::{Address, AttoFil, agent::EffectKey};
@@ -28,6 +28,8 @@ pub(crate) struct Funds {
 pub(crate) struct Account {
     transport: Arc<dyn Transport>,
     address: Address,
+    /// On a chain: for what is beside the market. One key has one sequence of nonces.
+    on_chain: Option<(Chain, evm::Account, Arc<dyn Journal>)>,
 }
 
 impl Funds {
@@ -108,21 +110,29 @@ impl Account {
         let chain = Chain::connect(market.endpoint().chain().config().clone()).await.map_err(TransportError::from)?;
         let account = evm::Account::open(&chain, signer.clone(), Arc::clone(&journal));
         let auction = market.auction().map(|auction| auction.reached_by(&chain));
+        let on_chain = Some((chain.clone(), account.clone(), Arc::clone(&journal)));
         let transport = EvmTransport::new(market.market().reached_by(&chain), account, signer, journal);
         let transport = match auction {
             Some(auction) => transport.with_auction(auction),
             None => transport,
         };
-        Ok(Self::new(Arc::new(match max_retry_gas {
+        let transport = Arc::new(match max_retry_gas {
             Some(most) => transport.with_max_retry_gas(most),
             None => transport,
-        })))
+        });
+        Ok(Self { on_chain, ..Self::new(transport) })
+    }
+
+    /// Its way to a blessing on its chain; none without a chain.
+    pub(crate) fn at_blessing(&self, blessing: &Blessing) -> Option<EvmBlessing> {
+        let (chain, account, journal) = self.on_chain.as_ref()?;
+        Some(EvmBlessing::new(blessing.reached_by(chain), account.clone(), Arc::clone(journal)))
     }
 
     /// The account that acts through this transport.
     pub(crate) fn new(transport: Arc<dyn Transport>) -> Self {
         let address = transport.party();
-        Self { transport, address }
+        Self { transport, address, on_chain: None }
     }
 
     /// Gives play money to an account that has none at all (and so only once, as long as it keeps some).

@@ -36,14 +36,9 @@ impl Engines {
         Ok(Self { wasm })
     }
 
-    /// The engine of WASM jobs, for so many at once.
-    pub(crate) fn wasm(&self, slots: u32) -> WasmExecutor {
-        self.wasm.sharing_modules(slots as usize)
-    }
-
     /// A node's executors, for so many jobs at once.
     pub(crate) fn executors(&self, slots: u32) -> Executors {
-        Executors::none().with(WasmRun::ENGINE, Arc::new(self.wasm(slots)))
+        Executors::none().with(WasmRun::ENGINE, Arc::new(self.wasm.sharing_modules(slots as usize)))
     }
 }
 

@@ -5,6 +5,8 @@ mod engines;
 mod lock;
 mod market;
 mod mock;
+mod re_execution;
+mod registry;
 mod signals;
 mod venue;
 
@@ -13,5 +15,7 @@ pub(crate) use engines::{COMPILE, Containers, Engines};
 pub(crate) use lock::HomeLock;
 pub(crate) use market::{LocalMarket, Sync};
 pub(crate) use mock::{MOCK_PORT, MockVenue};
+pub(crate) use re_execution::RunAgain;
+pub(crate) use registry::ListedRegistry;
 pub(crate) use signals::{Signals, ended_by_user};
 pub(crate) use venue::{Ground, Venue, Wealth};

@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, path::Path};
 
+use anyhow::bail;
 use clap::ValueEnum;
 use lota_bridge::PrivateKeySigner;
 use lota_market::{Address, AttoFil, asset::Asset};
 
 use super::{Account, Funds, LocalMarket, MockVenue, Sync};
-use crate::chain::{Asker, DevelopmentChain, PaidIn};
+use crate::chain::{Asker, ChainMarket, DevelopmentBlessing, DevelopmentChain, PaidIn};
 
 /// What a market runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -122,11 +123,40 @@ impl Venue {
         }
     }
 
-    /// What these parties have now.
+    /// The blessing that is remembered in this folder, or a new one: see [`DevelopmentChain::open_blessing`].
+    ///
+    /// # Errors
+    /// Without a chain, or when it refuses.
+    pub(crate) async fn open_blessing(
+        &self,
+        folder: &Path,
+        service: &PrivateKeySigner,
+        notaries: &[PrivateKeySigner],
+        quorum: u32,
+    ) -> anyhow::Result<DevelopmentBlessing> {
+        match self {
+            Self::Memory(_) | Self::Mock(_) => bail!("notaries need a chain with contracts: say `--chain anvil`"),
+            Self::Anvil(chain) => chain.open_blessing(folder, service, notaries, quorum).await,
+        }
+    }
+
+    /// The market's contract, if it is on a chain.
+    pub(crate) const fn on_chain(&self) -> Option<&ChainMarket> {
+        match self {
+            Self::Memory(_) | Self::Mock(_) => None,
+            Self::Anvil(chain) => Some(chain.market()),
+        }
+    }
+
+    /// What these parties have now, also in a blessing, if there is one.
     ///
     /// # Errors
     /// When the chain cannot be asked.
-    pub(crate) async fn wealth(&self, parties: &[Address]) -> anyhow::Result<Wealth> {
+    pub(crate) async fn wealth(
+        &self,
+        parties: &[Address],
+        blessing: Option<&DevelopmentBlessing>,
+    ) -> anyhow::Result<Wealth> {
         let here = |market: &LocalMarket| {
             let chain = &market.chain;
             let accounts = parties.iter().map(|party| [chain.wallet(*party), chain.balance(*party)].into_iter().sum());
@@ -144,7 +174,11 @@ impl Venue {
                 for party in parties {
                     let (inside, outside) = chain.fortune(*party, block).await?;
                     free = [free, inside].into_iter().sum();
-                    accounts.push([inside, outside].into_iter().sum());
+                    let blessed = match blessing {
+                        Some(blessing) => chain.in_blessing(blessing, *party, block).await?,
+                        None => AttoFil::ZERO,
+                    };
+                    accounts.push([inside, outside, blessed].into_iter().sum());
                 }
                 // Everybody with money in the market is among the parties; the rest is held for jobs.
                 let held = all.checked_sub(free).unwrap_or_default();

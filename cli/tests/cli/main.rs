@@ -6,6 +6,7 @@ mod anvil;
 mod attacks;
 mod auctions_onchain;
 mod benchmark;
+mod blessing;
 mod canary;
 mod chain;
 mod compiler;

@@ -21,9 +21,21 @@ fn jobs_that_can_be_nominated_are_listed_and_reviewed() {
     for _ in 0..2 {
         home.lota(&["wasm", "run", "--bless", hello]).assert().success();
     }
-    devnet.end();
     let log = home.path().join("devnet/market.log");
     let log = log.to_str().expect("UTF-8");
+    // While the parties serve what they have, all that follows from it can be found out.
+    let all = home.json(&["fil-plus", "review", log, "--json"]);
+    let id = all[0]["job"].as_str().expect("an id").to_owned();
+    let gathered = ["fil-plus", "review", log, "--job", &id, "--fetch", "--run-again", "--json"];
+    let output = home.lota(&gathered).assert().code(4);
+    let review: Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
+    assert_eq!(outcome(&review, "output_retrievable"), "passed", "{review:#}");
+    assert_eq!(outcome(&review, "re_execution"), "passed", "{review:#}");
+    devnet.end();
+    let output = home.lota(&gathered).assert().code(4);
+    let review: Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
+    assert_eq!(outcome(&review, "output_retrievable"), "failed", "nobody serves it any more: {review:#}");
+    assert_eq!(outcome(&review, "re_execution"), "unknown", "nor the module: {review:#}");
 
     let all = home.json(&["fil-plus", "review", log, "--json"]);
     let all = all.as_array().expect("a list");
@@ -39,6 +51,7 @@ fn jobs_that_can_be_nominated_are_listed_and_reviewed() {
     let review: Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
     assert_eq!((&review["job"], &review["risk"]), (&id.into(), &"high".into()));
     assert_eq!(outcome(&review, "fil_plus_data"), "failed");
+    assert_eq!(outcome(&review, "output_retrievable"), "unknown", "nobody asked");
     assert_eq!(outcome(&review, "same_party"), "passed");
     assert_eq!(outcome(&review, "circle"), "passed");
     assert_eq!(outcome(&review, "duplicate"), "warning", "an earlier job had the same spec and output");

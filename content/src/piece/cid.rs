@@ -6,13 +6,15 @@ use core::str::FromStr;
 use cid::Cid;
 use multihash::Multihash;
 
-use super::tree::{MAX_HEIGHT, Node};
-use super::{MIN_HEIGHT, PieceCommitment};
+use super::tree::MAX_HEIGHT;
+use super::{MIN_HEIGHT, PieceCommitment, PieceRoot};
 use crate::codec::RAW;
 use crate::wire::{read_varint, varint_len, write_varint};
 
 /// The multicodec `fil-commitment-unsealed`.
 const FIL_COMMITMENT_UNSEALED: u64 = 0xf101;
+/// The multicodec `fil-commitment-sealed`: of a sector's replica.
+const FIL_COMMITMENT_SEALED: u64 = 0xf102;
 /// The multihash `sha2-256-trunc254-padded` of version 1: the root alone.
 const TRUNC254_PADDED: u64 = 0x1012;
 /// The multihash `fr32-sha256-trunc254-padbintree` of version 2 (FRC-0069): zeros, height and root.
@@ -24,7 +26,7 @@ const MAX_TEXT: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PieceCid {
     /// `baga6ea4sea...`: the root.
-    V1([u8; 32]),
+    V1(PieceRoot),
     /// `bafkzcib...` (FRC-0069).
     V2(PieceCommitment),
 }
@@ -39,6 +41,14 @@ pub enum PieceCidError {
         text: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The CID of a sealed sector.
+    #[error(
+        "{cid} names a sealed sector (CommR), not a piece; take the piece's CID, which begins with baga6ea4sea or bafkzcib"
+    )]
+    Sealed {
+        /// The CID in question.
+        cid: Box<Cid>,
     },
     /// A CID of something else.
     #[error(
@@ -63,7 +73,7 @@ pub enum PieceCidError {
 impl PieceCid {
     /// The root of the piece's tree.
     #[must_use]
-    pub fn root(&self) -> [u8; 32] {
+    pub fn root(&self) -> PieceRoot {
         match self {
             Self::V1(root) => *root,
             Self::V2(piece) => piece.root(),
@@ -73,7 +83,30 @@ impl PieceCid {
     /// The CID of version 1 of the same piece.
     #[must_use]
     pub fn v1(&self) -> Cid {
-        wrap(FIL_COMMITMENT_UNSEALED, TRUNC254_PADDED, &self.root())
+        self.root().v1()
+    }
+
+    /// Root and size, if the CID tells the size.
+    #[must_use]
+    pub fn commitment(&self) -> Option<PieceCommitment> {
+        match self {
+            Self::V1(_) => None,
+            Self::V2(piece) => Some(*piece),
+        }
+    }
+}
+
+impl PieceRoot {
+    /// The piece's CID of version 1.
+    #[must_use]
+    pub fn v1(&self) -> Cid {
+        wrap(FIL_COMMITMENT_UNSEALED, TRUNC254_PADDED, self.as_bytes())
+    }
+}
+
+impl fmt::Display for PieceRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.v1().fmt(f)
     }
 }
 
@@ -81,7 +114,7 @@ impl PieceCommitment {
     /// The CID of version 1: the root, without the size.
     #[must_use]
     pub fn v1(&self) -> Cid {
-        PieceCid::V2(*self).v1()
+        self.root.v1()
     }
 
     /// The CID of version 2 (FRC-0069).
@@ -90,7 +123,7 @@ impl PieceCommitment {
         let mut digest = Vec::with_capacity(43);
         write_varint(&mut digest, self.zeros());
         digest.push(self.height);
-        digest.extend_from_slice(&self.root);
+        digest.extend_from_slice(self.root.as_bytes());
         wrap(RAW, FR32_TREE, &digest)
     }
 }
@@ -116,7 +149,9 @@ impl TryFrom<&Cid> for PieceCid {
     fn try_from(cid: &Cid) -> Result<Self, PieceCidError> {
         let digest = cid.hash().digest();
         let parsed = match (cid.codec(), cid.hash().code()) {
+            (FIL_COMMITMENT_SEALED, _) => return Err(PieceCidError::Sealed { cid: Box::new(*cid) }),
             (FIL_COMMITMENT_UNSEALED, TRUNC254_PADDED) => root(digest).map(Self::V1),
+            (FIL_COMMITMENT_UNSEALED, _) => Err("it has a piece's codec, but not the hash of one (0x1012)"),
             (RAW, FR32_TREE) => commitment(digest).map(Self::V2),
             _ => return Err(PieceCidError::Other { cid: Box::new(*cid) }),
         };
@@ -152,14 +187,9 @@ impl fmt::Display for PieceCid {
     }
 }
 
-/// Whether these bytes can be a node: 254 bits.
-pub(super) fn is_root(root: &Node) -> bool {
-    root[31] & 0xc0 == 0
-}
-
-fn root(digest: &[u8]) -> Result<Node, &'static str> {
+fn root(digest: &[u8]) -> Result<PieceRoot, &'static str> {
     let root = digest.try_into().map_err(|_| "its root has not 32 bytes")?;
-    if is_root(&root) { Ok(root) } else { Err("its root has more than 254 bits") }
+    PieceRoot::new(root).ok_or("its root has more than 254 bits")
 }
 
 fn commitment(digest: &[u8]) -> Result<PieceCommitment, &'static str> {

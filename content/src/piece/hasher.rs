@@ -9,7 +9,7 @@ use tokio::io::AsyncRead;
 
 use super::fr32::{self, PADDED_QUAD, QUAD};
 use super::tree::{MAX_HEIGHT, Node, parent, root_of};
-use super::{MIN_HEIGHT, PieceCommitment, height_of};
+use super::{MIN_HEIGHT, PieceCommitment, PieceRoot, height_of};
 
 /// The height of a chunk's tree: 256 KiB of padded content, which stay in a core's cache.
 const CHUNK_HEIGHT: u8 = 13;
@@ -115,7 +115,7 @@ impl PieceHasher {
             let root = self.root_of(&rest);
             self.tree.push(root, height_of(rest.len() as u64));
         }
-        PieceCommitment { root: self.tree.root(height), height, size: self.size }
+        PieceCommitment { root: PieceRoot(self.tree.root(height)), height, size: self.size }
     }
 
     /// Whether the caller's thread does the work itself.

@@ -30,25 +30,42 @@ pub const MAX_PIECE_SIZE: u64 = (QUAD as u64) << (MAX_HEIGHT - MIN_HEIGHT);
 /// The height of a tree over one quad, the smallest piece.
 const MIN_HEIGHT: u8 = 2;
 
+/// The root of a piece's tree (CommP): 254 bits. Claims and deals name pieces by it, together with the padded size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceRoot(Node);
+
+impl PieceRoot {
+    /// `None` if the two highest bits of the last byte are set, which no root's are.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Option<Self> {
+        if bytes[31] & 0xc0 == 0 { Some(Self(bytes)) } else { None }
+    }
+
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 /// What content is called on Filecoin: the root of its tree, and how large it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PieceCommitment {
-    root: Node,
+    root: PieceRoot,
     height: u8,
     size: u64,
 }
 
 impl PieceCommitment {
     /// The commitment with this root to content of `size` bytes, in the smallest tree that holds it. `None` if it is larger than
-    /// [`MAX_PIECE_SIZE`], or if the root's two highest bits are set, which no root's are.
+    /// [`MAX_PIECE_SIZE`].
     #[must_use]
-    pub fn new(root: [u8; 32], size: u64) -> Option<Self> {
-        (size <= MAX_PIECE_SIZE && cid::is_root(&root)).then(|| Self { root, height: height_of(size), size })
+    pub fn new(root: PieceRoot, size: u64) -> Option<Self> {
+        (size <= MAX_PIECE_SIZE).then(|| Self { root, height: height_of(size), size })
     }
 
     /// The root of the tree.
     #[must_use]
-    pub fn root(&self) -> [u8; 32] {
+    pub fn root(&self) -> PieceRoot {
         self.root
     }
 

@@ -92,7 +92,7 @@ fn the_vectors_of_frc_0069_and_of_curio_come_out() {
         assert_eq!(piece.v2().to_string(), format!("bafkzcib{v2}"), "{} bytes", content.len());
         assert!(v1.is_empty() || piece.v1().to_string() == format!("baga6ea4{v1}"));
     }
-    assert_eq!((piece_of(&spec).height(), piece_of(&spec).size(), piece_of(&spec).root()[0]), (4, 508, 73));
+    assert_eq!((piece_of(&spec).height(), piece_of(&spec).size(), piece_of(&spec).root().as_bytes()[0]), (4, 508, 73));
     // of the signatures that filecoin-services is tested with
     let zeros = piece_of(&[0; 128]);
     assert_eq!(zeros.padded_size(), 256);
@@ -108,7 +108,7 @@ fn edges_of_chunks_and_threads_change_nothing() {
         for threads in [1, 2, 3] {
             let piece = piece_of_reader(&content[..size], threads).unwrap();
             assert_eq!(
-                (piece.root(), piece.height(), piece.size()),
+                (*piece.root().as_bytes(), piece.height(), piece.size()),
                 (root, height, size as u64),
                 "{size} on {threads}"
             );
@@ -165,20 +165,22 @@ proptest! {
         }
         let piece = hasher.finish();
         let (root, height) = naive(&content);
-        prop_assert_eq!((piece.root(), piece.height(), piece.size()), (root, height, content.len() as u64));
-        prop_assert_eq!(PieceCommitment::new(root, content.len() as u64), Some(piece));
+        prop_assert_eq!((*piece.root().as_bytes(), piece.height(), piece.size()), (root, height, content.len() as u64));
+        prop_assert_eq!(PieceCommitment::new(PieceRoot::new(root).unwrap(), content.len() as u64), Some(piece));
     }
 
     #[test]
     fn cids_are_parsed_as_they_are_printed(root: [u8; 32], size in 0..=MAX_PIECE_SIZE, shift in 0_u32..56) {
         let mut root = root;
         root[31] &= 0x3f;
+        let root = PieceRoot::new(root).unwrap();
         let piece = PieceCommitment::new(root, size >> shift).unwrap();
         for cid in [PieceCid::V2(piece), PieceCid::V1(root)] {
             prop_assert_eq!(cid.to_string().parse(), Ok(cid));
             prop_assert_eq!(PieceCid::try_from(&Cid::from(cid)), Ok(cid));
             prop_assert_eq!(cid.root(), root);
             prop_assert_eq!(cid.v1(), piece.v1());
+            prop_assert_eq!(cid.v1().to_string(), root.to_string());
         }
         prop_assert!(piece.v1().to_string().starts_with("baga6ea4sea"));
         prop_assert!(piece.v2().to_string().starts_with("bafkzcib"));
@@ -229,8 +231,19 @@ fn what_no_piece_can_be_is_refused_with_its_reason() {
         reasons.insert(reason);
     }
     assert_eq!(reasons.len(), 6);
-    assert_eq!(PieceCommitment::new([0xff; 32], 1), None);
-    assert_eq!(PieceCommitment::new([0; 32], MAX_PIECE_SIZE + 1), None);
+    assert_eq!(PieceRoot::new([0xff; 32]), None);
+    assert_eq!(PieceCommitment::new(PieceRoot::new([0; 32]).unwrap(), MAX_PIECE_SIZE + 1), None);
+}
+
+#[test]
+fn a_piece_s_codec_with_another_hash_and_a_sealed_sector_are_told_from_content() {
+    let of = |codec, hash| {
+        PieceCid::try_from(&Cid::new_v1(codec, multihash::Multihash::wrap(hash, &[1; 32]).unwrap())).unwrap_err()
+    };
+    assert!(matches!(of(0xf102, 0xb401), PieceCidError::Sealed { .. }));
+    assert!(of(0xf102, 0xb401).to_string().contains("CommR"));
+    assert!(matches!(of(0xf101, 0x12), PieceCidError::Digest { reason, .. } if reason.contains("0x1012")));
+    assert!(matches!(of(codec::RAW, 0x12), PieceCidError::Other { .. }));
 }
 
 #[test]

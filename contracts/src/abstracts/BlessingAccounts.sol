@@ -63,6 +63,7 @@ abstract contract BlessingAccounts is IBlessing {
         for (uint256 i = 0; i < periods.length; ++i) {
             if (periods[i] == 0 || periods[i] > _MAX_PERIOD) revert BadDeployment(DeploymentFault.Period);
         }
+        if (s.grantFor <= s.limitPeriod) revert BadDeployment(DeploymentFault.Period);
         if (s.granterGas == 0) revert BadDeployment(DeploymentFault.GranterGas);
         (_DEPOSIT, _VOTE_FOR, _REVOKE_FOR) = (s.deposit, s.voteFor, s.revokeFor);
         (_GRANT_FOR, _LIMIT_PERIOD, _GRANTER_GAS) = (s.grantFor, s.limitPeriod, s.granterGas);

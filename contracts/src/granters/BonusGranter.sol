@@ -3,6 +3,7 @@ pragma solidity 0.8.34;
 
 import {Granter} from "../abstracts/Granter.sol";
 import {Grant, IGranter} from "../interfaces/IGranter.sol";
+import {ILotaMarket} from "../interfaces/ILotaMarket.sol";
 import {Addresses} from "../libraries/Addresses.sol";
 import {Asset} from "../libraries/Asset.sol";
 import {FilecoinAddress} from "../libraries/FilecoinAddress.sol";
@@ -39,7 +40,7 @@ contract BonusGranter is Granter {
 
     /// @notice What bonuses are paid in: zero for the chain's coin, else an ERC-20 whose balances do not change by themselves.
     address public immutable ASSET;
-    /// @notice Who gets what is left once the pool has closed.
+    /// @notice Who gets what is left once the pool has closed, or says who does.
     address public immutable REMAINDER_TO;
     /// @notice Until when bonuses are paid, in Unix seconds.
     uint64 public immutable OPEN_UNTIL;
@@ -68,6 +69,8 @@ contract BonusGranter is Granter {
     error NoAmount();
     /// @notice The pool has been closed since `until`.
     error PoolClosed(uint256 until);
+    /// @notice What is left goes to whom the pool named, who alone may have it sent elsewhere.
+    error NotEntitled(address sender);
     /// @notice The pool is open until `until`.
     error PoolOpen(uint256 until);
     /// @notice Of this bound only `left` is left. Of those for a period, more is left in the next one.
@@ -118,11 +121,23 @@ contract BonusGranter is Granter {
     /// @notice After the pool's time, sends what is left to whom it named. By anyone, as often as something comes in.
     /// @dev {PoolOpen}; errors of {Asset-pay}. Emits {Closed}.
     function close() external notWhileCalling {
+        _close(REMAINDER_TO);
+    }
+
+    /// @notice As {close}, but to somebody else: by whom the pool named, which may be a contract that takes no money itself.
+    /// @dev {NotEntitled}, {ILotaMarket-InvalidRecipient}, {PoolOpen}; errors of {Asset-pay}. Emits {Closed}.
+    function closeTo(address to) external notWhileCalling {
+        if (msg.sender != REMAINDER_TO) revert NotEntitled(msg.sender);
+        if (Addresses.isRefused(to) || to == address(this)) revert ILotaMarket.InvalidRecipient();
+        _close(to);
+    }
+
+    function _close(address to) private {
         if (block.timestamp <= OPEN_UNTIL) revert PoolOpen(OPEN_UNTIL);
         uint256 left = Asset.held(ASSET);
-        emit Closed(REMAINDER_TO, left);
+        emit Closed(to, left);
         _calling = true;
-        Asset.pay(ASSET, REMAINDER_TO, left);
+        Asset.pay(ASSET, to, left);
         _calling = false;
     }
 

@@ -28,7 +28,9 @@ import {ILotaMarket} from "./ILotaMarket.sol";
 ///
 /// Limits: a granter has to be admitted by the notaries, with the most that it may grant for a job, and to a provider and altogether
 /// in a period of `limitPeriod` seconds (counted from the Unix epoch). They hold when the grant is made: what goes beyond waits for the
-/// next period. So no reward grows with price or size alone.
+/// next period, which begins before its time to grant is over, as `grantFor` is longer than a period. Who is granted first is not
+/// decided here; what finds the next period used up, too, lapses, and may be nominated again. So no reward grows with price or size
+/// alone.
 ///
 /// What has ended leaves the storage: of a nomination that ended there remains its round (so that nothing signed for it can be
 /// used again) or that the job was granted (at most once). That is one slot for a job of which the market keeps a record, too.
@@ -44,11 +46,11 @@ interface IBlessing {
     // Types
     // ------------------------------------------------------------------------------------------------------------
 
-    /// @notice What is fixed when this is deployed. Periods are in seconds, from 1 to MAX_PERIOD = 365 days.
+    /// @notice What is fixed when this is deployed. Periods are in seconds, from 1 second to MAX_PERIOD = 365 days.
     /// @param deposit what a nomination costs until it is blessed, in the asset's smallest unit; burned when it is refused
     /// @param voteFor how long a nomination is voted on
     /// @param revokeFor how long a blessing may be revoked, before anything is granted
-    /// @param grantFor how long a grant may be tried after that
+    /// @param grantFor how long a grant may be tried after that; longer than `limitPeriod`
     /// @param limitPeriod the period of the limits on what is granted
     /// @param granterGas gas that a granter is given at least, in the chain's own; not 0
     struct Settings {
@@ -87,12 +89,14 @@ interface IBlessing {
     /// @param piece the 32 bytes of the commitment to the piece that holds the job's output or input
     /// @param pieceSize its padded size in bytes: a power of two, at least 128
     /// @param bounty what the nominator adds to the client's share
+    /// @param minShare the least share for the client: the provider may change what it registered at any time
     struct Request {
         address granter;
         uint256 amount;
         bytes32 piece;
         uint64 pieceSize;
         uint256 bounty;
+        uint256 minShare;
     }
 
     /// @notice A nomination: what notaries vote on, and sign. Only its EIP-712 struct hash is stored; callers pass it again.
@@ -168,7 +172,7 @@ interface IBlessing {
     }
 
     /// @notice What is wrong with a deployment, in the order in which it is checked. Market: no code there, or a market that computes
-    /// other job ids. Period: one is 0 or above MAX_PERIOD. GranterGas: 0.
+    /// other job ids. Period: one is 0 or above MAX_PERIOD, or grantFor is not longer than limitPeriod. GranterGas: 0.
     enum DeploymentFault {
         Market,
         Period,
@@ -223,6 +227,8 @@ interface IBlessing {
     error UnknownGranter(address granter);
     /// @notice The provider has not registered a recipient for this granter.
     error NotRegistered(address provider, address granter);
+    /// @notice By what the provider registered the client's share is less than the nominator asked for.
+    error ShareTooSmall(uint256 share, uint256 minShare);
     /// @notice The recipient has more than MAX_RECIPIENT = 64 bytes.
     error RecipientTooLong(uint256 size);
     /// @notice The piece is zero, or its size is not a power of two of at least 128.
@@ -325,7 +331,7 @@ interface IBlessing {
 
     /// @notice Nominates a settled job.
     /// @dev terms {NotKept}; state {UnknownJob}, {NotSettled}, {AlreadyGranted}, {AlreadyNominated}; arguments {ReceiptMismatch},
-    /// {UnknownGranter}, {OverLimit} of the limit per job, {BadPiece}, {NotRegistered}; money {InsufficientPool} of the provider for the
+    /// {UnknownGranter}, {OverLimit} of the limit per job, {BadPiece}, {NotRegistered}, {ShareTooSmall}; money {InsufficientPool} of the provider for the
     /// share, {InsufficientBalance} of the sender for deposit and bounty; {GrantRefused} when the granter's checkGrant fails, which is
     /// given `granterGas`. Emits {JobNominated}.
     function nominate(ILotaMarket.Terms calldata terms, ILotaMarket.Receipt calldata receipt, Request calldata request)

@@ -23,7 +23,8 @@ import {ILotaClient, ILotaMarket} from "./ILotaMarket.sol";
 ///
 /// @dev Terms of orders (all else is free): client and matcher are this contract; minPrice and maxPrice are 0; salt's lane is the
 /// payer's address, so that the market itself lets each order be opened once, and {revoke} takes back what was signed; callbackGas
-/// is at least {callbackGas}. The ramp (rampStart, rampPeriod) is that of the order's prices.
+/// is at least {callbackGas}; keepRecord is false, as a job that is nominated for a blessing has its shares credited to the client,
+/// which is this contract and could not fetch them. The ramp (rampStart, rampPeriod) is that of the order's prices.
 ///
 /// Order of checks: {Reentered}, order, state, sender, time, signature, then the rail's errors, then the market's.
 interface IFilecoinPayDeals is ILotaClient {
@@ -55,13 +56,14 @@ interface IFilecoinPayDeals is ILotaClient {
 
     /// @notice What is wrong with an order, in the order in which it is checked.
     /// Client, Matcher: not this contract. MarketPrice: minPrice or maxPrice of the terms is not 0. CallbackGas: too little for this
-    /// contract's callback. Payer: zero. Salt: its lane is not the payer's address. Price: minPrice is 0 or above maxPrice, or
+    /// contract's callback. KeepRecord: the terms ask for it. Payer: zero. Salt: its lane is not the payer's address. Price: minPrice is 0 or above maxPrice, or
     /// maxPrice is 2^128 or more.
     enum OrderFault {
         Client,
         Matcher,
         MarketPrice,
         CallbackGas,
+        KeepRecord,
         Payer,
         Salt,
         Price
@@ -109,6 +111,7 @@ interface IFilecoinPayDeals is ILotaClient {
     function take(Order calldata order) external payable returns (bytes32 jobId);
 
     /// @notice {open} and {take} in one step; if the order is open, {take}.
+    /// @dev The checks of {open}, the market's among them, and then those of {take}.
     function openAndTake(Order calldata order, bytes calldata spec, bytes calldata signature)
         external
         payable

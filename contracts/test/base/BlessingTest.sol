@@ -83,7 +83,7 @@ abstract contract BlessingTest is MarketTest {
     }
 
     function _request() internal view returns (IBlessing.Request memory) {
-        return IBlessing.Request(address(granter), AMOUNT, keccak256("piece"), 32 << 30, BOUNTY);
+        return IBlessing.Request(address(granter), AMOUNT, keccak256("piece"), 32 << 30, BOUNTY, 0);
     }
 
     /// @dev What {_nominate} nominates, of a job that was settled with {_receipt}.

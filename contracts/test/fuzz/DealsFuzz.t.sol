@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.24;
 
+import {IFilecoinPay} from "../../src/interfaces/IFilecoinPay.sol";
 import {IFilecoinPayDeals} from "../../src/interfaces/IFilecoinPayDeals.sol";
 import {ILotaMarket} from "../../src/interfaces/ILotaMarket.sol";
 import {DealsTest} from "../base/DealsTest.sol";
 
 /// @title DealsFuzzTest: what holds of jobs that are paid from Filecoin Pay accounts, whatever happens
-/// @dev Two payers, two providers; jobs are opened, taken, and end in every way; rails are paid, released and terminated, accounts
-/// emptied and approvals withdrawn, in any order. Prices are what the market's ramp says at a time that does not move.
+/// @dev Two payers, two providers; jobs are opened, taken, and end in every way; rails are paid, released and terminated, and end,
+/// accounts are emptied and filled again, approvals withdrawn, in any order. Prices are what the market's ramp says at a time that does not move.
 contract DealsFuzzTest is DealsTest {
     struct Job {
         IFilecoinPayDeals.Order order;
@@ -112,7 +113,7 @@ contract DealsFuzzTest is DealsTest {
         address payer = _payers[(seed >> 200) % 2];
         address to = _providers[(seed >> 201) % 2];
         uint256 railId = _rails().railOf(payer, to);
-        uint256 what = seed % 16;
+        uint256 what = seed % 20;
         seed >>= 8;
         if (what < 6) _newJob(seed);
         else if (what < 11) _endJob(seed);
@@ -120,7 +121,68 @@ contract DealsFuzzTest is DealsTest {
         else if (what == 13 && railId != 0) _rails().release(railId);
         else if (what == 14) _approve(address(dollar), payer, address(deals), seed % 2 == 0, type(uint256).max, 1e6);
         else if (what == 15 && railId != 0) _endRail(seed, payer, to, railId);
+        else if (what == 16) _emptyAccount(payer);
+        else if (what == 17) _fillAccount(payer);
+        else if (what == 18) _letRailsEnd(seed);
         else vm.roll(block.number + seed % 100);
+    }
+
+    /// @dev The payer takes all that it can.
+    function _emptyAccount(address payer) private {
+        (uint256 funds, uint256 locked) = _funds(address(dollar), payer);
+        vm.startPrank(payer);
+        vm.expectRevert();
+        filecoinPay.withdraw(address(dollar), funds - locked + 1);
+        if (funds != locked) filecoinPay.withdraw(address(dollar), funds - locked);
+        vm.stopPrank();
+    }
+
+    function _fillAccount(address payer) private {
+        uint256 amount = dollar.balanceOf(payer);
+        if (amount == 0) return;
+        vm.startPrank(payer);
+        dollar.approve(address(filecoinPay), amount);
+        filecoinPay.deposit(address(dollar), payer, amount);
+        vm.stopPrank();
+    }
+
+    /// @dev All that was terminated comes to its end, long after the last deadline of its jobs; some of it has been paid until then.
+    function _letRailsEnd(uint256 seed) private {
+        if (_old.length == 0) return;
+        while (_jobs.length != 0) {
+            _endJob(uint256(keccak256(abi.encode(seed, _jobs.length))));
+        }
+        uint256 last = 0;
+        for (uint256 i = 0; i < _old.length; ++i) {
+            if ((seed >> i) % 2 == 0) _payOne(_old[i], _oldTo[i]);
+            uint256 end = filecoinPay.getRail(_old[i]).endEpoch;
+            if (end > last) last = end;
+        }
+        vm.roll(last);
+        for (uint256 i = 0; i < _old.length; ++i) {
+            _loseOne(_old[i]);
+            // Anybody may wind it up, at any time: at the end all are.
+            if ((seed >> 64 + i) % 2 == 0) filecoinPay.settleRail(_old[i], block.number);
+            else _ended.push(_old[i]);
+            _lostOn.push(_old[i]);
+        }
+        delete _old;
+        delete _oldTo;
+    }
+
+    /// @dev The rail has ended: what nobody has paid is the payer's again.
+    function _loseOne(uint256 railId) private {
+        if (_due[railId] == 0) return;
+        uint256[] memory list = new uint256[](1);
+        list[0] = railId;
+        uint256 end = filecoinPay.getRail(railId).endEpoch;
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IFilecoinPay.CannotModifyTerminatedRailBeyondEndEpoch.selector, railId, end, block.number
+            )
+        );
+        _rails().pay(list);
+        (_lost[railId], _due[railId]) = (_due[railId], 0);
     }
 
     /// @dev The payer terminates a rail and has a new one made for the next job.
@@ -135,8 +197,49 @@ contract DealsFuzzTest is DealsTest {
         _oldTo.push(to);
     }
 
-    uint256[] private _old;
+    uint256[] private _old; // terminated, and not ended
     address[] private _oldTo;
+    uint256[] private _ended; // and not wound up yet
+    uint256[] private _lostOn; // all that have ended
+
+    function test_WhatNobodyPaysInTimeIsThePayersAgain() external {
+        _newJob(1 << 8); // stranger.addr's is seed 1; with an arbiter
+        assertEq(_jobs.length, 1);
+        uint256 price = _jobs[0].price;
+        uint256 railId = _jobs[0].railId;
+        _emptyAccount(client.addr);
+        assertEq(dollar.balanceOf(client.addr), PAY_FUNDS - price, "what is promised stays");
+        _endJob(3 << 32); // accepted
+        _endRail(0, client.addr, provider.addr, railId);
+        _letRailsEnd(type(uint256).max); // and nobody pays
+        assertEq(_lost[railId], price);
+        _check();
+        _settleEnded();
+        _emptyAccount(client.addr);
+        assertEq(dollar.balanceOf(client.addr), PAY_FUNDS);
+        _check();
+    }
+
+    function test_WhatSomebodyPaysInTimeArrives() external {
+        _newJob(1 << 8);
+        uint256 price = _jobs[0].price;
+        _endJob(3 << 32);
+        _endRail(0, client.addr, provider.addr, _jobsRail());
+        _letRailsEnd(0);
+        assertEq(_arrived[provider.addr], _net(price));
+        _check();
+    }
+
+    function _jobsRail() private view returns (uint256) {
+        return _rails().railOf(client.addr, provider.addr);
+    }
+
+    function _settleEnded() private {
+        for (uint256 i = 0; i < _ended.length; ++i) {
+            filecoinPay.settleRail(_ended[i], block.number);
+        }
+        delete _ended;
+    }
 
     function testFuzz_MoneyGoesWhereTheDealsSay(uint256 seed, uint8 steps) external {
         for (uint256 i = 0; i < steps % 48; ++i) {
@@ -158,13 +261,14 @@ contract DealsFuzzTest is DealsTest {
             _payOne(railId, to);
             _rails().release(railId);
         }
+        _settleEnded();
         _check();
         // All jobs have ended, and all is paid: nothing is locked, every attodollar is somewhere.
         uint256 inAll = 0;
         for (uint256 i = 0; i < 2; ++i) {
             (uint256 funds, uint256 locked) = _funds(address(dollar), _payers[i]);
             assertEq(locked, 0, "nothing is locked");
-            inAll += funds;
+            inAll += funds + dollar.balanceOf(_payers[i]);
             (funds,) = _funds(address(dollar), _providers[i]);
             inAll += funds;
         }
@@ -188,6 +292,11 @@ contract DealsFuzzTest is DealsTest {
         }
         for (uint256 i = 0; i < _old.length; ++i) {
             _checkRail(_old[i]);
+        }
+        for (uint256 i = 0; i < _lostOn.length; ++i) {
+            (uint256 needed, uint256 due) = _rails().promised(_lostOn[i]);
+            assertEq(needed, _lost[_lostOn[i]], "what was needed when it ended");
+            assertEq(due, _lost[_lostOn[i]], "what was due when it ended");
         }
     }
 

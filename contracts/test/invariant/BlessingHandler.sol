@@ -198,6 +198,7 @@ contract BlessingHandler is Test {
         r.granter = address(GRANTER);
         r.amount = bound(amount, 1, _MAX_AMOUNT);
         (r.piece, r.pieceSize, r.bounty) = (bytes32(seed | 1), 128, seed % 1 ether);
+        if ((seed >> 16) % 4 == 0) r.minShare = (seed >> 24) % 0.1 ether;
         _nominate(job, _account(by), r);
     }
 
@@ -205,8 +206,8 @@ contract BlessingHandler is Test {
         address provider = job.receipt.provider;
         uint256 share = _rates[provider] == 0 ? 0 : (_rates[provider] - 1) * r.amount / 1e18;
         uint256 brought = BLESSING.settings().deposit + r.bounty;
-        bool possible = job.state == State.Idle && _rates[provider] != 0 && pools[provider] >= share
-            && expected[nominator] >= brought;
+        bool possible = job.state == State.Idle && _rates[provider] != 0 && share >= r.minShare
+            && pools[provider] >= share && expected[nominator] >= brought;
         bool success = _call(nominator, 0, abi.encodeCall(BLESSING.nominate, (job.terms, job.receipt, r)));
         assertEq(success, possible, "nominate");
         if (!success) return;

@@ -28,7 +28,7 @@ contract BlessingInvariantTest is Test {
             notaries[i] = makeAddr(string.concat("notary ", vm.toString(i)));
         }
         // One decides at first, so that it can admit the granter by itself.
-        IBlessing.Settings memory s = IBlessing.Settings(1 ether, 100, 30, 60, 100, 300_000);
+        IBlessing.Settings memory s = IBlessing.Settings(1 ether, 100, 30, 120, 100, 300_000);
         IBlessing blessing = IBlessing(deployCode("Blessing.sol:Blessing", abi.encode(market, s, notaries, uint32(1))));
         TestGranter granter = new TestGranter();
         ballots[0].notary = notaries[0];

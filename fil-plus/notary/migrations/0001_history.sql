@@ -19,12 +19,16 @@ CREATE TABLE deals (
     job    BLOB PRIMARY KEY,
     client BLOB NOT NULL,
     spec   BLOB NOT NULL,
-    -- Of deals whose record the market keeps: the terms, the spec's bytes if they were in an event, the submitted result.
+    -- Of deals whose record the market keeps: the terms, the submitted result.
     terms  BLOB,
-    bytes  BLOB,
     result BLOB
 ) WITHOUT ROWID;
-CREATE INDEX deals_by_spec ON deals (spec) WHERE terms IS NOT NULL AND bytes IS NULL;
+
+-- What specs say, by their digests: an event that has one, whenever it was, tells it to all jobs that name it.
+CREATE TABLE specs (
+    digest BLOB PRIMARY KEY,
+    bytes  BLOB NOT NULL
+);
 
 -- Jobs that were settled and whose record the market keeps: those that can be nominated.
 CREATE TABLE settled (
@@ -36,7 +40,6 @@ CREATE TABLE settled (
     spec       BLOB   NOT NULL,
     output     BLOB   NOT NULL,
     terms      BLOB   NOT NULL,
-    bytes      BLOB,
     result     BLOB   NOT NULL,
     -- In the order in which they were settled.
     number     BIGINT NOT NULL

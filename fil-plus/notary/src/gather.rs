@@ -25,7 +25,7 @@ pub struct Elsewhere {
     pub retrieval: Retrieval,
     pub re_execution: ReExecution,
     pub blessed: Blessed,
-    /// Which of these jobs were blessed.
+    /// All jobs that were blessed, as far as is known; those that this one repeats are looked for among them.
     pub blessed_jobs: Vec<JobId>,
 }
 
@@ -48,20 +48,26 @@ impl Default for Elsewhere {
 pub async fn facts(history: &History, kept: &Kept, elsewhere: Elsewhere) -> Result<Facts, HistoryError> {
     let job = &kept.job;
     let (flows, all_ways) = history.flows_from(job.provider).await?;
-    let earlier = history
-        .alike(kept)
-        .await?
+    // Those that were blessed apart: any number of others can have been settled before them.
+    let blessed = history.alike_among(kept, &elsewhere.blessed_jobs).await?;
+    let mut others = history.alike(kept).await?;
+    others.retain(|(job, _)| !elsewhere.blessed_jobs.contains(job));
+    let earlier = [(blessed, true), (others, false)]
         .into_iter()
-        .map(|(job, same)| EarlierJob { job, same: same.into(), blessed: elsewhere.blessed_jobs.contains(&job) })
+        .flat_map(|(alike, blessed)| alike.into_iter().map(move |alike| (alike, blessed)))
+        .map(|((job, same), blessed)| EarlierJob { job, same: same.into(), blessed })
         .collect();
+    let pair = history.pair(job.client, job.provider).await?;
+    let back = flows.total(job.provider, job.client, MAX_STEPS, pair.volume);
     Ok(Facts {
         inputs: elsewhere.inputs,
         retrieval: elsewhere.retrieval,
         re_execution: elsewhere.re_execution,
         earlier,
-        pair: history.pair(job.client, job.provider).await?,
+        pair,
+        back: back.amount,
         way_back: flows.widest(job.provider, job.client, MAX_STEPS),
-        all_ways,
+        all_ways: all_ways && back.is_all,
         client: history.party_history(job.client).await?,
         provider: history.party_history(job.provider).await?,
         blessed: elsewhere.blessed,
@@ -134,27 +140,28 @@ pub fn end_of(record: &[Recorded]) -> Time {
 #[cfg(test)]
 mod tests {
     use lota_market::{
-        Address, AttoFil, Bytes,
+        Address, AttoFil, Bytes, U256,
         asset::Asset,
-        model::{Event, Reason},
+        model::{Event, JobResult, Reason, Terms},
         world::Log,
     };
 
     use super::*;
     use crate::review::{Outcome, Policy, Question, checks};
 
-    #[tokio::test]
-    async fn a_recorded_market_tells_what_a_notary_should_know() {
-        let example = spec::parse_json(spec::EXAMPLE.as_bytes()).expect("the example");
-        let (client, provider, job) =
-            (Address::with_last_byte(1), Address::with_last_byte(2), JobId(B256::with_last_byte(3)));
-        let terms = lota_market::model::Terms {
-            client,
-            salt: lota_market::U256::ZERO,
+    const CLIENT: Address = Address::with_last_byte(1);
+    const PROVIDER: Address = Address::with_last_byte(2);
+    const JOB: JobId = JobId(B256::with_last_byte(3));
+
+    /// A job for this price from its opening to its end.
+    fn job_of(job: JobId, price: u128, spec: &ValidatedSpec) -> Vec<Event> {
+        let terms = Terms {
+            client: CLIENT,
+            salt: U256::ZERO,
             spec: B256::with_last_byte(9),
             spec_codec: SpecCodec::DagCbor.code(),
             min_price: AttoFil::ZERO,
-            max_price: AttoFil(50),
+            max_price: AttoFil(price),
             ramp_start: Time(0),
             ramp_period: 1,
             lock_by: Time(1_000),
@@ -167,12 +174,22 @@ mod tests {
             callback_gas: 0,
             keep_record: true,
         };
-        let events = [
-            Event::JobOpened { job, terms, spec: Bytes::from(example.to_dag_cbor()) },
-            Event::ResultSubmitted { job, provider, result: lota_market::model::JobResult::default() },
-            Event::JobSettled { job, provider, price: AttoFil(50), reason: Reason::Accepted },
-            Event::Withdrawn { account: provider, to: client, amount: AttoFil(40) },
-        ];
+        let result = JobResult { output: job.0, ..JobResult::default() };
+        vec![
+            Event::JobOpened { job, terms, spec: Bytes::from(spec.to_dag_cbor()) },
+            Event::ResultSubmitted { job, provider: PROVIDER, result },
+            Event::JobSettled { job, provider: PROVIDER, price: AttoFil(price), reason: Reason::Accepted },
+        ]
+    }
+
+    /// A market with a job for this price, and what came after it.
+    async fn settled(
+        price: u128,
+        spec: &ValidatedSpec,
+        after: Vec<Event>,
+    ) -> (tempfile::TempDir, History, Vec<Recorded>) {
+        let mut events = job_of(JOB, price, spec);
+        events.extend(after);
         let record: Vec<_> = events
             .into_iter()
             .zip(1..)
@@ -187,8 +204,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let history = History::open(folder.path(), "a recording").await.expect("a database");
         take_recorded(&history, &record).await.expect("taken");
+        (folder, history, record)
+    }
 
-        let kept = history.settled_job(job).await.expect("read").expect("it was settled");
+    #[tokio::test]
+    async fn a_recorded_market_tells_what_a_notary_should_know() {
+        let example = spec::parse_json(spec::EXAMPLE.as_bytes()).expect("the example");
+        let after = vec![Event::Withdrawn { account: PROVIDER, to: CLIENT, amount: AttoFil(40) }];
+        let (_folder, history, record) = settled(50, &example, after).await;
+        let kept = history.settled_job(JOB).await.expect("read").expect("it was settled");
         let spec = spec_of(&kept).expect("its bytes were in the event");
         assert_eq!(spec, example);
         let inputs = inputs_of(&spec);
@@ -201,5 +225,42 @@ mod tests {
         assert_eq!(outcome(Question::SameParty), Outcome::Passed);
         assert_eq!(outcome(Question::Age), Outcome::Warning);
         assert_eq!(outcome(Question::ReExecution), Outcome::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_blessed_job_is_found_behind_any_number_of_others() {
+        let example = spec::parse_json(spec::EXAMPLE.as_bytes()).expect("the example");
+        let again = (10..40).flat_map(|n| job_of(JobId(B256::with_last_byte(n)), 1, &example)).collect();
+        let (_folder, history, record) = settled(100, &example, again).await;
+        let last = history.settled_job(JobId(B256::with_last_byte(39))).await.expect("read").expect("it was settled");
+        let outcome = async |blessed_jobs| {
+            let elsewhere = Elsewhere { blessed_jobs, ..Elsewhere::default() };
+            let facts = facts(&history, &last, elsewhere).await.expect("read");
+            let all = checks(&facts, &Policy::default(), &Asset::coin(), end_of(&record));
+            all.into_iter().find(|check| check.question == Question::Duplicate).expect("answered").outcome
+        };
+        assert_eq!(outcome(vec![]).await, Outcome::Warning);
+        assert_eq!(outcome(vec![last.job.job]).await, Outcome::Warning, "itself is no other job");
+        assert_eq!(outcome(vec![JobId(B256::with_last_byte(38))]).await, Outcome::Failed);
+    }
+
+    /// No way takes more than 9 of 100, and 99 of 100 come back.
+    #[tokio::test]
+    async fn money_in_a_circle_is_found_however_it_is_split() {
+        let example = spec::parse_json(spec::EXAMPLE.as_bytes()).expect("the example");
+        let amount = AttoFil(9);
+        let split = (10..21).map(Address::with_last_byte).flat_map(|between| {
+            [
+                Event::Withdrawn { account: PROVIDER, to: between, amount },
+                Event::Deposited { account: CLIENT, payer: between, amount },
+            ]
+        });
+        let (_folder, history, record) = settled(100, &example, split.collect()).await;
+        let kept = history.settled_job(JOB).await.expect("read").expect("it was settled");
+        let facts = facts(&history, &kept, Elsewhere::default()).await.expect("read");
+        assert_eq!((facts.back, facts.way_back.as_ref().map(|way| way.amount)), (AttoFil(99), Some(amount)));
+        let all = checks(&facts, &Policy::default(), &Asset::coin(), end_of(&record));
+        let circle = all.iter().find(|check| check.question == Question::Circle).expect("answered");
+        assert_eq!(circle.outcome, Outcome::Failed, "{}", circle.answer);
     }
 }

@@ -4,10 +4,11 @@
 //! the sha2-256 of its statement, and an answer names that digest among its subjects: an answer is to one request, and cannot be used for
 //! another, on another chain or in another round. Each request is on disk before it is sent, and an answer before anybody acts on it.
 
+mod asking;
 mod kept;
 mod routes;
 
-use std::{collections::BTreeMap, io, path::Path, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, io, path::Path, time::Duration};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use lota_bridge::BlessingRef;
@@ -21,6 +22,7 @@ use crate::{
     outgoing::{self, AskError, Secrecy, UrlError, place, shown},
     review::{Check, Risk, SettledJob},
 };
+pub use asking::{AskOnGrant, AskSettings, Dossiers};
 use kept::{Folder, Kept};
 pub use routes::ANSWERS_PATH;
 
@@ -241,6 +243,21 @@ impl OtherNotary {
             }
         }
         problems
+    }
+
+    /// Sends and polls until the future is dropped, with so much time between; what goes wrong is logged when it changes.
+    pub async fn keep_asking(&self, pause: Duration) -> Infallible {
+        let mut told = Vec::new();
+        loop {
+            let problems = self.advance().await;
+            if problems != told {
+                for problem in &problems {
+                    tracing::warn!(problem, "another notary");
+                }
+                told = problems;
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// The answer to a job's request, if there is one.

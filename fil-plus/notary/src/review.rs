@@ -7,10 +7,12 @@ mod check;
 mod checks;
 mod facts;
 mod flows;
+mod max_flow;
 mod policy;
 
 pub use check::{Check, Evidence, Outcome, Question, Risk};
 pub use checks::checks;
 pub use facts::{Blessed, EarlierJob, Facts, InputEvidence, Pair, PartyHistory, ReExecution, Retrieval, SettledJob};
 pub use flows::{Flows, MAX_STEPS, Way};
+pub use max_flow::Total;
 pub use policy::{Policy, PolicyError, Share};

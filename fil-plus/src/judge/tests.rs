@@ -1,10 +1,12 @@
+use lota_content::piece::{PieceCid, PieceCommitment, PieceRoot};
+
 use super::*;
-use crate::{fact::Fact, piece_cid::PieceCid};
+use crate::fact::Fact;
 
 const NOW: u64 = 1_000_000;
 
-fn piece() -> PieceCommitment {
-    PieceCommitment::new([3; 32]).expect("a piece")
+fn piece() -> PieceRoot {
+    PieceRoot::new([3; 32]).expect("a piece")
 }
 
 fn row(id: u64, origin: i64) -> ClaimRow {
@@ -52,7 +54,7 @@ fn answer(subject: &Subject, rows: Vec<ClaimRow>, reports: &[ReportRow], complet
 }
 
 fn of_piece(rows: Vec<ClaimRow>) -> Answer {
-    answer(&Subject::Piece(PieceCid { commitment: piece(), size_log2: None }), rows, &[], false)
+    answer(&Subject::Piece(PieceCid::V1(piece())), rows, &[], false)
 }
 
 fn payload() -> Subject {
@@ -107,7 +109,7 @@ fn chain_nodes_that_disagree_are_shown() {
 
 #[test]
 fn a_node_that_read_everything_contradicts_one_that_knows_more() {
-    let subject = Subject::Piece(PieceCid { commitment: piece(), size_log2: None });
+    let subject = Subject::Piece(PieceCid::V1(piece()));
     let alone = answer(&subject, vec![row(1, 1)], &[], true);
     assert_eq!(alone.certainty, Certainty::Contradicted);
     assert!(alone.contradictions[0].contains("two, all of whose claims were read, has not"));
@@ -118,7 +120,10 @@ fn a_node_that_read_everything_contradicts_one_that_knows_more() {
 
 #[test]
 fn a_size_in_the_cid_must_be_that_of_the_claim() {
-    let of_size = |size_log2| Subject::Piece(PieceCid { commitment: piece(), size_log2: Some(size_log2) });
+    let of_size = |size_log2: u32| {
+        let unpadded = (1_u64 << size_log2) / 128 * 127;
+        Subject::Piece(PieceCid::V2(PieceCommitment::new(piece(), unpadded).expect("not too large")))
+    };
     assert_eq!(answer(&of_size(35), vec![row(1, 1)], &[], false).certainty, Certainty::Verified);
     let wrong = answer(&of_size(34), vec![row(1, 1)], &[], false);
     assert_eq!((wrong.certainty, wrong.claims[0].state), (Certainty::Contradicted, ClaimState::Disputed));
@@ -154,4 +159,15 @@ fn an_allocation_is_less_than_a_claim() {
 #[test]
 fn who_is_not_among_the_witnesses_does_not_count() {
     assert_eq!(of_piece(vec![row(1, 3)]).certainty, Certainty::Unknown);
+}
+
+#[test]
+fn no_more_of_the_evidence_is_shown_than_is_asked_for() {
+    let pieces = (1..=30u8).map(|n| PieceRoot::new([n; 32]).expect("a piece"));
+    let reports: Vec<ReportRow> = pieces.map(|piece| ReportRow { piece, ..report(true) }).collect();
+    let few = answer(&payload(), Vec::new(), &reports[..10], true);
+    assert_eq!((few.pieces.len(), few.contradictions.len(), few.more_evidence), (10, 10, false));
+    let many = answer(&payload(), Vec::new(), &reports, true);
+    assert_eq!((many.pieces.len(), many.contradictions.len(), many.more_evidence), (10, 10, true));
+    assert_eq!((many.certainty, many.reports.len()), (Certainty::Contradicted, 10));
 }

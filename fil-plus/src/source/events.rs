@@ -13,12 +13,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Limits, Rpc, Source, lotus::actor_id};
+use super::{
+    Limits, Rpc, Source,
+    bounded::{Element, List},
+    lotus::actor_id,
+};
 use crate::{
     fact::{Fact, Kind, Said},
-    piece_cid::PieceCid,
     step::{AsOf, Genesis, SourceError, Step},
 };
+use lota_content::piece::PieceCid;
 
 /// The most epochs of one question, and the most events of one answer (Lotus' `MaxFilterHeightRange` and `MaxFilterResults`).
 const MAX_EPOCHS: u64 = 2_880;
@@ -87,7 +91,7 @@ impl LotusEvents {
     }
 
     /// The events of these epochs; `None`: there are more than one answer holds.
-    async fn events(&self, from: u64, to: u64) -> Result<Option<Vec<Value>>, SourceError> {
+    async fn events(&self, from: u64, to: u64) -> Result<Option<Vec<RawEvent>>, SourceError> {
         let types = TYPES.map(|(name, _)| {
             let mut value = Vec::new();
             // A short text is always written.
@@ -100,28 +104,47 @@ impl LotusEvents {
             "fromHeight": from,
             "toHeight": to,
         });
-        match self.rpc.call::<Vec<Value>>("Filecoin.GetActorEventsRaw", json!([filter])).await {
+        match self.rpc.call::<List<RawEvent>>("Filecoin.GetActorEventsRaw", json!([filter])).await {
             // Older nodes cut the answer off without a word.
-            Ok(events) => Ok(Some(events.unwrap_or_default()).filter(|events| events.len() < MAX_EVENTS)),
+            Ok(events) => Ok(Some(events.unwrap_or_default().kept).filter(|events| events.len() < MAX_EVENTS)),
             Err(SourceError::Refused { message, .. }) if is_too_much(&message) => Ok(None),
             Err(SourceError::TooLarge { .. }) if to > from => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Reads an event; `None`: it is not of this chain any more, or of no interest.
-    fn event(&self, event: &Value, (from, to): (u64, u64)) -> Result<Option<Event>, SourceError> {
-        if event["reverted"].as_bool() == Some(true) {
+    /// An event of this chain and these epochs; `None`: it is not of this chain any more, or of no interest.
+    fn event(&self, event: &RawEvent, (from, to): (u64, u64)) -> Result<Option<Event>, SourceError> {
+        if event.reverted {
             return Ok(None);
         }
-        let epoch = event["height"].as_u64().filter(|height| (from..=to).contains(height));
-        let epoch = epoch.ok_or_else(|| {
-            self.contradiction(format!("asked for events of epochs {from} to {to}, it gave one of {}", event["height"]))
+        let epoch = event.height.filter(|height| (from..=to).contains(height)).ok_or_else(|| {
+            let found = event.height.map_or_else(|| "none".to_owned(), |height| height.to_string());
+            self.contradiction(format!("asked for events of epochs {from} to {to}, it gave one of {found}"))
         })?;
-        if event["emitter"].as_str().and_then(actor_id) != Some(VERIFREG) {
-            let emitter: String = event["emitter"].to_string().chars().take(40).collect();
+        if let Some(emitter) = &event.other_emitter {
             return Err(self.contradiction(format!("asked for events of f06, it gave one of {emitter}")));
         }
+        Ok(event.removed.map(|removed| Event { epoch, removed, said: event.said.clone() }))
+    }
+}
+
+/// An event as a node gives it.
+struct RawEvent {
+    reverted: bool,
+    height: Option<u64>,
+    /// Whose it is, if it is not the verified registry's.
+    other_emitter: Option<String>,
+    /// Whether the claim is removed; `None`: it is another event.
+    removed: Option<bool>,
+    said: Said,
+}
+
+impl Element for RawEvent {
+    const MOST: usize = MAX_EVENTS;
+
+    fn read(event: &Value) -> Self {
+        let is_other = event["emitter"].as_str().and_then(actor_id) != Some(VERIFREG);
         let (mut said, mut removed) = (Said::default(), None);
         for entry in event["entries"].as_array().map_or(&[][..], Vec::as_slice).iter().take(64) {
             let bytes = entry["Value"].as_str().and_then(|text| BASE64.decode(text).ok()).unwrap_or_default();
@@ -144,7 +167,13 @@ impl LotusEvents {
                 _ => {}
             }
         }
-        Ok(removed.map(|removed| Event { epoch, removed, said }))
+        Self {
+            reverted: event["reverted"].as_bool() == Some(true),
+            height: event["height"].as_u64(),
+            other_emitter: is_other.then(|| event["emitter"].to_string().chars().take(40).collect()),
+            removed,
+            said,
+        }
     }
 }
 
@@ -162,10 +191,10 @@ fn decode(bytes: &[u8]) -> Option<Cbor> {
 }
 
 /// The piece that a CID in CBOR names.
-pub(crate) fn piece(value: &Cbor) -> Option<crate::piece_cid::PieceCommitment> {
+pub(crate) fn piece(value: &Cbor) -> Option<lota_content::piece::PieceRoot> {
     let Cbor::Tag(CID_TAG, inner) = value else { return None };
     let cid = cid::Cid::try_from(inner.as_bytes()?.strip_prefix(&[0])?).ok()?;
-    PieceCid::from_cid(&cid).ok().flatten().map(|piece| piece.commitment)
+    PieceCid::try_from(&cid).ok().map(|piece| piece.root())
 }
 
 #[async_trait]
@@ -265,7 +294,7 @@ mod tests {
             ],
         });
         let source = LotusEvents::at("http://127.0.0.1:1/rpc/v1", None, None).expect("a URL");
-        let read = |event: &Value| source.event(event, (4_622_000, 4_622_200));
+        let read = |event: &Value| source.event(&RawEvent::read(event), (4_622_000, 4_622_200));
         let Event { epoch, removed, said } = read(&event).expect("good").expect("a claim");
         let fact = Fact::check(Kind::Claim, &said, epoch, removed).expect("good");
         assert_eq!((fact.id, fact.client, fact.provider), (87_884_600, 3_300_309, 1_531_188));

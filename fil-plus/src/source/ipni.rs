@@ -57,7 +57,7 @@ impl Ipni {
 }
 
 /// What a piece of metadata says about a deal; `None`: nothing that can be read.
-fn deal(mut metadata: &[u8]) -> Option<(crate::piece_cid::PieceCommitment, bool)> {
+fn deal(mut metadata: &[u8]) -> Option<(lota_content::piece::PieceRoot, bool)> {
     for _ in 0..8 {
         match varint::take(&mut metadata)? {
             BITSWAP => {}
@@ -144,11 +144,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::piece_cid::PieceCommitment;
+    use lota_content::piece::PieceRoot;
 
     /// Metadata as an advertiser writes it.
-    fn metadata(piece: PieceCommitment, verified: bool) -> Vec<u8> {
-        let cid = [&[0], piece.cid().to_bytes().as_slice()].concat();
+    fn metadata(piece: PieceRoot, verified: bool) -> Vec<u8> {
+        let cid = [&[0], piece.v1().to_bytes().as_slice()].concat();
         let fields = [
             ("PieceCID", Cbor::Tag(42, Box::new(Cbor::Bytes(cid)))),
             ("VerifiedDeal", Cbor::Bool(verified)),
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_deal_is_found_behind_other_protocols() {
-        let piece = PieceCommitment::new([9; 32]).expect("a piece");
+        let piece = PieceRoot::new([9; 32]).expect("a piece");
         let deal_of = metadata(piece, true);
         for before in [&[][..], &[0x80, 0x12], &[0xa0, 0x12, 0], &[0x80, 0x12, 0xa0, 0x12, 2, 1, 1]] {
             assert_eq!(deal(&[before, &deal_of].concat()), Some((piece, true)));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_answer_gives_each_deal_once_and_no_names_that_steer() {
-        let piece = PieceCommitment::new([9; 32]).expect("a piece");
+        let piece = PieceRoot::new([9; 32]).expect("a piece");
         let entry = |peer: &str, metadata: &[u8]| json!({ "ContextID": "AA==", "Metadata": BASE64.encode(metadata), "Provider": { "ID": peer, "Addrs": [] } });
         let deal = metadata(piece, true);
         let answer = json!({ "MultihashResults": [{ "Multihash": "", "ProviderResults": [

@@ -1,27 +1,33 @@
 //! Claims and allocations as a chain node's state has them: `Filecoin.StateGetClaims`, provider by provider, and
 //! `Filecoin.StateGetAllocations`, client by client (or all of them, `StateGetAllAllocations`).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Limits, Rpc, Source};
+use super::{
+    Limits, Rpc, Source,
+    bounded::{Element, Entries, List},
+    rpc::Tipset,
+};
 use crate::{
     fact::{Fact, Kind, Lie, Said},
-    piece_cid::PieceCid,
     step::{AsOf, Genesis, Refused, Snapshot, SourceError, Step},
 };
+use lota_content::piece::PieceCid;
 
 /// The most claims of one answer; more do not fit the longest answer anyway.
 const MAX_ENTRIES: usize = 2_000_000;
-/// The most providers of a network that are believed in.
+/// The most providers of a network that are believed in, and the longest answer with all of them, in bytes.
 const MAX_PARTIES: usize = 2_000_000;
+const MAX_PARTIES_ANSWER: u64 = 64 << 20;
+/// How often one is asked about again who could not be read, although the node answers other questions.
+const TRIES: u32 = 3;
+/// So many in a row who cannot be read are the node's fault and not theirs: they are not left out at the first try.
+const IN_A_ROW: u32 = 16;
 
 /// Whose claims are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub struct LotusState {
     genesis: OnceCell<Genesis>,
     /// All providers, in the round that began at this epoch.
     all: Mutex<Option<(u64, Arc<[u64]>)>>,
+    /// Who could not be read last, and how often in a row.
+    failed: Mutex<Option<(Kind, Option<u64>, u32)>>,
 }
 
 /// Where it is in its round.
@@ -53,40 +61,36 @@ struct Cursor {
     began: u64,
     /// Whether the providers are done, and the clients are read.
     clients: bool,
-    /// The last one that was read.
+    /// The last one that was read, or left out.
     after: Option<u64>,
+    /// Somebody was left out.
+    partial: bool,
+    /// How many were, since the last one who was read.
+    in_a_row: u32,
     /// Unix seconds at which the last whole round ended.
     ended: Option<u64>,
 }
 
-/// An answer's entries, each as far as it can be read.
-struct Entries(Vec<(Option<u64>, Said)>);
+impl Element for Said {
+    const MOST: usize = MAX_ENTRIES;
 
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Entries;
+    fn read(value: &Value) -> Self {
+        said(value)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of claims by their ids")
-            }
+/// A provider's id, or what was there instead.
+struct Miner(Result<u64, String>);
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(id) = map.next_key::<String>()? {
-                    if entries.len() >= MAX_ENTRIES {
-                        map.next_value::<IgnoredAny>()?;
-                        return Err(serde::de::Error::custom(format!("more than {MAX_ENTRIES} entries")));
-                    }
-                    // One at a time, so that an entry that makes no sense costs nothing but itself.
-                    let value: Value = map.next_value()?;
-                    entries.push((id.parse().ok(), said(&value)));
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Reading)
+impl Element for Miner {
+    const MOST: usize = MAX_PARTIES;
+
+    fn read(value: &Value) -> Self {
+        let id = value.as_str().and_then(actor_id);
+        Self(id.ok_or_else(|| {
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            shown.chars().take(40).flat_map(char::escape_debug).collect()
+        }))
     }
 }
 
@@ -97,10 +101,10 @@ fn number(value: &Value) -> Option<u64> {
 
 fn said(value: &Value) -> Said {
     let piece = value["Data"]["/"].as_str().and_then(|text| cid::Cid::try_from(text).ok());
-    let piece = piece.and_then(|cid| PieceCid::from_cid(&cid).ok().flatten());
+    let piece = piece.and_then(|cid| PieceCid::try_from(&cid).ok());
     Said {
         id: None,
-        piece: piece.map(|piece| piece.commitment),
+        piece: piece.map(|piece| piece.root()),
         provider: number(&value["Provider"]),
         client: number(&value["Client"]),
         size: number(&value["Size"]),
@@ -108,6 +112,13 @@ fn said(value: &Value) -> Said {
         term_max: number(&value["TermMax"]),
         start: number(&value["TermStart"]).or_else(|| number(&value["Expiration"])),
         sector: number(&value["Sector"]),
+    }
+}
+
+fn whose(kind: Kind, id: u64) -> String {
+    match kind {
+        Kind::Claim => format!("claims of provider f0{id}"),
+        Kind::Allocation => format!("allocations of client f0{id}"),
     }
 }
 
@@ -125,7 +136,16 @@ impl LotusState {
     #[must_use]
     pub fn new(rpc: Rpc, providers: Parties, clients: Parties, refresh: Duration) -> Self {
         let name = format!("claims of {}", rpc.place());
-        Self { rpc, name, providers, clients, refresh, genesis: OnceCell::new(), all: Mutex::default() }
+        Self {
+            rpc,
+            name,
+            providers,
+            clients,
+            refresh,
+            genesis: OnceCell::new(),
+            all: Mutex::default(),
+            failed: Mutex::default(),
+        }
     }
 
     /// What is read after this party: the next one's number, and how many are left with it; none: the round is over.
@@ -151,15 +171,13 @@ impl LotusState {
             return Ok(Arc::clone(ids));
         }
         let method = "Filecoin.StateListMiners";
-        let miners: Vec<String> = self.rpc.call(method, json!([null])).await?.unwrap_or_default();
-        if miners.len() > MAX_PARTIES {
-            return Err(self.contradiction(format!("{method} gave {} providers", miners.len())));
+        let miners: List<Miner> =
+            self.rpc.call_within(method, json!([null]), MAX_PARTIES_ANSWER).await?.unwrap_or_default();
+        if miners.is_cut {
+            return Err(self.contradiction(format!("{method} gave more than {MAX_PARTIES} providers")));
         }
-        let id = |address: &String| {
-            let shown: String = address.chars().take(40).collect();
-            actor_id(address).ok_or_else(|| self.contradiction(format!("{method} gave `{}`", shown.escape_debug())))
-        };
-        let mut ids = miners.iter().map(id).collect::<Result<Vec<u64>, _>>()?;
+        let id = |Miner(id)| id.map_err(|shown| self.contradiction(format!("{method} gave `{shown}`")));
+        let mut ids = miners.kept.into_iter().map(id).collect::<Result<Vec<u64>, _>>()?;
         ids.sort_unstable();
         let ids: Arc<[u64]> = ids.into();
         *all = Some((round, Arc::clone(&ids)));
@@ -170,19 +188,56 @@ impl LotusState {
         SourceError::Contradiction { place: self.rpc.place().to_owned(), problem }
     }
 
-    /// All facts of one party, or (allocations of everybody) of all of them.
-    async fn read(&self, kind: Kind, party: Option<u64>, step: &mut Step) -> Result<(), SourceError> {
+    /// All facts of one party, or (allocations of everybody) of all of them. What keeps one from being read, and no other, is noted: one
+    /// party that has too much, or at which a node breaks down, ends no round. Tells whether it was read.
+    async fn read(
+        &self,
+        kind: Kind,
+        party: Option<u64>,
+        cursor: &mut Cursor,
+        step: &mut Step,
+    ) -> Result<bool, SourceError> {
         let tipset = self.rpc.final_tipset().await?;
+        let Err(error) = self.read_at(&tipset, kind, party, step).await else {
+            cursor.in_a_row = 0;
+            *self.failed.lock().await = None;
+            return Ok(true);
+        };
+        let is_answer =
+            matches!(error, SourceError::TooLarge { .. } | SourceError::Refused { .. } | SourceError::Shape { .. });
+        if !is_answer || cursor.in_a_row >= IN_A_ROW {
+            let mut failed = self.failed.lock().await;
+            let before = failed.filter(|(of, who, _)| (*of, *who) == (kind, party)).map_or(0, |(.., tries)| tries);
+            if before + 1 < TRIES {
+                *failed = Some((kind, party, before + 1));
+                return Err(error);
+            }
+            *failed = None;
+        }
+        cursor.in_a_row = cursor.in_a_row.saturating_add(1);
+        cursor.partial = true;
+        let whose = party.map_or_else(|| "everybody's allocations".to_owned(), |id| whose(kind, id));
+        step.refused.add(format!("{whose} cannot be read and are left out of this round: {error}"));
+        Ok(false)
+    }
+
+    async fn read_at(
+        &self,
+        tipset: &Tipset,
+        kind: Kind,
+        party: Option<u64>,
+        step: &mut Step,
+    ) -> Result<(), SourceError> {
         let (method, params) = match (kind, party) {
             (Kind::Claim, Some(id)) => ("Filecoin.StateGetClaims", json!([format!("f0{id}"), tipset.key()])),
             (Kind::Allocation, Some(id)) => ("Filecoin.StateGetAllocations", json!([format!("f0{id}"), tipset.key()])),
             (_, None) => ("Filecoin.StateGetAllAllocations", json!([tipset.key()])),
         };
         // Somebody who has none is answered with null.
-        let Entries(entries) = self.rpc.call(method, params).await?.unwrap_or(Entries(Vec::new()));
+        let Entries(entries) = self.rpc.call::<Entries<Said>>(method, params).await?.unwrap_or_default();
         step.facts.reserve(entries.len());
         for (id, said) in entries {
-            match Fact::check(kind, &Said { id, ..said }, tipset.height, false) {
+            match Fact::check(kind, &Said { id: id.parse().ok(), ..said }, tipset.height, false) {
                 Ok(fact) if party.is_none_or(|asked| asked == fact.party()) => step.facts.push(fact),
                 Ok(fact) => {
                     step.refused.add(Lie::Party { id: fact.id, asked: party.unwrap_or_default(), found: fact.party() });
@@ -219,7 +274,8 @@ impl Source for LotusState {
         let mut cursor: Cursor = cursor.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         if let Some(ended) = cursor.ended {
             let due = ended.saturating_add(self.refresh.as_secs());
-            if now < due {
+            // Before its end: the clock was ahead then, and nobody knows how long ago that is.
+            if (ended..due).contains(&now) {
                 return Ok(Some(Step { rest: Some(Duration::from_secs(due - now)), ..Step::default() }));
             }
             cursor = Cursor::default();
@@ -238,18 +294,18 @@ impl Source for LotusState {
         };
         match (next, kind) {
             (Some((id, left)), _) => {
-                self.read(kind, Some(id), &mut step).await?;
+                let is_read = self.read(kind, Some(id), &mut cursor, &mut step).await?;
                 cursor.after = Some(id);
-                let whose = if kind == Kind::Claim { "claims of provider" } else { "allocations of client" };
-                step.progress = format!("{whose} f0{id}: {} ({left} to go)", step.facts.len());
+                let facts = if is_read { step.facts.len().to_string() } else { "left out".to_owned() };
+                step.progress = format!("{}: {facts} ({left} to go)", whose(kind, id));
             }
             (None, Kind::Claim) => cursor = Cursor { clients: true, after: None, ..cursor },
             (None, Kind::Allocation) => {
                 if all_clients {
-                    self.read(kind, None, &mut step).await?;
+                    self.read(kind, None, &mut cursor, &mut step).await?;
                     step.progress = format!("allocations: {}", step.facts.len());
                 }
-                step.complete = (self.providers == Parties::All).then_some(cursor.began);
+                step.complete = (self.providers == Parties::All && !cursor.partial).then_some(cursor.began);
                 cursor = Cursor { ended: Some(now), ..Cursor::default() };
                 step.rest = Some(self.refresh);
             }

@@ -11,6 +11,8 @@ use crate::step::{Genesis, SourceError};
 
 /// How much of a wrong answer an error repeats, in characters.
 const REPEATED: usize = 120;
+/// The longest tipset, in bytes: it has some ten blocks of a few thousand.
+const TIPSET: u64 = 1 << 20;
 /// The code of a method that is not there (JSON-RPC 2.0).
 const NO_METHOD: i64 = -32_601;
 
@@ -77,11 +79,11 @@ impl Http {
     }
 
     pub(crate) async fn get(&self, url: Url) -> Result<Answered, SourceError> {
-        self.send(self.client.get(url).header("accept", "application/json, */*;q=0.5")).await
+        self.send(self.client.get(url).header("accept", "application/json, */*;q=0.5"), u64::MAX).await
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Answered, SourceError> {
-        tokio::time::timeout(self.limits.whole, self.exchange(request))
+    async fn send(&self, request: RequestBuilder, limit: u64) -> Result<Answered, SourceError> {
+        tokio::time::timeout(self.limits.whole, self.exchange(request, limit.min(self.limits.answer)))
             .await
             .unwrap_or_else(|_| Err(self.hung(self.limits.whole)))
     }
@@ -102,15 +104,15 @@ impl Http {
         SourceError::Unreachable { place: self.place.clone(), problem }
     }
 
-    async fn exchange(&self, request: RequestBuilder) -> Result<Answered, SourceError> {
+    async fn exchange(&self, request: RequestBuilder, limit: u64) -> Result<Answered, SourceError> {
         let silence = self.limits.silence;
         let late = |_| self.hung(silence);
         let mut response: Response = tokio::time::timeout(silence, request.send())
             .await
             .map_err(late)?
             .map_err(|error| self.unreachable(error))?;
-        let too_large = || SourceError::TooLarge { place: self.place.clone(), limit: self.limits.answer };
-        if response.content_length().is_some_and(|length| length > self.limits.answer) {
+        let too_large = || SourceError::TooLarge { place: self.place.clone(), limit };
+        if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
         let mut body = Vec::new();
@@ -120,7 +122,7 @@ impl Http {
                 .map_err(late)?
                 .map_err(|error| self.unreachable(error))?;
             let Some(chunk) = chunk else { break };
-            if (body.len() + chunk.len()) as u64 > self.limits.answer {
+            if (body.len() + chunk.len()) as u64 > limit {
                 return Err(too_large());
             }
             body.extend_from_slice(&chunk);
@@ -156,6 +158,29 @@ struct RpcError {
     code: i64,
     #[serde(default)]
     message: String,
+}
+
+/// A tipset as it is answered, as far as it is needed.
+#[derive(Default, serde::Deserialize)]
+struct RawTipset {
+    #[serde(rename = "Cids", default)]
+    cids: Vec<Link>,
+    #[serde(rename = "Blocks", default)]
+    blocks: Vec<RawBlock>,
+    #[serde(rename = "Height")]
+    height: Option<u64>,
+}
+
+#[derive(serde::Deserialize)]
+struct Link {
+    #[serde(rename = "/")]
+    cid: String,
+}
+
+#[derive(serde::Deserialize)]
+struct RawBlock {
+    #[serde(rename = "Timestamp")]
+    timestamp: Option<u64>,
 }
 
 /// A tipset.
@@ -215,7 +240,17 @@ impl Rpc {
         method: &str,
         params: Value,
     ) -> Result<Option<T>, SourceError> {
-        match self.answer(method, params).await? {
+        self.call_within(method, params, u64::MAX).await
+    }
+
+    /// Calls a method whose answer has at most so many bytes.
+    pub(super) async fn call_within<T: DeserializeOwned + Send + 'static>(
+        &self,
+        method: &str,
+        params: Value,
+        limit: u64,
+    ) -> Result<Option<T>, SourceError> {
+        match self.answer(method, params, limit).await? {
             Ok(result) => Ok(result),
             Err(error) => Err(SourceError::Refused {
                 place: self.place().to_owned(),
@@ -229,9 +264,10 @@ impl Rpc {
         &self,
         method: &str,
         params: Value,
+        limit: u64,
     ) -> Result<Result<Option<T>, RpcError>, SourceError> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answered = self.http.send(self.http.client.post(self.http.url.clone()).json(&request)).await?;
+        let answered = self.http.send(self.http.client.post(self.http.url.clone()).json(&request), limit).await?;
         let status = answered.status;
         let place = self.http.clone();
         // Parsing hundreds of megabytes is nothing to do between two other tasks.
@@ -257,18 +293,16 @@ impl Rpc {
         self.http.hung(self.http.limits.whole)
     }
 
-    fn tipset(&self, method: &str, value: Option<&Value>) -> Result<Tipset, SourceError> {
-        let value = value.unwrap_or(&Value::Null);
-        let cids = value["Cids"].as_array().map(|cids| cids.iter().filter_map(|cid| cid["/"].as_str()));
-        let cids: Vec<String> = cids.map(|cids| cids.map(str::to_owned).collect()).unwrap_or_default();
-        let (height, time) = (value["Height"].as_u64(), value["Blocks"][0]["Timestamp"].as_u64());
+    fn tipset(&self, method: &str, read: Option<RawTipset>) -> Result<Tipset, SourceError> {
+        let RawTipset { cids, blocks, height } = read.unwrap_or_default();
+        let time = blocks.first().and_then(|block| block.timestamp);
         match (height, time) {
             (Some(height), Some(time)) if !cids.is_empty() && height < 1 << 40 && time < 1 << 40 => {
-                Ok(Tipset { height, time, cids })
+                Ok(Tipset { height, time, cids: cids.into_iter().map(|Link { cid }| cid).collect() })
             }
             _ => Err(self.http.shape_error(
                 format!("{method} gave no tipset with Cids, Height and Blocks[0].Timestamp"),
-                value.to_string().as_bytes(),
+                format!("{height:?}, {time:?}, {} CIDs", cids.len()).as_bytes(),
             )),
         }
     }
@@ -279,7 +313,7 @@ impl Rpc {
     /// See [`SourceError`].
     pub async fn genesis(&self) -> Result<Genesis, SourceError> {
         let method = "Filecoin.ChainGetGenesis";
-        let tipset = self.tipset(method, self.call(method, json!([])).await?.as_ref())?;
+        let tipset = self.tipset(method, self.call_within(method, json!([]), TIPSET).await?)?;
         Ok(Genesis { key: tipset.name(), time: tipset.time })
     }
 
@@ -292,8 +326,8 @@ impl Rpc {
             depth
         } else {
             let method = "Filecoin.ChainGetFinalizedTipSet";
-            match self.answer::<Value>(method, json!([])).await? {
-                Ok(value) => return self.tipset(method, value.as_ref()),
+            match self.answer(method, json!([]), TIPSET).await? {
+                Ok(value) => return self.tipset(method, value),
                 Err(error) if error.code == NO_METHOD || error.message.contains("not found") => FINAL_EPOCHS,
                 Err(error) => {
                     return Err(SourceError::Refused {
@@ -305,7 +339,7 @@ impl Rpc {
             }
         };
         let method = "Filecoin.ChainHead";
-        let head = self.tipset(method, self.call(method, json!([])).await?.as_ref())?;
+        let head = self.tipset(method, self.call_within(method, json!([]), TIPSET).await?)?;
         if depth == 0 {
             return Ok(head);
         }
@@ -318,7 +352,7 @@ impl Rpc {
     /// See [`SourceError`].
     pub async fn tipset_at(&self, height: u64) -> Result<Tipset, SourceError> {
         let method = "Filecoin.ChainGetTipSetByHeight";
-        let tipset = self.tipset(method, self.call(method, json!([height, null])).await?.as_ref())?;
+        let tipset = self.tipset(method, self.call_within(method, json!([height, null]), TIPSET).await?)?;
         if tipset.height > height {
             return Err(SourceError::Contradiction {
                 place: self.place().to_owned(),

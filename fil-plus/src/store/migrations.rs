@@ -8,7 +8,10 @@ use sqlx::{
 };
 
 /// Version, description and SQL. One that was released is never changed: databases hold its digest.
-const STEPS: &[(i64, &str, &str)] = &[(1, "registry", include_str!("../../migrations/0001_registry.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "registry", include_str!("../../migrations/0001_registry.sql")),
+    (2, "generation", include_str!("../../migrations/0002_generation.sql")),
+];
 
 pub(super) fn all() -> Migrator {
     let step = |&(version, description, sql): &(i64, &'static str, &'static str)| {

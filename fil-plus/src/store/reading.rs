@@ -6,14 +6,12 @@ use futures::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteRow};
 
 use super::{Store, StoreError, unsigned};
-use crate::{
-    fact::{Fact, Kind},
-    piece_cid::PieceCommitment,
-};
+use crate::fact::{Fact, Kind};
+use lota_content::piece::PieceRoot;
 
 /// Keys of one statement.
 const CHUNK: usize = 256;
-/// The most claims of one piece that are read; of more, the newest.
+/// The most claims and allocations of one piece that are read, each as all say it; of more, claims before allocations, then the newest.
 pub const MAX_CLAIMS: usize = 64;
 /// Bytes of a commitment in the index.
 const PREFIX: usize = 8;
@@ -32,7 +30,7 @@ pub struct ClaimRow {
 /// What an index says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRow {
-    pub piece: PieceCommitment,
+    pub piece: PieceRoot,
     pub source: String,
     pub peer: String,
     pub verified_deal: bool,
@@ -58,8 +56,8 @@ fn placeholders(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
 
-fn piece(bytes: &[u8]) -> Option<PieceCommitment> {
-    <[u8; 32]>::try_from(bytes).ok().and_then(PieceCommitment::new)
+fn piece(bytes: &[u8]) -> Option<PieceRoot> {
+    <[u8; 32]>::try_from(bytes).ok().and_then(PieceRoot::new)
 }
 
 fn claim(row: &SqliteRow) -> Option<ClaimRow> {
@@ -84,15 +82,12 @@ fn claim(row: &SqliteRow) -> Option<ClaimRow> {
 }
 
 impl Store {
-    /// What chains say about these pieces, at most [`MAX_CLAIMS`] facts each and one more if there are more. A piece that is not
-    /// in the answer is unknown.
+    /// What chains say about these pieces. Of a piece with more than [`MAX_CLAIMS`] claims and allocations, so many and one more are
+    /// given; of each of them what everybody says: a part would be a contradiction. A piece that is not in the answer is unknown.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn claims(
-        &self,
-        pieces: &[PieceCommitment],
-    ) -> Result<HashMap<PieceCommitment, Vec<ClaimRow>>, StoreError> {
+    pub async fn claims(&self, pieces: &[PieceRoot]) -> Result<HashMap<PieceRoot, Vec<ClaimRow>>, StoreError> {
         static MANY: LazyLock<String> = LazyLock::new(|| format!("{SELECT} IN ({})", placeholders(CHUNK)));
         let mut found = HashMap::new();
         for chunk in pieces.chunks(CHUNK) {
@@ -108,8 +103,8 @@ impl Store {
                 let key = chunk.get(index).or(chunk.last()).map_or(&[][..], |piece| &piece.as_bytes()[..PREFIX]);
                 query = query.bind(key);
             }
-            let wanted: std::collections::HashSet<&PieceCommitment> = chunk.iter().collect();
-            let mut of_chunk: HashMap<PieceCommitment, Vec<ClaimRow>> = HashMap::with_capacity(chunk.len());
+            let wanted: std::collections::HashSet<&PieceRoot> = chunk.iter().collect();
+            let mut of_chunk: HashMap<PieceRoot, Vec<ClaimRow>> = HashMap::with_capacity(chunk.len());
             let (mut rows, mut count) = (query.fetch(&self.pool), 0);
             while let Some(row) = rows.try_next().await.map_err(|error| self.failed(error))? {
                 let claim = claim(&row).ok_or_else(|| self.damaged("a claim"))?;
@@ -136,11 +131,17 @@ impl Store {
 
     async fn claims_of(
         &self,
-        piece: PieceCommitment,
-        found: &mut HashMap<PieceCommitment, Vec<ClaimRow>>,
+        piece: PieceRoot,
+        found: &mut HashMap<PieceRoot, Vec<ClaimRow>>,
     ) -> Result<(), StoreError> {
-        static ONE: LazyLock<String> =
-            LazyLock::new(|| format!("{SELECT} = ? AND c.piece = ? ORDER BY c.id DESC LIMIT {}", MAX_CLAIMS + 1));
+        // Anybody can offer allocations of any piece: they hide no claim.
+        static ONE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{SELECT} = $1 AND c.piece = $2 AND (c.kind, c.id) IN (SELECT DISTINCT kind, id FROM claims \
+                 WHERE substr(piece, 1, 8) = $1 AND piece = $2 ORDER BY kind, id DESC LIMIT {}) ORDER BY c.kind, c.id DESC",
+                MAX_CLAIMS + 1
+            )
+        });
         let rows = sqlx::query(AssertSqlSafe(ONE.as_str()))
             .bind(&piece.as_bytes()[..PREFIX])
             .bind(piece.as_bytes().as_slice())
@@ -171,8 +172,8 @@ impl Store {
     /// See [`StoreError`].
     pub async fn reports_of_pieces(
         &self,
-        pieces: &[PieceCommitment],
-    ) -> Result<HashMap<PieceCommitment, Vec<ReportRow>>, StoreError> {
+        pieces: &[PieceRoot],
+    ) -> Result<HashMap<PieceRoot, Vec<ReportRow>>, StoreError> {
         let any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM payloads)")
             .fetch_one(&self.pool)
             .await
@@ -181,7 +182,7 @@ impl Store {
         // One after the other: one piece may hold as many payloads as were ever asked about.
         for piece in if any { pieces } else { &[] } {
             let rows =
-                sqlx::query("SELECT piece, source, peer, verified_deal, seen FROM payloads WHERE piece = $1 LIMIT 64")
+                sqlx::query("SELECT piece, source, peer, verified_deal, seen FROM payloads WHERE piece = $1 LIMIT 8")
                     .bind(piece.as_bytes().as_slice())
                     .fetch_all(&self.pool)
                     .await

@@ -13,6 +13,24 @@ pub struct Registered {
     pub origin: i64,
 }
 
+/// Where a source stood when one of its steps began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// What it goes on from; none: it begins.
+    pub cursor: Option<String>,
+    /// How often what its origin said was forgotten.
+    pub(super) generation: i64,
+}
+
+impl Position {
+    pub(super) const QUERY: &str = "SELECT s.cursor, o.generation FROM sources AS s JOIN origins AS o ON o.number = s.origin \
+         WHERE s.name = $1";
+
+    pub(super) fn of(row: &SqliteRow) -> Self {
+        Self { cursor: row.get(0), generation: row.get(1) }
+    }
+}
+
 /// Who says things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -98,6 +116,15 @@ impl Store {
         };
         let origin = work.await.map_err(|source| self.failed(source))?;
         Ok(Registered { name: name.to_owned(), origin })
+    }
+
+    /// Where a source stands.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn position(&self, source: &Registered) -> Result<Position, StoreError> {
+        let row = sqlx::query(Position::QUERY).bind(&source.name).fetch_one(&self.pool).await;
+        row.map(|row| Position::of(&row)).map_err(|error| self.failed(error))
     }
 
     /// What a source goes on from; none: it begins.

@@ -4,16 +4,16 @@ use sqlx::Row as _;
 use super::*;
 use crate::{
     fact::{Fact, Kind},
-    piece_cid::PieceCommitment,
     step::{Genesis, List, ListEntry, Report, Snapshot, SourceError, Step},
 };
+use lota_content::piece::PieceRoot;
 
 const NOW: u64 = 1_800_000_000;
 
-fn piece(byte: u8) -> PieceCommitment {
+fn piece(byte: u8) -> PieceRoot {
     let mut bytes = [byte; 32];
     bytes[31] = 0;
-    PieceCommitment::new(bytes).expect("a piece")
+    PieceRoot::new(bytes).expect("a piece")
 }
 
 fn fact(id: u64, as_of: u64) -> Fact {
@@ -117,15 +117,15 @@ async fn a_look_up_of_many_pieces_finds_what_one_of_each_finds() {
     let claims = (0..1_000u64).map(|id| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(id / 2).to_be_bytes());
-        Fact { piece: PieceCommitment::new(bytes).expect("a piece"), ..fact(id, 60) }
+        Fact { piece: PieceRoot::new(bytes).expect("a piece"), ..fact(id, 60) }
     });
     let claims: Vec<Fact> = claims.collect();
     store.commit(&source, &facts(claims.clone()), NOW).await.expect("kept");
-    let mut pieces: Vec<PieceCommitment> = claims.iter().step_by(2).map(|fact| fact.piece).collect();
+    let mut pieces: Vec<PieceRoot> = claims.iter().step_by(2).map(|fact| fact.piece).collect();
     // The same first eight bytes, and another piece.
     let mut other = *pieces[3].as_bytes();
     other[20] = 1;
-    pieces.push(PieceCommitment::new(other).expect("a piece"));
+    pieces.push(PieceRoot::new(other).expect("a piece"));
     let many = store.claims(&pieces).await.expect("read");
     assert_eq!(many.len(), 500);
     assert!(!many.contains_key(pieces.last().expect("one")));
@@ -148,7 +148,7 @@ async fn a_piece_with_very_many_claims_keeps_no_other_from_being_found() {
     for id in 0..100u8 {
         let mut bytes = [id; 32];
         (bytes[0], bytes[31]) = (99, 0);
-        pieces.push(PieceCommitment::new(bytes).expect("a piece"));
+        pieces.push(PieceRoot::new(bytes).expect("a piece"));
         claims.push(Fact { piece: pieces[pieces.len() - 1], ..fact(10_000 + u64::from(id), 60) });
     }
     store.commit(&source, &facts(claims), NOW).await.expect("kept");
@@ -220,6 +220,76 @@ async fn a_full_database_says_so_and_still_answers() {
 }
 
 #[tokio::test]
+async fn a_few_answers_with_many_reports_are_too_many_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), 512 << 10).await.expect("opened");
+    let source = store.register("index", "index", "i", 60).await.expect("known");
+    let reports: Vec<Report> =
+        (0..64u8).map(|n| Report { piece: piece(n), verified_deal: true, peer: "p".repeat(128) }).collect();
+    for payload in 0..200u64 {
+        store.keep_reports(&source, &payload.to_be_bytes(), &reports, NOW + payload).await.expect("it is not full");
+        store.prune_reports().await.expect("pruned");
+        assert!(store.count_reports().await.expect("counted") <= 256, "a quarter of the database");
+    }
+    let last = store.reports(&[199u64.to_be_bytes().to_vec()]).await.expect("read");
+    assert_eq!(last.values().map(Vec::len).collect::<Vec<_>>(), [8]);
+    assert!(store.reports(&[0u64.to_be_bytes().to_vec()]).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn reports_of_claimed_pieces_are_kept_before_others() {
+    let (_folder, store, source) = open().await;
+    store.commit(&source, &facts(vec![Fact { piece: piece(60), ..fact(1, 60) }]), NOW).await.expect("kept");
+    let reports: Vec<Report> =
+        (0..64u8).map(|n| Report { piece: piece(n), verified_deal: n < 50, peer: "p".to_owned() }).collect();
+    store.keep_reports(&source, &[7], &reports, NOW).await.expect("kept");
+    let kept = store.reports(&[vec![7]]).await.expect("read").remove(&vec![7]).expect("reports");
+    assert_eq!(kept.len(), 8);
+    assert!(kept.iter().any(|report| report.piece == piece(60)));
+    assert_eq!(kept.iter().filter(|report| report.verified_deal).count(), 7);
+}
+
+#[tokio::test]
+async fn of_many_claims_none_is_given_in_part_and_allocations_hide_none() {
+    let (_folder, store, source) = open().await;
+    let other = store.register("claims of b", "claims", "b", 60).await.expect("known");
+    let claims: Vec<Fact> = (0..100).map(|id| fact(id, 60)).collect();
+    for source in [&source, &other] {
+        store.commit(source, &facts(claims.clone()), NOW).await.expect("kept");
+    }
+    let allocations = (1_000..1_200).map(|id| Fact { kind: Kind::Allocation, ..fact(id, 60) }).collect();
+    store.commit(&source, &facts(allocations), NOW).await.expect("kept");
+    let rows = store.claims(&[piece(1)]).await.expect("read").remove(&piece(1)).expect("claims");
+    let ids: Vec<(Kind, u64)> = rows.iter().map(|row| (row.fact.kind, row.fact.id)).collect();
+    let wanted: Vec<(Kind, u64)> =
+        (100 - MAX_CLAIMS as u64 - 1..100).rev().flat_map(|id| [(Kind::Claim, id); 2]).collect();
+    assert_eq!(ids, wanted, "each as both say it");
+}
+
+#[tokio::test]
+async fn a_step_that_began_before_all_was_forgotten_is_not_kept() {
+    let (_folder, store, source) = open().await;
+    let step = |cursor: &str| Step { cursor: Some(cursor.to_owned()), complete: Some(60), ..facts(vec![fact(1, 60)]) };
+    // The first step, and one that goes on.
+    for _ in 0..2 {
+        let from = store.position(&source).await.expect("read");
+        store.forget(source.origin).await.expect("forgotten");
+        assert!(!store.commit_from(&source, &from, &step("old"), NOW).await.expect("looked at"));
+        assert!(table(&store).await.is_empty());
+        let standing = &store.standings().await.expect("read")[0];
+        assert_eq!((standing.complete, store.cursor(&source.name).await.expect("read")), (None, None));
+        let from = store.position(&source).await.expect("read");
+        assert!(store.commit_from(&source, &from, &step("new"), NOW).await.expect("kept"));
+        assert_eq!(table(&store).await.len(), 1);
+    }
+    // Somebody else was faster.
+    let from = store.position(&source).await.expect("read");
+    assert!(store.commit_from(&source, &from, &step("one"), NOW).await.expect("kept"));
+    assert!(!store.commit_from(&source, &from, &step("other"), NOW).await.expect("looked at"));
+    assert_eq!(store.cursor(&source.name).await.expect("read").as_deref(), Some("one"));
+}
+
+#[tokio::test]
 async fn a_list_takes_the_place_of_the_one_before() {
     let (_folder, store, source) = open().await;
     let list = |subjects: &[u8]| Step {
@@ -246,8 +316,9 @@ async fn of_too_many_reports_the_oldest_are_forgotten() {
         let when = NOW + u64::from(payload);
         store.keep_reports(&source, &[payload], std::slice::from_ref(&report), when).await.expect("kept");
     }
-    assert_eq!(store.prune_reports_to(4).await.expect("pruned"), 6);
-    assert_eq!(store.prune_reports_to(4).await.expect("pruned"), 0);
+    // Each answer is two rows: itself, and its report.
+    assert_eq!(store.prune_reports_to(8).await.expect("pruned"), 6);
+    assert_eq!(store.prune_reports_to(8).await.expect("pruned"), 0);
     let keys: Vec<Vec<u8>> = (0..10u8).map(|payload| vec![payload]).collect();
     assert_eq!(store.reports(&keys).await.expect("read").len(), 4);
     assert_eq!(store.asked(&keys).await.expect("read").len(), 4);

@@ -1,10 +1,13 @@
 //! What sources say is kept.
 
-use std::sync::LazyLock;
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicI64, Ordering},
+};
 
 use sqlx::{AssertSqlSafe, Sqlite, Transaction, query::Query, sqlite::SqliteArguments};
 
-use super::{Registered, Store, StoreError, signed};
+use super::{Position, Registered, Store, StoreError, signed};
 use crate::{
     fact::Fact,
     step::{Genesis, List, Report, Step},
@@ -12,10 +15,28 @@ use crate::{
 
 /// Facts of one statement.
 const CHUNK: usize = 256;
-/// How many payloads are remembered that indexes were asked about; the oldest are forgotten.
-const MAX_QUESTIONS: i64 = 1_000_000;
-/// How many are forgotten at once, at most.
+/// How many answers of indexes and reports in them are kept, in rows: the oldest are forgotten. In a small database, fewer: a row and
+/// its indexes take some 500 bytes, and they may have a quarter of it.
+const MAX_ROWS: u64 = 2_000_000;
+const BYTES_PER_ROW: u64 = 4 * 512;
+/// How many answers are forgotten in one transaction, at most.
 const FORGOTTEN: i64 = 1_000;
+/// The most reports of one answer that are kept.
+const MAX_REPORTS: usize = 8;
+
+/// How many rows answers of indexes take; less than nothing: they were not counted yet. Other processes add some, too, so it is counted
+/// again before anything is forgotten.
+#[derive(Debug)]
+pub(super) struct KeptReports {
+    rows: AtomicI64,
+    most: i64,
+}
+
+impl KeptReports {
+    pub(super) fn at_most(max_size: u64) -> Self {
+        Self { rows: AtomicI64::new(-1), most: signed(MAX_ROWS.min(max_size / BYTES_PER_ROW)) }
+    }
+}
 
 /// The columns of a fact that are compared, in the order in which [`Fact::newer_than`] compares them.
 const COMPARED: [&str; 10] =
@@ -95,13 +116,43 @@ async fn replace(transaction: &mut Transaction<'_, Sqlite>, source: &str, list: 
 }
 
 impl Store {
-    /// Keeps a step of a source: all of it, with the cursor, or nothing. `now` in Unix seconds.
+    /// Keeps a step of a source, wherever the source stands: all of it, with the cursor, or nothing. `now` in Unix seconds.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn commit(&self, source: &Registered, step: &Step, now: u64) -> Result<(), StoreError> {
+        self.keep(source, None, step, now).await.map(drop)
+    }
+
+    /// Keeps a step that began here, if the source still stands there; tells whether it does. `now` in Unix seconds.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn commit_from(
+        &self,
+        source: &Registered,
+        from: &Position,
+        step: &Step,
+        now: u64,
+    ) -> Result<bool, StoreError> {
+        self.keep(source, Some(from), step, now).await
+    }
+
+    async fn keep(
+        &self,
+        source: &Registered,
+        from: Option<&Position>,
+        step: &Step,
+        now: u64,
+    ) -> Result<bool, StoreError> {
         let failed = |error| self.failed(error);
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        if let Some(from) = from {
+            let row = sqlx::query(Position::QUERY).bind(&source.name).fetch_one(&mut *transaction);
+            if Position::of(&row.await.map_err(failed)?) != *from {
+                return Ok(false);
+            }
+        }
         if let Some(genesis) = &step.genesis {
             self.check_genesis(&mut transaction, source.origin, genesis).await?;
         }
@@ -141,7 +192,8 @@ impl Store {
             .await?;
             transaction.commit().await
         };
-        work.await.map_err(failed)
+        work.await.map_err(failed)?;
+        Ok(true)
     }
 
     /// One origin speaks of one chain for ever.
@@ -182,6 +234,7 @@ impl Store {
             for statement in [
                 "DELETE FROM claims WHERE origin = $1",
                 "DELETE FROM snapshots WHERE origin = $1",
+                "UPDATE origins SET generation = generation + 1 WHERE number = $1",
                 "UPDATE sources SET cursor = NULL, epoch = NULL, as_of = NULL, complete = NULL WHERE origin = $1",
             ] {
                 sqlx::query(statement).bind(origin).execute(&mut *transaction).await?;
@@ -191,7 +244,8 @@ impl Store {
         work.await.map_err(|error| self.failed(error))
     }
 
-    /// Keeps what an index answered about a payload in place of what it answered before; `now` in Unix seconds.
+    /// Keeps what an index answered about a payload in place of what it answered before; `now` in Unix seconds. Of many reports a few are
+    /// kept: before others those of pieces that somebody claimed, for anybody can advertise any number of pieces that there are not.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -204,12 +258,30 @@ impl Store {
     ) -> Result<(), StoreError> {
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::query("DELETE FROM payloads WHERE payload = $1 AND source = $2")
+            let forgotten = sqlx::query("DELETE FROM payloads WHERE payload = $1 AND source = $2")
                 .bind(payload)
                 .bind(&source.name)
                 .execute(&mut *transaction)
                 .await?;
+            let mut ranked = Vec::with_capacity(reports.len());
             for report in reports {
+                let is_claimed: bool = match reports.len() > MAX_REPORTS {
+                    true => {
+                        sqlx::query_scalar(
+                            "SELECT EXISTS (SELECT 1 FROM claims WHERE substr(piece, 1, 8) = $1 AND piece = $2)",
+                        )
+                        .bind(&report.piece.as_bytes()[..8])
+                        .bind(report.piece.as_bytes().as_slice())
+                        .fetch_one(&mut *transaction)
+                        .await?
+                    }
+                    false => true,
+                };
+                ranked.push((!is_claimed, !report.verified_deal, report));
+            }
+            ranked.sort_by_key(|(is_unclaimed, is_unverified, _)| (*is_unclaimed, *is_unverified));
+            ranked.truncate(MAX_REPORTS);
+            for (_, _, report) in &ranked {
                 sqlx::query(
                     "INSERT INTO payloads (payload, piece, source, peer, verified_deal, seen) \
                      VALUES ($1, $2, $3, $4, $5, $6) \
@@ -231,7 +303,7 @@ impl Store {
             .bind(payload)
             .bind(&source.name)
             .bind(signed(now))
-            .bind(i64::try_from(reports.len()).unwrap_or(i64::MAX))
+            .bind(i64::try_from(ranked.len()).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await?;
             sqlx::query("UPDATE sources SET as_of = $2, problem = NULL, problem_since = NULL WHERE name = $1")
@@ -239,36 +311,65 @@ impl Store {
                 .bind(signed(now))
                 .execute(&mut *transaction)
                 .await?;
-            transaction.commit().await
+            transaction.commit().await?;
+            Ok(signed(ranked.len() as u64 + 1) - signed(forgotten.rows_affected()))
         };
-        work.await.map_err(|error| self.failed(error))
+        let more: i64 = work.await.map_err(|error| self.failed(error))?;
+        // An answer that takes the place of another counts twice, until it is counted again.
+        let add = |rows: i64| (rows >= 0).then_some((rows + more).max(0));
+        // None: nobody has counted yet.
+        let _ = self.kept.rows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        Ok(())
     }
 
-    /// Forgets the oldest of what indexes said, when there is too much of it. Gives how many payloads were forgotten.
+    /// Forgets the oldest of what indexes said, when there is too much of it. Gives how many answers were forgotten.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn prune_reports(&self) -> Result<u64, StoreError> {
-        self.prune_reports_to(MAX_QUESTIONS).await
+        self.prune_reports_to(self.kept.most).await
     }
 
     pub(super) async fn prune_reports_to(&self, most: i64) -> Result<u64, StoreError> {
-        let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let count: i64 = sqlx::query_scalar("SELECT count(*) FROM questions").fetch_one(&mut *transaction).await?;
-            let surplus = (count - most).clamp(0, FORGOTTEN);
-            if surplus == 0 {
-                return Ok(0);
+        if (0..=most).contains(&self.kept.rows.load(Ordering::Relaxed)) {
+            return Ok(0);
+        }
+        let mut rows = self.count_reports().await.map_err(|error| self.failed(error))?;
+        self.kept.rows.store(rows, Ordering::Relaxed);
+        let mut answers = 0;
+        // Somewhat below, so that not every answer counts and forgets.
+        let enough = if rows > most { most - most / 16 } else { most };
+        while rows > enough {
+            let (forgotten, of_them) = self.forget_reports(rows - enough).await.map_err(|error| self.failed(error))?;
+            if forgotten == 0 {
+                break;
             }
-            for statement in [
-                "DELETE FROM payloads WHERE (payload, source) IN (SELECT payload, source FROM questions ORDER BY asked LIMIT $1)",
-                "DELETE FROM questions WHERE (payload, source) IN (SELECT payload, source FROM questions ORDER BY asked LIMIT $1)",
-            ] {
-                sqlx::query(statement).bind(surplus).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await?;
-            Ok(surplus.unsigned_abs())
-        };
-        work.await.map_err(|error| self.failed(error))
+            rows -= forgotten + of_them;
+            answers += forgotten.unsigned_abs();
+            self.kept.rows.store(rows, Ordering::Relaxed);
+        }
+        Ok(answers)
+    }
+
+    pub(super) async fn count_reports(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT (SELECT count(*) FROM questions) + (SELECT count(*) FROM payloads)")
+            .fetch_one(&self.pool)
+            .await
+    }
+
+    /// Forgets some of the oldest answers, fewer rows than these or one answer; gives how many answers, and reports in them.
+    async fn forget_reports(&self, rows: i64) -> Result<(i64, i64), sqlx::Error> {
+        let answers = (rows / (signed(MAX_REPORTS as u64) + 1)).clamp(1, FORGOTTEN);
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut forgotten = [0; 2];
+        for (forgotten, table) in forgotten.iter_mut().zip(["payloads", "questions"]) {
+            let statement = format!(
+                "DELETE FROM {table} WHERE (payload, source) IN (SELECT payload, source FROM questions ORDER BY asked LIMIT $1)"
+            );
+            let done = sqlx::query(AssertSqlSafe(statement)).bind(answers).execute(&mut *transaction).await?;
+            *forgotten = signed(done.rows_affected());
+        }
+        transaction.commit().await?;
+        Ok((forgotten[1], forgotten[0]))
     }
 }

@@ -16,7 +16,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ciborium::Value as Cbor;
-use lota_fil_plus::piece_cid::PieceCommitment;
+use lota_content::piece::PieceRoot;
 use serde_json::{Value, json};
 
 /// Unix seconds of its epoch 0.
@@ -59,16 +59,16 @@ pub struct Claim {
     pub id: u64,
     pub provider: u64,
     pub client: u64,
-    pub piece: PieceCommitment,
+    pub piece: PieceRoot,
     pub size: u64,
     pub term_max: u64,
     pub start: u64,
 }
 
-pub fn piece(number: u64) -> PieceCommitment {
+pub fn piece(number: u64) -> PieceRoot {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-    PieceCommitment::new(bytes).expect("a piece")
+    PieceRoot::new(bytes).expect("a piece")
 }
 
 pub fn claim(id: u64, provider: u64) -> Claim {
@@ -95,7 +95,7 @@ impl Claim {
             ciborium::into_writer(&value, &mut bytes).expect("written");
             json!({ "Flags": 3, "Key": key, "Codec": 81, "Value": BASE64.encode(bytes) })
         };
-        let cid = [&[0], self.piece.cid().to_bytes().as_slice()].concat();
+        let cid = [&[0], self.piece.v1().to_bytes().as_slice()].concat();
         json!({
             "entries": [
                 entry("$type", Cbor::Text(kind.to_owned())),
@@ -137,6 +137,8 @@ pub struct Chain {
     pub events: Vec<(u64, &'static str, Claim)>,
     pub max_results: usize,
     pub fault: Fault,
+    /// How it behaves when it is asked about the claims of these providers.
+    pub broken: BTreeMap<u64, Fault>,
     /// The calls that were made.
     pub calls: Vec<(String, Value)>,
 }
@@ -154,6 +156,7 @@ impl Default for Chain {
             events: Vec::new(),
             max_results: 10_000,
             fault: Fault::None,
+            broken: BTreeMap::new(),
             calls: Vec::new(),
         }
     }
@@ -238,7 +241,12 @@ pub struct Node {
 }
 
 async fn respond(State(chain): State<Arc<Mutex<Chain>>>, Json(request): Json<Value>) -> Response {
-    let fault = chain.lock().expect("the chain").fault;
+    let fault = {
+        let chain = chain.lock().expect("the chain");
+        let provider = request["params"][0].as_str().and_then(|address| address.strip_prefix("f0")?.parse().ok());
+        let is_broken = (request["method"] == "Filecoin.StateGetClaims").then_some(provider).flatten();
+        is_broken.and_then(|provider: u64| chain.broken.get(&provider)).copied().unwrap_or(chain.fault)
+    };
     match fault {
         Fault::None => {
             let method = request["method"].as_str().expect("a method");

@@ -15,7 +15,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ciborium::Value as Cbor;
 use lota_fil_plus::{
     answer::Certainty,
-    piece_cid::PieceCommitment,
     registry::{MAX_ASKED, Manner},
     source::{Source, ipni::Ipni, lotus::Parties},
 };
@@ -25,13 +24,14 @@ use crate::{
     chain::{Chain, Node, claim, piece},
     support::{DAY, PATIENT, QUICK, ask, ask_at, at, claims, open, read},
 };
+use lota_content::piece::PieceRoot;
 
 const PAYLOAD: &str = "bafybeieiy62xj7i62t57wzf2eusjj6ff3je5pihd2nbpu27fwtj4h4v2by";
 
 /// What an index knows of a CID, and how often it was asked.
 #[derive(Default)]
 struct Knowledge {
-    deals: HashMap<String, (PieceCommitment, bool)>,
+    deals: HashMap<String, (PieceRoot, bool)>,
     asked: usize,
     broken: Option<&'static str>,
 }
@@ -48,7 +48,7 @@ async fn find(State(knowledge): State<Shared>, Path(cid): Path<String>) -> Respo
         knowledge.deals.get(&cid).copied()
     };
     let Some((piece, verified)) = found else { return (StatusCode::NOT_FOUND, "no results for query").into_response() };
-    let cid = [&[0], piece.cid().to_bytes().as_slice()].concat();
+    let cid = [&[0], piece.v1().to_bytes().as_slice()].concat();
     let fields = [
         ("PieceCID", Cbor::Tag(42, Box::new(Cbor::Bytes(cid)))),
         ("VerifiedDeal", Cbor::Bool(verified)),
@@ -67,7 +67,7 @@ async fn find(State(knowledge): State<Shared>, Path(cid): Path<String>) -> Respo
     .into_response()
 }
 
-async fn start(deals: &[(&str, PieceCommitment, bool)]) -> (SocketAddr, Shared) {
+async fn start(deals: &[(&str, PieceRoot, bool)]) -> (SocketAddr, Shared) {
     let deals = deals.iter().map(|(cid, piece, verified)| ((*cid).to_owned(), (*piece, *verified))).collect();
     let knowledge = Shared::new(Mutex::new(Knowledge { deals, ..Knowledge::default() }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

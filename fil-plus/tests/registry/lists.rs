@@ -1,5 +1,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
+use ed25519_dalek::{Signer as _, SigningKey};
 use lota_fil_plus::{
     answer::Certainty,
     keeper::read_once,
@@ -8,28 +9,27 @@ use lota_fil_plus::{
         list::{ListKey, SignedList},
     },
 };
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::{
     chain::piece,
     support::{ask, certainty, open, read},
 };
 
-fn key(seed: u8) -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("a seed")
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
 }
 
-fn public(key: &Ed25519KeyPair) -> ListKey {
-    key.public_key().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().parse().expect("a key")
+fn public(key: &SigningKey) -> ListKey {
+    key.verifying_key().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>().parse().expect("a key")
 }
 
 fn list(issued: &str, piece_number: u64) -> String {
     format!("# Archive, {issued}\ncid,note\n{},a note, with a comma\n", piece(piece_number))
 }
 
-fn write(path: &Path, text: &str, by: &Ed25519KeyPair) {
+fn write(path: &Path, text: &str, by: &SigningKey) {
     std::fs::write(path, text).expect("written");
-    std::fs::write(path.with_extension("csv.sig"), by.sign(text.as_bytes())).expect("written");
+    std::fs::write(path.with_extension("csv.sig"), by.sign(text.as_bytes()).to_bytes()).expect("written");
 }
 
 fn source(path: &Path, keys: Vec<ListKey>) -> Arc<dyn Source> {
@@ -67,6 +67,23 @@ async fn a_signed_list_is_believed_and_only_listed() {
     assert_eq!(certainty(&registry, piece(6)).await, Certainty::Unknown);
 }
 
+#[tokio::test]
+async fn a_list_that_was_read_while_the_clock_was_ahead_is_read_again() {
+    let (folder, now) = (tempfile::tempdir().expect("a folder"), lota_fil_plus::keeper::now());
+    let (path, signer) = (folder.path().join("list.csv"), key(1));
+    let source = SignedList::at(path.to_str().expect("UTF-8"), vec![public(&signer)], Duration::from_secs(3_600));
+    let registry = open(folder.path(), vec![Arc::new(source.expect("a list"))]).await;
+    let step = async |now| registry.step(&registry.sources()[0], now).await.expect("read").expect("a step");
+    write(&path, &list("2026-01-01T00:00:00Z", 5), &signer);
+    step(now + 365 * 86_400).await;
+    write(&path, &list("2026-01-02T00:00:00Z", 6), &signer);
+    step(now).await;
+    assert_eq!(certainty(&registry, piece(6)).await, Certainty::Listed);
+    write(&path, &list("2026-01-03T00:00:00Z", 7), &signer);
+    step(now + 60).await;
+    assert_eq!(certainty(&registry, piece(7)).await, Certainty::Unknown, "it rests");
+}
+
 async fn read_one(registry: &lota_fil_plus::registry::Registry) -> Result<(), String> {
     let now = lota_fil_plus::keeper::now();
     registry.step(&registry.sources()[0], now).await.map(drop).map_err(|error| error.to_string())
@@ -81,11 +98,11 @@ async fn what_no_named_key_signed_is_refused() {
     let registry = open(folder.path(), vec![source(&path, vec![public(&signer)])]).await;
     for (case, text, sig, wanted) in [
         ("no signature", good.clone(), None, "cannot be read"),
-        ("another's", good.clone(), Some(key(2).sign(good.as_bytes()).as_ref().to_vec()), "none of the keys"),
+        ("another's", good.clone(), Some(key(2).sign(good.as_bytes()).to_vec()), "none of the keys"),
         (
             "changed",
             good.replace("Archive", "Brchive"),
-            Some(signer.sign(good.as_bytes()).as_ref().to_vec()),
+            Some(signer.sign(good.as_bytes()).to_vec()),
             "none of the keys",
         ),
         ("no signature in it", good.clone(), Some(b"yes".to_vec()), "no Ed25519 signature"),
@@ -96,7 +113,7 @@ async fn what_no_named_key_signed_is_refused() {
         match sig {
             Some(bytes) => std::fs::write(&signature, bytes).expect("written"),
             None if case == "no signature" => drop(std::fs::remove_file(&signature)),
-            None => std::fs::write(&signature, signer.sign(text.as_bytes())).expect("written"),
+            None => std::fs::write(&signature, signer.sign(text.as_bytes()).to_bytes()).expect("written"),
         }
         let error = read_one(&registry).await.expect_err(case);
         assert!(error.contains(wanted), "{case}: {error}");
@@ -111,7 +128,7 @@ async fn what_no_named_key_signed_is_refused() {
 async fn a_list_at_a_url_is_read_with_its_signature_beside_it() {
     let signer = key(1);
     let text = list("2026-01-01T00:00:00Z", 5);
-    let signature = signer.sign(text.as_bytes()).as_ref().to_vec();
+    let signature = signer.sign(text.as_bytes()).to_vec();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let router = axum::Router::new()

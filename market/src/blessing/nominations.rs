@@ -39,7 +39,7 @@ impl Blessing {
         emit: &mut dyn FnMut(Event),
     ) -> Checked {
         let round = self.check_settled(terms, at)?;
-        let Request { granter, amount, piece, piece_size, bounty } = *request;
+        let Request { granter, amount, piece, piece_size, bounty, min_share } = *request;
         self.check_job_limit(granter, amount)?;
         if piece.is_zero() || piece_size < MIN_PIECE || !piece_size.is_power_of_two() {
             return Err(Rejection::BadPiece { piece, size: piece_size });
@@ -47,6 +47,10 @@ impl Blessing {
         let provider = receipt.provider;
         let registration = self.registration(provider, granter);
         let registration = registration.ok_or(Rejection::NotRegistered { provider, granter })?;
+        let share = registration.share(amount);
+        if share < min_share {
+            return Err(Rejection::ShareTooSmall { share, min_share });
+        }
         let nomination = Nomination {
             job: at.job,
             round,
@@ -60,7 +64,7 @@ impl Blessing {
             amount,
             piece,
             piece_size,
-            share: registration.share(amount),
+            share,
             bounty,
             expires: at.now.after(self.settings.vote_for.into()),
         };

@@ -55,6 +55,11 @@ pub enum Rejection {
     /// There is no recipient.
     #[error("{provider} has registered no recipient for the granter {granter}")]
     NotRegistered { provider: Address, granter: Address },
+    /// Less than the nominator asked for.
+    #[error(
+        "the client's share would be {share} by what the provider has registered now, and at least {min_share} was asked for"
+    )]
+    ShareTooSmall { share: AttoFil, min_share: AttoFil },
     /// More than [`super::MAX_RECIPIENT`] bytes.
     #[error("the recipient has {0} bytes; at most {max} are allowed", max = super::MAX_RECIPIENT)]
     RecipientTooLong(u64),

@@ -15,7 +15,7 @@ pub struct Settings {
     pub vote_for: u32,
     /// How long a blessing may be revoked.
     pub revoke_for: u32,
-    /// How long a grant may be tried after that.
+    /// How long a grant may be tried after that; longer than `limit_period`.
     pub grant_for: u32,
     /// The period of the limits.
     pub limit_period: u32,
@@ -56,6 +56,8 @@ pub struct Request {
     pub piece_size: u64,
     /// What the nominator adds to the client's share.
     pub bounty: AttoFil,
+    /// The least share for the client: the provider may change what it registered at any time.
+    pub min_share: AttoFil,
 }
 
 /// What notaries vote on, and sign. The contract stores its EIP-712 struct hash, the twin all of it.
@@ -136,8 +138,11 @@ pub enum DeploymentFault {
     /// There is no market, or another than this was made for.
     #[error("there is no market at that address whose jobs could be blessed here")]
     Market,
-    /// A period is 0 or above [`super::MAX_PERIOD`].
-    #[error("a period is zero or longer than 365 days")]
+    /// A period is 0 or above [`super::MAX_PERIOD`], or `grant_for` is not longer than `limit_period`.
+    #[error(
+        "a period is zero or longer than 365 days, or the time to grant is not longer than the period of the limits, in which \
+         case a job that a limit keeps waiting could never be granted"
+    )]
     Period,
     /// It is zero.
     #[error("the granter is promised no gas")]
@@ -205,7 +210,9 @@ impl Settings {
     #[must_use]
     pub fn fault(&self) -> Option<DeploymentFault> {
         let periods = [self.vote_for, self.revoke_for, self.grant_for, self.limit_period];
-        if periods.into_iter().any(|period| period == 0 || period > super::MAX_PERIOD) {
+        let is_amiss = periods.into_iter().any(|period| period == 0 || period > super::MAX_PERIOD);
+        // What goes beyond a limit waits for the next period: that must begin before the time to grant is over.
+        if is_amiss || self.grant_for <= self.limit_period {
             Some(DeploymentFault::Period)
         } else {
             (self.granter_gas == 0).then_some(DeploymentFault::GranterGas)

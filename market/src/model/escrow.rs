@@ -1,6 +1,6 @@
 //! A deal in hand: its state, its terms, and the books in which its money moves.
 
-use std::collections::btree_map::OccupiedEntry;
+use std::collections::hash_map::OccupiedEntry;
 
 use alloy_primitives::{Address, Bytes};
 

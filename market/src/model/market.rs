@@ -252,7 +252,7 @@ impl Market {
 
     /// All deals of which something is stored, by their ids.
     pub fn deals(&self) -> impl Iterator<Item = (JobId, Deal<'_>)> + '_ {
-        self.storage.deals.iter().map(|(job, state)| (*job, state.view()))
+        self.storage.deals.sorted().into_iter().map(|(job, state)| (*job, state.view()))
     }
 
     /// The free balance of an account.

@@ -124,8 +124,9 @@ impl Market {
     fn opened(&mut self, job: JobId, terms: &Terms, spec: &Bytes, emit: &mut impl FnMut(Event)) {
         self.storage.books.totals.hold(terms.max_price, AttoFil::ZERO);
         self.storage.spend(terms.client, terms.salt);
-        self.storage.enter(job, DealState::Open);
+        // Entering waits for memory, and would have the copies wait, too.
         emit(Event::JobOpened { job, terms: terms.clone(), spec: spec.clone() });
+        self.storage.enter(job, DealState::Open);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use lota_market::{
     AttoFil, B256, Bytes, Time,
-    blessing::{Choice, Command, Limit, Limits, Notaries, NotariesFault, Phase, Rejection},
+    blessing::{Choice, Command, Limit, Limits, Notaries, NotariesFault, Phase, Rejection, Request},
     model,
     world::{Call, DeployError, End, Script, ScriptedCall},
 };
@@ -157,11 +157,38 @@ fn limits_hold_when_the_grant_is_made_and_pass_with_their_period() {
     }
     let over = |limit, left| Rejection::OverLimit { granter: GRANTER, limit, amount: unit(AMOUNT), left: unit(left) };
     assert_eq!(town.refused(STRANGER, grant(&nominations[3])), over(Limit::PerProvider, 0));
+    let mut later = town.clone();
+    later.env.now = START.after(u64::from(SETTINGS.limit_period) - 1);
+    assert_eq!(later.refused(STRANGER, grant(&nominations[3])), over(Limit::PerProvider, 0));
+    later.env.now = START.after(SETTINGS.limit_period.into());
+    later.act(STRANGER, grant(&nominations[3])).expect("the next period begins before its time is over");
     let other = Limits { per_provider: unit(4 * AMOUNT - 1), ..limits() };
     town.act(STRANGER, admit(other)).expect("a quorum signed");
     assert_eq!(town.refused(STRANGER, grant(&nominations[3])), over(Limit::PerProvider, AMOUNT - 1));
     town.act(STRANGER, admit(Limits::default())).expect("a quorum signed");
     assert_eq!(town.refused(STRANGER, grant(&nominations[3])), Rejection::UnknownGranter(GRANTER));
+}
+
+#[test]
+fn a_provider_that_gets_in_first_with_a_smaller_share_is_not_nominated() {
+    let mut town = Town::new(false);
+    let (terms, receipt) = town.settled(1, PROVIDER);
+    let wanted = |least: u64| {
+        let request = Request { min_share: gwei(least), ..request(AMOUNT) };
+        Command::Nominate { terms: Box::new(terms.clone()), receipt: Box::new(receipt.clone()), request }
+    };
+    let too_small = |share, least| Rejection::ShareTooSmall { share: gwei(share), min_share: gwei(least) };
+    assert_eq!(town.refused(NOMINATOR, wanted(401)), too_small(400, 401));
+    let nothing = Command::Register {
+        granter: GRANTER,
+        recipient: Bytes::from_static(b"f1"),
+        share_rate: Default::default(),
+        max_share: AttoFil::ZERO,
+    };
+    town.act(PROVIDER, nothing).expect("it may change that at any time");
+    assert_eq!(town.refused(NOMINATOR, wanted(400)), too_small(0, 400));
+    town.act(PROVIDER, register(Bytes::from_static(b"f1"))).expect("registers");
+    town.act(NOMINATOR, wanted(400)).expect("it is as much as was asked for");
 }
 
 #[test]
@@ -184,13 +211,14 @@ fn a_blessing_needs_a_market_and_sound_settings() {
     let list = vec![notary(0)];
     let nowhere = town.world.deploy_blessing(at, at, SETTINGS, list.clone(), 1);
     assert!(matches!(nowhere, Err(DeployError::BadBlessing { .. })), "{nowhere:?}");
-    for spoil in 0..5 {
+    for spoil in 0..6 {
         let mut settings = SETTINGS;
         match spoil {
             0 => settings.vote_for = 0,
             1 => settings.revoke_for = 0,
             2 => settings.grant_for = 365 * 86_400 + 1,
             3 => settings.limit_period = 0,
+            4 => settings.limit_period = settings.grant_for,
             _ => settings.granter_gas = 0,
         }
         let spoiled = town.world.deploy_blessing(at, MARKET, settings, list.clone(), 1);

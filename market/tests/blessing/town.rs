@@ -24,7 +24,7 @@ pub(crate) const SETTINGS: blessing::Settings = blessing::Settings {
     vote_for: 100,
     revoke_for: 50,
     grant_for: 200,
-    limit_period: 1_000,
+    limit_period: 150,
     granter_gas: 100_000,
 };
 /// In gwei, of which the granter's unit is 10^-9: a share is a tenth.
@@ -272,7 +272,14 @@ pub(crate) fn admit(limits: Limits) -> Command {
 }
 
 pub(crate) fn request(amount: u64) -> Request {
-    Request { granter: GRANTER, amount: unit(amount), piece: B256::repeat_byte(7), piece_size: 128, bounty: gwei(70) }
+    Request {
+        granter: GRANTER,
+        amount: unit(amount),
+        piece: B256::repeat_byte(7),
+        piece_size: 128,
+        bounty: gwei(70),
+        min_share: AttoFil::ZERO,
+    }
 }
 
 pub(crate) fn nominate(terms: &Terms, receipt: &Receipt) -> Command {

@@ -2,16 +2,25 @@
 
 use lota_bridge::Update;
 use lota_market::{
-    AttoFil,
-    agent::{Effect, Filling, Input},
+    Address, AttoFil,
+    agent::{Effect, EffectKey, Filling, Input},
 };
 
 use super::{EventLoop, PURSE_HELD, intake::Incoming};
 use crate::{
     inbox::{Message, NotTaken},
     store::StoreError,
-    transfers,
+    transfers::{self, Direction},
 };
+
+/// What an operator wants out of it.
+pub(super) struct Taking {
+    /// None: all that no bid needs.
+    pub(super) amount: Option<AttoFil>,
+    pub(super) to: Address,
+    /// Under which it is sent.
+    pub(super) key: EffectKey,
+}
 
 impl EventLoop {
     /// Tells the agent what the party has in the auction, if it must know.
@@ -69,7 +78,8 @@ impl EventLoop {
         Ok(())
     }
 
-    async fn take_out(&mut self, asked: Option<AttoFil>) -> Result<Result<AttoFil, NotTaken>, StoreError> {
+    async fn take_out(&mut self, taking: Taking) -> Result<Result<AttoFil, NotTaken>, StoreError> {
+        let Taking { amount: asked, to, key } = taking;
         let held = match self.parts.transport.auction_balance(self.parts.transport.party()).await {
             Ok(held) => held,
             Err(error) => return Ok(Err(NotTaken::Unknown(error))),
@@ -85,7 +95,14 @@ impl EventLoop {
             return Ok(Err(NotTaken::Bound(money)));
         }
         let effects = self.agent.handle(Input::TakeBidMoney { amount, filling }, self.now);
-        self.perform_all(effects).await?;
+        let store = self.parts.store.clone();
+        let mut batch = store.begin().await?;
+        if amount != AttoFil::ZERO {
+            let direction = Direction::WithdrawBidMoney { to, all: asked.is_none() };
+            let block = self.parts.health.head().map_or(self.taken_in, |head| head.block);
+            transfers::promise(&mut batch, key, direction, amount, block).await?;
+        }
+        self.store_and_perform(batch, effects).await?;
         Ok(Ok(amount))
     }
 

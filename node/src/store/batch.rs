@@ -82,6 +82,19 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// A value of the node's own, as it is in this transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn meta<T: serde::de::DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, StoreError> {
+        let row = sqlx::query("SELECT value FROM meta WHERE key = $1")
+            .bind(key)
+            .fetch_optional(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
+        row.map(|row| decode(&format!("`{key}`"), row.get(0))).transpose()
+    }
+
     /// Up to where the market's log was taken in.
     ///
     /// # Errors

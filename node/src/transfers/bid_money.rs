@@ -8,10 +8,10 @@ use lota_market::{Address, AttoFil, agent::EffectKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::{Direction, TRANSFERS, Transfer, TransferError, Transfers, key_of};
+use super::{Direction, MAX_WATCHED, TRANSFERS, Transfer, TransferError, Transfers, key_of, watched};
 use crate::{
     inbox::Message,
-    store::{Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 
 /// Of how many it is remembered how much they were, so that who asks once more for all that was free is told of the same money.
@@ -31,8 +31,37 @@ struct Taken {
 pub(crate) async fn leaving(store: &Store, above: u64) -> Result<AttoFil, StoreError> {
     let watched: Vec<Transfer> = store.meta(TRANSFERS).await?.unwrap_or_default();
     let leaving = watched.iter().filter(|transfer| transfer.direction.is_of_auction());
-    let leaving = leaving.filter(|transfer| !transfer.landed || transfer.block > above);
+    let leaving = leaving.filter(|transfer| !transfer.landed || transfer.undone || transfer.block > above);
     Ok(AttoFil(leaving.fold(0, |sum, transfer| sum.saturating_add(transfer.amount.0))))
+}
+
+/// Notes that all blocks above this one are undone: what landed in them is leaving again, until somebody sees it land.
+pub(crate) async fn undo(batch: &mut Batch<'_>, above: u64) -> Result<(), StoreError> {
+    let mut watched = watched(batch).await?;
+    let mut any = false;
+    for transfer in watched.iter_mut().filter(|transfer| transfer.landed && transfer.block > above) {
+        any |= !transfer.undone;
+        transfer.undone = true;
+    }
+    if any { batch.set_meta(TRANSFERS, &watched).await } else { Ok(()) }
+}
+
+/// Notes that so much is about to be taken out of the auction under this key, before anybody is told that it may: whatever is looked at
+/// meanwhile, no bid counts on it.
+pub(crate) async fn promise(
+    batch: &mut Batch<'_>,
+    key: EffectKey,
+    direction: Direction,
+    amount: AttoFil,
+    block: u64,
+) -> Result<(), StoreError> {
+    let mut watched = watched(batch).await?;
+    // Who takes it is told that there are too many, or that the key is taken.
+    if watched.len() >= MAX_WATCHED || watched.iter().any(|known| known.key == key) {
+        return Ok(());
+    }
+    watched.push(Transfer { key, direction, amount, block, landed: false, undone: false, promised: true });
+    batch.set_meta(TRANSFERS, &watched).await
 }
 
 impl Transfers {
@@ -76,7 +105,9 @@ impl Transfers {
             remembered.retain(|before| before.key != key);
         }
         let (reply, answer) = oneshot::channel();
-        if !self.inbox.send(Message::TakeBidMoney { amount: asked, reply }).await {
+        // From when the loop notes it until it is sent, nobody else is to find it unsent and forget it.
+        let _making = self.begin(key.clone());
+        if !self.inbox.send(Message::TakeBidMoney { amount: asked, to, key: key.clone(), reply }).await {
             return Err(TransferError::Ending);
         }
         let amount = answer.await.map_err(|_| TransferError::Ending)?.map_err(TransferError::NotTaken)?;
@@ -93,9 +124,19 @@ impl Transfers {
         if let Err(TransferError::Submit(_) | TransferError::TooMany) = &made {
             remembered.retain(|taken| taken.key != key);
             self.store.set_meta(TAKEN, &remembered).await?;
+            self.forget_promise(&key).await?;
             // It may not have been among those that are watched.
             self.inbox.send(Message::BidMoneyMoved).await;
         }
         made
+    }
+
+    /// It was not even begun.
+    async fn forget_promise(&self, key: &EffectKey) -> Result<(), StoreError> {
+        let mut batch = self.store.begin().await?;
+        let mut watched = watched(&mut batch).await?;
+        watched.retain(|transfer| !transfer.promised || transfer.key != *key);
+        batch.set_meta(TRANSFERS, &watched).await?;
+        batch.commit().await
     }
 }

@@ -65,6 +65,10 @@ impl World {
         self.pass_during(self.transfers.look_after(is_undone)).await.expect("the store works")
     }
 
+    async fn watch(&self, transfers: Vec<Transfer>) {
+        self.store.set_meta(TRANSFERS, &transfers).await.expect("kept");
+    }
+
     async fn kept(&self) -> Vec<Transfer> {
         self.store.meta(TRANSFERS).await.expect("read").unwrap_or_default()
     }
@@ -149,15 +153,23 @@ async fn no_more_are_watched_than_there_is_room_for() {
         direction: Direction::Deposit,
         amount: AttoFil(1),
         block: 1,
-        landed: false,
+        ..deposit("", false)
     };
-    *world.transfers.watched.lock().await = (0..MAX_WATCHED).map(transfer).collect();
+    world.watch((0..MAX_WATCHED).map(transfer).collect()).await;
     assert!(matches!(world.make(Direction::Deposit, 1).await, Err(TransferError::TooMany)));
     assert_eq!(world.chain.messages().len(), 0);
 }
 
 fn deposit(key: &str, landed: bool) -> Transfer {
-    Transfer { key: EffectKey::named(key), direction: Direction::Deposit, amount: AttoFil(500), block: 0, landed }
+    Transfer {
+        key: EffectKey::named(key),
+        direction: Direction::Deposit,
+        amount: AttoFil(500),
+        block: 0,
+        landed,
+        undone: false,
+        promised: false,
+    }
 }
 
 #[tokio::test]
@@ -243,16 +255,16 @@ async fn what_an_earlier_process_never_sent_is_forgotten() {
 async fn what_is_being_made_or_was_removed_is_sent_by_nobody_else() {
     let world = World::begin().await;
     let transfer = deposit("made", true);
-    *world.transfers.watched.lock().await = vec![transfer.clone()];
+    world.watch(vec![transfer.clone()]).await;
     let making = world.transfers.begin(transfer.key.clone());
     assert!(!world.look_after(true).await);
     assert_eq!(world.chain.messages().len(), 0);
     drop(making);
-    *world.transfers.watched.lock().await = Vec::new();
+    world.watch(Vec::new()).await;
     let removed = world.pass_during(world.transfers.look_at(transfer.key.clone())).await;
     assert!(!removed.expect("the store works"));
     assert_eq!(world.chain.messages().len(), 0);
-    *world.transfers.watched.lock().await = vec![transfer];
+    world.watch(vec![transfer]).await;
     assert!(!world.look_after(true).await);
     assert_eq!(world.balance(), 500);
 }
@@ -274,14 +286,15 @@ async fn what_was_begun_and_lacks_money_stays_watched() {
 async fn several_are_submitted_at_once() {
     let world = World::begin().await;
     let transfers = (0..8).map(|number| Transfer { amount: AttoFil(1), ..deposit(&number.to_string(), true) });
-    *world.transfers.watched.lock().await = transfers.collect();
+    world.watch(transfers.collect()).await;
     let before = world.chain.epoch();
     let mut work = std::pin::pin!(world.transfers.look_after(true));
-    for _ in 0..100 {
+    // None waits for another: for that an epoch would have to pass.
+    while world.chain.messages().len() < 8 {
         assert!(futures::poll!(&mut work).is_pending());
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!((world.chain.messages().len(), world.chain.epoch()), (8, before), "none waits for another");
+    assert_eq!((world.chain.messages().len(), world.chain.epoch()), (8, before));
 }
 
 mod bid_money {
@@ -327,12 +340,24 @@ mod bid_money {
             let (inbox, stop) = (Inbox::new(sender), CancellationToken::new());
             let transfers = Transfers::of("test", transport, self.store.clone(), health, inbox, stop).await;
             let (moved, told) = (Arc::new(SyncMutex::new(0)), AttoFil(free));
-            let counted = Arc::clone(&moved);
+            let (counted, store) = (Arc::clone(&moved), self.store.clone());
             tokio::spawn(async move {
                 while let Some(message) = receiver.recv().await {
                     match message {
-                        Message::TakeBidMoney { amount, reply } => {
-                            reply.send(Ok(amount.unwrap_or(told))).expect("somebody waits");
+                        Message::TakeBidMoney { amount, to, key, reply } => {
+                            let direction = Direction::WithdrawBidMoney { to, all: amount.is_none() };
+                            let amount = amount.unwrap_or(told);
+                            if amount != AttoFil::ZERO {
+                                let mut batch = store.begin().await.expect("the store works");
+                                let known = watched(&mut batch).await.expect("read");
+                                let is_reused = known.iter().any(|transfer| transfer.key == key);
+                                promise(&mut batch, key, direction, amount, 1).await.expect("noted");
+                                batch.commit().await.expect("noted");
+                                // What the loop looks at when something else moves at this moment.
+                                let leaving = leaving(&store, u64::MAX).await.expect("read");
+                                assert!(leaving == amount || is_reused, "{leaving:?}");
+                            }
+                            reply.send(Ok(amount)).expect("somebody waits");
                         }
                         Message::BidMoneyMoved => *counted.lock().expect("no panic") += 1,
                         other => panic!("{other:?}"),
@@ -355,7 +380,7 @@ mod bid_money {
             direction: Direction::WithdrawBidMoney { to: bidder.me, all: false },
             amount: AttoFil(10),
             block,
-            landed,
+            ..deposit("", landed)
         };
         assert_eq!(leaving(&bidder.store, 0).await.expect("read"), AttoFil::ZERO);
         let all = vec![taken(5, false), taken(6, true), taken(7, true), deposit("other", false)];
@@ -363,6 +388,30 @@ mod bid_money {
         let sums = [u64::MAX, 7, 6, 5, 0].map(|above| leaving(&bidder.store, above));
         let sums = futures::future::join_all(sums).await.into_iter().map(|sum| sum.expect("read").0);
         assert_eq!(sums.collect::<Vec<_>>(), [10, 10, 20, 30, 30]);
+    }
+
+    #[tokio::test]
+    async fn what_was_undone_leaves_until_it_landed_again_whatever_else_moves() {
+        let bidder = Bidder::begin().await;
+        let (transfers, _) = bidder.process(0).await;
+        let taken = |block: u64| Transfer {
+            key: EffectKey::named(&block.to_string()),
+            direction: Direction::WithdrawBidMoney { to: bidder.me, all: false },
+            amount: AttoFil(10),
+            block,
+            ..deposit("", true)
+        };
+        bidder.store.set_meta(TRANSFERS, &vec![taken(100), taken(105), taken(106)]).await.expect("kept");
+        let now = async || leaving(&bidder.store, u64::MAX).await.expect("read").0;
+        assert_eq!(now().await, 0);
+        let mut batch = bidder.store.begin().await.expect("the store works");
+        undo(&mut batch, 100).await.expect("noted");
+        batch.commit().await.expect("noted");
+        assert_eq!(now().await, 20);
+        transfers.change(&taken(105).key, Some(105)).await.expect("it is there again");
+        assert_eq!(now().await, 10, "the other one is not");
+        transfers.change(&taken(106).key, Some(103)).await.expect("it is there again");
+        assert_eq!(now().await, 0);
     }
 
     #[tokio::test]

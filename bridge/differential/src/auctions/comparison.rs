@@ -1,6 +1,6 @@
 //! The contracts and their twins side by side.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use alloy::primitives::Log;
 use lota_bridge::{
@@ -21,6 +21,7 @@ use lota_market::{
 
 use super::{AUCTION, AuctionMutant, MIN_REVEAL_PERIOD, RECENT, Step, contract_of};
 use crate::{
+    beside::{Both, Difference, same},
     chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
     comparison::START,
     oracle::{Ids, Oracle},
@@ -28,19 +29,6 @@ use crate::{
     scripted,
     token::{self, Approval, TOKEN, TokenStep},
 };
-
-pub(super) struct Difference {
-    pub(super) what: String,
-    pub(super) contract: String,
-    pub(super) twin: String,
-}
-
-fn same<T: PartialEq + fmt::Debug>(what: impl Into<String>, contract: &T, twin: &T) -> Result<(), Difference> {
-    if contract == twin {
-        return Ok(());
-    }
-    Err(Difference { what: what.into(), contract: format!("{contract:?}"), twin: format!("{twin:?}") })
-}
 
 pub(super) struct Comparison<'a> {
     pub(super) cast: &'a Parties,
@@ -56,6 +44,56 @@ pub(super) struct Comparison<'a> {
     amiss: BTreeMap<Address, i128>,
     pub(super) known: Vec<Terms>,
     pub(super) now: Time,
+}
+
+impl Both for Comparison<'_> {
+    type Step = Step;
+
+    fn perform(&mut self, step: &Step) -> Result<Vec<String>, Difference> {
+        self.now = step.at;
+        if let Some(Approval { owner, spender, amount }) = step.token.approval
+            && self.world.approve(TOKEN, owner, spender, amount)
+        {
+            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
+        }
+        let expected = self.expect(step);
+        let events = expected.iter().flatten().filter_map(|log| log.event.of_market());
+        self.known.extend(events.filter_map(|event| match event {
+            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
+            _ => None,
+        }));
+        if self.script != step.script {
+            self.script.clone_from(&step.script);
+            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
+        }
+        if self.token != step.token && self.currency == Currency::Token {
+            self.token.clone_from(&step.token);
+            self.chain.set_code(TOKEN, token::code(&step.token));
+        }
+        let (at, data) = match &step.command {
+            ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
+            ContractCommand::Auction(command) => (AUCTION, contract::call_data(command)),
+            ContractCommand::Blessing(_) => {
+                return Err(Difference::new("which contract is asked: there is no blessing here", "", ""));
+            }
+        };
+        let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, CHAIN_ID) {
+            CallOutcome::Done { logs, .. } => Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?),
+            CallOutcome::Reverted { data, changed } => {
+                same("whether a refusal changes anything", &changed, &false)?;
+                Err(refusal(at, &data))
+            }
+            CallOutcome::Halted(reason) => Err(reason),
+        };
+        same("the events, or the refusal", &outcome, &expected)?;
+        self.compare()?;
+        let name = format!("{:?}", step.command);
+        let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
+        Ok(vec![match outcome {
+            Ok(_) => name.to_owned(),
+            Err(refusal) => kind(&refusal),
+        }])
+    }
 }
 
 impl<'a> Comparison<'a> {
@@ -110,54 +148,6 @@ impl<'a> Comparison<'a> {
 
     fn is(&self, mutant: AuctionMutant) -> bool {
         self.mutant == Some(mutant)
-    }
-
-    /// Executes a step on both and compares; says what it came to.
-    pub(super) fn perform(&mut self, step: &Step) -> Result<String, Difference> {
-        self.now = step.at;
-        if let Some(Approval { owner, spender, amount }) = step.token.approval
-            && self.world.approve(TOKEN, owner, spender, amount)
-        {
-            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
-        }
-        let expected = self.expect(step);
-        let events = expected.iter().flatten().filter_map(|log| log.event.of_market());
-        self.known.extend(events.filter_map(|event| match event {
-            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
-            _ => None,
-        }));
-        if self.script != step.script {
-            self.script.clone_from(&step.script);
-            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
-        }
-        if self.token != step.token && self.currency == Currency::Token {
-            self.token.clone_from(&step.token);
-            self.chain.set_code(TOKEN, token::code(&step.token));
-        }
-        let (at, data) = match &step.command {
-            ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
-            ContractCommand::Auction(command) => (AUCTION, contract::call_data(command)),
-            ContractCommand::Blessing(_) => {
-                let what = "which contract is asked: there is no blessing beside an auction".into();
-                return Err(Difference { what, contract: String::new(), twin: String::new() });
-            }
-        };
-        let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, CHAIN_ID) {
-            CallOutcome::Done { logs, .. } => Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?),
-            CallOutcome::Reverted { data, changed } => {
-                same("whether a refusal changes anything", &changed, &false)?;
-                Err(refusal(at, &data))
-            }
-            CallOutcome::Halted(reason) => Err(reason),
-        };
-        same("the events, or the refusal", &outcome, &expected)?;
-        self.compare()?;
-        let name = format!("{:?}", step.command);
-        let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
-        Ok(match outcome {
-            Ok(_) => name.to_owned(),
-            Err(refusal) => kind(&refusal),
-        })
     }
 
     fn expect(&mut self, step: &Step) -> Result<Vec<WorldLog>, String> {
@@ -327,11 +317,7 @@ fn read(log: &Log) -> Option<Result<WorldLog, Difference>> {
         AUCTION => contract::decode(log.data.topics(), &log.data.data).map(ContractEvent::Auction),
         _ => return None,
     };
-    let unreadable = |error: bindings::Unreadable| Difference {
-        what: "a log".into(),
-        contract: error.to_string(),
-        twin: String::new(),
-    };
+    let unreadable = |error: bindings::Unreadable| Difference::new("a log", error.to_string(), "");
     Some(event.map(|event| WorldLog { contract: log.address, event }).map_err(unreadable))
 }
 

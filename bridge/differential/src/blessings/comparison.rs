@@ -1,6 +1,6 @@
 //! The contracts and their twins side by side.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use alloy::primitives::Log;
 use lota_bridge::{
@@ -11,7 +11,7 @@ use lota_bridge::{
     },
 };
 use lota_market::{
-    Address, AttoFil, B256, Time, U256,
+    Address, AttoFil, B256, Bytes, Time, U256,
     blessing::{self, Blessing, Event, Notaries, Record, Registration, Rejection, Stage},
     model::{self, Market, Terms},
     world::{Call, CallError, Contract, ContractCommand, ContractEvent, End, Log as WorldLog, Script, World},
@@ -19,9 +19,10 @@ use lota_market::{
 
 use super::{BLESSING, BlessingMutant, RECENT, SETTINGS, Step, contract_of};
 use crate::{
+    beside::{Both, Difference, same},
     chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
     comparison::START,
-    oracle::{Ids, Oracle},
+    oracle::{Ids, Oracle, check_grant_selector},
     party::{Behaviour, MARKET, Parties, Party},
     scripted,
     token::{self, Approval, TOKEN, TokenStep},
@@ -29,19 +30,6 @@ use crate::{
 
 /// Every so many steps what was granted is compared for everybody.
 const GRANTERS_EVERY: usize = 8;
-
-pub(super) struct Difference {
-    pub(super) what: String,
-    pub(super) contract: String,
-    pub(super) twin: String,
-}
-
-fn same<T: PartialEq + fmt::Debug>(what: impl Into<String>, contract: &T, twin: &T) -> Result<(), Difference> {
-    if contract == twin {
-        return Ok(());
-    }
-    Err(Difference { what: what.into(), contract: format!("{contract:?}"), twin: format!("{twin:?}") })
-}
 
 pub(super) struct Comparison<'a> {
     pub(super) cast: &'a Parties,
@@ -56,6 +44,8 @@ pub(super) struct Comparison<'a> {
     script: Script,
     token: TokenStep,
     mutant: Option<BlessingMutant>,
+    /// What granters are told by this step.
+    recorded: Vec<(Address, Bytes)>,
     /// What a mutant thinks that accounts have more in the blessing.
     amiss: BTreeMap<Address, u128>,
     pub(super) known: Vec<Terms>,
@@ -69,6 +59,63 @@ pub(super) fn first_notaries(cast: &Parties) -> Notaries {
     Notaries::first(["alice", "bob", "erin", "agreeable"].iter().filter_map(named).collect(), 2)
 }
 
+impl Both for Comparison<'_> {
+    type Step = Step;
+
+    fn perform(&mut self, step: &Step) -> Result<Vec<String>, Difference> {
+        self.now = step.at;
+        if let Some(Approval { owner, spender, amount }) = step.token.approval
+            && self.world.approve(TOKEN, owner, spender, amount)
+        {
+            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
+        }
+        let expected = self.expect(step);
+        let events = expected.iter().flatten().filter_map(|log| log.event.of_market());
+        self.known.extend(events.filter_map(|event| match event {
+            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
+            _ => None,
+        }));
+        if self.script != step.script {
+            self.script.clone_from(&step.script);
+            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
+        }
+        if self.token != step.token && self.currency == Currency::Token {
+            self.token.clone_from(&step.token);
+            self.chain.set_code(TOKEN, token::code(&step.token));
+        }
+        let (at, data) = match &step.command {
+            ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
+            ContractCommand::Blessing(command) => (BLESSING, contract::call_data(command)),
+            ContractCommand::Auction(_) => {
+                return Err(Difference::new("which contract is asked: there is no auction here", "", ""));
+            }
+        };
+        let chain = step.foreign_chain.unwrap_or(CHAIN_ID);
+        let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, chain) {
+            CallOutcome::Done { logs, .. } => {
+                let is_recorders = |log: &&Log| log.address != TOKEN && ![MARKET, BLESSING].contains(&log.address);
+                let told: Vec<_> = logs.iter().filter(is_recorders).map(|log| (log.address, &log.data.data)).collect();
+                let recorded: Vec<_> = self.recorded.iter().map(|(granter, data)| (*granter, data)).collect();
+                same("what granters are told", &told, &recorded)?;
+                Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?)
+            }
+            CallOutcome::Reverted { data, changed } => {
+                same("whether a refusal changes anything", &changed, &false)?;
+                Err(refusal(at, &data))
+            }
+            CallOutcome::Halted(reason) => Err(reason),
+        };
+        same("the events, or the refusal", &outcome, &expected)?;
+        self.compare()?;
+        let name = format!("{:?}", step.command);
+        let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
+        Ok(match outcome {
+            Ok(log) => log.iter().filter_map(notable).chain([name.to_owned()]).collect(),
+            Err(refusal) => vec![kind(&refusal)],
+        })
+    }
+}
+
 impl<'a> Comparison<'a> {
     #[expect(clippy::expect_used, clippy::panic, reason = "what cannot be deployed cannot be compared")]
     pub(super) fn new(cast: &'a Parties, currency: Currency, mutant: Option<BlessingMutant>) -> Self {
@@ -76,6 +123,9 @@ impl<'a> Comparison<'a> {
         let mut chain = Chain::new(cast, currency, |_| {});
         if let Err(data) = chain.deploy_at(BLESSING, contract::deployment(MARKET, &SETTINGS, &notaries), |_| {}) {
             panic!("the blessing cannot be deployed: {:?}", contract::revert(&data));
+        }
+        for party in cast.parties.iter().filter(|party| party.behaviour == Some(Behaviour::Recorder)) {
+            chain.set_code(party.address, recording_granter());
         }
         let mut world = World::new();
         if currency == Currency::Token {
@@ -113,6 +163,7 @@ impl<'a> Comparison<'a> {
             script: Script::default(),
             token: TokenStep::default(),
             mutant,
+            recorded: Vec::new(),
             amiss: BTreeMap::new(),
             known: Vec::new(),
             now: START,
@@ -134,52 +185,6 @@ impl<'a> Comparison<'a> {
         self.mutant == Some(mutant)
     }
 
-    /// Executes a step on both and compares; says what it came to.
-    pub(super) fn perform(&mut self, step: &Step) -> Result<Vec<String>, Difference> {
-        self.now = step.at;
-        if let Some(Approval { owner, spender, amount }) = step.token.approval
-            && self.world.approve(TOKEN, owner, spender, amount)
-        {
-            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
-        }
-        let expected = self.expect(step);
-        let events = expected.iter().flatten().filter_map(|log| log.event.of_market());
-        self.known.extend(events.filter_map(|event| match event {
-            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
-            _ => None,
-        }));
-        if self.script != step.script {
-            self.script.clone_from(&step.script);
-            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
-        }
-        if self.token != step.token && self.currency == Currency::Token {
-            self.token.clone_from(&step.token);
-            self.chain.set_code(TOKEN, token::code(&step.token));
-        }
-        let (at, data) = match &step.command {
-            ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
-            ContractCommand::Blessing(command) => (BLESSING, contract::call_data(command)),
-            ContractCommand::Auction(_) => return Err(Difference::without("an auction is not here")),
-        };
-        let chain = step.foreign_chain.unwrap_or(CHAIN_ID);
-        let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, chain) {
-            CallOutcome::Done { logs, .. } => Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?),
-            CallOutcome::Reverted { data, changed } => {
-                same("whether a refusal changes anything", &changed, &false)?;
-                Err(refusal(at, &data))
-            }
-            CallOutcome::Halted(reason) => Err(reason),
-        };
-        same("the events, or the refusal", &outcome, &expected)?;
-        self.compare()?;
-        let name = format!("{:?}", step.command);
-        let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
-        Ok(match outcome {
-            Ok(log) => log.iter().filter_map(notable).chain([name.to_owned()]).collect(),
-            Err(refusal) => vec![kind(&refusal)],
-        })
-    }
-
     fn expect(&mut self, step: &Step) -> Result<Vec<WorldLog>, String> {
         let mut conduct = step.token.conduct.clone();
         if self.is(BlessingMutant::TokenBelieved) {
@@ -198,14 +203,17 @@ impl<'a> Comparison<'a> {
             recorded: Vec::new(),
         };
         let mut log = Vec::new();
+        self.recorded.clear();
         let call = Call {
             sender: step.sender,
             contract: contract_of(&step.command),
             value: step.value,
             command: step.command.clone(),
         };
-        match self.world.execute(&call, &mut oracle, &mut log) {
+        let outcome = self.world.execute(&call, &mut oracle, &mut log);
+        match outcome {
             Ok(()) => {
+                self.recorded = oracle.recorded;
                 self.misjudge(step, &mut log);
                 Ok(log)
             }
@@ -221,6 +229,17 @@ impl<'a> Comparison<'a> {
                         is_vote && matches!(rejection, Rejection::Market(M::TooLate { .. }))
                     }
                     Some(BlessingMutant::Conflict) => matches!(rejection, Rejection::ConflictOfInterest { .. }),
+                    Some(BlessingMutant::HiddenParties) => match (&step.command, &rejection) {
+                        (ContractCommand::Blessing(command), Rejection::ConflictOfInterest { notary, .. }) => {
+                            let seen = command.nomination().map(|nomination| blessing::Nomination {
+                                matcher: Address::ZERO,
+                                arbiter: Address::ZERO,
+                                ..nomination.clone()
+                            });
+                            seen.is_some_and(|seen| !seen.is_party(*notary))
+                        }
+                        _ => false,
+                    },
                     Some(BlessingMutant::AnySignature) => matches!(rejection, Rejection::Market(M::BadSignature(_))),
                     Some(BlessingMutant::DoubleVote) => matches!(rejection, Rejection::AlreadyVoted { .. }),
                     Some(BlessingMutant::NoLimit) => {
@@ -408,12 +427,6 @@ impl<'a> Comparison<'a> {
     }
 }
 
-impl Difference {
-    fn without(what: &str) -> Self {
-        Self { what: what.into(), contract: String::new(), twin: String::new() }
-    }
-}
-
 /// A log of one of the two contracts.
 fn read(log: &Log) -> Option<Result<WorldLog, Difference>> {
     let event = match log.address {
@@ -421,12 +434,19 @@ fn read(log: &Log) -> Option<Result<WorldLog, Difference>> {
         BLESSING => contract::decode(log.data.topics(), &log.data.data).map(ContractEvent::Blessing),
         _ => return None,
     };
-    let unreadable = |error: bindings::Unreadable| Difference {
-        what: "a log".into(),
-        contract: error.to_string(),
-        twin: String::new(),
-    };
+    let unreadable = |error: bindings::Unreadable| Difference::new("a log", error.to_string(), "");
     Some(event.map(|event| WorldLog { contract: log.address, event }).map_err(unreadable))
+}
+
+/// A granter that logs the data it is called with, unless it is only asked: that is a static call, in which nothing can be logged.
+fn recording_granter() -> Vec<u8> {
+    let [a, b, c, d] = check_grant_selector();
+    // Is the selector checkGrant's? Then on to the last but one; else calldatacopy(0, 0, size), log0(0, size), stop.
+    let mut code = vec![0x5f, 0x35, 0x60, 0xe0, 0x1c, 0x63, a, b, c, d, 0x14, 0x60, 0, 0x57];
+    code.extend([0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xa0, 0x00, 0x5b, 0x00]);
+    // The last but one: JUMPDEST.
+    code[12] = code.len() as u8 - 2;
+    code
 }
 
 /// What is worth counting beside the command.
@@ -462,6 +482,9 @@ fn kind(refusal: &str) -> String {
     if let Some(of_market) = refusal.strip_prefix("Market(") {
         let name = of_market.split(['(', ' ', ')']).next().unwrap_or_default();
         return format!("refused: Market({name}");
+    }
+    if let Some(limit) = refusal.strip_prefix("OverLimit").and_then(|rest| rest.split("limit: ").nth(1)) {
+        return format!("refused: OverLimit({}", limit.split(',').next().unwrap_or_default());
     }
     format!("refused: {}", refusal.split(['(', ' ', '{']).next().unwrap_or_default())
 }

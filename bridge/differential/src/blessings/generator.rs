@@ -42,9 +42,9 @@ impl Generator {
     pub(super) fn next(&mut self, both: &Comparison<'_>) -> Step {
         let at = self.time(both);
         let scripted = both.cast.scripted().address;
-        let (begun, accounts) = (self.begun, both.accounts.len());
+        let begun = self.begun;
         self.begun += 1;
-        if begun < 2 * accounts + both.granters.len() {
+        if begun < beginning_length(both) {
             return self.beginning(both, at, begun);
         }
         let mut value = AttoFil::ZERO;
@@ -65,6 +65,7 @@ impl Generator {
                 let providers = (0..count).map(|_| self.pick(&both.accounts)).collect();
                 (scripted, Command::Sweep { granter: self.pick(&both.granters), providers }.into())
             }
+            32..38 => self.waiting(both, at),
             _ => self.life(both, at),
         };
         if self.chance(5) {
@@ -91,10 +92,16 @@ impl Generator {
         Step { at, sender, value, command, foreign_chain, script, token }
     }
 
-    /// Everybody brings money, sets some aside and registers; granters are admitted.
+    /// Everybody brings money and sets some aside; granters are admitted, and providers register for them.
     fn beginning(&mut self, both: &Comparison<'_>, at: Time, begun: usize) -> Step {
         let accounts = both.accounts.len();
-        let (sender, value, command) = if let Some(granter) = begun.checked_sub(2 * accounts) {
+        let first_registration = 2 * accounts + both.granters.len();
+        let (sender, value, command) = if let Some(number) = begun.checked_sub(first_registration) {
+            let (granter, provider) = (both.granters[number / 2], both.accounts[1 + number % 2]);
+            let (share_rate, max_share) = (U256::from(gwei(1).0 / 2) * U256::from(10_u64.pow(18)), gwei(100));
+            let recipient = Bytes::from_static(b"f1recipient");
+            (provider, AttoFil::ZERO, Command::Register { granter, recipient, share_rate, max_share }.into())
+        } else if let Some(granter) = begun.checked_sub(2 * accounts) {
             let granter = both.granters[granter];
             (both.accounts[0], AttoFil::ZERO, self.admission(both, at, granter, Some(2)))
         } else if begun < accounts {
@@ -206,7 +213,9 @@ impl Generator {
         granter: Address,
         count: Option<usize>,
     ) -> ContractCommand {
-        let mut limits = [1, 2, 3].map(|times| U256::from(AMOUNT * times));
+        // Two of the largest grants to one provider are too much in a period, and so are two to two of them: else the limits of
+        // periods would seldom be met.
+        let mut limits = [AMOUNT, AMOUNT * 3 / 2, AMOUNT * 7 / 4].map(U256::from);
         let mut until = self.until(at);
         if count.is_none() {
             match self.rng.random_range(0..10) {
@@ -252,7 +261,7 @@ impl Generator {
         if let Some(own) = ballots.iter_mut().find(|ballot| ballot.notary == sender) {
             own.signature = Bytes::new();
         }
-        if self.begun > 2 * both.accounts.len() + both.granters.len() {
+        if self.begun > beginning_length(both) {
             if self.chance(6) {
                 let notary = self.pick(&both.accounts);
                 ballots.push(Ballot { notary, signature: both.cast.sign(notary, &digest) });
@@ -275,6 +284,13 @@ impl Generator {
         *salt += 1;
         let number = *salt - 1;
         let has_callback = client == scripted && self.chance(60);
+        // Half of the jobs have a matcher, half an arbiter, never the same: so it is seen who is taken for whom.
+        let known = both.accounts.iter().filter(|account| !lota_market::model::is_masked_id(**account));
+        let mut known: Vec<Address> = known.copied().collect();
+        let matcher = known.swap_remove(self.rng.random_range(0..known.len()));
+        let matcher = if self.chance(50) { matcher } else { Address::ZERO };
+        let arbiter = if self.chance(50) { self.pick(&known) } else { Address::ZERO };
+        let window = if arbiter.is_zero() { 0 } else { chain::SETTINGS.min_window };
         let terms = Terms {
             client,
             salt: U256::from(number),
@@ -286,11 +302,11 @@ impl Generator {
             ramp_period: 1,
             lock_by: at.after(100),
             run_for: 1_000,
-            review_for: 0,
-            rule_for: 0,
+            review_for: window,
+            rule_for: window,
             collateral: AttoFil::ZERO,
-            matcher: Address::ZERO,
-            arbiter: Address::ZERO,
+            matcher,
+            arbiter,
             callback_gas: if has_callback { chain::SETTINGS.max_callback_gas } else { 0 },
             keep_record: self.chance(92),
         };
@@ -308,10 +324,24 @@ impl Generator {
         let deal = both.market().deal(job);
         let (anybody, provider) = (self.pick(&both.accounts), both.accounts[1 + usize::from(self.chance(30))]);
         match deal.status {
-            Status::Open if self.chance(80) => return (provider, MarketCommand::Lock { terms }.into()),
+            Status::Open if self.chance(80) => {
+                if terms.matcher.is_zero() {
+                    return (provider, MarketCommand::Lock { terms }.into());
+                }
+                let price = AttoFil::ZERO;
+                return (terms.matcher, MarketCommand::Award { terms, provider, price }.into());
+            }
             Status::Locked if self.chance(80) => {
                 let result = JobResult::default();
                 return (deal.provider, MarketCommand::SubmitResult { terms, result }.into());
+            }
+            Status::Submitted if self.chance(80) => {
+                let receipt = deal.receipt.cloned().unwrap_or_default();
+                return if self.chance(70) {
+                    (terms.client, MarketCommand::Accept { terms, receipt }.into())
+                } else {
+                    (anybody, MarketCommand::Settle { terms, receipt }.into())
+                };
             }
             _ => {}
         }
@@ -339,18 +369,34 @@ impl Generator {
         self.ballot(both, nomination, choice)
     }
 
+    /// The grant of something that may be granted now, but for limits and the granter: so that these are met.
+    fn waiting(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
+        let may_be_granted = both.blessing().records().filter(|(_, record)| match record.stage {
+            Stage::Blessed { at: blessed_at, .. } => blessed_at.after(SETTINGS.revoke_for.into()) < at,
+            _ => false,
+        });
+        let waiting: Vec<Nomination> = may_be_granted.filter_map(|(_, record)| record.nomination().cloned()).collect();
+        if waiting.is_empty() {
+            return self.life(both, at);
+        }
+        let nomination = Box::new(waiting[self.rng.random_range(0..waiting.len())].clone());
+        (self.pick(&both.accounts), Command::Grant { nomination }.into())
+    }
+
     fn nomination(&mut self, both: &Comparison<'_>, terms: Terms, receipt: Receipt) -> ContractCommand {
         let registered = both.blessing().registrations().filter(|(provider, ..)| *provider == receipt.provider);
         let granters: Vec<Address> = registered.map(|(_, granter, _)| granter).collect();
         let granter =
             if granters.is_empty() || self.chance(8) { self.pick(&both.granters) } else { self.pick(&granters) };
-        let amount = if self.chance(94) { self.pick(&[AMOUNT, AMOUNT / 4, 3]) } else { self.pick(&[AMOUNT + 1, 0]) };
+        let amount =
+            if self.chance(94) { self.pick(&[AMOUNT, AMOUNT, AMOUNT / 4, 3]) } else { self.pick(&[AMOUNT + 1, 0]) };
         let request = Request {
             granter,
             amount: U256::from(amount),
             piece: B256::repeat_byte(if self.chance(97) { 7 } else { 0 }),
             piece_size: if self.chance(96) { self.pick(&[128, 1 << 63, 1 << 35]) } else { self.pick(&[64, 129, 0]) },
             bounty: gwei(self.rng.random_range(0..300)),
+            min_share: if self.chance(6) { gwei(self.rng.random_range(1..600)) } else { AttoFil::ZERO },
         };
         Command::Nominate { terms: Box::new(terms), receipt: Box::new(receipt), request }.into()
     }
@@ -456,6 +502,11 @@ impl Generator {
         step.untruth = self.rng.random_range(0..3);
         step
     }
+}
+
+/// How many steps a sequence begins with.
+fn beginning_length(both: &Comparison<'_>) -> usize {
+    2 * both.accounts.len() + 3 * both.granters.len()
 }
 
 /// Money for the blessing, and the value that goes with it.

@@ -70,7 +70,7 @@ impl Blessing {
 /// Whose key signs.
 #[derive(Debug, Args)]
 pub(crate) struct KeyFlags {
-    /// The key in the keystore that signs and pays for gas; of a running node's too, if nothing else is sent with it meanwhile
+    /// The key in the keystore that signs, and pays for gas
     #[arg(long, value_name = "NAME")]
     key: String,
     /// Take the key's password from the first line of this file instead of LOTA_PASSWORD or a prompt

@@ -2,12 +2,12 @@
 
 use anyhow::bail;
 use clap::Args;
-use lota_bridge::blessing::BlessingTransport as _;
+use lota_bridge::blessing::{BlessingSubmitError, BlessingTransport as _};
 use lota_content::piece::PieceCid;
 use lota_market::{
     Address, AttoFil, B256,
-    blessing::{Command, Event, Request},
-    model::JobId,
+    blessing::{Command, Event, Rejection, Request},
+    model::{self, JobId},
 };
 use serde::Serialize;
 
@@ -48,6 +48,10 @@ pub(crate) struct Nominate {
     /// What you add to the client's share
     #[arg(long, value_name = "AMOUNT")]
     bounty: Option<Amount>,
+    /// The least share for the client; the nomination is refused if the provider has lowered it before [default: what the provider
+    /// has registered now]
+    #[arg(long, value_name = "AMOUNT")]
+    min_share: Option<Amount>,
     /// First bring what deposit and bounty need, and your account in the blessing does not have
     #[arg(long)]
     fund: bool,
@@ -87,30 +91,42 @@ impl Nominate {
         let (terms, receipt) = job::settled(&blessing, self.job).await?;
         let by = blessing.with_key(signer).await?;
         let deposit = blessing.blessing().settings().deposit;
-        let (Some(needed), balance) = (deposit.checked_add(bounty), by.balance(by.party()).await?) else {
-            return Err(Usage("--bounty is more than there is".to_owned()).into());
+        let min_share = match &self.min_share {
+            Some(least) => in_asset(least, asset)?,
+            None => by.registration(receipt.provider, self.granter).await?.share(self.amount.0),
         };
-        if let Some(missing) = needed.checked_sub(balance)
-            && missing > AttoFil::ZERO
-        {
-            if !self.fund {
-                bail!(
-                    "{} has {} in the blessing, and deposit and bounty need {}; bring it with --fund, or with `lota blessing fund`",
-                    by.party(),
-                    asset.show(balance),
-                    asset.show(needed)
-                );
-            }
-            blessing.fund(&by, missing).await?;
-        }
         let request = Request {
             granter: self.granter,
             amount: self.amount.0,
-            piece: B256::from(self.piece.root()),
+            piece: B256::from(self.piece.root().as_bytes()),
             piece_size,
             bounty,
+            min_share,
         };
         let command = Command::Nominate { terms: terms.into(), receipt: receipt.into(), request };
+        // What else stands against it is said before any money is brought.
+        match by.try_out(by.party(), &command).await {
+            Ok(()) => {}
+            Err(BlessingSubmitError::Rejected(Rejection::Market(model::Rejection::InsufficientBalance {
+                balance,
+                needed,
+                ..
+            }))) if self.fund => {
+                // It was told as too little.
+                blessing.fund(&by, needed.checked_sub(balance).unwrap_or(needed)).await?;
+            }
+            Err(BlessingSubmitError::Rejected(Rejection::Market(model::Rejection::InsufficientBalance {
+                balance,
+                needed,
+                ..
+            }))) => bail!(
+                "{} has {} in the blessing, and deposit and bounty need {}; bring it with --fund, or with `lota blessing fund`",
+                by.party(),
+                asset.show(balance),
+                asset.show(needed)
+            ),
+            Err(error) => return Err(blessing.refusal(error)),
+        }
         let landed = blessing.send(&by, "nominate", &command).await?;
         let Some(Event::JobNominated { nomination, .. }) = landed.events.first() else {
             bail!("the chain says nothing of a nomination in transaction {}", landed.transaction);

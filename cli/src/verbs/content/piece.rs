@@ -79,7 +79,9 @@ impl Piece {
         let progress = Progress::start(self.format.json);
         let piece = match self.of.parse::<PieceCid>() {
             Ok(piece) => piece,
-            Err(error @ PieceCidError::Digest { .. }) => return Err(Usage(error.to_string()).into()),
+            Err(error @ (PieceCidError::Digest { .. } | PieceCidError::Sealed { .. })) => {
+                return Err(Usage(error.to_string()).into());
+            }
             Err(_) => match self.of.parse::<Name>() {
                 Ok(name) => of_content(context, &name).await?.into(),
                 Err(_) => of_file(&self.of, &progress).await?.into(),

@@ -42,8 +42,22 @@ pub(super) struct Change {
     pub(super) explained: bool,
 }
 
-/// Explains everybody's change by the jobs and by gas.
-pub(super) async fn account(parties: &Parties, jobs: &[Job], before: &Wealth, after: &Wealth) -> anyhow::Result<Money> {
+/// What somebody earned and spent beside the jobs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra {
+    pub(super) account: Address,
+    pub(super) earned: AttoFil,
+    pub(super) spent: AttoFil,
+}
+
+/// Explains everybody's change by the jobs, by what came beside them, and by gas.
+pub(super) async fn account(
+    parties: &Parties,
+    jobs: &[Job],
+    extras: &[Extra],
+    before: &Wealth,
+    after: &Wealth,
+) -> anyhow::Result<Money> {
     let paid = parties.venue.gas(before, after).await?;
     let accounts: Vec<Change> = parties
         .holders()
@@ -51,7 +65,7 @@ pub(super) async fn account(parties: &Parties, jobs: &[Job], before: &Wealth, af
         .zip(before.accounts.iter().zip(&after.accounts))
         .filter_map(|(holder, amounts)| Some((*holder.addresses.first()?, holder, amounts)))
         .map(|(address, holder, (&before, &after))| {
-            let (earned, spent) = flows(jobs, &holder.addresses);
+            let (earned, spent) = flows(jobs, extras, &holder.addresses);
             let gas = paid.get(&address).copied().unwrap_or_default();
             let explained =
                 before.checked_add(earned).and_then(|sum| sum.checked_sub(spent)).and_then(|sum| sum.checked_sub(gas))
@@ -71,9 +85,13 @@ pub(super) async fn account(parties: &Parties, jobs: &[Job], before: &Wealth, af
     Ok(Money { accounts, before, after, burned, gas, held, accounted })
 }
 
-/// What the jobs brought a party, and what they cost it.
-fn flows(jobs: &[Job], party: &[Address]) -> (AttoFil, AttoFil) {
+/// What the jobs, and what came beside them, brought a party, and what they cost it.
+fn flows(jobs: &[Job], extras: &[Extra], party: &[Address]) -> (AttoFil, AttoFil) {
     let (mut earned, mut spent) = (Vec::new(), Vec::new());
+    for extra in extras.iter().filter(|extra| party.contains(&extra.account)) {
+        earned.push(extra.earned);
+        spent.push(extra.spent);
+    }
     for job in jobs {
         let (summary, money) = (&job.detail.summary, &job.detail.money);
         if party.contains(&summary.client) {

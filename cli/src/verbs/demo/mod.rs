@@ -5,6 +5,7 @@ mod auction;
 mod checks;
 mod files;
 mod material;
+mod notaries;
 mod output;
 mod parties;
 mod plan;
@@ -20,7 +21,7 @@ use futures::future::try_join_all;
 
 use crate::{
     context::Context,
-    failure::{ExitWith, FAILED},
+    failure::{ExitWith, FAILED, Usage},
     flags::Format,
     host::{Ground, ended_by_user},
     scratch::{Purpose, Scratch},
@@ -43,18 +44,22 @@ Examples:
   lota demo --chain mock          # nodes reach the market by a websocket
   lota demo --chain anvil         # on a real chain: needs Foundry's anvil
   lota demo --auction             # three sealed bids for one job; also with --chain anvil
+  lota demo --fil-plus            # notaries bless a job on FIL+ data: needs Foundry's anvil
   lota demo --json | jq .money
   lota demo --files lota-demo     # only its program and its texts, to play with on a devnet")]
 pub(crate) struct Demo {
     /// Only write the demo's program and texts to this folder; files that are there must be the same
     #[arg(long, value_name = "DIR", conflicts_with = "json")]
     files: Option<PathBuf>,
-    /// What the market runs on
-    #[arg(long, value_name = "CHAIN", value_enum, default_value_t, conflicts_with = "files")]
-    chain: Ground,
+    /// What the market runs on [default: memory; with --fil-plus anvil]
+    #[arg(long, value_name = "CHAIN", value_enum, conflicts_with = "files")]
+    chain: Option<Ground>,
     /// Have the providers bid for the first job, in sealed bids
     #[arg(long, conflicts_with = "files")]
     auction: bool,
+    /// Have notaries bless the first job, which reads FIL+ data: its provider gets a bonus, and its client a share
+    #[arg(long, conflicts_with = "files")]
+    fil_plus: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -65,8 +70,19 @@ impl Demo {
             files::write(folder)?;
             return terminal::print(&format!("{}\n", folder.display()));
         }
+        let ground = match (self.chain, self.fil_plus) {
+            (Some(Ground::Memory | Ground::Mock), true) => {
+                return Err(Usage(
+                    "notaries need a chain with contracts: say `--fil-plus --chain anvil`, or leave --chain out"
+                        .to_owned(),
+                )
+                .into());
+            }
+            (ground, true) => ground.unwrap_or(Ground::Anvil),
+            (ground, false) => ground.unwrap_or_default(),
+        };
         let report = tokio::select! {
-            report = self.play() => report?,
+            report = self.play(ground) => report?,
             signal = ended_by_user() => {
                 signal?;
                 return Err(ExitWith(crate::failure::INTERRUPTED).into());
@@ -86,7 +102,7 @@ impl Demo {
         bail!("the demo is not as it should be: {}", failed.join("; "));
     }
 
-    async fn play(&self) -> anyhow::Result<Report> {
+    async fn play(&self, ground: Ground) -> anyhow::Result<Report> {
         let begun = Instant::now();
         let progress = Progress::start(self.format.json);
         let tell = |text: String| {
@@ -94,12 +110,12 @@ impl Demo {
         };
         progress.say("starting a market, two clients and three providers");
         let scratch = Scratch::new(Purpose::Demo)?;
-        let parties = Parties::start(self.chain, self.auction, scratch.path()).await?;
+        let parties = Parties::start(ground, self.auction, self.fil_plus, scratch.path()).await?;
         let before = parties.wealth().await?;
         tell(story::parties(&parties, &before))?;
 
         progress.say("sending the program and the texts to the clients' block stores");
-        let mut orders = plan::orders(&parties, self.auction, scratch.path(), &progress).await?;
+        let mut orders = plan::orders(&parties, self.auction, self.fil_plus, scratch.path(), &progress).await?;
         if let (Some(asker), Some(like)) = (&parties.asker, orders.get(1)) {
             progress.say("deploying a contract, and asking it");
             let order = question::order(&parties, asker, like).await?;
@@ -117,6 +133,15 @@ impl Demo {
             auction::until_taken_back(&parties).await?;
         }
 
+        let blessed = match (&parties.notaries, orders.first(), jobs.first()) {
+            (Some(notaries), Some(order), Some(job)) => {
+                let blessed = notaries.bless(&parties, order, job, scratch.path(), &progress).await?;
+                tell(blessed.told(&parties))?;
+                Some(blessed)
+            }
+            _ => None,
+        };
+
         progress.say("fetching the outputs from the providers' gateways");
         let mut outputs = Vec::new();
         for job in &jobs {
@@ -127,14 +152,16 @@ impl Demo {
             None => None,
         };
         let after = parties.wealth().await?;
-        let money = accounts::account(&parties, &jobs, &before, &after).await?;
+        let extras = blessed.as_ref().map(notaries::Blessed::extras).unwrap_or_default();
+        let money = accounts::account(&parties, &jobs, &extras, &before, &after).await?;
         let mut checks = checks::all(&jobs, &outputs, asked.as_ref(), &money);
         if self.auction {
             checks.extend(auction::check(&jobs)?);
         }
+        checks.extend(blessed.iter().flat_map(notaries::Blessed::checks));
         tell(story::outputs(&jobs, &outputs, asked.as_ref()))?;
         tell(story::money(&money))?;
-        let report = Report::new(&parties, jobs, outputs, asked, money, checks, begun.elapsed());
+        let report = Report::new(&parties, jobs, outputs, asked, blessed, money, checks, begun.elapsed());
         tell(story::end(&report))?;
         progress.say("ending");
         parties.end().await?;

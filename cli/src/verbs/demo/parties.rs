@@ -14,6 +14,7 @@ use lota_node::{
     executor::{Delayed, Executors, WasmRun},
 };
 
+use super::notaries::Notaries;
 use crate::{
     api::Api,
     chain::{Asker, PaidIn},
@@ -35,6 +36,8 @@ pub(super) struct Parties {
     pub(super) people: Vec<Person>,
     /// Who asks through a contract; without a chain there are no contracts.
     pub(super) asker: Option<Asker>,
+    /// Those who bless jobs, with `--fil-plus`.
+    pub(super) notaries: Option<Notaries>,
 }
 
 /// A party in the accounts.
@@ -69,15 +72,16 @@ const PROVIDERS: [(&str, u64, u64, u64, Duration); 3] = [
 
 impl Parties {
     /// Starts the market and all nodes in this folder.
-    /// `bid`: the providers bring money for an auction.
-    pub(super) async fn start(ground: Ground, bid: bool, folder: &Path) -> anyhow::Result<Self> {
+    /// `bid`: the providers bring money for an auction. `bless`: there are notaries, and the providers are registered with them.
+    pub(super) async fn start(ground: Ground, bid: bool, bless: bool, folder: &Path) -> anyhow::Result<Self> {
         let venue = Venue::open(ground, PaidIn::Coin, &folder.join("market"), 0).await?;
         let wallet = if ground != Ground::Anvil && !bid { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let engines = Engines::start(&folder.join("modules"))?;
+        let notaries = if bless { Some(Notaries::begin(&venue, folder).await?) } else { None };
         let mut people = Vec::new();
         for name in CLIENTS {
-            people.push(Person::start(name, None, folder, &venue, funds).await?);
+            people.push(Person::start(name, None, folder, &venue, funds, None).await?);
         }
         for (name, base, per_gigafuel, max_memory, delay) in PROVIDERS {
             let pricing =
@@ -86,10 +90,11 @@ impl Parties {
             let resources = Resources { memory_bytes: 2 * max_memory, ..Resources::UNLIMITED };
             let offer = Offer { pricing, max_memory, resources, ..Offer::default() };
             let executors = delayed(engines.executors(offer.slots), delay);
-            people.push(Person::start(name, Some((executors, offer)), folder, &venue, funds).await?);
+            let provider = Some((executors, offer));
+            people.push(Person::start(name, provider, folder, &venue, funds, notaries.as_ref()).await?);
         }
         let asker = venue.asker(PrivateKeySigner::random(), GAS_MONEY).await?;
-        Ok(Self { venue, people, asker })
+        Ok(Self { venue, people, asker, notaries })
     }
 
     /// The party of this name.
@@ -111,14 +116,16 @@ impl Parties {
             self.people.iter().map(|person| Holder { name: person.name, addresses: vec![person.account.address()] });
         let asker = self.asker.iter();
         let asker = asker.map(|asker| Holder { name: ASKER, addresses: vec![asker.account(), asker.contract()] });
-        people.chain(asker).collect()
+        let notaries = self.notaries.iter().flat_map(Notaries::holders);
+        people.chain(asker).chain(notaries).collect()
     }
 
     /// What all holders have now.
     pub(super) async fn wealth(&self) -> anyhow::Result<Wealth> {
         let holders = self.holders();
         let addresses: Vec<Address> = holders.iter().flat_map(|holder| holder.addresses.iter().copied()).collect();
-        let mut wealth = self.venue.wealth(&addresses).await?;
+        let blessing = self.notaries.as_ref().map(|notaries| &notaries.blessing);
+        let mut wealth = self.venue.wealth(&addresses, blessing).await?;
         let mut amounts = std::mem::take(&mut wealth.accounts).into_iter();
         wealth.accounts = holders.iter().map(|holder| amounts.by_ref().take(holder.addresses.len()).sum()).collect();
         Ok(wealth)
@@ -151,9 +158,13 @@ impl Person {
         folder: &Path,
         venue: &Venue,
         funds: Funds,
+        notaries: Option<&Notaries>,
     ) -> anyhow::Result<Self> {
         let dir = folder.join("nodes").join(name);
         let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
+        if let Some(notaries) = notaries {
+            notaries.register(&account).await?;
+        }
         let (executors, offer) = provider.unzip();
         let config =
             // What is asked for callbacks does not follow what gas costs: the figures are the same every time.

@@ -135,10 +135,11 @@ fn wishes() -> [Wish; 3] {
 }
 
 /// Sends the material to the clients' nodes and asks for the jobs.
-/// `is_auctioned`: the first of them is.
+/// `is_auctioned`, `is_blessed`: the first of them is, or may be.
 pub(super) async fn orders(
     parties: &Parties,
     is_auctioned: bool,
+    is_blessed: bool,
     scratch: &Path,
     progress: &Progress,
 ) -> anyhow::Result<Vec<Order>> {
@@ -162,11 +163,10 @@ pub(super) async fn orders(
         let mut spec = JobSpec::wasm(Link(module), limits);
         spec.inputs = vec![Input::content(Link(input), wish.text.map(|name| format!("/inputs/{name}")))];
         spec.args = wish.top.map(|top| vec!["--top".to_owned(), top.to_string()]).unwrap_or_default();
-        let request = JobRequest {
-            spec: serde_json::to_value(&spec).context("the spec is not JSON")?,
-            terms: if is_auctioned && number == 0 { auction::terms(wish.terms) } else { wish.terms },
-            key: None,
-        };
+        let terms = if is_auctioned && number == 0 { auction::terms(wish.terms) } else { wish.terms };
+        let terms = TermsRequest { bless: (is_blessed && number == 0).then_some(true), ..terms };
+        let request =
+            JobRequest { spec: serde_json::to_value(&spec).context("the spec is not JSON")?, terms, key: None };
         let opened = api.open(&request).await.with_context(|| format!("{}'s job was not opened", wish.client))?.job;
         let texts = TEXTS.iter().filter(|(name, _)| wish.text.is_none_or(|wanted| wanted == *name));
         let counts = material::count(texts.map(|(_, text)| *text));

@@ -6,7 +6,9 @@ use lota_api::JobDetail;
 use lota_market::{Address, AttoFil};
 use serde::Serialize;
 
-use super::{accounts::Money, checks::Check, output::Output, parties::Parties, plan::Job, question::Asked};
+use super::{
+    accounts::Money, checks::Check, notaries::Blessed, output::Output, parties::Parties, plan::Job, question::Asked,
+};
 
 /// The demo, told to a program. Amounts are attoFIL as decimal strings.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +23,9 @@ pub(super) struct Report {
     pub(super) jobs: Vec<ReportedJob>,
     /// What a contract asked; without a chain there is none.
     pub(super) asked: Option<Asked>,
+    /// What notaries blessed; only with `--fil-plus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) blessed: Option<Blessed>,
     /// The money.
     pub(super) money: Money,
     /// What was checked.
@@ -60,6 +65,7 @@ impl Report {
         jobs: Vec<Job>,
         outputs: Vec<Option<Output>>,
         asked: Option<Asked>,
+        blessed: Option<Blessed>,
         money: Money,
         checks: Vec<Check>,
         took: Duration,
@@ -89,6 +95,6 @@ impl Report {
             })
             .collect();
         let seconds = (took.as_secs_f64() * 1e3).round() / 1e3;
-        Self { ok: checks.iter().all(|check| check.ok), seconds, parties, jobs, asked, money, checks }
+        Self { ok: checks.iter().all(|check| check.ok), seconds, parties, jobs, asked, blessed, money, checks }
     }
 }

@@ -1,6 +1,7 @@
 //! `lota fil-plus`.
 
 mod check;
+mod elsewhere;
 mod registry;
 mod review;
 mod serve;

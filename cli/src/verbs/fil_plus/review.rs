@@ -13,22 +13,21 @@ use lota_bridge::{
     memory,
     recording::{Header, Recording},
 };
-use lota_fil_plus::answer::{Certainty, CheckAnswer, Checked};
-use lota_market::{Address, AttoFil, Time, asset::Asset, model::JobId, replay::Recorded};
+use lota_market::{Address, AttoFil, Time, asset::Asset, model::JobId, replay};
 use lota_notary::{
     gather::{self, Elsewhere},
     history::{History, Kept},
-    review::{Check, InputEvidence, Outcome, Policy, Risk, checks},
+    review::{Check, Outcome, Policy, Risk, checks},
 };
 use serde::Serialize;
 
-use super::check;
+use super::elsewhere::ElsewhereFlags;
 use crate::{
     chain::{ChainMarket, Endpoint, parse_network},
     failure::{ExitWith, Usage},
     flags::Format,
     scratch::{Purpose, Scratch},
-    terminal::{self, bad, bold, dim, good, printable},
+    terminal::{self, Progress, bad, bold, dim, good, printable},
     units::Count,
 };
 
@@ -39,14 +38,15 @@ const HIGH: u8 = 4;
 /// Show what a notary should know of a settled job, from what the market recorded.
 ///
 /// Who deals with whom, whose money comes back, what repeats an earlier job: it follows from the market's events, so everybody
-/// comes to the same. What the job reads is looked up in a registry, if one is named (--server). Without a job, the settled jobs of which
-/// the market keeps a record are listed (`keepRecord` in the terms), the newest first: those that can be nominated. Neither are outputs fetched, nor jobs run again: these questions stay unknown.
+/// comes to the same. The rest is found out if it is asked for: what a registry says of the job's inputs (--server), whether its output can be
+/// fetched (--fetch), whether another run agrees (--run-again); otherwise these questions stay unknown. Without a job, the settled jobs of
+/// which the market keeps a record are listed (`keepRecord` in the terms), the newest first: those that can be nominated.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lota fil-plus review ~/.lota/devnet/market.log
-  lota fil-plus review ~/.lota/devnet/market.log --job 0x1f...
-  lota fil-plus review --rpc https://node.example/rpc/v1 --contract 0x... --from-block 4200000 --job 0x1f... --server http://127.0.0.1:8480
+  lota fil-plus review ~/.lota/devnet/market.log --job 0x1f... --fetch --run-again
+  lota fil-plus review --rpc https://node.example/rpc/v1 --contract 0x... --from-block 4200000 --job 0x1f... --server http://127.0.0.1:8647
 
 Exit codes: 0 the risk is low, 3 medium (something is unknown, or to be looked at), 4 high (something speaks against the job), 1 it could not be reviewed.")]
 pub(crate) struct Review {
@@ -69,9 +69,8 @@ pub(crate) struct Review {
     /// The block of the market's deployment, or an earlier one
     #[arg(long, value_name = "N", default_value_t = 0, requires = "rpc")]
     from_block: u64,
-    /// URL of a registry that is asked about what the job reads
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
+    #[command(flatten)]
+    elsewhere: ElsewhereFlags,
     /// List so many jobs at most
     #[arg(long, value_name = "N", default_value = "100")]
     limit: Count,
@@ -95,12 +94,23 @@ struct Reviewed {
     checks: Vec<Check>,
 }
 
+/// What a market recorded.
+struct Recorded {
+    header: Header,
+    asset: Asset,
+    record: Vec<replay::Recorded>,
+    is_here: bool,
+}
+
 /// A market as it was at the end of what was recorded.
 struct Past {
     history: History,
     /// What its amounts are in.
     asset: Asset,
     now: Time,
+    /// Whether it is a market of this machine's own.
+    is_here: bool,
+    scratch: Scratch,
 }
 
 impl Review {
@@ -108,12 +118,12 @@ impl Review {
         if self.limit.0 == 0 {
             return Err(Usage("--limit 0 lists nothing; name at least 1".to_owned()).into());
         }
-        let (header, asset, record) = self.record().await?;
-        let folder = Scratch::new(Purpose::Review)?;
+        let Recorded { header, asset, record, is_here } = self.record().await?;
+        let scratch = Scratch::new(Purpose::Review)?;
         let market = format!("{} on chain {}", header.market.contract, header.market.chain_id);
-        let history = History::open(folder.path(), &market).await?;
+        let history = History::open(scratch.path(), &market).await?;
         gather::take_recorded(&history, &record).await?;
-        let past = Past { history, asset, now: gather::end_of(&record) };
+        let past = Past { history, asset, now: gather::end_of(&record), is_here, scratch };
         let outcome = match &self.job {
             Some(id) => self.one(&past, id).await,
             None => self.all(&past).await,
@@ -124,7 +134,10 @@ impl Review {
 
     async fn one(&self, past: &Past, id: &str) -> anyhow::Result<()> {
         let kept = find(&past.history, id).await?;
-        let reviewed = self.review(past, &kept, true).await?;
+        let progress = Progress::start(self.format.json);
+        let elsewhere = self.elsewhere.gather(&past.history, &kept, &past.scratch, past.is_here, &progress).await;
+        progress.finish();
+        let reviewed = review(past, &kept, elsewhere?).await?;
         if self.format.json {
             terminal::print_json(&reviewed)?;
         } else {
@@ -152,7 +165,9 @@ impl Review {
         }
         let mut all = Vec::with_capacity(newest.len());
         for kept in newest.iter().rev() {
-            all.push(Reviewed { checks: Vec::new(), ..self.review(past, kept, false).await? });
+            let inputs = gather::spec_of(kept).map(|spec| gather::inputs_of(&spec));
+            let elsewhere = Elsewhere { inputs, ..Elsewhere::default() };
+            all.push(Reviewed { checks: Vec::new(), ..review(past, kept, elsewhere).await? });
         }
         if self.format.json {
             return terminal::print_json(&all);
@@ -173,39 +188,19 @@ impl Review {
         terminal::print(&text)
     }
 
-    async fn review(&self, past: &Past, kept: &Kept, ask: bool) -> anyhow::Result<Reviewed> {
-        let mut inputs = gather::spec_of(kept).map(|spec| gather::inputs_of(&spec));
-        if ask && let (Some(server), Some(inputs)) = (&self.server, &mut inputs) {
-            look_up(server, inputs).await?;
-        }
-        let elsewhere = Elsewhere { inputs, ..Elsewhere::default() };
-        let facts = gather::facts(&past.history, kept, elsewhere).await?;
-        let checks = checks(&facts, &Policy::default(), &past.asset, past.now);
-        let risk = Risk::of(&checks);
-        let job = facts.job;
-        Ok(Reviewed {
-            job: job.job,
-            client: job.client,
-            provider: job.provider,
-            price: job.price,
-            settled_at: job.settled_at,
-            exit_code: job.exit_code,
-            risk,
-            checks,
-        })
-    }
-
     /// What was recorded, and where.
-    async fn record(&self) -> anyhow::Result<(Header, Asset, Vec<Recorded>)> {
+    async fn record(&self) -> anyhow::Result<Recorded> {
         let asset_of =
             |header: &Header| if header.market.settings.is_token() { Asset::unknown() } else { Asset::coin() };
         let path = match (&self.recorded, &self.rpc, self.contract) {
             (Some(path), _, _) => path,
             (None, Some(rpc), Some(contract)) => {
                 let endpoint = Endpoint::connect(rpc, self.network).await?;
+                let is_here = !endpoint.network().is_public();
                 let market = ChainMarket::find(endpoint, contract, self.from_block).await?;
                 let read = evm::recording::read(market.market(), None, None).await?;
-                return Ok((read.header, market.market().asset().clone(), read.record));
+                let asset = market.market().asset().clone();
+                return Ok(Recorded { header: read.header, asset, record: read.record, is_here });
             }
             _ => return Err(Usage("name a log, or a chain with `--rpc` and `--contract`".to_owned()).into()),
         };
@@ -214,14 +209,15 @@ impl Review {
         let mut magic = [0; memory::MAGIC.len()];
         if file.read_exact(&mut magic).is_ok() && magic == memory::MAGIC {
             let found = memory::audit(path)?;
-            return Ok((found.header, asset_of(&found.header), found.record));
+            let asset = asset_of(&found.header);
+            return Ok(Recorded { header: found.header, asset, record: found.record, is_here: true });
         }
         let file = File::open(path).with_context(|| format!("opening {name} failed"))?;
         let recording = Recording::open(BufReader::new(file))
             .with_context(|| format!("{name} is neither the log of a market nor recorded events"))?;
         let header = recording.header;
         let record = recording.collect::<Result<Vec<_>, _>>().with_context(|| format!("reading {name} failed"))?;
-        Ok((header, asset_of(&header), record))
+        Ok(Recorded { asset: asset_of(&header), header, record, is_here: false })
     }
 }
 
@@ -257,30 +253,22 @@ async fn find(history: &History, id: &str) -> anyhow::Result<Kept> {
     })
 }
 
-/// Asks a registry about what a job reads.
-async fn look_up(server: &str, inputs: &mut [InputEvidence]) -> anyhow::Result<()> {
-    let cids: Vec<String> = inputs.iter().map(|input| input.cid.clone()).filter(|cid| !cid.is_empty()).collect();
-    for input in inputs.iter_mut().filter(|input| input.cid.is_empty()) {
-        // What a provider has in a folder of its own has no name that a registry could know.
-        input.certainty = Some(Certainty::Unknown);
-    }
-    if cids.is_empty() {
-        return Ok(());
-    }
-    let CheckAnswer { answers, .. } = check::ask_server(server, &cids).await?;
-    let mut answers = answers.into_iter();
-    for input in inputs.iter_mut().filter(|input| !input.cid.is_empty()) {
-        match answers.next() {
-            Some(Checked::Answer(answer)) => {
-                input.certainty = Some(answer.certainty);
-                input.because.push(answer.reason);
-                input.because.extend(answer.contradictions);
-            }
-            Some(Checked::Malformed { error, .. }) => input.because.push(error),
-            None => {}
-        }
-    }
-    Ok(())
+/// What is found about a job.
+async fn review(past: &Past, kept: &Kept, elsewhere: Elsewhere) -> anyhow::Result<Reviewed> {
+    let facts = gather::facts(&past.history, kept, elsewhere).await?;
+    let checks = checks(&facts, &Policy::default(), &past.asset, past.now);
+    let risk = Risk::of(&checks);
+    let job = facts.job;
+    Ok(Reviewed {
+        job: job.job,
+        client: job.client,
+        provider: job.provider,
+        price: job.price,
+        settled_at: job.settled_at,
+        exit_code: job.exit_code,
+        risk,
+        checks,
+    })
 }
 
 fn risk_words(risk: Risk) -> String {

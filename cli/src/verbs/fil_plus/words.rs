@@ -60,6 +60,9 @@ fn about(text: &mut String, answer: &Answer, detailed: bool) {
     if answer.more_claims {
         line(text, 2, "and more claims");
     }
+    if answer.more_evidence {
+        line(text, 2, "and more pieces, reports or contradictions");
+    }
     for report in &answer.reports {
         let deal = if report.verified_deal { "in a verified deal" } else { "in no verified deal" };
         line(
@@ -128,6 +131,7 @@ mod tests {
             pieces: Vec::new(),
             claims: Vec::new(),
             more_claims: false,
+            more_evidence: false,
             reports: Vec::new(),
             lists: vec![lota_fil_plus::answer::ListEvidence {
                 source: "list a".to_owned(),

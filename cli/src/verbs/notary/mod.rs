@@ -1,12 +1,19 @@
 //! `lota notary`.
 
-mod engine;
+mod running;
 mod serve;
 mod service;
 
 use clap::Subcommand;
 
-use crate::context::Context;
+pub(crate) use running::RunningNotary;
+
+use crate::{
+    chain::{BONUS, DevelopmentBlessing},
+    context::Context,
+    settings,
+    units::Count,
+};
 
 /// A notary's service: what it knows of settled jobs, nominations, votes and grants.
 #[derive(Debug, Subcommand)]
@@ -20,5 +27,19 @@ impl Notary {
         match self {
             Self::Serve(verb) => verb.run(context).await,
         }
+    }
+}
+
+/// The settings of a service for a blessing on a development chain: it nominates every job for a bonus, and asks this registry.
+pub(crate) fn on_development_chain(blessing: &DevelopmentBlessing, registry: &str) -> settings::Notary {
+    let granter = blessing.granter.to_string();
+    settings::Notary {
+        blessing: Some(blessing.blessing.blessing().contract().to_string()),
+        from_block: Count(blessing.first_block),
+        registry: Some(registry.to_owned()),
+        granters: Some(format!("{granter}=bonus/FIL/18")),
+        granter: Some(granter),
+        amount: Some(BONUS.0.to_string()),
+        ..settings::Notary::default()
     }
 }

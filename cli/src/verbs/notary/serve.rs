@@ -1,29 +1,18 @@
 //! `lota notary serve`.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use lota_bridge::PrivateKeySigner;
-use lota_content::serve::{ServeLimits, serve};
-use lota_notary::{desk::Desk, http};
-use lota_notary_dashboard::{self as dashboard, Readers};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use super::service;
+use super::{running::RunningNotary, service};
 use crate::{
     context::Context,
-    failure::Usage,
     home::{self, Home},
     host::{Account, HomeLock, ended_by_user},
     keystore::{Keystore, Password},
     settings::Notary,
-    terminal::{self, Table, printable},
+    terminal::{self, Table},
 };
 
 /// Run a notary's service, and serve its page, until Ctrl-C.
@@ -93,51 +82,31 @@ impl Serve {
 
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let settings = self.settings(context)?;
-        let listen: SocketAddr = settings.listen.parse().map_err(|_| {
-            Usage(format!("`{}` is not an address; write for example 127.0.0.1:8649", printable(&settings.listen)))
-        })?;
-        let readers = readers(&settings)?;
         let folder = settings.data.as_ref().map_or_else(|| context.home.notary(), PathBuf::from);
         home::create_private(&folder)?;
         let _lock = HomeLock::take(&Home::find(Some(folder.clone()))?)?;
         let ended = ended_by_user();
         let mut ended = std::pin::pin!(ended);
-        let opened = async {
+        let started = async {
             let market = service::market(&settings).await?;
             let signer = self.signer(context, &settings, &folder).await?;
-            service::open(&settings, &folder, &market, signer).await
+            RunningNotary::start(&settings, &folder, &market, signer).await
         };
-        let (service, market) = tokio::select! {
-            opened = opened => opened?,
+        let mut running = tokio::select! {
+            started = started => started?,
             signal = &mut ended => return signal,
         };
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
-        let origin = settings.origin.clone().unwrap_or(format!("http://{}", listener.local_addr()?));
-        let mut page = dashboard::Settings::new(&origin)?;
-        page.readers = readers;
-        let desk = Arc::clone(&service) as Arc<dyn Desk>;
-        let mut router = dashboard::router(Arc::clone(&desk), page);
-        if settings.serve_api {
-            router = router.merge(http::router(desk));
-        }
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
         let mut table = Table::pairs();
-        table.row(["page", &origin]);
+        table.row(["page", &running.page]);
         table.row(["data", &folder.display().to_string()]);
-        table.row(["account", &market.party().to_string()]);
+        table.row(["account", &running.account.to_string()]);
         let told = terminal::print(&table.render());
         let outcome = tokio::select! {
-            failed = service.run(&*market) => match failed {
-                Ok(never) => match never {},
-                Err(error) => Err(error.into()),
-            },
+            error = running.ended() => Err(error),
             signal = &mut ended => signal,
         };
         terminal::tell("Ending.");
-        stop.cancel();
-        serving.await.context("the server's task broke off")?;
-        service.close().await;
+        running.end().await?;
         outcome.and(told)
     }
 
@@ -152,17 +121,4 @@ impl Serve {
             None => Account::play_key(&folder.join("key")),
         }
     }
-}
-
-/// Who may read the page.
-fn readers(settings: &Notary) -> Result<Readers, Usage> {
-    Ok(match settings.readers.trim() {
-        "notaries" => Readers::Notaries,
-        "everybody" => Readers::Everybody,
-        _ => Readers::Accounts(
-            service::parts(Some(&settings.readers))
-                .map(|text| service::address("readers", text))
-                .collect::<Result<_, _>>()?,
-        ),
-    })
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use ed25519_dalek::SigningKey;
 use lota_bridge::{
     Journal, PrivateKeySigner, Transport,
     evm::{self, Blessing, Chain, EvmBlessing, EvmTransport},
@@ -29,12 +30,11 @@ use lota_notary::{
     service::{Amount, GranterName, NominationPolicy, Parts, Service, Settings},
 };
 
-use super::engine::Wasm;
 use crate::{
     chain::{ChainMarket, Endpoint, parse_network},
     failure::Usage,
     home,
-    host::Engines,
+    host::{Engines, RunAgain},
     settings::Notary,
     terminal::printable,
 };
@@ -173,9 +173,9 @@ async fn sources(
         let engine = Engines::start(&folder.join("modules"))?;
         let limits = ReExecutionLimits::default();
         let slots = u32::try_from(limits.at_once).unwrap_or(1);
-        let engine = Arc::new(Wasm(engine.wasm(slots)));
+        let engine = RunAgain::new(&engine, slots).context("there is no WASM engine")?;
         let runs = folder.join("runs");
-        Some(ReExecutor::new(engine, fetcher, Arc::new(history.clone()), runs, limits)?)
+        Some(ReExecutor::new(Arc::new(engine), fetcher, Arc::new(history.clone()), runs, limits)?)
     } else {
         None
     };
@@ -224,11 +224,16 @@ pub(super) async fn open(
         blessing: Arc::new(blessing),
         sources: Arc::new(sources),
         deliveries,
-        key: attestation::key_of(&secret(&folder.join("attestations.key"))?),
+        key: attestation_key(folder)?,
         clock: Arc::new(outgoing::clock),
         settings: of_service,
     };
     Ok((Service::open(folder, history, parts).await?, transport))
+}
+
+/// What the service of this folder signs attestations with.
+pub(super) fn attestation_key(folder: &Path) -> anyhow::Result<SigningKey> {
+    Ok(attestation::key_of(&secret(&folder.join("attestations.key"))?))
 }
 
 /// The 32 bytes in a file, which is made if it is missing, for its owner only.

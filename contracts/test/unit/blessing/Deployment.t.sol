@@ -62,6 +62,16 @@ contract BlessingDeploymentTest is BlessingTest {
         assertEq(_try(address(market), longest, 3, 2), "");
     }
 
+    function test_WhenTheTimeToGrantIsNotLongerThanThePeriodOfTheLimits() external {
+        IBlessing.Settings memory s = _blessingSettings();
+        (s.grantFor, s.limitPeriod) = (7 days, 30 days);
+        assertEq(_try(address(market), s, 3, 2), _bad(IBlessing.DeploymentFault.Period));
+        s.limitPeriod = s.grantFor;
+        assertEq(_try(address(market), s, 3, 2), _bad(IBlessing.DeploymentFault.Period));
+        s.limitPeriod = s.grantFor - 1;
+        assertEq(_try(address(market), s, 3, 2), "");
+    }
+
     function test_WhenAGranterGetsNoGas() external {
         IBlessing.Settings memory s = _blessingSettings();
         s.granterGas = 0;

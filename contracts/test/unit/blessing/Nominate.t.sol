@@ -105,6 +105,24 @@ contract BlessingNominateTest is BlessingTest {
         _try(_terms(), _request());
     }
 
+    function test_RevertGiven_TheProviderHasRegisteredASmallerShare() external {
+        _settleDeal(_terms());
+        IBlessing.Request memory r = _request();
+        r.minShare = SHARE + 1;
+        vm.expectRevert(abi.encodeWithSelector(IBlessing.ShareTooSmall.selector, SHARE, SHARE + 1));
+        _try(_terms(), r);
+        // The provider gets in first.
+        r.minShare = SHARE;
+        vm.prank(provider.addr);
+        blessing.register(address(granter), recipient, 0, 0);
+        vm.expectRevert(abi.encodeWithSelector(IBlessing.ShareTooSmall.selector, 0, SHARE));
+        _try(_terms(), r);
+        vm.prank(provider.addr);
+        blessing.register(address(granter), recipient, RATE, 1 ether);
+        _try(_terms(), r);
+        _assertPhase(_jobId(_terms()), IBlessing.Phase.Nominated, 1);
+    }
+
     function test_RevertGiven_TheProviderSetTooLittleAside() external {
         _settleDeal(_terms());
         vm.prank(provider.addr);
@@ -181,7 +199,7 @@ contract BlessingNominateTest is BlessingTest {
         vm.prank(provider.addr);
         blessing.register(address(granter), "", 0, 0);
         granter.set(TestGranter.Mood.Refuses);
-        IBlessing.Request memory r = IBlessing.Request(stranger.addr, 0, 0, 0, type(uint256).max);
+        IBlessing.Request memory r = IBlessing.Request(stranger.addr, 0, 0, 0, type(uint256).max, type(uint256).max);
         ILotaMarket.Terms memory t = _terms();
         t.keepRecord = false;
         vm.expectRevert(abi.encodeWithSelector(IBlessing.NotKept.selector, _jobId(t)));
@@ -208,7 +226,21 @@ contract BlessingNominateTest is BlessingTest {
         vm.startPrank(provider.addr);
         blessing.register(address(granter), recipient, type(uint128).max, type(uint128).max);
         vm.stopPrank();
-        vm.expectRevert();
+        uint256 share = uint256(type(uint128).max) * AMOUNT / 1e18;
+        vm.expectRevert(abi.encodeWithSelector(IBlessing.ShareTooSmall.selector, share, type(uint256).max));
+        _try(t, r);
+        r.minShare = 0;
+        vm.expectRevert(abi.encodeWithSelector(IBlessing.InsufficientPool.selector, provider.addr, ACCOUNT / 2, share));
+        _try(t, r);
+        vm.startPrank(provider.addr);
+        blessing.register(address(granter), recipient, 0, 0);
+        vm.stopPrank();
+        _expectPoor(nominator.addr, ACCOUNT, type(uint256).max);
+        _try(t, r);
+        r.bounty = 0;
+        vm.expectRevert(
+            abi.encodeWithSelector(IBlessing.GrantRefused.selector, address(granter), TestGranter.No.selector)
+        );
         _try(t, r);
     }
 }

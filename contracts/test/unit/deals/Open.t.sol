@@ -39,6 +39,8 @@ contract DealsOpenTest is DealsTest {
         _refuses(o, IFilecoinPayDeals.OrderFault.Salt);
         o.payer = address(0);
         _refuses(o, IFilecoinPayDeals.OrderFault.Payer);
+        o.terms.keepRecord = true;
+        _refuses(o, IFilecoinPayDeals.OrderFault.KeepRecord);
         o.terms.callbackGas = CALLBACK_GAS - 1;
         _refuses(o, IFilecoinPayDeals.OrderFault.CallbackGas);
         o.terms.maxPrice = 1 gwei;

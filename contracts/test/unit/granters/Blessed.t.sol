@@ -39,7 +39,7 @@ contract BlessedGrantsTest is BlessingTest, FilecoinPayTest {
         n = _nomination(t, blessing.recordOf(_jobId(t)).round + 1);
         (n.granter, n.amount, n.recipient, n.share, n.bounty) = (real, amount, recipient_, 0, 0);
         vm.prank(nominator.addr);
-        blessing.nominate(t, _receipt(), IBlessing.Request(real, amount, n.piece, n.pieceSize, 0));
+        blessing.nominate(t, _receipt(), IBlessing.Request(real, amount, n.piece, n.pieceSize, 0, 0));
     }
 
     function _blessFor(address real, uint256 amount, bytes memory recipient_)
@@ -96,7 +96,7 @@ contract BlessedGrantsTest is BlessingTest, FilecoinPayTest {
         bytes4 why = Rails.OperatorNotApproved.selector;
         vm.expectRevert(abi.encodeWithSelector(IBlessing.GrantRefused.selector, address(real), why));
         vm.prank(nominator.addr);
-        blessing.nominate(t, _receipt(), IBlessing.Request(address(real), 50e6, keccak256("piece"), 32 << 30, 0));
+        blessing.nominate(t, _receipt(), IBlessing.Request(address(real), 50e6, keccak256("piece"), 32 << 30, 0, 0));
     }
 
     function test_WhenTheGranterPaysABonus() external {

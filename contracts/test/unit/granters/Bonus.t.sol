@@ -6,6 +6,7 @@ import {BonusGranter} from "../../../src/granters/BonusGranter.sol";
 import {Grant} from "../../../src/interfaces/IGranter.sol";
 import {ILotaMarket} from "../../../src/interfaces/ILotaMarket.sol";
 import {GranterTest} from "../../base/GranterTest.sol";
+import {RefusingPayee} from "../../mocks/Payees.sol";
 import {OddToken} from "../../mocks/Tokens.sol";
 
 /// @dev A payee that tries to get more while it is paid, or refuses.
@@ -150,6 +151,31 @@ contract BonusGranterTest is GranterTest {
         vm.prank(payee);
         granter.close();
         assertEq(rest.balance, 19 ether);
+    }
+
+    function test_WhenWhomItNamedTakesNoMoney() external {
+        vm.etch(rest, type(RefusingPayee).runtimeCode);
+        vm.warp(UNTIL);
+        vm.prank(rest);
+        vm.expectRevert(abi.encodeWithSelector(BonusGranter.PoolOpen.selector, UNTIL));
+        granter.closeTo(payee);
+        vm.warp(UNTIL + 1);
+        vm.expectRevert(abi.encodeWithSelector(ILotaMarket.TransferFailed.selector, rest));
+        granter.close();
+        vm.expectRevert(abi.encodeWithSelector(BonusGranter.NotEntitled.selector, payee));
+        vm.prank(payee);
+        granter.closeTo(payee);
+        address[3] memory nobody = [address(0), MASKED, address(granter)];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(rest);
+            vm.expectRevert(ILotaMarket.InvalidRecipient.selector);
+            granter.closeTo(nobody[i]);
+        }
+        vm.expectEmit(address(granter));
+        emit BonusGranter.Closed(payee, 20 ether);
+        vm.prank(rest);
+        granter.closeTo(payee);
+        assertEq(payee.balance, 20 ether);
     }
 
     function test_WhenAPayeeCallsBack() external {

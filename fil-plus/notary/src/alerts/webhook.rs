@@ -169,7 +169,7 @@ impl Deliver for Webhook {
 
 /// What a message is called: the alert's id, if a header may hold it and the signature's separator is not in it.
 pub(super) fn message_id(id: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'/');
     if !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(plain) {
         return id.to_owned();
     }

@@ -199,9 +199,7 @@ impl Outputs {
         let output = self.output(job.job).await.map_err(|error| not_now(error.to_string()))?;
         let root = root(job);
         let looking = async {
-            if read_whole(&output.dir).await.is_some() {
-                return viewer::look(&output.store, &root, path).await;
-            }
+            // Of a whole output, too: what has become corrupt on the disk is fetched again.
             let sources = self.sources(job).await;
             let source = FetchingSource::new(&output.store, self.fetcher.clone(), &sources);
             viewer::look(&source, &root, path).await
@@ -252,7 +250,7 @@ impl Outputs {
         };
         is_result(&output.store, &root, job.exit_code).await.map_err(NotWhole::Unavailable)?;
         let piece = self.commitment(&output.store, &root).await?;
-        let piece = Piece { commitment: B256::from(piece.root()), size: piece.padded_size() };
+        let piece = Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() };
         let whole = Whole { bytes: fetched.bytes, blocks: fetched.blocks, piece };
         write_whole(output.dir.clone(), whole).await.map_err(|error| NotWhole::NotNow(error.to_string()))?;
         Ok(whole)

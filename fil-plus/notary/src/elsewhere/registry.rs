@@ -150,7 +150,8 @@ fn reading(checked: Checked) -> (Option<Certainty>, Vec<String>) {
     let answer = match checked {
         Checked::Answer(answer) => *answer,
         Checked::Malformed { error, .. } => {
-            return (None, vec![format!("the registry says that it is no CID: {}", shown(&error))]);
+            // It was asked, and no CID that it could know is written so.
+            return (Some(Certainty::Unknown), vec![format!("the registry says that it is no CID: {}", shown(&error))]);
         }
     };
     let Answer { certainty, reason, claims, more_claims, reports, lists, contradictions, caveats, .. } = answer;

@@ -2,7 +2,7 @@
 
 use lota_bridge::Cursor;
 use lota_market::{
-    Address, AttoFil, Time,
+    Address, AttoFil, B256, Time,
     model::{Event, JobId, JobResult},
 };
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -110,18 +110,17 @@ impl History {
             Event::Withdrawn { account, to, amount } => self.flow(writing, *account, *to, *amount).await,
             Event::JobOpened { job, terms, spec } => {
                 let kept = terms.keep_record;
-                let bytes = (kept && !spec.is_empty()).then(|| spec.to_vec());
-                sqlx::query(
-                    "INSERT OR REPLACE INTO deals (job, client, spec, terms, bytes) VALUES ($1, $2, $3, $4, $5)",
-                )
-                .bind(job.0.as_slice())
-                .bind(terms.client.as_slice())
-                .bind(terms.spec.as_slice())
-                .bind(kept.then(|| encode(terms)))
-                .bind(bytes)
-                .execute(&mut **writing)
-                .await
-                .map_err(|source| self.failed(source))?;
+                if kept && !spec.is_empty() {
+                    self.keep_spec(writing, &terms.spec, spec).await?;
+                }
+                sqlx::query("INSERT OR REPLACE INTO deals (job, client, spec, terms) VALUES ($1, $2, $3, $4)")
+                    .bind(job.0.as_slice())
+                    .bind(terms.client.as_slice())
+                    .bind(terms.spec.as_slice())
+                    .bind(kept.then(|| encode(terms)))
+                    .execute(&mut **writing)
+                    .await
+                    .map_err(|source| self.failed(source))?;
                 Ok(())
             }
             Event::ResultSubmitted { job, result, .. } => {
@@ -133,22 +132,8 @@ impl History {
                     .map_err(|source| self.failed(source))?;
                 Ok(())
             }
-            Event::SpecPublished { spec, data } => {
-                for table in ["deals", "settled"] {
-                    let update = if table == "deals" {
-                        "UPDATE deals SET bytes = $2 WHERE spec = $1 AND terms IS NOT NULL AND bytes IS NULL"
-                    } else {
-                        "UPDATE settled SET bytes = $2 WHERE spec = $1 AND bytes IS NULL"
-                    };
-                    sqlx::query(update)
-                        .bind(spec.as_slice())
-                        .bind(data.to_vec())
-                        .execute(&mut **writing)
-                        .await
-                        .map_err(|source| self.failed(source))?;
-                }
-                Ok(())
-            }
+            // Of jobs to come, too.
+            Event::SpecPublished { spec, data } => self.keep_spec(writing, spec, data).await,
             Event::JobSettled { job, provider, price, .. } => {
                 self.settled(writing, time, *job, *provider, *price).await
             }
@@ -179,6 +164,17 @@ impl History {
         }
     }
 
+    /// The market's contract emits a spec only with its digest.
+    async fn keep_spec(&self, writing: &mut Writing, digest: &B256, bytes: &[u8]) -> Result<(), HistoryError> {
+        sqlx::query("INSERT OR IGNORE INTO specs (digest, bytes) VALUES ($1, $2)")
+            .bind(digest.as_slice())
+            .bind(bytes)
+            .execute(&mut **writing)
+            .await
+            .map_err(|source| self.failed(source))?;
+        Ok(())
+    }
+
     async fn ended(&self, writing: &mut Writing, job: JobId) -> Result<(), HistoryError> {
         sqlx::query("DELETE FROM deals WHERE job = $1")
             .bind(job.0.as_slice())
@@ -196,7 +192,7 @@ impl History {
         provider: Address,
         price: AttoFil,
     ) -> Result<(), HistoryError> {
-        let row = sqlx::query("SELECT client, spec, terms, bytes, result FROM deals WHERE job = $1")
+        let row = sqlx::query("SELECT client, spec, terms, result FROM deals WHERE job = $1")
             .bind(job.0.as_slice())
             .fetch_optional(&mut **writing)
             .await
@@ -204,13 +200,13 @@ impl History {
         // One that was opened before the log that is followed began.
         let Some(row) = row else { return Ok(()) };
         let client = self.party(row.get(0))?;
-        let (terms, result): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(2), row.get(4));
+        let (terms, result): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(2), row.get(3));
         if let (Some(terms), Some(result)) = (terms, result) {
             let output = self.decode::<JobResult>("a result", &result)?.output;
             let spec: Vec<u8> = row.get(1);
             sqlx::query(
-                "INSERT OR IGNORE INTO settled (job, client, provider, price, settled_at, spec, output, terms, bytes, result, number) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT coalesce(max(number), 0) + 1 FROM settled))",
+                "INSERT OR IGNORE INTO settled (job, client, provider, price, settled_at, spec, output, terms, result, number) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT coalesce(max(number), 0) + 1 FROM settled))",
             )
             .bind(job.0.as_slice())
             .bind(client.as_slice())
@@ -220,7 +216,6 @@ impl History {
             .bind(spec)
             .bind(output.as_slice())
             .bind(terms)
-            .bind(row.get::<Option<Vec<u8>>, _>(3))
             .bind(result)
             .execute(&mut **writing)
             .await

@@ -18,8 +18,13 @@ const MAX_PARTIES: usize = 2_000;
 /// The longest page of jobs.
 const MAX_PAGE: u32 = 1_000;
 
-const KEPT: &str =
-    "SELECT job, client, provider, price, settled_at, spec, output, terms, bytes, result, number FROM settled";
+/// How many jobs are looked up at once.
+const CHUNK: usize = 256;
+/// The most jobs alike that are given.
+const MAX_ALIKE: usize = 20;
+
+const KEPT: &str = "SELECT job, client, provider, price, settled_at, spec, output, terms, bytes, result, number \
+     FROM settled LEFT JOIN specs ON digest = spec";
 
 impl History {
     fn kept(&self, row: &SqliteRow) -> Result<Kept, HistoryError> {
@@ -89,21 +94,57 @@ impl History {
         let mut alike = Vec::new();
         for (query, digest, what) in [
             (
-                "SELECT job FROM settled WHERE output = $1 AND number < $2 ORDER BY number LIMIT 20",
+                "SELECT job FROM settled WHERE output = $1 AND number < $2 ORDER BY number LIMIT $3",
                 kept.job.output,
                 "output",
             ),
-            ("SELECT job FROM settled WHERE spec = $1 AND number < $2 ORDER BY number LIMIT 20", kept.job.spec, "spec"),
+            ("SELECT job FROM settled WHERE spec = $1 AND number < $2 ORDER BY number LIMIT $3", kept.job.spec, "spec"),
         ] {
             let rows = sqlx::query(query)
                 .bind(digest.as_slice())
                 .bind(signed(kept.number))
+                .bind(i64::try_from(MAX_ALIKE).unwrap_or(i64::MAX))
                 .fetch_all(&self.pool)
                 .await
                 .map_err(|source| self.failed(source))?;
             for row in rows {
                 alike.push((self.job(row.get(0))?, what));
             }
+        }
+        Ok(alike)
+    }
+
+    /// Those of these jobs that have the same output or the same spec, whenever they were settled: of each the first ones.
+    ///
+    /// # Errors
+    /// See [`HistoryError`].
+    pub async fn alike_among(&self, kept: &Kept, jobs: &[JobId]) -> Result<Vec<(JobId, &'static str)>, HistoryError> {
+        let (mut outputs, mut specs) = (Vec::new(), Vec::new());
+        for chunk in jobs.chunks(CHUNK) {
+            let places = vec!["?"; chunk.len()].join(", ");
+            let text = format!(
+                "SELECT job, number, output = ?, spec = ? FROM settled WHERE job IN ({places}) AND job <> ? AND (output = ? OR spec = ?)"
+            );
+            let (output, spec) = (kept.job.output.as_slice(), kept.job.spec.as_slice());
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(output).bind(spec);
+            for job in chunk {
+                query = query.bind(job.0.as_slice());
+            }
+            let query = query.bind(kept.job.job.0.as_slice()).bind(output).bind(spec);
+            for row in query.fetch_all(&self.pool).await.map_err(|source| self.failed(source))? {
+                let (job, number) = (self.job(row.get(0))?, row.get::<i64, _>(1));
+                for (alike, is_alike) in [(&mut outputs, row.get::<bool, _>(2)), (&mut specs, row.get(3))] {
+                    if is_alike {
+                        alike.push((number, job));
+                    }
+                }
+            }
+        }
+        let mut alike = Vec::new();
+        for (mut found, what) in [(outputs, "output"), (specs, "spec")] {
+            found.sort_unstable();
+            found.dedup();
+            alike.extend(found.into_iter().take(MAX_ALIKE).map(|(_, job)| (job, what)));
         }
         Ok(alike)
     }

@@ -149,6 +149,42 @@ async fn a_spec_that_is_published_later_is_kept() {
 }
 
 #[tokio::test]
+async fn a_spec_that_was_published_before_is_known_of_all_jobs_that_name_it() {
+    let (_folder, history) = history().await;
+    let mut all =
+        vec![told(1, Event::SpecPublished { spec: B256::with_last_byte(77), data: Bytes::from_static(b"early") })];
+    for (job, block) in [(1, 2), (2, 5)] {
+        all.push(told(block, Event::JobOpened { job: id(job), terms: terms(1, true), spec: Bytes::new() }));
+        all.extend([told(block + 1, submitted(job, job)), told(block + 2, settled(job, 2, 5))]);
+    }
+    history.take(&all).await.expect("taken");
+    for finalized in [1, 7] {
+        history.finalize(finalized).await.expect("folded");
+    }
+    for job in [1, 2] {
+        let kept = history.settled_job(id(job)).await.expect("read").expect("kept");
+        assert_eq!(kept.spec.as_deref(), Some(&b"early"[..]), "{job}");
+    }
+    let copies: i64 = sqlx::query_scalar("SELECT count(*) FROM specs").fetch_one(&history.pool).await.expect("read");
+    assert_eq!(copies, 1);
+}
+
+#[tokio::test]
+async fn of_these_jobs_those_alike_are_found_however_many_others_there_are() {
+    let (_folder, history) = history().await;
+    let all: Vec<_> = (1..40).flat_map(|job| life(job, 1, 2, 10, 3 * u64::from(job))).collect();
+    history.take(&all).await.expect("taken");
+    history.finalize(1_000).await.expect("folded");
+    let last = history.settled_job(id(35)).await.expect("read").expect("kept");
+    assert_eq!(history.alike(&last).await.expect("read").len(), 20);
+    // One above the first twenty, one that was settled later, itself, and one that is not known.
+    let among = history.alike_among(&last, &[id(39), id(35), id(30), id(200)]).await.expect("read");
+    assert_eq!(among, [(id(30), "spec"), (id(39), "spec")]);
+    let many: Vec<_> = (0..=255).map(id).chain([id(7), id(8)]).collect();
+    assert_eq!(history.alike_among(&last, &many).await.expect("read").len(), 20);
+}
+
+#[tokio::test]
 async fn the_way_of_the_money_and_jobs_alike_are_found() {
     let (_folder, history) = history().await;
     let mut all = life(1, 1, 2, 10, 1);

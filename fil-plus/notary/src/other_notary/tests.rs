@@ -11,7 +11,11 @@ use axum::{
 use lota_market::{Address, AttoFil};
 
 use super::*;
-use crate::testing::{nobody, serve};
+use crate::{
+    alerts::{Alert, AlertKind, Deliver as _, DeliverError},
+    desk::{DeskError, Dossier, Stage},
+    testing::{nobody, serve},
+};
 
 const NOW: Time = Time(1_000_000);
 
@@ -247,6 +251,76 @@ async fn a_server_that_answers_another_request_is_told_of() {
     theirs.lock().expect("the lock").answers.push((id, b"<html>".to_vec()));
     let problems = notary.advance().await;
     assert!(problems.len() == 1 && problems[0].contains("an answer that is not taken"), "{problems:?}");
+}
+
+/// A service that knows one job.
+struct Known(bool);
+
+#[async_trait::async_trait]
+impl Dossiers for Known {
+    async fn dossier_of(&self, job: JobId) -> Result<Dossier, DeskError> {
+        if !self.0 {
+            return Err(DeskError::Unavailable("the disk is slow".to_owned()));
+        }
+        let request = request(1, 1);
+        assert_eq!(job, request.job.job);
+        Ok(Dossier {
+            job: request.job,
+            stage: Stage::Granted,
+            risk: Risk::Medium,
+            checks: vec![],
+            spec: None,
+            output: String::new(),
+            nomination: None,
+            not_nominated: None,
+            phase: lota_market::blessing::Phase::Granted,
+            approvals: 1,
+            against: 0,
+            votes: vec![],
+            happened: vec![],
+            availability: vec![],
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_grant_of_a_granter_that_only_asks_becomes_one_request() {
+    let (folder, (url, theirs)) = (tempfile::tempdir().expect("a folder"), theirs().await);
+    let notary = Arc::new(open(&url, &folder, now));
+    let request = request(1, 1);
+    let granter = request.nomination.granter;
+    let settings = AskSettings {
+        granters: [granter].into(),
+        blessing: request.blessing,
+        answer_within: 5_000,
+        callback: Some("https://us.example/answers".to_owned()),
+    };
+    let asking = AskOnGrant::new("another notary", notary, settings);
+    let alert = |kind, granter: Address| Alert {
+        id: "1".to_owned(),
+        at: NOW,
+        kind,
+        job: Some(request.job.job),
+        text: String::new(),
+        details: serde_json::json!({ "granter": granter, "nomination": request.nomination }),
+    };
+    let granted = alert(AlertKind::Granted, granter);
+    for other in [alert(AlertKind::Blessed, granter), alert(AlertKind::Granted, Address::repeat_byte(9))] {
+        asking.deliver(&other).await.expect("nothing to do");
+    }
+    assert!(matches!(asking.deliver(&granted).await, Err(DeliverError::Temporary(_))), "nobody was attached");
+    let (slow, known): (Arc<dyn Dossiers>, Arc<dyn Dossiers>) = (Arc::new(Known(false)), Arc::new(Known(true)));
+    let hasty = AskOnGrant::new("x", Arc::new(open(&url, &folder, now)), asking.settings().clone());
+    hasty.attach(Arc::downgrade(&slow));
+    assert!(matches!(hasty.deliver(&granted).await, Err(DeliverError::Temporary(_))));
+    asking.attach(Arc::downgrade(&known));
+    for _ in 0..2 {
+        asking.deliver(&granted).await.expect("asked");
+    }
+    let theirs = theirs.lock().expect("the lock");
+    let [(_, asked)] = theirs.asked.as_slice() else { panic!("asked {} times", theirs.asked.len()) };
+    let expected = Request { risk: Risk::Medium, callback: Some("https://us.example/answers".to_owned()), ..request };
+    assert_eq!(*asked, expected);
 }
 
 async fn call_back(url: &str, body: Vec<u8>) -> u16 {

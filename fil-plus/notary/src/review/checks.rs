@@ -106,7 +106,7 @@ fn duplicate(facts: &Facts) -> Answer {
     let evidence: Vec<_> =
         facts.earlier.iter().map(|earlier| Evidence::new(format!("the same {}", earlier.same), earlier.job)).collect();
     if facts.earlier.iter().any(|earlier| earlier.blessed) {
-        (Outcome::Failed, "Yes: an earlier job with the same work was blessed.".into(), evidence)
+        (Outcome::Failed, "Yes: another job with the same work was blessed.".into(), evidence)
     } else if facts.earlier.is_empty() {
         (Outcome::Passed, "No.".into(), evidence)
     } else {
@@ -139,12 +139,14 @@ fn circle(facts: &Facts, policy: &Policy, asset: &Asset) -> Answer {
             )
         };
     };
-    let back = way.amount.min(facts.pair.volume);
+    // Split, money comes back on many ways, of which none is wide.
+    let back = facts.back.max(way.amount).min(facts.pair.volume);
     let share = Share::of(back, facts.pair.volume).unwrap_or_default();
     let parties = way.parties.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
     let evidence = vec![
-        Evidence::new("way", parties),
-        Evidence::new("at most", asset.show(way.amount)),
+        Evidence::new("the widest way", parties),
+        Evidence::new("at most on it", asset.show(way.amount)),
+        Evidence::new("at most on all ways", asset.show(back)),
         Evidence::new("the pair's volume", asset.show(facts.pair.volume)),
         Evidence::new("share", share),
     ];
@@ -251,6 +253,7 @@ mod tests {
             re_execution: ReExecution::Agrees { fuel: 5 },
             earlier: vec![],
             pair: Pair { jobs: 2, volume: AttoFil(200), first: Time(1_000_000), last: Time(1_900_000) },
+            back: AttoFil::ZERO,
             way_back: None,
             all_ways: true,
             client: known(),
@@ -303,7 +306,8 @@ mod tests {
     fn money_that_comes_back_worries_from_the_policy_s_limits_on() {
         let back = |amount| {
             let parties = vec![Address::with_last_byte(2), Address::with_last_byte(9), Address::with_last_byte(1)];
-            Facts { way_back: Some(Way { parties, amount: AttoFil(amount) }), ..good() }
+            let way_back = Some(Way { parties, amount: AttoFil(amount) });
+            Facts { back: AttoFil(amount), way_back, ..good() }
         };
         assert_eq!(outcome(&back(19), Question::Circle), Outcome::Passed);
         assert_eq!(outcome(&back(20), Question::Circle), Outcome::Warning);
@@ -312,6 +316,9 @@ mod tests {
         assert_eq!(outcome(&back(u128::MAX), Question::Circle), Outcome::Failed);
         assert_eq!(outcome(&Facts { all_ways: false, ..good() }, Question::Circle), Outcome::Unknown);
         assert_eq!(outcome(&Facts { all_ways: false, ..back(1) }, Question::Circle), Outcome::Unknown);
+        let split = |amount| Facts { back: AttoFil(amount), ..back(1) };
+        assert_eq!(outcome(&split(20), Question::Circle), Outcome::Warning);
+        assert_eq!(outcome(&split(100), Question::Circle), Outcome::Failed);
     }
 
     #[test]

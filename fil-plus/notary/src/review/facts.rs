@@ -109,9 +109,11 @@ pub struct Facts {
     pub re_execution: ReExecution,
     pub earlier: Vec<EarlierJob>,
     pub pair: Pair,
-    /// The widest way back from the provider to the client.
+    /// What can have come back from the provider to the client, over all ways together.
+    pub back: AttoFil,
+    /// The widest of them.
     pub way_back: Option<Way>,
-    /// Whether all ways were looked at; otherwise there may be a wider one.
+    /// Whether all ways were looked at; otherwise more can have come back.
     pub all_ways: bool,
     pub client: PartyHistory,
     pub provider: PartyHistory,

@@ -9,7 +9,7 @@ pub const MAX_STEPS: usize = 5;
 
 /// What parties gave each other in all.
 #[derive(Clone, Debug, Default)]
-pub struct Flows(BTreeMap<Address, BTreeMap<Address, AttoFil>>);
+pub struct Flows(pub(super) BTreeMap<Address, BTreeMap<Address, AttoFil>>);
 
 /// A way that money can have taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

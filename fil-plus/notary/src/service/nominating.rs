@@ -79,14 +79,14 @@ impl Service {
         let (job, blessing) = (kept.job.job, &self.parts.blessing);
         let (provider, granter) = (kept.job.provider, policy.granter);
         let unreachable = |error: &dyn std::fmt::Display| Not(error.to_string(), Some(SOON));
-        match blessing.registration(provider, granter).await {
+        let registration = match blessing.registration(provider, granter).await {
             Err(error) => return Ok(Err(unreachable(&error))),
             Ok(registration) if registration.recipient.is_empty() => {
                 let why = Rejection::NotRegistered { provider, granter }.to_string();
                 return Ok(Err(Not(why, Some(LATER))));
             }
-            Ok(_) => {}
-        }
+            Ok(registration) => registration,
+        };
         let needed = AttoFil(blessing.settings().deposit.0.saturating_add(policy.bounty.0));
         match blessing.balance(blessing.party()).await {
             Err(error) => return Ok(Err(unreachable(&error))),
@@ -109,12 +109,15 @@ impl Service {
                 return Ok(Err(Not(format!("the piece of its output is not known: {problem}"), Some(SOON))));
             }
         };
+        let amount = policy.amount.of(piece.size);
         let request = Request {
             granter,
-            amount: policy.amount.of(piece.size),
+            amount,
             piece: piece.commitment,
             piece_size: piece.size,
             bounty: policy.bounty,
+            // What the provider promises now: it cannot take it back before this lands.
+            min_share: registration.share(amount),
         };
         let receipt = Receipt { provider, price: kept.job.price, result: kept.result.clone() };
         let command = Command::Nominate { terms: Box::new(kept.terms.clone()), receipt: Box::new(receipt), request };

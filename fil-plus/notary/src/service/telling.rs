@@ -97,7 +97,13 @@ impl Service {
                     self.amount(*granter, *amount),
                     asset.show(*to_client)
                 ),
-                json!({ "provider": provider, "granter": granter, "amount": amount, "to_client": to_client }),
+                json!({
+                    "provider": provider,
+                    "granter": granter,
+                    "amount": amount,
+                    "to_client": to_client,
+                    "nomination": course.nomination,
+                }),
             ),
             Event::NotariesSet { version, notaries, quorum } => (
                 None,

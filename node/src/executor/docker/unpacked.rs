@@ -6,7 +6,7 @@
 use std::io::{self, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
-use tar::{Archive, PaxExtensions};
+use tar::{Archive, Header, PaxExtensions};
 
 use super::archive::{ArchiveError, EXTENSION, unfit};
 
@@ -103,6 +103,7 @@ fn count_entries(layer: &mut impl Read) -> Result<u64, ArchiveError> {
     let damaged = |error: io::Error| ArchiveError::Unfit(format!("a layer is no tar file, or it is damaged: {error}"));
     let sparse = || unfit("a layer has sparse files, or says in other words that they are larger than they are");
     let mut entries = 0;
+    let mut renamed = Renamed::default();
     // As they are: the reader would take extensions into memory whole.
     for entry in Archive::new(layer).entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
@@ -114,16 +115,34 @@ fn count_entries(layer: &mut impl Read) -> Result<u64, ArchiveError> {
         if kind.is_gnu_sparse() {
             return sparse();
         }
-        if kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
+        if entry.size() != 0 && has_no_content(entry.header(), &renamed) {
+            return unfit(
+                "a layer has a link, a folder or a device with content: what follows it is read in two ways".to_owned(),
+            );
+        }
+        let is_extension = kind.is_pax_local_extensions() || kind.is_gnu_longname();
+        if !is_extension && !kind.is_gnu_longlink() {
+            renamed = Renamed::default();
+        }
+        if is_extension || kind.is_pax_global_extensions() {
             if entry.size() > EXTENSION {
                 return unfit(format!("a layer has names of more than {EXTENSION} bytes"));
             }
             let mut said = Vec::new();
             entry.read_to_end(&mut said).map_err(damaged)?;
+            if kind.is_gnu_longname() {
+                renamed.long = last_of_name(&said);
+                continue;
+            }
+            renamed.pax = None;
             for record in PaxExtensions::new(&said) {
-                let key = record.map_err(damaged)?.key_bytes().to_vec();
+                let record = record.map_err(damaged)?;
+                let key = record.key_bytes();
                 if key == b"size" || key.starts_with(b"GNU.sparse") {
                     return sparse();
+                }
+                if key == b"path" && kind.is_pax_local_extensions() {
+                    renamed.pax = record.value_bytes().last().copied();
                 }
             }
         }
@@ -131,12 +150,35 @@ fn count_entries(layer: &mut impl Read) -> Result<u64, ArchiveError> {
     Ok(entries)
 }
 
+/// The last bytes of the names that entries before an entry give it.
+#[derive(Default)]
+struct Renamed {
+    long: Option<u8>,
+    pax: Option<u8>,
+}
+
+fn last_of_name(name: &[u8]) -> Option<u8> {
+    name.split(|byte| *byte == 0).next().and_then(<[u8]>::last).copied()
+}
+
+/// Whether an engine takes an entry to have no content, whatever size it says (Go's archive/tar, `isHeaderOnly`): the bytes that are
+/// skipped here are the next entry there.
+fn has_no_content(header: &Header, renamed: &Renamed) -> bool {
+    let old = header.as_old();
+    match old.linkflag[0] {
+        b'1'..=b'6' => true,
+        // Before POSIX a folder was a file whose name ends with a slash, as one does that is empty and has a prefix.
+        0 => renamed.long.or(renamed.pax).or(last_of_name(&old.name)).is_none_or(|last| last == b'/'),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
     use flate2::{Compression, write::GzEncoder};
-    use tar::{Builder, EntryType, Header};
+    use tar::{Builder, EntryType};
 
     use super::*;
 
@@ -219,6 +261,59 @@ mod tests {
         for damaged in [b"x".to_vec(), zipped(&layer(1, 7))[..40].to_vec(), vec![b'x'; 2_000]] {
             assert!(fault(&damaged).contains("damaged"));
         }
+    }
+
+    /// A header of this type and name that says this size.
+    fn header(kind: u8, name: &str, size: u64) -> Vec<u8> {
+        let mut header = Header::new_ustar();
+        // As a byte: the library writes another one for files of before POSIX.
+        header.as_old_mut().linkflag = [kind];
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(size);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    }
+
+    fn block(content: &[u8]) -> Vec<u8> {
+        let mut block = content.to_vec();
+        block.resize(content.len().next_multiple_of(512), 0);
+        block
+    }
+
+    /// To an engine the content of a folder is no content but the next entry: here a file that says that it has 10^12 bytes.
+    #[test]
+    fn content_of_what_has_none_is_refused() {
+        let hidden = [
+            header(b'x', "hidden", 46),
+            block(b"23 GNU.sparse.major=1\n23 GNU.sparse.minor=0\n"),
+            header(b'0', "f", 0),
+        ]
+        .concat();
+        let end = vec![0; 1_024];
+        for (kind, name) in
+            [(b'1', "l"), (b'2', "l"), (b'3', "c"), (b'4', "b"), (b'5', "d/"), (b'6', "p"), (0, "d/"), (0, "")]
+        {
+            let layer = [header(kind, name, hidden.len() as u64), hidden.clone(), end.clone()].concat();
+            assert!(fault(&layer).contains("with content"), "{kind} {name}");
+            let empty = [header(kind, name, 0), end.clone()].concat();
+            assert_eq!(measure(&*empty, LIMIT).unwrap().entries, 1);
+        }
+        for (kind, said, name, is_folder) in [
+            (b'x', b"11 path=d/\n".as_slice(), "f", true),
+            (b'L', b"d/\0", "f", true),
+            // What was cut off within a path.
+            (b'x', b"12 path=d/f\n", "d/", false),
+            (b'L', b"d/f\0", "d/", false),
+        ] {
+            let before = [header(kind, "before", said.len() as u64), block(said)].concat();
+            let layer = [before, header(0, name, hidden.len() as u64), hidden.clone(), end.clone()].concat();
+            match measure(&*layer, LIMIT) {
+                Err(ArchiveError::Unfit(why)) => assert!(is_folder && why.contains("with content"), "{kind} {why}"),
+                other => assert!(!is_folder && other.unwrap().entries == 2, "{kind}"),
+            }
+        }
+        let old = [header(0, "f", 3), block(b"abc"), end].concat();
+        assert_eq!(measure(&*old, LIMIT).unwrap().entries, 1, "a file, as it was written before POSIX");
     }
 
     #[test]

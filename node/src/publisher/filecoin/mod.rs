@@ -47,6 +47,9 @@ const MIN_SIZE: u64 = 127;
 const TRIES: u32 = 5;
 /// How long an upload may take to be ready, and an operation to land. Filecoin's finality without F3 is 7.5 h; landing takes minutes.
 const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
+/// For how long after an upload was noted the provider is sent what adds the piece; later, the upload is noted again before. So the
+/// receipt tells when there can be something of which no answer came.
+const SENDING: Duration = Duration::from_secs(2 * 60 * 60);
 /// Whatever data sets and pieces say of themselves: `withIPFSIndexing` has the provider serve the CAR's blocks by their CIDs, too.
 const DATA_SET: [(&str, &str); 2] = [("source", "lota"), ("withIPFSIndexing", "")];
 
@@ -119,6 +122,10 @@ impl Filecoin {
 
     async fn landed(&self, nonce: U256) -> Result<Option<Landed>, PublishError> {
         self.chain.landed(nonce).await.map_err(unreachable_chain)
+    }
+
+    async fn stays(&self, data_set: u64, id: u64) -> Result<bool, PublishError> {
+        self.chain.stays(data_set, id).await.map_err(unreachable_chain)
     }
 
     /// Uploads the CAR.
@@ -198,11 +205,18 @@ impl Filecoin {
     async fn follow(&self, receipt: Receipt, content: &Content, now: u64) -> Result<Published, PublishError> {
         if let Some(Landed { data_set, last_piece: Some(id), is_final }) = self.landed(receipt.nonce).await? {
             let progress = if is_final { Progress::Pinned } else { Progress::Pinning };
-            return Ok(at(progress, Receipt { stage: Stage::Stored { data_set, id, is_final }, ..receipt }));
+            return Ok(at(
+                progress,
+                Receipt { stage: Stage::Stored { data_set, id, is_final, since: now }, ..receipt },
+            ));
         }
         match receipt.stage {
             Stage::Uploaded { since } => {
                 if self.provider.has(&receipt.piece).await? {
+                    if now >= since.saturating_add(SENDING.as_secs()) {
+                        let stage = Stage::Uploaded { since: now };
+                        return Ok(at(Progress::Pinning, Receipt { stage, ..receipt }));
+                    }
                     self.add(receipt, content, 1, now).await
                 } else if now >= since.saturating_add(self.patience) {
                     Err(PublishError::GivenUp("the provider took the upload, and does not have the piece".to_owned()))
@@ -247,19 +261,33 @@ impl Publisher for Filecoin {
         // Without a receipt nothing was signed for, as far as is known.
         let Some(receipt) = receipt.and_then(Receipt::parse) else { return Ok(()) };
         match self.landed(receipt.nonce).await? {
+            // Paid for until the chain says otherwise, whatever the provider says.
             Some(Landed { data_set, last_piece: Some(id), .. }) => {
+                if !self.stays(data_set, id).await? {
+                    return Ok(());
+                }
                 let domain = self.chain.domain().await.map_err(unreachable_chain)?;
                 let removal = domain
                     .remove_pieces(&self.signer, self.data_set().await?, &[id])
                     .map_err(|error| PublishError::Refused(format!("the session key does not sign: {error}")))?;
-                self.provider.remove(data_set, id, &removal).await
-            }
-            _ => match receipt.stage {
-                Stage::Adding { since, .. } if unix_time() < since.saturating_add(self.patience) => {
-                    Err(PublishError::Temporary("it may still be added to the data set".to_owned()))
+                self.provider.remove(data_set, id, &removal).await?;
+                if self.stays(data_set, id).await? {
+                    return Err(PublishError::Temporary("its removal is not on chain yet".to_owned()));
                 }
-                _ => Ok(()),
-            },
+                Ok(())
+            }
+            _ => {
+                let until = match receipt.stage {
+                    // It may have been signed for, and the answer lost.
+                    Stage::Uploaded { since } => since.saturating_add(SENDING.as_secs()),
+                    // What the chain undid it may do again.
+                    Stage::Adding { since, .. } | Stage::Stored { since, .. } => since,
+                };
+                if unix_time() < until.saturating_add(self.patience) {
+                    return Err(PublishError::Temporary("it may still be added to the data set".to_owned()));
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -18,12 +18,18 @@ pub(super) struct Receipt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub(super) enum Stage {
-    /// The provider has the bytes, or prepares them. Times are in Unix seconds.
+    /// The provider has the bytes, or prepares them. Times are in Unix seconds: for some time from then on it may be sent what adds them.
     Uploaded { since: u64 },
     /// The provider sent the transaction that adds the piece; without a data set, it creates one.
     Adding { transaction: String, data_set: Option<u64>, since: u64, tries: u32 },
-    /// The piece is in the data set.
-    Stored { data_set: u64, id: u64, is_final: bool },
+    /// The piece is in the data set, or was when that was looked at last.
+    Stored {
+        data_set: u64,
+        id: u64,
+        is_final: bool,
+        #[serde(default)]
+        since: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,7 +68,7 @@ impl fmt::Display for Receipt {
                     write!(f, ", try {tries}")?;
                 }
             }
-            Stage::Stored { data_set, id, is_final } => {
+            Stage::Stored { data_set, id, is_final, .. } => {
                 write!(f, "piece {id} of data set {data_set}")?;
                 if !is_final {
                     write!(f, ", not final yet")?;

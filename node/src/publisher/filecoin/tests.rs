@@ -296,6 +296,68 @@ async fn what_is_forgotten_is_removed_by_a_signature() {
 }
 
 #[tokio::test]
+async fn a_provider_that_says_that_it_removed_a_piece_is_not_believed() {
+    let (_folder, content) = content();
+    let place = Place::new();
+    let filecoin = publisher(&place, &place.serve().await);
+    let receipt = drive(&filecoin, &content, None).await.receipt;
+    for lie in [Fault::Says("{}"), Fault::Status(404)] {
+        place.inner().faults.push((Method::DELETE, "/pdp/", lie));
+        let error = filecoin.withdraw(&content.cid, receipt.as_deref()).await.expect_err("it is still there");
+        assert!(matches!(&error, PublishError::Temporary(why) if why.contains("not on chain yet")), "{error}");
+        assert!(place.inner().faults.is_empty());
+    }
+    // What is removed with the next proving period is paid for no longer.
+    place.inner().scheduled.push((1, 0));
+    filecoin.withdraw(&content.cid, receipt.as_deref()).await.expect("it goes");
+    place.inner().scheduled = vec![(1, 7), (2, 0)];
+    filecoin.withdraw(&content.cid, receipt.as_deref()).await.expect("an honest provider removes it");
+    assert_eq!(place.pieces().len(), 0);
+    filecoin.withdraw(&content.cid, receipt.as_deref()).await.expect("it is gone");
+    no_violations(&place);
+}
+
+#[tokio::test]
+async fn what_may_land_yet_is_not_forgotten() {
+    let (_folder, content) = content();
+    let place = Place::new();
+    place.inner().is_final_at_once = false;
+    let filecoin = publisher(&place, &place.serve().await);
+    let waits = async |receipt: &Receipt| {
+        let error = filecoin.withdraw(&content.cid, Some(&receipt.encode())).await.expect_err("it may land");
+        assert!(error.to_string().contains("may still be added"), "{error}");
+    };
+    let uploaded = filecoin.publish(&content, None).await.expect("uploaded").receipt.expect("a receipt");
+    let uploaded = Receipt::parse(&uploaded).expect("ours");
+    waits(&uploaded).await;
+    // The answer is lost: what was signed may land.
+    let lost = Fault::LosesAnswer;
+    place.inner().mining = Mining::Never;
+    place.inner().faults.push((Method::POST, "/pdp/data-sets/create-and-add", lost));
+    filecoin.publish(&content, Some(&uploaded.encode())).await.expect_err("the answer is lost");
+    assert_eq!(place.inner().transactions, 1);
+    waits(&uploaded).await;
+    let with = |stage| Receipt { stage, ..uploaded.clone() };
+    filecoin.withdraw(&content.cid, Some(&with(Stage::Uploaded { since: 0 }).encode())).await.expect("too long ago");
+    // Nothing is sent before it is noted that it may have been.
+    let noted = filecoin.publish(&content, Some(&with(Stage::Uploaded { since: 0 }).encode())).await.expect("noted");
+    assert_eq!(place.inner().transactions, 1);
+    waits(&Receipt::parse(&noted.receipt.expect("a receipt")).expect("ours")).await;
+
+    // The chain undoes what was stored.
+    place.inner().mining = Mining::Soon;
+    let stored = drive(&filecoin, &content, Some(uploaded.encode())).await.receipt.expect("a receipt");
+    let stored = Receipt::parse(&stored).expect("ours");
+    assert!(matches!(stored.stage, Stage::Stored { .. }), "{stored:?}");
+    place.inner().nonces.clear();
+    place.inner().data_sets.clear();
+    waits(&stored).await;
+    let Stage::Stored { data_set, id, .. } = stored.stage else { unreachable!() };
+    let long_ago = with(Stage::Stored { data_set, id, is_final: false, since: 0 });
+    filecoin.withdraw(&content.cid, Some(&long_ago.encode())).await.expect("it did not");
+}
+
+#[tokio::test]
 async fn a_refusal_is_final_and_says_why() {
     let (_folder, content) = content();
     for code in [400, 401, 413, 307] {

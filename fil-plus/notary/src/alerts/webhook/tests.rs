@@ -159,7 +159,9 @@ async fn a_receiver_that_hangs_or_babbles_holds_nobody_up() {
 
 #[test]
 fn ids_fit_a_header_and_long_messages_are_cut() {
-    assert_eq!(message_id("needs-vote:0xab_1"), "needs-vote:0xab_1");
+    for plain in ["needs-vote:0xab_1", "314/0x00ab/4622129/3"] {
+        assert_eq!(message_id(plain), plain);
+    }
     for odd in ["", "a.b", "a b", "a\r\nx: y", "ü", &"x".repeat(200)] {
         let id = message_id(odd);
         assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{odd:?}: {id}");

@@ -130,7 +130,7 @@ async fn piece_of(store: &Store, root: &Cid) -> Piece {
     let mut hasher = PieceHasher::new(1);
     hasher.update(&car);
     let piece = hasher.finish();
-    Piece { commitment: B256::from(piece.root()), size: piece.padded_size() }
+    Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() }
 }
 
 /// A directory in one node, with names as they come: DAG-PB, as its specification writes it.
@@ -316,6 +316,28 @@ async fn a_notary_looks_into_an_output_before_it_is_whole() {
         }
         assert!(matches!(outputs.retrieval(&job).await, Retrieval::Verified { .. }));
     }
+}
+
+#[tokio::test]
+async fn what_a_disk_has_changed_is_not_shown_but_fetched_again() {
+    let provider = Party::start().await;
+    let root = provider.result("r", 0, &[("x.txt", b"as it was")]);
+    let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
+    let outputs = outputs(folder.path(), &[(PROVIDER, provider.url.as_str())], OutputLimits::default()).await;
+    assert!(matches!(outputs.retrieval(&job).await, Retrieval::Verified { .. }));
+    let mut changed = 0;
+    let blocks = folder.path().join("outputs").join(name_of(job.job)).join("blocks");
+    for shard in std::fs::read_dir(blocks).expect("the folder").map(|entry| entry.expect("an entry").path()) {
+        for block in std::fs::read_dir(shard).into_iter().flatten().map(|entry| entry.expect("an entry").path()) {
+            if std::fs::read(&block).is_ok_and(|bytes| bytes == b"as it was") {
+                std::fs::write(&block, b"as it is!").expect("written");
+                changed += 1;
+            }
+        }
+    }
+    assert_eq!(changed, 1);
+    let found = outputs.look(&job, "outputs/x.txt").await.expect("there");
+    assert_eq!(found, OutputNode::File { size: 9, begin: b"as it was".to_vec().into() });
 }
 
 #[tokio::test]

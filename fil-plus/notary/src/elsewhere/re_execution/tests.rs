@@ -10,7 +10,7 @@ use lota_market::{
 use super::*;
 use crate::{
     elsewhere::outputs::tests::{Announced, CLIENT, Party, fetcher, job},
-    testing::nobody,
+    testing::{nobody, serve},
 };
 
 /// What an engine that computes nothing does: it says what it was asked, and leaves this behind.
@@ -138,6 +138,27 @@ async fn a_job_is_run_with_what_it_was_run_with_and_agrees() {
     assert_eq!((run.inputs[0].0.as_str(), inputs.as_slice()), ("/data", &[b"the data".to_vec()][..]));
     let wall = ReExecutionLimits::default().wall;
     assert_eq!(run.limits, RunLimits { fuel: 1_000, memory: 1 << 20, output: 1 << 20, entries: 10, wall });
+}
+
+#[tokio::test]
+async fn a_file_at_a_url_is_an_input_if_it_is_the_file() {
+    let mut settled = settled().await;
+    let file = axum::Router::new().route("/file", axum::routing::get(|| async { "the data" }));
+    let url = format!("http://{}/file", serve(file).await);
+    for (bytes, is_it) in [("the data", true), ("other data", false)] {
+        let cid = Link(lota_content::cid_of_block(codec::RAW, bytes.as_bytes()));
+        settled.spec.inputs = vec![Input { cid: Some(cid), url: Some(url.clone()), directory: None, path: None }];
+        let engine = Arc::new(Scripted::default());
+        let outcome = settled.run_again(engine.clone()).await;
+        let runs = engine.runs.lock().expect("the lock");
+        if is_it {
+            assert_eq!(outcome, ReExecution::Agrees { fuel: 7 });
+            assert_eq!(runs[0].1, [b"the data".to_vec()]);
+        } else {
+            assert!(why(outcome).starts_with("input 1: "));
+            assert!(runs.is_empty());
+        }
+    }
 }
 
 #[tokio::test]

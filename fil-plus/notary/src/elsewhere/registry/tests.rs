@@ -40,6 +40,7 @@ fn answer(cid: &str, certainty: Certainty) -> Answer {
         pieces: vec![],
         claims: if certainty == Certainty::Verified { vec![claim_of(ClaimState::Active)] } else { vec![] },
         more_claims: false,
+        more_evidence: false,
         reports: vec![],
         lists: vec![],
         contradictions: vec![],
@@ -156,14 +157,14 @@ async fn what_is_stale_contradicted_or_only_said_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_no_cid_stays_without_an_answer() {
+async fn what_is_no_cid_is_unknown() {
     let registry = registry(|request| {
         let answers = request.cids.iter().map(|cid| json!({ "cid": cid, "error": "no CID" }));
         json!({ "answers": answers.collect::<Vec<_>>(), "sources": [] })
     })
     .await;
     let found = registry.look_up(vec![input("x")]).await;
-    assert_eq!(found[0].certainty, None);
+    assert_eq!(found[0].certainty, Some(Certainty::Unknown));
     assert_eq!(found[0].because, ["the registry says that it is no CID: no CID"]);
 }
 

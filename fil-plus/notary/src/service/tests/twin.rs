@@ -175,7 +175,7 @@ impl Twin {
             vote_for: 1_000,
             revoke_for: 100,
             grant_for: 1_000,
-            limit_period: 86_400,
+            limit_period: 900,
             granter_gas: 1,
         };
         let notaries: Vec<Address> = (1..=3).map(|number| notary(number).address()).collect();

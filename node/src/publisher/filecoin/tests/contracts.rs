@@ -10,6 +10,7 @@ use super::place::{ADD, CHAIN_ID, CID, CREATE, DataSet, ENTRY, Inner, Mining, Op
 const VIEW: Address = Address::repeat_byte(0x53);
 const PAYMENTS: Address = Address::repeat_byte(0x54);
 const REGISTRY: Address = Address::repeat_byte(0x55);
+const VERIFIER: Address = Address::repeat_byte(0x57);
 const TOKEN: Address = Address::repeat_byte(0x56);
 
 mod abi {
@@ -17,6 +18,9 @@ mod abi {
         function viewContractAddress() external view returns (address);
         function paymentsContractAddress() external view returns (address);
         function sessionKeyRegistry() external view returns (address);
+        function pdpVerifierAddress() external view returns (address);
+        function pieceLive(uint256 setId, uint256 pieceId) external view returns (bool);
+        function getScheduledRemovals(uint256 setId) external view returns (uint256[]);
         function clientNonces(address payer, uint256 nonce) external view returns (uint256);
         function getPriceList() external view returns (address, uint256[4], uint256[5], uint256[6]);
         function accounts(address token, address owner) external view returns (uint256, uint256, uint256, uint256);
@@ -116,6 +120,22 @@ impl Inner {
             (SERVICE, abi::viewContractAddressCall::SELECTOR) => vec![VIEW.into_word()],
             (SERVICE, abi::paymentsContractAddressCall::SELECTOR) => vec![PAYMENTS.into_word()],
             (SERVICE, abi::sessionKeyRegistryCall::SELECTOR) => vec![REGISTRY.into_word()],
+            (SERVICE, abi::pdpVerifierAddressCall::SELECTOR) => vec![VERIFIER.into_word()],
+            (VERIFIER, abi::pieceLiveCall::SELECTOR) => {
+                let call = abi::pieceLiveCall::abi_decode_validate(&data).map_err(wrong)?;
+                let [set, id] = [call.setId, call.pieceId].map(|number| number.to::<usize>());
+                let pieces = self.data_sets.get(&(set as u64)).map(|set| &set.pieces[..]).unwrap_or_default();
+                numbers(&[u64::from(pieces.get(id).is_some_and(Option::is_some))])
+            }
+            (VERIFIER, abi::getScheduledRemovalsCall::SELECTOR) => {
+                let call = abi::getScheduledRemovalsCall::abi_decode_validate(&data).map_err(wrong)?;
+                let set = call.setId.to::<u64>();
+                if !self.data_sets.contains_key(&set) {
+                    return Err("DataSetNotLive".to_owned());
+                }
+                let ids: Vec<u64> = self.scheduled.iter().filter(|(of, _)| *of == set).map(|(_, id)| *id).collect();
+                numbers(&[&[32, ids.len() as u64], &ids[..]].concat())
+            }
             (VIEW, abi::clientNoncesCall::SELECTOR) => {
                 let call = abi::clientNoncesCall::abi_decode_validate(&data).map_err(wrong)?;
                 if call.payer != self.payer {

@@ -91,6 +91,8 @@ pub(crate) struct Inner {
     pub(super) final_nonces: HashMap<U256, U256>,
     pub(super) is_final_at_once: bool,
     pub(super) data_sets: BTreeMap<u64, DataSet>,
+    /// Data sets, and pieces of theirs that go with the next proving period.
+    pub(super) scheduled: Vec<(u64, u64)>,
     pub(super) height: u64,
     pub(super) authorised_until: u64,
     pub(super) is_approved: bool,
@@ -150,6 +152,7 @@ impl Place {
             final_nonces: HashMap::new(),
             is_final_at_once: true,
             data_sets: BTreeMap::new(),
+            scheduled: Vec::new(),
             height: 100,
             authorised_until: u64::MAX,
             is_approved: true,

@@ -1,0 +1,331 @@
+//! With `--fil-plus`: two notaries look at the first job, which reads texts that a signed list calls FIL+ data, and bless it. Its
+//! provider gets a bonus, and its client a share of that.
+
+use std::{
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use lota_bridge::{PrivateKeySigner, blessing::BlessingTransport as _, eip712};
+use lota_market::{
+    Address, AttoFil, Bytes, U256,
+    agent::EffectKey,
+    blessing::{Choice, Command},
+    model::JobId,
+    money::FIL,
+};
+use lota_notary::{
+    attestation,
+    desk::{Desk, DeskError, Dossier, SignedVote, Stage, VoteState},
+    review::{Check as Finding, Outcome, Question, Risk},
+    service::{Decided, Verdict},
+};
+use serde::Serialize;
+
+use super::{
+    accounts::Extra,
+    checks::Check,
+    parties::{Holder, Parties},
+    plan::{Job, Order},
+};
+use crate::{
+    chain::{BONUS, DevelopmentBlessing, REVOKE_FOR},
+    host::{Account, ListedRegistry, Venue},
+    settings,
+    terminal::{Column, Progress, Table, bad, bold, good, printable, short_address, short_id},
+    verbs::notary::{RunningNotary, on_development_chain},
+};
+
+/// Who votes; two of them decide.
+const NAMES: [&str; 3] = ["greta", "hugo", "ines"];
+const QUORUM: u32 = 2;
+/// Whose key nominates, relays votes, and has granted what was blessed.
+pub(super) const SERVICE: &str = "notaries' service";
+/// Where bonuses come from.
+pub(super) const POOL: &str = "pool of bonuses";
+/// What a provider gives its client of a bonus: a tenth, at most 1 FIL for a job.
+const SHARE_RATE: u128 = FIL / 10;
+const MAX_SHARE: AttoFil = AttoFil(FIL);
+/// What it sets aside for that.
+const SET_ASIDE: AttoFil = AttoFil(FIL);
+const REASON: &str = "The texts are on the list, the output is what running it again gives, and the parties are two.";
+/// How long each step may take, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Those who bless jobs.
+pub(super) struct Notaries {
+    pub(super) blessing: DevelopmentBlessing,
+    people: Vec<(&'static str, PrivateKeySigner)>,
+    service: PrivateKeySigner,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Blessed {
+    job: JobId,
+    blessing: Address,
+    granter: Address,
+    provider: Address,
+    client: Address,
+    risk: Risk,
+    /// What the service found out about the job.
+    findings: Vec<Finding>,
+    votes: Vec<Vote>,
+    /// What the provider was granted, in attoFIL.
+    granted: AttoFil,
+    /// What the client was paid of it, in attoFIL.
+    share: AttoFil,
+    /// The key that signed the statement of the decision, as did:key.
+    attested_by: String,
+    /// Whether that statement verifies, and says what happened.
+    is_attested: bool,
+    /// From the job's settlement being seen until it was nominated.
+    nominated_after_ms: u64,
+    /// From the last vote being sent until the money was paid; the time to revoke is in it.
+    granted_after_ms: u64,
+}
+
+/// A notary's vote.
+#[derive(Clone, Debug, Serialize)]
+struct Vote {
+    name: &'static str,
+    notary: Address,
+    choice: Choice,
+    reason: String,
+}
+
+impl Notaries {
+    /// Deploys a blessing beside the market.
+    pub(super) async fn begin(venue: &Venue, folder: &Path) -> anyhow::Result<Self> {
+        let people: Vec<_> = NAMES.map(|name| (name, PrivateKeySigner::random())).into();
+        let signers: Vec<_> = people.iter().map(|(_, signer)| signer.clone()).collect();
+        let service = PrivateKeySigner::random();
+        let blessing = venue.open_blessing(&folder.join("market"), &service, &signers, QUORUM).await?;
+        Ok(Self { blessing, people, service })
+    }
+
+    /// Everybody with money for it, beside those who are parties of jobs.
+    pub(super) fn holders(&self) -> [Holder; 2] {
+        [
+            Holder { name: SERVICE, addresses: vec![self.service.address()] },
+            Holder { name: POOL, addresses: vec![self.blessing.granter] },
+        ]
+    }
+
+    /// A provider says where it is granted to, and sets money aside for its clients' shares.
+    pub(super) async fn register(&self, provider: &Account) -> anyhow::Result<()> {
+        let transport =
+            provider.at_blessing(self.blessing.blessing.blessing()).context("a provider without a chain")?;
+        transport.fund(&EffectKey::named("blessing/fund"), SET_ASIDE).await?;
+        for (key, command) in [
+            ("blessing/set-aside", Command::SetAside { amount: SET_ASIDE }),
+            (
+                "blessing/register",
+                Command::Register {
+                    granter: self.blessing.granter,
+                    recipient: Bytes::copy_from_slice(provider.address().as_slice()),
+                    share_rate: U256::from(SHARE_RATE),
+                    max_share: MAX_SHARE,
+                },
+            ),
+        ] {
+            transport.submit(&EffectKey::named(key), &command, AttoFil::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    /// Serves a registry that knows the order's input, has the notaries' service look at the job once it is settled, and two notaries
+    /// vote on what it found.
+    pub(super) async fn bless(
+        &self,
+        parties: &Parties,
+        order: &Order,
+        job: &Job,
+        folder: &Path,
+        progress: &Progress,
+    ) -> anyhow::Result<Blessed> {
+        let folder = folder.join("notaries");
+        let key = SigningKey::from_bytes(&rand::random());
+        let entries = [(order.input.to_string(), "four texts of the demo")];
+        let registry = ListedRegistry::start(&folder.join("registry"), "the demo's list", &entries, &key).await?;
+        let settings = settings::Notary {
+            // Any port.
+            listen: "127.0.0.1:0".to_owned(),
+            ..on_development_chain(&self.blessing, &registry.url())
+        };
+        let market = parties.venue.on_chain().context("notaries without a chain")?;
+        let mut running =
+            RunningNotary::start(&settings, &folder.join("service"), market, self.service.clone()).await?;
+        let blessed = {
+            let (desk, attests_with) = (running.desk(), running.attests_with);
+            tokio::select! {
+                blessed = self.vote(&*desk, job, &attests_with, progress) => blessed,
+                error = running.ended() => Err(error.context("the notaries' service ended")),
+            }
+        };
+        running.end().await?;
+        registry.end().await;
+        blessed
+    }
+
+    async fn vote(
+        &self,
+        desk: &dyn Desk,
+        job: &Job,
+        attests_with: &VerifyingKey,
+        progress: &Progress,
+    ) -> anyhow::Result<Blessed> {
+        let (id, begun) = (job.detail.summary.id, Instant::now());
+        progress.say("the notaries' service looks at the first job");
+        let nominated = until(desk, id, "nominated", |dossier| dossier.stage == Stage::Voting).await?;
+        let nominated_after_ms = millis(begun);
+        let nomination = nominated.nomination.context("a nomination that is voted on is known")?;
+        let mut votes = Vec::new();
+        let mut last = Instant::now();
+        for (name, signer) in self.people.iter().take(QUORUM as usize) {
+            progress.say(format!("{name} votes"));
+            let paper = desk.ballot_paper(id, Choice::Approve, REASON, signer.address()).await?;
+            let vote = SignedVote {
+                job: id,
+                round: nomination.round,
+                choice: Choice::Approve,
+                notary: signer.address(),
+                text: REASON.to_owned(),
+                version: paper.version,
+                signature: eip712::sign(signer, &paper.digest).context("a notary's key does not sign")?,
+            };
+            last = Instant::now();
+            let cast = desk.vote(&vote).await?;
+            if let VoteState::Refused { why } = cast.state {
+                bail!("{name}'s vote was refused: {why}");
+            }
+            votes.push(Vote { name, notary: signer.address(), choice: Choice::Approve, reason: REASON.to_owned() });
+        }
+        progress.say("the time to revoke passes");
+        let granted = until(desk, id, "granted", |dossier| dossier.stage == Stage::Granted).await?;
+        let granted_after_ms = millis(last);
+        let envelope = desk.attestation(id).await?;
+        let bytes = serde_json::to_vec(&envelope)?;
+        let stated = attestation::verify::<Decided>(&bytes, &[*attests_with])?.predicate;
+        let amount = u128::try_from(nomination.amount).context("a bonus is below 2^128")?;
+        Ok(Blessed {
+            job: id,
+            blessing: self.blessing.blessing.blessing().contract(),
+            granter: self.blessing.granter,
+            provider: nomination.provider,
+            client: nomination.client,
+            risk: granted.risk,
+            findings: granted.checks,
+            votes,
+            granted: AttoFil(amount),
+            share: nomination.share,
+            attested_by: attestation::did_key(attests_with),
+            is_attested: stated.verdict == Verdict::Granted && stated.job == id && stated.amount == nomination.amount,
+            nominated_after_ms,
+            granted_after_ms,
+        })
+    }
+}
+
+/// Waits until a job is so far.
+async fn until(desk: &dyn Desk, job: JobId, what: &str, is_so: impl Fn(&Dossier) -> bool) -> anyhow::Result<Dossier> {
+    let begun = Instant::now();
+    loop {
+        let found = desk.dossier(job).await;
+        let said = match found {
+            Ok(dossier) if is_so(&dossier) => return Ok(dossier),
+            Ok(dossier) => dossier.not_nominated.unwrap_or_else(|| format!("it is {:?}", dossier.stage)),
+            // It was not heard of yet.
+            Err(DeskError::NotFound(what) | DeskError::Unavailable(what)) => what,
+            Err(error) => return Err(error.into()),
+        };
+        if begun.elapsed() > PATIENCE {
+            bail!("the job was not {what} within {} s: {said}", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Blessed {
+    /// What it brought everybody, beside the jobs.
+    pub(super) fn extras(&self) -> Vec<Extra> {
+        vec![
+            Extra { account: self.provider, earned: self.granted, spent: self.share },
+            Extra { account: self.client, earned: self.share, spent: AttoFil::ZERO },
+            Extra { account: self.granter, earned: AttoFil::ZERO, spent: self.granted },
+        ]
+    }
+
+    fn outcome(&self, question: Question) -> Option<Outcome> {
+        self.findings.iter().find(|finding| finding.question == question).map(|finding| finding.outcome)
+    }
+
+    /// What must be true of it.
+    pub(super) fn checks(&self) -> Vec<Check> {
+        let check = |what: &str, ok| Check { what: what.to_owned(), ok };
+        let tenth = AttoFil(self.granted.0 / 10);
+        vec![
+            check("what the first job reads is on a list of FIL+ data", {
+                self.outcome(Question::FilPlusData).is_some_and(|outcome| outcome <= Outcome::Warning)
+            }),
+            check(
+                "the notaries' service fetched the first job's output and verified it",
+                self.outcome(Question::OutputRetrievable) == Some(Outcome::Passed),
+            ),
+            check(
+                "running the first job again gave the same",
+                self.outcome(Question::ReExecution) == Some(Outcome::Passed),
+            ),
+            check("its provider was granted the bonus", self.granted == BONUS),
+            check("its client was paid a tenth of it", self.share == tenth),
+            check("the signed statement of the decision verifies", self.is_attested),
+        ]
+    }
+
+    /// Told to a person.
+    pub(super) fn told(&self, parties: &Parties) -> String {
+        let mut text = format!(
+            "\n{}\n\nA service of the notaries saw that the first job was settled, looked its texts up in a registry of FIL+ data, fetched\n\
+             and verified its output, and ran it again. Then two notaries signed their votes; the service relayed them.\n\n",
+            bold("What the notaries say")
+        );
+        let mut table = Table::new([Column::Left, Column::Left]).indent(2);
+        for finding in &self.findings {
+            let outcome = format!("{:?}", finding.outcome).to_lowercase();
+            let outcome = match finding.outcome {
+                Outcome::Passed => good(&outcome),
+                Outcome::Failed => bad(&outcome),
+                Outcome::Noted | Outcome::Unknown | Outcome::Warning => outcome,
+            };
+            table.row([outcome, printable(&finding.answer)]);
+        }
+        text.push_str(&table.render());
+        for vote in &self.votes {
+            let _ =
+                writeln!(text, "\n  {} ({}) approves: {}", bold(vote.name), short_address(vote.notary), vote.reason);
+        }
+        let _ = writeln!(
+            text,
+            "\n  {} {}\n  Nominated {} ms after the service first looked; paid {} ms after the last vote, {REVOKE_FOR} s of which are for revoking.",
+            short_id(self.job),
+            good(&format!(
+                "was blessed: {} was granted {}, of which {} was paid {}",
+                parties.name_of(self.provider),
+                self.granted,
+                parties.name_of(self.client),
+                self.share
+            )),
+            self.nominated_after_ms,
+            self.granted_after_ms,
+        );
+        text
+    }
+}

@@ -50,6 +50,9 @@ pub struct Final<'a> {
     pub course: &'a Course,
 }
 
+/// What is to be told and noted of something that is final.
+type Telling<'t> = dyn for<'a> Fn(Final<'a>) -> (Vec<Alert>, Vec<outbox::AuditNote>) + Sync + 't;
+
 impl Store {
     /// Up to where the blessing's log was taken in.
     ///
@@ -119,7 +122,7 @@ impl Store {
         &self,
         finalized: u64,
         destinations: &[String],
-        alert: &(dyn for<'a> Fn(Final<'a>) -> (Vec<Alert>, Vec<outbox::AuditNote>) + Sync),
+        alert: &Telling<'_>,
     ) -> Result<Touched, StoreError> {
         let mut touched = Touched::default();
         loop {

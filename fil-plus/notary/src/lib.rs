@@ -3,6 +3,7 @@
 
 pub mod attestation;
 pub mod audit_log;
+pub mod availability;
 pub mod desk;
 pub mod gather;
 pub mod history;

@@ -370,7 +370,7 @@ async fn a_client_finds_what_it_announced_and_takes_it_back() {
     assert!(storage.view(contract, asked.clone()).await);
     let (deal, _) = client.deal(1).await.expect("it answers").expect("announced");
     assert_eq!((deal.stage, deal.client), (Stage::Open, client.address()));
-    storage.anvil.mine(1_000).await;
+    storage.anvil.mine(1_010).await;
     let (deal, is_final) = client.deal(1).await.expect("it answers").expect("announced");
     assert!(is_final, "so many blocks are final everywhere");
     assert_eq!(deal.stage, Stage::Finalized, "nobody took it in time");

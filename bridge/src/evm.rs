@@ -3,15 +3,18 @@
 //! Four layers, each public: [`chain`] is JSON-RPC of one chain, [`account`] one key's transactions on it, for any call, [`log`] a
 //! reorganisation-safe log of several contracts, and [`market`] turns commands into calls and logs into events: the
 //! [`Transport`](crate::Transport) to a Lota market. Whoever speaks to other contracts uses the first three;
-//! [`warm_storage`] is one of them: Filecoin's storage service, as its payers need it.
+//! [`warm_storage`] is one of them: Filecoin's storage service, as its payers need it; [`possession`] reads what proofs say of pieces, and
+//! [`curio`] is the market contract of deals with Curio.
 
 pub mod account;
 pub mod auction;
 pub mod blessing;
 pub mod chain;
+pub mod curio;
 pub mod granters;
 pub mod log;
 pub mod market;
+pub mod possession;
 pub mod recording;
 pub mod warm_storage;
 

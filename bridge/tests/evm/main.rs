@@ -11,6 +11,7 @@ mod lotus;
 mod reading;
 mod sending;
 mod several;
+mod storage;
 mod tokens;
 mod unreliable;
 

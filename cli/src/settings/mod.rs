@@ -260,6 +260,12 @@ pub(crate) struct Node {
     pub(crate) filecoin_payer: Option<String>,
     pub(crate) filecoin_payee: Option<String>,
     pub(crate) filecoin_session_key: Option<String>,
+    /// The Curio of a Filecoin storage provider that seals outputs; the others of these say with which deals.
+    pub(crate) curio: Option<String>,
+    pub(crate) curio_provider: Option<String>,
+    pub(crate) curio_rpc: Option<String>,
+    pub(crate) curio_market: Option<String>,
+    pub(crate) curio_key: Option<String>,
     /// How long it remembers jobs after they ended, and keeps their outputs.
     pub(crate) keep_for: Seconds,
     /// How it runs containers.
@@ -361,6 +367,11 @@ impl Default for Node {
             filecoin_payer: None,
             filecoin_payee: None,
             filecoin_session_key: None,
+            curio: None,
+            curio_provider: None,
+            curio_rpc: None,
+            curio_market: None,
+            curio_key: None,
             docker: Docker::default(),
             keep_for: KEEP_FOR,
         }
@@ -497,6 +508,11 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "node.filecoin_payer", about: "address whose account on Filecoin Pay pays for the storage" },
     Key { name: "node.filecoin_payee", about: "address at which the storage provider is paid" },
     Key { name: "node.filecoin_session_key", about: "the session key that signs for the payer, in hex" },
+    Key { name: "node.curio", about: "URL of the Curio of a storage provider that seals outputs on Filecoin, too" },
+    Key { name: "node.curio_provider", about: "that provider's miner, such as f01234" },
+    Key { name: "node.curio_rpc", about: "URL of a node of Filecoin's, for node.curio" },
+    Key { name: "node.curio_market", about: "address of Lota's market contract for Curio there" },
+    Key { name: "node.curio_key", about: "the private key of the client of deals with Curio, in hex" },
     Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
     Key { name: "node.keep_for", about: "how long it remembers jobs after they ended, and keeps their outputs" },
     Key { name: "node.min_price", about: "the least it asks for a job" },

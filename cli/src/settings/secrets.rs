@@ -1,10 +1,11 @@
 //! What `lota config show` keeps to itself: tokens, and whatever of a URL may be a password or a key.
 
 /// What is not shown at all.
-const HIDDEN: [&str; 3] = ["api.token", "node.pinning_token", "node.filecoin_session_key"];
+const HIDDEN: [&str; 4] = ["api.token", "node.pinning_token", "node.filecoin_session_key", "node.curio_key"];
 /// URLs, or several with commas between.
-const URLS: [&str; 13] = [
+const URLS: [&str; 14] = [
     "api.url",
+    "node.curio",
     "node.filecoin",
     "node.gateway_url",
     "node.gateways",
@@ -19,8 +20,15 @@ const URLS: [&str; 13] = [
     "notary.smtp",
 ];
 /// The same, of services that take keys as paths.
-const KEYED_URLS: [&str; 6] =
-    ["node.rpc", "node.filecoin_rpc", "fil_plus.rpc", "fil_plus.ipni", "notary.rpc", "notary.webhook"];
+const KEYED_URLS: [&str; 7] = [
+    "node.rpc",
+    "node.filecoin_rpc",
+    "node.curio_rpc",
+    "fil_plus.rpc",
+    "fil_plus.ipni",
+    "notary.rpc",
+    "notary.webhook",
+];
 
 /// The value of a setting as it may stay on a screen.
 pub(crate) fn shown(key: &str, value: &str) -> String {
@@ -72,6 +80,7 @@ mod tests {
             ("node.gateways", "https://gw.example#SECRET , http://b", "https://gw.example#..., http://b"),
             ("node.pinning_token", "SECRET", "(set, not shown)"),
             ("node.filecoin_session_key", "0x5EC2E7", "(set, not shown)"),
+            ("node.curio_key", "0x5EC2E7", "(set, not shown)"),
             ("node.filecoin_rpc", "https://api.example/v1/SECRET", "https://api.example/..."),
             ("api.token", "SECRET", "(set, not shown)"),
             ("node.directories", "a=/data/a?b", "a=/data/a?b"),

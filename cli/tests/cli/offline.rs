@@ -318,6 +318,11 @@ fn a_pinning_services_token_is_asked_for_and_not_shown() {
     let key = ("LOTA_NODE_FILECOIN_SESSION_KEY", "0x5ec2e7");
     let bad = failed(&[provider, key]);
     assert!(bad.contains("not a private key") && !bad.contains("5ec2e7"), "{bad}");
+    let curio = ("LOTA_NODE_CURIO", "https://curio.example");
+    assert!(failed(&[curio]).contains("needs node.curio_key"));
+    let secret = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
+    let bad = failed(&[curio, ("LOTA_NODE_CURIO_KEY", secret), ("LOTA_NODE_CURIO_PROVIDER", "f2abc")]);
+    assert!(bad.contains("`f2abc` is not a miner's address by id") && !bad.contains("5ec2"), "{bad}");
     let bad = failed(&[("LOTA_NODE_DIRECTORIES", "/data")]);
     assert!(bad.contains("node.directories") && bad.contains("is not LABEL=PATH"), "{bad}");
     for format in [&[][..], &["--json"]] {

@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod attestation;
 pub mod audit_file;
 pub mod audit_log;
+pub mod availability;
 pub mod ballot;
 pub mod course;
 pub mod desk;

@@ -20,7 +20,7 @@ use crate::{
     local_steps::output_cid,
     observe::event_name,
     pins::output_pin,
-    publisher::filecoin,
+    publisher::{curio, filecoin},
     store::{ListedJob, MAX_PARTIES, PublicationState, StoredEvent},
 };
 
@@ -210,6 +210,7 @@ async fn published(api: &Api, job: &Job) -> Result<Vec<PublicationInfo>, HttpErr
             PublicationState::Withdrawing => continue,
         };
         let detail = match (publication.publisher.as_str(), &publication.receipt) {
+            (curio::NAME, Some(receipt)) => curio::detail(receipt),
             (filecoin::NAME, Some(receipt)) => filecoin::detail(receipt),
             _ => None,
         };

@@ -1,10 +1,12 @@
 //! Publishers make a result available elsewhere too: the node's own gateway serves what is in its block store, and that is all
 //! that a job needs to be paid. Which publishers there are, whoever starts a node says.
 
+pub(crate) mod curio;
 pub(crate) mod filecoin;
 mod kubo;
 mod pinning_service;
 
+pub use curio::{Curio, CurioOptions};
 pub use filecoin::{Filecoin, FilecoinOptions};
 pub use kubo::Kubo;
 pub use pinning_service::PinningService;

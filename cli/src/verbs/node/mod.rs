@@ -6,6 +6,7 @@ mod doctor;
 mod resume;
 mod run;
 pub(crate) mod show;
+mod storage;
 
 use clap::Subcommand;
 

@@ -19,10 +19,10 @@ use lota_node::{
     Node, NodeConfig, Parts,
     benchmark::Machine,
     executor::DockerRun,
-    publisher::{Filecoin, FilecoinOptions, Kubo, PinningService, Publisher, PublisherError},
+    publisher::{Curio, Filecoin, Kubo, PinningService, Publisher, PublisherError},
 };
 
-use super::{amounts, benchmark};
+use super::{amounts, benchmark, storage};
 use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},
     context::Context,
@@ -471,38 +471,12 @@ fn publishers(node: &settings::Node) -> Result<Vec<Arc<dyn Publisher>>, Usage> {
         (None, _) => {}
     }
     if let Some(provider) = &node.filecoin {
-        publishers.push(Arc::new(Filecoin::new(filecoin(node, provider)?).map_err(bad("filecoin"))?));
+        publishers.push(Arc::new(Filecoin::new(storage::filecoin(node, provider)?).map_err(bad("filecoin"))?));
+    }
+    if let Some(url) = &node.curio {
+        publishers.push(Arc::new(Curio::new(storage::curio(node, url)?).map_err(bad("curio"))?));
     }
     Ok(publishers)
-}
-
-/// How outputs are stored on Filecoin.
-fn filecoin(node: &settings::Node, provider: &str) -> Result<FilecoinOptions, Usage> {
-    fn wanted<'a>(key: &str, value: &'a Option<String>) -> Result<&'a str, Usage> {
-        value
-            .as_deref()
-            .ok_or_else(|| Usage(format!("setting `node.filecoin` needs node.{key}, too (docs/publishing.md)")))
-    }
-    let address = |key: &str, value: &Option<String>| -> Result<Address, Usage> {
-        let text = wanted(key, value)?;
-        text.parse().map_err(|_| {
-            Usage(format!(
-                "setting `node.{key}`: `{}` is not an address, 0x and 40 hex digits",
-                terminal::printable(text)
-            ))
-        })
-    };
-    let signer = wanted("filecoin_session_key", &node.filecoin_session_key)?.parse().map_err(|_| {
-        Usage("setting `node.filecoin_session_key` is not a private key: 64 hex digits (it is not shown)".to_owned())
-    })?;
-    Ok(FilecoinOptions {
-        provider: provider.to_owned(),
-        payee: address("filecoin_payee", &node.filecoin_payee)?,
-        rpc: wanted("filecoin_rpc", &node.filecoin_rpc)?.to_owned(),
-        service: address("filecoin_service", &node.filecoin_service)?,
-        payer: address("filecoin_payer", &node.filecoin_payer)?,
-        signer,
-    })
 }
 
 /// The node's configuration.

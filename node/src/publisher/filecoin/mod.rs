@@ -302,7 +302,7 @@ fn at(progress: Progress, receipt: Receipt) -> Published {
 }
 
 /// The commitment to the output's CAR, which is the same each time: its blocks come in the order of the DAG, each once.
-async fn commitment(content: &Content) -> Result<PieceCommitment, PublishError> {
+pub(super) async fn commitment(content: &Content) -> Result<PieceCommitment, PublishError> {
     let (sender, mut pieces) = mpsc::channel::<Bytes>(32);
     // One thread: jobs run beside it.
     let hashing = tokio::task::spawn_blocking(move || {
@@ -328,6 +328,6 @@ fn unreachable_chain(error: RpcError) -> PublishError {
 }
 
 /// Seconds since 1970 by this machine's clock: for patience only.
-fn unix_time() -> u64 {
+pub(super) fn unix_time() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -97,11 +97,11 @@ impl Storage {
     }
 
     async fn add(&self, data_set: u64, piece: &PieceName) {
-        let pieceData = vec![IPdpListener::Cid { data: piece.cid.clone() }];
+        let piece_data = vec![IPdpListener::Cid { data: piece.cid.clone() }];
         let call = verifier::addPiecesCall {
             setId: U256::from(data_set),
             listener: Address::ZERO,
-            pieceData,
+            pieceData: piece_data,
             extraData: Bytes::new(),
         };
         self.send(self.verifier, call).await;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Amount, Count};
+use crate::units::{Amount, Count, Seconds};
 
 /// What `lota notary serve` does. Lists are texts with commas between.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub(crate) struct Notary {
     pub(crate) gateways: Option<String>,
     /// Whether WASM jobs are run again here.
     pub(crate) run_again: bool,
+    /// The address of a PossessionRecord.
+    pub(crate) possession_record: Option<String>,
+    /// The address of Filecoin's warm storage service.
+    pub(crate) warm_storage: Option<String>,
+    /// Whose data sets there are looked at: addresses.
+    pub(crate) storage_payers: Option<String>,
     /// `address=name/unit/decimals`.
     pub(crate) granters: Option<String>,
     /// For whom jobs are nominated; none: nothing is nominated by itself.
@@ -42,6 +48,12 @@ pub(crate) struct Notary {
     pub(crate) per_day: Count,
     /// In the granter's smallest unit; none: each vote is sent at once.
     pub(crate) two_approvals_from: Option<String>,
+    /// URL of another notary's server, which is asked for what these granters grant.
+    pub(crate) other_notary: Option<String>,
+    /// Whose answers count: did:key.
+    pub(crate) other_notary_keys: Option<String>,
+    pub(crate) other_notary_for: Option<String>,
+    pub(crate) other_notary_within: Seconds,
     /// `notaries`, `everybody`, or accounts.
     pub(crate) readers: String,
     /// Whether the JSON API is served, which asks for no sign-in.
@@ -72,6 +84,9 @@ impl Default for Notary {
             registry: None,
             gateways: None,
             run_again: true,
+            possession_record: None,
+            warm_storage: None,
+            storage_payers: None,
             granters: None,
             granter: None,
             amount: None,
@@ -80,6 +95,10 @@ impl Default for Notary {
             most_risk: "medium".to_owned(),
             per_day: Count(100),
             two_approvals_from: None,
+            other_notary: None,
+            other_notary_keys: None,
+            other_notary_for: None,
+            other_notary_within: Seconds(14 * 86_400),
             readers: "notaries".to_owned(),
             serve_api: false,
             webhook: None,

@@ -3,7 +3,7 @@
 /// What is not shown at all.
 const HIDDEN: [&str; 4] = ["api.token", "node.pinning_token", "node.filecoin_session_key", "node.curio_key"];
 /// URLs, or several with commas between.
-const URLS: [&str; 14] = [
+const URLS: [&str; 15] = [
     "api.url",
     "node.curio",
     "node.filecoin",
@@ -16,6 +16,7 @@ const URLS: [&str; 14] = [
     "fil_plus.lists",
     "notary.gateways",
     "notary.origin",
+    "notary.other_notary",
     "notary.registry",
     "notary.smtp",
 ];

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -195,6 +196,8 @@ async fn attend(stream: TcpStream, member: Member, router: Router, limits: Serve
         let open = connection.begin();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Arc::clone(&connection));
+        // As axum's own server says who asks.
+        request.extensions_mut().insert(ConnectInfo(connection.address()));
         let answer = router.call(request);
         async move { answer.await.map(|response| response.map(|body| open.follow(body))) }
     });

@@ -2,13 +2,15 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use async_trait::async_trait;
 use lota_bridge::evm::{
     RpcError,
     possession::{LastProof, PieceName, Possession, PossessionRecord, Possessions, WarmStorageProofs},
 };
-use lota_market::Address;
+use lota_content::piece::PieceCommitment;
+use lota_market::{Address, B256};
 
-use crate::review::Evidence;
+use crate::{elsewhere::network::Availability, review::Evidence};
 
 /// How long one contract may be asked.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -54,6 +56,14 @@ impl Proofs {
             }
         }
         lines
+    }
+}
+
+#[async_trait]
+impl Availability for Proofs {
+    async fn of(&self, piece: &PieceCommitment) -> Vec<Evidence> {
+        let root = B256::from(piece.root().as_bytes());
+        Proofs::of(self, &PieceName { root, cid: piece.v2().to_bytes().into() }).await
     }
 }
 

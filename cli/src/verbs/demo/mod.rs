@@ -161,7 +161,7 @@ impl Demo {
         checks.extend(blessed.iter().flat_map(notaries::Blessed::checks));
         tell(story::outputs(&jobs, &outputs, asked.as_ref()))?;
         tell(story::money(&money))?;
-        let report = Report::new(&parties, jobs, outputs, asked, blessed, money, checks, begun.elapsed());
+        let report = Report { blessed, ..Report::new(&parties, jobs, outputs, asked, money, checks, begun.elapsed()) };
         tell(story::end(&report))?;
         progress.say("ending");
         parties.end().await?;

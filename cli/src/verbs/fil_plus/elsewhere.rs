@@ -59,7 +59,7 @@ impl ElsewhereFlags {
         if sources.registry.is_some()
             && let Some(inputs) = elsewhere.inputs.take()
         {
-            progress.say("asking the registry about what the job reads".to_owned());
+            progress.say("asking the registry about what the job reads");
             let inputs = sources.inputs(inputs).await;
             // Of a person who named it by hand, it is a mistake or an outage to know of, and no fact about the job.
             let is_down = |because: &String| because.starts_with("the registry at ");
@@ -70,13 +70,13 @@ impl ElsewhereFlags {
             elsewhere.inputs = Some(inputs);
         }
         if self.fetch {
-            progress.say("fetching the output".to_owned());
+            progress.say("fetching the output");
             elsewhere.retrieval = sources.retrieval(&kept.job).await;
         }
         if self.run_again
             && let Some(spec) = &spec
         {
-            progress.say("running the job again".to_owned());
+            progress.say("running the job again");
             elsewhere.re_execution = sources.re_execution(kept, spec).await;
         }
         Ok(elsewhere)

@@ -1,6 +1,6 @@
 //! A service that runs in this process, and its page.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use ed25519_dalek::VerifyingKey;
@@ -16,8 +16,11 @@ use lota_notary_dashboard::{self as dashboard, Readers};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::service;
+use super::service::{self, Opened};
 use crate::{chain::ChainMarket, failure::Usage, home, settings::Notary, terminal::printable};
+
+/// How often another notary is looked at for answers.
+const ASKING: Duration = Duration::from_secs(60);
 
 /// A service at work.
 pub(crate) struct RunningNotary {
@@ -50,21 +53,35 @@ impl RunningNotary {
         let readers = readers(settings)?;
         home::create_private(folder)?;
         let attests_with = service::attestation_key(folder)?.verifying_key();
-        let (service, transport) = service::open(settings, folder, market, signer).await?;
+        let Opened { service, market, asking } = service::open(settings, folder, market, signer).await?;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
         let page = settings.origin.clone().unwrap_or(format!("http://{}", listener.local_addr()?));
         let mut of_page = dashboard::Settings::new(&page)?;
         of_page.readers = readers;
+        let stop = CancellationToken::new();
+        of_page.stop = stop.clone();
         let desk = Arc::clone(&service) as Arc<dyn Desk>;
         let mut router = dashboard::router(Arc::clone(&desk), of_page);
         if settings.serve_api {
             router = router.merge(http::router(desk));
         }
-        let stop = CancellationToken::new();
+        if let Some(asking) = &asking {
+            router = router.merge(Arc::clone(&asking.notary).routes());
+        }
         let serving = tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
-        let (account, at_work) = (transport.party(), Arc::clone(&service));
+        let (account, at_work) = (market.party(), Arc::clone(&service));
         let working = tokio::spawn(async move {
-            match at_work.run(&*transport).await {
+            let asks = async {
+                match &asking {
+                    Some(asking) => asking.notary.keep_asking(ASKING).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                ended = at_work.run(&*market) => ended,
+                never = asks => match never {},
+            };
+            match ended {
                 Ok(never) => match never {},
                 Err(error) => error,
             }

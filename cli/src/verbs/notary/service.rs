@@ -1,12 +1,20 @@
 //! From settings to a service.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Weak},
+};
 
 use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use lota_bridge::{
-    Journal, PrivateKeySigner, Transport,
-    evm::{self, Blessing, Chain, EvmBlessing, EvmTransport},
+    BlessingRef, Journal, PrivateKeySigner, Transport,
+    blessing::BlessingTransport as _,
+    evm::{
+        self, Blessing, Chain, EvmBlessing, EvmTransport,
+        possession::{PossessionRecord, WarmStorageProofs},
+    },
 };
 use lota_content::fetch::{FetchOptions, Fetcher};
 use lota_market::{Address, AttoFil, U256, asset::Asset};
@@ -18,13 +26,15 @@ use lota_notary::{
         webhook::{Secret, Webhook},
     },
     attestation,
+    availability::{Proofs, Witness},
     elsewhere::{
-        network::NetworkSources,
+        network::{Availability, NetworkSources},
         outputs::{OutputLimits, Outputs},
         re_execution::{ReExecutionLimits, ReExecutor},
         registry::Registry,
     },
     history::History,
+    other_notary::{ANSWERS_PATH, AskOnGrant, AskSettings, Dossiers, OtherNotary, SetupError},
     outgoing,
     review::Risk,
     service::{Amount, GranterName, NominationPolicy, Parts, Service, Settings},
@@ -154,6 +164,7 @@ async fn sources(
     settings: &Notary,
     folder: &Path,
     history: &History,
+    chain: &Chain,
     is_local: bool,
 ) -> anyhow::Result<NetworkSources> {
     let gateways = parts(settings.gateways.as_ref())
@@ -180,7 +191,51 @@ async fn sources(
         None
     };
     let registry = settings.registry.as_deref().map(Registry::at).transpose()?;
-    Ok(NetworkSources { registry, outputs: Some(outputs), re_executor, availability: Vec::new() })
+    let availability = proofs(settings, chain).await?;
+    Ok(NetworkSources { registry, outputs: Some(outputs), re_executor, availability })
+}
+
+/// The contracts that know of proofs of storage.
+async fn proofs(settings: &Notary, chain: &Chain) -> anyhow::Result<Vec<Arc<dyn Availability>>> {
+    let mut witnesses = Vec::new();
+    if let Some(text) = &settings.possession_record {
+        let record = PossessionRecord::find(chain, address("possession_record", text)?).await;
+        witnesses.push(Witness::Record(record.context("notary.possession_record names no record")?));
+    }
+    if let Some(text) = &settings.warm_storage {
+        let service = WarmStorageProofs::find(chain, address("warm_storage", text)?)
+            .await
+            .context("notary.warm_storage names no such service")?;
+        let payers = parts(Some(needed("storage_payers", settings.storage_payers.as_ref())?))
+            .map(|text| address("storage_payers", text))
+            .collect::<Result<_, _>>()?;
+        witnesses.push(Witness::WarmStorage { service, payers });
+    }
+    Ok(if witnesses.is_empty() { Vec::new() } else { vec![Arc::new(Proofs::new(witnesses))] })
+}
+
+/// Who asks another notary for what was granted.
+fn other_notary(settings: &Notary, folder: &Path, blessing: BlessingRef) -> anyhow::Result<Option<Asking>> {
+    let Some(url) = &settings.other_notary else { return Ok(None) };
+    let keys = parts(Some(needed("other_notary_keys", settings.other_notary_keys.as_ref())?))
+        .map(attestation::parse_did_key)
+        .collect::<Result<_, _>>()
+        .context("notary.other_notary_keys")?;
+    let granters = parts(Some(needed("other_notary_for", settings.other_notary_for.as_ref())?))
+        .map(|text| address("other_notary_for", text))
+        .collect::<Result<_, _>>()?;
+    let requests = folder.join("other-notary");
+    home::create_private(&requests)?;
+    let notary =
+        Arc::new(OtherNotary::open(url, attestation_key(folder)?, keys, &requests, outgoing::clock).map_err(named)?);
+    let callback = settings.origin.as_ref().map(|origin| format!("{}{ANSWERS_PATH}", origin.trim_end_matches('/')));
+    let of_asking = AskSettings { granters, blessing, answer_within: settings.other_notary_within.0, callback };
+    let on_grant = Arc::new(AskOnGrant::new("other notary", Arc::clone(&notary), of_asking));
+    Ok(Some(Asking { notary, on_grant }))
+}
+
+fn named(error: SetupError) -> anyhow::Error {
+    anyhow::Error::new(error).context("notary.other_notary")
 }
 
 /// The market that the settings name.
@@ -194,16 +249,30 @@ pub(super) async fn market(settings: &Notary) -> anyhow::Result<ChainMarket> {
     ChainMarket::find(endpoint, contract, settings.from_block.0).await
 }
 
-/// A service that is ready to run, and its way to the market.
+/// Another notary, and who asks it.
+pub(super) struct Asking {
+    pub(super) notary: Arc<OtherNotary>,
+    on_grant: Arc<AskOnGrant>,
+}
+
+/// A service that is ready to run.
+pub(super) struct Opened {
+    pub(super) service: Arc<Service>,
+    /// Its way to the market.
+    pub(super) market: Arc<dyn Transport>,
+    pub(super) asking: Option<Asking>,
+}
+
+/// Opens the service of this folder.
 pub(super) async fn open(
     settings: &Notary,
     folder: &Path,
     market: &ChainMarket,
     signer: PrivateKeySigner,
-) -> anyhow::Result<(Arc<Service>, Arc<dyn Transport>)> {
+) -> anyhow::Result<Opened> {
     let contract = address("blessing", needed("blessing", settings.blessing.as_ref())?)?;
     let of_service = of_service(settings, market.market().asset())?;
-    let deliveries = deliveries(settings)?;
+    let mut deliveries = deliveries(settings)?;
     let chain_folder = folder.join("chain");
     home::create_private(&chain_folder)?;
     let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(&chain_folder).await?);
@@ -217,7 +286,9 @@ pub(super) async fn open(
     let reference = transport.market();
     let history = Service::open_history(folder, &reference).await?;
     let is_local = *market.endpoint().network() == evm::Network::DEVELOPMENT;
-    let sources = sources(settings, folder, &history, is_local).await?;
+    let sources = sources(settings, folder, &history, &chain, is_local).await?;
+    let asking = other_notary(settings, folder, blessing.blessing())?;
+    deliveries.extend(asking.iter().map(|asking| Arc::clone(&asking.on_grant) as Arc<dyn Deliver>));
     let parts = Parts {
         market: reference,
         asset: market.market().asset().clone(),
@@ -228,7 +299,12 @@ pub(super) async fn open(
         clock: Arc::new(outgoing::clock),
         settings: of_service,
     };
-    Ok((Service::open(folder, history, parts).await?, transport))
+    let service = Service::open(folder, history, parts).await?;
+    if let Some(asking) = &asking {
+        let weak: Weak<dyn Dossiers> = Arc::downgrade(&(Arc::clone(&service) as Arc<dyn Dossiers>));
+        asking.on_grant.attach(weak);
+    }
+    Ok(Opened { service, market: transport, asking })
 }
 
 /// What the service of this folder signs attestations with.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lota_content::piece::PieceCommitment;
 use lota_market::spec::{Engine, ValidatedSpec};
 
 use super::{Piece, Sources, outputs::Outputs, re_execution::ReExecutor, registry::Registry};
@@ -15,8 +16,8 @@ use crate::{
 /// Who knows whether a job's output is still stored (docs/publishing.md, proofs of possession).
 #[async_trait]
 pub trait Availability: Send + Sync + 'static {
-    /// What proofs say of a job's output, each in a line; empty: nothing.
-    async fn of(&self, job: &SettledJob) -> Vec<Evidence>;
+    /// What proofs say of the piece that holds a job's output, each in a line; empty: nothing.
+    async fn of(&self, piece: &PieceCommitment) -> Vec<Evidence>;
 }
 
 /// What a service finds out over the network and on its own engines. What it was not given stays unknown, and says so.
@@ -74,8 +75,18 @@ impl Sources for NetworkSources {
 
     async fn availability(&self, job: &SettledJob) -> Vec<Evidence> {
         let mut all = Vec::new();
-        for availability in &self.availability {
-            all.extend(availability.of(job).await);
+        if self.availability.is_empty() {
+            return all;
+        }
+        // Which piece it is, is known once the output was fetched.
+        let piece = match &self.outputs {
+            Some(outputs) => outputs.piece_here(job).await,
+            None => None,
+        };
+        if let Some(piece) = piece {
+            for availability in &self.availability {
+                all.extend(availability.of(&piece).await);
+            }
         }
         all
     }

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use lota_content::{
     BlockSource, Cid, DagScope, Store, StoreError, StoreOptions, SyncPolicy, car_stream, cid_from_digest, codec,
     fetch::{FetchError, FetchLimits, Fetcher, FetchingSource},
-    piece::{PieceCommitment, piece_of_async_reader},
+    piece::{PieceCommitment, PieceRoot, piece_of_async_reader},
 };
 use lota_market::{Address, B256, model::JobId};
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,8 @@ struct Whole {
     bytes: u64,
     blocks: u64,
     piece: Piece,
+    /// Bytes of its CAR: with the commitment, all that a piece CID tells.
+    car: u64,
 }
 
 /// An output that is here, in part or whole.
@@ -190,6 +192,15 @@ impl Outputs {
         }
     }
 
+    /// The same of an output that is here whole; nothing is fetched.
+    pub async fn piece_here(&self, job: &SettledJob) -> Option<PieceCommitment> {
+        let output = self.output(job.job).await.ok()?;
+        let whole = read_whole(&output.dir).await;
+        self.settle(job.job, &output).await;
+        let Whole { piece, car, .. } = whole?;
+        PieceCommitment::new(PieceRoot::new(piece.commitment.0)?, car)
+    }
+
     /// What lies at a path of a job's output. Of an output that is not here, only what is looked at is fetched.
     ///
     /// # Errors
@@ -250,8 +261,9 @@ impl Outputs {
         };
         is_result(&output.store, &root, job.exit_code).await.map_err(NotWhole::Unavailable)?;
         let piece = self.commitment(&output.store, &root).await?;
+        let car = piece.size();
         let piece = Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() };
-        let whole = Whole { bytes: fetched.bytes, blocks: fetched.blocks, piece };
+        let whole = Whole { bytes: fetched.bytes, blocks: fetched.blocks, piece, car };
         write_whole(output.dir.clone(), whole).await.map_err(|error| NotWhole::NotNow(error.to_string()))?;
         Ok(whole)
     }

@@ -2,6 +2,8 @@
 //! asks, takes no field that it does not know, and asks the contract, which is the model of its rules here (on a chain:
 //! bridge/tests/evm/storage.rs).
 
+#![allow(clippy::result_large_err, reason = "the server of these tests refuses with whole answers")]
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},

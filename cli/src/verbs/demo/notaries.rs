@@ -35,7 +35,7 @@ use crate::{
     chain::{BONUS, DevelopmentBlessing, REVOKE_FOR},
     host::{Account, ListedRegistry, Venue},
     settings,
-    terminal::{Column, Progress, Table, bad, bold, good, printable, short_address, short_id},
+    terminal::{Column, Progress, Table, bad, bold, dim, good, printable, short_address, short_id},
     verbs::notary::{RunningNotary, on_development_chain},
 };
 
@@ -46,11 +46,11 @@ const QUORUM: u32 = 2;
 pub(super) const SERVICE: &str = "notaries' service";
 /// Where bonuses come from.
 pub(super) const POOL: &str = "pool of bonuses";
-/// What a provider gives its client of a bonus: a tenth, at most 1 FIL for a job.
+/// What a provider gives its client of a bonus: a tenth, at most 0.1 FIL for a job.
 const SHARE_RATE: u128 = FIL / 10;
-const MAX_SHARE: AttoFil = AttoFil(FIL);
+const MAX_SHARE: AttoFil = AttoFil(FIL / 10);
 /// What it sets aside for that.
-const SET_ASIDE: AttoFil = AttoFil(FIL);
+const SET_ASIDE: AttoFil = AttoFil(FIL / 5);
 const REASON: &str = "The texts are on the list, the output is what running it again gives, and the parties are two.";
 /// How long each step may take, and how often it is looked.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -305,7 +305,7 @@ impl Blessed {
                 Outcome::Failed => bad(&outcome),
                 Outcome::Noted | Outcome::Unknown | Outcome::Warning => outcome,
             };
-            table.row([outcome, printable(&finding.answer)]);
+            table.row([outcome, format!("{} {}", dim(finding.question.text()), printable(&finding.answer))]);
         }
         text.push_str(&table.render());
         for vote in &self.votes {

@@ -11,7 +11,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use lota_notary::desk::Change;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -55,6 +55,9 @@ pub(crate) async fn events(State(site): State<Arc<Site>>, client: Extension<Clie
         let name = stream.next().await?;
         Some((Ok::<_, Infallible>(Event::default().event("change").data(name)), stream))
     });
+    // At once, so that a page knows that it is connected: some servers send no head before there is a body.
+    let hello = stream::iter([Ok(Event::default().comment("connected"))]);
+    let events = hello.chain(events);
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     (unbuffered, Sse::new(events).keep_alive(KeepAlive::new())).into_response()
 }

@@ -1,5 +1,7 @@
 //! `lota devnet`.
 
+mod notaries;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,7 +28,9 @@ use crate::{
     host::{Account, Containers, Engines, Funds, Ground, HomeLock, MOCK_PORT, Venue, ended_by_user},
     settings::{self, Settings},
     terminal::{self, Column, Progress, Table, bold, plural},
+    verbs::notary::register_on_development_chain,
 };
+use notaries::{Notaries, NotariesPlace};
 
 /// The most providers: each is a whole node with a database and a gateway of its own.
 const MAX_PROVIDERS: u32 = 32;
@@ -46,17 +50,21 @@ Examples:
   lota devnet --chain mock      # nodes reach the market by a websocket; others can join it
   lota devnet --chain anvil     # on a real chain: needs Foundry's anvil
   lota devnet --chain anvil --asset usd
+  lota devnet --fil-plus        # with notaries, their page and a FIL+ registry; on Anvil
   lota job list                 # in another terminal")]
 pub(crate) struct Devnet {
     /// How many providers [default: 3]
     #[arg(long, value_name = "COUNT")]
     providers: Option<u32>,
-    /// What the market runs on
-    #[arg(long, value_name = "CHAIN", value_enum, default_value_t)]
-    chain: Ground,
+    /// What the market runs on [default: memory; with --fil-plus anvil]
+    #[arg(long, value_name = "CHAIN", value_enum)]
+    chain: Option<Ground>,
     /// What jobs are paid in; dollars need `--chain anvil`
     #[arg(long, value_name = "ASSET", value_enum, default_value_t)]
     asset: PaidIn,
+    /// With notaries who bless jobs (opened with --bless), the page of their service, and a registry of FIL+ data
+    #[arg(long)]
+    fil_plus: bool,
     /// Begin anew: forget what happened before
     #[arg(long)]
     reset: bool,
@@ -77,7 +85,15 @@ impl Devnet {
         if providers > MAX_PROVIDERS {
             return Err(Usage(format!("{providers} providers are too many; at most {MAX_PROVIDERS}")).into());
         }
-        let folder = match (self.chain, self.asset) {
+        let ground = match (self.chain, self.fil_plus) {
+            (Some(Ground::Memory | Ground::Mock), true) => {
+                let text = "notaries need a chain with contracts: say `--fil-plus --chain anvil`, or leave --chain out";
+                return Err(Usage(text.to_owned()).into());
+            }
+            (ground, true) => ground.unwrap_or(Ground::Anvil),
+            (ground, false) => ground.unwrap_or_default(),
+        };
+        let folder = match (ground, self.asset) {
             (Ground::Memory, PaidIn::Coin) => context.home.devnet(),
             (Ground::Anvil, PaidIn::Coin) => context.home.devnet_on_anvil(),
             (Ground::Anvil, PaidIn::Usd) => context.home.devnet_in_dollars(),
@@ -94,27 +110,39 @@ impl Devnet {
         let mut ended = std::pin::pin!(ended);
         let progress = Progress::start(false);
         progress.say("starting the market and its nodes");
-        let port = if self.chain == Ground::Mock { MOCK_PORT } else { USUAL_PORT };
+        let port = if ground == Ground::Mock { MOCK_PORT } else { USUAL_PORT };
         let venue = tokio::select! {
-            venue = Venue::open(self.chain, self.asset, &folder, port) => venue?,
+            venue = Venue::open(ground, self.asset, &folder, port) => venue?,
             signal = &mut ended => return signal,
         };
+        let begun = async {
+            let place = if self.fil_plus { Some(NotariesPlace::open(&venue, &folder).await?) } else { None };
+            let nodes = start(&venue, &folder, &settings, place.as_ref()).await?;
+            let notaries = match place {
+                Some(place) => Some(Notaries::start(place, &venue, &folder).await?),
+                None => None,
+            };
+            anyhow::Ok((nodes, notaries))
+        };
         let nodes = tokio::select! {
-            nodes = start(&venue, &folder, &settings) => nodes,
+            nodes = begun => nodes,
             signal = &mut ended => {
                 venue.end().await?;
                 return signal;
             }
         };
-        let nodes = match nodes {
-            Ok(nodes) => nodes,
+        let (nodes, mut notaries) = match nodes {
+            Ok(begun) => begun,
             Err(error) => {
                 venue.end().await?;
                 return Err(error);
             }
         };
-        let served = serve(context, &venue, &folder, &nodes, &progress, ended).await;
+        let served = serve(context, &venue, &folder, &nodes, notaries.as_mut(), &progress, ended).await;
         terminal::tell("Ending.");
+        if let Some(notaries) = notaries {
+            notaries.end().await?;
+        }
         for running in nodes {
             running.node.shutdown().await;
         }
@@ -130,6 +158,7 @@ async fn serve(
     venue: &Venue,
     folder: &Path,
     nodes: &[Running],
+    notaries: Option<&mut Notaries>,
     progress: &Progress,
     ended: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
@@ -142,10 +171,11 @@ async fn serve(
         home.write_api_file(api)?;
     }
     progress.finish();
-    let served = match show(&context.home, folder, venue, nodes).await {
+    let served = match show(&context.home, folder, venue, nodes, notaries.as_deref()).await {
         Ok(()) => tokio::select! {
             signal = ended => signal,
             () = venue.ended() => Err(anyhow::anyhow!("Anvil has ended, and without it there is no market")),
+            error = notaries::ended(notaries) => Err(error),
         },
         Err(error) => Err(error),
     };
@@ -168,11 +198,16 @@ fn node_dir(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// Starts all nodes, the client's first.
-async fn start(venue: &Venue, folder: &Path, settings: &Settings) -> anyhow::Result<Vec<Running>> {
+async fn start(
+    venue: &Venue,
+    folder: &Path,
+    settings: &Settings,
+    place: Option<&NotariesPlace>,
+) -> anyhow::Result<Vec<Running>> {
     let mut containers = Containers::new(settings.node.docker.clone());
     let settings = &settings.devnet;
     let engines = Engines::start(&folder.join("modules"))?;
-    let mut nodes = vec![start_node(venue, folder, CLIENT.to_owned(), None, settings).await?];
+    let mut nodes = vec![start_node(venue, folder, CLIENT.to_owned(), None, settings, None).await?];
     for number in 1..=settings.providers {
         let (asset, quantum) = venue.asset();
         let mut offer = offer(number).in_asset(&asset, quantum);
@@ -182,7 +217,7 @@ async fn start(venue: &Venue, folder: &Path, settings: &Settings) -> anyhow::Res
             executors = executors.with(DockerRun::ENGINE, Arc::new(docker));
         }
         offer.engines = executors.engines().map(str::to_owned).collect();
-        nodes.push(start_node(venue, folder, name, Some((executors, offer)), settings).await?);
+        nodes.push(start_node(venue, folder, name, Some((executors, offer)), settings, place).await?);
     }
     Ok(nodes)
 }
@@ -193,10 +228,14 @@ async fn start_node(
     name: String,
     provider: Option<(Executors, Offer)>,
     settings: &settings::Devnet,
+    place: Option<&NotariesPlace>,
 ) -> anyhow::Result<Running> {
     let dir = node_dir(folder, &name);
     let funds = Funds { market: AttoFil(100 * FIL), wallet: AttoFil(900 * FIL) };
     let account = venue.join(Account::play_key(&dir.join("key"))?, &dir, funds).await?;
+    if let Some(place) = place {
+        register_on_development_chain(&place.blessing, &account).await?;
+    }
     // Contracts are asleep until somebody calls them: on a devnet the client's node does.
     let look_after = if provider.is_none() { LookAfter::Everybody } else { LookAfter::Nobody };
     let (executors, offer) = provider.unzip();
@@ -231,7 +270,13 @@ fn forget(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-async fn show(home: &Home, folder: &Path, venue: &Venue, nodes: &[Running]) -> anyhow::Result<()> {
+async fn show(
+    home: &Home,
+    folder: &Path,
+    venue: &Venue,
+    nodes: &[Running],
+    notaries: Option<&Notaries>,
+) -> anyhow::Result<()> {
     let providers = nodes.len().saturating_sub(1) as u64;
     let mut text =
         format!("{} with a client and {}, in {}\n\n", bold("Devnet"), plural(providers, "provider"), folder.display());
@@ -256,12 +301,16 @@ async fn show(home: &Home, folder: &Path, venue: &Venue, nodes: &[Running]) -> a
     } else {
         format!("LOTA_HOME={} ", home.path().display())
     };
+    let bless = if notaries.is_some() { " --bless" } else { "" };
     text.push_str(&format!(
         "\nIn another terminal:\n  \
          {env}lota demo --files lota-demo\n  \
-         {env}lota wasm run lota-demo/wordcount.wasm -i lota-demo/texts --output-dir counts\n  \
+         {env}lota wasm run lota-demo/wordcount.wasm -i lota-demo/texts{bless} --output-dir counts\n  \
          {env}lota job list\n"
     ));
+    if let Some(notaries) = notaries {
+        text.push_str(&notaries.told());
+    }
     if let Some(provider) = nodes.get(1) {
         let home = node_dir(folder, &provider.name);
         text.push_str(&format!("\nOf a provider's own daemon:\n  lota --home {} node show\n", home.display()));

@@ -28,6 +28,7 @@ mod key_shared;
 mod mean;
 mod mock_market;
 mod modules;
+mod notaries;
 mod offline;
 mod onchain;
 mod operating;

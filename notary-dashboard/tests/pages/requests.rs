@@ -221,6 +221,8 @@ async fn streams_of_changes_are_few_and_end_with_the_session() {
     let answer = ask().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK, "a place that was left is free");
     drop(answer);
+    let hello = streams[0].next().await.expect("an answer at once").expect("bytes");
+    assert_eq!(String::from_utf8_lossy(&hello), ": connected\n\n");
     let job = site.desk.settle_another();
     let data = streams[0].next().await.expect("an event").expect("bytes");
     assert_eq!(String::from_utf8_lossy(&data), format!("event: change\ndata: job {job}\n\n"));
@@ -238,6 +240,7 @@ async fn streams_of_changes_are_few_and_end_with_the_session() {
     let request = Request::get("/events").header(header::HOST, HOST).header(header::COOKIE, other.cookie_header());
     let answer = site.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let mut stream = answer.into_body().into_data_stream();
+    assert!(stream.next().await.is_some_and(|hello| hello.is_ok()));
     site.stop.cancel();
     assert!(stream.next().await.is_none(), "nobody keeps the server from stopping");
 }

@@ -15,7 +15,7 @@ use super::material::{TEXTS, WORD_COUNT};
 ///
 /// # Errors
 /// When a file of another content is there, or one cannot be written.
-pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
     let texts = TEXTS.iter().map(|(name, text)| (folder.join("texts").join(name), text.as_bytes()));
     let files: Vec<(PathBuf, &[u8])> =
         std::iter::once((folder.join("wordcount.wasm"), WORD_COUNT)).chain(texts).collect();

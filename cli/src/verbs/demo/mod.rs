@@ -27,6 +27,7 @@ use crate::{
     scratch::{Purpose, Scratch},
     terminal::{self, Progress},
 };
+pub(crate) use files::write as write_files;
 use parties::Parties;
 use report::Report;
 

@@ -9,14 +9,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use lota_bridge::{PrivateKeySigner, blessing::BlessingTransport as _, eip712};
-use lota_market::{
-    Address, AttoFil, Bytes, U256,
-    agent::EffectKey,
-    blessing::{Choice, Command},
-    model::JobId,
-    money::FIL,
-};
+use lota_bridge::{PrivateKeySigner, eip712};
+use lota_market::{Address, AttoFil, blessing::Choice, model::JobId};
 use lota_notary::{
     attestation,
     desk::{Desk, DeskError, Dossier, SignedVote, Stage, VoteState},
@@ -33,7 +27,7 @@ use super::{
 };
 use crate::{
     chain::{BONUS, DevelopmentBlessing, REVOKE_FOR},
-    host::{Account, ListedRegistry, Venue},
+    host::{ListedRegistry, Venue},
     settings,
     terminal::{Column, Progress, Table, bad, bold, dim, good, printable, short_address, short_id},
     verbs::notary::{RunningNotary, on_development_chain},
@@ -46,11 +40,6 @@ const QUORUM: u32 = 2;
 pub(super) const SERVICE: &str = "notaries' service";
 /// Where bonuses come from.
 pub(super) const POOL: &str = "pool of bonuses";
-/// What a provider gives its client of a bonus: a tenth, at most 0.1 FIL for a job.
-const SHARE_RATE: u128 = FIL / 10;
-const MAX_SHARE: AttoFil = AttoFil(FIL / 10);
-/// What it sets aside for that.
-const SET_ASIDE: AttoFil = AttoFil(FIL / 5);
 const REASON: &str = "The texts are on the list, the output is what running it again gives, and the parties are two.";
 /// How long each step may take, and how often it is looked.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -114,28 +103,6 @@ impl Notaries {
             Holder { name: SERVICE, addresses: vec![self.service.address()] },
             Holder { name: POOL, addresses: vec![self.blessing.granter] },
         ]
-    }
-
-    /// A provider says where it is granted to, and sets money aside for its clients' shares.
-    pub(super) async fn register(&self, provider: &Account) -> anyhow::Result<()> {
-        let transport =
-            provider.at_blessing(self.blessing.blessing.blessing()).context("a provider without a chain")?;
-        transport.fund(&EffectKey::named("blessing/fund"), SET_ASIDE).await?;
-        for (key, command) in [
-            ("blessing/set-aside", Command::SetAside { amount: SET_ASIDE }),
-            (
-                "blessing/register",
-                Command::Register {
-                    granter: self.blessing.granter,
-                    recipient: Bytes::copy_from_slice(provider.address().as_slice()),
-                    share_rate: U256::from(SHARE_RATE),
-                    max_share: MAX_SHARE,
-                },
-            ),
-        ] {
-            transport.submit(&EffectKey::named(key), &command, AttoFil::ZERO).await?;
-        }
-        Ok(())
     }
 
     /// Serves a registry that knows the order's input, has the notaries' service look at the job once it is settled, and two notaries

@@ -19,6 +19,7 @@ use crate::{
     api::Api,
     chain::{Asker, PaidIn},
     host::{Account, Engines, Funds, Ground, Venue, Wealth},
+    verbs::notary::register_on_development_chain,
 };
 
 /// What everybody has in the market to begin with.
@@ -163,7 +164,7 @@ impl Person {
         let dir = folder.join("nodes").join(name);
         let account = venue.join(PrivateKeySigner::random(), &dir, funds).await?;
         if let Some(notaries) = notaries {
-            notaries.register(&account).await?;
+            register_on_development_chain(&notaries.blessing, &account).await?;
         }
         let (executors, offer) = provider.unzip();
         let config =

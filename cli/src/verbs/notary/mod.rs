@@ -4,13 +4,17 @@ mod running;
 mod serve;
 mod service;
 
+use anyhow::Context as _;
 use clap::Subcommand;
+use lota_bridge::blessing::BlessingTransport as _;
+use lota_market::{AttoFil, Bytes, U256, agent::EffectKey, blessing::Command, money::FIL};
 
 pub(crate) use running::RunningNotary;
 
 use crate::{
     chain::{BONUS, DevelopmentBlessing},
     context::Context,
+    host::Account,
     settings,
     units::Count,
 };
@@ -42,4 +46,41 @@ pub(crate) fn on_development_chain(blessing: &DevelopmentBlessing, registry: &st
         amount: Some(BONUS.0.to_string()),
         ..settings::Notary::default()
     }
+}
+
+/// What a provider of play money gives its client of a bonus: a tenth, at most 0.1 FIL for a job.
+const SHARE_RATE: u128 = FIL / 10;
+const MAX_SHARE: AttoFil = AttoFil(FIL / 10);
+/// What it sets aside for that.
+const SET_ASIDE: AttoFil = AttoFil(FIL / 5);
+
+/// Has a provider say where it is granted to, and set money aside for its clients' shares; once, however often this is called.
+///
+/// # Errors
+/// When the chain refuses, or the provider is on none.
+pub(crate) async fn register_on_development_chain(
+    blessing: &DevelopmentBlessing,
+    provider: &Account,
+) -> anyhow::Result<()> {
+    let contract = blessing.blessing.blessing();
+    let transport = provider.at_blessing(contract).context("a provider without a chain")?;
+    let quantum = blessing.blessing.market().settings().quantum;
+    let in_asset = |amount| contract.asset().scaled(amount, quantum);
+    transport.fund(&EffectKey::named("blessing/fund"), in_asset(SET_ASIDE)).await?;
+    for (key, command) in [
+        ("blessing/set-aside", Command::SetAside { amount: in_asset(SET_ASIDE) }),
+        (
+            "blessing/register",
+            Command::Register {
+                granter: blessing.granter,
+                recipient: Bytes::copy_from_slice(provider.address().as_slice()),
+                // Of a bonus in the chain's coin, in the market's asset.
+                share_rate: U256::from(in_asset(AttoFil(SHARE_RATE)).0),
+                max_share: in_asset(MAX_SHARE),
+            },
+        ),
+    ] {
+        transport.submit(&EffectKey::named(key), &command, AttoFil::ZERO).await?;
+    }
+    Ok(())
 }

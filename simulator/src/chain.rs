@@ -161,6 +161,8 @@ impl Chain {
         let mut env = Surroundings { now: self.head().time };
         let first = log.len();
         self.commands += 1;
+        // Beside the command, whose memory is waited for.
+        self.said.advance();
         let executed = match command {
             ContractCommand::Market(command) => {
                 self.world.execute_on_market(sender, MARKET, value, command, &mut env, log)
@@ -170,7 +172,6 @@ impl Chain {
             }
             ContractCommand::Blessing(_) => Err(CallError::NoSuchFunction(MARKET)),
         };
-        self.said.advance();
         if let Err(error) = executed {
             self.refusals += 1;
             return Err(error);

@@ -52,7 +52,8 @@ async fn a_notary_works_in_a_browser() {
     let Some((folder, chromium)) = tools() else { return };
     let desk = Arc::new(FakeDesk::new());
     let (origin, hostile) = (serve(desk.clone()).await, serve(Arc::new(FakeDesk::hostile())).await);
-    // The script as it is now, beside the modules that it imports.
+    // The scripts as they are now, beside the modules that they import.
+    std::fs::write(folder.join("wallet.mjs"), include_str!("js/wallet.mjs")).expect("a script");
     let script = folder.join("browser.mjs");
     std::fs::write(&script, include_str!("js/browser.mjs")).expect("a script");
     let shots = std::env::var("LOTA_SCREENSHOTS").unwrap_or_default();

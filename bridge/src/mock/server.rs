@@ -58,7 +58,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            connections_per_address: 64,
+            connections_per_address: 128,
             in_flight: 32,
             in_flight_bytes: 4 << 20,
             subscriptions: 8,
@@ -237,12 +237,12 @@ mod tests {
         let Limits { connections, connections_per_address, .. } = Limits::default();
         let (each, mebibyte) = (MAX_REQUEST + ANSWERS, 1 << 20);
         let (of_one, of_all) = (connections_per_address * each / mebibyte, connections * each / mebibyte);
-        assert!(of_one <= 257 && of_all <= 2_056, "{of_one} MiB of one address, {of_all} MiB of all");
+        assert!(of_one <= 514 && of_all <= 2_056, "{of_one} MiB of one address, {of_all} MiB of all");
         let documentation = include_str!("../../../docs/mock.md");
         assert!(
             documentation
                 .contains(&format!("| connections, and of one address | {connections}, {connections_per_address} |"))
         );
-        assert!(documentation.contains("256 MiB for one address, 2 GiB if all connections"));
+        assert!(documentation.contains("512 MiB for one address, 2 GiB if all connections"));
     }
 }

@@ -3,6 +3,8 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::PathBuf,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -63,6 +65,55 @@ fn until_voted_on(url: &str, job: &str) {
         assert!(begun.elapsed() < PATIENCE, "the job is not voted on: {text}");
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// The folder of what drives a browser, and the browser.
+fn browser() -> (PathBuf, PathBuf) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard-js");
+    let there = folder.join("node_modules/puppeteer-core").is_dir();
+    assert!(there, "puppeteer-core is not in {}; notary-dashboard/tests/js/install.sh puts it there", folder.display());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let chromium = std::env::split_paths(&path).map(|dir| dir.join("chromium")).find(|file| file.is_file());
+    (folder, chromium.expect("there is no Chromium; scripts/install-tools installs it"))
+}
+
+/// Two notaries of a devnet bless a job in a browser, on the page of the service at work, and its provider is paid.
+#[test]
+fn notaries_bless_a_job_in_a_browser() {
+    let Some(tools) = anvil::tools() else { return };
+    let (folder, chromium) = browser();
+    let home = Home::new();
+    let devnet = home.devnet_with(&["--fil-plus", "--providers", "1"], tools);
+    let said = devnet.said("  The notaries' page:");
+    let at = said.split_whitespace().last().expect("a URL");
+    let hello = home.file("hello.wasm", modules::hello());
+    let job = home.stdout(&["wasm", "run", hello.to_str().expect("UTF-8"), "--bless", "--detach"]).trim().to_owned();
+    home.lota(&["job", "wait", &job]).assert().success();
+    let job = home.json(&["job", "describe", &job, "--json"])["id"].as_str().expect("an id").to_owned();
+    until_voted_on(at, &job);
+    std::fs::write(folder.join("wallet.mjs"), include_str!("../../../notary-dashboard/tests/js/wallet.mjs"))
+        .expect("a script");
+    let script = folder.join("vote.mjs");
+    std::fs::write(&script, include_str!("../../../notary-dashboard/tests/js/vote.mjs")).expect("a script");
+    let keys = [1, 2].map(|number| {
+        let file = home.path().join(format!("devnet-anvil/notaries/notary-{number}.key"));
+        format!("0x{}", std::fs::read_to_string(file).expect("a key").trim())
+    });
+    let shots = std::env::var("LOTA_SCREENSHOTS").unwrap_or_default();
+    let run = Command::new("node").arg(&script).args([at, &job]).arg(&chromium).arg(&shots).args(&keys).output();
+    let run = run.expect("node can be run");
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
+    let result: serde_json::Value = serde_json::from_str(told.lines().last().unwrap_or_default()).expect("JSON");
+    println!(
+        "{}",
+        serde_json::json!({ "name": "from the last press to sign until the page tells of the grant, 3 s of which are for revoking", "value": result["granted_after_ms"], "unit": "ms" })
+    );
+    assert_eq!(result["problems"], serde_json::json!([]));
+    assert_eq!(result["axe"], serde_json::json!([]));
+    assert_eq!(result["votes"], 2);
+    assert!(result["outputs"].to_string().contains("stdout"), "{result:#}");
+    devnet.end();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import puppeteer from "puppeteer-core";
-import { Wallet, getBytes } from "ethers";
+import { inject } from "./wallet.mjs";
 
 const [origin, hostile, shots, chromium] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -16,7 +16,6 @@ const browser = await puppeteer.launch({
   args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
 });
 
-// What a wallet's extension puts into each page; keys stay in this process.
 async function open({ key, chain = 31337, decline = false, script = true } = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
@@ -28,40 +27,7 @@ async function open({ key, chain = 31337, decline = false, script = true } = {})
     const url = request.url();
     if (!url.startsWith(origin) && !url.startsWith(hostile) && !url.startsWith("about:") && !url.startsWith("data:")) result.requests.push(url);
   });
-  const wallet = { calls: [], decline, chain };
-  if (key) {
-    const signer = new Wallet(key);
-    await page.exposeFunction("walletRequest", async (text) => {
-      const { method, params } = JSON.parse(text);
-      wallet.calls.push(method);
-      const fail = (code, message) => ({ error: { code, message } });
-      switch (method) {
-        case "eth_requestAccounts": case "eth_accounts": return { result: [signer.address.toLowerCase()] };
-        case "eth_chainId": return { result: "0x" + wallet.chain.toString(16) };
-        case "wallet_switchEthereumChain": wallet.chain = Number(params[0].chainId); return { result: null };
-        case "personal_sign":
-          if (wallet.decline) return fail(4001, "User rejected");
-          return { result: await signer.signMessage(getBytes(params[0])) };
-        case "eth_signTypedData_v4": {
-          if (wallet.decline) return fail(4001, "User rejected");
-          const { domain, types, message, primaryType } = JSON.parse(params[1]);
-          if (Number(domain.chainId) !== wallet.chain) return fail(-32603, "another chain");
-          delete types.EIP712Domain;
-          wallet.signed = { primaryType, message };
-          return { result: await signer.signTypedData(domain, types, message) };
-        }
-        default: return fail(4200, `${method} is not known`);
-      }
-    });
-    await page.evaluateOnNewDocument(() => {
-      const request = async ({ method, params }) => {
-        const { result, error } = await window.walletRequest(JSON.stringify({ method, params }));
-        if (error) throw Object.assign(new Error(error.message), error);
-        return result;
-      };
-      Object.defineProperty(window, "ethereum", { value: { request } });
-    });
-  }
+  const wallet = key ? await inject(page, { key, chain, decline }) : { calls: [], decline, chain };
   await page.setJavaScriptEnabled(script);
   return { page, wallet, context };
 }

@@ -143,10 +143,11 @@ impl FromStr for GranterAmount {
             // What is not a whole number of bytes would be rounded.
             return exact_bytes(digits, bytes).map(Self);
         }
-        Asset::coin()
-            .parse(text)
-            .map(|amount| Self(U256::from(amount.0)))
-            .map_err(|_| "it is no amount; write a whole number, bytes as `32 GiB`, or attoFIL as `1.5 FIL`".to_owned())
+        // A fraction of what, is to be said: the unit of a granter need not be FIL.
+        let in_coin = digits.ends_with(|last: char| last.is_alphabetic()).then(|| Asset::coin().parse(text).ok());
+        in_coin.flatten().map(|amount| Self(U256::from(amount.0))).ok_or_else(|| {
+            "it is no amount; write a whole number, bytes as `32 GiB`, or attoFIL as `1.5 FIL`".to_owned()
+        })
     }
 }
 

@@ -153,6 +153,18 @@ impl Desk for Service {
             is_final: true,
         }];
         happened.extend(course.happened.iter().cloned());
+        if let (Some(granted), Some(nomination)) = (&course.granted, &course.nomination) {
+            let what = format!(
+                "granted: {}; {} to the client",
+                self.amount(nomination.granter, granted.amount),
+                self.parts.blessing.asset().show(granted.to_client)
+            );
+            // With the units, which the log has not.
+            let last = happened.iter_mut().rev().find(|happened| happened.transaction == Some(granted.transaction));
+            if let Some(happened) = last {
+                happened.what = what;
+            }
+        }
         let votes = self.votes_of(job, &course).await?;
         Ok(Dossier {
             stage,

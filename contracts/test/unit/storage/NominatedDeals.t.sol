@@ -27,7 +27,7 @@ contract NominatedDealsTest is BlessingTest {
         n = _nomination(t, blessing.recordOf(_jobId(t)).round + 1);
         (n.piece, n.pieceSize) = (ROOT, size);
         vm.prank(nominator.addr);
-        blessing.nominate(t, _receipt(), IBlessing.Request(n.granter, n.amount, ROOT, size, n.bounty));
+        blessing.nominate(t, _receipt(), IBlessing.Request(n.granter, n.amount, ROOT, size, n.bounty, 0));
     }
 
     function _announce(address sender, IBlessing.Nomination memory n) private {

@@ -2,7 +2,7 @@
 //! f3 (BLS), and of the delegated ones f410 (an EVM address).
 
 use data_encoding::BASE32_NOPAD;
-use lota_market::{Address, Bytes};
+use lota_market::{Address, Bytes, filecoin_address::FilecoinAddress};
 
 /// The namespace of EVM addresses among delegated ones.
 const EVM: u8 = 10;
@@ -74,22 +74,27 @@ pub fn parse(text: &str) -> Result<Bytes, AddressError> {
 /// What people know an address by, if these are the bytes of one of the main network; 20 bytes are an EVM address.
 #[must_use]
 pub fn show(bytes: &[u8]) -> Option<String> {
-    match bytes {
-        evm if evm.len() == Address::len_bytes() => Some(Address::from_slice(evm).to_string()),
-        [0, id @ ..] => {
-            let ends = |(at, byte): (usize, &u8)| (byte & 0x80 == 0) == (at + 1 == id.len());
-            if id.is_empty() || id.len() > 9 || !id.iter().enumerate().all(ends) || (id.len() > 1 && id.ends_with(&[0]))
-            {
-                return None;
-            }
-            let number = id.iter().rev().fold(0_u64, |sum, byte| (sum << 7) | u64::from(byte & 0x7f));
-            Some(format!("f0{number}"))
-        }
-        [protocol @ (1 | 2), rest @ ..] if rest.len() == 20 => Some(format!("f{protocol}{}", written(bytes, rest))),
-        [3, rest @ ..] if rest.len() == 48 => Some(format!("f3{}", written(bytes, rest))),
-        [4, EVM, rest @ ..] if rest.len() == 20 => Some(format!("f410f{}", written(bytes, rest))),
-        _ => None,
-    }
+    Some(match FilecoinAddress::read(bytes)? {
+        FilecoinAddress::Evm(address) => address.to_string(),
+        FilecoinAddress::Id(number) => format!("f0{number}"),
+        FilecoinAddress::Hash(protocol, rest) => format!("f{protocol}{}", written(bytes, rest)),
+        FilecoinAddress::Delegated(address) => f410(address),
+    })
+}
+
+/// The bytes of an EVM account's f410 address (FIP-0048): protocol 4, its namespace, and its 20 bytes.
+#[must_use]
+pub fn f410_bytes(account: Address) -> [u8; 22] {
+    let mut bytes = [0; 22];
+    bytes[..2].copy_from_slice(&[4, EVM]);
+    bytes[2..].copy_from_slice(account.as_slice());
+    bytes
+}
+
+/// An EVM account's f410 address on the main network; on others a `t` stands for the `f` that it begins with.
+#[must_use]
+pub fn f410(account: Address) -> String {
+    format!("f410f{}", written(&f410_bytes(account), account.as_slice()))
 }
 
 /// The bytes of an address of this kind, of which `size` bytes and a checksum are written behind it.

@@ -17,6 +17,7 @@ pub mod encoding;
 pub mod evm;
 pub mod failure;
 pub mod filecoin_address;
+pub mod filecoin_pay_deals;
 pub mod journal;
 pub mod memory;
 pub mod mock;
@@ -27,6 +28,7 @@ pub mod ws;
 pub use alloy::signers::local::PrivateKeySigner;
 pub use auction::AuctionRef;
 pub use blessing::BlessingRef;
+pub use filecoin_pay_deals::FilecoinPayDealsRef;
 pub use journal::{Journal, JournalError};
 pub use transport::{
     Cursor, Head, Landed, MarketRef, Outstanding, Reserve, StoredDeal, SubmitError, Transport, TransportError, Update,

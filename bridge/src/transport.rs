@@ -9,7 +9,7 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
     asset::Asset,
-    auction,
+    auction, filecoin_pay_deals,
     model::{Command, Deal, Event, JobId, Lane, Reason, Receipt, Rejection, Status, Terms},
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::{
     auction::{AuctionRef, SealedBid},
     eip712::MarketRef,
+    filecoin_pay_deals::FilecoinPayDealsRef,
 };
 
 /// A position in a log: right after the event whose index within its block, by the chain's own count, is `index - 1`; or, with
@@ -121,6 +122,8 @@ pub enum Update {
     },
     /// Something happened in the [auction](Transport::auction); otherwise as `Event`.
     Auction { cursor: Cursor, time: Time, transaction: B256, event: auction::Event },
+    /// Something happened at the [`FilecoinPayDeals`](Transport::filecoin_pay_deals); otherwise as `Event`.
+    FilecoinPayDeals { cursor: Cursor, time: Time, transaction: B256, event: filecoin_pay_deals::Event },
     /// Every event up to `cursor` has been yielded, and this is the market's time. Comes when the replay has caught up, and
     /// then as time passes; never between two events of one block.
     Head {
@@ -197,9 +200,22 @@ pub enum TransportError {
         chain_id: u64,
         problem: String,
     },
+    /// There is no `FilecoinPayDeals` for this market at the configured address.
+    #[error(
+        "no FilecoinPayDeals for this market answers at {contract} on chain {chain_id}: {problem}; check its address"
+    )]
+    NoFilecoinPayDealsAt {
+        contract: Address,
+        /** The chain's id. */
+        chain_id: u64,
+        problem: String,
+    },
     /// It was asked about an auction, and there is none.
     #[error("this market is used without an auction; configure one")]
     NoAuction,
+    /// An order was to be taken, and there is no contract of orders.
+    #[error("this market is used without a FilecoinPayDeals; configure one")]
+    NoFilecoinPayDeals,
     /// The other side answered something that this version does not understand.
     #[error("the market's answer cannot be understood: {0}")]
     Malformed(String),
@@ -234,6 +250,13 @@ pub enum SubmitError {
     #[error("the auction refuses: {rejection}")]
     RejectedByAuction {
         rejection: auction::Rejection,
+        /// As of [`Self::Rejected`].
+        block: Option<u64>,
+    },
+    /// `FilecoinPayDeals` refuses it, or who it asks: the market, Filecoin Pay. The key is not used up.
+    #[error("FilecoinPayDeals refuses: {rejection}")]
+    RejectedByFilecoinPayDeals {
+        rejection: Box<filecoin_pay_deals::Rejection>,
         /// As of [`Self::Rejected`].
         block: Option<u64>,
     },
@@ -285,6 +308,9 @@ impl SubmitError {
         match self {
             Self::Rejected { rejection, .. } => format!("the market refuses: {}", rejection.words(asset)),
             Self::RejectedByAuction { rejection, .. } => format!("the auction refuses: {}", rejection.words(asset)),
+            Self::RejectedByFilecoinPayDeals { rejection, .. } => {
+                format!("FilecoinPayDeals refuses: {}", rejection.words(asset))
+            }
             other => other.to_string(),
         }
     }
@@ -376,6 +402,36 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Landed, SubmitError> {
         let _ = reserve;
         self.submit(key, command, value).await
+    }
+
+    /// The `FilecoinPayDeals` beside the market, if this transport reaches one: its events come in [`updates`](Self::updates), too.
+    fn filecoin_pay_deals(&self) -> Option<FilecoinPayDealsRef> {
+        None
+    }
+
+    /// What its prices are in.
+    ///
+    /// # Errors
+    /// See [`TransportError`]; [`TransportError::NoFilecoinPayDeals`] without one.
+    async fn filecoin_pay_asset(&self) -> Result<Asset, TransportError> {
+        Err(TransportError::NoFilecoinPayDeals)
+    }
+
+    /// Takes an order there, with the collateral from the party's own [funds](Self::funds): of a token, after it has allowed the contract
+    /// to take it. Otherwise as [`submit_with_reserve`](Self::submit_with_reserve), with keys of the same kind. It is tried out before
+    /// it is sent, so that an order that somebody else has taken, or whose payer cannot pay, costs nothing, unless that changes on the
+    /// way into a block.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; [`TransportError::NoFilecoinPayDeals`] without one.
+    async fn take_order(
+        &self,
+        key: &EffectKey,
+        order: &filecoin_pay_deals::Order,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        let _ = (key, order, reserve);
+        Err(TransportError::NoFilecoinPayDeals.into())
     }
 
     /// The auction beside the market, if this transport reaches one: its events come in [`updates`](Self::updates), too.

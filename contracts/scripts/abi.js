@@ -1,4 +1,4 @@
-// Makes abi/*.json of forge's artifacts, or compares them (--check). Called by scripts/abi.
+// Makes abi/*.json and test/artifacts/*.json of forge's artifacts, or compares them (--check). Called by scripts/abi.
 "use strict";
 const fs = require("fs");
 const path = require("path");
@@ -27,14 +27,18 @@ function describe(name) {
   return JSON.stringify(description, null, 1) + "\n";
 }
 
-fs.mkdirSync(path.join(contracts, "abi"), { recursive: true });
 const storage = ["CurioMarket", "PossessionRecord", "TestPdpVerifier", "TestWarmStorage"];
 const granters = ["FilecoinPayGranter", "BonusGranter", "VerifregGranter", "MetaAllocatorGranter", "RequestOnlyGranter"];
-for (const name of ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing", "FilecoinPayDeals", ...granters, ...storage]) {
-  const target = path.join(contracts, "abi", name + ".json");
+const published = ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing", "FilecoinPayDeals", ...granters, ...storage];
+// What is deployed by tests only, those in Rust among them, and so is not in the package.
+const tested = ["FilecoinPayStandIn"];
+const all = [...published.map((name) => ["abi", name]), ...tested.map((name) => ["test/artifacts", name])];
+for (const [folder, name] of all) {
+  const target = path.join(contracts, folder, name + ".json");
   const text = describe(name);
-  const shown = `contracts/abi/${name}.json`;
+  const shown = `contracts/${folder}/${name}.json`;
   if (!check) {
+    fs.mkdirSync(path.dirname(target), { recursive: true });
     fs.writeFileSync(target, text);
     console.error(`abi: wrote ${shown}`);
   } else if (fs.existsSync(target) && fs.readFileSync(target, "utf8") === text) {

@@ -59,7 +59,8 @@ contract FilecoinPayDeals is IFilecoinPayDeals, Rails {
         _;
     }
 
-    /// @param leastCallbackGas gas for this contract's callback, in the chain's own unit: some 60,000 on Ethereum; measure it
+    /// @param leastCallbackGas gas for this contract's callback, in the chain's own unit: some 60,000 on Ethereum,
+    /// 60 M on Filecoin (docs/granters.md)
     constructor(
         ILotaMarket fixedMarket,
         uint32 leastCallbackGas,

@@ -1,7 +1,8 @@
 //! Blessings: `Blessing.sol` as a value, a quorum of notaries beside a [market](crate::model).
 //!
 //! It is the same protocol as `contracts/src/interfaces/IBlessing.sol`, whose header is the specification; names, order of
-//! checks, errors and events are the same. A [world](crate::world) executes it; a granter is code outside of that world.
+//! checks, errors and events are the same. A [world](crate::world) executes it. A granter is one of [`crate::granter`] in that world, or
+//! code outside of it.
 
 mod command;
 mod event;

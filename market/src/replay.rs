@@ -190,7 +190,10 @@ impl<O: Oracle> Replay<O> {
         let is_known = match told {
             ContractEvent::Market(_) => *contract == self.deployment.market,
             ContractEvent::Auction(_) => *contract == self.auction_address(),
-            ContractEvent::Blessing(_) => false,
+            ContractEvent::Blessing(_)
+            | ContractEvent::FilecoinPay(_)
+            | ContractEvent::Granter(_)
+            | ContractEvent::FilecoinPayDeals(_) => false,
         };
         if !is_known {
             return Err(Problem::Foreign(*contract));
@@ -278,7 +281,10 @@ impl<O: Oracle> Replay<O> {
                 }
                 job
             }
-            ContractEvent::Blessing(_) => None,
+            ContractEvent::Blessing(_)
+            | ContractEvent::FilecoinPay(_)
+            | ContractEvent::Granter(_)
+            | ContractEvent::FilecoinPayDeals(_) => None,
         };
         if let Some(job) = job {
             self.forget(job);

@@ -33,6 +33,9 @@ mod beside;
 mod blessing;
 mod call;
 mod execute;
+mod filecoin_pay;
+mod filecoin_pay_deals;
+mod granter;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -51,8 +54,15 @@ use crate::{
     AttoFil,
     auction::SealedBidAuction,
     blessing::{Blessing, DeploymentFault, Notaries, NotariesFault, Settings as BlessingSettings},
+    filecoin_pay::{
+        FilecoinPay,
+        rails::{self, Rails},
+    },
+    filecoin_pay_deals::{DeploymentFault as DealsFault, FilecoinPayDeals},
+    granter::{DeploymentFault as GranterFault, Granter, Kind as GranterKind},
     model::{Market, Settings, SettingsFault},
 };
+use filecoin_pay::RailsOf;
 use tokens::Token;
 use wallets::Wallets;
 
@@ -82,6 +92,12 @@ pub enum Contract {
     Auction(SealedBidAuction),
     /// `Blessing.sol`.
     Blessing(Box<Blessing>),
+    /// Filecoin Pay.
+    FilecoinPay(Box<FilecoinPay>),
+    /// `FilecoinPayDeals.sol`.
+    FilecoinPayDeals(Box<FilecoinPayDeals>),
+    /// One of `contracts/src/granters`.
+    Granter(Granter),
 }
 
 impl Contract {
@@ -90,6 +106,9 @@ impl Contract {
             Self::Market(market) => market.open_savepoint(),
             Self::Auction(auction) => auction.open_savepoint(),
             Self::Blessing(blessing) => blessing.open_savepoint(),
+            Self::FilecoinPay(filecoin_pay) => filecoin_pay.open_savepoint(),
+            Self::FilecoinPayDeals(deals) => deals.open_savepoint(),
+            Self::Granter(granter) => granter.open_savepoint(),
         }
     }
 
@@ -98,6 +117,9 @@ impl Contract {
             Self::Market(market) => market.keep(),
             Self::Auction(auction) => auction.keep(),
             Self::Blessing(blessing) => blessing.keep(),
+            Self::FilecoinPay(filecoin_pay) => filecoin_pay.keep(),
+            Self::FilecoinPayDeals(deals) => deals.keep(),
+            Self::Granter(granter) => granter.keep(),
         }
     }
 
@@ -106,7 +128,34 @@ impl Contract {
             Self::Market(market) => market.roll_back(),
             Self::Auction(auction) => auction.roll_back(),
             Self::Blessing(blessing) => blessing.roll_back(),
+            Self::FilecoinPay(filecoin_pay) => filecoin_pay.roll_back(),
+            Self::FilecoinPayDeals(deals) => deals.roll_back(),
+            Self::Granter(granter) => granter.roll_back(),
         }
+    }
+
+    /// The rails of a contract that has some.
+    fn rails(&self) -> Option<&Rails> {
+        match self {
+            Self::FilecoinPayDeals(deals) => Some(deals.rails()),
+            Self::Granter(granter) => granter.rails(),
+            _ => None,
+        }
+    }
+
+    fn rails_mut(&mut self) -> Option<RailsOf<'_>> {
+        let deals = match self {
+            Self::FilecoinPayDeals(deals) => deals,
+            Self::Granter(granter) => {
+                let event_of = |event: rails::Event| ContractEvent::Granter(event.into());
+                let refusal_of = |refusal: rails::Rejection| CallError::RejectedByGranter(refusal.into());
+                return Some(RailsOf { rails: granter.rails_mut()?, event_of, refusal_of });
+            }
+            _ => return None,
+        };
+        let event_of = |event: rails::Event| ContractEvent::FilecoinPayDeals(event.into());
+        let refusal_of = |refusal: rails::Rejection| CallError::RejectedByFilecoinPayDeals(refusal.into());
+        Some(RailsOf { rails: &mut deals.rails, event_of, refusal_of })
     }
 }
 
@@ -128,6 +177,12 @@ pub enum DeployError {
     /// A blessing cannot be deployed so.
     #[error("a blessing cannot be deployed beside {market}: {fault}")]
     BadBlessing { market: Address, fault: DeploymentFault },
+    /// A `FilecoinPayDeals` cannot be deployed so.
+    #[error("a FilecoinPayDeals cannot be deployed beside {market}: {fault}")]
+    BadFilecoinPayDeals { market: Address, fault: DealsFault },
+    /// A granter cannot be deployed so.
+    #[error("a granter cannot be deployed: {0}")]
+    BadGranter(GranterFault),
     /// A blessing cannot have such notaries.
     #[error("a blessing cannot have these notaries: {0}")]
     BadNotaries(NotariesFault),
@@ -187,6 +242,22 @@ impl World {
                     return Err(DeployError::BadNotaries(fault));
                 }
             }
+            Contract::FilecoinPay(_) => {}
+            Contract::FilecoinPayDeals(deals) => {
+                let market = deals.market();
+                let settings = self.market(market).map(Market::settings);
+                let has_filecoin_pay = self.filecoin_pay(deals.rails().filecoin_pay()).is_some();
+                if let Some(fault) = deals.fault(settings.as_ref(), has_filecoin_pay) {
+                    return Err(DeployError::BadFilecoinPayDeals { market, fault });
+                }
+            }
+
+            Contract::Granter(granter) => {
+                let fault = granter.fault(|asset| self.token(asset).is_some(), |at| self.filecoin_pay(at).is_some());
+                if let Some(fault) = fault {
+                    return Err(DeployError::BadGranter(fault));
+                }
+            }
         }
         self.contracts.push(Deployed { address, contract });
         Ok(())
@@ -223,6 +294,44 @@ impl World {
         let of_market = of_market.ok_or(DeployError::BadBlessing { market, fault: DeploymentFault::Market })?;
         let blessing = Blessing::new(market, &of_market, settings, Notaries::first(notaries, quorum));
         self.deploy(address, Contract::Blessing(Box::new(blessing)))
+    }
+
+    /// Puts a Filecoin Pay at an address.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub fn deploy_filecoin_pay(&mut self, address: Address) -> Result<(), DeployError> {
+        self.deploy(address, Contract::FilecoinPay(Box::default()))
+    }
+
+    /// Puts a `FilecoinPayDeals` at an address, for the jobs of a market.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub fn deploy_filecoin_pay_deals(
+        &mut self,
+        address: Address,
+        market: Address,
+        callback_gas: u32,
+        rails: Rails,
+    ) -> Result<(), DeployError> {
+        let settings = self.market(market).map(Market::settings);
+        let settings = settings.ok_or(DeployError::BadFilecoinPayDeals { market, fault: DealsFault::Settings })?;
+        let deals = FilecoinPayDeals::new(market, &settings, callback_gas, rails);
+        self.deploy(address, Contract::FilecoinPayDeals(Box::new(deals)))
+    }
+
+    /// Puts a granter at an address, to be asked by a blessing, which need not be of this world.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub fn deploy_granter(
+        &mut self,
+        address: Address,
+        blessing: Address,
+        kind: GranterKind,
+    ) -> Result<(), DeployError> {
+        self.deploy(address, Contract::Granter(Granter::new(blessing, kind)))
     }
 
     /// Puts a token at an address, of which nobody owns anything yet.
@@ -338,6 +447,24 @@ impl World {
     #[must_use]
     pub fn blessing(&self, address: Address) -> Option<&Blessing> {
         if let Some(Contract::Blessing(blessing)) = self.contract(address) { Some(blessing) } else { None }
+    }
+
+    /// Filecoin Pay at an address.
+    #[must_use]
+    pub fn filecoin_pay(&self, address: Address) -> Option<&FilecoinPay> {
+        if let Some(Contract::FilecoinPay(found)) = self.contract(address) { Some(found) } else { None }
+    }
+
+    /// The `FilecoinPayDeals` at an address.
+    #[must_use]
+    pub fn filecoin_pay_deals(&self, address: Address) -> Option<&FilecoinPayDeals> {
+        if let Some(Contract::FilecoinPayDeals(deals)) = self.contract(address) { Some(deals) } else { None }
+    }
+
+    /// The granter at an address.
+    #[must_use]
+    pub fn granter(&self, address: Address) -> Option<&Granter> {
+        if let Some(Contract::Granter(granter)) = self.contract(address) { Some(granter) } else { None }
     }
 
     /// Whether a contract or a token of this world is there.

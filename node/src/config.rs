@@ -23,6 +23,10 @@ pub struct NodeConfig {
     pub bids: bool,
     /// For how many seconds the money that it bids with stays in the auction when no bid needs it: each way costs gas.
     pub keep_bid_money: u64,
+    /// What one whole unit of the token of the `FilecoinPayDeals` beside its market is worth in the market's asset, as a decimal number.
+    /// As a provider it takes that contract's orders, which is then among the matchers of its offer. `None`: 1, and only where the
+    /// token is the market's asset.
+    pub filecoin_pay_rate: Option<String>,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
     /// How its network's time passes; `None`: what is known of the market's chain says so.
@@ -73,6 +77,7 @@ impl Default for NodeConfig {
             dir: PathBuf::from("node"),
             provider: None,
             bids: true,
+            filecoin_pay_rate: None,
             keep_bid_money: defaults::KEEP_BID_MONEY,
             terms: TermsRequest::default(),
             pace: None,

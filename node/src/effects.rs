@@ -9,7 +9,7 @@ use std::{
 use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
     agent::{AuctionSubmission, Commitments, EffectKey, Failure, Job, Seal, Step, StepKey, StepOutcome, Submission},
-    auction,
+    auction, filecoin_pay_deals,
     model::{Command, JobId},
 };
 use tokio::sync::Semaphore;
@@ -35,6 +35,8 @@ enum Task {
     Bid(Box<AuctionSubmission>),
     /// The same, if it was begun before.
     BidIfBegun(Box<AuctionSubmission>),
+    /// Take this order.
+    Take(Box<filecoin_pay_deals::Order>),
     /// Do it here, on this record.
     Do(Box<Job>),
     /// Do nothing, for this reason.
@@ -88,10 +90,14 @@ impl Performer {
 
     /// Begins a step of a job, of which this is the record.
     pub(crate) fn perform(&self, key: StepKey, record: &Job) {
-        let task = match (self.auction_submission(key.step, record), record.submission(key.step)) {
-            (Some(submission), _) => Task::Bid(Box::new(submission)),
-            (None, Some(submission)) => Task::Submit(Box::new(submission)),
-            (None, None) => Task::Do(Box::new(record.clone())),
+        let task = if let Some(submission) = self.auction_submission(key.step, record) {
+            Task::Bid(Box::new(submission))
+        } else if let Some(order) = record.order_to_take(key.step) {
+            Task::Take(Box::new(order))
+        } else if let Some(submission) = record.submission(key.step) {
+            Task::Submit(Box::new(submission))
+        } else {
+            Task::Do(Box::new(record.clone()))
         };
         // What binds the party is not begun for a job that could not be run now.
         let away = is_reserved_for(key.step).then(|| self.steps.engine_away(record)).flatten();
@@ -131,6 +137,7 @@ impl Performer {
                 Ok(false) => StepOutcome::Err(Failure::NeverSent),
                 Err(error) => StepOutcome::Err(Failure::Temporary(error.to_string())),
             },
+            Task::Take(order) => self.take_order(&key, &order).await,
             Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(StepOutcome::Err),
         };
         let outcome = match outcome {
@@ -164,6 +171,14 @@ impl Performer {
             _ => transport.submit_to_auction_with_reserve(&key, command, *value, reserve).await,
         };
         self.outcome(step, result.map(|_| ()))
+    }
+
+    async fn take_order(&self, key: &StepKey, order: &filecoin_pay_deals::Order) -> StepOutcome {
+        let Ok(_place) = self.submissions.acquire().await else {
+            return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
+        };
+        let result = self.parts.transport.take_order(&EffectKey::of(key), order, self.reserve_for(key.step)).await;
+        self.outcome(key.step, result.map(|_| ()))
     }
 
     fn reserve_for(&self, step: Step) -> Reserve {
@@ -213,6 +228,9 @@ impl Performer {
             Err(SubmitError::RejectedByAuction { rejection, block }) => {
                 StepOutcome::Err(Failure::RejectedByAuction { rejection: Box::new(rejection), block })
             }
+            Err(SubmitError::RejectedByFilecoinPayDeals { rejection, block }) => {
+                StepOutcome::Err(Failure::RejectedByFilecoinPayDeals { rejection, block })
+            }
             Err(SubmitError::Rejected { rejection, block }) => StepOutcome::Err(Failure::rejected(rejection, block)),
             Err(SubmitError::Unaffordable { account, wallet, needed }) => {
                 // Of a job that a person opens, they are told at once.
@@ -242,6 +260,7 @@ impl Performer {
             }
             Failure::Rejected { .. }
             | Failure::RejectedByAuction { .. }
+            | Failure::RejectedByFilecoinPayDeals { .. }
             | Failure::Unaffordable { .. }
             | Failure::TooLittleFree { .. }
             | Failure::Mismatch { .. }

@@ -5,6 +5,7 @@ mod draining;
 mod intake;
 mod key_watch;
 mod money;
+mod orders;
 mod records;
 
 use std::{collections::HashMap, sync::Arc};
@@ -13,7 +14,7 @@ use lota_api::Resumed;
 use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
     Time,
-    agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, PurseRecord, Step, StepKey, StepOutcome},
+    agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, OrderView, PurseRecord, Step, StepKey, StepOutcome},
     model::{Event, JobId, Reason, Status},
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -284,6 +285,7 @@ impl EventLoop {
                     observe::event(&self.parts.name, job, observe::event_name(&event));
                 }
                 self.take_event(&event, At { block: cursor.block, time }, batch, effects).await?;
+                self.tell_of_order(&event, batch, effects).await?;
                 let job = event.job().and_then(|job| self.agent.job(job));
                 self.parts.metrics.event(&event, job.map(|job| job.view.terms.client));
             }
@@ -302,6 +304,11 @@ impl EventLoop {
                         effects.extend(self.agent.handle(input, self.now));
                     }
                 }
+            }
+            Update::FilecoinPayDeals { cursor, time, transaction: _, event } => {
+                self.set_time(time);
+                self.cursor = Some(cursor);
+                self.take_order_event(&cursor, time, &event, batch, effects).await?;
             }
             Update::Head { cursor, latest, finalized } => {
                 self.set_time(latest.time);
@@ -345,6 +352,7 @@ impl EventLoop {
                 effects.extend(self.agent.handle(Input::Rewind { block }, self.now));
                 let mut jobs = batch.rewind(to).await?;
                 jobs.extend(batch.rewind_auctions(to).await?);
+                jobs.extend(batch.rewind_orders(to).await?);
                 jobs.sort_unstable();
                 jobs.dedup();
                 for job in jobs {
@@ -352,6 +360,8 @@ impl EventLoop {
                     let mut view = batch.fold(job).await?.map(Box::new);
                     if let Some(view) = &mut view {
                         view.auction = batch.fold_auction(job, self.parts.transport.party()).await?;
+                        let events = batch.order_events_of(job).await?;
+                        view.filecoin_pay = OrderView::fold(events.iter().map(|(at, event)| (*at, event)));
                     }
                     effects.extend(self.agent.handle(Input::Refold { job, view }, self.now));
                 }

@@ -44,7 +44,7 @@ impl Inputs {
     /// Fetches a job's module and inputs, and makes sure that the inputs can be laid out: what is found out later costs the
     /// collateral.
     pub(crate) async fn fetch(&self, job: &Job, spec: &ValidatedSpec) -> Result<(), Failure> {
-        let client = job.view.terms.client;
+        let client = job.view.asked_by();
         let mut left = self.max_bytes;
         if let Some(cid) = spec.program() {
             let pin = content_pin(job.id(), 0);
@@ -80,7 +80,7 @@ impl Inputs {
 
     /// Brings an input into the store; returns its root, and how many bytes it took of the limit.
     async fn bring(&self, job: &Job, number: usize, source: &Source, limit: u64) -> Result<(Cid, u64), Failure> {
-        let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
+        let (pin, client) = (content_pin(job.id(), number), job.view.asked_by());
         match source {
             Source::Content(cid) => {
                 let bytes = self.downloader.fetch(Purpose::Considered, &cid.0, Some(client), limit, Some(&pin)).await?;
@@ -102,7 +102,7 @@ impl Inputs {
 
     /// As [`Inputs::bring`], after a block of it turned out to be corrupt or gone.
     async fn bring_again(&self, purpose: Purpose, job: &Job, number: usize, source: &Source) -> Result<(), Failure> {
-        let (pin, client) = (content_pin(job.id(), number), job.view.terms.client);
+        let (pin, client) = (content_pin(job.id(), number), job.view.asked_by());
         let before = match source {
             Source::Content(cid) => {
                 return self.downloader.fetch_again(purpose, &cid.0, Some(client), Some(&pin)).await.map(drop);
@@ -192,7 +192,7 @@ impl Inputs {
 
     /// A job's module, read when it is needed.
     pub(crate) fn module(&self, job: &Job, cid: Cid) -> ModuleSource {
-        let (this, client, pin) = (self.clone(), job.view.terms.client, content_pin(job.id(), 0));
+        let (this, client, pin) = (self.clone(), job.view.asked_by(), content_pin(job.id(), 0));
         let read = move || {
             let (this, pin) = (this.clone(), pin.clone());
             Box::pin(async move { this.read_module(&cid, client, &pin).await })
@@ -203,7 +203,7 @@ impl Inputs {
 
     /// An image's archive, laid out when it is needed.
     pub(crate) fn archive(&self, job: &Job, cid: Cid) -> ImageSource {
-        let (this, client, pin) = (self.clone(), job.view.terms.client, content_pin(job.id(), 0));
+        let (this, client, pin) = (self.clone(), job.view.asked_by(), content_pin(job.id(), 0));
         let lay_out = move |path: PathBuf| {
             let (this, pin) = (this.clone(), pin.clone());
             Box::pin(async move { this.write_archive(&cid, client, &pin, &path).await })

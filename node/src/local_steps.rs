@@ -85,7 +85,7 @@ impl LocalSteps {
         let cid = lota_content::cid_from_digest(codec.0, terms.spec.0);
         let pin = spec_pin(job.id());
         let fetched =
-            self.0.downloader.fetch(Purpose::Considered, &cid, Some(terms.client), MAX_FETCHED_SPEC, Some(&pin));
+            self.0.downloader.fetch(Purpose::Considered, &cid, Some(job.view.asked_by()), MAX_FETCHED_SPEC, Some(&pin));
         fetched.await?;
         let bytes = self.0.content.get(&cid).map_err(temporary)?;
         let bytes = bytes.ok_or_else(|| Failure::Temporary(format!("the spec {cid} is gone again")))?;

@@ -16,7 +16,7 @@ use lota_market::{
     Address, AttoFil,
     agent::{Failure, Step, StepKey, StepOutcome},
     asset::Asset,
-    auction,
+    auction, filecoin_pay_deals,
     model::Event,
 };
 use prometheus_client::{
@@ -187,6 +187,10 @@ impl Metrics {
     /// An event of the auction was read.
     pub(crate) fn auction_event(&self, event: &auction::Event) {
         self.events.get_or_create(&EventLabels { event: observe::auction_event_name(event) }).inc();
+    }
+
+    pub(crate) fn order_event(&self, event: &filecoin_pay_deals::Event) {
+        self.events.get_or_create(&EventLabels { event: observe::order_event_name(event) }).inc();
     }
 
     /// An event of the market was read; `client` is whose job it is about, if that is known.

@@ -14,7 +14,7 @@ use lota_bridge::{AuctionRef, MarketRef, Transport, TransportError, evm::Network
 use lota_content::{StoreOptions, serve::serve};
 use lota_market::{
     Address, AttoFil,
-    agent::{Agent, Auctioneer, Job, Pace, PurseRecord, Resources, Specs},
+    agent::{Agent, Auctioneer, Job, Pace, PayVenue, PurseRecord, Rate, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -111,6 +111,9 @@ pub enum StartError {
         /// In the market's asset, when nothing was on its way; `None`: not known.
         held: Option<String>,
     },
+    /// What is said of the token of orders cannot be reckoned with.
+    #[error("orders are paid in {token}, and the setting `node.filecoin_pay.rate` is {problem}")]
+    FilecoinPayRate { token: String, problem: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its block store.
@@ -189,7 +192,16 @@ impl Node {
         let fetcher = || gateways::fetcher(&config).map_err(StartError::Part);
         let (fetcher, strangers) = (fetcher()?, fetcher()?);
         let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
+        let venue = match &config.provider {
+            Some(_) => pay_venue(&*transport, config.filecoin_pay_rate.as_deref()).await?,
+            None => None,
+        };
         if let Some(offer) = &mut config.provider {
+            if let Some(venue) = &venue
+                && !offer.matchers.contains(&venue.contract)
+            {
+                offer.matchers.push(venue.contract);
+            }
             if config.bids
                 && let Some(auction) = transport.auction().map(|auction| auction.contract)
                 && !offer.matchers.contains(&auction)
@@ -282,6 +294,7 @@ impl Node {
         let agent = Agent::new(transport.party(), transport.market().settings, config.provider.clone())
             .at_pace(pace)
             .bidding_in(auctioneer)
+            .taking_orders_of(venue)
             .keeping_bid_money(config.keep_bid_money)
             .sharing(SPECS.clone())
             .looking_after(config.look_after.clone());
@@ -452,6 +465,20 @@ async fn remember_market(store: &Store, dir: &Path, market: MarketRef) -> Result
             now_chain: market.chain_id,
         }),
     }
+}
+
+/// Whose orders the node takes, and what their token is worth.
+async fn pay_venue(transport: &dyn Transport, rate: Option<&str>) -> Result<Option<PayVenue>, StartError> {
+    let Some(deals) = transport.filecoin_pay_deals() else { return Ok(None) };
+    let (token, asset) = (transport.filecoin_pay_asset().await?, transport.asset());
+    let is_same = deals.token == transport.market().settings.asset;
+    let wrong = |problem: String| StartError::FilecoinPayRate { token: token.symbol().to_owned(), problem };
+    let rate = rate.or(is_same.then_some("1")).ok_or_else(|| {
+        wrong(format!("missing; say what 1 {} is worth in {}, such as 0.25", token.symbol(), asset.symbol()))
+    })?;
+    let decimals = [token.decimals(), asset.decimals()];
+    let rate = Rate::parse(rate, decimals).map_err(|error| wrong(format!("`{}`: {error}", rate.escape_debug())))?;
+    Ok(Some(PayVenue { contract: deals.contract, rate }))
 }
 
 /// Refuses to leave money behind in an auction that the node cannot reach.

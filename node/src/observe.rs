@@ -6,10 +6,10 @@ use lota_bridge::failure::causes;
 use lota_bridge::{Cursor, SubmitError, TransportError};
 use lota_content::Cid;
 use lota_market::{
-    Address, AttoFil,
+    Address, AttoFil, U256,
     agent::{EffectKey, Failure, Resources, StepKey, StepOutcome},
     asset::Asset,
-    auction,
+    auction, filecoin_pay_deals,
     model::{Event, JobId},
 };
 
@@ -175,6 +175,24 @@ pub(crate) const fn auction_event_name(event: &auction::Event) -> &'static str {
         auction::Event::AuctionCancelled { .. } => "AuctionCancelled",
         auction::Event::AuctionReleased { .. } => "AuctionReleased",
         auction::Event::CommitmentSwept { .. } => "CommitmentSwept",
+    }
+}
+
+/// A job of this node's that is paid over Filecoin Pay was settled.
+pub(crate) fn price_due(node: &str, job: JobId, rail: U256, price: U256) {
+    tracing::info!(node, %job, %rail, %price, "the price is due on the rail: whoever calls pay for that has it paid");
+}
+
+/// The name of an event of a `FilecoinPayDeals`, as in the contract.
+pub(crate) const fn order_event_name(event: &filecoin_pay_deals::Event) -> &'static str {
+    match event {
+        filecoin_pay_deals::Event::OrderOpened { .. } => "OrderOpened",
+        filecoin_pay_deals::Event::OrderTaken { .. } => "OrderTaken",
+        filecoin_pay_deals::Event::PriceDue { .. } => "PriceDue",
+        filecoin_pay_deals::Event::PriceFreed { .. } => "PriceFreed",
+        filecoin_pay_deals::Event::RailOpened { .. } => "RailOpened",
+        filecoin_pay_deals::Event::RailClosing { .. } => "RailClosing",
+        filecoin_pay_deals::Event::RailPaid { .. } => "RailPaid",
     }
 }
 

@@ -10,6 +10,7 @@ mod filing;
 mod job_list;
 mod journal;
 mod migrations;
+mod order_events;
 mod publications;
 mod salts;
 mod specs;

@@ -29,6 +29,7 @@ use lota_notary::desk::Desk;
 
 pub use settings::{Clock, Readers, Settings, SettingsError};
 
+use guard::Guard;
 use site::Site;
 
 /// The largest form that is read, in bytes: a reason of [`lota_notary::desk::MAX_REASON`], of which each byte may be three.
@@ -37,6 +38,18 @@ const MAX_BODY: usize = 32 * 1024;
 /// The pages, to be served at the root of [`Settings`]' origin. Served with
 /// `into_make_service_with_connect_info::<SocketAddr>()`, limits count for each client; otherwise for all together.
 pub fn router(desk: Arc<dyn Desk>, settings: Settings) -> Router {
+    router_beside(desk, settings, [])
+}
+
+/// The pages, and `others` beside them: under the same limits, and only under the origin's name, an address that is listened at or a name of
+/// this machine. What is posted to those may name no origin, since programs do not.
+pub fn router_beside(desk: Arc<dyn Desk>, settings: Settings, others: impl IntoIterator<Item = Router>) -> Router {
+    let guard = Arc::new(Guard::new(&settings));
+    let all = others.into_iter().fold(pages(desk, settings), Router::merge);
+    all.layer(middleware::from_fn_with_state(guard, guard::guard))
+}
+
+fn pages(desk: Arc<dyn Desk>, settings: Settings) -> Router {
     let site = Arc::new(Site::new(desk, settings));
     Router::new()
         .route("/", get(pages::queue::open))
@@ -64,6 +77,6 @@ pub fn router(desk: Arc<dyn Desk>, settings: Settings) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(site.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(site.clone(), guard::of_page))
         .with_state(site)
 }

@@ -3,7 +3,6 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    Extension,
     extract::State,
     http::{HeaderName, StatusCode, header},
     response::{
@@ -12,16 +11,16 @@ use axum::{
     },
 };
 use futures::{StreamExt as _, stream};
-use lota_notary::desk::Change;
+use lota_notary::{
+    desk::Change,
+    http::{Client, Place},
+};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::{Instant, interval_at},
 };
 
-use crate::{
-    limits::Client,
-    site::{Listener, Place, Reader, Site},
-};
+use crate::site::{Listener, Reader, Site};
 
 /// How often it is looked whether a session is over.
 const LOOK: Duration = Duration::from_secs(10);
@@ -34,12 +33,12 @@ struct Stream {
     until: Instant,
     session: Option<u64>,
     site: Arc<Site>,
-    _place: Place,
+    _place: Place<Listener>,
 }
 
-pub(crate) async fn events(State(site): State<Arc<Site>>, client: Extension<Client>, reader: Reader) -> Response {
-    let who = reader.account().map_or(Listener::Client(client.0), Listener::Account);
-    let Some(place) = site.listen(who) else {
+pub(crate) async fn events(State(site): State<Arc<Site>>, client: Client, reader: Reader) -> Response {
+    let who = reader.account().map_or(Listener::Client(client), Listener::Account);
+    let Some(place) = site.listeners.take(who) else {
         let text = "there are too many streams of changes; close some pages\n";
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")], text).into_response();
     };

@@ -1,6 +1,6 @@
 //! How the page is served.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use lota_market::Address;
@@ -44,6 +44,8 @@ impl fmt::Debug for Clock {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) origin: Origin,
+    /// Where the server listens: what is served beside the pages may be asked for under this address, too.
+    pub listening: Option<SocketAddr>,
     pub readers: Readers,
     /// A session that nothing was asked with for so long is over.
     pub idle: u64,
@@ -58,7 +60,7 @@ pub struct Settings {
     /// Requests a client may make in a second in the long run, and at once.
     pub reads_per_second: u32,
     pub reads_at_once: u32,
-    /// The same of what is posted: sign-ins, previews, votes.
+    /// Of these, what is posted (sign-ins, previews, votes): in a minute in the long run, and at once.
     pub posts_per_minute: u32,
     pub posts_at_once: u32,
     pub clock: Clock,
@@ -131,6 +133,7 @@ impl Settings {
         let origin = Origin { text: format!("{}://{authority}", url.scheme()), authority, is_https };
         Ok(Self {
             origin,
+            listening: None,
             readers: Readers::default(),
             idle: 60 * 60,
             lifetime: 12 * 60 * 60,

@@ -208,6 +208,14 @@ pub(crate) struct Asked<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// A message that an account signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signed {
+    pub(crate) account: Address,
+    nonce: String,
+    expires: i64,
+}
+
 /// What is said above the fields.
 const STATEMENT: &str =
     "Sign in to read this notary's desk. This signature casts no vote and sends nothing to a chain.";
@@ -263,15 +271,18 @@ impl Nonces {
         if now.as_second() >= expires { Err(SignInError::Expired) } else { Ok(expires) }
     }
 
-    fn use_up(&self, nonce: &str, expires: i64, now: Timestamp) -> Result<(), SignInError> {
+    /// Whose sign-in this is, once: nobody's message is believed twice. What is used up is kept for a while, so only of those who may sign
+    /// in: strangers take no place from notaries.
+    pub(crate) fn use_up(&self, signed: Signed, now: Timestamp) -> Result<Address, SignInError> {
+        let Signed { account, nonce, expires } = signed;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|_, expires| *expires > now.as_second());
         if used.len() >= MAX_USED {
             return Err(SignInError::Crowded);
         }
-        match used.insert(nonce.to_owned(), expires) {
+        match used.insert(nonce, expires) {
             Some(_) => Err(SignInError::Nonce("was used")),
-            None => Ok(()),
+            None => Ok(account),
         }
     }
 
@@ -295,8 +306,8 @@ impl Nonces {
         }
     }
 
-    /// Whose sign-in this is. Nobody's message is believed twice.
-    pub(crate) fn verify(&self, text: &str, signature: &[u8], asked: &Asked<'_>) -> Result<Address, SignInError> {
+    /// Who signed this message of ours, which may have been [used up](Self::use_up).
+    pub(crate) fn verify(&self, text: &str, signature: &[u8], asked: &Asked<'_>) -> Result<Signed, SignInError> {
         let message = Message::parse(text)?;
         let field = |field, is: &dyn fmt::Display, expected: &dyn fmt::Display| {
             let (is, expected) = (is.to_string(), expected.to_string());
@@ -321,8 +332,7 @@ impl Nonces {
         if signer != message.address {
             return Err(SignInError::Signature);
         }
-        self.use_up(&message.nonce, expires, asked.now)?;
-        Ok(signer)
+        Ok(Signed { account: signer, nonce: message.nonce, expires })
     }
 }
 

@@ -1,7 +1,6 @@
 //! What all pages share, and who asks for one.
 
 use std::{
-    collections::HashMap,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -13,10 +12,10 @@ use lota_market::{Address, Time};
 use lota_notary::{
     audit_log::Head,
     desk::{About, Desk, DeskError},
+    http::{Client, Places},
 };
 
 use crate::{
-    limits::{Client, Limit},
     sessions::{Session, Sessions},
     settings::{Readers, Settings},
     sign_in::Nonces,
@@ -26,6 +25,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Streams of one account, or of one client that is not signed in.
 const MAX_STREAMS_OF_ONE: usize = 16;
+/// Exports of the audit log at once, in all and of one client.
+const MAX_EXPORTS: usize = 2;
+const MAX_EXPORTS_OF_ONE: usize = 1;
 
 /// Whose stream of changes it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,11 +42,12 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) sessions: Sessions,
     pub(crate) nonces: Nonces,
-    pub(crate) reads: Limit,
-    pub(crate) posts: Limit,
+    /// Of exports of the audit log, until the last byte was taken.
+    pub(crate) exports: Arc<Places<Client>>,
+    /// Of streams of changes.
+    pub(crate) listeners: Arc<Places<Listener>>,
     /// The last check of the audit log: of which end, and what came of it.
     pub(crate) checked: tokio::sync::Mutex<Option<(Head, Result<Head, String>)>>,
-    streams: Mutex<HashMap<Listener, usize>>,
     /// The notaries when the desk could last say.
     notaries: Mutex<Vec<Address>>,
 }
@@ -55,10 +58,9 @@ impl Site {
             desk,
             sessions: Sessions::new(settings.idle, settings.lifetime, settings.max_sessions),
             nonces: Nonces::new(settings.sign_in_for),
-            reads: Limit::new(settings.reads_per_second.saturating_mul(60), settings.reads_at_once),
-            posts: Limit::new(settings.posts_per_minute, settings.posts_at_once),
+            exports: Places::new(MAX_EXPORTS, MAX_EXPORTS_OF_ONE),
+            listeners: Places::new(settings.max_streams, MAX_STREAMS_OF_ONE),
             checked: tokio::sync::Mutex::default(),
-            streams: Mutex::default(),
             notaries: Mutex::default(),
             settings,
         }
@@ -90,6 +92,12 @@ impl Site {
         self.notaries.lock().unwrap_or_else(PoisonError::into_inner).contains(&account)
     }
 
+    /// Whether an account has something of a sign-in. Where everybody reads, strangers need none: they would only take sessions away.
+    pub(crate) fn may_sign_in(&self, account: Address) -> bool {
+        let is_named = matches!(&self.settings.readers, Readers::Accounts(accounts) if accounts.contains(&account));
+        is_named || self.is_notary(account)
+    }
+
     /// Whether an account may read after its sign-in.
     pub(crate) fn may_read(&self, account: Address) -> bool {
         match &self.settings.readers {
@@ -114,36 +122,6 @@ impl Site {
         let secure = if self.settings.origin.is_https { "; Secure" } else { "" };
         let seconds = if value.is_empty() { 0 } else { seconds };
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
-    }
-
-    /// A place for a stream of changes, if there is one.
-    pub(crate) fn listen(self: &Arc<Self>, who: Listener) -> Option<Place> {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = streams.values().sum();
-        let mine = streams.get(&who).copied().unwrap_or(0);
-        if all >= self.settings.max_streams || mine >= MAX_STREAMS_OF_ONE {
-            return None;
-        }
-        streams.insert(who, mine + 1);
-        Some(Place { site: self.clone(), who })
-    }
-}
-
-/// A place for a stream, until it is dropped.
-pub(crate) struct Place {
-    site: Arc<Site>,
-    who: Listener,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut streams = self.site.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = streams.get_mut(&self.who) {
-            *number = number.saturating_sub(1);
-            if *number == 0 {
-                streams.remove(&self.who);
-            }
-        }
     }
 }
 

@@ -170,7 +170,10 @@ impl Chain {
             ContractCommand::Auction(command) => {
                 self.world.execute_on_auction(sender, AUCTION, value, command, &mut env, log)
             }
-            ContractCommand::Blessing(_) => Err(CallError::NoSuchFunction(MARKET)),
+            ContractCommand::Blessing(_)
+            | ContractCommand::FilecoinPay(_)
+            | ContractCommand::Granter(_)
+            | ContractCommand::FilecoinPayDeals(_) => Err(CallError::NoSuchFunction(MARKET)),
         };
         if let Err(error) = executed {
             self.refusals += 1;

@@ -10,7 +10,7 @@ use std::{
 
 use lota_bridge::{
     Journal, PrivateKeySigner,
-    evm::{Config, EvmTransport, Network, auction, bindings, token},
+    evm::{Config, EvmTransport, Network, auction, bindings, filecoin_pay_deals::Deployment, token},
 };
 use lota_market::{Address, AttoFil, Bytes, model::Settings};
 use lota_node::store::NodeJournal;
@@ -31,6 +31,7 @@ pub struct Anvil {
     http: reqwest::Client,
     contract: Address,
     auction: Option<Address>,
+    orders: Option<Address>,
     calls: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
@@ -116,7 +117,8 @@ impl Anvil {
             }
         });
         let http = lota_http::client();
-        let mut anvil = Self { _process: process, address, http, contract: Address::ZERO, auction: None, calls };
+        let mut anvil =
+            Self { _process: process, address, http, contract: Address::ZERO, auction: None, orders: None, calls };
         anvil.contract = anvil.deploy(SETTINGS).await;
         anvil
     }
@@ -131,6 +133,26 @@ impl Anvil {
     /// From now on there is an auction beside its market, which everybody's transport reaches.
     pub async fn with_auction(&mut self) {
         self.auction = Some(self.create(auction::deployment(self.contract, 10)).await);
+    }
+
+    /// From now on there is a `FilecoinPayDeals` beside its market, which everybody's transport reaches: its address, and that of
+    /// the stand-in of Filecoin Pay that it is beside. Prices are in the chain's coin if `token` is zero.
+    pub async fn with_orders(&mut self, token: Address) -> (Address, Address) {
+        let artifact = include_str!("../../contracts/test/artifacts/FilecoinPayStandIn.json");
+        let artifact: Value = serde_json::from_str(artifact).expect("it is JSON");
+        let code: Bytes = serde_json::from_value(artifact["bytecode"].clone()).expect("it has code");
+        let filecoin_pay = self.create(code).await;
+        let deployment = Deployment {
+            market: self.contract,
+            callback_gas: 60_000,
+            filecoin_pay,
+            token,
+            epoch_seconds: 1,
+            grace: 86_400,
+        };
+        let orders = self.create(deployment.code()).await;
+        self.orders = Some(orders);
+        (orders, filecoin_pay)
     }
 
     /// So many seconds pass, with a block at their end.
@@ -151,6 +173,27 @@ impl Anvil {
 
     async fn deploy(&self, settings: Settings) -> Address {
         self.create(bindings::deployment(&settings)).await
+    }
+
+    /// Has an account, whose key nobody needs to show, call a contract; `None`: one of the chain's own.
+    pub async fn execute(&self, from: Option<Address>, to: Address, data: Bytes, value: AttoFil) {
+        let from = match from {
+            Some(account) => {
+                self.call("anvil_impersonateAccount", json!([account])).await;
+                json!(account)
+            }
+            None => self.call("eth_accounts", json!([])).await[0].clone(),
+        };
+        let call = json!([{ "from": from, "to": to, "data": data, "value": format!("{:#x}", value.0) }]);
+        let sent = self.call("eth_sendTransaction", call).await;
+        let receipt = loop {
+            let receipt = self.call("eth_getTransactionReceipt", json!([sent])).await;
+            if !receipt.is_null() {
+                break receipt;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        };
+        assert_eq!(receipt["status"], "0x1", "{receipt}");
     }
 
     /// Deploys a contract.
@@ -209,8 +252,12 @@ impl Anvil {
         self.set_balance(key.address(), money).await;
         let transport =
             EvmTransport::connect(config, self.contract, 0, key, journal).await.expect("the market is there");
-        Arc::new(match self.auction {
+        let transport = match self.auction {
             Some(auction) => transport.with_auction_at(auction).await.expect("the auction is there"),
+            None => transport,
+        };
+        Arc::new(match self.orders {
+            Some(orders) => transport.with_filecoin_pay_deals_at(orders).await.expect("it is there"),
             None => transport,
         })
     }

@@ -1,8 +1,10 @@
 //! Assembling code for the EVM: just enough for the contracts of this test.
 
 use alloy::primitives::U256;
-use lota_bridge::evm::{auction, bindings, blessing};
+use lota_bridge::evm::{auction, bindings, blessing, filecoin_pay_deals, granters};
 use lota_market::world::{Call, ContractCommand, End, ScriptedCall};
+
+use crate::filecoin_pay;
 
 pub(crate) const STOP: u8 = 0x00;
 pub(crate) const ADD: u8 = 0x01;
@@ -17,6 +19,8 @@ pub(crate) const SHR: u8 = 0x1c;
 pub(crate) const ADDRESS: u8 = 0x30;
 pub(crate) const CALLER: u8 = 0x33;
 pub(crate) const CALLDATALOAD: u8 = 0x35;
+pub(crate) const CALLDATASIZE: u8 = 0x36;
+pub(crate) const CALLDATACOPY: u8 = 0x37;
 const CODECOPY: u8 = 0x39;
 pub(crate) const TIMESTAMP: u8 = 0x42;
 pub(crate) const POP: u8 = 0x50;
@@ -28,11 +32,14 @@ pub(crate) const JUMP: u8 = 0x56;
 pub(crate) const JUMPI: u8 = 0x57;
 pub(crate) const GAS: u8 = 0x5a;
 const JUMPDEST: u8 = 0x5b;
+pub(crate) const TLOAD: u8 = 0x5c;
+pub(crate) const TSTORE: u8 = 0x5d;
 pub(crate) const PUSH0: u8 = 0x5f;
 const PUSH4: u8 = 0x63;
 pub(crate) const DUP1: u8 = 0x80;
 pub(crate) const DUP2: u8 = 0x81;
 pub(crate) const SWAP1: u8 = 0x90;
+pub(crate) const LOG0: u8 = 0xa0;
 const CALL: u8 = 0xf1;
 pub(crate) const RETURN: u8 = 0xf3;
 pub(crate) const REVERT: u8 = 0xfd;
@@ -114,6 +121,23 @@ impl Assembler {
         self.ops(&[CALLDATALOAD]);
     }
 
+    /// Returns or reverts with data.
+    pub(crate) fn give(&mut self, data: &[u8], op: u8) {
+        let size = U256::from(data.len());
+        self.copy(data.to_vec());
+        self.push(size);
+        self.ops(&[PUSH0, op]);
+    }
+
+    /// Puts data at the beginning of memory.
+    fn copy(&mut self, data: Vec<u8>) {
+        let (size, at) = (U256::from(data.len()), self.label());
+        self.data.push((at, data));
+        self.push(size);
+        self.push_place(at);
+        self.ops(&[PUSH0, CODECOPY]);
+    }
+
     /// Calls the market as a script says, over whatever is in memory; the code goes on unless the script ends it.
     pub(crate) fn script(&mut self, calls: &[ScriptedCall], end: End) {
         for ScriptedCall { call: Call { contract, value, command, .. }, may_fail } in calls {
@@ -121,13 +145,13 @@ impl Assembler {
                 ContractCommand::Market(command) => bindings::call_data(command),
                 ContractCommand::Auction(command) => auction::call_data(command),
                 ContractCommand::Blessing(command) => blessing::call_data(command),
+                ContractCommand::FilecoinPay(command) => filecoin_pay::call_data(command),
+                ContractCommand::FilecoinPayDeals(command) => filecoin_pay_deals::call_data(command),
+                ContractCommand::Granter(command) => granters::bindings::call_data(command),
             };
             let data = data.to_vec();
-            let (size, at) = (U256::from(data.len()), self.label());
-            self.data.push((at, data));
-            self.push(size);
-            self.push_place(at);
-            self.ops(&[PUSH0, CODECOPY]);
+            let size = U256::from(data.len());
+            self.copy(data);
             // retSize, retOffset, argsSize, argsOffset, value, market, gas
             self.ops(&[PUSH0, PUSH0]);
             self.push(size);

@@ -162,6 +162,10 @@ pub fn run_auctions(plan: &AuctionPlan) -> Result<ReportBeside, Box<Counterexamp
 const fn contract_of(command: &ContractCommand) -> Address {
     match command {
         ContractCommand::Market(_) => MARKET,
-        ContractCommand::Auction(_) | ContractCommand::Blessing(_) => AUCTION,
+        ContractCommand::Auction(_)
+        | ContractCommand::Blessing(_)
+        | ContractCommand::Granter(_)
+        | ContractCommand::FilecoinPay(_)
+        | ContractCommand::FilecoinPayDeals(_) => AUCTION,
     }
 }

@@ -7,8 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lota_market::{
+    Address, Time, U256,
+    model::{self, Market, Terms},
+    world::{Contract, Log as WorldLog, Script, World},
+};
+
 pub(crate) use crate::comparison::Difference;
-use crate::{Counterexample, chain::Currency, comparison, party::Parties};
+use crate::{
+    Counterexample,
+    chain::{Chain, Currency, WALLET},
+    comparison::{self, START},
+    oracle::Ids,
+    party::{MARKET, Parties},
+    scripted,
+    token::{self, Approval, TOKEN, TokenStep},
+};
 
 /// No more attempts than this to make a sequence shorter.
 const MAX_ATTEMPTS: usize = 3_000;
@@ -29,6 +43,102 @@ pub(crate) fn same<T: PartialEq + fmt::Debug>(
     twin: &T,
 ) -> Result<(), Difference> {
     comparison::same(|| what.into(), contract, twin)
+}
+
+/// A market and its twin, everybody's wallets, and those who do as the steps say.
+pub(crate) struct Stage<'a> {
+    pub(crate) cast: &'a Parties,
+    pub(crate) currency: Currency,
+    pub(crate) world: World,
+    pub(crate) chain: Chain,
+    pub(crate) ids: Ids,
+    script: Script,
+    token: TokenStep,
+    /// Terms of all jobs that were opened, in order.
+    pub(crate) known: Vec<Terms>,
+    pub(crate) now: Time,
+}
+
+impl<'a> Stage<'a> {
+    /// Both with nothing but the market. There is the token if the market is paid in it, or `with_token`.
+    #[expect(clippy::expect_used, reason = "what cannot be deployed cannot be compared")]
+    pub(crate) fn new(cast: &'a Parties, currency: Currency, with_token: bool) -> Self {
+        let mut chain = Chain::new(cast, currency, |_| {});
+        let mut world = World::new();
+        let with_token = with_token || currency == Currency::Token;
+        if with_token {
+            chain.put_token(cast);
+            world.deploy_token(TOKEN).expect("nobody is there");
+        }
+        world.deploy(MARKET, Contract::Market(Market::new(currency.settings()))).expect("nobody is there");
+        for party in cast.parties.iter().filter(|party| party.address != MARKET) {
+            world.mint(party.address, WALLET).expect("there is room");
+            if with_token {
+                world.mint_token(TOKEN, party.address, WALLET).expect("there is room");
+            }
+        }
+        let (script, token) = (Script::default(), TokenStep::default());
+        Self { cast, currency, world, chain, ids: Ids::default(), script, token, known: Vec::new(), now: START }
+    }
+
+    pub(crate) fn market(&self) -> &Market {
+        #[expect(clippy::expect_used, reason = "`new` puts it there")]
+        self.world.market(MARKET).expect("is there from the beginning")
+    }
+
+    /// The time of a step, and who lets whom take how much of the token before it.
+    pub(crate) fn begin(&mut self, at: Time, approval: Option<Approval>) {
+        self.now = at;
+        if let Some(Approval { owner, spender, amount }) = approval
+            && self.world.approve(TOKEN, owner, spender, amount)
+        {
+            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
+        }
+    }
+
+    /// What is to be known of what the twin has said.
+    pub(crate) fn learn(&mut self, said: &[WorldLog]) {
+        let events = said.iter().filter_map(|log| log.event.of_market());
+        self.known.extend(events.filter_map(|event| match event {
+            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
+            _ => None,
+        }));
+    }
+
+    /// Those with code do on the chain what the step says.
+    pub(crate) fn instruct(&mut self, script: &Script, token: &TokenStep) {
+        if self.script != *script {
+            self.script.clone_from(script);
+            self.chain.set_code(self.cast.scripted().address, scripted::code(script));
+        }
+        if self.token != *token && self.world.tokens().next().is_some() {
+            self.token.clone_from(token);
+            self.chain.set_code(TOKEN, token::code(token));
+        }
+    }
+
+    /// What accounts have outside, and who may take how much of it.
+    pub(crate) fn compare_wallets(&mut self, accounts: &[Address], spenders: &[Address]) -> Result<(), Difference> {
+        for account in accounts.iter().copied() {
+            let name = |what: &str| self.cast.name(format_args!("{what} of {account:?}"));
+            let wallet = U256::from(self.world.wallet(account).0);
+            same(name("the wallet"), &self.chain.wallet(account), &wallet)?;
+            let tokens = U256::from(self.world.token_wallet(TOKEN, account).0);
+            same(name("the tokens"), &self.chain.stored(TOKEN, token::balance_slot(account)), &tokens)?;
+            for spender in spenders {
+                let allowance = U256::from(self.world.allowance(TOKEN, account, *spender).0);
+                let found = self.chain.stored(TOKEN, token::allowance_slot(account, *spender));
+                same(name("the allowance"), &found, &allowance)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a command, as it is counted.
+pub(crate) fn name_of(command: &impl fmt::Debug) -> String {
+    let name = format!("{command:?}");
+    name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default().to_owned()
 }
 
 /// What was run, without a difference.

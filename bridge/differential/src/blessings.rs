@@ -5,10 +5,16 @@
 //! its fields, all accounts, nominations, votes, registrations and sums of grants, and how many storage slots are used must agree.
 //! Signatures are real: the twin is told whether they are their notary's.
 //!
+//! Every second sequence is about the granters of the project and their twins: nominated for, and commanded directly, with recipients of all
+//! forms, small periods, and Filecoin's actors and a MetaAllocator that answer what the step says; see [`crate::actors`].
+//!
 //! Every third sequence is about a market that is paid in a token, which sometimes does what a token should not; see [`crate::token`].
 
 mod comparison;
+mod decisions;
 mod generator;
+mod granters;
+mod reading;
 
 use lota_bridge::BlessingRef;
 use lota_market::{
@@ -16,9 +22,10 @@ use lota_market::{
     world::{ContractCommand, Script},
 };
 
-use self::{comparison::Comparison, generator::Generator};
+use self::{comparison::Comparison, generator::Generator, granters::Probe};
 use crate::{
     Counterexample,
+    actors::ActorStep,
     beside::{ReportBeside, Sequences},
     chain::CHAIN_ID,
     party::{MARKET, Parties},
@@ -80,11 +87,31 @@ pub enum BlessingMutant {
     DepositReturned,
     /// A token that takes a fee, or moves something else than was asked, is believed.
     TokenBelieved,
+    /// Bonuses that a pool has paid do not count.
+    UncountedBonus,
+    /// A pool pays what it does not hold.
+    BottomlessPool,
+    /// A pool's first period never ends.
+    EndlessPeriod,
+    /// A pool lets a payee or its token in.
+    OpenPool,
+    /// A pool closes before its time.
+    EarlyClose,
+    /// Anybody says where a closed pool's money goes.
+    AnybodyInherits,
+    /// Anybody may have a granter grant.
+    AnybodyGrants,
+    /// Something is granted to the zero address, and to masked ids.
+    GrantToNobody,
+    /// Exit code 18 of the registry is a success.
+    EndedFilPlus,
+    /// A MetaAllocator is believed.
+    DataCapBelieved,
 }
 
 impl BlessingMutant {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 22] = [
         Self::UnpaidClient,
         Self::RefusalExpires,
         Self::LateVote,
@@ -97,11 +124,40 @@ impl BlessingMutant {
         Self::OpenGuard,
         Self::DepositReturned,
         Self::TokenBelieved,
+        Self::UncountedBonus,
+        Self::BottomlessPool,
+        Self::EndlessPeriod,
+        Self::OpenPool,
+        Self::EarlyClose,
+        Self::AnybodyInherits,
+        Self::AnybodyGrants,
+        Self::GrantToNobody,
+        Self::EndedFilPlus,
+        Self::DataCapBelieved,
     ];
 }
 
+impl BlessingMutant {
+    /// Whether it is a mistake in the granters of the project.
+    const fn is_of_granters(self) -> bool {
+        matches!(
+            self,
+            Self::UncountedBonus
+                | Self::BottomlessPool
+                | Self::EndlessPeriod
+                | Self::OpenPool
+                | Self::EarlyClose
+                | Self::AnybodyInherits
+                | Self::AnybodyGrants
+                | Self::GrantToNobody
+                | Self::EndedFilPlus
+                | Self::DataCapBelieved
+        )
+    }
+}
+
 /// All that a long run must have met: every refusal, every command done, and every end.
-const OUTCOMES: [&str; 55] = [
+const OUTCOMES: [&str; 92] = [
     "Fund",
     "FundToken",
     "Withdraw",
@@ -157,12 +213,50 @@ const OUTCOMES: [&str; 55] = [
     "refused: Market(TransferFailed",
     "refused: Market(TransferMismatch",
     "refused: not payable",
+    "granter: Grant",
+    "granter: Fund",
+    "granter: FundToken",
+    "granter: Close",
+    "granter: CloseTo",
+    "granter: GrantRequested",
+    "granted by BonusGranter",
+    "granted by RequestOnlyGranter",
+    "granted by VerifregGranter",
+    "granted by MetaAllocatorGranter",
+    "granter failed: TransferFailed",
+    "granter refused: NotTheBlessing",
+    "granter refused: BadRecipient",
+    "granter refused: NoAmount",
+    "granter refused: PoolClosed",
+    "granter refused: PoolOpen",
+    "granter refused: NotEntitled",
+    "granter refused: OverLimit(PerJob",
+    "granter refused: OverLimit(PerProvider",
+    "granter refused: OverLimit(PerPeriod",
+    "granter refused: PoolEmpty",
+    "granter refused: AmountTooSmall",
+    "granter refused: AmountRefused",
+    "granter refused: NotAVerifier",
+    "granter refused: FilPlusEnded",
+    "granter refused: RegistryFailed",
+    "granter refused: AllowanceTooSmall",
+    "granter refused: AllowanceUnknown",
+    "granter refused: AllocatorRefused",
+    "granter refused: NotGranted",
+    "granter refused: BalanceUnknown",
+    "granter refused: NoBuiltinActors",
+    "granter refused: BadReturn",
+    "granter refused: WrongAsset",
+    "granter refused: InvalidRecipient",
+    "granter refused: TransferFailed",
+    "granter refused: TransferMismatch",
 ];
 
 #[derive(Clone, Debug)]
 struct Step {
     at: Time,
     sender: Address,
+    contract: Address,
     value: AttoFil,
     command: ContractCommand,
     /// The chain's id, when it is not that of the deployment.
@@ -171,6 +265,10 @@ struct Step {
     script: Script,
     /// What the token does, where there is one.
     token: TokenStep,
+    /// What granters find outside.
+    actors: ActorStep,
+    /// What a granter is asked after that.
+    probe: Option<Probe>,
 }
 
 /// Runs a plan.
@@ -179,12 +277,16 @@ struct Step {
 /// The first difference that was found.
 pub fn run_blessings(plan: &BlessingPlan) -> Result<ReportBeside, Box<Counterexample>> {
     let cast = Parties::assemble();
-    let describe = |Step { at, sender, value, command, foreign_chain, script, token }: &Step| {
-        let chain = foreign_chain.map_or_else(String::new, |id| format!("; on chain {id}"));
-        let script = if *script == Script::default() { String::new() } else { format!("; scripted: {script:?}") };
-        let token = if *token == TokenStep::default() { String::new() } else { format!("; token: {token:?}") };
-        cast.name(format_args!("at {}, {sender:?} with {value}: {command:?}{chain}{script}{token}", at.0))
-    };
+    let describe =
+        |Step { at, sender, contract, value, command, foreign_chain, script, token, actors, probe }: &Step| {
+            let chain = foreign_chain.map_or_else(String::new, |id| format!("; on chain {id}"));
+            let script = if *script == Script::default() { String::new() } else { format!("; scripted: {script:?}") };
+            let token = if *token == TokenStep::default() { String::new() } else { format!("; token: {token:?}") };
+            let actors = if *actors == ActorStep::default() { String::new() } else { format!("; outside: {actors:?}") };
+            let probe = probe.as_ref().map_or_else(String::new, |probe| format!("; {probe:?}"));
+            let what = format!("{sender:?} with {value}, of {contract}: {command:?}");
+            cast.name(format_args!("at {}, {what}{chain}{script}{token}{actors}{probe}", at.0))
+        };
     let sequences = Sequences {
         cast: &cast,
         commands: plan.commands,
@@ -195,14 +297,21 @@ pub fn run_blessings(plan: &BlessingPlan) -> Result<ReportBeside, Box<Counterexa
         describe,
     };
     sequences.run(|seed| {
-        let mut generator = Generator::new(seed);
+        // A mutant is looked for where it can be found.
+        let is_ours = plan.mutant.map_or(!seed.is_multiple_of(2), BlessingMutant::is_of_granters);
+        let mut generator = Generator::new(seed, is_ours);
         move |both: &Comparison<'_>| generator.next(both)
     })
 }
 
+/// To which contract a command goes; granters are several.
 const fn contract_of(command: &ContractCommand) -> Address {
     match command {
-        ContractCommand::Market(_) | ContractCommand::Auction(_) => MARKET,
+        ContractCommand::Market(_)
+        | ContractCommand::Auction(_)
+        | ContractCommand::FilecoinPay(_)
+        | ContractCommand::Granter(_)
+        | ContractCommand::FilecoinPayDeals(_) => MARKET,
         ContractCommand::Blessing(_) => BLESSING,
     }
 }

@@ -53,6 +53,14 @@ pub(crate) const WALLET: AttoFil = AttoFil(1 << 100);
 /// More than any transaction here needs.
 const GAS: u64 = 60_000_000;
 
+/// The number of the block at a time. An epoch without blocks has a number, too, as on Filecoin.
+pub(crate) const fn epoch_at(time: Time) -> u64 {
+    time.0 / EPOCH_SECONDS
+}
+
+/// Seconds of an epoch.
+pub(crate) const EPOCH_SECONDS: u64 = 30;
+
 /// What a transaction came to.
 pub(crate) enum CallOutcome {
     Done {
@@ -96,15 +104,20 @@ impl Chain {
         context.block.gas_limit = u64::MAX;
         let mut chain = Self { evm: context.build_mainnet() };
         if currency == Currency::Token {
-            chain.set_code(TOKEN, token::code(&TokenStep::default()));
-            for party in cast.parties.iter().filter(|party| party.address != MARKET) {
-                chain.store(TOKEN, token::balance_slot(party.address), WALLET);
-            }
+            chain.put_token(cast);
         }
         if let Err(data) = chain.deploy(&currency.settings(), alter) {
             panic!("the constructor reverts with {:?}", bindings::revert(&data));
         }
         chain
+    }
+
+    /// The token, of which everybody has some.
+    pub(crate) fn put_token(&mut self, cast: &Parties) {
+        self.set_code(TOKEN, token::code(&TokenStep::default()));
+        for party in cast.parties.iter().filter(|party| party.address != MARKET) {
+            self.store(TOKEN, token::balance_slot(party.address), WALLET);
+        }
     }
 
     /// Deploys a market.
@@ -162,6 +175,7 @@ impl Chain {
         chain_id: u64,
     ) -> CallOutcome {
         self.evm.ctx.block.timestamp = U256::from(now.0);
+        self.evm.ctx.block.number = U256::from(epoch_at(now));
         self.evm.ctx.cfg.chain_id = chain_id;
         let done = match self.evm.transact(transaction(contract, sender, value, data)) {
             Ok(done) => done,
@@ -205,6 +219,15 @@ impl Chain {
     pub(crate) fn burned(&mut self) -> Result<U256, String> {
         let returned = self.call(MARKET, Bytes::copy_from_slice(&keccak256("burned()")[..4]))?;
         U256::try_from_be_slice(&returned).ok_or_else(|| format!("burned() returns {returned}"))
+    }
+
+    /// Whether a call that changes nothing succeeds, or what it reverts with.
+    pub(crate) fn ask(&mut self, contract: Address, data: Bytes) -> Result<(), Bytes> {
+        match self.evm.transact(transaction(contract, Address::ZERO, AttoFil::ZERO, data)).map(|done| done.result) {
+            Ok(ExecutionResult::Success { .. }) => Ok(()),
+            Ok(ExecutionResult::Revert { output, .. }) => Err(output),
+            other => Err(format!("{other:?}").into_bytes().into()),
+        }
     }
 
     /// Calls without changing anything.

@@ -17,6 +17,7 @@ use lota_market::{
 };
 
 use crate::{
+    actors::ActorStep,
     chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
     mutant::Mutant,
     oracle::{Ids, Oracle},
@@ -220,6 +221,7 @@ impl<'a> Comparison<'a> {
             conduct: &step.token.conduct,
             mutant: self.mutant,
             pending: self.world.market(MARKET).map(pending).unwrap_or_default(),
+            actors: &ActorStep::default(),
             recorded: Vec::new(),
         };
         let refused = |refusal| Ok(Expected { result: Err(refusal), recorded: Vec::new() });

@@ -19,6 +19,7 @@
 //!
 //! It is a package of its own because it is optimised in every profile, and because nobody else should have to build an EVM.
 
+mod actors;
 mod assembler;
 mod auctions;
 mod beside;
@@ -26,9 +27,11 @@ mod blessings;
 mod chain;
 mod comparison;
 mod faults;
+mod filecoin_pay;
 mod generator;
 mod mutant;
 mod oracle;
+mod orders;
 mod party;
 mod scripted;
 mod shrink;
@@ -56,6 +59,7 @@ use lota_market::{
     model::{Settings, SettingsFault},
 };
 pub use mutant::Mutant;
+pub use orders::{OrderMutant, OrderPlan, run_orders};
 use party::Parties;
 
 /// Commands of one sequence; each begins with a market in which nothing has happened.

@@ -6,16 +6,19 @@ use std::collections::{HashMap, HashSet};
 use alloy::primitives::{FixedBytes, keccak256};
 use lota_bridge::{BlessingRef, MarketRef, eip712};
 use lota_market::{
-    Address, AttoFil, B256, Bytes, Time,
+    Address, AttoFil, B256, Bytes, Time, U256,
     auction::Bid,
     blessing::{self, Grant, Nomination},
+    filecoin_pay_deals::Order,
+    granter::{ActorAnswer, ActorRequest},
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
     world::{Conduct, End, Env, ExternalCall, Occasion, Script, TokenTransfer},
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    chain::{CHAIN_ID, SETTINGS},
+    actors::{self, ALLOCATOR, ActorStep},
+    chain::{CHAIN_ID, SETTINGS, epoch_at},
     mutant::Mutant,
     party::{Behaviour, MARKET, Parties},
     scripted, token,
@@ -58,7 +61,9 @@ pub(crate) struct Oracle<'a> {
     /// The jobs whose callback is tried again when their clients are called: those that were pending before the command, and
     /// those that it has called before.
     pub(crate) pending: HashSet<JobId>,
-    /// What [`Behaviour::Recorder`] logs, in order.
+    /// What granters find outside of the world.
+    pub(crate) actors: &'a ActorStep,
+    /// What [`Behaviour::Recorder`] logs, and what granters ask, in order.
     pub(crate) recorded: Vec<(Address, Bytes)>,
 }
 
@@ -67,8 +72,18 @@ impl Env for Oracle<'_> {
         self.now
     }
 
+    fn block_number(&self) -> u64 {
+        epoch_at(self.now)
+    }
+
     fn job_id(&self, _: Address, terms: &Terms) -> JobId {
         self.ids.of(terms)
+    }
+
+    fn order_signed(&self, _: Address, deals: Address, order: &Order, signature: &Bytes) -> bool {
+        let digest = lota_bridge::filecoin_pay_deals::order_digest(&REFERENCE, deals, order);
+        eip712::recover(&digest, signature) == Some(order.payer)
+            || self.cast.behaviour(order.payer).is_some_and(Behaviour::takes_signature)
     }
 
     fn spec_digest(&self, spec: &Bytes) -> B256 {
@@ -110,17 +125,21 @@ impl Env for Oracle<'_> {
     }
 
     fn has_code(&self, account: Address) -> bool {
-        self.cast.behaviour(account).is_some()
+        account == ALLOCATOR || self.cast.behaviour(account).is_some()
     }
 
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
+        if let Occasion::AddVerifiedClient { client, amount } = call.occasion {
+            self.recorded.push((call.callee, actors::allocation_call(client, amount)));
+            return self.actors.allocation.clone();
+        }
         let Some(behaviour) = self.cast.behaviour(call.callee) else { return Script::default() };
         let promised = match call.occasion {
             Occasion::Callback { job, gas, .. } => {
                 let retried = !self.pending.insert(job) && self.mutant != Some(Mutant::RetryGas);
                 if retried { RETRY_GAS } else { gas }
             }
-            Occasion::Payout { .. } | Occasion::Grant { .. } => 0,
+            _ => 0,
         };
         if behaviour == Behaviour::Scripted {
             let script = scripted::run(self.script, &call.occasion, promised);
@@ -128,6 +147,8 @@ impl Env for Oracle<'_> {
         }
         let (data, accepts) = match call.occasion {
             Occasion::Payout { .. } => (Bytes::new(), behaviour.takes_money()),
+            // Answered above.
+            Occasion::AddVerifiedClient { .. } => (Bytes::new(), false),
             Occasion::Grant { grant } => (grant_data(grant), behaviour.takes_money()),
             Occasion::Callback { job, outcome, .. } => {
                 let data = callback_data(job, outcome);
@@ -139,6 +160,21 @@ impl Env for Oracle<'_> {
             self.recorded.push((call.callee, data));
         }
         Script::accepting(accepts)
+    }
+
+    fn datacap_allowance(&self, _: Address, _: Address) -> Result<U256, Bytes> {
+        self.actors.datacap_allowance()
+    }
+
+    fn allocator_refusal(&self, _: Address) -> Bytes {
+        self.actors.allocator_refusal()
+    }
+
+    fn ask_actor(&mut self, granter: Address, request: &ActorRequest<'_>) -> Option<ActorAnswer> {
+        let data = actors::actor_call(request);
+        let has_told = self.recorded.iter().any(|asked| *asked == (granter, data.clone()));
+        self.recorded.push((granter, data));
+        self.actors.answer(request, has_told)
     }
 
     fn permit_valid(&self, _: Address, owner: Address, _: Address, _: AttoFil, permit: &Permit) -> bool {

@@ -4,8 +4,8 @@
 use std::thread::available_parallelism;
 
 use lota_differential::{
-    AuctionMutant, AuctionPlan, BlessingMutant, BlessingPlan, Mutant, Plan, SOME_CONTRACT, faults_of, run,
-    run_auctions, run_blessings,
+    AuctionMutant, AuctionPlan, BlessingMutant, BlessingPlan, Mutant, OrderMutant, OrderPlan, Plan, SOME_CONTRACT,
+    faults_of, run, run_auctions, run_blessings, run_orders,
 };
 use lota_market::{
     Address,
@@ -121,7 +121,7 @@ fn every_mistake_in_an_auction_is_found() {
 }
 
 /// Of blessings, in CI; `LOTA_DIFFERENTIAL` sets another number.
-const BLESSING_COMMANDS: u64 = 20_000;
+const BLESSING_COMMANDS: u64 = 40_000;
 
 #[test]
 fn the_blessing_and_its_twin_agree_beside_the_market() {
@@ -144,6 +144,36 @@ fn every_mistake_in_a_blessing_is_found() {
                 eprintln!("{mutant:?}: {counterexample}\n");
                 let length = counterexample.steps.len();
                 // A grant takes some 12 (a provider and a nominator with money, a granter, a job, two votes), a limit two grants.
+                assert!(length <= 36, "{mutant:?} takes {length} commands to show: {counterexample}");
+            }
+        }
+    }
+}
+
+/// Of orders, in CI; `LOTA_DIFFERENTIAL` sets another number.
+const ORDER_COMMANDS: u64 = 20_000;
+
+#[test]
+fn filecoin_pay_deals_and_its_twin_agree_beside_the_market_and_filecoin_pay() {
+    let commands = setting("LOTA_DIFFERENTIAL", ORDER_COMMANDS);
+    let plan = OrderPlan { commands, seed: setting("LOTA_SEED", SEED), mutant: None };
+    let report = run_orders(&plan).unwrap_or_else(|counterexample| panic!("{counterexample}"));
+    eprintln!("seed {}: {report}", plan.seed);
+    if commands >= ORDER_COMMANDS {
+        assert_eq!(report.unmet(), <[&str; 0]>::default(), "every command, every end and every refusal is met");
+    }
+}
+
+#[test]
+fn every_mistake_in_orders_is_found() {
+    for mutant in OrderMutant::ALL {
+        let plan = OrderPlan { commands: ORDER_COMMANDS, seed: SEED, mutant: Some(mutant) };
+        match run_orders(&plan) {
+            Ok(report) => panic!("{mutant:?} is not found: {report}"),
+            Err(counterexample) => {
+                eprintln!("{mutant:?}: {counterexample}\n");
+                let length = counterexample.steps.len();
+                // A payment takes some 8 (an account, an approval, a job that is taken and settled), and the rails before its own.
                 assert!(length <= 36, "{mutant:?} takes {length} commands to show: {counterexample}");
             }
         }

@@ -83,6 +83,7 @@ async fn log(party: &Party) -> Vec<String> {
                 assert!(last.is_none_or(|last| last <= cursor.position()));
                 return names;
             }
+            Ok(Update::FilecoinPayDeals { event, .. }) => panic!("{event:?} of a contract that nobody asked for"),
             Ok(Update::Rewind { .. }) => panic!("nothing was undone"),
             Err(error) => {
                 assert!(error.is_temporary(), "{error}");

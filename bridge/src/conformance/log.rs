@@ -87,6 +87,7 @@ impl Log {
                 self.now = latest.time;
             }
             Update::Auction { event, .. } => panic!("{event:?} of an auction that nobody asked for"),
+            Update::FilecoinPayDeals { event, .. } => panic!("{event:?} of a contract that nobody asked for"),
             Update::Rewind { to } => {
                 self.rewinds += 1;
                 self.lines.retain(|line| !line.cursor.is_above(to.as_ref()));

@@ -1,10 +1,14 @@
-//! The granters of `contracts/src/granters`: the code that deploys them beside a blessing, and what their errors are called.
+//! The granters of `contracts/src/granters`: the code that deploys them beside a blessing, what their errors are called; and their
+//! [bindings].
+
+pub mod bindings;
 
 use alloy::{
     primitives::{Bytes as Data, FixedBytes, U256 as Word, Uint},
     sol_types::{SolCall, SolConstructor},
 };
-use lota_market::{Address, Time, blessing::Limits};
+pub use lota_market::granter::Bounds;
+use lota_market::{Address, Time};
 
 use super::market::bindings::{View, returned};
 
@@ -36,9 +40,6 @@ use abi::{
     verifreg::VerifregGranter::{self, VerifregGranterErrors},
 };
 
-/// The greatest bound of a bonus: its pool keeps 96 bits.
-const MAX_BONUS: u128 = (1 << 96) - 1;
-
 /// A granter as it is deployed; docs/granters.md says what each gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granter {
@@ -68,31 +69,6 @@ pub enum Granter {
         /** How long money stays payable when the sponsor ends a rail, in seconds. */
         grace: u64,
     },
-}
-
-/// What a pool of bonuses pays at most, in its asset's smallest unit: [`Limits`] below 2^96.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    pub limits: Limits,
-    /// Length of a period in seconds.
-    pub period: u64,
-}
-
-impl Bounds {
-    /// What is wrong with them.
-    #[must_use]
-    pub fn fault(&self) -> Option<&'static str> {
-        let Limits { per_job, per_provider, per_period } = self.limits;
-        if per_period > Word::from(MAX_BONUS) {
-            Some("a bound is 2^96 or more")
-        } else if per_job.is_zero() || self.period == 0 {
-            Some("the bound for a job, or the period, is zero")
-        } else if per_provider < per_job || per_period < per_provider {
-            Some("the bounds are not in order (job <= provider <= period)")
-        } else {
-            None
-        }
-    }
 }
 
 impl Granter {
@@ -153,7 +129,7 @@ impl Granter {
 }
 
 fn bonus(amount: Word) -> Uint<96, 2> {
-    amount.min(Word::from(MAX_BONUS)).to()
+    amount.min(Bounds::MAX).to()
 }
 
 /// `BLESSING()` of any granter of ours: the blessing that it obeys.
@@ -191,7 +167,6 @@ pub fn error_name(selector: FixedBytes<4>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use alloy::primitives::keccak256;
-    use lota_market::U256;
 
     use super::*;
 
@@ -209,18 +184,5 @@ mod tests {
             assert_eq!(error_name(selector), name, "{signature}");
         }
         assert_eq!(error_name(FixedBytes::ZERO), None, "it said nothing");
-    }
-
-    #[test]
-    fn bounds_are_in_order() {
-        let bounds = |job: u128, provider: u128, all: u128, period| {
-            let [per_job, per_provider, per_period] = [job, provider, all].map(U256::from);
-            Bounds { limits: Limits { per_job, per_provider, per_period }, period }.fault()
-        };
-        assert_eq!(bounds(1, 1, MAX_BONUS, 1), None);
-        for wrong in [bounds(0, 1, 1, 1), bounds(1, 1, 1, 0), bounds(2, 1, 3, 1), bounds(1, 3, 2, 1)] {
-            assert!(wrong.is_some());
-        }
-        assert!(bounds(1, 1, MAX_BONUS + 1, 1).is_some());
     }
 }

@@ -7,6 +7,7 @@ mod elsewhere;
 mod gas;
 mod outstanding;
 pub mod token;
+mod venues;
 
 use std::{
     fmt,
@@ -22,25 +23,29 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
     asset::Asset,
-    auction,
+    auction, filecoin_pay_deals,
     model::{Command, JobId, Lane, Receipt, Rejection, Settings, Terms},
     world::ContractEvent,
 };
 use tokio::sync::Mutex;
 
 pub(super) use self::allowance::allow;
-use self::bindings::{Revert, Unreadable};
+use self::{
+    bindings::{Revert, Unreadable},
+    venues::refused_by_auction,
+};
 use super::{
     account::{self, Account, Call, SendError},
     auction::{self as evm_auction, Auction},
     chain::{At, Chain, Config, Refusal, RpcError},
+    filecoin_pay_deals::contract::FilecoinPayDeals,
     log::{self, EventLog, LogError, Source},
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
     transport::{
-        AuctionRef, Cursor, Head, Landed, MarketRef, Outstanding, Reserve, SealedBid, StoredDeal, SubmitError,
-        Transport, TransportError, Update, UpdateStream,
+        AuctionRef, Cursor, FilecoinPayDealsRef, Head, Landed, MarketRef, Outstanding, Reserve, SealedBid, StoredDeal,
+        SubmitError, Transport, TransportError, Update, UpdateStream,
     },
 };
 
@@ -133,6 +138,7 @@ pub struct EvmTransport {
     signer: PrivateKeySigner,
     journal: Arc<dyn Journal>,
     auction: Option<Auction>,
+    filecoin_pay_deals: Option<FilecoinPayDeals>,
     max_retry_gas: u64,
     /// See [`allowance`].
     allowing: Mutex<()>,
@@ -174,7 +180,32 @@ impl EvmTransport {
     pub const fn new(market: Market, account: Account, signer: PrivateKeySigner, journal: Arc<dyn Journal>) -> Self {
         let max_retry_gas = gas::usual_retry(&market.settings);
         let allowing = Mutex::const_new(());
-        Self { market, account, signer, journal, auction: None, max_retry_gas, allowing, landed_in: AtomicU64::new(0) }
+        Self {
+            market,
+            account,
+            signer,
+            journal,
+            auction: None,
+            filecoin_pay_deals: None,
+            max_retry_gas,
+            allowing,
+            landed_in: AtomicU64::new(0),
+        }
+    }
+
+    /// The same, with a `FilecoinPayDeals` beside the market: its events come in the same log.
+    #[must_use]
+    pub fn with_filecoin_pay_deals(self, deals: FilecoinPayDeals) -> Self {
+        Self { filecoin_pay_deals: Some(deals), ..self }
+    }
+
+    /// The same, with the `FilecoinPayDeals` at an address.
+    ///
+    /// # Errors
+    /// See [`FilecoinPayDeals::find`].
+    pub async fn with_filecoin_pay_deals_at(self, contract: Address) -> Result<Self, TransportError> {
+        let deals = FilecoinPayDeals::find(&self.market, contract).await?;
+        Ok(self.with_filecoin_pay_deals(deals))
     }
 
     /// The same, with an auction beside the market: its events come in the same log.
@@ -219,15 +250,21 @@ impl EvmTransport {
         let account::Landed { transaction, block, block_hash, time, logs, .. } = landed;
         self.landed_in.fetch_max(block, Ordering::Relaxed);
         let (mut index, mut events, mut auction_events) = (0, Vec::new(), Vec::new());
+        let venues = self.venues();
         for log in &logs {
             let decoded = if log.address == self.market.contract {
-                bindings::decode(&log.topics, &log.data).map(|event| events.push(event))
-            } else if self.auction.as_ref().is_some_and(|auction| auction.contract() == log.address) {
-                evm_auction::decode(&log.topics, &log.data).map(|event| auction_events.push(event))
+                bindings::decode(&log.topics, &log.data).map(ContractEvent::Market)
+            } else if let Some(venue) = venues.iter().find(|venue| venue.contract == log.address) {
+                (venue.decode)(&log.topics, &log.data)
             } else {
                 continue;
             };
-            decoded.map_err(|error| TransportError::Malformed(error.to_string()))?;
+            match decoded.map_err(|error| TransportError::Malformed(error.to_string()))? {
+                ContractEvent::Market(event) => events.push(event),
+                ContractEvent::Auction(event) => auction_events.push(event),
+                // Nobody asks what an order that was taken said: the log tells it.
+                _ => {}
+            }
             index = log.index().saturating_add(1);
         }
         Ok(Landed { transaction, cursor: Cursor { block, block_hash, index }, time, events, auction_events })
@@ -269,21 +306,6 @@ fn refused(Refusal { message, data, .. }: Refusal, block: Option<u64>) -> Submit
     refused_with(message, data.as_ref().map(|data| bindings::revert(data)), block)
 }
 
-/// What it means when the call was one of the auction.
-fn refused_by_auction(error: SendError) -> SubmitError {
-    if let SendError::Reverted { refusal: Refusal { data: Some(data), .. }, block, .. } = &error
-        && let Ok(rejection) = evm_auction::revert(data)
-    {
-        return SubmitError::RejectedByAuction { rejection, block: Some(*block) };
-    }
-    let SendError::Refused { refusal: Refusal { message, data, .. }, block } = error else { return error.into() };
-    match data.as_ref().map(|data| evm_auction::revert(data)) {
-        Some(Ok(rejection)) => SubmitError::RejectedByAuction { rejection, block },
-        Some(Err(other)) => refused_with(message, Some(other), block),
-        None => refused_with(message, None, block),
-    }
-}
-
 fn refused_with(message: String, revert: Option<Revert>, block: Option<u64>) -> SubmitError {
     match revert {
         Some(Revert::Rejected(rejection)) => SubmitError::Rejected { rejection, block },
@@ -305,8 +327,13 @@ fn update(update: log::Update<Result<ContractEvent, Unreadable>>) -> Option<Resu
                 Ok(match event {
                     ContractEvent::Market(event) => Update::Event { cursor, time, transaction, event },
                     ContractEvent::Auction(event) => Update::Auction { cursor, time, transaction, event },
-                    // This log follows no blessing.
-                    ContractEvent::Blessing(_) => return None,
+                    ContractEvent::FilecoinPayDeals(event) => {
+                        Update::FilecoinPayDeals { cursor, time, transaction, event }
+                    }
+                    // This log follows none of them.
+                    ContractEvent::Blessing(_) | ContractEvent::FilecoinPay(_) | ContractEvent::Granter(_) => {
+                        return None;
+                    }
                 })
             }
             Err(error) => Err(TransportError::Malformed(error.to_string())),
@@ -329,22 +356,23 @@ impl Transport for EvmTransport {
 
     fn updates(&self, from: Option<Cursor>) -> UpdateStream {
         let mut name = self.market.contract.to_string();
-        let auction = self.auction.as_ref().map(Auction::contract);
-        if let Some(auction) = auction {
+        let venues = self.venues();
+        for venue in &venues {
             // What is remembered of the way to a position is of these contracts together.
-            name = format!("{name}+{auction}");
+            name = format!("{name}+{}", venue.contract);
         }
-        let mut log = EventLog::decoding(&self.market.chain, Arc::clone(&self.journal), &name, move |log| {
-            if Some(log.address) == auction {
-                evm_auction::decode(&log.topics, &log.data).map(ContractEvent::Auction)
-            } else {
-                bindings::decode(&log.topics, &log.data).map(ContractEvent::Market)
-            }
+        let sources: Vec<Address> = venues.iter().map(|venue| venue.contract).collect();
+        let mut log = EventLog::decoding(&self.market.chain, Arc::clone(&self.journal), &name, move |log| match venues
+            .iter()
+            .find(|venue| venue.contract == log.address)
+        {
+            Some(venue) => (venue.decode)(&log.topics, &log.data),
+            None => bindings::decode(&log.topics, &log.data).map(ContractEvent::Market),
         });
         log.follow(self.market.source(), from);
-        if let Some(auction) = &self.auction {
-            // From the same place: the two are read together, and their events come in the chain's order.
-            log.follow(Source::new(auction.contract(), self.market.first_block), from);
+        for contract in sources {
+            // From the same place: all are read together, and their events come in the chain's order.
+            log.follow(Source::new(contract, self.market.first_block), from);
         }
         let updates = stream::unfold(Some(log), |log| async move {
             let mut log = log?;
@@ -385,6 +413,28 @@ impl Transport for EvmTransport {
             ..Call::new(*contract, bindings::call_data(command))
         };
         self.landed(self.account.send(key, call).await?)
+    }
+
+    fn filecoin_pay_deals(&self) -> Option<FilecoinPayDealsRef> {
+        self.filecoin_pay_deals.as_ref().map(FilecoinPayDeals::reference)
+    }
+
+    async fn filecoin_pay_asset(&self) -> Result<Asset, TransportError> {
+        let token = self.used_filecoin_pay_deals()?.reference().token;
+        if token == self.market.settings.asset {
+            Ok(self.asset())
+        } else {
+            Ok(token::describe(&self.market.chain, token).await?)
+        }
+    }
+
+    async fn take_order(
+        &self,
+        key: &EffectKey,
+        order: &filecoin_pay_deals::Order,
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        self.take(key, order, reserve).await
     }
 
     fn auction(&self) -> Option<AuctionRef> {

@@ -25,6 +25,7 @@ mod abi {
         struct Cid { bytes data; }
         function dataSetLive(uint256 setId) external view returns (bool);
         function pieceLive(uint256 setId, uint256 pieceId) external view returns (bool);
+        function getPieceCid(uint256 setId, uint256 pieceId) external view returns (Cid memory);
         function pieceChallengable(uint256 setId, uint256 pieceId) external view returns (bool);
         function getDataSetStorageProvider(uint256 setId) external view returns (address provider, address proposed);
         function getDataSetLastProvenEpoch(uint256 setId) external view returns (uint256);
@@ -114,6 +115,11 @@ impl Verifier<'_> {
     /// Whether a piece is there: neither it nor its data set was removed.
     async fn is_live(&self, data_set: u64, piece: u64) -> Result<bool, RpcError> {
         self.read(abi::pieceLiveCall { setId: U256::from(data_set), pieceId: U256::from(piece) }).await
+    }
+
+    /// The CID that a piece was added with.
+    async fn cid_of(&self, data_set: u64, piece: u64) -> Result<Bytes, RpcError> {
+        Ok(self.read(abi::getPieceCidCall { setId: U256::from(data_set), pieceId: U256::from(piece) }).await?.data)
     }
 
     /// When a block was; none if the node does not say.

@@ -95,7 +95,10 @@ impl Reading {
                 ContractEvent::Market(_) => market,
                 ContractEvent::Auction(_) => auction,
                 // A market without a chain has none.
-                ContractEvent::Blessing(_) => Default::default(),
+                ContractEvent::Blessing(_)
+                | ContractEvent::FilecoinPay(_)
+                | ContractEvent::Granter(_)
+                | ContractEvent::FilecoinPayDeals(_) => Default::default(),
             };
             Recorded { block: number, index, time, transaction, log: Log { contract, event } }
         }));

@@ -246,8 +246,13 @@ impl History {
                 updates.push(match event {
                     ContractEvent::Market(event) => Update::Event { cursor: at, time, transaction, event },
                     ContractEvent::Auction(event) => Update::Auction { cursor: at, time, transaction, event },
-                    // A market without a chain has no blessing.
-                    ContractEvent::Blessing(_) => continue,
+                    // A market without a chain has none of them.
+                    ContractEvent::Blessing(_)
+                    | ContractEvent::FilecoinPay(_)
+                    | ContractEvent::Granter(_)
+                    | ContractEvent::FilecoinPayDeals(_) => {
+                        continue;
+                    }
                 });
             }
             if !updates.is_empty() && (updates.len() >= limit || (bytes > MAX_PAGE_BYTES && limit < usize::MAX)) {

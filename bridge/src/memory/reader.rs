@@ -107,7 +107,9 @@ impl<L: Log> Reader<L> {
                 self.held = None;
             }
             match &update {
-                Update::Event { cursor, .. } | Update::Auction { cursor, .. } => self.position = Some(*cursor),
+                Update::Event { cursor, .. }
+                | Update::Auction { cursor, .. }
+                | Update::FilecoinPayDeals { cursor, .. } => self.position = Some(*cursor),
                 Update::Rewind { to } => self.position = *to,
                 Update::Head { cursor, latest, .. } => {
                     if self.announced.as_ref() == Some(&update) {

@@ -420,6 +420,9 @@ pub(super) fn refusal(error: CallError, block: u64) -> SubmitError {
         | CallError::SenderIsContract(_)
         | CallError::NotPayable { .. }
         | CallError::RejectedByBlessing(_)
+        | CallError::RejectedByFilecoinPay(_)
+        | CallError::RejectedByGranter(_)
+        | CallError::RejectedByFilecoinPayDeals(_)
         | CallError::NoSuchFunction(_) => SubmitError::Failed(error.to_string()),
     }
 }

@@ -122,7 +122,6 @@ impl Drop for Counted {
 }
 
 /// A page of some website, open in a browser on this machine, must not speak to the market.
-#[expect(clippy::result_large_err, reason = "the library's type")]
 fn refuse_browsers(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
     if request.headers().contains_key(ORIGIN) {
         let mut refused = ErrorResponse::new(Some("websites may not connect to this market (header `Origin`)".into()));

@@ -55,7 +55,10 @@ impl Topic for Updates {
 
     fn take(&mut self, UpdateBody { update }: UpdateBody) -> Update {
         match &update {
-            Update::Event { cursor, .. } | Update::Auction { cursor, .. } | Update::Head { cursor, .. } => {
+            Update::Event { cursor, .. }
+            | Update::Auction { cursor, .. }
+            | Update::FilecoinPayDeals { cursor, .. }
+            | Update::Head { cursor, .. } => {
                 self.position = Some(*cursor);
             }
             Update::Rewind { to } => self.position = *to,

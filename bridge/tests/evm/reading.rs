@@ -6,7 +6,7 @@ use futures::StreamExt;
 use lota_bridge::{
     Cursor, Transport, TransportError, Update, UpdateStream,
     conformance::{Harness, Party},
-    evm::{Config, EvmTransport, Finality, auction, bindings},
+    evm::{Config, EvmTransport, Finality, auction, bindings, filecoin_pay_deals},
     journal::MemoryJournal,
 };
 use lota_market::{
@@ -86,6 +86,26 @@ async fn connecting_to_something_else_says_what_was_found() {
         let transport = connect(config.clone(), chain.market).await.expect("the market is there");
         let error = transport.with_auction_at(contract).await.expect_err("it is no auction for this market");
         assert!(matches!(error, TransportError::NoAuctionAt { .. }) && error.to_string().contains(&part), "{error}");
+    }
+    let orders_of_second = filecoin_pay_deals::Deployment {
+        market: second,
+        callback_gas: 1,
+        filecoin_pay: other,
+        token: Address::ZERO,
+        epoch_seconds: 1,
+        grace: 0,
+    };
+    let orders_of_second = chain.anvil.deploy(&orders_of_second.code()).await;
+    for (contract, part) in [
+        (Address::repeat_byte(0x77), "there is no contract".to_owned()),
+        (second, "no FilecoinPayDeals for this market answers".to_owned()),
+        (of_second, "no FilecoinPayDeals for this market answers".to_owned()),
+        (orders_of_second, format!("its jobs are of another market, {second}")),
+    ] {
+        let transport = connect(config.clone(), chain.market).await.expect("the market is there");
+        let error = transport.with_filecoin_pay_deals_at(contract).await.expect_err("it is none for this market");
+        let is_it = matches!(error, TransportError::NoFilecoinPayDealsAt { .. });
+        assert!(is_it && error.to_string().contains(&part), "{error}");
     }
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -225,7 +245,7 @@ async fn logs_that_a_lagging_node_left_out_are_read_later() {
         match next(&mut updates).await.0 {
             Update::Event { .. } => found += 1,
             // Nothing was yielded that is undone: at most heads.
-            Update::Auction { .. } | Update::Rewind { .. } | Update::Head { .. } => {}
+            Update::Auction { .. } | Update::FilecoinPayDeals { .. } | Update::Rewind { .. } | Update::Head { .. } => {}
         }
     }
 }
@@ -245,6 +265,7 @@ impl Fold {
             match next(updates).await.0 {
                 Update::Event { cursor, event, .. } => self.events.push((cursor, event)),
                 Update::Auction { event, .. } => panic!("{event:?} of no auction"),
+                Update::FilecoinPayDeals { event, .. } => panic!("{event:?} of no orders"),
                 Update::Rewind { to } => {
                     self.rewinds += 1;
                     let is_final = |(cursor, _): &&(Cursor, Event)| cursor.block <= self.finalized;
@@ -515,6 +536,7 @@ async fn replay(updates: &mut UpdateStream, events: &mut Vec<(Cursor, Event)>) {
         match next(updates).await.0 {
             Update::Event { cursor, event, .. } => events.push((cursor, event)),
             Update::Auction { event, .. } => panic!("{event:?} of no auction"),
+            Update::FilecoinPayDeals { event, .. } => panic!("{event:?} of no orders"),
             Update::Rewind { to } => events.retain(|(cursor, _)| !cursor.is_above(to.as_ref())),
             Update::Head { .. } => return,
         }

@@ -54,9 +54,13 @@ struct Storage {
 }
 
 fn piece(number: u8) -> PieceName {
+    piece_of_height(number, 5)
+}
+
+fn piece_of_height(number: u8, height: u8) -> PieceName {
     let root = B256::repeat_byte(number & 0x3f);
-    // FRC-0069: no padding, a tree of height 5.
-    let cid = [&[0x01, 0x55, 0x91, 0x20, 34, 0, 5][..], root.as_slice()].concat();
+    // FRC-0069: no padding.
+    let cid = [&[0x01, 0x55, 0x91, 0x20, 34, 0, height][..], root.as_slice()].concat();
     PieceName { root, cid: cid.into() }
 }
 
@@ -195,6 +199,21 @@ async fn a_record_tells_when_each_piece_was_proven() {
     let deleted = verifier::deleteDataSetCall { setId: U256::from(1), extraData: Bytes::new() };
     storage.send(storage.verifier, deleted).await;
     assert_eq!(proven_at(&record.of(&two).await.expect("it answers")), [(2, None)]);
+}
+
+#[tokio::test]
+async fn a_proof_of_the_upper_nodes_alone_is_no_proof_of_the_piece() {
+    let storage = Storage::begin().await;
+    let record = storage.record().await;
+    let (whole, top) = (piece(1), piece_of_height(1, 2));
+    assert_eq!(whole.root, top.root);
+    storage.create(storage.record, &[]).await;
+    storage.add(1, &top).await;
+    let first = storage.anvil.height().await + 1 + PERIOD;
+    storage.open(1, first - WINDOW).await;
+    let proven = storage.prove(1, first - 3).await;
+    assert!(record.of(&whole).await.expect("it answers").found.is_empty(), "128 bytes are stored there");
+    assert_eq!(proven_at(&record.of(&top).await.expect("it answers")), [(1, Some(proven))], "and these are proven");
 }
 
 #[tokio::test]

@@ -247,7 +247,10 @@ async fn a_reader_goes_on_after_a_restart_from_a_snapshot() {
     let mut position = None;
     for _ in 0..12 {
         match updates.next().await.expect("goes on").expect("read") {
-            Update::Event { cursor, .. } | Update::Auction { cursor, .. } | Update::Head { cursor, .. } => {
+            Update::Event { cursor, .. }
+            | Update::Auction { cursor, .. }
+            | Update::FilecoinPayDeals { cursor, .. }
+            | Update::Head { cursor, .. } => {
                 position = Some(cursor);
             }
             Update::Rewind { .. } => panic!("nothing was undone"),

@@ -4,27 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use lota_bridge::{
-    PrivateKeySigner, TransportError,
+    PrivateKeySigner,
     blessing::{BlessingLanded, BlessingSubmitError, BlessingTransport as _},
     evm::{
-        Account, Blessing, Call, Chain, Config, EvmBlessing, Granter, LogUpdate, Network, Source, bindings::Unreadable,
-        blessing, chain::At, chain::Log, granters, log::EventLog,
+        Account, Blessing, Call, Chain, Config, EvmBlessing, Granter, Network, Source, bindings::Unreadable, blessing,
+        chain::At, chain::Log, granters,
     },
     journal::MemoryJournal,
-    transport::Cursor,
 };
 use lota_market::{
     Address, AttoFil, B256, Time, U256,
     agent::EffectKey,
     blessing::{Command, Limits, Notaries, Rejection, Settings},
 };
-use serde::Serialize;
 
 use super::{
     ChainError, ChainMarket, Endpoint,
     ballot::{Change, SignedBallot},
     code,
-    deploy::{check_money, send},
+    deploy::{DeployedContract, create},
+    reading::read_log,
 };
 
 /// How long a command may take to get into a block, as of a deployment.
@@ -36,7 +35,7 @@ const DAY: u32 = 86_400;
 /// What a blessing on this network is deployed with, unless other settings are asked for; the deposit is one of the market's asset.
 ///
 /// The gas for a granter suffices for the dearest of ours, the first payment to a recipient over Filecoin Pay: 450,000 on Ethereum;
-/// on FEVM some 35 M by that project's figures, and as much again for what is around it.
+/// on FEVM, where gas grows with what is stored, 176 M with 4,000 rails there (docs/granters.md).
 pub(crate) fn default_blessing_settings(network: &Network, deposit: AttoFil) -> Settings {
     if network.chain_id == Network::DEVELOPMENT.chain_id {
         return Settings {
@@ -54,21 +53,8 @@ pub(crate) fn default_blessing_settings(network: &Network, deposit: AttoFil) -> 
         revoke_for: 2 * DAY,
         grant_for: 30 * DAY,
         limit_period: 28 * DAY,
-        granter_gas: 100_000_000,
+        granter_gas: 250_000_000,
     }
-}
-
-/// A contract that was deployed just now.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct DeployedContract {
-    pub(crate) contract: Address,
-    /// In which block: reading begins there.
-    pub(crate) block: u64,
-    pub(crate) transaction: B256,
-    pub(crate) deployer: Address,
-    pub(crate) gas_used: u64,
-    /// What that cost, in attoFIL.
-    pub(crate) fee: AttoFil,
 }
 
 /// A blessing on a chain, and its market, whose codes were compared with the checked-in ones.
@@ -132,23 +118,7 @@ impl ChainBlessing {
         source: Source,
         decode: impl Fn(&Log) -> Result<T, Unreadable> + Send + Sync + 'static,
     ) -> anyhow::Result<Vec<(Time, T)>> {
-        let mut log = EventLog::decoding(self.endpoint().chain(), Arc::new(MemoryJournal::default()), "read", decode);
-        log.follow(source, None);
-        let mut said: Vec<(Cursor, Time, T)> = Vec::new();
-        loop {
-            match log.next().await.context("the log ended before it had caught up")? {
-                Ok(LogUpdate::Log { cursor, time, value, .. }) => said.push((cursor, time, value?)),
-                Ok(LogUpdate::Rewind { to }) => said.retain(|(cursor, ..)| !cursor.is_above(to.as_ref())),
-                Ok(LogUpdate::Head { .. }) => {
-                    return Ok(said.into_iter().map(|(_, time, value)| (time, value)).collect());
-                }
-                Ok(LogUpdate::CaughtUp { .. }) => {}
-                Err(error) if error.is_temporary() => {
-                    tracing::warn!(%error, "the log cannot be read now; trying again")
-                }
-                Err(error) => return Err(TransportError::from(error).into()),
-            }
-        }
+        read_log(self.endpoint(), source, decode).await
     }
 
     /// A party's way to it, with a key that nothing else uses in the meantime.
@@ -295,21 +265,6 @@ pub(crate) async fn admit_granter(
         .map(|notary| SignedBallot::sign(&by.blessing(), notary, change.clone(), decision, until))
         .collect::<anyhow::Result<Vec<_>>>()?;
     blessing.send(by, &format!("admit/{decision}"), &SignedBallot::command(&ballots)?).await
-}
-
-async fn create(
-    endpoint: &Endpoint,
-    signer: PrivateKeySigner,
-    call: Call,
-    sent: impl FnOnce(B256),
-) -> anyhow::Result<DeployedContract> {
-    let deployer = signer.address();
-    check_money(endpoint, deployer).await?;
-    let landed = send(endpoint.chain(), signer, call, sent).await?;
-    let contract = landed.created.context("the chain does not say where the contract is")?;
-    let fee = landed.fee.context("the chain does not say what it took")?;
-    let (block, transaction) = (landed.block, landed.transaction);
-    Ok(DeployedContract { contract, block, transaction, deployer, gas_used: fee.gas_used, fee: fee.paid })
 }
 
 /// What a limit leaves after `used` of it.

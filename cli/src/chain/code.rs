@@ -29,6 +29,7 @@ fn read(artifact: &str) -> Artifact {
 }
 
 const BLESSING_ARTIFACT: &str = include_str!("../../../contracts/abi/Blessing.json");
+const PAY_DEALS_ARTIFACT: &str = include_str!("../../../contracts/abi/FilecoinPayDeals.json");
 
 /// The granters of ours, by name.
 const GRANTER_ARTIFACTS: [(&str, &str); 5] = [
@@ -42,6 +43,7 @@ const GRANTER_ARTIFACTS: [(&str, &str); 5] = [
 static MARKET: LazyLock<Artifact> = LazyLock::new(|| read(MARKET_ARTIFACT));
 static AUCTION: LazyLock<Artifact> = LazyLock::new(|| read(AUCTION_ARTIFACT));
 static BLESSING: LazyLock<Artifact> = LazyLock::new(|| read(BLESSING_ARTIFACT));
+static PAY_DEALS: LazyLock<Artifact> = LazyLock::new(|| read(PAY_DEALS_ARTIFACT));
 static GRANTERS: LazyLock<[(&str, Artifact); 5]> =
     LazyLock::new(|| GRANTER_ARTIFACTS.map(|(name, artifact)| (name, read(artifact))));
 
@@ -58,6 +60,11 @@ pub(crate) fn is_auction(code: &[u8]) -> bool {
 /// Whether this is the code of the blessing, whatever its settings.
 pub(crate) fn is_blessing(code: &[u8]) -> bool {
     BLESSING.is_like(code)
+}
+
+/// Whether this is the code of the deals that are paid over Filecoin Pay, whatever its settings.
+pub(crate) fn is_pay_deals(code: &[u8]) -> bool {
+    PAY_DEALS.is_like(code)
 }
 
 /// The name of the granter of ours whose code this is, whatever its settings.
@@ -92,6 +99,7 @@ mod tests {
             (&*MARKET, is_market as fn(&[u8]) -> bool, 10_000),
             (&*AUCTION, is_auction, 5_000),
             (&*BLESSING, is_blessing, 10_000),
+            (&*PAY_DEALS, is_pay_deals, 5_000),
         ] {
             let mut code = artifact.deployed_bytecode.to_vec();
             assert!(code.len() > least && is_it(&code));

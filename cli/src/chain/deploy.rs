@@ -52,6 +52,19 @@ pub(crate) struct DeployedAuction {
     pub(crate) fee: AttoFil,
 }
 
+/// A contract that was deployed just now.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DeployedContract {
+    pub(crate) contract: Address,
+    /// In which block: reading begins there.
+    pub(crate) block: u64,
+    pub(crate) transaction: B256,
+    pub(crate) deployer: Address,
+    pub(crate) gas_used: u64,
+    /// What that cost, in attoFIL.
+    pub(crate) fee: AttoFil,
+}
+
 /// Deploys the checked-in market with these settings, which are told the network and the usual quantum of the asset, and compares what the chain then holds.
 ///
 /// # Errors
@@ -130,6 +143,22 @@ pub(crate) async fn deploy_auction(
     })
 }
 
+/// Creates a contract, and says what that took.
+pub(super) async fn create(
+    endpoint: &Endpoint,
+    signer: PrivateKeySigner,
+    call: Call,
+    sent: impl FnOnce(B256),
+) -> anyhow::Result<DeployedContract> {
+    let deployer = signer.address();
+    check_money(endpoint, deployer).await?;
+    let landed = send(endpoint.chain(), signer, call, sent).await?;
+    let contract = landed.created.context("the chain does not say where the contract is")?;
+    let fee = landed.fee.context("the chain does not say what it took")?;
+    let (block, transaction) = (landed.block, landed.transaction);
+    Ok(DeployedContract { contract, block, transaction, deployer, gas_used: fee.gas_used, fee: fee.paid })
+}
+
 /// Refuses an account without money for gas.
 pub(super) async fn check_money(endpoint: &Endpoint, account: Address) -> anyhow::Result<()> {
     let network = endpoint.network();
@@ -203,7 +232,7 @@ pub(super) async fn send(
             let version = written().await.and_then(|versions| versions.into_iter().next_back());
             let hash = version.map_or_else(String::new, |version| format!(" {}", version.hash));
             bail!(
-                "the transaction{hash} is in no block after {} s; look for it in a block explorer before you deploy again",
+                "the transaction{hash} is in no block after {} s; look for it in a block explorer before you repeat it",
                 PATIENCE.as_secs()
             )
         }

@@ -73,6 +73,16 @@ pub(crate) enum ChainError {
         "the contract at {contract} on {network} is another ({size} bytes of code that are not Blessing's of this version); do not send it money"
     )]
     OtherThanBlessing { contract: Address, network: &'static str, size: usize },
+    /// No contract of Filecoin Pay deals is deployed there.
+    #[error(
+        "there is no contract at {contract} on {network} (chain {chain_id}), where FilecoinPayDeals should be; name the address that `lota chain deploy-filecoin-pay-deals` printed"
+    )]
+    NoPayDeals { contract: Address, network: &'static str, chain_id: u64 },
+    /// Something else is deployed there.
+    #[error(
+        "the contract at {contract} on {network} is another ({size} bytes of code that are not FilecoinPayDeals' of this version); do not approve it"
+    )]
+    OtherThanPayDeals { contract: Address, network: &'static str, size: usize },
     /// The auction serves another market.
     #[error(
         "the auction at {contract} on {network} is for the jobs of another market, {found}, and not of {wanted}; name an auction of this market (`lota chain deploy --beside {wanted}` makes one), or none"

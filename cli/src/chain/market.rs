@@ -2,7 +2,7 @@
 
 use lota_bridge::{
     TransportError,
-    evm::{Market, auction, auction::Auction, chain::At},
+    evm::{FilecoinPayDeals, Market, auction, auction::Auction, chain::At},
 };
 use lota_market::{Address, model::Settings};
 
@@ -14,6 +14,7 @@ pub(crate) struct ChainMarket {
     endpoint: Endpoint,
     market: Market,
     auction: Option<Auction>,
+    filecoin_pay_deals: Option<FilecoinPayDeals>,
 }
 
 impl ChainMarket {
@@ -34,7 +35,7 @@ impl ChainMarket {
             return Err(ChainError::OtherCode { contract, network: network.name, size: code.len() }.into());
         }
         let market = found(&endpoint, Market::find(endpoint.chain(), contract, first_block).await)?;
-        Ok(Self { endpoint, market, auction: None })
+        Ok(Self { endpoint, market, auction: None, filecoin_pay_deals: None })
     }
 
     /// The same with the auction at this address, if one is named.
@@ -61,6 +62,22 @@ impl ChainMarket {
         Ok(Self { auction: Some(auction), ..self })
     }
 
+    /// The same with the `FilecoinPayDeals` at this address, if one is named.
+    ///
+    /// # Errors
+    /// When there is none for this market, or the node does not answer.
+    pub(crate) async fn with_filecoin_pay_deals_at(self, contract: Option<Address>) -> anyhow::Result<Self> {
+        let Some(contract) = contract else { return Ok(self) };
+        let (network, code) = (self.endpoint.network(), self.endpoint.chain().code(contract).await);
+        let code = code.map_err(|error| self.endpoint.failed(error))?;
+        // Whoever takes its orders trusts it with collateral and income.
+        if !code.is_empty() && !code::is_pay_deals(&code) {
+            return Err(ChainError::OtherThanPayDeals { contract, network: network.name, size: code.len() }.into());
+        }
+        let deals = found(&self.endpoint, FilecoinPayDeals::find(&self.market, contract).await)?;
+        Ok(Self { filecoin_pay_deals: Some(deals), ..self })
+    }
+
     /// The chain.
     pub(crate) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -69,6 +86,11 @@ impl ChainMarket {
     /// The market itself.
     pub(crate) const fn market(&self) -> &Market {
         &self.market
+    }
+
+    /// The `FilecoinPayDeals` beside it, if one was named.
+    pub(crate) const fn filecoin_pay_deals(&self) -> Option<&FilecoinPayDeals> {
+        self.filecoin_pay_deals.as_ref()
     }
 
     /// The auction beside it, if one was named.

@@ -116,6 +116,10 @@ impl Account {
             Some(auction) => transport.with_auction(auction),
             None => transport,
         };
+        let transport = match market.filecoin_pay_deals() {
+            Some(deals) => transport.with_filecoin_pay_deals(deals.reached_by(&chain)),
+            None => transport,
+        };
         let transport = Arc::new(match max_retry_gas {
             Some(most) => transport.with_max_retry_gas(most),
             None => transport,

@@ -270,6 +270,8 @@ pub(crate) struct Node {
     pub(crate) keep_for: Seconds,
     /// How it runs containers.
     pub(crate) docker: Docker,
+    /// Orders that are paid over Filecoin Pay.
+    pub(crate) filecoin_pay: FilecoinPay,
 }
 
 /// How a provider runs containers.
@@ -307,6 +309,16 @@ impl Default for Docker {
             cache_size: ByteSize(20 << 30),
         }
     }
+}
+
+/// Orders of a `FilecoinPayDeals`, which its node takes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FilecoinPay {
+    /// The contract, beside the market; none: it takes no orders.
+    pub(crate) contract: Option<String>,
+    /// What one of the contract's token is worth in the market's asset; none: 1, where they are the same.
+    pub(crate) rate: Option<String>,
 }
 
 /// 30 days.
@@ -373,6 +385,7 @@ impl Default for Node {
             curio_market: None,
             curio_key: None,
             docker: Docker::default(),
+            filecoin_pay: FilecoinPay::default(),
             keep_for: KEEP_FOR,
         }
     }
@@ -546,6 +559,14 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "node.keep_bid_money",
         about: "for how long the money that it bids with stays in the auction when no bid needs it",
+    },
+    Key {
+        name: "node.filecoin_pay.contract",
+        about: "address of the FilecoinPayDeals beside the market whose orders it takes",
+    },
+    Key {
+        name: "node.filecoin_pay.rate",
+        about: "what one of that contract's token is worth in the market's asset, such as 0.25",
     },
     Key { name: "node.docker.on", about: "whether it runs containers, where there is an engine" },
     Key { name: "node.docker.host", about: "the container engine's socket (unix://...)" },

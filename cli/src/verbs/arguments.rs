@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Nominate settled jobs, vote on them as a notary, and have providers rewarded
     #[command(subcommand)]
     Blessing(Box<verbs::blessing::Blessing>),
+    /// Have jobs run that are paid from your Filecoin Pay account, and see to its money
+    #[command(subcommand)]
+    FilecoinPay(Box<verbs::filecoin_pay::FilecoinPay>),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(verbs::config::Config),

@@ -12,6 +12,7 @@ pub(crate) mod devnet;
 pub(crate) mod docker;
 pub(crate) mod elsewhere;
 pub(crate) mod fil_plus;
+pub(crate) mod filecoin_pay;
 pub(crate) mod job;
 pub(crate) mod mock_market;
 pub(crate) mod node;
@@ -44,6 +45,7 @@ pub(crate) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::FilPlus(verb) => verb.run(&context).await,
         Command::Notary(verb) => verb.run(&context).await,
         Command::Blessing(verb) => verb.run(&context).await,
+        Command::FilecoinPay(verb) => verb.run(&context).await,
         Command::Config(verb) => verb.run(&context),
         Command::Completions(verb) => verb.run(),
     }

@@ -21,6 +21,7 @@ mod endpoints;
 mod examples;
 mod fake;
 mod fil_plus;
+mod filecoin_pay;
 mod filters;
 mod help;
 mod jobs;

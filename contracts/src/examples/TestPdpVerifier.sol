@@ -14,7 +14,7 @@ contract TestPdpVerifier {
     }
 
     struct Piece {
-        bytes32 cid; // keccak256 of its bytes
+        bytes cid;
         uint256 leaves;
         bool isRemovalQueued;
         bool isRemoved;
@@ -101,7 +101,7 @@ contract TestPdpVerifier {
         for (uint256 i = 0; i < pieceData.length; ++i) {
             PieceCid.Piece memory piece = PieceCid.parse(pieceData[i].data);
             uint256 leaves = (1 << piece.height) - (uint256(128) * piece.padding / 127 >> 5);
-            dataSet.pieces.push(Piece(keccak256(pieceData[i].data), leaves, false, false));
+            dataSet.pieces.push(Piece(pieceData[i].data, leaves, false, false));
             dataSet.leafCount += leaves;
         }
         if (dataSet.listener != address(0)) {
@@ -213,6 +213,10 @@ contract TestPdpVerifier {
         return behind <= dataSet.challengeRange;
     }
 
+    function getPieceCid(uint256 setId, uint256 pieceId) external view returns (IPdpListener.Cid memory) {
+        return IPdpListener.Cid(_live(setId).pieces[pieceId].cid);
+    }
+
     function getNextChallengeEpoch(uint256 setId) external view returns (uint256) {
         return _live(setId).nextChallengeEpoch;
     }
@@ -241,7 +245,7 @@ contract TestPdpVerifier {
         pieceIds = new uint256[](limit);
         uint256 count = 0;
         for (uint256 i = start; i < dataSet.pieces.length && count < limit; ++i) {
-            if (!dataSet.pieces[i].isRemoved && dataSet.pieces[i].cid == wanted) pieceIds[count++] = i;
+            if (!dataSet.pieces[i].isRemoved && keccak256(dataSet.pieces[i].cid) == wanted) pieceIds[count++] = i;
         }
         assembly ("memory-safe") {
             mstore(pieceIds, count)

@@ -26,7 +26,7 @@ contract VerifregGranter is Granter {
     /// @notice The registry refused the amount (exit code 16): more than this contract is still allowed; or the client is a verifier
     /// itself, or the registry's root.
     error AmountRefused(uint256 amount);
-    /// @notice This contract is not a verifier (17), or no longer.
+    /// @notice This contract is not a verifier (17), or no longer; or no actor has the id that is the client's address.
     error NotAVerifier();
     /// @notice The registry grants nothing any more (18): FIL+ has ended.
     error FilPlusEnded();

@@ -61,7 +61,9 @@ interface IPdpProvingSchedule {
 /// services). Those of the warm storage service have that service as their listener, which has views of its own.
 ///
 /// Anybody may add pieces here, at the price of a data set: that a piece is named says nothing until it is proven, and a
-/// data set's provider is PDPVerifier's to tell. Time is in epochs, which are block numbers.
+/// data set's provider is PDPVerifier's to tell. So is the piece's size: a tree's root is that of smaller pieces, too, whose leaves are
+/// its upper nodes. Who looks a root up compares PDPVerifier's `getPieceCid` with the CID of the piece that is meant, or believes a
+/// proof of 128 bytes to be one of the whole. Time is in epochs, which are block numbers.
 interface IPossessionRecord is IPdpListener, IPdpProvingSchedule {
     /// @notice A data set as it is stored.
     /// @param isLive whether it was created and not deleted
@@ -132,7 +134,7 @@ interface IPossessionRecord is IPdpListener, IPdpProvingSchedule {
     function dataSetCountOf(bytes32 root) external view returns (uint256);
     /// @notice Data sets that have had this piece, in the order in which it was added, from the `from`th; at most `limit`.
     function dataSetsOf(bytes32 root, uint256 from, uint256 limit) external view returns (uint64[] memory);
-    /// @notice Where a piece is in a data set, and when it was proven last.
+    /// @notice Where a piece is in a data set, and when it was proven last. Of which size it is, PDPVerifier tells (`getPieceCid`).
     /// @return isThere whether it was ever added
     /// @return pieceId its id; of the last, if it was added several times
     /// @return lastProven epoch of the last proof that challenged it; 0: none has

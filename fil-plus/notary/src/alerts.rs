@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum AlertKind {
     /// A job was nominated.
     Nominated,
-    /// A vote is missing.
+    /// A vote is missing: of a second notary, or half of the time to vote is over.
     NeedsVote,
     Blessed,
     Granted,
@@ -21,7 +21,9 @@ pub enum AlertKind {
     Ended,
     /// The granter failed; it is tried again.
     GrantFailed,
-    /// The service itself cannot do something.
+    /// Another notary answered what it was asked.
+    Answered,
+    /// Something has not worked for a while.
     Problem,
 }
 

@@ -1,5 +1,7 @@
 //! The [audit log](crate::audit_log) in a file: a line for each entry, written through to the disk.
 
+mod export;
+
 use std::{
     fs::{File, OpenOptions},
     io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _},
@@ -8,14 +10,14 @@ use std::{
 
 use lota_market::Time;
 
+pub use export::Export;
+
 use crate::audit_log::{self, BrokenLog, Entry, EntryError, Head, MAX_LINE};
 
 /// The file in a notary's folder.
 pub const FILE: &str = "audit.log";
 /// The most entries that are read at once.
 pub const MAX_PAGE: u32 = 1_000;
-/// The largest log that is exported in one piece, in bytes.
-const MAX_EXPORT: u64 = 256 << 20;
 
 /// Why the audit log cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +36,6 @@ pub enum AuditFileError {
     },
     #[error(transparent)]
     Entry(#[from] EntryError),
-    #[error(
-        "the audit log {path} has {bytes} bytes; more than {MAX_EXPORT} are not exported in one piece: copy the file"
-    )]
-    TooLong { path: PathBuf, bytes: u64 },
 }
 
 /// An audit log that is being written.
@@ -127,46 +125,56 @@ impl AuditFile {
         self.offsets.last().copied().unwrap_or_default()
     }
 
-    fn read(&self, from: u64, to: u64) -> Result<Vec<u8>, AuditFileError> {
-        let failed = |source| AuditFileError::File { path: self.path.clone(), source };
-        let mut file = File::open(&self.path).map_err(failed)?;
-        file.seek(SeekFrom::Start(from)).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(to.saturating_sub(from)).read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
+    /// Where entries are, from a number on (the first is 1).
+    #[must_use]
+    pub fn page(&self, from: u64, limit: u32) -> Page {
+        let last = self.offsets.len() - 1;
+        let first = usize::try_from(from.max(1) - 1).unwrap_or(usize::MAX).min(last);
+        let end = first.saturating_add(limit.min(MAX_PAGE) as usize).min(last);
+        Page { path: self.path.clone(), number: first as u64 + 1, begin: self.offsets[first], end: self.offsets[end] }
     }
 
-    /// Entries from a number on (the first is 1).
+    /// All lines that there are now.
     ///
     /// # Errors
     /// See [`AuditFileError`].
-    pub fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, AuditFileError> {
-        let first = usize::try_from(from.max(1) - 1).unwrap_or(usize::MAX);
-        let last = first.saturating_add(limit.min(MAX_PAGE) as usize).min(self.offsets.len() - 1);
-        if first >= last {
-            return Ok(Vec::new());
-        }
-        let bytes = self.read(self.offsets[first], self.offsets[last])?;
+    pub fn export(&self) -> Result<Export, AuditFileError> {
+        let file = File::open(&self.path);
+        let file = file.map_err(|source| AuditFileError::File { path: self.path.clone(), source })?;
+        Ok(Export::new(self.head, self.end(), file))
+    }
+}
+
+/// Where some entries are: what was written stays as it is, so they can be read while others are appended.
+#[derive(Debug)]
+pub struct Page {
+    path: PathBuf,
+    /// Of the first.
+    number: u64,
+    begin: u64,
+    end: u64,
+}
+
+impl Page {
+    /// The entries. This waits for the disk.
+    ///
+    /// # Errors
+    /// See [`AuditFileError`].
+    pub fn read(self) -> Result<Vec<Entry>, AuditFileError> {
+        let Self { path, number, begin, end } = self;
+        let failed = |source| AuditFileError::File { path: path.clone(), source };
+        let mut file = File::open(&path).map_err(failed)?;
+        file.seek(SeekFrom::Start(begin)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(end.saturating_sub(begin)).read_to_end(&mut bytes).map_err(failed)?;
         let broken = |line: u64, problem: String| AuditFileError::Broken {
-            path: self.path.clone(),
+            path: path.clone(),
             source: BrokenLog::Entry { line, problem },
         };
-        (from.max(1)..)
+        (number..)
             .zip(bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()))
             .map(|(number, line)| serde_json::from_slice(line).map_err(|error| broken(number, error.to_string())))
             .collect()
-    }
-
-    /// All lines, byte by byte.
-    ///
-    /// # Errors
-    /// See [`AuditFileError`].
-    pub fn export(&self) -> Result<Vec<u8>, AuditFileError> {
-        let bytes = self.end();
-        if bytes > MAX_EXPORT {
-            return Err(AuditFileError::TooLong { path: self.path.clone(), bytes });
-        }
-        self.read(0, bytes)
     }
 }
 
@@ -194,15 +202,19 @@ mod tests {
         let mut file = AuditFile::open(folder.path()).expect("the same");
         write(&mut file, 2);
         let numbers = |from, limit| {
-            let entries = file.entries(from, limit).expect("read");
+            let entries = file.page(from, limit).read().expect("read");
             entries.iter().map(|entry| entry.number).collect::<Vec<_>>()
         };
         assert_eq!(numbers(1, 2), [1, 2]);
         assert_eq!(numbers(4, 100), [4, 5]);
         assert_eq!((numbers(6, 1), numbers(u64::MAX, 1), numbers(0, 1)), (vec![], vec![], vec![1]));
         let mut count = 0;
-        let head = audit_log::verify(&file.export().expect("whole")[..], |_| count += 1).expect("linked");
-        assert_eq!((head, count), (file.head(), 5));
+        let export = file.export().expect("whole");
+        // What is appended meanwhile is not of it.
+        let end = file.head();
+        write(&mut file, 1);
+        let head = audit_log::verify(BufReader::new(export.into_reader()), |_| count += 1).expect("linked");
+        assert_eq!((head, count), (end, 5));
     }
 
     #[test]
@@ -210,9 +222,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = AuditFile::open(folder.path()).expect("a new one");
         write(&mut file, 3);
-        let whole = file.export().expect("read");
         drop(file);
         let path = folder.path().join(FILE);
+        let whole = std::fs::read(&path).expect("read");
         let second = whole.iter().position(|byte| *byte == b'\n').expect("lines") + 1;
         for cut in second..whole.len() {
             std::fs::write(&path, &whole[..cut]).expect("written");

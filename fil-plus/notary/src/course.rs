@@ -198,6 +198,13 @@ impl Course {
         self.counted.iter().any(|(voter, _)| *voter == notary)
     }
 
+    /// A notary's vote that counts for the next decision.
+    #[must_use]
+    pub fn counted_vote(&self, notary: Address) -> Option<&CastVote> {
+        // Those that count came last.
+        self.votes.iter().rev().find(|cast| cast.notary == notary).filter(|_| self.counts(notary))
+    }
+
     /// Who approved, as far as it counts.
     pub fn approvers(&self) -> impl Iterator<Item = Address> + '_ {
         self.counted.iter().filter(|(_, choice)| *choice == Choice::Approve).map(|(notary, _)| *notary)

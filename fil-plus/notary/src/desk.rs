@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     attestation::Envelope,
+    audit_file::Export,
     audit_log,
     review::{Check, Risk, SettledJob},
 };
@@ -171,6 +172,8 @@ pub struct Dossier {
     pub output: String,
     /// The running nomination.
     pub nomination: Option<Nomination>,
+    /// What this service's own policy asks for, if the running nomination asks for less.
+    pub policy_amount: Option<U256>,
     /// Why the service has not nominated it.
     pub not_nominated: Option<String>,
     pub phase: Phase,
@@ -179,8 +182,58 @@ pub struct Dossier {
     pub votes: Vec<Vote>,
     /// What happened to it, the oldest first.
     pub happened: Vec<Happened>,
-    /// What proofs of storage say of its pieces, each in a line.
+    /// What proofs of storage say of its piece, each in a line. They are looked at again while it is voted on, and when somebody looks.
     pub availability: Vec<crate::review::Evidence>,
+    pub looked_at: LookedAt,
+    /// Another notary that was asked for what was granted.
+    pub asked: Option<Asked>,
+}
+
+/// When what is shown of a job was found out; `None`: it was not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedAt {
+    pub inputs: Option<Time>,
+    pub output: Option<Time>,
+    pub re_execution: Option<Time>,
+    pub proofs: Option<Time>,
+}
+
+/// What another notary was asked, and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub round: u32,
+    /// Where its server is.
+    pub server: String,
+    pub at: Time,
+    /// Answers that come later are not taken.
+    pub answer_by: Time,
+    /// Whether its server has the request.
+    pub is_sent: bool,
+    pub answer: Option<OtherAnswer>,
+}
+
+/// What another notary answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherAnswer {
+    /// The did:key that signed it; empty: it is no longer trusted.
+    pub key: String,
+    pub decision: Decision,
+    /// What it granted, in its own unit.
+    pub amount: Option<U256>,
+    /// In its words.
+    pub reason: String,
+    /// Where it can be looked up, as it says.
+    pub transaction: Option<String>,
+    /// When it was given, as it says.
+    pub at: Time,
+}
+
+/// How another notary decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Granted,
+    Refused,
 }
 
 /// Something that happened to a job.
@@ -323,11 +376,11 @@ pub trait Desk: Send + Sync + 'static {
     /// See [`DeskError`].
     async fn audit_log(&self, from: u64, limit: u32) -> Result<(Vec<audit_log::Entry>, audit_log::Head), DeskError>;
 
-    /// The audit log's lines, byte by byte, as `sha256sum` and [`audit_log::verify`] check them.
+    /// The audit log's lines.
     ///
     /// # Errors
     /// See [`DeskError`].
-    async fn export_audit_log(&self) -> Result<Vec<u8>, DeskError>;
+    async fn export_audit_log(&self) -> Result<Export, DeskError>;
 
     /// The signed statement of how a job was decided, once that is final.
     ///

@@ -2,10 +2,12 @@
 
 pub mod network;
 pub mod outputs;
+mod pace;
 pub mod re_execution;
 pub mod registry;
 mod viewer;
 
+pub use pace::Pace;
 pub use viewer::MAX_LISTED;
 
 use async_trait::async_trait;
@@ -24,6 +26,8 @@ pub struct Piece {
     pub commitment: B256,
     /// Its padded size in bytes: a power of two, at least 128.
     pub size: u64,
+    /// Bytes of the CAR: with the commitment, all that a piece CID tells.
+    pub car: u64,
 }
 
 /// Where a service finds out what no log tells. Each call is bounded in time and memory by who implements it, and may be dropped.
@@ -32,10 +36,11 @@ pub trait Sources: Send + Sync + 'static {
     /// What a registry says of a job's inputs, in the same order. One that could not be asked about has no certainty, and a reason.
     async fn inputs(&self, inputs: Vec<InputEvidence>) -> Vec<InputEvidence>;
 
-    /// Fetches all of a job's output, and checks each block. [`Retrieval::Pending`] when it cannot be tried now.
-    async fn retrieval(&self, job: &SettledJob) -> Retrieval;
+    /// Fetches all of a job's output, and checks each block; with its piece, if all of it was there. [`Retrieval::Pending`] when it cannot
+    /// be tried now.
+    async fn retrieval(&self, job: &SettledJob) -> (Retrieval, Option<Piece>);
 
-    /// Runs a job again. [`ReExecution::Pending`] when it cannot be tried now.
+    /// Runs a job again. [`ReExecution::NotNow`] or [`ReExecution::Pending`] when it cannot be done now.
     async fn re_execution(&self, kept: &Kept, spec: &ValidatedSpec) -> ReExecution;
 
     /// What lies at a path of a job's output (empty: its root).
@@ -44,12 +49,6 @@ pub trait Sources: Send + Sync + 'static {
     /// See [`DeskError`].
     async fn output(&self, job: &SettledJob, path: &str) -> Result<OutputNode, DeskError>;
 
-    /// The piece that a job is nominated with.
-    ///
-    /// # Errors
-    /// Why it cannot be computed now, in a sentence.
-    async fn piece(&self, job: &SettledJob) -> Result<Piece, String>;
-
-    /// What proofs of storage say of a job's output; empty: nothing.
-    async fn availability(&self, job: &SettledJob) -> Vec<Evidence>;
+    /// What proofs of storage say of the piece of a job's output; empty: nobody is asked.
+    async fn availability(&self, piece: &Piece) -> Vec<Evidence>;
 }

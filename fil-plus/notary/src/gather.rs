@@ -122,7 +122,11 @@ pub async fn take_recorded(history: &History, record: &[Recorded]) -> Result<(),
                     };
                     Some(Told::Event { cursor, time: recorded.time, event: Box::new(event.clone()) })
                 }
-                ContractEvent::Auction(_) | ContractEvent::Blessing(_) => None,
+                ContractEvent::Auction(_)
+                | ContractEvent::Blessing(_)
+                | ContractEvent::Granter(_)
+                | ContractEvent::FilecoinPay(_)
+                | ContractEvent::FilecoinPayDeals(_) => None,
             })
             .collect();
         history.take(&told).await?;

@@ -1,14 +1,17 @@
 //! All of a [`Desk`] as JSON over HTTP, below `/api/v1`. Nothing here needs a session: what is read is public, and a vote brings its
-//! notary's signature. A host's name is checked by who serves it.
+//! notary's signature. Whoever serves it checks a host's name and how often somebody asks (`lota_notary_dashboard::router_beside`).
+
+mod places;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{DefaultBodyLimit, Path, Query, State},
     http::{
-        StatusCode,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+        HeaderName, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     },
     response::{
         IntoResponse, Response,
@@ -20,7 +23,13 @@ use futures::{Stream, StreamExt as _};
 use lota_api::{ApiError, ErrorCode};
 use lota_market::{Address, blessing::Choice, model::JobId};
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+pub use places::{Client, Place, Places};
 
 use crate::{
     attestation::Envelope,
@@ -30,34 +39,78 @@ use crate::{
 
 /// The largest body, in bytes: a vote with its reason and a contract's signature, escaped.
 const MAX_BODY: usize = 128 << 10;
-/// Questions that are answered at once, and how long one waits for its turn.
-const QUESTIONS: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Of these, votes, which wait for a block.
-const VOTES: usize = 16;
+/// Questions that are answered at once, in all and of one client.
+const QUESTIONS: (usize, usize) = (16, 8);
+/// Looks into outputs.
+const LOOKS: (usize, usize) = (8, 2);
+const VOTES: (usize, usize) = (16, 4);
+/// Exports of the audit log, until the last byte was taken.
+const EXPORTS: (usize, usize) = (2, 1);
 /// Who may wait for changes at once.
-const LISTENERS: usize = 256;
+const LISTENERS: (usize, usize) = (128, 16);
 /// The most entries of a page.
 const MAX_PAGE: u32 = 200;
 
+/// How long something may take.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Until it is one's turn.
+    turn: Duration,
+    answer: Duration,
+    /// Waits for whoever serves an output.
+    look: Duration,
+    /// Waits for a block.
+    vote: Duration,
+    /// A stream of changes; then one asks again.
+    listen: Duration,
+}
+
+const TIMES: Times = Times {
+    turn: Duration::from_secs(5),
+    answer: Duration::from_secs(20),
+    look: Duration::from_secs(40),
+    vote: Duration::from_secs(90),
+    listen: Duration::from_secs(15 * 60),
+};
+
 struct Api {
     desk: Arc<dyn Desk>,
-    questions: Semaphore,
-    votes: Semaphore,
-    listeners: Arc<Semaphore>,
+    questions: Arc<Places<Client>>,
+    looks: Arc<Places<Client>>,
+    votes: Arc<Places<Client>>,
+    exports: Arc<Places<Client>>,
+    listeners: Arc<Places<Client>>,
+    times: Times,
+    /// Ends streams of changes, which would keep a server from stopping.
+    stop: CancellationToken,
 }
 
 impl Api {
-    async fn turn<T>(&self, of: &Semaphore, answer: impl Future<Output = Result<T, DeskError>>) -> Result<T, Failed> {
-        let Ok(Ok(_place)) = tokio::time::timeout(PATIENCE, of.acquire()).await else {
-            return Err(Failed(DeskError::Unavailable("too many questions at once; try again soon".into())));
-        };
-        answer.await.map_err(Failed)
+    /// Answers when there is a place, and not for longer than `within`.
+    async fn turn<T>(
+        &self,
+        of: &Arc<Places<Client>>,
+        client: Client,
+        within: Duration,
+        answer: impl Future<Output = Result<T, DeskError>>,
+    ) -> Result<T, Failed> {
+        let Some(_place) = of.wait(client, self.times.turn).await else { return Err(busy()) };
+        match tokio::time::timeout(within, answer).await {
+            Ok(answer) => answer.map_err(Failed),
+            Err(_) => Err(Failed(DeskError::Unavailable(format!(
+                "there was no answer within {} s; try again",
+                within.as_secs()
+            )))),
+        }
     }
 
-    async fn ask<T>(&self, answer: impl Future<Output = Result<T, DeskError>>) -> Result<T, Failed> {
-        self.turn(&self.questions, answer).await
+    async fn ask<T>(&self, client: Client, answer: impl Future<Output = Result<T, DeskError>>) -> Result<T, Failed> {
+        self.turn(&self.questions, client, self.times.answer, answer).await
     }
+}
+
+fn busy() -> Failed {
+    Failed(DeskError::Unavailable("too many questions at once; try again soon".into()))
 }
 
 /// An answer that is not a success.
@@ -77,13 +130,23 @@ impl IntoResponse for Failed {
 
 type Answer<T> = Result<Json<T>, Failed>;
 
-/// All paths.
-pub fn router(desk: Arc<dyn Desk>) -> Router {
+/// All paths. Served with who asks ([`ConnectInfo`](axum::extract::ConnectInfo)), each client has its share; otherwise all are one.
+/// `stop` ends streams.
+pub fn router(desk: Arc<dyn Desk>, stop: CancellationToken) -> Router {
+    router_within(desk, stop, TIMES)
+}
+
+fn router_within(desk: Arc<dyn Desk>, stop: CancellationToken, times: Times) -> Router {
+    let places = |(all, of_one)| Places::new(all, of_one);
     let api = Api {
         desk,
-        questions: Semaphore::new(QUESTIONS),
-        votes: Semaphore::new(VOTES),
-        listeners: Arc::new(Semaphore::new(LISTENERS)),
+        questions: places(QUESTIONS),
+        looks: places(LOOKS),
+        votes: places(VOTES),
+        exports: places(EXPORTS),
+        listeners: places(LISTENERS),
+        times,
+        stop,
     };
     Router::new()
         .route("/api/v1/about", get(about))
@@ -100,8 +163,8 @@ pub fn router(desk: Arc<dyn Desk>) -> Router {
         .with_state(Arc::new(api))
 }
 
-async fn about(State(api): State<Arc<Api>>) -> Answer<About> {
-    api.ask(api.desk.about()).await.map(Json)
+async fn about(State(api): State<Arc<Api>>, client: Client) -> Answer<About> {
+    api.ask(client, api.desk.about()).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -122,14 +185,14 @@ const fn page() -> u32 {
     50
 }
 
-async fn queue(State(api): State<Arc<Api>>, Query(query): Query<QueueQuery>) -> Answer<Queue> {
+async fn queue(State(api): State<Arc<Api>>, client: Client, Query(query): Query<QueueQuery>) -> Answer<Queue> {
     let QueueQuery { open, after, limit } = query;
     let filter = QueueFilter { open, after, limit: limit.clamp(1, MAX_PAGE) };
-    api.ask(api.desk.queue(&filter)).await.map(Json)
+    api.ask(client, api.desk.queue(&filter)).await.map(Json)
 }
 
-async fn dossier(State(api): State<Arc<Api>>, Path(job): Path<JobId>) -> Answer<Dossier> {
-    api.ask(api.desk.dossier(job)).await.map(Json)
+async fn dossier(State(api): State<Arc<Api>>, client: Client, Path(job): Path<JobId>) -> Answer<Dossier> {
+    api.ask(client, api.desk.dossier(job)).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -141,10 +204,11 @@ struct OutputQuery {
 
 async fn output(
     State(api): State<Arc<Api>>,
+    client: Client,
     Path(job): Path<JobId>,
     Query(query): Query<OutputQuery>,
 ) -> Answer<OutputNode> {
-    api.ask(api.desk.output(job, &query.path)).await.map(Json)
+    api.turn(&api.looks, client, api.times.look, api.desk.output(job, &query.path)).await.map(Json)
 }
 
 /// What a notary would sign.
@@ -158,19 +222,20 @@ struct BallotRequest {
 
 async fn ballot(
     State(api): State<Arc<Api>>,
+    client: Client,
     Path(job): Path<JobId>,
     Json(request): Json<BallotRequest>,
 ) -> Answer<BallotPaper> {
     let BallotRequest { choice, text, notary } = request;
-    api.ask(api.desk.ballot_paper(job, choice, &text, notary)).await.map(Json)
+    api.ask(client, api.desk.ballot_paper(job, choice, &text, notary)).await.map(Json)
 }
 
-async fn vote(State(api): State<Arc<Api>>, Json(vote): Json<SignedVote>) -> Answer<Vote> {
-    api.turn(&api.votes, api.desk.vote(&vote)).await.map(Json)
+async fn vote(State(api): State<Arc<Api>>, client: Client, Json(vote): Json<SignedVote>) -> Answer<Vote> {
+    api.turn(&api.votes, client, api.times.vote, api.desk.vote(&vote)).await.map(Json)
 }
 
-async fn attestation(State(api): State<Arc<Api>>, Path(job): Path<JobId>) -> Answer<Envelope> {
-    api.ask(api.desk.attestation(job)).await.map(Json)
+async fn attestation(State(api): State<Arc<Api>>, client: Client, Path(job): Path<JobId>) -> Answer<Envelope> {
+    api.ask(client, api.desk.attestation(job)).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -188,42 +253,66 @@ struct Entries {
     head: audit_log::Head,
 }
 
-async fn entries(State(api): State<Arc<Api>>, Query(query): Query<EntriesQuery>) -> Answer<Entries> {
-    let answer = api.ask(api.desk.audit_log(query.from, query.limit.clamp(1, MAX_PAGE))).await;
+async fn entries(State(api): State<Arc<Api>>, client: Client, Query(query): Query<EntriesQuery>) -> Answer<Entries> {
+    let answer = api.ask(client, api.desk.audit_log(query.from, query.limit.clamp(1, MAX_PAGE))).await;
     answer.map(|(entries, head)| Json(Entries { entries, head }))
 }
 
-async fn export(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Failed> {
-    let bytes = api.ask(api.desk.export_audit_log()).await?;
+async fn export(State(api): State<Arc<Api>>, client: Client) -> Result<impl IntoResponse, Failed> {
+    let Some(place) = api.exports.take(client) else { return Err(busy()) };
+    let export = api.ask(client, api.desk.export_audit_log()).await?;
     let headers = [
         (CONTENT_TYPE, "application/x-ndjson"),
         (CONTENT_DISPOSITION, "attachment; filename=\"audit.log\""),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, bytes))
+    let length = [(CONTENT_LENGTH, export.bytes().to_string())];
+    Ok((headers, length, Body::from_stream(export.stream(place))))
 }
 
 /// Server-sent events, one for each change; `missed` when some were not told.
-async fn changes(State(api): State<Arc<Api>>) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failed> {
-    let Ok(place) = Arc::clone(&api.listeners).try_acquire_owned() else {
+async fn changes(State(api): State<Arc<Api>>, client: Client) -> Result<impl IntoResponse, Failed> {
+    let Some(place) = api.listeners.take(client) else {
         return Err(Failed(DeskError::Unavailable("too many wait for changes; ask again now and then".into())));
     };
-    let stream = told(api.desk.changes(), place);
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+    let listener = Listener {
+        changes: api.desk.changes(),
+        until: Instant::now() + api.times.listen,
+        stop: api.stop.clone(),
+        _place: place,
+    };
+    // At once: some servers send no head before there is a body.
+    let hello = futures::stream::iter([Event::default().comment("connected")]);
+    let events = hello.chain(listener.told()).map(Ok::<_, Infallible>);
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    Ok((unbuffered, Sse::new(events).keep_alive(KeepAlive::default())))
 }
 
-fn told(
-    receiver: broadcast::Receiver<Change>,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures::stream::unfold((receiver, place), |(mut receiver, place)| async move {
-        let event = match receiver.recv().await {
-            Ok(change) => Event::default().event("change").json_data(change).unwrap_or_default(),
-            Err(broadcast::error::RecvError::Lagged(_)) => Event::default().event("missed").data(""),
-            Err(broadcast::error::RecvError::Closed) => return None,
-        };
-        Some((event, (receiver, place)))
-    })
-    .map(Ok)
+struct Listener {
+    changes: broadcast::Receiver<Change>,
+    until: Instant,
+    stop: CancellationToken,
+    _place: Place<Client>,
 }
+
+impl Listener {
+    fn told(self) -> impl Stream<Item = Event> {
+        futures::stream::unfold(self, |mut listener| async move {
+            let change = tokio::select! {
+                () = listener.stop.cancelled() => return None,
+                () = tokio::time::sleep_until(listener.until) => return None,
+                change = listener.changes.recv() => change,
+            };
+            let event = match change {
+                Ok(change) => Event::default().event("change").json_data(change).unwrap_or_default(),
+                Err(RecvError::Lagged(_)) => Event::default().event("missed").data(""),
+                Err(RecvError::Closed) => return None,
+            };
+            Some((event, listener))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

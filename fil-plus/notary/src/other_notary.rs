@@ -8,7 +8,7 @@ mod asking;
 mod kept;
 mod routes;
 
-use std::{collections::BTreeMap, convert::Infallible, io, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use lota_bridge::BlessingRef;
@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, broadcast};
 use url::Url;
 
+pub use crate::desk::Decision;
 use crate::{
     attestation::{self, AttestationError, Envelope, Statement, Subject, SubjectDigest},
+    desk::{Asked, OtherAnswer},
     outgoing::{self, AskError, Secrecy, UrlError, place, shown},
     review::{Check, Risk, SettledJob},
 };
@@ -63,14 +65,6 @@ pub struct Request {
     pub callback: Option<String>,
 }
 
-/// How another notary decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    Granted,
-    Refused,
-}
-
 /// What another notary answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,6 +89,8 @@ pub struct Answered {
     pub job: JobId,
     pub round: u32,
     pub answer: Answer,
+    /// The did:key that signed it; empty: it is no longer trusted.
+    pub key: String,
 }
 
 /// Why another notary cannot be asked.
@@ -186,9 +182,7 @@ impl OtherNotary {
     /// [`RequestError`]; then nothing was sent.
     pub async fn ask(&self, request: &Request) -> Result<B256, RequestError> {
         let mut requests = self.requests.lock().await;
-        let same = |kept: &Kept| {
-            kept.job == request.job.job && kept.round == request.nomination.round && kept.blessing == request.blessing
-        };
+        let same = |kept: &Kept| kept.is_of(&request.blessing, request.job.job, request.nomination.round);
         if let Some((id, _)) = requests.iter().find(|(_, kept)| same(kept)) {
             return Ok(*id);
         }
@@ -245,29 +239,52 @@ impl OtherNotary {
         problems
     }
 
-    /// Sends and polls until the future is dropped, with so much time between; what goes wrong is logged when it changes.
-    pub async fn keep_asking(&self, pause: Duration) -> Infallible {
-        let mut told = Vec::new();
-        loop {
-            let problems = self.advance().await;
-            if problems != told {
-                for problem in &problems {
-                    tracing::warn!(problem, "another notary");
-                }
-                told = problems;
-            }
-            tokio::time::sleep(pause).await;
-        }
+    /// Where its server is.
+    #[must_use]
+    pub fn server(&self) -> String {
+        place(&self.url)
     }
 
-    /// The answer to a job's request, if there is one.
-    pub async fn answer_of(&self, job: JobId, round: u32) -> Option<Answer> {
+    /// What it was asked in a round of a job that was nominated in this blessing, and its answer.
+    pub async fn asked(&self, blessing: &BlessingRef, job: JobId, round: u32) -> Option<Asked> {
         let requests = self.requests.lock().await;
-        let kept = requests.values().find(|kept| kept.job == job && kept.round == round)?;
-        kept.answer.as_ref().map(|(answer, _)| answer.clone())
+        let kept = requests.values().find(|kept| kept.is_of(blessing, job, round))?;
+        let answer = self.answered_in(kept).map(|Answered { answer, key, .. }| {
+            let Answer { decision, amount, reason, transaction, at, .. } = answer;
+            OtherAnswer { key, decision, amount, reason, transaction, at }
+        });
+        Some(Asked {
+            round,
+            server: self.server(),
+            at: kept.asked_at,
+            answer_by: kept.answer_by,
+            is_sent: kept.sent,
+            answer,
+        })
     }
 
-    /// Answers from now on. Who listens too slowly looks into [`OtherNotary::answer_of`].
+    /// All answers so far to what was asked of this blessing.
+    pub async fn answered(&self, blessing: &BlessingRef) -> Vec<Answered> {
+        let requests = self.requests.lock().await;
+        let ours = requests.values().filter(|kept| kept.blessing == *blessing);
+        ours.filter_map(|kept| self.answered_in(kept)).collect()
+    }
+
+    fn answered_in(&self, kept: &Kept) -> Option<Answered> {
+        let (answer, envelope) = kept.answer.as_ref()?;
+        let key = serde_json::to_vec(envelope).map(|bytes| self.signer(&bytes)).unwrap_or_default();
+        Some(Answered { job: kept.job, round: kept.round, answer: answer.clone(), key })
+    }
+
+    /// Which of the trusted keys signed an envelope.
+    fn signer(&self, bytes: &[u8]) -> String {
+        let signed = |key: &&VerifyingKey| {
+            attestation::verify::<serde::de::IgnoredAny>(bytes, std::slice::from_ref(*key)).is_ok()
+        };
+        self.trusted.iter().find(signed).map(attestation::did_key).unwrap_or_default()
+    }
+
+    /// Answers from now on. Who listens too slowly looks into [`OtherNotary::answered`].
     pub fn answers(&self) -> broadcast::Receiver<Answered> {
         self.answers.subscribe()
     }
@@ -300,7 +317,8 @@ impl OtherNotary {
         let envelope: Envelope = serde_json::from_slice(bytes).map_err(AttestationError::Envelope)?;
         let mut requests = self.requests.lock().await;
         let kept = requests.get_mut(&answer.request).ok_or(AnswerError::NotAsked(answer.request))?;
-        let answered = Answered { job: kept.job, round: kept.round, answer: answer.clone() };
+        let key = self.signer(bytes);
+        let answered = Answered { job: kept.job, round: kept.round, answer: answer.clone(), key };
         if let Some((before, _)) = &kept.answer {
             return if *before == answer { Ok(answered) } else { Err(AnswerError::Contradicts) };
         }
@@ -384,7 +402,7 @@ impl From<AskError> for Problem {
     }
 }
 
-/// Signs an answer, as another notary does: for one that is a service of this project, too.
+/// Signs an answer, as another notary does.
 ///
 /// # Errors
 /// When it cannot be written as JSON.

@@ -4,6 +4,7 @@
 //! Everything that it does by itself it may do again after a crash: commands have keys, what is told has ids. What leaves the market
 //! (grants, alerts, attestations) waits until what it rests on is final.
 
+mod asking;
 mod attesting;
 mod desk;
 mod following;
@@ -15,9 +16,10 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod voting;
+mod watching;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -42,13 +44,14 @@ use crate::{
     desk::{About, Change, DeskError},
     elsewhere::Sources,
     history::{FollowError, History, HistoryError},
+    other_notary::OtherNotary,
     store::{AuditNote, Store, StoreError},
 };
 
 /// How many changes are kept for a page that reads slowly.
 const CHANGES: usize = 1_024;
-/// What is not news again within so many seconds.
-const PATIENCE: u64 = 15;
+/// Seconds until something is tried again.
+const RETRY_AFTER: u64 = 15;
 
 /// The time of day, in Unix seconds.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -85,6 +88,8 @@ pub struct Parts {
     pub asset: Asset,
     pub blessing: Arc<dyn BlessingTransport>,
     pub sources: Arc<dyn Sources>,
+    /// Who is asked for what was granted by granters that only ask.
+    pub other_notary: Option<Arc<OtherNotary>>,
     /// To whom alerts go.
     pub deliveries: Vec<Arc<dyn Deliver>>,
     /// Signs attestations.
@@ -103,9 +108,11 @@ pub struct Service {
     standing: Mutex<Standing>,
     changes: broadcast::Sender<Change>,
     /// Of each kind of work, that there is some.
-    wake: [Notify; 5],
+    wake: [Notify; 6],
     /// Votes are taken one after the other.
     voting: tokio::sync::Mutex<()>,
+    /// Places for signatures that only the chain can judge.
+    doubtful: tokio::sync::Semaphore,
 }
 
 const GATHER: usize = 0;
@@ -113,6 +120,7 @@ const NOMINATE: usize = 1;
 const VOTE: usize = 2;
 const GRANT: usize = 3;
 const TELL: usize = 4;
+const WATCH: usize = 5;
 
 /// Where the service stands.
 #[derive(Debug, Default)]
@@ -121,10 +129,32 @@ struct Standing {
     finalized: u64,
     /// As it was at a block.
     about: Option<(Option<Head>, About)>,
-    /// What does not work now, by what it is about.
-    problems: BTreeMap<String, String>,
+    /// The notaries when the chain was last asked.
+    notaries: Vec<lota_market::Address>,
+    /// What does not work now.
+    problems: BTreeMap<Matter, Problem>,
     /// What is not tried again before a time.
     not_before: BTreeMap<String, Time>,
+    /// Rounds whose notaries were reminded.
+    reminded: BTreeSet<(JobId, u32)>,
+    /// Jobs that somebody looks at, whose proofs of storage are old.
+    viewed: BTreeSet<JobId>,
+}
+
+/// What something that does not work is about: what is about no job comes first, so that many jobs do not hide it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Matter {
+    job: Option<JobId>,
+    about: String,
+}
+
+/// What does not work.
+#[derive(Clone, Debug)]
+struct Problem {
+    text: String,
+    since: Time,
+    /// An alert tells of it.
+    is_told: bool,
 }
 
 impl Service {
@@ -161,6 +191,7 @@ impl Service {
             changes: broadcast::Sender::new(CHANGES),
             wake: Default::default(),
             voting: tokio::sync::Mutex::default(),
+            doubtful: tokio::sync::Semaphore::new(voting::DOUBTFUL),
         };
         service.write_audit_log().await?;
         Ok(Arc::new(service))
@@ -178,7 +209,7 @@ impl Service {
                 Err(error) => error,
             }))
         };
-        let endless: [futures::future::BoxFuture<'_, Result<std::convert::Infallible, ServiceError>>; 7] = [
+        let endless: [futures::future::BoxFuture<'_, Result<std::convert::Infallible, ServiceError>>; 9] = [
             following.boxed(),
             self.follow_blessing().boxed(),
             self.keep_gathering().boxed(),
@@ -186,6 +217,8 @@ impl Service {
             self.keep_voting().boxed(),
             self.keep_granting().boxed(),
             self.keep_telling().boxed(),
+            self.keep_watching().boxed(),
+            self.keep_asking().boxed(),
         ];
         let (ended, ..) = futures::future::select_all(endless).await;
         ended
@@ -222,17 +255,25 @@ impl Service {
 
     /// Something does not work, or does again.
     fn problem(&self, about: &str, problem: Option<String>) {
+        self.problem_of(None, about, problem);
+    }
+
+    /// The same of what is done for a job.
+    fn problem_of(&self, job: Option<JobId>, about: &str, problem: Option<String>) {
+        let (matter, now) = (Matter { job, about: about.to_owned() }, self.clock());
         let mut standing = self.standing();
         let news = match problem {
-            Some(problem) => {
-                let news = standing.problems.get(about) != Some(&problem);
+            Some(text) => {
+                let before = standing.problems.get(&matter);
+                let news = before.is_none_or(|before| before.text != text);
                 if news {
-                    tracing::warn!("{about}: {problem}");
+                    tracing::warn!("{about}: {text}");
                 }
-                standing.problems.insert(about.to_owned(), problem);
+                let (since, is_told) = before.map_or((now, false), |before| (before.since, before.is_told));
+                standing.problems.insert(matter, Problem { text, since, is_told });
                 news
             }
-            None => standing.problems.remove(about).is_some(),
+            None => standing.problems.remove(&matter).is_some(),
         };
         drop(standing);
         if news {
@@ -248,7 +289,7 @@ impl Service {
         if standing.not_before.contains_key(what) {
             return false;
         }
-        standing.not_before.insert(what.to_owned(), now.after(PATIENCE));
+        standing.not_before.insert(what.to_owned(), now.after(RETRY_AFTER));
         true
     }
 

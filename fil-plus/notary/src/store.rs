@@ -16,7 +16,7 @@ use lota_market::{Address, B256, U256, model::JobId};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqliteSynchronous};
 
-pub use events::{Final, Told, Touched};
+pub use events::{Final, Follows, Told, Touched};
 pub use jobs::{BlessedJob, Decision, GatheredJob, QueuePage, Running};
 pub use outbox::{AuditNote, Outgoing};
 pub use votes::{HeldVote, SignedState};

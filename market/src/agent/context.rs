@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 
-use super::{At, Auctioneer, CostlyClients, Effect, Failure, JobView, Pace, Specs, Step, StepKey, StepState, Subject};
-use crate::{Time, model::Settings};
+use super::{
+    At, Auctioneer, CostlyClients, Effect, Failure, JobView, Pace, PayVenue, Specs, Step, StepKey, StepState, Subject,
+};
+use crate::{
+    AttoFil, Time,
+    model::{Settings, Terms},
+};
 
 /// What holds for all jobs of a party at a moment.
 #[derive(Clone, Debug)]
@@ -16,6 +21,8 @@ pub(super) struct Situation {
     pub(super) specs: Specs,
     /// The auction that it bids in.
     pub(super) auction: Option<Auctioneer>,
+    /// Whose orders it takes.
+    pub(super) filecoin_pay: Option<PayVenue>,
     /// Timestamp of the newest block.
     pub(super) now: Time,
     /// Number of the block up to which the market's log was taken in.
@@ -26,6 +33,13 @@ pub(super) struct Situation {
     pub(super) finalized: u64,
     /// How often callbacks of clients failed in blocks at this party's cost.
     pub(super) costly: CostlyClients,
+}
+
+impl Situation {
+    /// Where a job of these terms is taken that is paid over Filecoin Pay.
+    pub(super) fn pay_venue(&self, terms: &Terms) -> Option<PayVenue> {
+        self.filecoin_pay.filter(|venue| venue.contract == terms.matcher)
+    }
 }
 
 /// One job, as a role sees and moves it.
@@ -55,6 +69,15 @@ impl Context<'_> {
     /// Whether what the market says of the job now will not be undone.
     pub(super) const fn is_settled_for_good(&self) -> bool {
         self.view.is_final(self.situation.finalized)
+    }
+
+    /// What the job is paid with, once it is locked.
+    pub(super) fn price(&self) -> AttoFil {
+        let taken = self.view.filecoin_pay.as_ref().and_then(|order| order.taken.as_ref());
+        match (self.situation.pay_venue(&self.view.terms), taken) {
+            (Some(venue), Some(taken)) => venue.rate.worth(taken.price),
+            _ => self.view.price,
+        }
     }
 
     /// Begins a step unless it is under way, done, failed, or not yet due again.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Job, Step, StepKey, Subject};
 use crate::{
     AttoFil,
+    filecoin_pay_deals::Order,
     model::{Command, JobId, MAX_SPEC},
 };
 
@@ -121,6 +122,8 @@ impl Job {
             }
             Step::Cancel => Command::Cancel { terms: terms() },
             Step::Expire => Command::Expire { terms: terms() },
+            // To `FilecoinPayDeals`: see [`Job::order_to_take`].
+            Step::Lock if view.filecoin_pay.is_some() => return None,
             Step::Lock if view.terms.matcher.is_zero() => Command::Lock { terms: terms() },
             // Directed to this provider: a fixed offer, of which it takes the highest price.
             Step::Lock => {
@@ -138,6 +141,13 @@ impl Job {
             Step::RetryCallback => Command::RetryCallback { terms: terms(), receipt: view.receipt() },
         };
         Some(Submission { command, value })
+    }
+
+    /// The order of a `FilecoinPayDeals` that a step takes there, which is the job's matcher.
+    #[must_use]
+    pub fn order_to_take(&self, step: Step) -> Option<Order> {
+        let order = self.view.filecoin_pay.as_ref().filter(|_| step == Step::Lock)?;
+        Some(order.order(&self.view.terms))
     }
 }
 

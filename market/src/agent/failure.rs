@@ -5,7 +5,7 @@ use core::fmt;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttoFil, Time, asset::Asset, auction, model::Rejection};
+use crate::{AttoFil, Time, asset::Asset, auction, filecoin_pay_deals, model::Rejection};
 
 /// Why a step failed, with the evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -22,6 +22,13 @@ pub enum Failure {
     #[error("the auction refuses: {rejection}")]
     RejectedByAuction {
         rejection: Box<auction::Rejection>,
+        /// As of [`Self::Rejected`].
+        block: Option<u64>,
+    },
+    /// `FilecoinPayDeals` refuses the command, or who it asks: the market, Filecoin Pay.
+    #[error("FilecoinPayDeals refuses: {rejection}")]
+    RejectedByFilecoinPayDeals {
+        rejection: Box<filecoin_pay_deals::Rejection>,
         /// As of [`Self::Rejected`].
         block: Option<u64>,
     },
@@ -169,6 +176,21 @@ const fn standing_of_auction(rejection: &auction::Rejection) -> Standing {
     }
 }
 
+const fn standing_of_filecoin_pay_deals(rejection: &filecoin_pay_deals::Rejection) -> Standing {
+    use filecoin_pay_deals::Rejection as Refused;
+    match rejection {
+        Refused::Market(rejection) => standing(rejection),
+        Refused::NotOpen(_) | Refused::NotTaken(_) => Standing::State,
+        Refused::OperatorNotApproved(_)
+        | Refused::LockupPeriodTooLong { .. }
+        | Refused::AllowanceTooSmall { .. }
+        | Refused::PayerInDebt { .. }
+        | Refused::NotEnoughFunds { .. }
+        | Refused::RailTerminated(_) => Standing::Passing,
+        _ => Standing::Always,
+    }
+}
+
 impl Failure {
     /// A refusal of the market's in the state of this block.
     #[must_use]
@@ -182,6 +204,9 @@ impl Failure {
         match self {
             Self::Rejected { rejection, .. } => format!("the market refuses: {}", rejection.words(asset)),
             Self::RejectedByAuction { rejection, .. } => format!("the auction refuses: {}", rejection.words(asset)),
+            Self::RejectedByFilecoinPayDeals { rejection, .. } => {
+                format!("FilecoinPayDeals refuses: {}", rejection.words(asset))
+            }
             Self::TooLittleFree { free, collateral } => too_little_free(*free, *collateral, asset),
             other => other.to_string(),
         }
@@ -193,12 +218,29 @@ impl Failure {
         matches!(self, Self::OwnFault { .. })
     }
 
+    /// Whether it is for the payer of an order to put right, who has too little in its account at Filecoin Pay, or has not approved
+    /// the contract.
+    #[must_use]
+    pub fn is_payers(&self) -> bool {
+        use filecoin_pay_deals::Rejection as Refused;
+        matches!(
+            self,
+            Self::RejectedByFilecoinPayDeals { rejection, .. }
+                if !matches!(**rejection, Refused::Market(_))
+                    && standing_of_filecoin_pay_deals(rejection) == Standing::Passing
+        )
+    }
+
     /// Until when it would have been in time, if it was refused for being too late.
     pub(super) fn too_late_after(&self) -> Option<Time> {
         let rejection = match self {
             Self::Rejected { rejection, .. } => rejection,
             Self::RejectedByAuction { rejection, .. } => match &**rejection {
                 auction::Rejection::Market(rejection) => rejection,
+                _ => return None,
+            },
+            Self::RejectedByFilecoinPayDeals { rejection, .. } => match &**rejection {
+                filecoin_pay_deals::Rejection::Market(rejection) => rejection,
                 _ => return None,
             },
             _ => return None,
@@ -224,6 +266,9 @@ impl Failure {
             Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } | Self::NeverSent => false,
             Self::Rejected { rejection, block } => standing(rejection).may_pass(*block, seen),
             Self::RejectedByAuction { rejection, block } => standing_of_auction(rejection).may_pass(*block, seen),
+            Self::RejectedByFilecoinPayDeals { rejection, block } => {
+                standing_of_filecoin_pay_deals(rejection).may_pass(*block, seen)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::Bytes;
 
 use super::{At, Filling, Job, JobView, StepKey, StepOutcome};
 use crate::{
-    AttoFil, Time, auction,
+    AttoFil, Time, auction, filecoin_pay_deals,
     model::{Event, JobId, Terms},
 };
 
@@ -31,6 +31,9 @@ pub enum Input<'a> {
     },
     /// Something happened in the auction, about a job; otherwise as [`Event`](Self::Event).
     AuctionEvent { block: u64, time: Time, event: &'a auction::Event },
+    /// Something happened at a `FilecoinPayDeals`, about a job; otherwise as [`Event`](Self::Event). An order is opened before its job
+    /// is: who holds no such job yet is told again when it does.
+    OrderEvent { block: u64, time: Time, event: &'a filecoin_pay_deals::Event },
     /// The chain was reorganised; a [`Refold`](Self::Refold) for each job that was touched follows.
     Rewind {
         /// Number of the highest block that still holds.

@@ -8,7 +8,7 @@ use alloy_primitives::Address;
 
 use super::{
     AuctionSubmission, Auctioneer, BidMoney, Change, Commitments, CostlyClients, Effect, Input, Job, LookAfter, Offer,
-    Pace, PurseRecord, Resources, Specs, Step, StepKey, StepState, Subject, bidder, caretaker, client,
+    Pace, PayVenue, PurseRecord, Resources, Specs, Step, StepKey, StepState, Subject, bidder, caretaker, client,
     context::{Context, Situation},
     provider::{self, Provider},
     purse::Bounds,
@@ -65,6 +65,7 @@ impl Agent {
             pace: Pace::INSTANT,
             specs: Specs::default(),
             auction: None,
+            filecoin_pay: None,
             now: Time::default(),
             seen: 0,
             latest: At::default(),
@@ -94,6 +95,13 @@ impl Agent {
     #[must_use]
     pub fn bidding_in(mut self, auction: Option<Auctioneer>) -> Self {
         self.situation.auction = auction;
+        self
+    }
+
+    /// The same agent, which takes the orders of this `FilecoinPayDeals` if its offer names that.
+    #[must_use]
+    pub fn taking_orders_of(mut self, venue: Option<PayVenue>) -> Self {
+        self.situation.filecoin_pay = venue;
         self
     }
 
@@ -277,6 +285,8 @@ impl Agent {
             Input::AuctionEvent { block, time, event } => {
                 self.on_auction_event(event, At { block, time }, &mut effects)
             }
+            // Where it stands in the log says nothing that the market's events do not.
+            Input::OrderEvent { event, .. } => self.on_order_event(event, &mut effects),
             Input::Head { block, finalized, latest } => self.on_head(block, finalized, latest, &mut effects),
             Input::Rewind { block } => {
                 self.situation.seen = self.situation.seen.min(block);
@@ -556,7 +566,7 @@ impl Agent {
     }
 
     fn client_of(&self, job: &JobId) -> Option<Address> {
-        self.jobs.get(job).map(|held| held.job.view.terms.client)
+        self.jobs.get(job).map(|held| held.job.view.asked_by())
     }
 }
 

@@ -369,6 +369,20 @@ impl Offer {
         terms: &Terms,
         spec: &ValidatedSpec,
     ) -> Result<AttoFil, Refusal> {
+        let asking = self.asking(settings, terms, spec)?;
+        if asking > terms.max_price {
+            return Err(Refusal::Price { offered: terms.max_price, asking });
+        }
+        match price_reached(terms, asking, settings.quantum) {
+            // What is directed to it, it takes at the highest price.
+            _ if terms.matcher == me => Ok(asking),
+            Some(at) if at <= terms.lock_by => Ok(asking),
+            _ => Err(Refusal::Ramp { asking }),
+        }
+    }
+
+    /// What this provider asks for a job of this spec, whatever is offered.
+    pub(super) fn asking(&self, settings: Settings, terms: &Terms, spec: &ValidatedSpec) -> Result<AttoFil, Refusal> {
         let engine = spec.engine().name();
         if !self.engines.iter().any(|known| known == engine) {
             return Err(Refusal::Engine(engine.to_owned()));
@@ -396,16 +410,7 @@ impl Offer {
         if u64::from(terms.run_for) < needed {
             return Err(Refusal::RunWindow { run_for: terms.run_for, wall: limits.wall, needed });
         }
-        let asking = self.pricing.asking(&settings, &Usage::of(spec, self.fuel_per_second), terms.callback_gas);
-        if asking > terms.max_price {
-            return Err(Refusal::Price { offered: terms.max_price, asking });
-        }
-        match price_reached(terms, asking, settings.quantum) {
-            // What is directed to it, it takes at the highest price.
-            _ if terms.matcher == me => Ok(asking),
-            Some(at) if at <= terms.lock_by => Ok(asking),
-            _ => Err(Refusal::Ramp { asking }),
-        }
+        Ok(self.pricing.asking(&settings, &Usage::of(spec, self.fuel_per_second), terms.callback_gas))
     }
 }
 

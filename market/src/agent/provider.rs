@@ -80,6 +80,10 @@ impl Provider {
             _ if considered >= most => Err(Refusal::Busy(considered)),
             Some(job) => Err(Refusal::Suspended(job)),
             None => offer.match_terms(situation.me, situation.settings, terms).and_then(|()| {
+                // Only the contract itself opens its orders.
+                if situation.pay_venue(terms).is_some() && terms.client != terms.matcher {
+                    return Err(Refusal::Matcher(terms.matcher));
+                }
                 let auction = situation.auction.filter(|auction| auction.is_matcher_of(terms));
                 let fickle = || self.fickle.dropped(terms.client);
                 auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, offer, situation, fickle()))
@@ -156,6 +160,16 @@ impl Provider {
     /// Fetches and checks what the job needs; says whether everything is there.
     fn look(&self, work: &mut Work, cx: &mut Context<'_>) -> Result<bool, Refusal> {
         let view = cx.view;
+        let venue = cx.situation.pay_venue(&view.terms);
+        let order = match (venue, &view.filecoin_pay) {
+            (None, _) => None,
+            // Its order comes with it.
+            (Some(_), None) => return Ok(false),
+            (Some(venue), Some(order)) => {
+                order.match_party(cx.situation.me)?;
+                Some((venue, order.order(&view.terms)))
+            }
+        };
         let bytes = if view.spec.is_empty() { &work.spec } else { &view.spec };
         if bytes.is_empty() {
             if let Some(failure) = cx.failed(Step::FetchSpec) {
@@ -167,7 +181,14 @@ impl Provider {
         if work.asking.0 == 0 {
             let offer = self.offer.as_ref().ok_or(Refusal::OwnJob)?;
             let spec = cx.situation.specs.parse(&view.terms, bytes)?;
-            work.asking = offer.match_spec(cx.situation.me, cx.situation.settings, &view.terms, &spec)?;
+            work.asking = match &order {
+                None => offer.match_spec(cx.situation.me, cx.situation.settings, &view.terms, &spec)?,
+                Some((venue, order)) => {
+                    let asking = offer.asking(cx.situation.settings, &view.terms, &spec)?;
+                    venue.match_price(order, asking)?;
+                    asking
+                }
+            };
             work.needs = Resources::of(&spec);
             cx.changed = true;
         }
@@ -185,11 +206,14 @@ impl Provider {
         let terms = &cx.view.terms;
         // Where a matcher awards, bidding is the matcher's affair. What is directed to it, it may take at any time.
         if terms.matcher != cx.situation.me {
-            if terms.matcher != Address::ZERO {
-                return;
-            }
-            let quantum = cx.situation.settings.quantum;
-            let Some(when) = price_reached(terms, work.asking, quantum) else { return };
+            let when = match (cx.situation.pay_venue(terms), &cx.view.filecoin_pay) {
+                (Some(venue), Some(order)) if order.match_party(cx.situation.me).is_ok() => {
+                    venue.price_reached(&order.order(terms), work.asking)
+                }
+                _ if terms.matcher != Address::ZERO => return,
+                _ => price_reached(terms, work.asking, cx.situation.settings.quantum),
+            };
+            let Some(when) = when else { return };
             if !cx.reached(when) {
                 return;
             }
@@ -213,6 +237,8 @@ impl Provider {
             self.queue.insert((cx.view.opened, id));
             return;
         }
+        // An order is taken with collateral from outside the market.
+        let collateral = if cx.view.filecoin_pay.is_some() { AttoFil::ZERO } else { collateral };
         if collateral > self.free {
             let failure = Failure::TooLittleFree { free: self.free, collateral };
             let until = cx.now().after(MONEY_PAUSE);
@@ -310,7 +336,9 @@ impl Provider {
     /// A lock came to nothing.
     pub(super) fn give_back(&mut self, job: &Job) {
         self.running.remove(&job.id());
-        self.free = self.free.checked_add(job.view.terms.collateral).unwrap_or(self.free);
+        if job.view.filecoin_pay.is_none() {
+            self.free = self.free.checked_add(job.view.terms.collateral).unwrap_or(self.free);
+        }
     }
 
     /// Keeps free what the job needs.
@@ -332,7 +360,7 @@ pub(super) fn decide(work: &mut Work, decision: Decision, cx: &mut Context<'_>) 
 /// Whether the result may be told: above a set price only when the lock lies deep, unless the window ends.
 fn may_be_told(cx: &mut Context<'_>, deadline: Time) -> bool {
     let pace = &cx.situation.pace;
-    if !pace.is_careful(cx.view.price) {
+    if !pace.is_careful(cx.price()) {
         return true;
     }
     let last = Time(deadline.0.saturating_sub(pace.landing_again()));
@@ -354,7 +382,8 @@ fn gives_up(cx: &Context<'_>, deadline: Time) -> bool {
 /// Whether `me` runs the job, and had a say in that.
 fn is_own(view: &JobView, work: &Work, me: Address) -> bool {
     let matcher = view.terms.matcher;
-    view.provider == me && (matcher == Address::ZERO || matcher == me || work.bid.is_some())
+    let took_order = || view.filecoin_pay.as_ref().is_some_and(|order| order.is_taken_by(me));
+    view.provider == me && (matcher == Address::ZERO || matcher == me || work.bid.is_some() || took_order())
 }
 
 /// Whether a job was given up because it was too late for it, and it is not, now.

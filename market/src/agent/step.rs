@@ -25,7 +25,7 @@ pub enum Step {
     FetchSpec,
     /// Provider: fetch module and inputs, verify them, and check that the module can run.
     FetchInputs,
-    /// Provider: lock it; one that is directed to it, it awards to itself.
+    /// Provider: lock it; one that is directed to it, it awards to itself; an order of a `FilecoinPayDeals` it takes there.
     Lock,
     /// Bidder: bring what its bids need into its account in the auction.
     FundBid,
@@ -59,6 +59,8 @@ pub enum Step {
     GiveUp,
 }
 
+/// How often an order is tried whose payer cannot pay: whoever opens orders without money behind them must not keep nodes asking.
+const UNPAID_ATTEMPTS: u32 = 6;
 /// How often a run is tried again that this machine itself kept from coming to an end: whatever is wrong has minutes to pass.
 const OWN_FAULT_ATTEMPTS: u32 = 8;
 
@@ -107,9 +109,10 @@ impl Step {
 
     /// How often it is tried, after such a failure, before it has failed for good; `None`: as long as it makes sense.
     #[must_use]
-    pub const fn max_attempts(self, failure: &Failure) -> Option<u32> {
+    pub fn max_attempts(self, failure: &Failure) -> Option<u32> {
         match self {
             Self::Run if failure.is_own() => Some(OWN_FAULT_ATTEMPTS),
+            Self::Lock if failure.is_payers() => Some(UNPAID_ATTEMPTS),
             Self::FetchSpec | Self::FetchInputs => Some(6),
             Self::Run => Some(3),
             Self::Verify => Some(24),

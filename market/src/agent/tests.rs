@@ -18,6 +18,7 @@ mod directed;
 mod draining;
 mod epochs;
 mod faults;
+mod filecoin_pay;
 mod finality;
 mod giving_up;
 mod price;

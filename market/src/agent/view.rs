@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::AuctionView;
+use super::{AuctionView, OrderView};
 use crate::{
     AttoFil, Time,
     model::{Event, JobId, JobResult, Reason, Receipt, Status, Terms},
@@ -56,6 +56,9 @@ pub struct JobView {
     /// Its auction, if there was one event of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auction: Option<AuctionView>,
+    /// Its order, if it is paid over Filecoin Pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filecoin_pay: Option<OrderView>,
 }
 
 impl JobView {
@@ -79,6 +82,7 @@ impl JobView {
             callback_pending: false,
             slashed: None,
             auction: None,
+            filecoin_pay: None,
         }
     }
 
@@ -147,6 +151,12 @@ impl JobView {
     #[must_use]
     pub const fn is_final(&self, finalized: u64) -> bool {
         self.status.is_final() && self.block <= finalized
+    }
+
+    /// Who asked for it: of a job that is paid over Filecoin Pay, whose client is a contract, the payer.
+    #[must_use]
+    pub fn asked_by(&self) -> Address {
+        self.filecoin_pay.as_ref().map_or(self.terms.client, |order| order.payer)
     }
 
     /// What the deal came to, as the market wants to be told; empty before a result was submitted.

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 
 use super::RATE_UNIT;
-use crate::{AttoFil, Time, model::JobId};
+use crate::{AttoFil, Time, filecoin_address::FilecoinAddress, model::JobId};
 
 /// What is fixed at the deployment: `IBlessing.Settings`. Periods are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -231,17 +231,12 @@ impl Registration {
 }
 
 impl Nomination {
-    /// Whether somebody has an interest in it that can be seen: a recipient may be an EVM address, or Filecoin's name of one (f410: 4, 10,
-    /// and the address).
+    /// Whether somebody has an interest in it that can be seen: a recipient may be an EVM address, or Filecoin's name of one.
     #[must_use]
     pub fn is_party(&self, account: Address) -> bool {
         let parties = [self.client, self.provider, self.matcher, self.arbiter, self.nominator];
-        let recipient = match self.recipient.len() {
-            20 => Some(&self.recipient[..]),
-            22 => self.recipient.strip_prefix(&[4, 10]),
-            _ => None,
-        };
-        parties.contains(&account) || recipient == Some(account.as_slice())
+        let recipient = FilecoinAddress::read(&self.recipient).and_then(|recipient| recipient.evm());
+        parties.contains(&account) || recipient == Some(account)
     }
 
     /// What goes into escrow besides the deposit.

@@ -33,8 +33,11 @@ impl Accounts {
             ContractEvent::Auction(event) => {
                 Booking { accounts: self, movements, job: event.job() }.take_auction(log.contract, event);
             }
-            // A blessing's money is in no party's books yet.
-            ContractEvent::Blessing(_) => {}
+            // A blessing's and a granter's money, and what is paid over Filecoin Pay, is in no party's books yet.
+            ContractEvent::Blessing(_)
+            | ContractEvent::Granter(_)
+            | ContractEvent::FilecoinPay(_)
+            | ContractEvent::FilecoinPayDeals(_) => {}
         }
     }
 

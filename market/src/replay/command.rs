@@ -23,7 +23,10 @@ impl<O: Oracle> Replay<O> {
         match &event.log.event {
             ContractEvent::Market(told) => self.of_market(told, event.time),
             ContractEvent::Auction(told) => self.of_auction(told).map(Some),
-            ContractEvent::Blessing(_) => Err(Problem::Foreign(event.log.contract)),
+            ContractEvent::Blessing(_)
+            | ContractEvent::FilecoinPay(_)
+            | ContractEvent::Granter(_)
+            | ContractEvent::FilecoinPayDeals(_) => Err(Problem::Foreign(event.log.contract)),
         }
     }
 

@@ -76,5 +76,8 @@ fn in_words(log: &Log) -> String {
         ContractEvent::Market(event) => format!("{event:?} of the market {contract}"),
         ContractEvent::Auction(event) => format!("{event:?} of the auction {contract}"),
         ContractEvent::Blessing(event) => format!("{event:?} of the blessing {contract}"),
+        ContractEvent::FilecoinPay(event) => format!("{event:?} of Filecoin Pay at {contract}"),
+        ContractEvent::FilecoinPayDeals(event) => format!("{event:?} of the FilecoinPayDeals {contract}"),
+        ContractEvent::Granter(event) => format!("{event:?} of the granter {contract}"),
     }
 }

@@ -109,26 +109,12 @@ impl<E: Env> Frame<'_, E> {
 
     /// Brings the collateral to the market, and gives it a command.
     fn ask_market(&mut self, market: Address, deposit: AttoFil, command: &model::Command) -> Result<(), Rejection> {
-        let (token, here) = (self.state().asset(), self.auction);
+        let till = self.till();
+        let Self { world, auction, env, log, .. } = self;
         if deposit != AttoFil::ZERO {
-            if self.state().is_token() {
-                self.world.approve(token, here, market, deposit);
-                let pulled = model::Command::DepositToken { account: here, amount: deposit };
-                self.call_market(market, AttoFil::ZERO, &pulled)?;
-            } else {
-                self.call_market(market, deposit, &model::Command::Deposit { account: here })?;
-            }
+            world.bring_to_market(till, market, deposit, *env, log)?;
         }
-        self.call_market(market, AttoFil::ZERO, command)
-    }
-
-    fn call_market(&mut self, market: Address, value: AttoFil, command: &model::Command) -> Result<(), Rejection> {
-        let called = self.world.call_market(self.auction, market, value, command, self.env, self.log);
-        called.map_err(|error| match error {
-            CallError::Rejected(rejection) => rejection.into(),
-            // The auction holds what it brings, and its market is there since before it was deployed.
-            _ => model::Rejection::TransferFailed(market).into(),
-        })
+        Ok(world.ask_market(*auction, market, AttoFil::ZERO, command, *env, log)?)
     }
 }
 
@@ -136,6 +122,12 @@ impl<E: Env> Frame<'_, E> {
 fn auction_in(world: &mut World, index: usize) -> &mut SealedBidAuction {
     match &mut world.contracts[index].contract {
         Contract::Auction(auction) => auction,
-        Contract::Market(_) | Contract::Blessing(_) => unreachable!("a frame is of an auction"),
+        Contract::Market(_)
+        | Contract::Blessing(_)
+        | Contract::FilecoinPay(_)
+        | Contract::Granter(_)
+        | Contract::FilecoinPayDeals(_) => {
+            unreachable!("a frame is of an auction")
+        }
     }
 }

@@ -2,8 +2,13 @@
 
 use alloy_primitives::Address;
 
-use super::{Answer, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World, execute::require_moved};
-use crate::{AttoFil, model::Rejection};
+use super::{
+    Answer, CallError, Env, ExternalCall, Log, Occasion, Script, TokenTransfer, World, execute::require_moved,
+};
+use crate::{
+    AttoFil,
+    model::{Command, Rejection},
+};
 
 /// A contract that moves money, and in what.
 #[derive(Clone, Copy)]
@@ -61,8 +66,42 @@ impl World {
         if self.run(&script, env, log) { Ok(()) } else { Err(Rejection::TransferFailed(to)) }
     }
 
+    /// Brings what a contract holds to its account at a market.
+    pub(super) fn bring_to_market<E: Env>(
+        &mut self,
+        till: Till,
+        market: Address,
+        amount: AttoFil,
+        env: &mut E,
+        log: &mut Vec<Log>,
+    ) -> Result<(), Rejection> {
+        let Till { contract: account, asset } = till;
+        if asset.is_zero() {
+            return self.ask_market(account, market, amount, &Command::Deposit { account }, env, log);
+        }
+        self.approve(asset, account, market, amount);
+        self.ask_market(account, market, AttoFil::ZERO, &Command::DepositToken { account, amount }, env, log)
+    }
+
+    /// A contract gives its market a command; otherwise what has happened is to be undone.
+    pub(super) fn ask_market<E: Env>(
+        &mut self,
+        contract: Address,
+        market: Address,
+        value: AttoFil,
+        command: &Command,
+        env: &mut E,
+        log: &mut Vec<Log>,
+    ) -> Result<(), Rejection> {
+        self.call_market(contract, market, value, command, env, log).map_err(|error| match error {
+            CallError::Rejected(rejection) => rejection,
+            // The contract holds what it brings, and its market is there since before it was deployed.
+            _ => Rejection::TransferFailed(market),
+        })
+    }
+
     /// The token does what it is asked to, or something else; says whether it did not refuse.
-    fn move_tokens<E: Env>(
+    pub(super) fn move_tokens<E: Env>(
         &mut self,
         transfer: &TokenTransfer,
         allowed: bool,

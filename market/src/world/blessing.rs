@@ -6,6 +6,7 @@ use super::{CallError, Contract, Env, ExternalCall, Log, Occasion, Script, World
 use crate::{
     AttoFil,
     blessing::{Blessing, Command, Event, Grant, Next, Nomination, Rejection, Signed, Situation},
+    granter,
     model::{self, JobId, Status},
 };
 
@@ -87,13 +88,25 @@ impl<E: Env> Frame<'_, E> {
                 (status, is_receipt) = (deal.status, deal.receipt == Some(receipt));
             }
         }
+        // What a granter of this world says does not depend on what the blessing does: asked before, it is answered as last.
+        let mut of_granter = None;
+        if let Command::Nominate { receipt, request, .. } = command
+            && let Some(blessing) = self.world.blessing(here)
+            && let Some(registered) = blessing.registration(receipt.provider, request.granter)
+        {
+            let (recipient, amount) = (&registered.recipient, request.amount);
+            of_granter = self.world.check_grant(request.granter, receipt.provider, recipient, amount, self.env);
+        }
         let Self { world, index, env, log, .. } = self;
         let env = &**env;
         let contracts: Vec<Address> = world.contracts().map(|(address, _)| address).chain(world.tokens()).collect();
         let signed = |notary, what: &Signed<'_>, signature: &Bytes| env.notary_signed(here, notary, what, signature);
         let has_code = |account| contracts.contains(&account) || env.has_code(account);
         let check_grant = |nomination: &Nomination| {
-            // Contracts of this world are no granters.
+            if let Some(checked) = &of_granter {
+                return checked.as_ref().map_err(|rejection| rejection.selector().into()).copied();
+            }
+            // Other contracts of this world are no granters.
             let granter = nomination.granter;
             if contracts.contains(&granter) || !env.has_code(granter) {
                 return Err(FixedBytes::ZERO);
@@ -119,7 +132,18 @@ impl<E: Env> Frame<'_, E> {
     fn call_granter(&mut self, granter: Address, grant: &Grant, nomination: Option<&Nomination>) {
         let Some(nomination) = nomination else { return };
         let now = self.env.now();
-        let failure = if self.world.has_contract(granter) || !self.env.has_code(granter) {
+        let failure = if self.world.granter(granter).is_some() {
+            let command = granter::Command::Grant(Box::new(grant.clone()));
+            let here = self.blessing;
+            let granted = self.while_calling(|frame| {
+                frame.world.call_granter(here, granter, AttoFil::ZERO, &command, frame.env, frame.log)
+            });
+            granted.err().map(|error| match error {
+                CallError::RejectedByGranter(rejection) => rejection.selector().into(),
+                // The granter is there, and nothing is sent along.
+                _ => FixedBytes::ZERO,
+            })
+        } else if self.world.has_contract(granter) || !self.env.has_code(granter) {
             Some(FixedBytes::ZERO)
         } else {
             let occasion = Occasion::Grant { grant };
@@ -160,6 +184,12 @@ impl<E: Env> Frame<'_, E> {
 fn blessing_in(world: &mut World, index: usize) -> &mut Blessing {
     match &mut world.contracts[index].contract {
         Contract::Blessing(blessing) => blessing,
-        Contract::Market(_) | Contract::Auction(_) => unreachable!("a frame is of a blessing"),
+        Contract::Market(_)
+        | Contract::Auction(_)
+        | Contract::FilecoinPay(_)
+        | Contract::Granter(_)
+        | Contract::FilecoinPayDeals(_) => {
+            unreachable!("a frame is of a blessing")
+        }
     }
 }

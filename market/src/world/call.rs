@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttoFil, auction, blessing,
+    AttoFil, auction, blessing, filecoin_pay, filecoin_pay_deals, granter,
     model::{Command, Event, Rejection},
 };
 
@@ -30,6 +30,12 @@ pub enum ContractCommand {
     Auction(auction::Command),
     /// To a [`Blessing`](blessing::Blessing).
     Blessing(blessing::Command),
+    /// To a [`FilecoinPayDeals`](filecoin_pay_deals::FilecoinPayDeals).
+    FilecoinPayDeals(filecoin_pay_deals::Command),
+    /// To a [`FilecoinPay`](filecoin_pay::FilecoinPay).
+    FilecoinPay(filecoin_pay::Command),
+    /// To a [`Granter`](granter::Granter).
+    Granter(granter::Command),
 }
 
 /// What a contract of some kind says happened.
@@ -42,6 +48,12 @@ pub enum ContractEvent {
     Auction(auction::Event),
     /// Of a [`Blessing`](blessing::Blessing).
     Blessing(blessing::Event),
+    /// Of a [`FilecoinPayDeals`](filecoin_pay_deals::FilecoinPayDeals).
+    FilecoinPayDeals(filecoin_pay_deals::Event),
+    /// Of a [`FilecoinPay`](filecoin_pay::FilecoinPay).
+    FilecoinPay(filecoin_pay::Event),
+    /// Of a [`Granter`](granter::Granter).
+    Granter(granter::Event),
 }
 
 /// An event, and whose it is.
@@ -85,6 +97,15 @@ pub enum CallError {
     /// The blessing refuses, or the market that it asks.
     #[error(transparent)]
     RejectedByBlessing(blessing::Rejection),
+    /// `FilecoinPayDeals` refuses, or who it asks: the market, Filecoin Pay.
+    #[error(transparent)]
+    RejectedByFilecoinPayDeals(filecoin_pay_deals::Rejection),
+    /// Filecoin Pay refuses.
+    #[error(transparent)]
+    RejectedByFilecoinPay(filecoin_pay::Rejection),
+    /// The granter refuses, or whom it asks.
+    #[error(transparent)]
+    RejectedByGranter(granter::Rejection),
     /// There is a contract of another kind.
     #[error("the contract at {0} has no such function")]
     NoSuchFunction(Address),
@@ -126,6 +147,42 @@ impl From<blessing::Event> for ContractEvent {
     }
 }
 
+impl From<filecoin_pay_deals::Command> for ContractCommand {
+    fn from(command: filecoin_pay_deals::Command) -> Self {
+        Self::FilecoinPayDeals(command)
+    }
+}
+
+impl From<filecoin_pay_deals::Event> for ContractEvent {
+    fn from(event: filecoin_pay_deals::Event) -> Self {
+        Self::FilecoinPayDeals(event)
+    }
+}
+
+impl From<filecoin_pay::Command> for ContractCommand {
+    fn from(command: filecoin_pay::Command) -> Self {
+        Self::FilecoinPay(command)
+    }
+}
+
+impl From<filecoin_pay::Event> for ContractEvent {
+    fn from(event: filecoin_pay::Event) -> Self {
+        Self::FilecoinPay(event)
+    }
+}
+
+impl From<granter::Command> for ContractCommand {
+    fn from(command: granter::Command) -> Self {
+        Self::Granter(command)
+    }
+}
+
+impl From<granter::Event> for ContractEvent {
+    fn from(event: granter::Event) -> Self {
+        Self::Granter(event)
+    }
+}
+
 impl ContractCommand {
     /// Whether value may be sent along.
     #[must_use]
@@ -134,6 +191,9 @@ impl ContractCommand {
             Self::Market(command) => command.is_payable(),
             Self::Auction(command) => command.is_payable(),
             Self::Blessing(command) => command.is_payable(),
+            Self::FilecoinPayDeals(command) => command.is_payable(),
+            Self::FilecoinPay(command) => command.is_payable(),
+            Self::Granter(command) => command.is_payable(),
         }
     }
 }
@@ -151,9 +211,26 @@ impl ContractEvent {
         if let Self::Auction(event) = self { Some(event) } else { None }
     }
 
+    /// What Filecoin Pay says.
+    #[must_use]
+    pub const fn of_filecoin_pay(&self) -> Option<&filecoin_pay::Event> {
+        if let Self::FilecoinPay(event) = self { Some(event) } else { None }
+    }
+
     /// What a blessing says.
     #[must_use]
     pub const fn of_blessing(&self) -> Option<&blessing::Event> {
         if let Self::Blessing(event) = self { Some(event) } else { None }
+    }
+    /// What a `FilecoinPayDeals` says.
+    #[must_use]
+    pub const fn of_filecoin_pay_deals(&self) -> Option<&filecoin_pay_deals::Event> {
+        if let Self::FilecoinPayDeals(event) = self { Some(event) } else { None }
+    }
+
+    /// What a granter says.
+    #[must_use]
+    pub const fn of_granter(&self) -> Option<&granter::Event> {
+        if let Self::Granter(event) = self { Some(event) } else { None }
     }
 }

@@ -1,6 +1,6 @@
 //! What a world is told from outside: the time, hashes, signatures, and what other code does when it is called.
 
-use alloy_primitives::{Address, B256, Bytes, FixedBytes};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Conduct, TokenTransfer};
@@ -8,6 +8,8 @@ use crate::{
     AttoFil, Time,
     auction::Bid,
     blessing::{self, Grant, Nomination},
+    filecoin_pay_deals::Order,
+    granter::{ActorAnswer, ActorRequest},
     model::{Authorization, JobId, JobResult, Permit, Reason, Signed, Terms},
 };
 
@@ -16,6 +18,10 @@ use crate::{
 pub trait Env {
     /// The block's timestamp.
     fn now(&self) -> Time;
+    /// The block's number: what Filecoin Pay calls an epoch. Where there is no Filecoin Pay nobody asks.
+    fn block_number(&self) -> u64 {
+        0
+    }
     /// The EIP-712 digest of terms in the domain of the market at an address.
     fn job_id(&self, market: Address, terms: &Terms) -> JobId;
     /// sha2-256 of a spec's bytes.
@@ -53,7 +59,8 @@ pub trait Env {
         false
     }
 
-    /// Whether a granter could grant this, as things are; if not, the selector of its error. Asked of accounts with code only.
+    /// Whether a granter outside of this world could grant this, as things are; if not, the selector of its error. Asked of accounts with
+    /// code only.
     ///
     /// # Errors
     /// When it could not.
@@ -62,10 +69,41 @@ pub trait Env {
         Ok(())
     }
 
-    /// The selector of the error that a granter's code has just failed with; zeros when it said nothing.
+    /// The selector of the error that the code of a granter outside of this world has just failed with; zeros when it said nothing.
     fn grant_failure(&self, granter: Address) -> FixedBytes<4> {
         let _ = granter;
         FixedBytes::ZERO
+    }
+
+    /// Whether `signature` is the payer's over an order (ECDSA first, then ERC-1271), in the domain of the `FilecoinPayDeals` at an
+    /// address, beside a market. Asked by it only.
+    fn order_signed(&self, market: Address, deals: Address, order: &Order, signature: &Bytes) -> bool {
+        let _ = (market, deals, order, signature);
+        false
+    }
+
+    // What follows is asked by granters only.
+
+    /// How many bytes of DataCap a MetaAllocator still lets a granter give. Asked of accounts with code only.
+    ///
+    /// # Errors
+    /// What it reverts with; nothing when it returns no number.
+    fn datacap_allowance(&self, allocator: Address, granter: Address) -> Result<U256, Bytes> {
+        let _ = (allocator, granter);
+        Ok(U256::ZERO)
+    }
+
+    /// What the code of a MetaAllocator has just reverted with.
+    fn allocator_refusal(&self, allocator: Address) -> Bytes {
+        let _ = allocator;
+        Bytes::new()
+    }
+
+    /// What a built-in actor of Filecoin answers a granter; `None` where there are none. What this changes in the environment is not
+    /// undone by a later failure.
+    fn ask_actor(&mut self, granter: Address, request: &ActorRequest<'_>) -> Option<ActorAnswer> {
+        let _ = (granter, request);
+        None
     }
 
     // What follows is asked about tokens only.
@@ -121,6 +159,13 @@ pub enum Occasion<'a> {
     },
     /// It is to grant something for a blessed job (`IGranter`).
     Grant { grant: &'a Grant },
+    /// A MetaAllocator is to give a client DataCap (`addVerifiedClient`).
+    AddVerifiedClient {
+        /// The bytes of a Filecoin address.
+        client: &'a [u8],
+        /// In bytes.
+        amount: U256,
+    },
     /// It is paid; the money is in its wallet already.
     Payout {
         /// How much.

@@ -215,6 +215,9 @@ impl Town {
                 lota_market::world::ContractEvent::Market(event) => format!("{event:?}"),
                 lota_market::world::ContractEvent::Auction(event) => format!("{event:?}"),
                 lota_market::world::ContractEvent::Blessing(event) => format!("{event:?}"),
+                lota_market::world::ContractEvent::FilecoinPay(event) => format!("{event:?}"),
+                lota_market::world::ContractEvent::FilecoinPayDeals(event) => format!("{event:?}"),
+                lota_market::world::ContractEvent::Granter(event) => format!("{event:?}"),
             };
             said.split([' ', '{']).next().unwrap_or_default().to_owned()
         };

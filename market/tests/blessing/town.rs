@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     blessing::{self, Blessing, Choice, Command, Limits, Nomination, Request},
+    granter::{ActorAnswer, ActorRequest},
     model::{self, JobId, JobResult, Market, Receipt, Settings, Signed, Terms},
     world::{Call, CallError, Contract, ContractEvent, Env, ExternalCall, Log, Occasion, Script, World},
 };
@@ -13,6 +14,8 @@ pub(crate) const MARKET: Address = Address::repeat_byte(0xaa);
 pub(crate) const BLESSING: Address = Address::repeat_byte(0xbb);
 pub(crate) const TOKEN: Address = Address::repeat_byte(0xcc);
 pub(crate) const GRANTER: Address = Address::repeat_byte(0xdd);
+/// A MetaAllocator.
+pub(crate) const ALLOCATOR: Address = Address::repeat_byte(0xee);
 pub(crate) const CLIENT: Address = Address::repeat_byte(0x11);
 pub(crate) const PROVIDER: Address = Address::repeat_byte(0x22);
 pub(crate) const NOMINATOR: Address = Address::repeat_byte(0x33);
@@ -60,6 +63,12 @@ pub(crate) struct Outside {
     pub(crate) could: bool,
     /// What the granter was asked for.
     pub(crate) granted: Vec<blessing::Grant>,
+    /// What the MetaAllocator allows.
+    pub(crate) allowance: Result<U256, Bytes>,
+    /// What built-in actors answer, one after the other.
+    pub(crate) answers: VecDeque<ActorAnswer>,
+    /// What they were asked: the method, the client, the amount.
+    pub(crate) asked: Vec<(String, Vec<u8>, U256)>,
 }
 
 impl Env for Outside {
@@ -77,7 +86,7 @@ impl Env for Outside {
         false
     }
     fn has_code(&self, account: Address) -> bool {
-        account == GRANTER
+        [GRANTER, ALLOCATOR].contains(&account)
     }
     fn script(&mut self, call: &ExternalCall<'_>) -> Script {
         if let Occasion::Grant { grant } = call.occasion {
@@ -92,6 +101,17 @@ impl Env for Outside {
     fn check_grant(&self, granter: Address, _: &Nomination) -> Result<(), alloy_primitives::FixedBytes<4>> {
         assert_eq!(granter, GRANTER);
         if self.could { Ok(()) } else { Err([1, 2, 3, 4].into()) }
+    }
+    fn datacap_allowance(&self, allocator: Address, _: Address) -> Result<U256, Bytes> {
+        assert_eq!(allocator, ALLOCATOR);
+        self.allowance.clone()
+    }
+    fn ask_actor(&mut self, _: Address, request: &ActorRequest<'_>) -> Option<ActorAnswer> {
+        self.asked.push(match *request {
+            ActorRequest::AddVerifiedClient { client, amount } => ("AddVerifiedClient".into(), client.into(), amount),
+            ActorRequest::DataCapOf { client } => ("DataCapOf".into(), client.into(), U256::ZERO),
+        });
+        self.answers.pop_front()
     }
 }
 
@@ -112,7 +132,15 @@ impl Town {
         world.deploy_token(TOKEN).expect("nothing is there");
         world.deploy(MARKET, Contract::Market(Market::new(settings))).expect("nothing is there");
         world.deploy_blessing(BLESSING, MARKET, SETTINGS, (0..3).map(notary).collect(), 2).expect("beside a market");
-        let env = Outside { now: START, scripts: VecDeque::new(), could: true, granted: Vec::new() };
+        let env = Outside {
+            now: START,
+            scripts: VecDeque::new(),
+            could: true,
+            granted: Vec::new(),
+            allowance: Ok(U256::ZERO),
+            answers: VecDeque::new(),
+            asked: Vec::new(),
+        };
         let mut town = Self { world, env, log: Vec::new(), is_token };
         for account in [CLIENT, PROVIDER, NOMINATOR].into_iter().chain((0..4).map(notary)) {
             if is_token {
@@ -207,7 +235,7 @@ impl Town {
     /// What was said since the last time, by name.
     pub(crate) fn news(&mut self) -> Vec<String> {
         let name = |log: Log| {
-            let ContractEvent::Blessing(event) = log.event else { return "market".to_owned() };
+            let ContractEvent::Blessing(event) = log.event else { return "other".to_owned() };
             format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
         };
         self.log.drain(..).map(name).collect()

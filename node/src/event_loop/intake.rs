@@ -32,6 +32,7 @@ impl Incoming {
             Self::Update(update) => match &**update {
                 Update::Event { event, .. } => event.job(),
                 Update::Auction { event, .. } => event.job(),
+                Update::FilecoinPayDeals { event, .. } => event.job(),
                 Update::Head { .. } | Update::Rewind { .. } => None,
             },
             Self::Message(_) => None,

@@ -35,7 +35,7 @@ impl EventLoop {
             Update::Event { event, .. } => event,
             Update::Rewind { .. } => return true,
             // What the auction does to a balance, the market says, too.
-            Update::Auction { .. } | Update::Head { .. } => return false,
+            Update::Auction { .. } | Update::FilecoinPayDeals { .. } | Update::Head { .. } => return false,
         };
         let me = self.parts.transport.party();
         let terms = |job: &JobId| self.agent.job(*job).map(|job| &job.view.terms);

@@ -191,6 +191,17 @@ fn is_this_machine(url: &Url) -> bool {
         || host.trim_matches(['[', ']']).parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
+/// Refuses what cannot be the URL of a Filecoin node's JSON-RPC.
+fn check_rpc(rpc: &str) -> Result<(), PublisherError> {
+    let bad = |problem: String| PublisherError::Url { url: shown(rpc), what: "a Filecoin node's JSON-RPC", problem };
+    let url: Url = rpc.parse().map_err(|error| bad(format!("{error}")))?;
+    if matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
+        Ok(())
+    } else {
+        Err(bad("it begins neither with http:// or https:// nor with ws:// or wss://".to_owned()))
+    }
+}
+
 /// A URL without credentials, query and fragment; also of what is no URL.
 pub(crate) fn shown(url: &str) -> String {
     let shown = match url.rfind('@') {

@@ -346,7 +346,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Forgets final jobs that have not changed since `before`, with their events, and says which; also events of that age
-    /// that are about no job, and all announcements but the latest [`MAX_PARTIES`](crate::store::MAX_PARTIES).
+    /// that are about no job, or about orders whose jobs are not kept, and all announcements but the latest [`MAX_PARTIES`](crate::store::MAX_PARTIES).
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -365,6 +365,7 @@ impl<'a> Batch<'a> {
             for statement in [
                 "DELETE FROM events WHERE job = $1",
                 "DELETE FROM auction_events WHERE job = $1",
+                "DELETE FROM order_events WHERE job = $1",
                 "DELETE FROM requests WHERE job = $1",
                 "DELETE FROM labels WHERE job = $1",
                 "DELETE FROM salts WHERE job = $1",
@@ -376,11 +377,17 @@ impl<'a> Batch<'a> {
                     .map_err(|source| self.store.failed(source))?;
             }
         }
-        sqlx::query("DELETE FROM events WHERE job IS NULL AND NOT announcement AND time < $1")
-            .bind(signed(before.0))
-            .execute(&mut *self.transaction)
-            .await
-            .map_err(|source| self.store.failed(source))?;
+        for statement in [
+            "DELETE FROM events WHERE job IS NULL AND NOT announcement AND time < $1",
+            // That an order was opened is kept before it is known whether its job will be; anybody may open some.
+            "DELETE FROM order_events WHERE time < $1 AND job NOT IN (SELECT id FROM jobs)",
+        ] {
+            sqlx::query(statement)
+                .bind(signed(before.0))
+                .execute(&mut *self.transaction)
+                .await
+                .map_err(|source| self.store.failed(source))?;
+        }
         sqlx::query(
             "DELETE FROM events WHERE announcement AND (block, idx) <= \
              (SELECT block, idx FROM events WHERE announcement ORDER BY block DESC, idx DESC LIMIT 1 OFFSET $1)",

@@ -10,6 +10,7 @@ use super::*;
 
 mod auctions;
 mod filters;
+mod order_events;
 
 const CLIENT: Address = Address::repeat_byte(1);
 

@@ -1,14 +1,18 @@
 //! The audit log: read, checked, exported.
 
-use std::sync::Arc;
+use std::{io::BufReader, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Query, State},
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse as _, Redirect},
 };
 use lota_market::Address;
-use lota_notary::audit_log::{self, Entry, Head};
+use lota_notary::{
+    audit_log::{self, Entry, Head},
+    http::Client,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -138,26 +142,25 @@ pub(crate) async fn check(State(site): State<Arc<Site>>, _: Reader) -> Answer {
     let mut checked = site.checked.lock().await;
     let (_, head) = site.ask(site.desk.audit_log(1, 1)).await?;
     if !checked.as_ref().is_some_and(|(of, _)| *of == head) {
-        let lines = site.ask(site.desk.export_audit_log()).await?;
-        let (_, after) = site.ask(site.desk.audit_log(1, 1)).await?;
-        let read = tokio::task::spawn_blocking(move || audit_log::verify(&lines[..], |_| ()));
+        let export = site.ask(site.desk.export_audit_log()).await?;
+        let of = export.head();
+        let read = tokio::task::spawn_blocking(move || audit_log::verify(BufReader::new(export.into_reader()), |_| ()));
         let end = read.await.map_err(|error| Failure::invalid(error.to_string()))?;
-        let end = end.map_err(|broken| broken.to_string());
-        // Entries that are written meanwhile belong to the one or the other.
-        let of = match &end {
-            Ok(end) if *end == after => after,
-            _ => head,
-        };
-        *checked = Some((of, end));
+        *checked = Some((of, end.map_err(|broken| broken.to_string())));
     }
     Ok(Redirect::to("/audit#checked").into_response())
 }
 
-pub(crate) async fn export(State(site): State<Arc<Site>>, _: Reader) -> Answer {
-    let lines = site.ask(site.desk.export_audit_log()).await?;
+pub(crate) async fn export(State(site): State<Arc<Site>>, client: Client, _: Reader) -> Answer {
+    let Some(place) = site.exports.take(client) else {
+        let text = "The log is being exported already; wait until that has ended.";
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", text));
+    };
+    let export = site.ask(site.desk.export_audit_log()).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit-log.jsonl\""),
     ];
-    Ok((headers, lines).into_response())
+    let length = [(header::CONTENT_LENGTH, export.bytes().to_string())];
+    Ok((headers, length, Body::from_stream(export.stream(place))).into_response())
 }

@@ -17,7 +17,7 @@ use crate::{
     page::{Answer, Failure, Page, Part},
     sessions::secret,
     settings::Readers,
-    sign_in::Asked,
+    sign_in::{Asked, SignInError},
     site::{Reader, Site, cookie},
     words,
 };
@@ -164,16 +164,16 @@ pub(crate) async fn sign_in(State(site): State<Arc<Site>>, headers: HeaderMap, F
     let signature = wallet_signature(&form.signature).map_err(refuse)?;
     let about = site.about().await?;
     let asked = asked(&site, about.blessing.chain_id, browser);
-    let account = match site.nonces.verify(&message, &signature, &asked) {
-        Ok(account) => account,
-        Err(error) => {
-            tracing::info!(%error, "a sign-in was refused");
-            return Err(refuse(error.to_string()));
-        }
+    let refused = |error: SignInError| {
+        tracing::info!(%error, "a sign-in was refused");
+        refuse(error.to_string())
     };
-    if !site.may_read(account) {
-        return Err(refuse(format!("{account} is no notary of the present set, and nobody else reads this page.")));
+    let signed = site.nonces.verify(&message, &signature, &asked).map_err(refused)?;
+    let account = signed.account;
+    if !site.may_sign_in(account) {
+        return Err(refuse(format!("{account} is no notary of the present set, and nobody else signs in here.")));
     }
+    site.nonces.use_up(signed, asked.now).map_err(refused)?;
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unnamed");
     // Whoever had this browser before is not signed in any more.
     if let Some(before) =

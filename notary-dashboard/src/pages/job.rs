@@ -9,7 +9,7 @@ use axum::{
 };
 use lota_market::{Time, blessing::Phase};
 use lota_notary::{
-    desk::{About, Dossier, Stage, Vote, VoteState},
+    desk::{About, Asked, Decision, Dossier, LookedAt, Stage, Vote, VoteState},
     review::{Check, Evidence, Outcome, Question},
 };
 use maud::{Markup, html};
@@ -38,7 +38,7 @@ pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id):
         h1 { "Job " code.hex title=(id) { (words::shortened(&id)) } }
         (summary(&dossier, &about, &reader, now))
         (votes(&dossier, &reader))
-        (checks(&dossier.checks))
+        (checks(&dossier.checks, &dossier.looked_at, now))
         (reads(&dossier))
         @if let Some(nomination) = &dossier.nomination {
             section.card #nomination aria-labelledby="nomination-title" {
@@ -49,9 +49,13 @@ pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id):
         (settled(&dossier, &about, now))
         section.card #availability aria-labelledby="availability-title" {
             h2 #availability-title { "Proofs of storage" }
-            @if dossier.availability.is_empty() { p.quiet { "No proof of storage is known of its pieces." } }
-            @else { (evidence(&dossier.availability)) }
+            @if dossier.availability.is_empty() { p.quiet { "No proof of storage is known of its output." } }
+            @else {
+                @if let Some(at) = dossier.looked_at.proofs { p.quiet { "As of " (words::when_and_distance(at, now)) "." } }
+                (evidence(&dossier.availability))
+            }
         }
+        @if let Some(asked) = &dossier.asked { (other_notary(asked, now)) }
         (happened(&dossier, now))
     };
     Ok(Page::new(&title, part).live(format!("job {id}")).render(Some(&reader), &content))
@@ -74,6 +78,15 @@ fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Mark
                     (queue::asked_for(nomination.amount, granter))
                     " · " (queue::tally(dossier.approvals, dossier.against, about.quorum))
                     @if dossier.stage == Stage::Voting { " · votes until " (words::when_and_distance(nomination.expires, now)) }
+                }
+            }
+            @if let (Some(policy), Some(nomination)) = (dossier.policy_amount, nomination) {
+                p.failure {
+                    "Less is asked for than this service's policy does: "
+                    @let granter = about.granters.iter().find(|known| known.granter == nomination.granter);
+                    (queue::asked_for(policy, granter))
+                    ". It was nominated by " (words::account(nomination.nominator))
+                    "; if nobody decides on it, the service may nominate the job itself."
                 }
             }
             @if let Some(why) = &dossier.not_nominated { p { "It was not nominated: " (words::theirs(why)) } }
@@ -134,7 +147,53 @@ pub(super) fn state(state: &VoteState) -> Markup {
     }
 }
 
-fn checks(checks: &[Check]) -> Markup {
+/// When what a check rests on was found out, if it is not the chain alone.
+fn found_out(question: Question, looked_at: &LookedAt) -> Option<Time> {
+    match question {
+        Question::FilPlusData => looked_at.inputs,
+        Question::OutputRetrievable => looked_at.output,
+        Question::ReExecution => looked_at.re_execution,
+        _ => None,
+    }
+}
+
+/// What another notary was asked for what was granted, and its answer.
+fn other_notary(asked: &Asked, now: Time) -> Markup {
+    html! {
+        section.card #other-notary aria-labelledby="other-notary-title" {
+            h2 #other-notary-title { "Another notary" }
+            p {
+                "Asked at " (words::theirs(&asked.server)) ", " (words::when_and_distance(asked.at, now))
+                @if !asked.is_sent { "; its server does not have the request yet" }
+                "."
+            }
+            @match &asked.answer {
+                None => p.quiet { "It has not answered; until " (words::when_and_distance(asked.answer_by, now)) " its answer is taken." },
+                Some(answer) => {
+                    dl.fields {
+                        (nomination::field("Its answer", &html! {
+                            strong { @match answer.decision { Decision::Granted => "granted", Decision::Refused => "refused" } }
+                            @if let Some(amount) = answer.amount { ": " (amount) " of its own unit" }
+                        }))
+                        (nomination::field("Given", &words::when_and_distance(answer.at, now)))
+                        (nomination::field("Signed by", &html! {
+                            @if answer.key.is_empty() { "a key that is no longer trusted" }
+                            @else { code.hex.whole { (words::visible(&answer.key)) } }
+                        }))
+                        @if let Some(transaction) = &answer.transaction {
+                            (nomination::field("Transaction, as it says", &html! { (words::theirs(transaction)) }))
+                        }
+                    }
+                    @if !answer.reason.is_empty() {
+                        blockquote { bdi.lines { (words::visible_short_lines(&answer.reason)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn checks(checks: &[Check], looked_at: &LookedAt, now: Time) -> Markup {
     html! {
         section.card #checks aria-labelledby="checks-title" {
             h2 #checks-title { "Checks" }
@@ -146,6 +205,9 @@ fn checks(checks: &[Check]) -> Markup {
                     div {
                     h3 { (check.question.text()) }
                     p { (words::theirs(&check.answer)) }
+                    @if let Some(at) = found_out(check.question, looked_at) {
+                        p.quiet { "Looked at " (words::when_and_distance(at, now)) "." }
+                    }
                     @if !check.evidence.is_empty() && check.question != Question::FilPlusData {
                         details id={ "evidence-" (number(check.question)) } open[worries] {
                             summary { "Evidence" span.visually-hidden { ": " (check.question.text()) } }

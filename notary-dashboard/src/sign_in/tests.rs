@@ -75,20 +75,24 @@ fn what_is_only_like_a_message_is_none() {
     assert!(Message::parse(&EXAMPLE.replace("I accept", &"x".repeat(MAX_MESSAGE))).is_err());
 }
 
+fn sign_in(nonces: &Nonces, text: &str, signature: &[u8], asked: &Asked<'_>) -> Result<Address, SignInError> {
+    nonces.use_up(nonces.verify(text, signature, asked)?, asked.now)
+}
+
 #[test]
 fn a_signed_message_signs_in_once() {
     let nonces = Nonces::new(300);
     let (key, browser) = (key(1), "browser");
     let text = nonces.message(key.address(), &asked(browser, 1_000)).to_string();
     let signature = signed(&text, &key);
-    assert_eq!(nonces.verify(&text, &signature, &asked(browser, 1_299)), Ok(key.address()));
-    let again = nonces.verify(&text, &signature, &asked(browser, 1_299));
+    assert_eq!(sign_in(&nonces, &text, &signature, &asked(browser, 1_299)), Ok(key.address()));
+    let again = sign_in(&nonces, &text, &signature, &asked(browser, 1_299));
     assert_eq!(again, Err(SignInError::Nonce("was used")));
-    assert_eq!(nonces.verify(&text, &signature, &asked(browser, 1_300)), Err(SignInError::Expired));
+    assert_eq!(sign_in(&nonces, &text, &signature, &asked(browser, 1_300)), Err(SignInError::Expired));
     assert!(nonces.used.lock().expect("whole").len() == 1);
     // What is over is forgotten, since it is refused for its time.
     let text = nonces.message(key.address(), &asked(browser, 2_000)).to_string();
-    assert!(nonces.verify(&text, &signed(&text, &key), &asked(browser, 2_000)).is_ok());
+    assert!(sign_in(&nonces, &text, &signed(&text, &key), &asked(browser, 2_000)).is_ok());
     assert_eq!(nonces.used.lock().expect("whole").len(), 1);
 }
 
@@ -98,17 +102,17 @@ fn nobody_signs_in_with_what_was_meant_for_elsewhere() {
     let key = key(1);
     let text = nonces.message(key.address(), &asked("browser", 1_000)).to_string();
     let signature = signed(&text, &key);
-    let refused = |asked: &Asked<'_>| nonces.verify(&text, &signature, asked).expect_err("refused");
+    let refused = |asked: &Asked<'_>| sign_in(&nonces, &text, &signature, asked).expect_err("refused");
     let here = || asked("browser", 1_000);
     assert!(matches!(refused(&Asked { domain: "evil.example", ..here() }), SignInError::Field { field: "domain", .. }));
     assert!(matches!(refused(&Asked { uri: "http://127.0.0.1:1", ..here() }), SignInError::Field { field: "URI", .. }));
     assert!(matches!(refused(&Asked { chain_id: 1, ..here() }), SignInError::Field { field: "chain id", .. }));
     assert!(matches!(refused(&asked("another browser", 1_000)), SignInError::Nonce(_)));
     // Another instance, or one after a restart, has another key.
-    let other = Nonces::new(300).verify(&text, &signature, &here());
+    let other = sign_in(&Nonces::new(300), &text, &signature, &here());
     assert!(matches!(other, Err(SignInError::Nonce(_))));
     // None of that used it up.
-    assert_eq!(nonces.verify(&text, &signature, &here()), Ok(key.address()));
+    assert_eq!(sign_in(&nonces, &text, &signature, &here()), Ok(key.address()));
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn a_message_that_was_changed_or_signed_by_another_is_refused() {
     let nonces = Nonces::new(300);
     let (key, other) = (key(1), key(2));
     let text = nonces.message(key.address(), &asked("browser", 1_000)).to_string();
-    let verify = |text: &str, signature: &[u8]| nonces.verify(text, signature, &asked("browser", 1_000));
+    let verify = |text: &str, signature: &[u8]| sign_in(&nonces, text, signature, &asked("browser", 1_000));
     assert_eq!(verify(&text, &signed(&text, &other)), Err(SignInError::Signature));
     assert_eq!(verify(&text, &[0; 65]), Err(SignInError::Signature));
     assert_eq!(verify(&text, &[]), Err(SignInError::Signature));
@@ -154,6 +158,6 @@ fn the_malleable_twin_of_a_signature_is_refused() {
         &hex::decode("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141").expect("hex"),
     );
     let high = alloy::primitives::Signature::new(low.r(), order - low.s(), !low.v());
-    let refused = nonces.verify(&text, &high.as_bytes(), &asked("browser", 1_000));
+    let refused = sign_in(&nonces, &text, &high.as_bytes(), &asked("browser", 1_000));
     assert_eq!(refused, Err(SignInError::Signature));
 }

@@ -8,7 +8,9 @@ use lota_market::{
     model::JobId,
 };
 use lota_notary::{
-    desk::{Dossier, Happened, OutputEntry, OutputNode, Stage, Vote, VoteState},
+    desk::{
+        Asked, Decision, Dossier, Happened, LookedAt, OtherAnswer, OutputEntry, OutputNode, Stage, Vote, VoteState,
+    },
     review::{Check, Outcome, Question, Risk, SettledJob},
 };
 use serde_json::json;
@@ -160,6 +162,7 @@ fn dossier(name: &str, age: u64, stage: Stage, worse: &[Found], amount: Option<(
         })),
         output: "bafybeihkoviema7g3gxyt6la7vd5ho32ictqbilu3wnlo3rs7ewhnp7lly".into(),
         nomination,
+        policy_amount: None,
         not_nominated: None,
         phase,
         approvals: 0,
@@ -170,6 +173,13 @@ fn dossier(name: &str, age: u64, stage: Stage, worse: &[Found], amount: Option<(
             "data set 77, root 3",
             "proved at 2026-11-22 06:00 UTC; 14 of 14 periods without a fault",
         )],
+        looked_at: LookedAt {
+            inputs: Some(Time(NOW.0 - age + 60)),
+            output: Some(Time(NOW.0 - age + 120)),
+            re_execution: None,
+            proofs: Some(Time(NOW.0 - 240)),
+        },
+        asked: None,
     }
 }
 
@@ -238,6 +248,12 @@ pub fn plain() -> Vec<Dossier> {
     ]
 }
 
+/// Another notary that was asked.
+pub fn asked(answer: Option<OtherAnswer>) -> Asked {
+    let server = if answer.is_some() { HOSTILE.into() } else { "notary.example:8443".into() };
+    Asked { round: 1, server, at: Time(NOW.0 - 7_200), answer_by: Time(NOW.0 + 86_400), is_sent: false, answer }
+}
+
 /// A job with an attack in each text that a stranger may write.
 pub fn hostile(mut dossier: Dossier) -> Dossier {
     for check in &mut dossier.checks {
@@ -252,6 +268,14 @@ pub fn hostile(mut dossier: Dossier) -> Dossier {
     dossier.output = HOSTILE.into();
     dossier.not_nominated = Some(HOSTILE.into());
     dossier.availability = vec![evidence(HOSTILE, HOSTILE)];
+    dossier.asked = Some(asked(Some(OtherAnswer {
+        key: HOSTILE.into(),
+        decision: Decision::Refused,
+        amount: None,
+        reason: HOSTILE.repeat(100),
+        transaction: Some(HOSTILE.into()),
+        at: Time(u64::MAX),
+    })));
     for vote in &mut dossier.votes {
         vote.text = Some(HOSTILE.into());
         vote.state = VoteState::Refused { why: HOSTILE.into() };

@@ -9,7 +9,7 @@
     reason = "test code, of which each user needs a part"
 )]
 
-mod jobs;
+pub mod jobs;
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,7 @@ use lota_market::{
 };
 use lota_notary::{
     attestation::{self, Envelope, Statement, Subject, SubjectDigest},
+    audit_file::Export,
     audit_log::{self, Entry, Head},
     desk::{
         About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, OutputNode, Queue, QueueEntry,
@@ -391,8 +392,10 @@ impl Desk for FakeDesk {
         Ok((lines.map(|line| serde_json::from_str(line).expect("ours")).collect(), state.head))
     }
 
-    async fn export_audit_log(&self) -> Result<Vec<u8>, DeskError> {
-        Ok(self.asked()?.log.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>().into_bytes())
+    async fn export_audit_log(&self) -> Result<Export, DeskError> {
+        let state = self.asked()?;
+        let lines = state.log.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>().into_bytes();
+        Ok(Export::new(state.head, lines.len() as u64, std::io::Cursor::new(lines)))
     }
 
     async fn attestation(&self, job: JobId) -> Result<Envelope, DeskError> {

@@ -66,6 +66,30 @@ async fn only_notaries_and_named_readers_are_let_in_and_only_notaries_decide() {
 }
 
 #[tokio::test]
+async fn strangers_use_up_no_place_for_sign_ins() {
+    let site = notaries_only();
+    let mut stranger = site.browser();
+    let message = stranger.message(key(9).address()).await;
+    let signature = sign_message(&message, &key(9));
+    let fields = [("message", message.as_str()), ("signature", signature.as_str())];
+    for _ in 0..2 {
+        let page = stranger.post("/sign-in", &fields).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN);
+        assert!(page.text().contains("no notary"), "{}", page.text());
+    }
+    // Nothing was kept of that: once it is a notary, the same message is good, and good once.
+    site.desk.state().about.notaries.push(key(9).address());
+    let mut before = stranger.clone();
+    assert_eq!(stranger.post("/sign-in", &fields).await.status, StatusCode::SEE_OTHER);
+    let page = before.post("/sign-in", &fields).await;
+    assert!(page.status == StatusCode::FORBIDDEN && page.text().contains("was used"), "{}", page.text());
+    // Where everybody reads, strangers need no session, and take none.
+    let site = Site::public(FakeDesk::new());
+    assert_eq!(site.browser().get("/").await.status, StatusCode::OK);
+    assert_eq!(site.browser().sign_in(&key(9)).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn a_notary_that_was_removed_is_signed_out_at_once() {
     let site = notaries_only();
     let mut browser = site.signed_in(&key(3)).await;

@@ -3,12 +3,12 @@
 use axum::http::StatusCode;
 use lota_notary::{
     audit_log,
-    desk::{DeskError, Stage},
+    desk::{Decision, DeskError, OtherAnswer, Stage},
 };
 
 use crate::{
     browser::Site,
-    fake::{FakeDesk, key},
+    fake::{FakeDesk, NOW, jobs::asked, key},
 };
 
 #[tokio::test]
@@ -93,6 +93,59 @@ async fn a_job_is_told_with_all_its_evidence() {
     assert_eq!(browser.get(&format!("/jobs/0x{}", "0".repeat(64))).await.status, StatusCode::NOT_FOUND);
     let upper = job.job.job.to_string().to_uppercase().replace("0X", "0x");
     assert_eq!(browser.get(&format!("/jobs/{upper}")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_age_of_what_is_known_and_another_notary_s_answer_are_told() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    let id = site.desk.state().jobs.values().find(|dossier| dossier.approvals == 1).expect("one").job.job;
+    let path = format!("/jobs/{id}");
+    let section = |page: &str, id: &str| {
+        let from = page.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}"));
+        let rest = &page[from..];
+        rest[..rest.find("</section>").expect("it ends")].to_owned()
+    };
+    let page = browser.get(&path).await.text();
+    let proofs = section(&page, "availability");
+    assert!(proofs.contains("As of ") && proofs.contains("4 min ago"), "{proofs}");
+    let checks = section(&page, "checks");
+    assert_eq!(checks.matches("Looked at ").count(), 2, "inputs and output; it was not run again: {checks}");
+    assert!(!page.contains("Another notary") && !page.contains("policy"), "{page}");
+
+    site.desk.state().jobs.get_mut(&id).expect("it is there").asked = Some(asked(None));
+    let waiting = section(&browser.get(&path).await.text(), "other-notary");
+    for told in ["notary.example:8443", "2 h ago", "does not have the request yet", "has not answered", "in 1 d"] {
+        assert!(waiting.contains(told), "{told}: {waiting}");
+    }
+    let answer = OtherAnswer {
+        key: "did:key:z6Mkother".into(),
+        decision: Decision::Granted,
+        amount: Some(lota_market::U256::from(5)),
+        reason: "read it\nand ran it <again>".into(),
+        transaction: Some("bafy2bza".into()),
+        at: lota_market::Time(NOW.0 - 3_600),
+    };
+    {
+        let mut state = site.desk.state();
+        let dossier = state.jobs.get_mut(&id).expect("it is there");
+        dossier.asked.as_mut().expect("asked").answer = Some(answer);
+        dossier.policy_amount = Some(lota_market::U256::from(1_u64 << 40));
+    }
+    let page = browser.get(&path).await.text();
+    let answered = section(&page, "other-notary");
+    for told in [
+        "granted",
+        ": 5 of its own unit",
+        "1 h ago",
+        "did:key:z6Mkother",
+        "bafy2bza",
+        "read it\nand ran it &lt;again&gt;",
+    ] {
+        assert!(answered.contains(told), "{told}: {answered}");
+    }
+    let summary = section(&page, "summary");
+    assert!(summary.contains("Less is asked for") && summary.contains("1 TiB"), "{summary}");
 }
 
 #[tokio::test]

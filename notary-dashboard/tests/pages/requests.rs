@@ -1,12 +1,21 @@
 //! What holds for each request and each answer.
 
+use std::{net::SocketAddr, sync::Arc};
+
 use axum::{
+    Router,
     body::Body,
+    extract::ConnectInfo,
     http::{Request, StatusCode, header},
+    routing::post,
 };
 use lota_market::model::JobId;
-use lota_notary::desk::{Change, DeskError, Stage};
-use lota_notary_dashboard::Readers;
+use lota_notary::{
+    desk::{Change, DeskError, Stage},
+    http,
+};
+use lota_notary_dashboard::{Readers, Settings, router_beside};
+use tower::ServiceExt as _;
 
 use crate::{
     browser::{HOST, ORIGIN, Site},
@@ -108,6 +117,119 @@ async fn a_name_that_is_made_to_lead_here_is_not_answered() {
     }
     let doubled = Request::get("/").header(header::HOST, HOST).header(header::HOST, "evil.example");
     assert_eq!(site.send(doubled.body(Body::empty()).unwrap()).await.status, StatusCode::MISDIRECTED_REQUEST);
+}
+
+/// The pages with the API and a place for another notary's answers beside them.
+fn beside() -> Router {
+    let mut settings = Settings::new(ORIGIN).expect("an origin");
+    settings.listening = Some(SocketAddr::from(([192, 168, 1, 5], 8_649)));
+    (settings.posts_at_once, settings.posts_per_minute) = (12, 1);
+    let desk = Arc::new(FakeDesk::new());
+    let api = http::router(desk.clone(), settings.stop.clone());
+    let answers = Router::new().route("/api/v1/other-notary/answers", post(async || StatusCode::NO_CONTENT));
+    router_beside(desk, settings, [api, answers])
+}
+
+#[tokio::test]
+async fn what_is_served_beside_the_pages_is_asked_for_under_no_name_that_was_made_to_lead_here() {
+    let router = beside();
+    let ask = |host: Option<&str>, path: &str| {
+        let mut request = Request::get(path);
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        router.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let ours = [
+        HOST,
+        "192.168.1.5:8649",
+        "192.168.1.5",
+        "127.0.0.1:8649",
+        "127.0.0.1:9",
+        "localhost:8649",
+        "LocalHost",
+        "a.localhost",
+        "[::1]:8649",
+    ];
+    for host in ours {
+        let answer = ask(Some(host), "/api/v1/about").await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{host}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(answer.headers()["cross-origin-resource-policy"], "same-origin");
+        // The pages are of one origin: their sign-in and their cookies name it.
+        let expected = if host == HOST { StatusCode::UNAUTHORIZED } else { StatusCode::MISDIRECTED_REQUEST };
+        assert_eq!(ask(Some(host), "/").await.unwrap().status(), expected, "{host}");
+    }
+    for host in [
+        None,
+        Some(""),
+        Some("evil.example"),
+        Some("evil.example:8649"),
+        Some("notary.example.evil.example"),
+        Some("localhost.evil.example"),
+        Some("127.0.0.1.evil.example"),
+        Some("evil.example@127.0.0.1"),
+        Some("192.168.1.6:8649"),
+        Some("8.8.8.8"),
+    ] {
+        for path in ["/api/v1/about", "/api/v1/audit-log/export", "/api/v1/changes", "/"] {
+            let answer = ask(host, path).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST, "{host:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn programs_post_beside_the_pages_and_other_sites_do_not_and_nobody_often() {
+    let router = beside();
+    let answer = |client: u8, named: &'static [(&'static str, &'static str)]| {
+        let mut request = Request::post("/api/v1/other-notary/answers").header(header::HOST, HOST);
+        for (name, value) in named {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::from("{}")).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, client], 1))));
+        let answer = router.clone().oneshot(request);
+        async move { answer.await.unwrap().status() }
+    };
+    assert_eq!(answer(1, &[]).await, StatusCode::NO_CONTENT);
+    assert_eq!(answer(1, &[("origin", ORIGIN), ("sec-fetch-site", "same-origin")]).await, StatusCode::NO_CONTENT);
+    let others: [&[_]; 5] = [
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("origin", ORIGIN), ("origin", "https://evil.example")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("origin", ORIGIN), ("sec-fetch-site", "same-site")],
+    ];
+    for named in others {
+        assert_eq!(answer(1, named).await, StatusCode::FORBIDDEN, "{named:?}");
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        statuses.push(answer(1, &[]).await);
+    }
+    assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
+    assert_eq!(answer(2, &[]).await, StatusCode::NO_CONTENT, "of another's");
+}
+
+#[tokio::test]
+async fn an_export_of_the_log_is_one_of_a_client_at_a_time() {
+    let site = Site::public(FakeDesk::new());
+    for _ in 0..3_000 {
+        lota_notary::desk::Desk::note(&*site.desk, "somebody", "wrote", &"x".repeat(200)).await.unwrap();
+    }
+    let export = || {
+        let request = Request::get("/audit/export").header(header::HOST, HOST).body(Body::empty()).unwrap();
+        site.router.clone().oneshot(request)
+    };
+    let first = export().await.unwrap();
+    assert_eq!(first.status(), StatusCode::OK);
+    assert_eq!(export().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    let body = axum::body::to_bytes(first.into_body(), 1 << 30).await.unwrap();
+    assert_eq!(body.iter().filter(|byte| **byte == b'\n').count() as u64, site.desk.state().head.entries);
+    while export().await.unwrap().status() != StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

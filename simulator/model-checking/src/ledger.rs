@@ -128,6 +128,10 @@ fn is_signed_by(command: &ContractCommand, account: Address) -> bool {
     }
     match command {
         ContractCommand::Market(command) => in_command(command, account),
-        ContractCommand::Auction(_) | ContractCommand::Blessing(_) => false,
+        ContractCommand::Auction(_)
+        | ContractCommand::Blessing(_)
+        | ContractCommand::Granter(_)
+        | ContractCommand::FilecoinPay(_)
+        | ContractCommand::FilecoinPayDeals(_) => false,
     }
 }

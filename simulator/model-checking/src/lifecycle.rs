@@ -379,6 +379,11 @@ fn describe(scene: &Scene, attempt: &Attempt) -> String {
         ContractCommand::Market(command) => (variant(command), None),
         ContractCommand::Auction(command) => (format!("auction: {}", variant(command)), command.terms()),
         ContractCommand::Blessing(command) => (format!("blessing: {}", variant(command)), None),
+        ContractCommand::FilecoinPay(command) => (format!("Filecoin Pay: {}", variant(command)), None),
+        ContractCommand::FilecoinPayDeals(command) => {
+            (format!("FilecoinPayDeals: {}", variant(command)), command.terms())
+        }
+        ContractCommand::Granter(command) => (format!("granter: {}", variant(command)), None),
     };
     let terms = terms.cloned().or_else(|| terms_in(&call.command));
     let job = terms.and_then(|terms| scene.jobs.iter().position(|known| *known == terms));

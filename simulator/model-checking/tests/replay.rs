@@ -224,7 +224,10 @@ fn leaves_no_choice(event: &ContractEvent, tampering: Tampering, field: &str) ->
             Bidding::BidCommitted { .. } | Bidding::BidRevealed { .. } => tampering == Tampering::Duplicate,
             _ => false,
         },
-        ContractEvent::Blessing(_) => false,
+        ContractEvent::Blessing(_)
+        | ContractEvent::FilecoinPay(_)
+        | ContractEvent::Granter(_)
+        | ContractEvent::FilecoinPayDeals(_) => false,
     };
     match tampering {
         Tampering::Amount | Tampering::Duplicate => follows,

@@ -226,7 +226,10 @@ impl Simulation<'_> {
                     let Some(job) = event.job() else { continue };
                     self.tell_followers(job, |block, time| Input::AuctionEvent { block, time, event })?;
                 }
-                ContractEvent::Blessing(_) => {}
+                ContractEvent::Blessing(_)
+                | ContractEvent::FilecoinPay(_)
+                | ContractEvent::Granter(_)
+                | ContractEvent::FilecoinPayDeals(_) => {}
             }
         }
         Ok(())

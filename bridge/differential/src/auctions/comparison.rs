@@ -11,73 +11,49 @@ use lota_bridge::{
     },
 };
 use lota_market::{
-    Address, AttoFil, Time, U256,
+    Address, AttoFil,
     auction::{Command, Event, Rejection, SealedBidAuction, deposit},
-    model::{self, Market, Terms},
-    world::{
-        Answer, Call, CallError, Conduct, Contract, ContractCommand, ContractEvent, End, Log as WorldLog, Script, World,
-    },
+    model::{self, Terms},
+    world::{Answer, Call, CallError, Conduct, ContractCommand, ContractEvent, End, Log as WorldLog},
 };
 
 use super::{AUCTION, AuctionMutant, MIN_REVEAL_PERIOD, RECENT, Step, contract_of};
 use crate::{
-    beside::{Both, Difference, same},
-    chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
-    comparison::START,
-    oracle::{Ids, Oracle},
+    actors::ActorStep,
+    beside::{Both, Difference, Stage, name_of, same},
+    chain::{CHAIN_ID, CallOutcome, Currency},
+    oracle::Oracle,
     party::{Behaviour, MARKET, Parties, Party},
-    scripted,
-    token::{self, Approval, TOKEN, TokenStep},
+    token::TOKEN,
 };
 
 pub(super) struct Comparison<'a> {
-    pub(super) cast: &'a Parties,
-    pub(super) currency: Currency,
+    pub(super) stage: Stage<'a>,
     pub(super) bidders: Vec<Address>,
-    world: World,
-    chain: Chain,
-    pub(super) ids: Ids,
-    script: Script,
-    token: TokenStep,
     mutant: Option<AuctionMutant>,
     /// What a mutant thinks that accounts have more in the auction (or less), and at the market.
     amiss: BTreeMap<Address, i128>,
-    pub(super) known: Vec<Terms>,
-    pub(super) now: Time,
 }
 
 impl Both for Comparison<'_> {
     type Step = Step;
 
     fn perform(&mut self, step: &Step) -> Result<Vec<String>, Difference> {
-        self.now = step.at;
-        if let Some(Approval { owner, spender, amount }) = step.token.approval
-            && self.world.approve(TOKEN, owner, spender, amount)
-        {
-            self.chain.store(TOKEN, token::allowance_slot(owner, spender), amount);
-        }
+        self.stage.begin(step.at, step.token.approval);
         let expected = self.expect(step);
-        let events = expected.iter().flatten().filter_map(|log| log.event.of_market());
-        self.known.extend(events.filter_map(|event| match event {
-            model::Event::JobOpened { terms, .. } => Some(terms.clone()),
-            _ => None,
-        }));
-        if self.script != step.script {
-            self.script.clone_from(&step.script);
-            self.chain.set_code(self.cast.scripted().address, scripted::code(&step.script));
-        }
-        if self.token != step.token && self.currency == Currency::Token {
-            self.token.clone_from(&step.token);
-            self.chain.set_code(TOKEN, token::code(&step.token));
-        }
+        self.stage.learn(expected.as_deref().unwrap_or_default());
+        self.stage.instruct(&step.script, &step.token);
         let (at, data) = match &step.command {
             ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
             ContractCommand::Auction(command) => (AUCTION, contract::call_data(command)),
-            ContractCommand::Blessing(_) => {
-                return Err(Difference::new("which contract is asked: there is no blessing here", "", ""));
+            ContractCommand::Blessing(_)
+            | ContractCommand::FilecoinPay(_)
+            | ContractCommand::Granter(_)
+            | ContractCommand::FilecoinPayDeals(_) => {
+                return Err(Difference::new("which contract is asked: there is none such here", "", ""));
             }
         };
-        let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, CHAIN_ID) {
+        let outcome = match self.stage.chain.execute_at(at, step.sender, step.value, data, step.at, CHAIN_ID) {
             CallOutcome::Done { logs, .. } => Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?),
             CallOutcome::Reverted { data, changed } => {
                 same("whether a refusal changes anything", &changed, &false)?;
@@ -87,10 +63,8 @@ impl Both for Comparison<'_> {
         };
         same("the events, or the refusal", &outcome, &expected)?;
         self.compare()?;
-        let name = format!("{:?}", step.command);
-        let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
         Ok(vec![match outcome {
-            Ok(_) => name.to_owned(),
+            Ok(_) => name_of(&step.command),
             Err(refusal) => kind(&refusal),
         }])
     }
@@ -99,51 +73,22 @@ impl Both for Comparison<'_> {
 impl<'a> Comparison<'a> {
     #[expect(clippy::expect_used, clippy::panic, reason = "what cannot be deployed cannot be compared")]
     pub(super) fn new(cast: &'a Parties, currency: Currency, mutant: Option<AuctionMutant>) -> Self {
-        let mut chain = Chain::new(cast, currency, |_| {});
-        if let Err(data) = chain.deploy_at(AUCTION, contract::deployment(MARKET, MIN_REVEAL_PERIOD), |_| {}) {
+        let mut stage = Stage::new(cast, currency, false);
+        if let Err(data) = stage.chain.deploy_at(AUCTION, contract::deployment(MARKET, MIN_REVEAL_PERIOD), |_| {}) {
             panic!("the auction cannot be deployed: {:?}", contract::revert(&data));
         }
-        let mut world = World::new();
-        if currency == Currency::Token {
-            world.deploy_token(TOKEN).expect("nobody is there");
-        }
-        world.deploy(MARKET, Contract::Market(Market::new(currency.settings()))).expect("nobody is there");
-        world.deploy_auction(AUCTION, MARKET, MIN_REVEAL_PERIOD).expect("nobody is there");
-        for party in cast.parties.iter().filter(|party| party.address != MARKET) {
-            world.mint(party.address, WALLET).expect("there is room");
-            if currency == Currency::Token {
-                world.mint_token(TOKEN, party.address, WALLET).expect("there is room");
-            }
-        }
+        stage.world.deploy_auction(AUCTION, MARKET, MIN_REVEAL_PERIOD).expect("nobody is there");
         // Accounts, one with a masked id only among them, and contracts that take money.
         let can_bid = |party: &&Party| {
             matches!(party.behaviour, None | Some(Behaviour::Silent | Behaviour::Agreeable | Behaviour::Talkative))
         };
         let bidders = cast.parties.iter().filter(can_bid).map(|party| party.address).collect();
-        Self {
-            cast,
-            currency,
-            bidders,
-            world,
-            chain,
-            ids: Ids::default(),
-            script: Script::default(),
-            token: TokenStep::default(),
-            mutant,
-            amiss: BTreeMap::new(),
-            known: Vec::new(),
-            now: START,
-        }
+        Self { stage, bidders, mutant, amiss: BTreeMap::new() }
     }
 
     pub(super) fn auction(&self) -> &SealedBidAuction {
         #[expect(clippy::expect_used, reason = "`new` puts it there")]
-        self.world.auction(AUCTION).expect("is there from the beginning")
-    }
-
-    pub(super) fn market(&self) -> &Market {
-        #[expect(clippy::expect_used, reason = "`new` puts it there")]
-        self.world.market(MARKET).expect("is there from the beginning")
+        self.stage.world.auction(AUCTION).expect("is there from the beginning")
     }
 
     fn is(&self, mutant: AuctionMutant) -> bool {
@@ -153,17 +98,18 @@ impl<'a> Comparison<'a> {
     fn expect(&mut self, step: &Step) -> Result<Vec<WorldLog>, String> {
         let conduct = self.conduct(step);
         let mut oracle = Oracle {
-            cast: self.cast,
-            ids: &self.ids,
+            cast: self.stage.cast,
+            ids: &self.stage.ids,
             now: step.at,
             foreign_chain: None,
             script: &step.script,
             conduct: &conduct,
             mutant: None,
             pending: Default::default(),
+            actors: &ActorStep::default(),
             recorded: Vec::new(),
         };
-        let before = self.world.auction(AUCTION).cloned();
+        let before = self.stage.world.auction(AUCTION).cloned();
         let mut log = Vec::new();
         let call = Call {
             sender: step.sender,
@@ -171,7 +117,7 @@ impl<'a> Comparison<'a> {
             value: step.value,
             command: step.command.clone(),
         };
-        let outcome = self.world.execute(&call, &mut oracle, &mut log);
+        let outcome = self.stage.world.execute(&call, &mut oracle, &mut log);
         if let Some(before) = before {
             self.misjudge(step, &before, &mut log);
         }
@@ -214,7 +160,7 @@ impl<'a> Comparison<'a> {
         let Some(mutant) = self.mutant else { return };
         let ContractCommand::Auction(command) = &step.command else { return };
         let Some(terms) = command.terms() else { return };
-        let stored = before.auction(self.ids.of(terms));
+        let stored = before.auction(self.stage.ids.of(terms));
         for WorldLog { event, .. } in log.iter_mut() {
             match (mutant, event) {
                 (AuctionMutant::FirstPrice, ContractEvent::Auction(Event::AuctionAwarded { price, .. })) => {
@@ -229,7 +175,8 @@ impl<'a> Comparison<'a> {
                     *self.amiss.entry(terms.client).or_default() += deposit(terms).0 as i128;
                 }
                 (AuctionMutant::HopelessStake, ContractEvent::Auction(Event::BidRevealed { bidder, .. })) => {
-                    let after = self.world.auction(AUCTION).map(|auction| auction.auction(self.ids.of(terms)));
+                    let after =
+                        self.stage.world.auction(AUCTION).map(|auction| auction.auction(self.stage.ids.of(terms)));
                     if after == Some(stored) {
                         *self.amiss.entry(*bidder).or_default() -= terms.collateral.0 as i128;
                     }
@@ -240,7 +187,7 @@ impl<'a> Comparison<'a> {
         if mutant == AuctionMutant::OpenGuard && matches!(command, Command::Cancel { .. }) && !log.is_empty() {
             // What the client with code tries in the auction would have been let in.
             let tried = step.script.calls.iter().filter(|scripted| scripted.call.contract == AUCTION).count();
-            let called = terms.client == self.cast.scripted().address && terms.callback_gas > 0;
+            let called = terms.client == self.stage.cast.scripted().address && terms.callback_gas > 0;
             if tried > 0 && called && step.script.end == End::Return {
                 log.pop();
             }
@@ -248,10 +195,10 @@ impl<'a> Comparison<'a> {
     }
 
     fn compare(&mut self) -> Result<(), Difference> {
-        let jobs: Vec<Terms> = self.known.iter().rev().take(RECENT).cloned().collect();
+        let jobs: Vec<Terms> = self.stage.known.iter().rev().take(RECENT).cloned().collect();
         for terms in &jobs {
-            let job = self.ids.of(terms);
-            let found = self.chain.view_at(AUCTION, &contract::auction_of(job));
+            let job = self.stage.ids.of(terms);
+            let found = self.stage.chain.view_at(AUCTION, &contract::auction_of(job));
             let mut stored = self.auction().auction(job);
             if let (true, Some(best), Some(second)) = (self.is(AuctionMutant::LaterTie), stored.best, stored.second)
                 && best.price == second.price
@@ -259,28 +206,30 @@ impl<'a> Comparison<'a> {
                 (stored.best, stored.second) = (Some(second), Some(best));
             }
             same("an auction", &found, &Ok(stored))?;
-            let found = self.chain.view_at(MARKET, &bindings::deal_of(job));
-            same("a deal", &found, &Ok(StoredDeal::of(job, &self.market().deal(job))))?;
+            let found = self.stage.chain.view_at(MARKET, &bindings::deal_of(job));
+            same("a deal", &found, &Ok(StoredDeal::of(job, &self.stage.market().deal(job))))?;
             for bidder in self.bidders.clone() {
-                let found = self.chain.view_at(AUCTION, &contract::commitment_of(job, bidder));
+                let found = self.stage.chain.view_at(AUCTION, &contract::commitment_of(job, bidder));
                 same("a sealed bid", &found, &Ok(self.auction().commitment(job, bidder)))?;
             }
         }
-        let accounts: Vec<Address> = self.bidders.iter().copied().chain([self.cast.scripted().address]).collect();
+        let accounts: Vec<Address> = self.bidders.iter().copied().chain([self.stage.cast.scripted().address]).collect();
         for account in accounts {
-            let found = self.chain.view_at(AUCTION, &contract::balance_of(account));
+            let found = self.stage.chain.view_at(AUCTION, &contract::balance_of(account));
             let amiss = self.amiss.get(&account).copied().unwrap_or_default();
             let balance = AttoFil(self.auction().balance(account).0.wrapping_add_signed(amiss));
-            same(self.cast.name(format_args!("the account of {account:?}")), &found, &Ok(balance))?;
-            let found = self.chain.view_at(MARKET, &bindings::balance_of(account));
-            let name = self.cast.name(format_args!("the balance of {account:?}"));
-            same(name, &found, &Ok(self.market().balance(account)))?;
+            same(self.stage.cast.name(format_args!("the account of {account:?}")), &found, &Ok(balance))?;
+            let found = self.stage.chain.view_at(MARKET, &bindings::balance_of(account));
+            let name = self.stage.cast.name(format_args!("the balance of {account:?}"));
+            same(name, &found, &Ok(self.stage.market().balance(account)))?;
         }
-        let found = self.chain.view_at(AUCTION, &contract::burned());
+        let found = self.stage.chain.view_at(AUCTION, &contract::burned());
         same("what is burned", &found, &Ok(self.auction().burned()))?;
-        let found = self.chain.view_at(MARKET, &bindings::balance_of(AUCTION));
+        let found = self.stage.chain.view_at(MARKET, &bindings::balance_of(AUCTION));
         same("what the auction has at the market", &found, &Ok(AttoFil::ZERO))?;
-        self.compare_wallets()?;
+        let others = [self.stage.cast.scripted().address, AUCTION, MARKET, TOKEN];
+        let outside: Vec<Address> = self.bidders.iter().copied().chain(others).collect();
+        self.stage.compare_wallets(&outside, &[AUCTION, MARKET])?;
         let auction = self.auction();
         let free: u128 = auction.balances().map(|(_, balance)| balance.0).sum();
         same("the sum of all money", &auction.held().0, &(free + auction.staked().0 + auction.burned().0))?;
@@ -288,25 +237,7 @@ impl<'a> Comparison<'a> {
             + usize::from(auction.burned() != AttoFil::ZERO)
             + auction.auctions().map(|(_, stored)| 1 + usize::from(stored.second.is_some())).sum::<usize>()
             + auction.commitments().count();
-        same("how many slots are used", &self.chain.slots(AUCTION), &slots)
-    }
-
-    /// What everybody has outside, the contracts and the token included, and who may take how much of it.
-    fn compare_wallets(&mut self) -> Result<(), Difference> {
-        let others = [self.cast.scripted().address, AUCTION, MARKET, TOKEN];
-        for account in self.bidders.iter().copied().chain(others) {
-            let name = |what: &str| self.cast.name(format_args!("{what} of {account:?}"));
-            let wallet = U256::from(self.world.wallet(account).0);
-            same(name("the wallet"), &self.chain.wallet(account), &wallet)?;
-            let tokens = U256::from(self.world.token_wallet(TOKEN, account).0);
-            same(name("the tokens"), &self.chain.stored(TOKEN, token::balance_slot(account)), &tokens)?;
-            for spender in [AUCTION, MARKET] {
-                let allowance = U256::from(self.world.allowance(TOKEN, account, spender).0);
-                let found = self.chain.stored(TOKEN, token::allowance_slot(account, spender));
-                same(name("the allowance"), &found, &allowance)?;
-            }
-        }
-        Ok(())
+        same("how many slots are used", &self.stage.chain.slots(AUCTION), &slots)
     }
 }
 

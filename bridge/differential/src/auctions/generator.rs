@@ -38,15 +38,15 @@ impl Generator {
 
     pub(super) fn next(&mut self, both: &Comparison<'_>) -> Step {
         let at = self.time(both);
-        let scripted = both.cast.scripted().address;
+        let scripted = both.stage.cast.scripted().address;
         if self.begun < 2 * both.bidders.len() + 1 {
             self.begun += 1;
             let account = *both.bidders.get(self.begun / 2).unwrap_or(&scripted);
             let amount = gwei(self.rng.random_range(20_000..60_000));
             let (value, command) = if self.begun.is_multiple_of(2) || account == scripted {
-                into_market(both.currency, account, amount)
+                into_market(both.stage.currency, account, amount)
             } else {
-                into_auction(both.currency, amount)
+                into_auction(both.stage.currency, amount)
             };
             let sender = if account == scripted { both.bidders[0] } else { account };
             let approval = Approval { owner: sender, spender: contract_of(&command), amount: UNLIMITED };
@@ -58,7 +58,7 @@ impl Generator {
             0..8 => self.open(both, at),
             8..16 => {
                 let amount = gwei(self.rng.random_range(0..3_000));
-                let (brought, command) = into_auction(both.currency, amount);
+                let (brought, command) = into_auction(both.stage.currency, amount);
                 value = brought;
                 (self.pick(&both.bidders), command)
             }
@@ -69,7 +69,7 @@ impl Generator {
                 (account, Command::Withdraw { to: self.recipient(both, account), amount }.into())
             }
             // The other currency.
-            19 if both.currency == Currency::Token => (self.pick(&both.bidders), Command::Fund.into()),
+            19 if both.stage.currency == Currency::Token => (self.pick(&both.bidders), Command::Fund.into()),
             19 => (self.pick(&both.bidders), Command::FundToken { amount: AttoFil(1) }.into()),
             _ => self.life(both, at),
         };
@@ -86,7 +86,7 @@ impl Generator {
             value = gwei(1);
         }
         let script = if self.chance(50) { self.script(both, at) } else { Script::default() };
-        let token = match both.currency {
+        let token = match both.stage.currency {
             Currency::Coin => TokenStep::default(),
             Currency::Token => self.token_step(both, &command, sender, at),
         };
@@ -98,19 +98,19 @@ impl Generator {
             0 => Address::ZERO,
             1 => masked(7),
             2 => AUCTION,
-            3 => both.cast.scripted().address,
+            3 => both.stage.cast.scripted().address,
             _ => account,
         }
     }
 
     fn time(&mut self, both: &Comparison<'_>) -> Time {
-        let now = both.now;
+        let now = both.stage.now;
         match self.rng.random_range(0..100) {
             0..72 => now,
             72..88 => now.after(self.rng.random_range(1..4)),
             _ => {
                 // To where something changes next, or a second beside it.
-                let jobs = both.known.iter().rev().take(RECENT);
+                let jobs = both.stage.known.iter().rev().take(RECENT);
                 let edges = jobs.flat_map(|terms| [terms.ramp_start, reveal_until(terms), terms.lock_by]);
                 let Some(edge) = edges.filter(|edge| *edge > now).min() else { return now };
                 self.pick(&[Time(edge.0 - 1), edge, edge.after(1)])
@@ -119,7 +119,7 @@ impl Generator {
     }
 
     fn job(&mut self, both: &Comparison<'_>) -> Option<Terms> {
-        let recent = both.known.len().min(RECENT);
+        let recent = both.stage.known.len().min(RECENT);
         if recent == 0 {
             return None;
         }
@@ -127,9 +127,9 @@ impl Generator {
         // Mostly one that goes on.
         for _ in 0..4 {
             let back = self.rng.random_range(0..recent);
-            terms = both.known.get(both.known.len() - 1 - back);
-            let job = terms.map(|terms| both.ids.of(terms)).unwrap_or_default();
-            if both.market().deal(job).status == Status::Open || both.auction().auction(job).commits > 0 {
+            terms = both.stage.known.get(both.stage.known.len() - 1 - back);
+            let job = terms.map(|terms| both.stage.ids.of(terms)).unwrap_or_default();
+            if both.stage.market().deal(job).status == Status::Open || both.auction().auction(job).commits > 0 {
                 break;
             }
         }
@@ -166,7 +166,7 @@ impl Generator {
     }
 
     fn open(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
-        let scripted = both.cast.scripted().address;
+        let scripted = both.stage.cast.scripted().address;
         let client = self.pick(&[both.bidders[0], both.bidders[1], scripted]);
         let terms = self.terms(client, at, scripted);
         (client, MarketCommand::Open { terms, spec: Bytes::new() }.into())
@@ -174,7 +174,7 @@ impl Generator {
 
     /// What a bidder remembers of its bid: few different prices, so that there are ties.
     fn bid(&mut self, both: &Comparison<'_>, terms: &Terms, bidder: Address) -> Bid {
-        let job = both.ids.of(terms);
+        let job = both.stage.ids.of(terms);
         let steps = (terms.max_price.0.saturating_sub(terms.min_price.0)) / gwei(1).0 + 1;
         let number = u128::from(bidder.0[3]) + u128::from(job.0.0[5]);
         // One bidder in a while commits to a price that nobody can reveal.
@@ -186,7 +186,7 @@ impl Generator {
     /// What may be done with a job now, or could be at some other time.
     fn life(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
         let Some(terms) = self.job(both) else { return self.open(both, at) };
-        let job = both.ids.of(&terms);
+        let job = both.stage.ids.of(&terms);
         let bidder = self.pick(&both.bidders);
         let bid = self.bid(both, &terms, bidder);
         let commit = |terms, bid: &Bid| Command::Commit {
@@ -194,7 +194,7 @@ impl Generator {
             commitment: lota_bridge::auction::commitment(CHAIN_ID, AUCTION, bid),
         };
         let reveal = |terms, Bid { price, nonce, .. }| Command::Reveal { terms, price, nonce };
-        let deal = both.market().deal(job);
+        let deal = both.stage.market().deal(job);
         let sweep = |terms| Command::Sweep { terms, bidders: both.bidders.clone() };
         let usual = if deal.status == Status::Locked && self.chance(70) {
             let result = JobResult::default();
@@ -271,7 +271,7 @@ impl Generator {
     /// What the client with code does if it is called: it may open and deposit at the market; the auction lets it in unless it
     /// is the auction that is calling.
     fn script(&mut self, both: &Comparison<'_>, at: Time) -> Script {
-        let sender = both.cast.scripted().address;
+        let sender = both.stage.cast.scripted().address;
         let calls = (0..self.rng.random_range(1..4))
             .map(|_| {
                 let (contract, value, command) = match self.rng.random_range(0..4) {
@@ -280,12 +280,12 @@ impl Generator {
                         (MARKET, AttoFil::ZERO, MarketCommand::Open { terms, spec: Bytes::new() }.into())
                     }
                     1 => {
-                        let (value, command) = into_auction(both.currency, gwei(1));
+                        let (value, command) = into_auction(both.stage.currency, gwei(1));
                         (AUCTION, value, command)
                     }
                     2 => {
                         let account = self.pick(&both.bidders);
-                        let (value, command) = into_market(both.currency, account, gwei(1));
+                        let (value, command) = into_market(both.stage.currency, account, gwei(1));
                         (MARKET, value, command)
                     }
                     _ => {
@@ -310,7 +310,7 @@ impl Generator {
             _ => gwei(1),
         };
         if self.chance(60) {
-            let owner = if self.chance(80) { sender } else { both.cast.scripted().address };
+            let owner = if self.chance(80) { sender } else { both.stage.cast.scripted().address };
             let spender = if self.chance(80) { contract_of(command) } else { MARKET };
             let one_less = AttoFil(amount.0.saturating_sub(1));
             let amount = self.pick(&[amount, one_less, UNLIMITED, UNLIMITED, AttoFil::ZERO]);

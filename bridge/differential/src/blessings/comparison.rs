@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::Log;
 use lota_bridge::{
     blessing::StoredRecord,
-    evm::{
-        bindings::{self, Revert},
-        blessing as contract,
-    },
+    evm::{bindings, blessing as contract, granters as deployed},
 };
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
@@ -17,12 +14,17 @@ use lota_market::{
     world::{Call, CallError, Contract, ContractCommand, ContractEvent, End, Log as WorldLog, Script, World},
 };
 
-use super::{BLESSING, BlessingMutant, RECENT, SETTINGS, Step, contract_of};
+use super::{
+    BLESSING, BlessingMutant, RECENT, SETTINGS, Step,
+    granters::{self, Member, Probe},
+    reading::{kind, recording_granter},
+};
 use crate::{
+    actors::{ALLOCATOR, ActorStep, PRECOMPILE},
     beside::{Both, Difference, same},
     chain::{CHAIN_ID, CallOutcome, Chain, Currency, WALLET},
     comparison::START,
-    oracle::{Ids, Oracle, check_grant_selector},
+    oracle::{Ids, Oracle},
     party::{Behaviour, MARKET, Parties, Party},
     scripted,
     token::{self, Approval, TOKEN, TokenStep},
@@ -38,11 +40,14 @@ pub(super) struct Comparison<'a> {
     pub(super) accounts: Vec<Address>,
     /// Code of which it is known what it does as a granter.
     pub(super) granters: Vec<Address>,
+    /// Granters of the project.
+    pub(super) members: Vec<Member>,
     world: World,
     chain: Chain,
     pub(super) ids: Ids,
     script: Script,
     token: TokenStep,
+    actors: ActorStep,
     mutant: Option<BlessingMutant>,
     /// What granters are told by this step.
     recorded: Vec<(Address, Bytes)>,
@@ -83,25 +88,35 @@ impl Both for Comparison<'_> {
             self.token.clone_from(&step.token);
             self.chain.set_code(TOKEN, token::code(&step.token));
         }
-        let (at, data) = match &step.command {
-            ContractCommand::Market(command) => (MARKET, bindings::call_data(command)),
-            ContractCommand::Blessing(command) => (BLESSING, contract::call_data(command)),
-            ContractCommand::Auction(_) => {
-                return Err(Difference::new("which contract is asked: there is no auction here", "", ""));
+        if self.actors != step.actors {
+            self.actors.clone_from(&step.actors);
+            self.set_actors();
+        }
+        let at = step.contract;
+        let data = match &step.command {
+            ContractCommand::Market(command) => bindings::call_data(command),
+            ContractCommand::Blessing(command) => contract::call_data(command),
+            ContractCommand::Granter(command) => deployed::bindings::call_data(command),
+            ContractCommand::Auction(_) | ContractCommand::FilecoinPay(_) | ContractCommand::FilecoinPayDeals(_) => {
+                return Err(Difference::new("which contract is asked: there is none such here", "", ""));
             }
         };
         let chain = step.foreign_chain.unwrap_or(CHAIN_ID);
         let outcome = match self.chain.execute_at(at, step.sender, step.value, data, step.at, chain) {
             CallOutcome::Done { logs, .. } => {
-                let is_recorders = |log: &&Log| log.address != TOKEN && ![MARKET, BLESSING].contains(&log.address);
-                let told: Vec<_> = logs.iter().filter(is_recorders).map(|log| (log.address, &log.data.data)).collect();
+                let is_told = |log: &&Log| {
+                    // Calls of actors are logged in the name of who calls.
+                    let is_event = self.member(log.address).is_some() && !log.data.topics().is_empty();
+                    !is_event && ![TOKEN, MARKET, BLESSING].contains(&log.address)
+                };
+                let told: Vec<_> = logs.iter().filter(is_told).map(|log| (log.address, &log.data.data)).collect();
                 let recorded: Vec<_> = self.recorded.iter().map(|(granter, data)| (*granter, data)).collect();
                 same("what granters are told", &told, &recorded)?;
-                Ok(logs.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?)
+                Ok(logs.iter().filter_map(|log| self.read(log)).collect::<Result<Vec<_>, _>>()?)
             }
             CallOutcome::Reverted { data, changed } => {
                 same("whether a refusal changes anything", &changed, &false)?;
-                Err(refusal(at, &data))
+                Err(self.refusal(at, &data))
             }
             CallOutcome::Halted(reason) => Err(reason),
         };
@@ -109,10 +124,15 @@ impl Both for Comparison<'_> {
         self.compare()?;
         let name = format!("{:?}", step.command);
         let name = name.split(['(', ' ', '{', ')']).nth(1).unwrap_or_default();
-        Ok(match outcome {
-            Ok(log) => log.iter().filter_map(notable).chain([name.to_owned()]).collect(),
+        let whose = if matches!(step.command, ContractCommand::Granter(_)) { "granter: " } else { "" };
+        let mut outcomes = match outcome {
+            Ok(log) => log.iter().flat_map(|log| self.notable(log)).chain([format!("{whose}{name}")]).collect(),
             Err(refusal) => vec![kind(&refusal)],
-        })
+        };
+        if let Some(probe) = &step.probe {
+            outcomes.extend(self.probe(step, probe)?);
+        }
+        Ok(outcomes)
     }
 }
 
@@ -127,6 +147,12 @@ impl<'a> Comparison<'a> {
         for party in cast.parties.iter().filter(|party| party.behaviour == Some(Behaviour::Recorder)) {
             chain.set_code(party.address, recording_granter());
         }
+        let members = granters::cast(cast, currency);
+        // A constructor looks whether the MetaAllocator is there.
+        chain.set_code(ALLOCATOR, ActorStep::default().allocator_code());
+        for Member { address, blessing, deployed } in &members {
+            chain.deploy_at(*address, deployed.deployment(*blessing), |_| {}).expect("a granter that can be deployed");
+        }
         let mut world = World::new();
         if currency == Currency::Token {
             world.deploy_token(TOKEN).expect("nobody is there");
@@ -134,6 +160,9 @@ impl<'a> Comparison<'a> {
         world.deploy(MARKET, Contract::Market(Market::new(currency.settings()))).expect("nobody is there");
         let Notaries { list, quorum, .. } = notaries;
         world.deploy_blessing(BLESSING, MARKET, SETTINGS, list, quorum).expect("nobody is there");
+        for member in &members {
+            world.deploy_granter(member.address, member.blessing, member.kind(mutant)).expect("nobody is there");
+        }
         for party in cast.parties.iter().filter(|party| party.address != MARKET) {
             world.mint(party.address, WALLET).expect("there is room");
             if currency == Currency::Token {
@@ -152,9 +181,11 @@ impl<'a> Comparison<'a> {
             matches!(party.behaviour, Some(B::Silent | B::Scripted | B::Refusing | B::Bomb | B::Verbose | B::Recorder))
         };
         let addresses = |parties: &mut dyn Iterator<Item = &Party>| parties.map(|party| party.address).collect();
-        Self {
+        let mut both = Self {
             cast,
             currency,
+            members,
+            actors: ActorStep::default(),
             accounts: addresses(&mut cast.parties.iter().filter(plays)),
             granters: addresses(&mut cast.parties.iter().filter(grants)),
             world,
@@ -168,7 +199,18 @@ impl<'a> Comparison<'a> {
             known: Vec::new(),
             now: START,
             steps: 0,
-        }
+        };
+        both.set_actors();
+        both
+    }
+
+    fn set_actors(&mut self) {
+        self.chain.set_code(PRECOMPILE, self.actors.precompile_code());
+        self.chain.set_code(ALLOCATOR, self.actors.allocator_code());
+    }
+
+    pub(super) fn member(&self, address: Address) -> Option<&Member> {
+        self.members.iter().find(|member| member.address == address)
     }
 
     pub(super) fn blessing(&self) -> &Blessing {
@@ -190,7 +232,9 @@ impl<'a> Comparison<'a> {
         if self.is(BlessingMutant::TokenBelieved) {
             (conduct.taken, conduct.given) = (None, None);
         }
+        self.open_pools(&mut conduct.script);
         let script = self.script(step);
+        let actors = granters::altered(self.mutant, &step.actors);
         let mut oracle = Oracle {
             cast: self.cast,
             ids: &self.ids,
@@ -200,20 +244,20 @@ impl<'a> Comparison<'a> {
             conduct: &conduct,
             mutant: None,
             pending: Default::default(),
+            actors: &actors,
             recorded: Vec::new(),
         };
         let mut log = Vec::new();
         self.recorded.clear();
-        let call = Call {
-            sender: step.sender,
-            contract: contract_of(&step.command),
-            value: step.value,
-            command: step.command.clone(),
-        };
+        let call =
+            Call { sender: step.sender, contract: step.contract, value: step.value, command: step.command.clone() };
         let outcome = self.world.execute(&call, &mut oracle, &mut log);
         match outcome {
             Ok(()) => {
-                self.recorded = oracle.recorded;
+                let has_failed =
+                    |log: &WorldLog| matches!(log.event, ContractEvent::Blessing(Event::GrantFailed { .. }));
+                // What a granter did that failed has not happened.
+                self.recorded = if log.iter().any(has_failed) { Vec::new() } else { oracle.recorded };
                 self.misjudge(step, &mut log);
                 Ok(log)
             }
@@ -250,7 +294,11 @@ impl<'a> Comparison<'a> {
                 };
                 if is_overlooked { Ok(Vec::new()) } else { Err(format!("{rejection:?}")) }
             }
-            Err(CallError::NotPayable { .. }) => Err(String::new()),
+            Err(CallError::RejectedByGranter(rejection)) => {
+                let is_overlooked = granters::is_overlooked(self.mutant, &rejection);
+                if is_overlooked { Ok(Vec::new()) } else { Err(granters::in_words(&rejection)) }
+            }
+            Err(CallError::NotPayable { .. } | CallError::NoSuchFunction(_)) => Err(String::new()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -265,7 +313,45 @@ impl<'a> Comparison<'a> {
         if is_grant && self.is(BlessingMutant::OpenGuard) {
             script.calls.retain(|scripted| scripted.call.contract != BLESSING);
         }
+        self.open_pools(&mut script);
         script
+    }
+
+    /// Whoever is called by a pool is said to be let in, by a mutant.
+    fn open_pools(&self, script: &mut Script) {
+        if self.is(BlessingMutant::OpenPool) {
+            script.calls.retain(|scripted| self.member(scripted.call.contract).is_none());
+        }
+    }
+
+    /// What both sides say a granter could grant.
+    fn probe(&mut self, step: &Step, probe: &Probe) -> Result<Option<String>, Difference> {
+        let Probe { granter, provider, recipient, amount } = probe;
+        let data = deployed::bindings::check_grant(*provider, recipient, *amount);
+        let found = self.chain.ask(*granter, data).map_err(|data| granters::refusal(&data));
+        let actors = granters::altered(self.mutant, &step.actors);
+        let (script, conduct) = (Script::default(), Default::default());
+        let oracle = Oracle {
+            cast: self.cast,
+            ids: &self.ids,
+            now: step.at,
+            foreign_chain: step.foreign_chain,
+            script: &script,
+            conduct: &conduct,
+            mutant: None,
+            pending: Default::default(),
+            actors: &actors,
+            recorded: Vec::new(),
+        };
+        let expected = self.world.check_grant(*granter, *provider, recipient, *amount, &oracle);
+        let expected = expected.unwrap_or(Ok(()));
+        let is_overlooked = |rejection: &_| granters::is_overlooked(self.mutant, rejection);
+        let expected = match expected {
+            Err(rejection) if !is_overlooked(&rejection) => Err(granters::in_words(&rejection)),
+            _ => Ok(()),
+        };
+        same("what a granter could grant", &found, &expected)?;
+        Ok(found.err().map(|refusal| kind(&refusal)))
     }
 
     /// Makes the mutant's mistake.
@@ -324,6 +410,7 @@ impl<'a> Comparison<'a> {
         if self.steps.is_multiple_of(GRANTERS_EVERY) {
             self.compare_granters()?;
         }
+        self.compare_members()?;
         self.compare_wallets()?;
         let blessing = self.blessing();
         let free: u128 = blessing.balances().chain(blessing.pools()).map(|(_, amount)| amount.0).sum();
@@ -364,8 +451,25 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    fn compare_members(&mut self) -> Result<(), Difference> {
+        for Member { address, .. } in self.members.clone() {
+            let Some(pool) = self.world.granter(address).and_then(|granter| granter.pool()) else {
+                same("how many slots a granter uses", &self.chain.slots(address), &0)?;
+                continue;
+            };
+            same("how many slots a pool uses", &self.chain.slots(address), &pool.sums())?;
+            for provider in self.accounts.iter().take(3) {
+                let found = self.chain.view_at(address, &deployed::bindings::left_for(*provider));
+                let name = self.cast.name(format_args!("what a pool has left for {provider:?}"));
+                same(name, &found, &Ok(pool.left_for(*provider, self.now)))?;
+            }
+        }
+        Ok(())
+    }
+
     fn compare_granters(&mut self) -> Result<(), Difference> {
-        for granter in self.granters.clone() {
+        let members = self.members.iter().map(|member| member.address);
+        for granter in self.granters.iter().copied().chain(members).collect::<Vec<_>>() {
             let found = self.chain.view_at(BLESSING, &contract::limits_of(granter));
             same("limits", &found, &Ok(self.blessing().limits(granter)))?;
             for provider in self.accounts.clone() {
@@ -387,7 +491,8 @@ impl<'a> Comparison<'a> {
 
     /// What everybody has outside, the contracts and the token included.
     fn compare_wallets(&mut self) -> Result<(), Difference> {
-        for account in self.accounts.iter().copied().chain([BLESSING, MARKET, TOKEN]) {
+        let members = self.members.iter().map(|member| member.address);
+        for account in self.accounts.iter().copied().chain([BLESSING, MARKET, TOKEN]).chain(members) {
             let name = |what: &str| self.cast.name(format_args!("{what} of {account:?}"));
             let wallet = U256::from(self.world.wallet(account).0);
             same(name("the wallet"), &self.chain.wallet(account), &wallet)?;
@@ -425,66 +530,4 @@ impl<'a> Comparison<'a> {
             + limits.sum::<usize>()
             + registrations.sum::<usize>()
     }
-}
-
-/// A log of one of the two contracts.
-fn read(log: &Log) -> Option<Result<WorldLog, Difference>> {
-    let event = match log.address {
-        MARKET => bindings::event(&log.data).map(ContractEvent::Market),
-        BLESSING => contract::decode(log.data.topics(), &log.data.data).map(ContractEvent::Blessing),
-        _ => return None,
-    };
-    let unreadable = |error: bindings::Unreadable| Difference::new("a log", error.to_string(), "");
-    Some(event.map(|event| WorldLog { contract: log.address, event }).map_err(unreadable))
-}
-
-/// A granter that logs the data it is called with, unless it is only asked: that is a static call, in which nothing can be logged.
-fn recording_granter() -> Vec<u8> {
-    let [a, b, c, d] = check_grant_selector();
-    // Is the selector checkGrant's? Then on to the last but one; else calldatacopy(0, 0, size), log0(0, size), stop.
-    let mut code = vec![0x5f, 0x35, 0x60, 0xe0, 0x1c, 0x63, a, b, c, d, 0x14, 0x60, 0, 0x57];
-    code.extend([0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xa0, 0x00, 0x5b, 0x00]);
-    // The last but one: JUMPDEST.
-    code[12] = code.len() as u8 - 2;
-    code
-}
-
-/// What is worth counting beside the command.
-fn notable(log: &WorldLog) -> Option<String> {
-    match &log.event {
-        ContractEvent::Blessing(Event::NominationEnded { end, .. }) => Some(format!("ended: {end:?}")),
-        ContractEvent::Blessing(Event::GrantFailed { .. }) => Some("GrantFailed".into()),
-        _ => None,
-    }
-}
-
-/// What the contract at an address refuses, as the twin says it.
-fn refusal(at: Address, data: &[u8]) -> String {
-    if at == BLESSING {
-        return match contract::revert(data) {
-            Ok(rejection) => format!("{rejection:?}"),
-            Err(_) if data.is_empty() => String::new(),
-            Err(other) => format!("{other:?}"),
-        };
-    }
-    match bindings::revert(data) {
-        Revert::Rejected(rejection) => format!("{:?}", Rejection::Market(rejection)),
-        _ if data.is_empty() => String::new(),
-        other => format!("{other:?}"),
-    }
-}
-
-/// The error's name.
-fn kind(refusal: &str) -> String {
-    if refusal.is_empty() {
-        return "refused: not payable".into();
-    }
-    if let Some(of_market) = refusal.strip_prefix("Market(") {
-        let name = of_market.split(['(', ' ', ')']).next().unwrap_or_default();
-        return format!("refused: Market({name}");
-    }
-    if let Some(limit) = refusal.strip_prefix("OverLimit").and_then(|rest| rest.split("limit: ").nth(1)) {
-        return format!("refused: OverLimit({}", limit.split(',').next().unwrap_or_default());
-    }
-    format!("refused: {}", refusal.split(['(', ' ', '{']).next().unwrap_or_default())
 }

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use lota_bridge::evm::Granter as Deployed;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
-    blessing::{Ballot, Choice, Command, Limits, Nomination, Phase, Request, Signed, Stage},
+    blessing::{Choice, Command, Nomination, Phase, Request, Signed, Stage},
+    granter,
     model::{Command as MarketCommand, JobResult, Receipt, Status, Terms},
     world::{Answer, Call, ContractCommand, End, Script, ScriptedCall},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use super::{BLESSING, Comparison, RECENT, REFERENCE, SETTINGS, Step, contract_of};
+use super::{BLESSING, Comparison, RECENT, REFERENCE, SETTINGS, Step, contract_of, granters};
 use crate::{
+    actors::ActorStep,
     chain::{self, Currency},
-    party::masked,
+    party::{MARKET, masked},
     token::{self, Approval, TOKEN, TokenStep, UNLIMITED},
 };
 
@@ -21,21 +24,23 @@ use crate::{
 const AMOUNT: u64 = 1_000;
 
 pub(super) struct Generator {
-    rng: StdRng,
+    pub(super) rng: StdRng,
     salts: BTreeMap<Address, u64>,
-    begun: usize,
+    pub(super) begun: usize,
+    /// Whether it is about the granters of the project.
+    pub(super) is_ours: bool,
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), salts: BTreeMap::new(), begun: 0 }
+    pub(super) fn new(seed: u64, is_ours: bool) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), salts: BTreeMap::new(), begun: 0, is_ours }
     }
 
-    fn chance(&mut self, percent: u32) -> bool {
+    pub(super) fn chance(&mut self, percent: u32) -> bool {
         self.rng.random_ratio(percent, 100)
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.rng.random_range(0..from.len())]
     }
 
@@ -44,11 +49,18 @@ impl Generator {
         let scripted = both.cast.scripted().address;
         let begun = self.begun;
         self.begun += 1;
-        if begun < beginning_length(both) {
+        if begun < self.beginning_length(both) {
             return self.beginning(both, at, begun);
         }
         let mut value = AttoFil::ZERO;
-        let (mut sender, mut command) = match self.rng.random_range(0..100) {
+        let mut contract = None;
+        let draw = if self.is_ours && self.chance(28) { 100 } else { self.rng.random_range(0..100) };
+        let (mut sender, mut command) = match draw {
+            100 => {
+                let (sender, brought, to, command) = self.command_to_granter(both, at);
+                (value, contract) = (brought, Some(to));
+                (sender, command.into())
+            }
             0..6 => self.open(both, at),
             6..12 => {
                 let (brought, command) = into_blessing(both.currency, gwei(self.rng.random_range(0..3_000)));
@@ -63,7 +75,7 @@ impl Generator {
             31 => {
                 let count = if self.chance(30) { 63 } else { 3 };
                 let providers = (0..count).map(|_| self.pick(&both.accounts)).collect();
-                (scripted, Command::Sweep { granter: self.pick(&both.granters), providers }.into())
+                (scripted, Command::Sweep { granter: self.granter(both), providers }.into())
             }
             32..38 => self.waiting(both, at),
             _ => self.life(both, at),
@@ -84,25 +96,69 @@ impl Generator {
             // A granter is asked by a static call, in which calls of its own would fail in the EVM's way.
             script.calls.clear();
         }
+        let contract = contract.unwrap_or_else(|| contract_of(&command));
         let token = match both.currency {
             Currency::Coin => TokenStep::default(),
-            Currency::Token => self.token_step(both, &command, sender),
+            Currency::Token => self.token_step(both, &command, contract, sender),
         };
         let foreign_chain = self.chance(3).then_some(1);
-        Step { at, sender, value, command, foreign_chain, script, token }
+        let (mut actors, mut probe) = (ActorStep::default(), None);
+        if self.is_ours {
+            actors = self.actors(both, granters::amount_of(&command));
+            probe = self.chance(40).then(|| self.probe(both));
+        }
+        Step { at, sender, contract, value, command, foreign_chain, script, token, actors, probe }
+    }
+
+    fn granters(&self, both: &Comparison<'_>) -> Vec<Address> {
+        if !self.is_ours {
+            return both.granters.clone();
+        }
+        both.members.iter().filter(|member| member.blessing == BLESSING).map(|member| member.address).collect()
+    }
+
+    pub(super) fn granter(&mut self, both: &Comparison<'_>) -> Address {
+        let granters = self.granters(both);
+        self.pick(&granters)
+    }
+
+    /// The most that a job gets, in the granters' unit.
+    pub(super) const fn most(&self) -> u64 {
+        if self.is_ours { 3 * granters::AMOUNT } else { AMOUNT }
+    }
+
+    /// By which a client gets so many gwei for the most that a job gets.
+    fn share_rate(&self, gwei_of_most: u64) -> U256 {
+        U256::from(gwei(gwei_of_most).0) * U256::from(10_u64.pow(18)) / U256::from(self.most())
+    }
+
+    /// How many steps a sequence begins with.
+    pub(super) fn beginning_length(&self, both: &Comparison<'_>) -> usize {
+        let pools = if self.is_ours { 2 } else { 0 };
+        2 * both.accounts.len() + 3 * self.granters(both).len() + pools
     }
 
     /// Everybody brings money and sets some aside; granters are admitted, and providers register for them.
     fn beginning(&mut self, both: &Comparison<'_>, at: Time, begun: usize) -> Step {
         let accounts = both.accounts.len();
-        let first_registration = 2 * accounts + both.granters.len();
-        let (sender, value, command) = if let Some(number) = begun.checked_sub(first_registration) {
-            let (granter, provider) = (both.granters[number / 2], both.accounts[1 + number % 2]);
-            let (share_rate, max_share) = (U256::from(gwei(1).0 / 2) * U256::from(10_u64.pow(18)), gwei(100));
-            let recipient = Bytes::from_static(b"f1recipient");
+        let granters = self.granters(both);
+        let first_registration = 2 * accounts + granters.len();
+        let first_pool = first_registration + 2 * granters.len();
+        let mut contract = BLESSING;
+        let (sender, value, command) = if let Some(pool) = begun.checked_sub(first_pool) {
+            contract = both.members[4 * pool].address;
+            let amount = AttoFil((4 * granters::AMOUNT).into());
+            match both.currency {
+                Currency::Coin => (both.accounts[0], amount, granter::Command::Fund.into()),
+                Currency::Token => (both.accounts[0], AttoFil::ZERO, granter::Command::FundToken { amount }.into()),
+            }
+        } else if let Some(number) = begun.checked_sub(first_registration) {
+            let (granter, provider) = (granters[number / 2], both.accounts[1 + number % 2]);
+            let (share_rate, max_share) = (self.share_rate(500), gwei(100));
+            let recipient = if self.is_ours { provider.to_vec().into() } else { Bytes::from_static(b"f1recipient") };
             (provider, AttoFil::ZERO, Command::Register { granter, recipient, share_rate, max_share }.into())
         } else if let Some(granter) = begun.checked_sub(2 * accounts) {
-            let granter = both.granters[granter];
+            let granter = granters[granter];
             (both.accounts[0], AttoFil::ZERO, self.admission(both, at, granter, Some(2)))
         } else if begun < accounts {
             let (value, command) = into_blessing(both.currency, gwei(self.rng.random_range(20_000..60_000)));
@@ -111,12 +167,23 @@ impl Generator {
             let amount = gwei(self.rng.random_range(0..10_000));
             (both.accounts[begun - accounts], AttoFil::ZERO, Command::SetAside { amount }.into())
         };
-        let approval = Approval { owner: sender, spender: BLESSING, amount: UNLIMITED };
+        let approval = Approval { owner: sender, spender: contract, amount: UNLIMITED };
         let token = match both.currency {
             Currency::Coin => TokenStep::default(),
             Currency::Token => TokenStep { approval: Some(approval), ..TokenStep::default() },
         };
-        Step { at, sender, value, command, foreign_chain: None, script: Script::default(), token }
+        Step {
+            at,
+            sender,
+            contract,
+            value,
+            command,
+            foreign_chain: None,
+            script: Script::default(),
+            token,
+            actors: ActorStep::default(),
+            probe: None,
+        }
     }
 
     fn time(&mut self, both: &Comparison<'_>) -> Time {
@@ -126,6 +193,7 @@ impl Generator {
             70..95 => now.after(self.rng.random_range(1..3)),
             _ => {
                 // To where something changes next, or a second beside it.
+                let is_late = self.is_ours && self.chance(4);
                 let running = both.blessing().records().filter_map(|(_, record)| match &record.stage {
                     Stage::Nominated { nomination, .. } => Some(nomination.expires),
                     Stage::Blessed { at, .. } => {
@@ -135,7 +203,11 @@ impl Generator {
                     }
                     _ => None,
                 });
-                let Some(edge) = running.filter(|edge| *edge > now).min() else { return now };
+                let pools = both.members.iter().filter_map(|member| match member.deployed {
+                    Deployed::Bonus { open_until, .. } if is_late => Some(open_until),
+                    _ => None,
+                });
+                let Some(edge) = running.chain(pools).filter(|edge| *edge > now).min() else { return now };
                 self.pick(&[Time(edge.0 - 1), edge, edge.after(1), edge.after(1)])
             }
         }
@@ -173,106 +245,20 @@ impl Generator {
             4 | 5 => Bytes::copy_from_slice(&somebody[..]),
             _ => Bytes::from_static(b"f1recipient"),
         };
-        // Attofil for 10^18 units, of which a job gets a thousand.
-        let share_rate = U256::from(gwei(self.rng.random_range(0..2)).0) * U256::from(10_u64.pow(18));
-        let share_rate = if self.chance(5) { U256::from(u128::MAX) } else { share_rate / U256::from(2) };
-        let max_share = if self.chance(20) { gwei(100) } else { gwei(5_000) };
-        // Mostly one that may grant: the silent and the scripted one.
-        let granter = if self.chance(60) { both.cast.scripted().address } else { self.pick(&both.granters) };
-        Command::Register { granter, recipient, share_rate, max_share }.into()
-    }
-
-    // Notaries --------------------------------------------------------------------------------------------------------
-
-    fn change(&mut self, both: &Comparison<'_>, at: Time) -> (Address, ContractCommand) {
-        let sender = self.pick(&both.accounts);
-        if self.chance(60) {
-            let granter = if self.chance(90) { self.pick(&both.granters) } else { both.accounts[1] };
-            return (sender, self.admission(both, at, granter, None));
-        }
-        let mut pool = both.accounts.clone();
-        let count = self.rng.random_range(1..5);
-        let mut list: Vec<Address> =
-            (0..count).map(|_| pool.swap_remove(self.rng.random_range(0..pool.len()))).collect();
-        list.retain(|account| !lota_market::model::is_masked_id(*account) || self.chance(50));
-        if self.chance(8) {
-            list.push(self.pick(&[Address::ZERO, both.accounts[0], masked(3)]));
-        }
-        let quorum = if self.chance(90) { self.rng.random_range(1..3) } else { self.pick(&[0, 5]) };
-        let until = self.until(at);
-        let decision = both.blessing().notaries().decisions;
-        let what = Signed::Notaries { notaries: &list, quorum, decision, until };
-        let ballots = self.ballots(both, &what, None, sender);
-        (sender, Command::SetNotaries { notaries: list.clone(), quorum, until, ballots }.into())
-    }
-
-    fn admission(
-        &mut self,
-        both: &Comparison<'_>,
-        at: Time,
-        granter: Address,
-        count: Option<usize>,
-    ) -> ContractCommand {
-        // Two of the largest grants to one provider are too much in a period, and so are two to two of them: else the limits of
-        // periods would seldom be met.
-        let mut limits = [AMOUNT, AMOUNT * 3 / 2, AMOUNT * 7 / 4].map(U256::from);
-        let mut until = self.until(at);
-        if count.is_none() {
-            match self.rng.random_range(0..10) {
-                0 => limits = [U256::ZERO; 3],
-                1 => limits.swap(0, 1),
-                2 => limits.swap(1, 2),
-                3 => limits = [U256::ZERO, U256::ZERO, U256::from(5)],
-                _ => {}
-            }
+        let recipient = if !self.is_ours {
+            recipient
+        } else if self.chance(40) {
+            self.recipient(both)
         } else {
-            until = at.after(1);
-        }
-        let [per_job, per_provider, per_period] = limits;
-        let limits = Limits { per_job, per_provider, per_period };
-        let decision = both.blessing().notaries().decisions;
-        let what = Signed::Granter { granter, limits: &limits, decision, until };
-        let ballots = self.ballots(both, &what, count, Address::ZERO);
-        Command::SetGranter { granter, limits, until, ballots }.into()
-    }
-
-    fn until(&mut self, at: Time) -> Time {
-        if self.chance(6) { Time(at.0 - 1) } else { at.after(self.rng.random_range(0..5)) }
-    }
-
-    /// Of notaries, mostly as many as decide, and rightly signed.
-    fn ballots(
-        &mut self,
-        both: &Comparison<'_>,
-        what: &Signed<'_>,
-        count: Option<usize>,
-        sender: Address,
-    ) -> Vec<Ballot> {
-        let notaries = both.blessing().notaries();
-        let digest = lota_bridge::blessing::signed_digest(&REFERENCE, what);
-        let quorum = notaries.quorum as usize;
-        let count = count.unwrap_or_else(|| if self.chance(85) { quorum } else { self.rng.random_range(0..4) });
-        let first = self.rng.random_range(0..notaries.list.len());
-        let ring = notaries.list.iter().cycle().skip(first);
-        let mut ballots: Vec<Ballot> = ring
-            .take(count)
-            .map(|notary| Ballot { notary: *notary, signature: both.cast.sign(*notary, &digest) })
-            .collect();
-        if let Some(own) = ballots.iter_mut().find(|ballot| ballot.notary == sender) {
-            own.signature = Bytes::new();
-        }
-        if self.begun > beginning_length(both) {
-            if self.chance(6) {
-                let notary = self.pick(&both.accounts);
-                ballots.push(Ballot { notary, signature: both.cast.sign(notary, &digest) });
-            }
-            if self.chance(6)
-                && let Some(ballot) = ballots.first_mut()
-            {
-                ballot.signature = both.cast.sign(ballot.notary, &B256::repeat_byte(1));
-            }
-        }
-        ballots
+            self.pick(&[somebody, both.cast.scripted().address]).to_vec().into()
+        };
+        let share_rate = self.rng.random_range(0..2) * 500;
+        let share_rate = if self.chance(5) { U256::from(u128::MAX) } else { self.share_rate(share_rate) };
+        let max_share = if self.chance(20) { gwei(100) } else { gwei(5_000) };
+        // Mostly the scripted one, or the pool.
+        let first = if self.is_ours { both.members[0].address } else { both.cast.scripted().address };
+        let granter = if self.chance(60) { first } else { self.granter(both) };
+        Command::Register { granter, recipient, share_rate, max_share }.into()
     }
 
     // Jobs ------------------------------------------------------------------------------------------------------------
@@ -386,10 +372,18 @@ impl Generator {
     fn nomination(&mut self, both: &Comparison<'_>, terms: Terms, receipt: Receipt) -> ContractCommand {
         let registered = both.blessing().registrations().filter(|(provider, ..)| *provider == receipt.provider);
         let granters: Vec<Address> = registered.map(|(_, granter, _)| granter).collect();
-        let granter =
-            if granters.is_empty() || self.chance(8) { self.pick(&both.granters) } else { self.pick(&granters) };
-        let amount =
-            if self.chance(94) { self.pick(&[AMOUNT, AMOUNT, AMOUNT / 4, 3]) } else { self.pick(&[AMOUNT + 1, 0]) };
+        let pool = both.members[0].address;
+        let granter = if self.is_ours && granters.contains(&pool) && self.chance(50) {
+            pool
+        } else if granters.is_empty() || self.chance(8) {
+            self.granter(both)
+        } else {
+            self.pick(&granters)
+        };
+        let most = self.most();
+        let amounts =
+            if self.is_ours { [most / 3, most / 2, most / 3 + 1, most * 2 / 3] } else { [most, most, most / 4, 3] };
+        let amount = if self.chance(94) { self.pick(&amounts) } else { self.pick(&[most + 1, 0]) };
         let request = Request {
             granter,
             amount: U256::from(amount),
@@ -445,6 +439,9 @@ impl Generator {
         let sender = both.cast.scripted().address;
         let calls = (0..self.rng.random_range(0..4))
             .map(|_| {
+                if self.is_ours && self.chance(40) {
+                    return self.pool_call(both, sender);
+                }
                 let (value, command) = match self.rng.random_range(0..6) {
                     0 => {
                         let amount = gwei(1);
@@ -475,22 +472,33 @@ impl Generator {
     }
 
     /// What the token does: mostly what it should. Who brings money has mostly approved it.
-    fn token_step(&mut self, both: &Comparison<'_>, command: &ContractCommand, sender: Address) -> TokenStep {
+    fn token_step(
+        &mut self,
+        both: &Comparison<'_>,
+        command: &ContractCommand,
+        contract: Address,
+        sender: Address,
+    ) -> TokenStep {
         let mut step = TokenStep::default();
         let amount = match command {
             ContractCommand::Blessing(Command::FundToken { amount } | Command::Withdraw { amount, .. }) => *amount,
+            ContractCommand::Granter(command) => granters::money_of(command).unwrap_or(gwei(1)),
             _ => gwei(1),
         };
         if self.chance(60) {
             let owner = if self.chance(80) { sender } else { both.cast.scripted().address };
             let amount = self.pick(&[amount, AttoFil(amount.0.saturating_sub(1)), UNLIMITED, UNLIMITED]);
-            step.approval = Some(Approval { owner, spender: BLESSING, amount });
+            let spender = if contract == MARKET { BLESSING } else { contract };
+            step.approval = Some(Approval { owner, spender, amount });
         }
         if self.chance(75) {
             return step;
         }
         match self.rng.random_range(0..8) {
             5 => step.conduct.script.end = self.pick(&[End::Revert, End::OutOfGas]),
+            6 if self.is_ours && self.chance(60) => {
+                step.conduct.script.calls = vec![self.pool_call(both, TOKEN)];
+            }
             6 => {
                 let command = Command::Withdraw { to: both.accounts[0], amount: AttoFil::ZERO }.into();
                 let call = Call { sender: TOKEN, contract: BLESSING, value: AttoFil::ZERO, command };
@@ -502,11 +510,6 @@ impl Generator {
         step.untruth = self.rng.random_range(0..3);
         step
     }
-}
-
-/// How many steps a sequence begins with.
-fn beginning_length(both: &Comparison<'_>) -> usize {
-    2 * both.accounts.len() + 3 * both.granters.len()
 }
 
 /// Money for the blessing, and the value that goes with it.

@@ -4,7 +4,7 @@ use alloy::{
     primitives::Bytes as Data,
     sol_types::{SolCall, SolConstructor},
 };
-use lota_market::{Address, B256, U256};
+use lota_market::{Address, U256};
 
 use super::{LastProof, MAX_DATA_SETS, PieceName, Possession, Possessions, Verifier, gathered, narrow, read};
 use crate::evm::chain::{At, Chain, RpcError};
@@ -75,7 +75,7 @@ impl PossessionRecord {
         let data_sets = self.ask(call, &verifier).await?;
         let mut each = Vec::new();
         for data_set in data_sets.into_iter().take(usize::try_from(MAX_DATA_SETS).unwrap_or(usize::MAX)) {
-            each.push(self.possession(data_set, piece.root, &verifier).await);
+            each.push(self.possession(data_set, piece, &verifier).await);
         }
         gathered(verifier.at.number(), each, from)
     }
@@ -83,12 +83,16 @@ impl PossessionRecord {
     async fn possession(
         &self,
         data_set: u64,
-        root: B256,
+        piece: &PieceName,
         verifier: &Verifier<'_>,
     ) -> Result<Option<Possession>, RpcError> {
         let id = U256::from(data_set);
-        let place = self.ask(contract::pieceInCall { root, dataSetId: id }, verifier).await?;
+        let place = self.ask(contract::pieceInCall { root: piece.root, dataSetId: id }, verifier).await?;
         if !place.isThere || !verifier.is_live(data_set, place.pieceId).await? {
+            return Ok(None);
+        }
+        // The record knows the root alone, which a piece of four leaves has, too, if these are the tree's upper nodes.
+        if verifier.cid_of(data_set, place.pieceId).await? != piece.cid {
             return Ok(None);
         }
         let kept = self.ask(contract::dataSetOfCall { dataSetId: id }, verifier).await?;

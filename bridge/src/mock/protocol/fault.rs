@@ -169,9 +169,10 @@ impl From<SubmitError> for ErrorObject {
             SubmitError::Failed(problem) => Fault::Failed { problem },
             SubmitError::Transport(TransportError::NoAuction) => Fault::NoAuction,
             SubmitError::Transport(error) => Fault::Storage { problem: error.to_string() },
-            SubmitError::CallbackFailed { .. } | SubmitError::TooMuchGas { .. } => {
-                Fault::Failed { problem: message.clone() }
-            }
+            // What only chains say.
+            SubmitError::CallbackFailed { .. }
+            | SubmitError::TooMuchGas { .. }
+            | SubmitError::RejectedByFilecoinPayDeals { .. } => Fault::Failed { problem: message.clone() },
         };
         Self::with(message, data)
     }

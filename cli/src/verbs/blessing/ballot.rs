@@ -39,7 +39,7 @@ Examples:
   lota blessing ballot like one.json --rpc http://127.0.0.1:8545 --blessing 0x9fE4... --key other > other.json
   lota blessing decide one.json other.json --rpc http://127.0.0.1:8545 --blessing 0x9fE4... --key trading")]
 pub(crate) struct SetGranter {
-    /// The granter
+    /// The granter whose limits these shall be; zeros shut it out
     #[arg(long, value_name = "ADDRESS")]
     granter: Address,
     /// The most for a job, in the granter's unit: a whole number, bytes as `32 GiB`, or attoFIL as `1.5 FIL`

@@ -120,7 +120,7 @@ impl PlaceFlags {
 }
 
 /// A job's id, in full.
-fn parse_job(text: &str) -> Result<JobId, String> {
+pub(crate) fn parse_job(text: &str) -> Result<JobId, String> {
     let id: Result<B256, _> = text.parse();
     id.map(JobId).map_err(|_| "it is no job's id; write 0x and 64 hex digits (`lota job list` shows them)".to_owned())
 }

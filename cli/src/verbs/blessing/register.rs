@@ -24,7 +24,7 @@ Examples:
   lota blessing register --granter 0xCf7E... --recipient f1abjx... --rpc http://127.0.0.1:8545 --blessing 0x9fE4... --key trading
   lota blessing register --granter 0xCf7E... --recipient 0x7099... --share-rate 100000000000000000 --max-share '0.5 FIL' --rpc http://127.0.0.1:8545 --blessing 0x9fE4... --key trading")]
 pub(crate) struct Register {
-    /// The granter
+    /// The granter that this is for (lota blessing show lists those that the notaries admitted)
     #[arg(long, value_name = "ADDRESS")]
     granter: Address,
     /// To whom it grants: a Filecoin address (f0, f1, f2, f3, f410) or an EVM address
@@ -50,7 +50,7 @@ pub(crate) struct Register {
     after_help = "Example:\n  lota blessing unregister --granter 0xCf7E... --rpc http://127.0.0.1:8545 --blessing 0x9fE4... --key trading"
 )]
 pub(crate) struct Unregister {
-    /// The granter
+    /// The granter that grants you nothing more
     #[arg(long, value_name = "ADDRESS")]
     granter: Address,
     #[command(flatten)]

@@ -85,7 +85,7 @@ pub(crate) struct Vote {
     after_help = "Example:\n  lota blessing relay vote.json --rpc http://127.0.0.1:8545 --blessing 0x9fE4... --key trading"
 )]
 pub(crate) struct Relay {
-    /// The file
+    /// What the notary's --sign-only printed
     file: PathBuf,
     #[command(flatten)]
     place: PlaceFlags,

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod deploy_blessing;
+mod deploy_filecoin_pay_deals;
 mod deploy_granter;
 mod status;
 
@@ -17,6 +18,7 @@ pub(crate) enum Chain {
     // These say themselves what they do.
     DeployBlessing(Box<deploy_blessing::DeployBlessing>),
     DeployGranter(Box<deploy_granter::DeployGranter>),
+    DeployFilecoinPayDeals(Box<deploy_filecoin_pay_deals::DeployFilecoinPayDeals>),
     /// Show a chain and the market that is deployed there
     Status(status::Status),
 }
@@ -27,6 +29,7 @@ impl Chain {
             Self::Deploy(verb) => verb.run(context).await,
             Self::DeployBlessing(verb) => verb.run(context).await,
             Self::DeployGranter(verb) => verb.run(context).await,
+            Self::DeployFilecoinPayDeals(verb) => verb.run(context).await,
             Self::Status(verb) => verb.run(context).await,
         }
     }

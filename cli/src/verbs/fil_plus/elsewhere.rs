@@ -71,7 +71,7 @@ impl ElsewhereFlags {
         }
         if self.fetch {
             progress.say("fetching the output");
-            elsewhere.retrieval = sources.retrieval(&kept.job).await;
+            (elsewhere.retrieval, _) = sources.retrieval(&kept.job).await;
         }
         if self.run_again
             && let Some(spec) = &spec

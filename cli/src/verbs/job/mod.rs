@@ -5,7 +5,7 @@ mod cancel;
 mod cat;
 pub(crate) mod decisions;
 pub(crate) mod describe;
-mod document;
+pub(crate) mod document;
 pub(crate) mod ending;
 pub(crate) mod follow;
 mod get;

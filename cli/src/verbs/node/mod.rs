@@ -10,6 +10,8 @@ mod storage;
 
 use clap::Subcommand;
 
+pub(crate) use run::pace_of;
+
 use crate::context::Context;
 
 /// Run a provider's or a client's node, or show the running one.

@@ -234,6 +234,9 @@ impl Run {
         if let Some(auction) = transport.auction().filter(|_| !is_alone) {
             table.row(["auction", &auction.contract.to_string()]);
         }
+        if let Some(deals) = transport.filecoin_pay_deals() {
+            table.row(["Filecoin Pay orders", &deals.contract.to_string()]);
+        }
         if is_alone {
             terminal::tell(ALONE);
         }
@@ -297,10 +300,10 @@ impl Joined {
         place: Option<Place<'_>>,
         dir: &Path,
     ) -> anyhow::Result<Self> {
-        if let Some(Place { url, contract, auction, network }) = place {
+        if let Some(Place { url, contract, auction, filecoin_pay, network }) = place {
             let endpoint = Endpoint::connect(url, network).await?;
             let market = ChainMarket::find(endpoint, contract, node.from_block.0).await?;
-            let market = market.with_auction_at(auction).await?;
+            let market = market.with_auction_at(auction).await?.with_filecoin_pay_deals_at(filecoin_pay).await?;
             let account = Account::on_chain(&market, signer, dir, node.max_retry_gas.map(|gas| gas.0)).await?;
             let network = *market.endpoint().network();
             let described = format!("{contract} on {} (chain {})", network.name, network.chain_id);
@@ -352,7 +355,7 @@ async fn finish(node: &Node, at_most: Seconds, signals: &mut Signals) {
 }
 
 /// How time passes on a network.
-fn pace_of(network: &Network, final_blocks: Option<u64>) -> Pace {
+pub(crate) fn pace_of(network: &Network, final_blocks: Option<u64>) -> Pace {
     if network.block_time.is_zero() {
         return Pace::INSTANT;
     }
@@ -385,6 +388,7 @@ pub(super) struct Place<'a> {
     pub(super) url: &'a str,
     pub(super) contract: Address,
     auction: Option<Address>,
+    filecoin_pay: Option<Address>,
     pub(super) network: Option<Network>,
 }
 
@@ -396,10 +400,14 @@ pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
         ));
     }
     let Some(url) = &node.rpc else {
-        let alone =
-            [("contract", &node.contract), ("auction_contract", &node.auction_contract), ("network", &node.network)]
-                .into_iter()
-                .find(|(_, value)| value.is_some());
+        let alone = [
+            ("contract", &node.contract),
+            ("auction_contract", &node.auction_contract),
+            ("filecoin_pay.contract", &node.filecoin_pay.contract),
+            ("network", &node.network),
+        ]
+        .into_iter()
+        .find(|(_, value)| value.is_some());
         return match alone {
             Some((name, _)) => Err(Usage(format!("setting `node.{name}` says nothing without `node.rpc` (--rpc URL)"))),
             None => Ok(None),
@@ -419,6 +427,14 @@ pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
     };
     let contract = address_of("node.contract", contract)?;
     let auction = node.auction_contract.as_deref().map(|text| address_of("node.auction_contract", text)).transpose()?;
+    let filecoin_pay = &node.filecoin_pay;
+    let address = filecoin_pay.contract.as_deref().map(|text| address_of("node.filecoin_pay.contract", text));
+    let filecoin_pay_contract = address.transpose()?;
+    if filecoin_pay.rate.is_some() && filecoin_pay_contract.is_none() {
+        return Err(Usage(
+            "setting `node.filecoin_pay.rate` says nothing without `node.filecoin_pay.contract`".to_owned(),
+        ));
+    }
     let network =
         match &node.network {
             None => None,
@@ -432,7 +448,7 @@ pub(super) fn place(node: &settings::Node) -> Result<Option<Place<'_>>, Usage> {
                 .to_owned(),
         ));
     }
-    Ok(Some(Place { url, contract, auction, network }))
+    Ok(Some(Place { url, contract, auction, filecoin_pay: filecoin_pay_contract, network }))
 }
 
 /// Whether this may be the name of a node: it is that of a folder, too.
@@ -499,6 +515,7 @@ fn config(context: &Context, settings: &Settings) -> anyhow::Result<NodeConfig> 
         callback_margin: node.callback_margin,
         bids: node.bids,
         keep_bid_money: node.keep_bid_money.0,
+        filecoin_pay_rate: node.filecoin_pay.rate.clone(),
         provider: node.provider.then_some(offer),
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,

@@ -1,6 +1,6 @@
 //! A service that runs in this process, and its page.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Display, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use ed25519_dalek::VerifyingKey;
@@ -19,9 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::service::{self, Opened};
 use crate::{chain::ChainMarket, failure::Usage, home, settings::Notary, terminal::printable};
 
-/// How often another notary is looked at for answers.
-const ASKING: Duration = Duration::from_secs(60);
-
 /// A service at work.
 pub(crate) struct RunningNotary {
     service: Arc<Service>,
@@ -29,7 +26,7 @@ pub(crate) struct RunningNotary {
     pub(crate) page: String,
     /// Whose money pays.
     pub(crate) account: Address,
-    /// Which key attests decisions.
+    /// Which key signs: how jobs were decided, and what another notary is asked.
     pub(crate) attests_with: VerifyingKey,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -47,41 +44,28 @@ impl RunningNotary {
         market: &ChainMarket,
         signer: PrivateKeySigner,
     ) -> anyhow::Result<Self> {
-        let listen: SocketAddr = settings.listen.parse().map_err(|_| {
-            Usage(format!("`{}` is not an address; write for example 127.0.0.1:8649", printable(&settings.listen)))
-        })?;
-        let readers = readers(settings)?;
+        let (listen, readers) = (listen(settings)?, readers(settings)?);
         home::create_private(folder)?;
         let attests_with = service::attestation_key(folder)?.verifying_key();
-        let Opened { service, market, asking } = service::open(settings, folder, market, signer).await?;
+        let Opened { service, market, other_notary } = service::open(settings, folder, market, signer).await?;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
-        let page = settings.origin.clone().unwrap_or(format!("http://{}", listener.local_addr()?));
+        let page = origin(settings, listener.local_addr()?);
         let mut of_page = dashboard::Settings::new(&page)?;
         of_page.readers = readers;
         let stop = CancellationToken::new();
+        of_page.listening = Some(listener.local_addr()?);
         of_page.stop = stop.clone();
         let desk = Arc::clone(&service) as Arc<dyn Desk>;
-        let mut router = dashboard::router(Arc::clone(&desk), of_page);
+        let mut beside = Vec::new();
         if settings.serve_api {
-            router = router.merge(http::router(desk));
+            beside.push(http::router(Arc::clone(&desk), stop.clone()));
         }
-        if let Some(asking) = &asking {
-            router = router.merge(Arc::clone(&asking.notary).routes());
-        }
+        beside.extend(other_notary.map(|other_notary| other_notary.routes()));
+        let router = dashboard::router_beside(desk, of_page, beside);
         let serving = tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
         let (account, at_work) = (market.party(), Arc::clone(&service));
         let working = tokio::spawn(async move {
-            let asks = async {
-                match &asking {
-                    Some(asking) => asking.notary.keep_asking(ASKING).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let ended = tokio::select! {
-                ended = at_work.run(&*market) => ended,
-                never = asks => match never {},
-            };
-            match ended {
+            match at_work.run(&*market).await {
                 Ok(never) => match never {},
                 Err(error) => error,
             }
@@ -115,8 +99,31 @@ impl RunningNotary {
     }
 }
 
+/// What of the settings is wrong by itself, whatever a chain says.
+///
+/// # Errors
+/// The first of it.
+pub(super) fn check(settings: &Notary) -> anyhow::Result<()> {
+    listen(settings)?;
+    readers(settings)?;
+    dashboard::Settings::new(&origin(settings, &settings.listen))?;
+    service::check(settings)
+}
+
+/// Where the page is served.
+pub(super) fn listen(settings: &Notary) -> Result<SocketAddr, Usage> {
+    let wrong =
+        |_| Usage(format!("`{}` is not an address; write for example 127.0.0.1:8649", printable(&settings.listen)));
+    settings.listen.parse().map_err(wrong)
+}
+
+/// Where browsers reach the page of a service that listens there.
+pub(super) fn origin(settings: &Notary, listening: impl Display) -> String {
+    settings.origin.clone().unwrap_or_else(|| format!("http://{listening}"))
+}
+
 /// Who may read the page.
-fn readers(settings: &Notary) -> Result<Readers, Usage> {
+pub(super) fn readers(settings: &Notary) -> Result<Readers, Usage> {
     Ok(match settings.readers.trim() {
         "notaries" => Readers::Notaries,
         "everybody" => Readers::Everybody,
@@ -126,4 +133,52 @@ fn readers(settings: &Notary) -> Result<Readers, Usage> {
                 .collect::<Result<_, _>>()?,
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settings in which nothing is wrong, as far as can be told without a chain.
+    fn whole() -> Notary {
+        let contract = Some(Address::repeat_byte(7).to_string());
+        Notary {
+            rpc: Some("http://127.0.0.1:8545".to_owned()),
+            contract: contract.clone(),
+            blessing: contract,
+            ..Notary::default()
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_by_itself_is_said_before_anything_is_asked() {
+        check(&whole()).expect("nothing is wrong");
+        let some = |text: &str| Some(text.to_owned());
+        let url = || some("https://hooks.example/");
+        let smtp = || some("smtps://mail.example:465");
+        let wrong: [(&str, Notary); 18] = [
+            ("not an address", Notary { listen: "here".to_owned(), ..whole() }),
+            ("notary.readers", Notary { readers: "me".to_owned(), ..whole() }),
+            ("where a page can be reached", Notary { origin: some("notary.example"), ..whole() }),
+            ("without TLS", Notary { origin: some("http://notary.example"), ..whole() }),
+            ("without TLS", Notary { listen: "192.168.1.5:8649".to_owned(), ..whole() }),
+            ("notary.rpc", Notary { rpc: None, ..whole() }),
+            ("notary.contract", Notary { contract: some("0x12"), ..whole() }),
+            ("notary.blessing", Notary { blessing: None, ..whole() }),
+            ("no such network", Notary { network: some("venus"), ..whole() }),
+            ("notary.granters", Notary { granters: some("DataCap"), ..whole() }),
+            ("notary.amount", Notary { granter: some(&Address::ZERO.to_string()), ..whole() }),
+            ("notary.two_approvals_from", Notary { two_approvals_from: some("many"), ..whole() }),
+            ("notary.webhook_secrets", Notary { webhook: url(), ..whole() }),
+            ("notary.mail_from", Notary { smtp: smtp(), ..whole() }),
+            ("notary.gateways", Notary { gateways: some("gateway"), ..whole() }),
+            ("notary.storage_payers", Notary { warm_storage: some(&Address::ZERO.to_string()), ..whole() }),
+            ("notary.other_notary_keys", Notary { other_notary: url(), ..whole() }),
+            ("notary.other_notary_keys", Notary { other_notary: url(), other_notary_keys: some("did:x"), ..whole() }),
+        ];
+        for (named, settings) in wrong {
+            let error = format!("{:#}", check(&settings).expect_err(named));
+            assert!(error.contains(named), "{named}: {error}");
+        }
+    }
 }

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lota_bridge::PrivateKeySigner;
+use lota_notary::attestation;
 
-use super::{running::RunningNotary, service};
+use super::{
+    running::{self, RunningNotary},
+    service,
+};
 use crate::{
     context::Context,
     home::{self, Home},
@@ -82,6 +86,8 @@ impl Serve {
 
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let settings = self.settings(context)?;
+        // What is wrong without a look at anything is said before anything is asked or written.
+        running::check(&settings)?;
         let folder = settings.data.as_ref().map_or_else(|| context.home.notary(), PathBuf::from);
         home::create_private(&folder)?;
         let _lock = HomeLock::take(&Home::find(Some(folder.clone()))?)?;
@@ -100,6 +106,8 @@ impl Serve {
         table.row(["page", &running.page]);
         table.row(["data", &folder.display().to_string()]);
         table.row(["account", &running.account.to_string()]);
+        // Whoever verifies attestations trusts it; a notary that is asked for grants, too.
+        table.row(["signs as", &attestation::did_key(&running.attests_with)]);
         let told = terminal::print(&table.render());
         let outcome = tokio::select! {
             error = running.ended() => Err(error),

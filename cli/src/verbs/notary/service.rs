@@ -1,13 +1,13 @@
 //! From settings to a service.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Weak},
 };
 
 use anyhow::Context as _;
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use lota_bridge::{
     BlessingRef, Journal, PrivateKeySigner, Transport,
     blessing::BlessingTransport as _,
@@ -62,9 +62,16 @@ pub(super) fn address(setting: &str, text: &str) -> Result<Address, Usage> {
     text.trim().parse().map_err(|_| wrong(setting, text, "an address; write 0x and 40 hex digits"))
 }
 
+/// Settings without which there is no service, and that flags name, too.
+const FLAGS: [&str; 3] = ["rpc", "contract", "blessing"];
+
 fn needed<'a>(setting: &str, value: Option<&'a String>) -> Result<&'a String, Usage> {
     value.ok_or_else(|| {
-        Usage(format!("notary.{setting} is missing; name it with --{} or in the settings", setting.replace('_', "-")))
+        let flag = if FLAGS.contains(&setting) { format!("with --{setting}, ") } else { String::new() };
+        let variable = setting.to_ascii_uppercase();
+        Usage(format!(
+            "notary.{setting} is missing; name it {flag}in [notary] of config.toml, or as LOTA_NOTARY_{variable}"
+        ))
     })
 }
 
@@ -123,6 +130,33 @@ fn of_service(settings: &Notary, asset: &Asset) -> anyhow::Result<Settings> {
     })
 }
 
+/// What of the settings is wrong by itself, whatever a chain says.
+///
+/// # Errors
+/// The first of it.
+pub(super) fn check(settings: &Notary) -> anyhow::Result<()> {
+    needed("rpc", settings.rpc.as_ref())?;
+    for (name, value) in [("contract", &settings.contract), ("blessing", &settings.blessing)] {
+        address(name, needed(name, value.as_ref())?)?;
+    }
+    network(settings)?;
+    // A bounty is in the market's asset, which only the market knows.
+    of_service(&Notary { bounty: None, ..settings.clone() }, &Asset::coin())?.validate()?;
+    deliveries(settings)?;
+    gateways(settings)?;
+    settings.registry.as_deref().map(Registry::at).transpose()?;
+    for (name, value) in [("possession_record", &settings.possession_record), ("warm_storage", &settings.warm_storage)]
+    {
+        value.as_ref().map(|text| address(name, text)).transpose()?;
+    }
+    payers(settings)?;
+    if settings.other_notary.is_some() {
+        other_notary_keys(settings)?;
+        other_notary_for(settings)?;
+    }
+    Ok(())
+}
+
 /// To whom alerts go.
 fn deliveries(settings: &Notary) -> anyhow::Result<Vec<Arc<dyn Deliver>>> {
     let mut deliveries: Vec<Arc<dyn Deliver>> = Vec::new();
@@ -159,6 +193,13 @@ fn deliveries(settings: &Notary) -> anyhow::Result<Vec<Arc<dyn Deliver>>> {
     Ok(deliveries)
 }
 
+/// Whom everybody is asked for content after whoever announced it.
+fn gateways(settings: &Notary) -> Result<FetchOptions, Usage> {
+    let gateway = |url: &str| url.parse().map_err(|_| wrong("gateways", url, "a URL"));
+    let gateways = parts(settings.gateways.as_ref()).map(gateway).collect::<Result<_, _>>()?;
+    Ok(FetchOptions { gateways, ..FetchOptions::default() })
+}
+
 /// Who finds out what no log tells.
 async fn sources(
     settings: &Notary,
@@ -167,15 +208,8 @@ async fn sources(
     chain: &Chain,
     is_local: bool,
 ) -> anyhow::Result<NetworkSources> {
-    let gateways = parts(settings.gateways.as_ref())
-        .map(|url| url.parse().map_err(|_| wrong("gateways", url, "a URL")))
-        .collect::<Result<Vec<_>, _>>()?;
-    let fetcher = Fetcher::new(FetchOptions {
-        gateways,
-        allow_private_addresses: is_local,
-        allow_http: is_local,
-        ..FetchOptions::default()
-    })?;
+    let fetcher =
+        Fetcher::new(FetchOptions { allow_private_addresses: is_local, allow_http: is_local, ..gateways(settings)? })?;
     let outputs =
         Outputs::open(folder.join("outputs"), fetcher.clone(), Arc::new(history.clone()), OutputLimits::default())
             .await
@@ -184,7 +218,8 @@ async fn sources(
         let engine = Engines::start(&folder.join("modules"))?;
         let limits = ReExecutionLimits::default();
         let slots = u32::try_from(limits.at_once).unwrap_or(1);
-        let engine = RunAgain::new(&engine, slots).context("there is no WASM engine")?;
+        let engine = RunAgain::new(&engine, slots)
+            .context("there is no WASM engine here; with notary.run_again = false jobs are not run again")?;
         let runs = folder.join("runs");
         Some(ReExecutor::new(Arc::new(engine), fetcher, Arc::new(history.clone()), runs, limits)?)
     } else {
@@ -195,35 +230,53 @@ async fn sources(
     Ok(NetworkSources { registry, outputs: Some(outputs), re_executor, availability })
 }
 
-/// The contracts that know of proofs of storage.
+/// Whose data sets of the warm storage service are looked at.
+fn payers(settings: &Notary) -> Result<Vec<Address>, Usage> {
+    match (&settings.warm_storage, &settings.storage_payers) {
+        (None, None) => Ok(Vec::new()),
+        (None, Some(_)) => Err(Usage(
+            "notary.storage_payers is set, and notary.warm_storage, the service that they pay, is not: name it, or leave them out"
+                .to_owned(),
+        )),
+        (Some(_), payers) => parts(Some(needed("storage_payers", payers.as_ref())?))
+            .map(|text| address("storage_payers", text))
+            .collect(),
+    }
+}
+
+/// The contracts that know of proofs of storage: on the market's chain.
 async fn proofs(settings: &Notary, chain: &Chain) -> anyhow::Result<Vec<Arc<dyn Availability>>> {
     let mut witnesses = Vec::new();
     if let Some(text) = &settings.possession_record {
         let record = PossessionRecord::find(chain, address("possession_record", text)?).await;
         witnesses.push(Witness::Record(record.context("notary.possession_record names no record")?));
     }
+    let payers = payers(settings)?;
     if let Some(text) = &settings.warm_storage {
         let service = WarmStorageProofs::find(chain, address("warm_storage", text)?)
             .await
             .context("notary.warm_storage names no such service")?;
-        let payers = parts(Some(needed("storage_payers", settings.storage_payers.as_ref())?))
-            .map(|text| address("storage_payers", text))
-            .collect::<Result<_, _>>()?;
         witnesses.push(Witness::WarmStorage { service, payers });
     }
     Ok(if witnesses.is_empty() { Vec::new() } else { vec![Arc::new(Proofs::new(witnesses))] })
 }
 
+/// Whose answers are believed.
+fn other_notary_keys(settings: &Notary) -> anyhow::Result<Vec<VerifyingKey>> {
+    let keys = needed("other_notary_keys", settings.other_notary_keys.as_ref())?;
+    parts(Some(keys)).map(attestation::parse_did_key).collect::<Result<_, _>>().context("notary.other_notary_keys")
+}
+
+/// Whose grants another notary is asked for.
+fn other_notary_for(settings: &Notary) -> Result<BTreeSet<Address>, Usage> {
+    let granters = needed("other_notary_for", settings.other_notary_for.as_ref())?;
+    parts(Some(granters)).map(|text| address("other_notary_for", text)).collect()
+}
+
 /// Who asks another notary for what was granted.
 fn other_notary(settings: &Notary, folder: &Path, blessing: BlessingRef) -> anyhow::Result<Option<Asking>> {
     let Some(url) = &settings.other_notary else { return Ok(None) };
-    let keys = parts(Some(needed("other_notary_keys", settings.other_notary_keys.as_ref())?))
-        .map(attestation::parse_did_key)
-        .collect::<Result<_, _>>()
-        .context("notary.other_notary_keys")?;
-    let granters = parts(Some(needed("other_notary_for", settings.other_notary_for.as_ref())?))
-        .map(|text| address("other_notary_for", text))
-        .collect::<Result<_, _>>()?;
+    let (keys, granters) = (other_notary_keys(settings)?, other_notary_for(settings)?);
     let requests = folder.join("other-notary");
     home::create_private(&requests)?;
     let notary =
@@ -238,20 +291,21 @@ fn named(error: SetupError) -> anyhow::Error {
     anyhow::Error::new(error).context("notary.other_notary")
 }
 
+fn network(settings: &Notary) -> Result<Option<evm::Network>, Usage> {
+    settings.network.as_deref().map(|name| parse_network(name).map_err(Usage)).transpose()
+}
+
 /// The market that the settings name.
 pub(super) async fn market(settings: &Notary) -> anyhow::Result<ChainMarket> {
-    let network = match &settings.network {
-        Some(name) => Some(parse_network(name).map_err(Usage)?),
-        None => None,
-    };
+    let network = network(settings)?;
     let contract = address("contract", needed("contract", settings.contract.as_ref())?)?;
     let endpoint = Endpoint::connect(needed("rpc", settings.rpc.as_ref())?, network).await?;
     ChainMarket::find(endpoint, contract, settings.from_block.0).await
 }
 
 /// Another notary, and who asks it.
-pub(super) struct Asking {
-    pub(super) notary: Arc<OtherNotary>,
+struct Asking {
+    notary: Arc<OtherNotary>,
     on_grant: Arc<AskOnGrant>,
 }
 
@@ -260,7 +314,8 @@ pub(super) struct Opened {
     pub(super) service: Arc<Service>,
     /// Its way to the market.
     pub(super) market: Arc<dyn Transport>,
-    pub(super) asking: Option<Asking>,
+    /// Brings its answers to us, too.
+    pub(super) other_notary: Option<Arc<OtherNotary>>,
 }
 
 /// Opens the service of this folder.
@@ -294,6 +349,7 @@ pub(super) async fn open(
         asset: market.market().asset().clone(),
         blessing: Arc::new(blessing),
         sources: Arc::new(sources),
+        other_notary: asking.as_ref().map(|asking| Arc::clone(&asking.notary)),
         deliveries,
         key: attestation_key(folder)?,
         clock: Arc::new(outgoing::clock),
@@ -304,7 +360,7 @@ pub(super) async fn open(
         let weak: Weak<dyn Dossiers> = Arc::downgrade(&(Arc::clone(&service) as Arc<dyn Dossiers>));
         asking.on_grant.attach(weak);
     }
-    Ok(Opened { service, market: transport, asking })
+    Ok(Opened { service, market: transport, other_notary: asking.map(|asking| asking.notary) })
 }
 
 /// What the service of this folder signs attestations with.
@@ -354,6 +410,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_said_with_the_flags_and_variables_that_there_are() {
+        let missing = |setting| needed(setting, None).expect_err("missing").to_string();
+        let contract = missing("contract");
+        assert!(contract.contains("--contract") && contract.contains("LOTA_NOTARY_CONTRACT"), "{contract}");
+        for setting in ["webhook_secrets", "mail_from", "storage_payers", "other_notary_keys", "other_notary_for"] {
+            let error = missing(setting);
+            let variable = format!("LOTA_NOTARY_{}", setting.to_ascii_uppercase());
+            assert!(!error.contains("--") && error.contains(&variable) && error.contains("config.toml"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_policy_names_one_amount_and_a_risk_there_is() {
         let asset = Asset::coin();
         assert_eq!(policy(&Notary::default(), &asset).expect("none"), None);
@@ -365,6 +433,21 @@ mod tests {
         let both = Notary { amount_per_byte: Some("5".to_owned()), ..one.clone() };
         assert!(policy(&both, &asset).is_err(), "two amounts");
         assert!(policy(&Notary { most_risk: "some".to_owned(), ..one }, &asset).is_err());
+    }
+
+    #[test]
+    fn payers_without_a_service_that_they_pay_are_refused() {
+        let address = Address::repeat_byte(7);
+        let of = |warm_storage: Option<Address>, storage_payers: Option<String>| {
+            let warm_storage = warm_storage.map(|address| address.to_string());
+            payers(&Notary { warm_storage, storage_payers, ..Notary::default() })
+        };
+        let both = Some(format!("{address}, {address}"));
+        assert!(of(None, None).expect("none").is_empty());
+        assert_eq!(of(Some(address), both.clone()).expect("two"), [address, address]);
+        assert!(of(None, both).expect_err("alone").0.contains("notary.warm_storage"));
+        assert!(of(Some(address), None).expect_err("nobody").0.contains("notary.storage_payers"));
+        assert!(of(Some(address), Some("0x12".to_owned())).is_err());
     }
 
     #[test]

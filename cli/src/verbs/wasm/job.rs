@@ -106,11 +106,40 @@ pub(crate) trait Program {
     }
 }
 
+impl<P: Program> Program for &P {
+    fn source(&self) -> Option<&Source> {
+        (**self).source()
+    }
+
+    fn spec(&self, cid: Option<Cid>, job: &settings::Job) -> anyhow::Result<JobSpec> {
+        (**self).spec(cid, job)
+    }
+}
+
 impl Wanted {
     /// Whether stderr is for what the job writes there.
     pub(crate) const fn is_quiet(&self) -> bool {
         self.quiet
     }
+}
+
+impl Given {
+    /// Whether it is nothing.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.inputs.is_empty() && self.env.is_empty()
+    }
+}
+
+/// A program with everything that it is given: what a spec is made of.
+pub(crate) struct Described<'a, P> {
+    pub(crate) program: P,
+    pub(crate) given: &'a Given,
+    /// The folder of the outputs, as the program sees it.
+    pub(crate) outputs: &'a str,
+    pub(crate) labels: &'a [Pair],
+    pub(crate) args: &'a [String],
+    /// How long the daemon keeps what is uploaded.
+    pub(crate) keep: upload::Keep,
 }
 
 /// A command line that asks for a job.
@@ -131,7 +160,22 @@ impl<P: Program> Asked<'_, P> {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<()> {
         let Self { wanted, called, .. } = &self;
         let settings = self.layers.clone().flag("--silence", "job.silence", wanted.silence.as_ref()).settings()?;
-        let prepared = self.prepare()?;
+        if let (Some(folder), true) = (&wanted.output_dir, wanted.detach) {
+            return Err(Usage(format!(
+                "with --detach there is no output yet that --output-dir could save; save it later with `lota job get ID --path outputs -o {}`",
+                folder.display()
+            ))
+            .into());
+        }
+        let described = Described {
+            program: &self.program,
+            given: self.given,
+            outputs: &wanted.outputs,
+            labels: &wanted.labels,
+            args: &called.args,
+            keep: upload::Keep::ForJob,
+        };
+        let prepared = described.prepare()?;
         if let Some(folder) = &wanted.output_dir {
             save::check_free(folder)?;
         }
@@ -139,8 +183,8 @@ impl<P: Program> Asked<'_, P> {
         let asset = asset_of_amounts(&api, &settings.job).await?;
         let terms = called.terms.directed(terms_of(&settings.job, asset.as_ref().unwrap_or(&Asset::coin()))?);
         let progress = Progress::start(wanted.quiet || wanted.format.json);
-        let reads_stdin = self.reads_stdin(&prepared);
-        let request = self.request(&api, prepared, &settings.job, terms, &progress).await?;
+        let reads_stdin = described.reads_stdin(&prepared);
+        let request = described.request(Some(&api), prepared, &settings.job, terms, &progress).await?;
         let told = reads_stdin || wanted.quiet || warn_of_stdin(&progress);
         progress.say("asking for the job");
         context.last_words.set("The job may have been opened; `lota job list` shows it if it was.");
@@ -179,23 +223,20 @@ impl<P: Program> Asked<'_, P> {
         progress.finish();
         shown.show(&api, &job).await
     }
+}
 
+impl<P: Program> Described<'_, P> {
     /// Whether something is read from stdin.
-    fn reads_stdin(&self, prepared: &Prepared) -> bool {
-        let inputs = prepared.inputs.iter().map(|(source, _)| source);
-        inputs.chain(self.program.source()).any(|source| *source == Source::Stdin)
+    pub(crate) fn reads_stdin(&self, prepared: &Prepared) -> bool {
+        self.sources(prepared).any(|source| *source == Source::Stdin)
     }
 
     /// Everything that can be wrong with the command line, before anything is sent.
-    fn prepare(&self) -> anyhow::Result<Prepared> {
+    ///
+    /// # Errors
+    /// [`Usage`].
+    pub(crate) fn prepare(&self) -> anyhow::Result<Prepared> {
         let usage = |error: &dyn core::fmt::Display| Usage(error.to_string());
-        if let (Some(folder), true) = (&self.wanted.output_dir, self.wanted.detach) {
-            return Err(Usage(format!(
-                "with --detach there is no output yet that --output-dir could save; save it later with `lota job get ID --path outputs -o {}`",
-                folder.display()
-            ))
-            .into());
-        }
         let alone = self.given.inputs.len() == 1;
         let inputs: Vec<(Source, Option<String>)> = self
             .given
@@ -211,21 +252,42 @@ impl<P: Program> Asked<'_, P> {
         if sources.filter(|source| **source == Source::Stdin).count() > 1 {
             return Err(Usage("`-` is there more than once, but stdin can be read only once".to_owned()).into());
         }
-        let (env, labels) = (by_name("--env", &self.given.env)?, by_name("--label", &self.wanted.labels)?);
+        let (env, labels) = (by_name("--env", &self.given.env)?, by_name("--label", self.labels)?);
         Ok(Prepared { inputs, env, labels })
     }
 
-    /// Uploads what is on this machine and puts the spec together.
-    async fn request(
+    /// Whether some of it is on this machine, or below a CID, which takes a daemon.
+    pub(crate) fn needs_daemon(&self, prepared: &Prepared) -> bool {
+        self.sources(prepared).any(|source| match source {
+            Source::Path(_) | Source::Stdin => true,
+            Source::Content(name) => !name.segments().is_empty(),
+            Source::Url { .. } | Source::Directory(_) => false,
+        })
+    }
+
+    /// Whether some of it is named by CID, so that it need not be on this machine.
+    pub(crate) fn names_content(&self, prepared: &Prepared) -> bool {
+        self.sources(prepared).any(|source| matches!(source, Source::Content(_)))
+    }
+
+    fn sources<'p>(&'p self, prepared: &'p Prepared) -> impl Iterator<Item = &'p Source> {
+        prepared.inputs.iter().map(|(source, _)| source).chain(self.program.source())
+    }
+
+    /// Uploads what is on this machine and puts the spec together. Without a daemon nothing [needs one](Self::needs_daemon).
+    ///
+    /// # Errors
+    /// When the daemon does not take it, or there is no such spec.
+    pub(crate) async fn request(
         &self,
-        api: &Api,
+        api: Option<&Api>,
         prepared: Prepared,
         job: &settings::Job,
         terms: TermsRequest,
         progress: &Progress,
     ) -> anyhow::Result<JobRequest> {
         let program = match self.program.source() {
-            Some(source) => Some(cid_of(api, source, progress).await?),
+            Some(source) => Some(cid_of(api, source, self.keep, progress).await?),
             None => None,
         };
         let mut inputs = Vec::new();
@@ -233,14 +295,14 @@ impl<P: Program> Asked<'_, P> {
             inputs.push(match source {
                 Source::Url { url, cid } => Input { cid: Some(Link(cid)), url: Some(url), directory: None, path },
                 Source::Directory(label) => Input { cid: None, url: None, directory: Some(label), path },
-                source => Input::content(Link(cid_of(api, &source, progress).await?), path),
+                source => Input::content(Link(cid_of(api, &source, self.keep, progress).await?), path),
             });
         }
         let mut spec = self.program.spec(program, job)?;
-        spec.args = self.called.args.clone();
+        spec.args = self.args.to_vec();
         spec.env = prepared.env;
         spec.inputs = inputs;
-        spec.outputs = self.wanted.outputs.clone();
+        spec.outputs = self.outputs.to_owned();
         spec.labels = prepared.labels;
         let validated = spec.validate().map_err(|problems| Usage(problems.to_string()))?;
         let spec = serde_json::from_str(&validated.to_json()).context("the spec is not JSON")?;
@@ -262,21 +324,23 @@ fn warn_of_stdin(progress: &Progress) -> bool {
 }
 
 /// The command line, understood.
-struct Prepared {
+pub(crate) struct Prepared {
     inputs: Vec<(Source, Option<String>)>,
     env: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
 }
 
 /// The CID of a source, which is uploaded if it is on this machine.
-async fn cid_of(api: &Api, source: &Source, progress: &Progress) -> anyhow::Result<Cid> {
+async fn cid_of(api: Option<&Api>, source: &Source, keep: upload::Keep, progress: &Progress) -> anyhow::Result<Cid> {
+    let daemon = || api.context("files of this machine, and what lies below a CID, need a daemon");
     let path = match source {
-        Source::Content(name) => return below(api, name).await,
+        Source::Content(name) if name.segments().is_empty() => return Ok(name.cid),
+        Source::Content(name) => return below(daemon()?, name).await,
         Source::Url { .. } | Source::Directory(_) => anyhow::bail!("only inputs are fetched by providers themselves"),
         Source::Path(path) => path.as_path(),
         Source::Stdin => Path::new("-"),
     };
-    upload::path(api, path, upload::Links::Refuse, upload::Keep::ForJob, progress).await.map(|added| added.cid)
+    upload::path(daemon()?, path, upload::Links::Refuse, keep, progress).await.map(|added| added.cid)
 }
 
 /// The CID of what is at a path below a CID.

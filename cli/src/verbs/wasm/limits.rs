@@ -38,6 +38,12 @@ pub(crate) struct UsualLimits {
 }
 
 impl LimitFlags {
+    /// Whether one is named.
+    pub(crate) const fn is_any(&self) -> bool {
+        let UsualLimits { memory, output_size, entries, wall_time } = &self.usual;
+        self.fuel.is_some() || memory.is_some() || output_size.is_some() || entries.is_some() || wall_time.is_some()
+    }
+
     /// Layers with these flags on top.
     pub(crate) fn over(&self, layers: Layers) -> Layers {
         self.usual.over(layers.flag("--fuel", "job.fuel", self.fuel.as_ref()))

@@ -1,9 +1,9 @@
 //! `lota wasm`.
 
 pub(crate) mod job;
-mod key_value;
+pub(crate) mod key_value;
 pub(crate) mod limits;
-mod run;
+pub(crate) mod run;
 pub(crate) mod source;
 mod stdin;
 

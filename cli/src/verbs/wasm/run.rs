@@ -51,7 +51,25 @@ impl Run {
     }
 
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let module = Source::find(&self.module).map_err(|error| Usage(error.to_string()))?;
+        let program = Module::find(&self.module, &self.entry_point)?;
+        let layers = self.limits.over(self.called.terms.over(context));
+        Asked { program, given: &self.given, wanted: &self.wanted, called: &self.called, layers }.run(context).await
+    }
+}
+
+/// A module, and the function to call.
+pub(crate) struct Module<'a> {
+    module: Source,
+    entry_point: &'a str,
+}
+
+impl<'a> Module<'a> {
+    /// The module in a file of this machine, or by its CID.
+    ///
+    /// # Errors
+    /// When there is none, or it is no module.
+    pub(crate) fn find(text: &str, entry_point: &'a str) -> anyhow::Result<Self> {
+        let module = Source::find(text).map_err(|error| Usage(error.to_string()))?;
         if let Source::Path(path) = &module {
             check_module(path)?;
         }
@@ -59,16 +77,8 @@ impl Run {
             let problem = "a module is a file or a CID; only inputs are at a URL or in a provider's directory";
             return Err(Usage(problem.to_owned()).into());
         }
-        let layers = self.limits.over(self.called.terms.over(context));
-        let program = Module { module, entry_point: &self.entry_point };
-        Asked { program, given: &self.given, wanted: &self.wanted, called: &self.called, layers }.run(context).await
+        Ok(Self { module, entry_point })
     }
-}
-
-/// A module, and the function to call.
-struct Module<'a> {
-    module: Source,
-    entry_point: &'a str,
 }
 
 impl Program for Module<'_> {

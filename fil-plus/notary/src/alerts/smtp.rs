@@ -5,6 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
@@ -21,11 +22,14 @@ use lettre::{
     },
 };
 use lota_market::Time;
+use rustls::{ClientConfig, pki_types::ServerName};
+use rustls_platform_verifier::ConfigVerifierExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncBufRead as _, AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::TcpStream,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Alert, AlertKind, Deliver, DeliverError};
 use crate::outgoing::{self, causes, is_local_name, shown};
@@ -96,6 +100,8 @@ pub enum SmtpError {
 enum SendError {
     #[error("there is no connection")]
     Connection(#[source] io::Error),
+    #[error("there can be no TLS")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error(transparent)]
     Smtp(#[from] lettre::transport::smtp::Error),
 }
@@ -104,7 +110,7 @@ impl SendError {
     /// The reply's code, if it was one.
     fn code(&self) -> Option<u16> {
         match self {
-            Self::Connection(_) => None,
+            Self::Connection(_) | Self::Tls(_) => None,
             Self::Smtp(error) => error.status().map(u16::from),
         }
     }
@@ -119,6 +125,8 @@ pub struct Smtp {
     to: Vec<Mailbox>,
     patience: Duration,
     clock: fn() -> Time,
+    /// Whose certificates are believed.
+    trust: fn() -> Result<ClientConfig, rustls::Error>,
 }
 
 impl Smtp {
@@ -149,7 +157,7 @@ impl Smtp {
             text.parse::<Mailbox>().map_err(|source| SmtpError::Address { address: shown(text), source })
         };
         let (from, to) = (mailbox(&settings.from)?, settings.to.iter().map(mailbox).collect::<Result<_, _>>()?);
-        Ok(Self { name: name.into(), settings, from, to, patience, clock })
+        Ok(Self { name: name.into(), settings, from, to, patience, clock, trust: ClientConfig::with_platform_verifier })
     }
 
     /// The mail for an alert. The same alert gives the same `Message-ID`, so that a mail reader shows it once.
@@ -174,16 +182,17 @@ impl Smtp {
         let SmtpSettings { host, port, security, credentials, .. } = &self.settings;
         // RFC 5321, 4.1.4: whoever has no name of its own gives an address; which of its addresses a server sees it does not know.
         let hello = ClientId::default();
+        let stream = tokio::time::timeout(CONNECT, TcpStream::connect((host.as_str(), *port))).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(SendError::Connection)?;
+        let stream = Lines::of(stream);
         let mut connection = match security {
             Security::Tls => {
-                let tls = TlsParameters::new(host.clone())?;
-                AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), Some(CONNECT), &hello, Some(tls), None)
-                    .await?
+                // By ourselves, since lettre would read as much as it is given.
+                let stream = self.encrypted(stream).await?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(Lines::of(stream)), &hello).await?
             }
             Security::StartTls | Security::None => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(SendError::Connection)?;
-                let stream = Box::new(Lines { stream: BufReader::new(stream), left: MAX_SAID, lines: MAX_LINES });
-                let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await?;
+                let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await?;
                 if *security == Security::StartTls {
                     // An error, if the server does not offer it.
                     connection.starttls(TlsParameters::new(host.clone())?, &hello).await?;
@@ -198,6 +207,13 @@ impl Smtp {
         // It has the message; how it takes leave does not matter.
         connection.abort().await;
         Ok(())
+    }
+
+    async fn encrypted(&self, stream: Lines<TcpStream>) -> Result<TlsStream<Lines<TcpStream>>, SendError> {
+        lota_http::use_ring();
+        let name = ServerName::try_from(self.settings.host.clone()).map_err(|error| SendError::Tls(error.into()))?;
+        let config = (self.trust)().map_err(|error| SendError::Tls(error.into()))?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(SendError::Connection)
     }
 }
 
@@ -237,6 +253,7 @@ fn subject(alert: &Alert) -> String {
         AlertKind::Granted => "granted",
         AlertKind::Ended => "ended",
         AlertKind::GrantFailed => "a grant failed",
+        AlertKind::Answered => "another notary answered",
         AlertKind::Problem => "problem",
     };
     let job = alert.job.map(|job| format!(" {}", &job.to_string()[..10])).unwrap_or_default();
@@ -287,14 +304,20 @@ impl header::Header for AutoSubmitted {
 /// came in the clear is left in a buffer when TLS begins: whatever somebody put behind the reply to STARTTLS (RFC 3207, 6) goes to the
 /// handshake, which fails by it.
 #[derive(Debug)]
-struct Lines {
-    stream: BufReader<TcpStream>,
+struct Lines<S> {
+    stream: BufReader<S>,
     /// Bytes and lines that it may still give.
     left: usize,
     lines: usize,
 }
 
-impl AsyncRead for Lines {
+impl<S: AsyncRead> Lines<S> {
+    fn of(stream: S) -> Self {
+        Self { stream: BufReader::new(stream), left: MAX_SAID, lines: MAX_LINES }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lines<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let (left, lines) = (self.left, self.lines);
         let found = ready!(Pin::new(&mut self.stream).poll_fill_buf(context))?;
@@ -313,7 +336,7 @@ impl AsyncRead for Lines {
     }
 }
 
-impl AsyncWrite for Lines {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lines<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -327,9 +350,15 @@ impl AsyncWrite for Lines {
     }
 }
 
-impl AsyncTokioStream for Lines {
+impl AsyncTokioStream for Lines<TcpStream> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.stream.get_ref().peer_addr()
+    }
+}
+
+impl AsyncTokioStream for Lines<TlsStream<Lines<TcpStream>>> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.get_ref().get_ref().0.peer_addr()
     }
 }
 

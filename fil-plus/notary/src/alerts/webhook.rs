@@ -185,6 +185,7 @@ const fn kind(kind: AlertKind) -> &'static str {
         AlertKind::Granted => "notary.granted",
         AlertKind::Ended => "notary.ended",
         AlertKind::GrantFailed => "notary.grant_failed",
+        AlertKind::Answered => "notary.answered",
         AlertKind::Problem => "notary.problem",
     }
 }

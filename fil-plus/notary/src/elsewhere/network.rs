@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lota_content::piece::PieceCommitment;
+use lota_content::piece::{PieceCommitment, PieceRoot};
 use lota_market::spec::{Engine, ValidatedSpec};
 
 use super::{Piece, Sources, outputs::Outputs, re_execution::ReExecutor, registry::Registry};
@@ -44,10 +44,10 @@ impl Sources for NetworkSources {
         }
     }
 
-    async fn retrieval(&self, job: &SettledJob) -> Retrieval {
+    async fn retrieval(&self, job: &SettledJob) -> (Retrieval, Option<Piece>) {
         match &self.outputs {
             Some(outputs) => outputs.retrieval(job).await,
-            None => Retrieval::Pending,
+            None => (Retrieval::Pending, None),
         }
     }
 
@@ -66,27 +66,12 @@ impl Sources for NetworkSources {
         }
     }
 
-    async fn piece(&self, job: &SettledJob) -> Result<Piece, String> {
-        match &self.outputs {
-            Some(outputs) => outputs.piece(job).await,
-            None => Err("this service fetches no outputs".to_owned()),
-        }
-    }
-
-    async fn availability(&self, job: &SettledJob) -> Vec<Evidence> {
+    async fn availability(&self, piece: &Piece) -> Vec<Evidence> {
+        let root = PieceRoot::new(piece.commitment.0);
+        let Some(piece) = root.and_then(|root| PieceCommitment::new(root, piece.car)) else { return Vec::new() };
         let mut all = Vec::new();
-        if self.availability.is_empty() {
-            return all;
-        }
-        // Which piece it is, is known once the output was fetched.
-        let piece = match &self.outputs {
-            Some(outputs) => outputs.piece_here(job).await,
-            None => None,
-        };
-        if let Some(piece) = piece {
-            for availability in &self.availability {
-                all.extend(availability.of(&piece).await);
-            }
+        for availability in &self.availability {
+            all.extend(availability.of(&piece).await);
         }
         all
     }

@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use lota_content::{
     BlockSource, Cid, DagScope, Store, StoreError, StoreOptions, SyncPolicy, car_stream, cid_from_digest, codec,
     fetch::{FetchError, FetchLimits, Fetcher, FetchingSource},
-    piece::{PieceCommitment, PieceRoot, piece_of_async_reader},
+    piece::{PieceCommitment, piece_of_async_reader},
 };
 use lota_market::{Address, B256, model::JobId};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,11 @@ use tokio::{
 };
 use url::Url;
 
-use super::{Piece, viewer};
+use super::{
+    Piece,
+    pace::{Pace, TooSlow, Waiting, at_pace},
+    viewer,
+};
 use crate::{
     desk::{DeskError, OutputNode},
     history::History,
@@ -81,10 +85,12 @@ pub struct OutputLimits {
     pub at_once: usize,
     /// The most time for fetching one; the next attempt goes on where this one ended.
     pub patience: Duration,
+    /// What is fetched more slowly gives way to others.
+    pub pace: Pace,
 }
 
 impl Default for OutputLimits {
-    /// 8 GiB in 131,072 blocks each, 32 GiB kept, two at once, 30 minutes.
+    /// 8 GiB in 131,072 blocks each, 32 GiB kept, two at once, 30 minutes; see [`Pace::default`].
     fn default() -> Self {
         Self {
             max_bytes: 8 << 30,
@@ -92,6 +98,7 @@ impl Default for OutputLimits {
             quota: 32 << 30,
             at_once: 2,
             patience: Duration::from_secs(1_800),
+            pace: Pace::default(),
         }
     }
 }
@@ -103,8 +110,6 @@ struct Whole {
     bytes: u64,
     blocks: u64,
     piece: Piece,
-    /// Bytes of its CAR: with the commitment, all that a piece CID tells.
-    car: u64,
 }
 
 /// An output that is here, in part or whole.
@@ -140,6 +145,8 @@ pub struct Outputs {
     limits: OutputLimits,
     slots: Mutex<Slots>,
     places: Semaphore,
+    /// How many wait for a place.
+    waiting: AtomicUsize,
 }
 
 impl std::fmt::Debug for Outputs {
@@ -162,43 +169,24 @@ impl Outputs {
         let (path, options) = (folder.clone(), store_options(&limits));
         let slots = spawn_blocking(move || found_in(&path, &options)).await.map_err(|_| ending())??;
         let places = Semaphore::new(limits.at_once.max(1));
-        let outputs = Self { folder, fetcher, gateways, limits, slots: Mutex::new(slots), places };
+        let (slots, waiting) = (Mutex::new(slots), AtomicUsize::default());
+        let outputs = Self { folder, fetcher, gateways, limits, slots, places, waiting };
         outputs.make_room().await;
         Ok(outputs)
     }
 
     /// Fetches all of a job's output, unless it is here whole already, and checks it: each block against its CID, and that it is the
-    /// result of a job with this exit code.
-    pub async fn retrieval(&self, job: &SettledJob) -> Retrieval {
+    /// result of a job with this exit code. With the commitment to its CAR (version 1): root, then all blocks in the order of a walk, each
+    /// once, as `lota content save` writes and `lota content piece` names it.
+    pub async fn retrieval(&self, job: &SettledJob) -> (Retrieval, Option<Piece>) {
         match self.whole(job).await {
-            Ok(whole) => Retrieval::Verified { bytes: whole.bytes },
+            Ok(whole) => (Retrieval::Verified { bytes: whole.bytes }, Some(whole.piece)),
             Err(NotWhole::NotNow(why)) => {
                 tracing::warn!(job = %job.job, why, "an output cannot be fetched now");
-                Retrieval::Pending
+                (Retrieval::Pending, None)
             }
-            Err(NotWhole::Unavailable(why)) => Retrieval::Unavailable { why },
+            Err(NotWhole::Unavailable(why)) => (Retrieval::Unavailable { why }, None),
         }
-    }
-
-    /// The commitment to the CAR (version 1) of a job's whole output: root, then all blocks in the order of a walk, each once, as
-    /// `lota content save` writes and `lota content piece` names it. Fetches it if it is not here.
-    ///
-    /// # Errors
-    /// Why it cannot be fetched.
-    pub async fn piece(&self, job: &SettledJob) -> Result<Piece, String> {
-        match self.whole(job).await {
-            Ok(whole) => Ok(whole.piece),
-            Err(NotWhole::NotNow(why) | NotWhole::Unavailable(why)) => Err(why),
-        }
-    }
-
-    /// The same of an output that is here whole; nothing is fetched.
-    pub async fn piece_here(&self, job: &SettledJob) -> Option<PieceCommitment> {
-        let output = self.output(job.job).await.ok()?;
-        let whole = read_whole(&output.dir).await;
-        self.settle(job.job, &output).await;
-        let Whole { piece, car, .. } = whole?;
-        PieceCommitment::new(PieceRoot::new(piece.commitment.0)?, car)
     }
 
     /// What lies at a path of a job's output. Of an output that is not here, only what is looked at is fetched.
@@ -237,7 +225,8 @@ impl Outputs {
         if let Some(whole) = read_whole(&output.dir).await {
             return Ok(whole);
         }
-        let _place = self.places.acquire().await.map_err(|error| NotWhole::NotNow(error.to_string()))?;
+        let place = Waiting::of(&self.waiting, self.places.acquire()).await;
+        let _place = place.map_err(|error| NotWhole::NotNow(error.to_string()))?;
         let (root, sources) = (root(job), self.sources(job).await);
         let limits = FetchLimits {
             max_bytes: self.limits.max_bytes,
@@ -247,12 +236,14 @@ impl Outputs {
             ..FetchLimits::default()
         };
         let fetching = self.fetcher.fetch_dag(&output.store, &root, &sources, &limits);
+        let fetching = at_pace(fetching, &self.limits.pace, &self.waiting, || output.store.usage().bytes);
         let fetched = match tokio::time::timeout(self.limits.patience, fetching).await {
-            Ok(Ok(fetched)) => fetched,
-            Ok(Err(error @ (FetchError::Store(StoreError::Io { .. }) | FetchError::Interrupted))) => {
+            Ok(Err(TooSlow { words })) => return Err(NotWhole::Unavailable(words)),
+            Ok(Ok(Ok(fetched))) => fetched,
+            Ok(Ok(Err(error @ (FetchError::Store(StoreError::Io { .. }) | FetchError::Interrupted)))) => {
                 return Err(NotWhole::NotNow(causes(&error)));
             }
-            Ok(Err(error)) => return Err(NotWhole::Unavailable(causes(&error))),
+            Ok(Ok(Err(error))) => return Err(NotWhole::Unavailable(causes(&error))),
             Err(_) => {
                 let (bytes, seconds) = (output.store.usage().bytes, self.limits.patience.as_secs());
                 let why = format!("it was not here whole after {seconds} s of fetching: {bytes} bytes are");
@@ -261,9 +252,9 @@ impl Outputs {
         };
         is_result(&output.store, &root, job.exit_code).await.map_err(NotWhole::Unavailable)?;
         let piece = self.commitment(&output.store, &root).await?;
-        let car = piece.size();
-        let piece = Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() };
-        let whole = Whole { bytes: fetched.bytes, blocks: fetched.blocks, piece, car };
+        let piece =
+            Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size(), car: piece.size() };
+        let whole = Whole { bytes: fetched.bytes, blocks: fetched.blocks, piece };
         write_whole(output.dir.clone(), whole).await.map_err(|error| NotWhole::NotNow(error.to_string()))?;
         Ok(whole)
     }

@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -21,7 +21,10 @@ use lota_market::{
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use url::Url;
 
-use super::outputs::{Gateways, gateways_of};
+use super::{
+    outputs::{Gateways, gateways_of},
+    pace::{Pace, TooSlow, Waiting, at_pace},
+};
 use crate::{
     history::Kept,
     outgoing::{causes, shown},
@@ -106,6 +109,8 @@ pub struct ReExecutionLimits {
     pub inputs: u64,
     /// The most time for fetching them.
     pub patience: Duration,
+    /// What is fetched more slowly gives way to others.
+    pub pace: Pace,
     /// Runs at once.
     pub at_once: usize,
 }
@@ -120,6 +125,7 @@ impl Default for ReExecutionLimits {
             wall: Duration::from_secs(900),
             inputs: 8 << 30,
             patience: Duration::from_secs(1_800),
+            pace: Pace::default(),
             at_once: 1,
         }
     }
@@ -134,6 +140,8 @@ pub struct ReExecutor {
     folder: PathBuf,
     limits: ReExecutionLimits,
     places: Semaphore,
+    /// How many wait for a place.
+    waiting: AtomicUsize,
 }
 
 impl std::fmt::Debug for ReExecutor {
@@ -144,8 +152,9 @@ impl std::fmt::Debug for ReExecutor {
 
 /// Why a job was not run again.
 enum NotRun {
-    /// It may work later: this machine's disk, or its end.
+    /// It may work later: this machine's disk or engine, or who has what the job needs.
     NotNow(String),
+    /// It never will.
     Impossible(String),
 }
 
@@ -156,9 +165,20 @@ impl NotRun {
 
     fn of_fetching(what: &str, error: &FetchError) -> Self {
         match error {
-            FetchError::Store(StoreError::Io { .. }) | FetchError::Interrupted => {
-                Self::NotNow(format!("{what}: {}", causes(error)))
-            }
+            FetchError::NoSources { .. }
+            | FetchError::Failed { .. }
+            | FetchError::Store(StoreError::Io { .. })
+            | FetchError::Interrupted => Self::NotNow(format!("{what}: {}", causes(error))),
+            error => Self::because(what, error),
+        }
+    }
+
+    fn of_file(what: &str, error: &FileError) -> Self {
+        match error {
+            FileError::Url { .. }
+            | FileError::Digest { .. }
+            | FileError::Store(StoreError::Io { .. })
+            | FileError::Interrupted => Self::NotNow(format!("{what}: {}", causes(error))),
             error => Self::because(what, error),
         }
     }
@@ -201,7 +221,8 @@ impl ReExecutor {
             _ => std::fs::create_dir_all(&folder)?,
         }
         let places = Semaphore::new(limits.at_once.max(1));
-        Ok(Self { engine, fetcher, gateways, folder, limits, places })
+        let waiting = AtomicUsize::default();
+        Ok(Self { engine, fetcher, gateways, folder, limits, places, waiting })
     }
 
     /// Runs a settled job again, and compares.
@@ -211,7 +232,7 @@ impl ReExecutor {
             Err(NotRun::Impossible(why)) => ReExecution::Impossible { why },
             Err(NotRun::NotNow(why)) => {
                 tracing::warn!(job = %kept.job.job, why, "a job cannot be run again now");
-                ReExecution::Pending
+                ReExecution::NotNow { why }
             }
         }
     }
@@ -228,15 +249,23 @@ impl ReExecutor {
                 "it reads the directory `{label}` of its provider, which nobody else has"
             )));
         }
-        let _place = self.places.acquire().await.map_err(|error| NotRun::NotNow(error.to_string()))?;
+        let place = Waiting::of(&self.waiting, self.places.acquire()).await;
+        let _place = place.map_err(|error| NotRun::NotNow(error.to_string()))?;
         let name = format!("{}-{:016x}", hex::encode(kept.job.job.0), rand::random::<u64>());
         let scratch = Scratch(self.folder.join(name));
-        let preparing = self.prepare(kept, spec, module.0, &scratch.0);
+        // Of the disk only what came is counted, not what is laid out.
+        let store = self.scratch_store(&scratch.0).await?;
+        let preparing = self.prepare(kept, spec, module.0, &store, &scratch.0);
+        let preparing = at_pace(preparing, &self.limits.pace, &self.waiting, || store.usage().bytes);
         let patience = self.limits.patience;
-        let (module, inputs) = tokio::time::timeout(patience, preparing).await.unwrap_or_else(|_| {
-            let seconds = patience.as_secs();
-            Err(NotRun::Impossible(format!("what it needs was not here after {seconds} s of fetching")))
-        })?;
+        let (module, inputs) = match tokio::time::timeout(patience, preparing).await {
+            Ok(Ok(prepared)) => prepared?,
+            Ok(Err(TooSlow { words })) => return Err(NotRun::NotNow(format!("what it needs: {words}"))),
+            Err(_) => {
+                let seconds = patience.as_secs();
+                return Err(NotRun::NotNow(format!("what it needs was not here after {seconds} s of fetching")));
+            }
+        };
         let run = WasmRun {
             job: kept.job.job,
             opened_at: kept.terms.ramp_start.0,
@@ -250,7 +279,7 @@ impl ReExecutor {
             work_dir: scratch.0.join("work"),
         };
         let ran = self.engine.run(run).await;
-        let ran = ran.map_err(|why| NotRun::Impossible(format!("this service could not run it: {}", shown(&why))))?;
+        let ran = ran.map_err(|why| NotRun::NotNow(format!("this service could not run it: {}", shown(&why))))?;
         judge(kept, &ran).await
     }
 
@@ -278,34 +307,33 @@ impl ReExecutor {
         })
     }
 
+    /// Makes what [`ReExecutor::prepare`] needs in a scratch folder.
+    async fn scratch_store(&self, scratch: &Path) -> Result<Store, NotRun> {
+        let not_now = |error: &dyn std::error::Error| NotRun::NotNow(causes(error));
+        let (blocks, laid_out) = (scratch.join("blocks"), scratch.join("inputs"));
+        let capacity = self.limits.inputs.saturating_mul(2).saturating_add(1 << 30);
+        let opening = spawn_blocking(move || -> Result<Store, StoreError> {
+            let made = std::fs::create_dir_all(&laid_out);
+            made.map_err(|source| StoreError::Io { action: "make", path: laid_out, source })?;
+            Store::open(blocks, StoreOptions { capacity, sync: SyncPolicy::Never })
+        });
+        opening.await.map_err(|error| not_now(&error))?.map_err(|error| not_now(&error))
+    }
+
     /// Fetches module and inputs, and lays the inputs out.
     async fn prepare(
         &self,
         kept: &Kept,
         spec: &ValidatedSpec,
         module: Cid,
+        store: &Store,
         scratch: &Path,
     ) -> Result<(Bytes, Vec<(String, PathBuf)>), NotRun> {
-        let not_now = |error: &dyn std::error::Error| NotRun::NotNow(causes(error));
-        let (blocks, laid_out) = (scratch.join("blocks"), scratch.join("inputs"));
-        let capacity = self.limits.inputs.saturating_mul(2).saturating_add(1 << 30);
-        let opening = {
-            let laid_out = laid_out.clone();
-            spawn_blocking(move || -> Result<Store, StoreError> {
-                std::fs::create_dir_all(&laid_out).map_err(|source| StoreError::Io {
-                    action: "make",
-                    path: laid_out.clone(),
-                    source,
-                })?;
-                Store::open(blocks, StoreOptions { capacity, sync: SyncPolicy::Never })
-            })
-        };
-        let store = opening.await.map_err(|error| not_now(&error))?.map_err(|error| not_now(&error))?;
+        let laid_out = scratch.join("inputs");
         let sources = gateways_of(&*self.gateways, &[kept.job.client, kept.job.provider]).await;
         let mut left = self.limits.inputs;
-        left =
-            left.saturating_sub(self.fetch("the module", &store, &module, &sources, left.min(2 * MAX_MODULE)).await?);
-        let program = read_to_vec(&store, &module, MAX_MODULE).await;
+        left = left.saturating_sub(self.fetch("the module", store, &module, &sources, left.min(2 * MAX_MODULE)).await?);
+        let program = read_to_vec(store, &module, MAX_MODULE).await;
         let program = program.map_err(|error| NotRun::because("the module cannot be read", &error))?;
         let mut limits = ExportLimits {
             max_bytes: self.limits.inputs,
@@ -319,11 +347,11 @@ impl ReExecutor {
             let what = format!("input {number}");
             let root = match &mount.source {
                 Source::Content(link) => {
-                    left = left.saturating_sub(self.fetch(&what, &store, &link.0, &sources, left).await?);
+                    left = left.saturating_sub(self.fetch(&what, store, &link.0, &sources, left).await?);
                     link.0
                 }
                 Source::Url { url, cid } => {
-                    let (root, bytes) = self.fetch_file(&what, &store, url, &cid.0, left).await?;
+                    let (root, bytes) = self.fetch_file(&what, store, url, &cid.0, left).await?;
                     left = left.saturating_sub(bytes);
                     root
                 }
@@ -359,7 +387,7 @@ impl ReExecutor {
         let url: Url = url.parse().map_err(|error: url::ParseError| NotRun::because(what, &error))?;
         let limits = FileLimits { max_bytes: limit, pin: None };
         let fetched = self.fetcher.fetch_file(store, &url, digest, &limits).await;
-        fetched.map(|file| (file.cid, file.size)).map_err(|error: FileError| NotRun::because(what, &error))
+        fetched.map(|file| (file.cid, file.size)).map_err(|error| NotRun::of_file(what, &error))
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn follow(
                     told.push(Told::Event { cursor, time, event: Box::new(event) });
                 }
                 // Bids move no money between parties that the market does not tell of, too.
-                Ok(Update::Auction { .. }) => {}
+                Ok(Update::Auction { .. } | Update::FilecoinPayDeals { .. }) => {}
                 Ok(Update::Rewind { to }) => told.push(Told::Rewind { to }),
                 Ok(Update::Head { cursor, finalized, .. }) => {
                     told.push(Told::Head { cursor });

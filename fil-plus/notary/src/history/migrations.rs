@@ -14,7 +14,11 @@ const HISTORY: &Steps = &[
 ];
 
 /// Of the service's own database.
-const SERVICE: &Steps = &[(1, "service", include_str!("../../migrations/service_0001.sql"))];
+const SERVICE: &Steps = &[
+    (1, "service", include_str!("../../migrations/service_0001.sql")),
+    (2, "replaced votes", include_str!("../../migrations/service_0002.sql")),
+    (3, "answers", include_str!("../../migrations/service_0003.sql")),
+];
 
 pub(super) fn all() -> Migrator {
     migrator(HISTORY)
@@ -29,4 +33,22 @@ fn migrator(steps: &Steps) -> Migrator {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(steps.iter().map(step).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_step() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        files.sort();
+        let history = HISTORY.iter().map(|(version, name, _)| format!("{version:04}_{name}.sql"));
+        let service = SERVICE.iter().map(|(version, ..)| format!("service_{version:04}.sql"));
+        assert_eq!(history.chain(service).collect::<Vec<_>>(), files);
+    }
 }

@@ -59,12 +59,6 @@ impl AskOnGrant {
         Self { name: name.into(), notary, settings, dossiers: OnceLock::new() }
     }
 
-    /// What it was made with.
-    #[must_use]
-    pub const fn settings(&self) -> &AskSettings {
-        &self.settings
-    }
-
     /// Says who knows the jobs; only the first counts.
     pub fn attach(&self, dossiers: Weak<dyn Dossiers>) {
         // An error means that somebody was attached before.
@@ -82,10 +76,8 @@ impl AskOnGrant {
             .map_err(|error| permanent(&format!("the alert names no nomination: {error}")))?;
         let dossiers = self.dossiers.get().and_then(Weak::upgrade);
         let dossiers = dossiers.ok_or_else(|| DeliverError::Temporary("the service has not begun".to_owned()))?;
-        let dossier = dossiers.dossier_of(job).await.map_err(|error| match error {
-            DeskError::NotFound(why) => permanent(&why),
-            error => DeliverError::Temporary(error.to_string()),
-        })?;
+        // That there is no such job may mean that the market's history is behind the blessing's.
+        let dossier = dossiers.dossier_of(job).await.map_err(|error| DeliverError::Temporary(error.to_string()))?;
         let asked_at = (self.notary.clock)();
         Ok(Some(Request {
             asked_at,

@@ -30,6 +30,13 @@ pub(super) struct Kept {
     pub(super) answer: Option<(Answer, Envelope)>,
 }
 
+impl Kept {
+    /// Whether it is about this round of a job.
+    pub(super) fn is_of(&self, blessing: &BlessingRef, job: JobId, round: u32) -> bool {
+        (self.job, self.round) == (job, round) && self.blessing == *blessing
+    }
+}
+
 /// Where they are.
 #[derive(Clone, Debug)]
 pub(super) struct Folder(PathBuf);

@@ -13,7 +13,7 @@ use lota_market::{Address, AttoFil};
 use super::*;
 use crate::{
     alerts::{Alert, AlertKind, Deliver as _, DeliverError},
-    desk::{DeskError, Dossier, Stage},
+    desk::{DeskError, Dossier, LookedAt, Stage},
     testing::{nobody, serve},
 };
 
@@ -131,6 +131,12 @@ fn granted(request: B256) -> Answer {
     }
 }
 
+async fn answer_of(notary: &OtherNotary, request: &Request) -> Option<Answer> {
+    let answered = notary.answered(&request.blessing).await;
+    let of = |answered: &Answered| (answered.job, answered.round) == (request.job.job, request.nomination.round);
+    answered.into_iter().find(of).map(|answered| answered.answer)
+}
+
 fn signed(answer: &Answer, key: &SigningKey) -> Vec<u8> {
     serde_json::to_vec(&sign_answer(answer, key).expect("signed")).expect("JSON")
 }
@@ -147,16 +153,32 @@ async fn a_request_is_asked_once_and_its_answer_polled_for() {
     assert_eq!(theirs.lock().expect("the lock").asked[0], (id, request(1, 1)));
 
     assert_eq!(notary.advance().await, Vec::<String>::new());
-    assert_eq!(notary.answer_of(request(1, 1).job.job, 1).await, None, "it has not decided");
+    assert_eq!(answer_of(&notary, &request(1, 1)).await, None, "it has not decided");
     theirs.lock().expect("the lock").answers.push((id, signed(&granted(id), &their_key())));
     assert_eq!(notary.advance().await, Vec::<String>::new());
     let answered = answers.try_recv().expect("it was told");
     assert_eq!((answered.job, answered.round, &answered.answer), (request(1, 1).job.job, 1, &granted(id)));
-    assert_eq!(notary.answer_of(request(1, 1).job.job, 2).await, None);
+    assert_eq!(answered.key, attestation::did_key(&their_key().verifying_key()));
+    assert_eq!(notary.answered(&request(1, 1).blessing).await, [answered]);
+    assert_eq!(answer_of(&notary, &request(1, 2)).await, None);
     drop(notary);
 
     let again = open(&url, &folder, now);
-    assert_eq!(again.answer_of(request(1, 1).job.job, 1).await, Some(granted(id)), "after a restart, too");
+    assert_eq!(answer_of(&again, &request(1, 1)).await, Some(granted(id)), "after a restart, too");
+    let Request { blessing, job, answer_by, .. } = request(1, 1);
+    let asked = again.asked(&blessing, job.job, 1).await.expect("it was");
+    assert_eq!(
+        (asked.server.as_str(), asked.at, asked.answer_by, asked.is_sent),
+        (&url[7..url.len() - 9], NOW, answer_by, true)
+    );
+    let answer = asked.answer.expect("it came");
+    assert_eq!(
+        (answer.decision, answer.reason.as_str(), answer.at),
+        (Decision::Granted, "it is what it says", granted(id).at)
+    );
+    let other_chain = BlessingRef { chain_id: 1, ..blessing };
+    assert_eq!(again.asked(&other_chain, job.job, 1).await, None, "what is asked on another chain is another question");
+    assert_eq!(again.answered(&other_chain).await, []);
     assert_eq!(again.ask(&request(1, 1)).await.expect("the same"), id);
     assert_eq!(theirs.lock().expect("the lock").asked.len(), 2);
 }
@@ -180,7 +202,7 @@ async fn what_could_not_be_sent_is_sent_later_and_what_was_lost_again() {
     assert_eq!(theirs.lock().expect("the lock").asked.len(), 2, "it was asked again");
     theirs.lock().expect("the lock").answers.push((id, signed(&granted(id), &their_key())));
     notary.advance().await;
-    assert_eq!(notary.answer_of(request(1, 1).job.job, 1).await, Some(granted(id)));
+    assert_eq!(answer_of(&notary, &request(1, 1)).await, Some(granted(id)));
 }
 
 #[tokio::test]
@@ -221,15 +243,15 @@ async fn only_the_trusted_notary_s_answers_to_this_request_are_taken() {
         let bytes = signed(&Answer { at, ..granted(id) }, &their_key());
         assert!(matches!(notary.accept(&bytes).await, Err(AnswerError::Clock { .. })));
     }
-    assert_eq!(notary.answer_of(one.job.job, 1).await, None, "nothing of it was taken");
+    assert_eq!(answer_of(&notary, &one).await, None, "nothing of it was taken");
 
     let bytes = signed(&granted(id), &their_key());
     assert_eq!(notary.accept(&bytes).await.expect("taken").answer, granted(id));
     assert_eq!(notary.accept(&bytes).await.expect("the same again").answer, granted(id));
     let refused = Answer { decision: Decision::Refused, amount: None, ..granted(id) };
     assert!(matches!(notary.accept(&signed(&refused, &their_key())).await, Err(AnswerError::Contradicts)));
-    assert_eq!(notary.answer_of(one.job.job, 1).await, Some(granted(id)));
-    assert_eq!(notary.answer_of(two.job.job, 1).await, None);
+    assert_eq!(answer_of(&notary, &one).await, Some(granted(id)));
+    assert_eq!(answer_of(&notary, &two).await, None);
 }
 
 #[tokio::test]
@@ -240,7 +262,7 @@ async fn an_answer_that_comes_too_late_is_not_taken_nor_asked_for() {
     let late = open(&url, &folder, later);
     assert_eq!(late.advance().await, Vec::<String>::new());
     assert!(matches!(late.accept(&signed(&granted(id), &their_key())).await, Err(AnswerError::TooLate { .. })));
-    assert_eq!(late.answer_of(request(1, 1).job.job, 1).await, None);
+    assert_eq!(answer_of(&late, &request(1, 1)).await, None);
 }
 
 #[tokio::test]
@@ -253,14 +275,14 @@ async fn a_server_that_answers_another_request_is_told_of() {
     assert!(problems.len() == 1 && problems[0].contains("an answer that is not taken"), "{problems:?}");
 }
 
-/// A service that knows one job.
-struct Known(bool);
+/// A service that knows one job, or why it does not.
+struct Known(Option<DeskError>);
 
 #[async_trait::async_trait]
 impl Dossiers for Known {
     async fn dossier_of(&self, job: JobId) -> Result<Dossier, DeskError> {
-        if !self.0 {
-            return Err(DeskError::Unavailable("the disk is slow".to_owned()));
+        if let Some(error) = &self.0 {
+            return Err(error.clone());
         }
         let request = request(1, 1);
         assert_eq!(job, request.job.job);
@@ -272,6 +294,7 @@ impl Dossiers for Known {
             spec: None,
             output: String::new(),
             nomination: None,
+            policy_amount: None,
             not_nominated: None,
             phase: lota_market::blessing::Phase::Granted,
             approvals: 1,
@@ -279,6 +302,8 @@ impl Dossiers for Known {
             votes: vec![],
             happened: vec![],
             availability: vec![],
+            looked_at: LookedAt::default(),
+            asked: None,
         })
     }
 }
@@ -295,7 +320,7 @@ async fn a_grant_of_a_granter_that_only_asks_becomes_one_request() {
         answer_within: 5_000,
         callback: Some("https://us.example/answers".to_owned()),
     };
-    let asking = AskOnGrant::new("another notary", notary, settings);
+    let asking = AskOnGrant::new("another notary", notary, settings.clone());
     let alert = |kind, granter: Address| Alert {
         id: "1".to_owned(),
         at: NOW,
@@ -309,10 +334,15 @@ async fn a_grant_of_a_granter_that_only_asks_becomes_one_request() {
         asking.deliver(&other).await.expect("nothing to do");
     }
     assert!(matches!(asking.deliver(&granted).await, Err(DeliverError::Temporary(_))), "nobody was attached");
-    let (slow, known): (Arc<dyn Dossiers>, Arc<dyn Dossiers>) = (Arc::new(Known(false)), Arc::new(Known(true)));
-    let hasty = AskOnGrant::new("x", Arc::new(open(&url, &folder, now)), asking.settings().clone());
-    hasty.attach(Arc::downgrade(&slow));
-    assert!(matches!(hasty.deliver(&granted).await, Err(DeliverError::Temporary(_))));
+    // A job that is not known may be known later: the market's history may be behind.
+    for error in [DeskError::Unavailable("the disk is slow".to_owned()), DeskError::NotFound("no such job".to_owned())]
+    {
+        let slow: Arc<dyn Dossiers> = Arc::new(Known(Some(error)));
+        let hasty = AskOnGrant::new("x", Arc::new(open(&url, &folder, now)), settings.clone());
+        hasty.attach(Arc::downgrade(&slow));
+        assert!(matches!(hasty.deliver(&granted).await, Err(DeliverError::Temporary(_))));
+    }
+    let known: Arc<dyn Dossiers> = Arc::new(Known(None));
     asking.attach(Arc::downgrade(&known));
     for _ in 0..2 {
         asking.deliver(&granted).await.expect("asked");
@@ -346,7 +376,7 @@ async fn an_answer_may_be_called_back() {
     ] {
         assert_eq!(call_back(&callback, body).await, status);
     }
-    assert_eq!(notary.answer_of(request(1, 1).job.job, 1).await, Some(granted(id)));
+    assert_eq!(answer_of(&notary, &request(1, 1)).await, Some(granted(id)));
 }
 
 #[test]

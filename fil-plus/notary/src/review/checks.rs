@@ -98,6 +98,9 @@ fn re_execution(facts: &Facts) -> Answer {
         ReExecution::Impossible { why } => {
             (Outcome::Unknown, "It could not be run again.".into(), vec![Evidence::new("because", why)])
         }
+        ReExecution::NotNow { why } => {
+            (Outcome::Unknown, "It could not be run again so far.".into(), vec![Evidence::new("because", why)])
+        }
         ReExecution::Pending => (Outcome::Unknown, "It was not run again yet.".into(), vec![]),
     }
 }

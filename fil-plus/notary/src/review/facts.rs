@@ -55,8 +55,10 @@ pub enum ReExecution {
     Differs { what: String },
     /// The engine's output is not reproducible (Docker), so nothing follows from another run.
     NotReproducible,
-    /// It could not be run.
+    /// It cannot be run.
     Impossible { why: String },
+    /// It could not be run so far, and it is tried again.
+    NotNow { why: String },
     /// It was not tried yet.
     Pending,
 }

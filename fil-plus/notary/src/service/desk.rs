@@ -2,18 +2,27 @@
 
 use async_trait::async_trait;
 use lota_content::{cid_from_digest, codec};
-use lota_market::{Address, Time, blessing::Choice, model::JobId};
+use lota_market::{
+    Address, Time, U256,
+    blessing::{Choice, Nomination, Phase},
+    model::JobId,
+};
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use super::{Service, gathering::Gathered, unknown};
+use super::{
+    Matter, Problem, Service,
+    gathering::{Dated, Gathered},
+    unknown,
+};
 use crate::{
     attestation::Envelope,
+    audit_file::Export,
     audit_log,
     course::Course,
     desk::{
-        About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, OutputNode, Queue, QueueEntry,
-        QueueFilter, SignedVote, Stage, Vote,
+        About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, LookedAt, OutputNode, Queue,
+        QueueEntry, QueueFilter, SignedVote, Stage, Vote,
     },
     gather,
     review::SettledJob,
@@ -74,6 +83,13 @@ impl Service {
         Ok(about)
     }
 
+    /// What this service's policy asks for, if that is more than this nomination of the same granter's does.
+    fn more_by_policy(&self, nomination: &Nomination) -> Option<U256> {
+        let policy = self.parts.settings.nominate.as_ref()?;
+        let amount = policy.amount.of(nomination.piece_size);
+        (policy.granter == nomination.granter && nomination.amount < amount).then_some(amount)
+    }
+
     async fn entry(&self, job: JobId) -> Result<Option<QueueEntry>, DeskError> {
         let Some(kept) = self.history.settled_job(job).await? else { return Ok(None) };
         let Some(known) = self.store.gathered::<Gathered>(job).await? else { return Ok(None) };
@@ -99,6 +115,18 @@ impl Service {
     }
 }
 
+fn looked_at(gathered: &Gathered) -> LookedAt {
+    fn at<T>(dated: &Option<Dated<T>>) -> Option<Time> {
+        dated.as_ref().map(|dated| dated.at)
+    }
+    LookedAt {
+        inputs: at(&gathered.inputs),
+        output: at(&gathered.retrieval),
+        re_execution: at(&gathered.re_execution),
+        proofs: at(&gathered.availability),
+    }
+}
+
 fn stage(course: &Course, known: &GatheredJob<Gathered>, now: Time) -> Stage {
     let otherwise = if known.attempts == 0 { Stage::Gathering } else { Stage::NotNominated };
     course.stage(now).unwrap_or(otherwise)
@@ -109,7 +137,8 @@ impl Desk for Service {
     async fn about(&self) -> Result<About, DeskError> {
         let (latest, finalized, problems) = {
             let standing = self.standing();
-            let problems = standing.problems.iter().map(|(about, problem)| format!("{about}: {problem}")).collect();
+            let line = |(matter, problem): (&Matter, &Problem)| format!("{}: {}", matter.about, problem.text);
+            let problems = standing.problems.iter().map(line).collect();
             (standing.latest, standing.finalized, problems)
         };
         if latest.is_none() {
@@ -166,6 +195,13 @@ impl Desk for Service {
             }
         }
         let votes = self.votes_of(job, &course).await?;
+        let gathered = known.gathered.unwrap_or_default();
+        let looked_at = looked_at(&gathered);
+        self.viewed(job, looked_at.proofs);
+        let asked = match &self.parts.other_notary {
+            Some(notary) => notary.asked(&self.parts.blessing.blessing(), job, course.round).await,
+            None => None,
+        };
         Ok(Dossier {
             stage,
             risk,
@@ -173,17 +209,16 @@ impl Desk for Service {
             spec: gather::spec_of(&kept).and_then(|spec| serde_json::from_str(&spec.to_json()).ok()),
             output: output_cid(&kept.job),
             nomination: course.running().cloned(),
-            not_nominated: known.not_nominated.filter(|_| course.round == 0),
+            policy_amount: course.running().and_then(|nomination| self.more_by_policy(nomination)),
+            not_nominated: known.not_nominated.filter(|_| course.phase() == Phase::None),
             phase: course.phase(),
             approvals: course.approvals(),
             against: course.against(),
             votes,
             happened,
-            availability: known
-                .gathered
-                .and_then(|gathered| gathered.availability)
-                .map(|dated| dated.found)
-                .unwrap_or_default(),
+            availability: gathered.availability.map(|dated| dated.found).unwrap_or_default(),
+            looked_at,
+            asked,
             job: kept.job,
         })
     }
@@ -219,11 +254,16 @@ impl Desk for Service {
     }
 
     async fn audit_log(&self, from: u64, limit: u32) -> Result<(Vec<audit_log::Entry>, audit_log::Head), DeskError> {
-        let audit = self.audit.lock().await;
-        Ok((audit.entries(from, limit)?, audit.head()))
+        let (page, head) = {
+            let audit = self.audit.lock().await;
+            (audit.page(from, limit), audit.head())
+        };
+        let read = tokio::task::spawn_blocking(move || page.read()).await;
+        let entries = read.map_err(|error| DeskError::Unavailable(error.to_string()))?;
+        Ok((entries?, head))
     }
 
-    async fn export_audit_log(&self) -> Result<Vec<u8>, DeskError> {
+    async fn export_audit_log(&self) -> Result<Export, DeskError> {
         Ok(self.audit.lock().await.export()?)
     }
 

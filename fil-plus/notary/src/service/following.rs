@@ -61,8 +61,8 @@ impl Service {
                 let mut standing = self.standing();
                 standing.latest = Some(latest);
                 standing.finalized = standing.finalized.max(finalized);
-                standing.problems.remove("the chain");
             }
+            self.problem("the chain", None);
             last = self.store.finalize(finalized, &self.destinations, &|news| self.tell_of(&news)).await?;
             self.write_audit_log().await?;
         }

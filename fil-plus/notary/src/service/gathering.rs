@@ -1,10 +1,10 @@
 //! Finding out what there is to know of settled jobs.
 
-use std::{collections::BTreeSet, convert::Infallible};
+use std::{collections::BTreeMap, convert::Infallible};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use lota_fil_plus::answer::Certainty;
-use lota_market::{AttoFil, Time, U256, blessing::Nomination, model::JobId};
+use lota_market::{Address, AttoFil, Time, U256, blessing::Nomination, model::JobId};
 use serde::{Deserialize, Serialize};
 
 use super::{GATHER, Service, ServiceError};
@@ -17,10 +17,12 @@ use crate::{
 };
 
 /// After so many tries it is left at what is known.
-const MAX_ATTEMPTS: u32 = 20;
+pub(super) const MAX_ATTEMPTS: u32 = 20;
 /// Seconds until the second try; each further one waits twice as long, at most [`LONGEST`].
 const FIRST: u64 = 30;
 const LONGEST: u64 = 6 * 60 * 60;
+/// How many jobs that are due are looked at for some to take up.
+const CANDIDATES: u32 = 512;
 /// How many settled jobs are taken over at once.
 const PAGE: u32 = 200;
 
@@ -47,12 +49,16 @@ impl Gathered {
         self.inputs.as_ref().is_some_and(|inputs| inputs.found.iter().all(verified))
     }
 
+    /// It was here whole, so that its piece is known.
     fn has_output(&self) -> bool {
-        self.retrieval.as_ref().is_some_and(|dated| matches!(dated.found, Retrieval::Verified { .. }))
+        let verified = |dated: &Dated<Retrieval>| matches!(dated.found, Retrieval::Verified { .. });
+        self.piece.is_some() && self.retrieval.as_ref().is_some_and(verified)
     }
 
     fn has_run(&self) -> bool {
-        self.re_execution.as_ref().is_some_and(|dated| dated.found != ReExecution::Pending)
+        let is_over =
+            |dated: &Dated<ReExecution>| !matches!(dated.found, ReExecution::Pending | ReExecution::NotNow { .. });
+        self.re_execution.as_ref().is_some_and(is_over)
     }
 
     fn is_whole(&self) -> bool {
@@ -60,25 +66,29 @@ impl Gathered {
     }
 }
 
+/// A job of which something is being found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Busy {
+    pub(super) parties: [Address; 2],
+    pub(super) is_retry: bool,
+}
+
 impl Service {
     /// Gathers for ever, of some jobs at once.
     pub(super) async fn keep_gathering(&self) -> Result<Infallible, ServiceError> {
         let mut running = FuturesUnordered::new();
-        let mut busy = BTreeSet::new();
+        let mut busy = BTreeMap::new();
         loop {
-            let room = self.parts.settings.gather_at_once.saturating_sub(running.len());
             let due = async {
                 self.import().await?;
-                // Those that run are due still.
-                let many = u32::try_from(room + busy.len()).unwrap_or(u32::MAX);
-                Ok::<_, ServiceError>(self.store.to_gather(self.clock(), many).await?)
+                self.next_to_gather(&busy).await
             }
             .await;
             match due {
                 Ok(due) => {
                     self.problem("the records", None);
-                    for job in due.into_iter().filter(|job| !busy.contains(job)).take(room).collect::<Vec<_>>() {
-                        busy.insert(job);
+                    for (job, taken) in due {
+                        busy.insert(job, taken);
                         running.push(async move { (job, self.gather(job).await) });
                     }
                 }
@@ -105,6 +115,35 @@ impl Service {
         }
     }
 
+    /// Which jobs are taken up beside those that are `busy`: of a party one at a time, and no more than half of all (but one) that were
+    /// tried before, so that nobody who gives slowly, or nothing, keeps others waiting.
+    pub(super) async fn next_to_gather(
+        &self,
+        busy: &BTreeMap<JobId, Busy>,
+    ) -> Result<Vec<(JobId, Busy)>, ServiceError> {
+        let at_once = self.parts.settings.gather_at_once;
+        let mut next: Vec<(JobId, Busy)> = Vec::new();
+        if busy.len() >= at_once {
+            return Ok(next);
+        }
+        for (job, attempts) in self.store.to_gather(self.clock(), CANDIDATES).await? {
+            if busy.len() + next.len() >= at_once {
+                break;
+            }
+            let taken = || busy.values().chain(next.iter().map(|(_, taken)| taken));
+            let (is_retry, retries) = (attempts > 0, taken().filter(|taken| taken.is_retry).count());
+            if busy.contains_key(&job) || is_retry && retries >= (at_once / 2).max(1) {
+                continue;
+            }
+            let Some(kept) = self.history.settled_job(job).await? else { continue };
+            let parties = [kept.job.client, kept.job.provider];
+            if !taken().any(|taken| taken.parties.iter().any(|party| parties.contains(party))) {
+                next.push((job, Busy { parties, is_retry }));
+            }
+        }
+        Ok(next)
+    }
+
     /// Takes over jobs that the history has learnt of.
     pub(super) async fn import(&self) -> Result<(), ServiceError> {
         loop {
@@ -124,30 +163,34 @@ impl Service {
     pub(super) async fn gather(&self, job: JobId) -> Result<(), ServiceError> {
         let Some(kept) = self.history.settled_job(job).await? else { return Ok(()) };
         let Some(known) = self.store.gathered::<Gathered>(job).await? else { return Ok(()) };
-        let (mut gathered, attempts) = (known.gathered.unwrap_or_default(), known.attempts);
+        let (gathered, attempts) = (known.gathered.unwrap_or_default(), known.attempts);
         let (sources, spec) = (&self.parts.sources, gather::spec_of(&kept));
         if !gathered.has_inputs()
             && let Some(spec) = &spec
         {
             let found = sources.inputs(gather::inputs_of(spec)).await;
-            gathered.inputs = Some(Dated { at: self.clock(), found });
-            self.keep(&kept, &gathered).await?;
+            let dated = Dated { at: self.clock(), found };
+            self.keep(&kept, |gathered| gathered.inputs = Some(dated)).await?;
         }
         if !gathered.has_output() {
-            let found = sources.retrieval(&kept.job).await;
-            gathered.retrieval = Some(Dated { at: self.clock(), found });
-            self.keep(&kept, &gathered).await?;
+            let (found, piece) = sources.retrieval(&kept.job).await;
+            let at = self.clock();
+            let change = |gathered: &mut Gathered| {
+                gathered.retrieval = Some(Dated { at, found });
+                gathered.piece = piece.map(|found| Dated { at, found }).or(gathered.piece.take());
+            };
+            self.keep(&kept, change).await?;
         }
-        let found = sources.availability(&kept.job).await;
-        gathered.availability = Some(Dated { at: self.clock(), found });
+        self.look_at_proofs(&kept).await?;
         if !gathered.has_run() {
             let found = match &spec {
                 Some(spec) => sources.re_execution(&kept, spec).await,
                 None => ReExecution::Pending,
             };
-            gathered.re_execution = Some(Dated { at: self.clock(), found });
+            let dated = Dated { at: self.clock(), found };
+            self.keep(&kept, |gathered| gathered.re_execution = Some(dated)).await?;
         }
-        self.keep(&kept, &gathered).await?;
+        let gathered = self.gathered(job).await?;
         let now = self.clock();
         let wait = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
         let again = (!gathered.is_whole() && attempts + 1 < MAX_ATTEMPTS).then(|| now.after(wait));
@@ -157,17 +200,22 @@ impl Service {
         Ok(())
     }
 
-    async fn keep(&self, kept: &Kept, gathered: &Gathered) -> Result<(), ServiceError> {
-        self.store.keep_gathered(kept.job.job, gathered).await?;
+    /// Keeps something that was found out: each by itself, since others may have found out something else meanwhile.
+    pub(super) async fn keep(&self, kept: &Kept, change: impl FnOnce(&mut Gathered)) -> Result<(), ServiceError> {
+        self.store.change_gathered(kept.job.job, change).await?;
         self.assess(kept).await?;
         Ok(())
+    }
+
+    pub(super) async fn gathered(&self, job: JobId) -> Result<Gathered, ServiceError> {
+        let known = self.store.gathered::<Gathered>(job).await?;
+        Ok(known.and_then(|known| known.gathered).unwrap_or_default())
     }
 
     /// The answers as things are now; where they came to something else than before, the queue knows it.
     pub(super) async fn assess(&self, kept: &Kept) -> Result<(Risk, Vec<Check>), ServiceError> {
         let job = kept.job.job;
-        let known = self.store.gathered::<Gathered>(job).await?;
-        let gathered = known.and_then(|known| known.gathered).unwrap_or_default();
+        let gathered = self.gathered(job).await?;
         let course = self.store.course(job).await?;
         let found = self.elsewhere(kept, gathered, course.nomination.as_ref()).await?;
         let facts = gather::facts(&self.history, kept, found).await?;
@@ -218,23 +266,6 @@ impl Service {
             blessed,
             blessed_jobs,
         })
-    }
-
-    /// The piece that a job is nominated with, computed once.
-    pub(super) async fn piece(&self, kept: &Kept) -> Result<Result<Piece, String>, ServiceError> {
-        let job = kept.job.job;
-        let known = self.store.gathered::<Gathered>(job).await?;
-        let mut gathered = known.and_then(|known| known.gathered).unwrap_or_default();
-        if let Some(piece) = &gathered.piece {
-            return Ok(Ok(piece.found));
-        }
-        let found = match self.parts.sources.piece(&kept.job).await {
-            Ok(found) => found,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        gathered.piece = Some(Dated { at: self.clock(), found });
-        self.store.keep_gathered(job, &gathered).await?;
-        Ok(Ok(found))
     }
 }
 

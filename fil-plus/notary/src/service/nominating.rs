@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 
-use super::{NOMINATE, NominationPolicy, Service, ServiceError};
-use crate::{desk::Change, history::Kept, review::Risk, store::Decision};
+use super::{GATHER, NOMINATE, NominationPolicy, Service, ServiceError, gathering::MAX_ATTEMPTS};
+use crate::{course::Course, desk::Change, history::Kept, review::Risk, store::Decision};
 use lota_bridge::blessing::BlessingSubmitError;
 use lota_market::{
     AttoFil, Time,
     agent::EffectKey,
-    blessing::{Command, Rejection, Request},
+    blessing::{Command, End, Rejection, Request},
     model::{JobId, Receipt},
 };
 
@@ -53,9 +53,9 @@ impl Service {
             return Ok(Err(Not("this service nominates nothing by itself; anybody may".into(), None)));
         };
         let course = self.store.course(job).await?;
-        if course.round > 0 {
+        if course.round > 0 && !self.is_open_again(&course) {
             // Somebody has, or it was nominated and that ended: then a person decides.
-            return Ok(Err(Not(format!("it was nominated before (round {})", course.round), Some(LATER))));
+            return Ok(Err(Not(format!("it was nominated before (round {})", course.round), None)));
         }
         let (risk, _) = self.assess(kept).await?;
         if risk > policy.most_risk {
@@ -68,13 +68,22 @@ impl Service {
             let why = format!("{today} jobs were nominated in the last 24 hours, which is the most");
             return Ok(Err(Not(why, Some(LATER))));
         }
-        self.nominate_now(kept, policy).await
+        self.nominate_now(kept, policy, course.round + 1).await
+    }
+
+    /// Whether a job may be nominated by the policy though it was nominated before: somebody else's nomination, of whatever they liked,
+    /// which nobody decided on, takes nothing from its provider.
+    pub(super) fn is_open_again(&self, course: &Course) -> bool {
+        let is_ours = |nominator| nominator == self.parts.blessing.party();
+        course.ended == Some((End::Expired, true))
+            && course.nomination.as_ref().is_some_and(|nomination| !is_ours(nomination.nominator))
     }
 
     async fn nominate_now(
         &self,
         kept: &Kept,
         policy: &NominationPolicy,
+        round: u32,
     ) -> Result<Result<Decision, Not>, ServiceError> {
         let (job, blessing) = (kept.job.job, &self.parts.blessing);
         let (provider, granter) = (kept.job.provider, policy.granter);
@@ -103,11 +112,12 @@ impl Service {
             }
             Ok(_) => self.problem("the account in the blessing", None),
         }
-        let piece = match self.piece(kept).await? {
-            Ok(piece) => piece,
-            Err(problem) => {
-                return Ok(Err(Not(format!("the piece of its output is not known: {problem}"), Some(SOON))));
-            }
+        // Nothing is fetched here: others wait.
+        let Some(piece) = self.gathered(job).await?.piece.map(|dated| dated.found) else {
+            self.store.gather_again(job, self.clock(), MAX_ATTEMPTS).await?;
+            self.wake(GATHER);
+            let why = "its output was not fetched whole, so the piece that holds it is not known";
+            return Ok(Err(Not(why.into(), Some(LATER))));
         };
         let amount = policy.amount.of(piece.size);
         let request = Request {
@@ -121,8 +131,8 @@ impl Service {
         };
         let receipt = Receipt { provider, price: kept.job.price, result: kept.result.clone() };
         let command = Command::Nominate { terms: Box::new(kept.terms.clone()), receipt: Box::new(receipt), request };
-        match blessing.submit(&key(job, &request), &command, AttoFil::ZERO).await {
-            Ok(_) => Ok(Ok(Decision::Nominated { round: 1, at: self.clock() })),
+        match blessing.submit(&key(job, round, &request), &command, AttoFil::ZERO).await {
+            Ok(_) => Ok(Ok(Decision::Nominated { round, at: self.clock() })),
             Err(BlessingSubmitError::Rejected(rejection)) => {
                 let again = match rejection {
                     Rejection::NotKept(_) | Rejection::AlreadyGranted(_) => None,
@@ -136,10 +146,11 @@ impl Service {
 }
 
 /// One nomination of a job by this service, for one thing.
-fn key(job: JobId, request: &Request) -> EffectKey {
+fn key(job: JobId, round: u32, request: &Request) -> EffectKey {
     let Request { granter, amount, piece, .. } = request;
     let amount = format!("{amount:x}");
-    EffectKey::named(&format!("{job}/nominate/{}/{amount}/{}", short(granter), short(piece)))
+    let again = if round > 1 { format!("/{round}") } else { String::new() };
+    EffectKey::named(&format!("{job}/nominate/{}/{amount}/{}{again}", short(granter), short(piece)))
 }
 
 /// The first bytes of something, in hex.

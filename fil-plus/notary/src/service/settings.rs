@@ -62,6 +62,8 @@ pub struct Settings {
     pub gather_at_once: usize,
     /// After such a time it looks for what is due, if nothing wakes it.
     pub tick: Duration,
+    /// So often another notary is asked for its answers.
+    pub ask_every: Duration,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             two_approvals_from: None,
             gather_at_once: 4,
             tick: Duration::from_secs(5),
+            ask_every: Duration::from_secs(60),
         }
     }
 }

@@ -10,16 +10,18 @@ use lota_market::{
 };
 use serde_json::json;
 
-use super::{Service, ServiceError, TELL};
+use super::{Matter, Problem, Service, ServiceError, TELL};
 use crate::{
     alerts::{Alert, AlertKind, DeliverError},
-    store::{AuditNote, Final, Outgoing},
+    store::{AuditNote, Final, Follows, Outgoing},
 };
 
 /// So many alerts are under way at once.
 const AT_ONCE: usize = 8;
 /// How many are looked at in one turn.
 const PAGE: u32 = 100;
+/// What has not worked for so many seconds is told of.
+const LASTING: u64 = 300;
 /// Seconds until the second try; each further one waits twice as long, at most [`LONGEST`].
 const FIRST: u64 = 5;
 const LONGEST: u64 = 60 * 60;
@@ -27,8 +29,8 @@ const LONGEST: u64 = 60 * 60;
 const MAX_ATTEMPTS: u32 = 80;
 
 impl Service {
-    /// What is to be told, and noted, of something that is final now.
-    pub(super) fn tell_of(&self, news: &Final<'_>) -> (Vec<Alert>, Vec<AuditNote>) {
+    /// What is to be told, noted and done about something that is final now.
+    pub(super) fn tell_of(&self, news: &Final<'_>) -> Follows {
         let (said, course) = (news.said, news.course);
         let asset = &self.parts.asset;
         let by_blessing = || "blessing".to_owned();
@@ -123,7 +125,8 @@ impl Service {
         let note = AuditNote { at: self.clock(), actor, action: action.to_owned(), subject, details: details.clone() };
         let id = format!("{}/{}", said.block, said.index);
         let alert = kind.map(|kind| self.alert(id, said.time, kind, job, text, details));
-        (alert.into_iter().collect(), vec![note])
+        let consider_at = self.is_open_again(course).then(|| self.clock());
+        Follows { alerts: alert.into_iter().collect(), notes: vec![note], consider_at }
     }
 
     /// An alert; `id` names what it is about among all that this blessing does.
@@ -159,6 +162,7 @@ impl Service {
 
     /// Delivers what is due. Tells how much was tried.
     pub(super) async fn tell_due(&self) -> Result<usize, ServiceError> {
+        self.tell_of_problems().await?;
         let due = self.store.to_send(self.clock(), PAGE).await?;
         let count = due.len();
         let outcomes: Vec<_> = futures::stream::iter(due.into_iter().map(|outgoing| self.tell(outgoing)))
@@ -178,6 +182,32 @@ impl Service {
             self.problem("alerts to others", (!undelivered.is_empty()).then_some(problem));
         }
         Ok(count)
+    }
+
+    /// Tells of what has not worked for a while, once until it works again.
+    async fn tell_of_problems(&self) -> Result<(), ServiceError> {
+        let now = self.clock();
+        let lasting: Vec<(Matter, Problem)> = {
+            let standing = self.standing();
+            let of = |(_, problem): &(&Matter, &Problem)| !problem.is_told && problem.since.after(LASTING) <= now;
+            standing
+                .problems
+                .iter()
+                .filter(of)
+                .take(AT_ONCE)
+                .map(|(of, problem)| (of.clone(), problem.clone()))
+                .collect()
+        };
+        for (matter, Problem { text, since, .. }) in lasting {
+            let id = format!("problem/{}/{}", matter.about.replace(' ', "-"), since.0);
+            let text = format!("{}: {text}", matter.about);
+            let alert = self.alert(id, now, AlertKind::Problem, matter.job, text, json!({ "since": since }));
+            self.store.put_alert(&alert, &self.destinations).await?;
+            if let Some(problem) = self.standing().problems.get_mut(&matter) {
+                problem.is_told = true;
+            }
+        }
+        Ok(())
     }
 
     async fn tell(&self, outgoing: Outgoing) -> Result<(), ServiceError> {

@@ -1,6 +1,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
 mod chain;
+mod evidence;
 mod twin;
 mod votes;
 
@@ -34,6 +35,13 @@ struct Well {
     /// But of so many tries the output is not there.
     missing: Mutex<u32>,
     asked: Mutex<u32>,
+    fetched: Mutex<u32>,
+    /// What proofs of storage say, and how often they were asked for.
+    proofs: Mutex<(Vec<Evidence>, u32)>,
+    /// Who fetches an output says so to the first, and waits for the second.
+    gate: Mutex<Option<Arc<(Notify, Notify)>>>,
+    /// What running again comes to at first.
+    not_run: Mutex<Vec<ReExecution>>,
 }
 
 #[async_trait]
@@ -44,29 +52,34 @@ impl Sources for Well {
         inputs.into_iter().map(verified).collect()
     }
 
-    async fn retrieval(&self, _: &SettledJob) -> Retrieval {
+    async fn retrieval(&self, _: &SettledJob) -> (Retrieval, Option<Piece>) {
+        *self.fetched.lock().expect("fetched") += 1;
+        let gate = self.gate.lock().expect("gate").clone();
+        if let Some(gate) = gate {
+            gate.0.notify_one();
+            gate.1.notified().await;
+        }
         let mut missing = self.missing.lock().expect("missing");
         if *missing > 0 {
             *missing -= 1;
-            return Retrieval::Unavailable { why: "nobody answers".into() };
+            return (Retrieval::Unavailable { why: "nobody answers".into() }, None);
         }
-        Retrieval::Verified { bytes: 5 }
+        (Retrieval::Verified { bytes: 5 }, Some(Piece { commitment: B256::repeat_byte(9), size: 128, car: 100 }))
     }
 
     async fn re_execution(&self, _: &Kept, _: &ValidatedSpec) -> ReExecution {
-        ReExecution::Agrees { fuel: 7 }
+        self.not_run.lock().expect("not_run").pop().unwrap_or(ReExecution::Agrees { fuel: 7 })
     }
 
     async fn output(&self, _: &SettledJob, _: &str) -> Result<OutputNode, DeskError> {
         Ok(OutputNode::Directory { entries: vec![], more: false })
     }
 
-    async fn piece(&self, _: &SettledJob) -> Result<Piece, String> {
-        Ok(Piece { commitment: B256::repeat_byte(9), size: 128 })
-    }
-
-    async fn availability(&self, _: &SettledJob) -> Vec<Evidence> {
-        vec![]
+    async fn availability(&self, piece: &Piece) -> Vec<Evidence> {
+        assert_eq!(piece.commitment, B256::repeat_byte(9));
+        let mut proofs = self.proofs.lock().expect("proofs");
+        proofs.1 += 1;
+        proofs.0.clone()
     }
 }
 
@@ -125,6 +138,17 @@ fn settings() -> Settings {
 }
 
 async fn open(folder: &Path, twin: &Twin, told: &Arc<Told>, sources: &Arc<Well>, settings: &Settings) -> Arc<Service> {
+    open_with(folder, twin, told, sources, settings, None).await
+}
+
+async fn open_with(
+    folder: &Path,
+    twin: &Twin,
+    told: &Arc<Told>,
+    sources: &Arc<Well>,
+    settings: &Settings,
+    other_notary: Option<Arc<OtherNotary>>,
+) -> Arc<Service> {
     let clock = {
         let twin = twin.clone();
         Arc::new(move || twin.now())
@@ -134,6 +158,7 @@ async fn open(folder: &Path, twin: &Twin, told: &Arc<Told>, sources: &Arc<Well>,
         asset: Asset::coin(),
         blessing: Arc::new(twin.clone()),
         sources: Arc::clone(sources) as Arc<dyn Sources>,
+        other_notary,
         deliveries: vec![Arc::new(To(Arc::clone(told)))],
         key: key(),
         clock,
@@ -168,12 +193,13 @@ impl Bench {
     /// Everything that is due, once.
     async fn work(&self) {
         let now = self.service.clock();
-        for job in self.service.store.to_gather(now, 100).await.expect("read") {
+        for (job, _) in self.service.store.to_gather(now, 100).await.expect("read") {
             self.service.gather(job).await.expect("gathered");
         }
         self.service.nominate_due().await.expect("nominated");
         self.service.votes_due().await.expect("sent");
         self.service.grant_due().await.expect("granted");
+        self.service.watch_due().await.expect("looked at");
         self.service.tell_due().await.expect("told");
     }
 
@@ -205,6 +231,14 @@ impl Bench {
 
     async fn stage(&self, job: JobId) -> Stage {
         self.service.dossier(job).await.expect("known").stage
+    }
+
+    /// The audit log, line by line.
+    async fn log(&self) -> Vec<u8> {
+        let export = self.service.export_audit_log().await.expect("whole");
+        let mut lines = Vec::new();
+        std::io::Read::read_to_end(&mut export.into_reader(), &mut lines).expect("read");
+        lines
     }
 
     /// What was delivered, in the order of its kinds.
@@ -270,7 +304,7 @@ async fn a_settled_job_is_gathered_nominated_blessed_and_granted() {
     bench.work().await;
     assert_eq!(bench.kinds(), [AlertKind::Nominated, AlertKind::Blessed, AlertKind::Granted]);
     let mut actions = Vec::new();
-    let log = bench.service.export_audit_log().await.expect("whole");
+    let log = bench.log().await;
     audit_log::verify(&log[..], |entry| actions.push(entry.action)).expect("linked");
     for action in ["granter set", "nominated", "signed", "approved", "blessed", "attested", "granted"] {
         assert!(actions.iter().any(|found| found == action), "{action} is missing in {actions:?}");
@@ -369,6 +403,7 @@ async fn a_log_whose_end_was_cut_off_is_refused() {
         asset: Asset::coin(),
         blessing: Arc::new(bench.twin.clone()),
         sources: Arc::clone(&bench.sources) as Arc<dyn Sources>,
+        other_notary: None,
         deliveries: vec![],
         key: key(),
         clock: Arc::new(|| Time(0)),
@@ -412,7 +447,7 @@ async fn all_of_it_is_served_as_json() {
     let bench = Bench::new(settings()).await;
     let job = bench.twin.settle();
     bench.turn().await;
-    let router = crate::http::router(Arc::clone(&bench.service) as Arc<dyn Desk>);
+    let router = crate::http::router(Arc::clone(&bench.service) as Arc<dyn Desk>, Default::default());
     let ask = |method: &'static str, path: String, body: Option<serde_json::Value>| {
         let router = router.clone();
         async move {

@@ -31,6 +31,16 @@ const WAIT: Duration = Duration::from_secs(45);
 const MAX_SIGNATURE: usize = 8 << 10;
 /// So many votes are under way at once.
 const AT_ONCE: usize = 8;
+/// How many signatures are asked of the chain at once, of those that are not known to be a notary's, and how long one waits for its turn.
+pub(super) const DOUBTFUL: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a vote was checked against.
+struct Checked {
+    nomination: Nomination,
+    course: Course,
+    notaries: Notaries,
+}
 
 impl Service {
     pub(super) async fn ballot_paper(
@@ -41,10 +51,11 @@ impl Service {
         notary: Address,
     ) -> Result<BallotPaper, DeskError> {
         check_text(text)?;
-        let notaries = self.parts.blessing.notaries().await?;
+        let notaries = self.notaries().await?;
         let (nomination, course) = self.running(job, None).await?;
         self.check_vote(&nomination, &course, choice, notary, &notaries)?;
         let reasons = ballot::reasons_digest(text);
+        self.check_replaced((job, nomination.round, notary), (choice, notaries.version, reasons)).await?;
         // The same as the notary's own transaction: all that the contract refuses but the signature.
         let command = Command::Vote { nomination: Box::new(nomination.clone()), choice, reasons };
         let tried = self.parts.blessing.try_out(notary, &command).await;
@@ -63,14 +74,23 @@ impl Service {
             let size = vote.signature.len();
             return Err(DeskError::Invalid(format!("the signature has {size} bytes; 65 are expected of a wallet")));
         }
-        let held = {
+        if let Some(known) = self.same_vote(vote).await? {
+            // The loop sends what is to be sent.
+            return self.shown(&known).await;
+        }
+        // Whatever asks the chain comes before the turn of one: garbage holds up nobody.
+        let checked = self.check_signed(vote).await?;
+        let (held, is_new) = {
             let _one_by_one = self.voting.lock().await;
-            self.accept(vote).await?
+            match self.same_vote(vote).await? {
+                Some(known) => (known, false),
+                None => (self.accept(vote, checked).await?, true),
+            }
         };
         self.wake(VOTE);
         self.wake(super::TELL);
         self.changed(Change::Job(vote.job));
-        if held.state != SignedState::ToSend {
+        if !is_new || held.state != SignedState::ToSend {
             return self.shown(&held).await;
         }
         // The others that it releases are sent by the loop; who hangs up here stops nothing.
@@ -86,39 +106,85 @@ impl Service {
         Ok(shown)
     }
 
-    /// Checks a signed vote and keeps it, with what follows for others that are held.
-    async fn accept(&self, vote: &SignedVote) -> Result<HeldVote, DeskError> {
-        let SignedVote { job, round, choice, notary, version, ref text, ref signature } = *vote;
-        let reasons = ballot::reasons_digest(text);
+    /// This very vote, if it was taken before, however it was signed.
+    ///
+    /// # Errors
+    /// When its notary voted otherwise, and that is being sent or in a block; or replaced it by another.
+    async fn same_vote(&self, vote: &SignedVote) -> Result<Option<HeldVote>, DeskError> {
+        let SignedVote { job, round, choice, notary, version, .. } = *vote;
+        let reasons = ballot::reasons_digest(&vote.text);
         let known = self.store.votes(job).await?.into_iter().find(|known| {
-            let same_vote = (known.choice == Choice::Revoke) == (choice == Choice::Revoke);
-            (known.round, known.notary) == (round, notary) && same_vote
+            let same_slot = (known.choice == Choice::Revoke) == (choice == Choice::Revoke);
+            (known.round, known.notary) == (round, notary) && same_slot
         });
-        if let Some(known) = &known {
+        if let Some(known) = known {
             let same = (known.choice, known.reasons, known.version) == (choice, reasons, version);
             match known.state {
-                // The same once more.
-                SignedState::Held | SignedState::ToSend | SignedState::Done if same => return Ok(known.clone()),
+                SignedState::Held | SignedState::ToSend | SignedState::Done if same => return Ok(Some(known)),
                 SignedState::ToSend | SignedState::Done => {
                     return Err(DeskError::Refused(Rejection::AlreadyVoted { job, notary }.to_string()));
                 }
                 SignedState::Held | SignedState::Refused { .. } => {}
             }
         }
+        self.check_replaced((job, round, notary), (choice, version, reasons)).await?;
+        Ok(None)
+    }
+
+    /// Who signs the same thing again has the same signature as somebody who kept the first one: so it counts no more.
+    async fn check_replaced(&self, of: (JobId, u32, Address), what: (Choice, u32, B256)) -> Result<(), DeskError> {
+        if self.store.was_replaced(of, what).await? {
+            let (job, _, notary) = of;
+            return Err(DeskError::Refused(format!(
+                "{notary} replaced this vote on job {job} by a later one, and it is not taken again: to return to it, write another reason"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The notaries now.
+    async fn notaries(&self) -> Result<Notaries, DeskError> {
         let notaries = self.parts.blessing.notaries().await?;
+        self.standing().notaries.clone_from(&notaries.list);
+        Ok(notaries)
+    }
+
+    /// Checks a signed vote without keeping it.
+    async fn check_signed(&self, vote: &SignedVote) -> Result<Checked, DeskError> {
+        let SignedVote { job, round, choice, notary, version, ref signature, .. } = *vote;
+        let reasons = ballot::reasons_digest(&vote.text);
+        let (nomination, course) = self.running(job, Some(round)).await?;
+        let blessing = self.parts.blessing.blessing();
+        let digest = signed_digest(&blessing, &Signed::Vote { nomination: &nomination, choice, reasons, version });
+        let by_key = eip712::recover(&digest, signature) == Some(notary);
+        // Anybody may send what no wallet of a notary signed, and a contract's signature is a question to the chain: of these a few at a
+        // time, and the others wait for no notary's.
+        let _place = if by_key && self.standing().notaries.contains(&notary) {
+            None
+        } else {
+            let place = tokio::time::timeout(PATIENCE, self.doubtful.acquire()).await;
+            let Ok(Ok(place)) = place else {
+                let text = "too many signatures are asked of the chain at once; try again soon";
+                return Err(DeskError::Unavailable(text.into()));
+            };
+            Some(place)
+        };
+        let notaries = self.notaries().await?;
         if version != notaries.version {
             return Err(DeskError::Refused(format!(
                 "this was signed for version {version} of the set of notaries, and now it is {}: sign again",
                 notaries.version
             )));
         }
-        let (nomination, course) = self.running(job, Some(round)).await?;
         self.check_vote(&nomination, &course, choice, notary, &notaries)?;
-        let blessing = self.parts.blessing.blessing();
-        let digest = signed_digest(&blessing, &Signed::Vote { nomination: &nomination, choice, reasons, version });
-        let by_key = eip712::recover(&digest, signature) == Some(notary);
-        let command = relayed(&nomination, choice, reasons, notary, signature.clone());
-        let tried = self.parts.blessing.try_out(self.parts.blessing.party(), &command).await;
+        // Whoever sees a signature can have it counted, a chain's node, too: one that may be held is not shown to any. That the notary itself
+        // may vote, and signed this, is the same question.
+        let (sender, command) = if by_key && self.needs_two(&nomination, choice) {
+            (notary, Command::Vote { nomination: Box::new(nomination.clone()), choice, reasons })
+        } else {
+            (self.parts.blessing.party(), relayed(&nomination, choice, reasons, notary, signature.clone()))
+        };
+        let tried = self.parts.blessing.try_out(sender, &command).await;
         if let Err(error) = &tried {
             let is_signature =
                 matches!(error, BlessingSubmitError::Rejected(Rejection::Market(model::Rejection::BadSignature(_))));
@@ -130,7 +196,22 @@ impl Service {
                 refusal(error, &self.parts.asset)
             });
         }
-        let release = self.released(&nomination, &course, choice, notary, &notaries).await?;
+        Ok(Checked { nomination, course, notaries })
+    }
+
+    /// Whether two notaries must have signed before one's vote is sent.
+    fn needs_two(&self, nomination: &Nomination, choice: Choice) -> bool {
+        let threshold = self.parts.settings.two_approvals_from;
+        choice == Choice::Approve && threshold.is_some_and(|from| nomination.amount >= from)
+    }
+
+    /// Keeps a vote that was checked, with what follows for others that are held.
+    ///
+    /// No signature of a held vote is noted: whoever has it can have it counted.
+    async fn accept(&self, vote: &SignedVote, checked: Checked) -> Result<HeldVote, DeskError> {
+        let SignedVote { job, round, choice, notary, version, ref text, ref signature } = *vote;
+        let reasons = ballot::reasons_digest(text);
+        let release = self.released(&checked, choice, notary).await?;
         let state = if release.is_some() { SignedState::ToSend } else { SignedState::Held };
         let held = HeldVote {
             job,
@@ -143,26 +224,30 @@ impl Service {
             at: self.clock(),
             state,
         };
-        let details = json!({
+        let mut details = json!({
             "round": round, "choice": choice, "version": version, "reasons": reasons, "text": text,
-            "signature": signature, "held": release.is_none(),
+            "held": release.is_none(), "signatureSha256": B256::from(lota_content::sha2_256(signature)),
         });
-        let note = self.note_of(notary.to_string(), "signed", job, details);
         let mut alerts = Vec::new();
-        if release.is_none() {
-            let text = format!("A second notary's approval of job {job} is missing: {notary} has signed.");
-            let id = format!("{job}/{round}/second/{}", reasons);
-            alerts.push(self.alert(
-                id,
-                self.clock(),
-                AlertKind::NeedsVote,
-                Some(job),
-                text,
-                json!({ "notary": notary }),
-            ));
+        match &release {
+            Some(_) => details["signature"] = json!(signature),
+            None => {
+                let text = format!("A second notary's approval of job {job} is missing: {notary} has signed.");
+                let id = format!("{job}/{round}/second/{reasons}");
+                let details = json!({ "notary": notary });
+                alerts.push(self.alert(id, self.clock(), AlertKind::NeedsVote, Some(job), text, details));
+            }
         }
+        let note = self.note_of(notary.to_string(), "signed", job, details);
+        let release = release.unwrap_or_default().into_iter().map(|other| {
+            let details = json!({
+                "round": other.round, "notary": other.notary, "reasons": other.reasons, "signature": other.signature,
+                "with": notary,
+            });
+            (other.notary, self.note_of("service", "released", job, details))
+        });
         let alerts = (&alerts[..], &self.destinations[..]);
-        self.store.keep_vote(&held, text, &release.unwrap_or_default(), note, alerts).await?;
+        self.store.keep_vote(&held, text, release.collect(), note, alerts).await?;
         self.write_audit_log().await?;
         Ok(held)
     }
@@ -170,17 +255,14 @@ impl Service {
     /// Whose held approvals go out with this vote; `None`: it is held itself.
     async fn released(
         &self,
-        nomination: &Nomination,
-        course: &Course,
+        Checked { nomination, course, notaries }: &Checked,
         choice: Choice,
         notary: Address,
-        notaries: &Notaries,
-    ) -> Result<Option<Vec<Address>>, DeskError> {
-        let threshold = self.parts.settings.two_approvals_from;
-        if choice != Choice::Approve || threshold.is_none_or(|from| nomination.amount < from) {
+    ) -> Result<Option<Vec<HeldVote>>, DeskError> {
+        if !self.needs_two(nomination, choice) {
             return Ok(Some(Vec::new()));
         }
-        let others: Vec<Address> = self
+        let others: Vec<HeldVote> = self
             .store
             .votes(nomination.job)
             .await?
@@ -189,8 +271,7 @@ impl Service {
                 let counts = (held.round, held.version, held.choice) == (nomination.round, notaries.version, choice);
                 counts && matches!(held.state, SignedState::Held | SignedState::ToSend) && held.notary != notary
             })
-            .map(|held| held.notary)
-            .filter(|other| notaries.list.contains(other))
+            .filter(|other| notaries.list.contains(&other.notary))
             .collect();
         let landed = course.approvers().any(|other| other != notary && notaries.list.contains(&other));
         Ok((landed || !others.is_empty()).then_some(others))
@@ -318,6 +399,15 @@ impl Service {
             }
             return Ok(());
         }
+        if let Some(other) = course.counted_vote(held.notary).filter(|_| course.round == held.round) {
+            // Its notary voted otherwise, by itself: that may still be undone.
+            if other.is_final {
+                let why = Rejection::AlreadyVoted { job: held.job, notary: held.notary }.words(&self.parts.asset);
+                self.store.keep_vote_state(&held, &SignedState::Refused { why }).await?;
+                self.changed(Change::Job(held.job));
+            }
+            return Ok(());
+        }
         if held.state == SignedState::Held {
             let why = if course.running().is_none_or(|nomination| nomination.round != held.round) {
                 "the nomination ended before a second notary signed"
@@ -353,10 +443,13 @@ impl Service {
         self.problem(&name, None);
         match outcome {
             Ok(landed) => Ok(Some(landed)),
+            // Somebody else has sent it, too, or its notary has voted; which of them, its event tells, and whether it stays.
+            Err(BlessingSubmitError::Rejected(Rejection::UnknownNomination(_) | Rejection::AlreadyVoted { .. })) => {
+                Ok(None)
+            }
             Err(BlessingSubmitError::Rejected(rejection)) => {
-                // It is there already: somebody else has sent it, too.
                 let there = self.store.course(held.job).await?.votes.iter().any(|cast| is_of(cast, held));
-                if !there && !matches!(rejection, Rejection::UnknownNomination(_)) {
+                if !there {
                     let why = rejection.words(&self.parts.asset);
                     self.store.keep_vote_state(held, &SignedState::Refused { why }).await?;
                     self.changed(Change::Job(held.job));

@@ -50,8 +50,16 @@ pub struct Final<'a> {
     pub course: &'a Course,
 }
 
-/// What is to be told and noted of something that is final.
-type Telling<'t> = dyn for<'a> Fn(Final<'a>) -> (Vec<Alert>, Vec<outbox::AuditNote>) + Sync + 't;
+/// What follows from something that is final now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Follows {
+    pub alerts: Vec<Alert>,
+    pub notes: Vec<outbox::AuditNote>,
+    /// When its job is to be considered for another nomination.
+    pub consider_at: Option<Time>,
+}
+
+type Telling<'t> = dyn for<'a> Fn(Final<'a>) -> Follows + Sync + 't;
 
 impl Store {
     /// Up to where the blessing's log was taken in.
@@ -113,7 +121,7 @@ impl Store {
         Ok(touched)
     }
 
-    /// All events up to this block are final now. Of each that was not, `alert` says what is to be told of it, to each of these
+    /// All events up to this block are final now. Of each that was not, `follows` says what is to be done, and told to each of these
     /// destinations; that is kept in the same transaction. Tells which jobs it was about.
     ///
     /// # Errors
@@ -122,7 +130,7 @@ impl Store {
         &self,
         finalized: u64,
         destinations: &[String],
-        alert: &Telling<'_>,
+        follows: &Telling<'_>,
     ) -> Result<Touched, StoreError> {
         let mut touched = Touched::default();
         loop {
@@ -147,29 +155,30 @@ impl Store {
             };
             keep_meta(&mut writing, FINALIZED, &unsigned(last)).await?;
             let news = said_in(&mut writing, before, unsigned(last)).await?;
-            let mut jobs = BTreeSet::new();
+            let mut jobs = BTreeMap::new();
             for said in &news {
                 let Some(job) = said.event.job() else {
                     touched.general = true;
-                    let (alerts, notes) = alert(Final { said, course: &Course::default() });
+                    let Follows { alerts, notes, .. } = follows(Final { said, course: &Course::default() });
                     outbox::put(&mut writing, &alerts, destinations).await?;
                     outbox::note(&mut writing, &notes).await?;
                     continue;
                 };
-                jobs.insert(job);
                 let so_far: Vec<Said> = said_of(&mut writing, job)
                     .await?
                     .into_iter()
                     .filter(|other| (other.block, other.index) <= (said.block, said.index))
                     .collect();
-                let (alerts, notes) = alert(Final { said, course: &Course::of(&so_far) });
+                let Follows { alerts, notes, consider_at } = follows(Final { said, course: &Course::of(&so_far) });
                 outbox::put(&mut writing, &alerts, destinations).await?;
                 outbox::note(&mut writing, &notes).await?;
+                // The last one counts: after an end there may have been a nomination.
+                jobs.insert(job, consider_at);
             }
-            for job in &jobs {
-                keep_final(&mut writing, *job).await?;
+            for (job, consider_at) in &jobs {
+                keep_final(&mut writing, *job, *consider_at).await?;
             }
-            touched.jobs.extend(jobs);
+            touched.jobs.extend(jobs.into_keys());
             writing.commit().await?;
         }
     }
@@ -310,15 +319,15 @@ async fn rewind(writing: &mut Writing, to: Option<&Cursor>, touched: &mut Touche
     Ok(())
 }
 
-/// Keeps how far a job has come for good, where it can be searched for.
-async fn keep_final(writing: &mut Writing, job: JobId) -> Result<(), StoreError> {
+/// Keeps how far a job has come for good, where it can be searched for; and when it is considered for another nomination.
+async fn keep_final(writing: &mut Writing, job: JobId, consider_at: Option<Time>) -> Result<(), StoreError> {
     let said = said_of(writing, job).await?;
     let course = Course::of(said.iter().filter(|said| said.is_final));
     let blessed = course.blessed.filter(|_| matches!(course.phase(), Phase::Blessed | Phase::Granted));
     let nomination = course.nomination.as_ref().filter(|_| blessed.is_some());
     sqlx::query(
         "UPDATE jobs SET phase = $2, round = $3, blessed_at = $4, granter = $5, client = $6, provider = $7, amount = $8, \
-         nominate_at = CASE WHEN $3 = 0 THEN nominate_at END WHERE job = $1",
+         nominate_at = CASE WHEN $3 = 0 THEN nominate_at ELSE $9 END WHERE job = $1",
     )
     .bind(job.0.as_slice())
     .bind(i64::from(course.phase().number()))
@@ -328,6 +337,7 @@ async fn keep_final(writing: &mut Writing, job: JobId) -> Result<(), StoreError>
     .bind(nomination.map(|nomination| nomination.client.to_vec()))
     .bind(nomination.map(|nomination| nomination.provider.to_vec()))
     .bind(nomination.map(|nomination| nomination.amount.to_be_bytes::<32>().to_vec()))
+    .bind(consider_at.map(|at| signed(at.0)))
     .execute(&mut **writing)
     .await?;
     Ok(())

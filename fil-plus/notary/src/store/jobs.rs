@@ -99,12 +99,28 @@ impl Store {
         Ok(())
     }
 
-    /// Jobs of which something may be found out now, the longest due first.
+    /// Jobs of which something may be found out now, and how often that was tried: those of which it was not first, then the longest due.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn to_gather(&self, now: Time, limit: u32) -> Result<Vec<JobId>, StoreError> {
-        self.due("SELECT job FROM jobs WHERE gather_at <= $1 ORDER BY gather_at LIMIT $2", now, limit).await
+    pub async fn to_gather(&self, now: Time, limit: u32) -> Result<Vec<(JobId, u32)>, StoreError> {
+        let query = "SELECT job, attempts FROM jobs WHERE gather_at <= $1 ORDER BY attempts > 0, gather_at LIMIT $2";
+        let rows = sqlx::query(query).bind(signed(now.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((job_id(row.get(0))?, small(row.get(1))))).collect()
+    }
+
+    /// A job is gathered again now, unless it is to be anyway, or was tried so often.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn gather_again(&self, job: JobId, now: Time, most: u32) -> Result<(), StoreError> {
+        sqlx::query("UPDATE jobs SET gather_at = $2 WHERE job = $1 AND gather_at IS NULL AND attempts < $3")
+            .bind(job.0.as_slice())
+            .bind(signed(now.0))
+            .bind(i64::from(most))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Jobs that are to be considered for a nomination now.
@@ -112,11 +128,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn to_nominate(&self, now: Time, limit: u32) -> Result<Vec<JobId>, StoreError> {
-        self.due("SELECT job FROM jobs WHERE nominate_at <= $1 AND round = 0 ORDER BY nominate_at LIMIT $2", now, limit)
-            .await
-    }
-
-    async fn due(&self, query: &'static str, now: Time, limit: u32) -> Result<Vec<JobId>, StoreError> {
+        let query = "SELECT job FROM jobs WHERE nominate_at <= $1 ORDER BY nominate_at LIMIT $2";
         let jobs: Vec<Vec<u8>> =
             sqlx::query_scalar(query).bind(signed(now.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
         jobs.iter().map(|job| job_id(job)).collect()
@@ -142,16 +154,32 @@ impl Store {
         }))
     }
 
-    /// Keeps what was gathered so far.
+    /// Changes what was gathered so far, while nobody else does.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn keep_gathered<G: Serialize>(&self, job: JobId, gathered: &G) -> Result<(), StoreError> {
+    pub async fn change_gathered<G: Serialize + DeserializeOwned + Default>(
+        &self,
+        job: JobId,
+        change: impl FnOnce(&mut G),
+    ) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let bytes: Option<Option<Vec<u8>>> = sqlx::query_scalar("SELECT gathered FROM jobs WHERE job = $1")
+            .bind(job.0.as_slice())
+            .fetch_optional(&mut *writing)
+            .await?;
+        let Some(bytes) = bytes else { return Ok(()) };
+        let mut gathered: G = match bytes {
+            Some(bytes) => decode("what was gathered", &bytes)?,
+            None => G::default(),
+        };
+        change(&mut gathered);
         sqlx::query("UPDATE jobs SET gathered = $2 WHERE job = $1")
             .bind(job.0.as_slice())
-            .bind(encode(gathered))
-            .execute(&self.pool)
+            .bind(encode(&gathered))
+            .execute(&mut *writing)
             .await?;
+        writing.commit().await?;
         Ok(())
     }
 
@@ -161,7 +189,8 @@ impl Store {
     /// See [`StoreError`].
     pub async fn keep_attempt(&self, job: JobId, now: Time, again: Option<Time>) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE jobs SET attempts = attempts + 1, gather_at = $3, nominate_at = CASE WHEN round = 0 THEN $2 END WHERE job = $1",
+            "UPDATE jobs SET attempts = attempts + 1, gather_at = $3, \
+             nominate_at = CASE WHEN round = 0 OR nominate_at IS NOT NULL THEN $2 END WHERE job = $1",
         )
         .bind(job.0.as_slice())
         .bind(signed(now.0))

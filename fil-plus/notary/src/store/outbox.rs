@@ -1,6 +1,6 @@
 //! What is to be told: alerts, entries of the audit log, attestations.
 
-use lota_market::{Time, model::JobId};
+use lota_market::{B256, Time, model::JobId};
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Writing, damaged, keep_meta, meta, small};
@@ -131,6 +131,30 @@ impl Store {
         put(&mut writing, std::slice::from_ref(alert), destinations).await?;
         writing.commit().await?;
         Ok(())
+    }
+
+    /// The answer to a request came: it is noted and told of, unless it was. Tells whether it is news.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn keep_answer(
+        &self,
+        request: B256,
+        note: AuditNote,
+        (alert, destinations): (&Alert, &[String]),
+    ) -> Result<bool, StoreError> {
+        let mut writing = self.write().await?;
+        let kept = sqlx::query("INSERT OR IGNORE INTO answers (request) VALUES ($1)")
+            .bind(request.as_slice())
+            .execute(&mut *writing)
+            .await?;
+        let is_news = kept.rows_affected() > 0;
+        if is_news {
+            self::note(&mut writing, &[note]).await?;
+            put(&mut writing, std::slice::from_ref(alert), destinations).await?;
+        }
+        writing.commit().await?;
+        Ok(is_news)
     }
 
     /// Alerts that are to be sent now.

@@ -72,7 +72,8 @@ fn vote(row: &SqliteRow) -> Result<HeldVote, StoreError> {
 
 impl Store {
     /// Keeps a signed vote with its reasons, the entry of the audit log and the alerts, in place of one by the same notary in the same
-    /// round that was held or refused. Those of these notaries that were held go out with it.
+    /// round that was held or refused, which is [replaced](Self::was_replaced) for good. Those of these notaries that were held go out
+    /// with it: of these, the entries that tell it.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -80,7 +81,7 @@ impl Store {
         &self,
         vote: &HeldVote,
         text: &str,
-        release: &[Address],
+        release: Vec<(Address, outbox::AuditNote)>,
         note: outbox::AuditNote,
         (alerts, destinations): (&[Alert], &[String]),
     ) -> Result<(), StoreError> {
@@ -90,6 +91,21 @@ impl Store {
             .bind(text)
             .execute(&mut *writing)
             .await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO replaced_votes (job, round, notary, choice, version, reasons) \
+             SELECT job, round, notary, choice, version, reasons FROM votes \
+             WHERE job = $1 AND round = $2 AND notary = $3 AND revokes = $4 AND state IN (0, 2) \
+             AND NOT (choice = $5 AND version = $6 AND reasons = $7)",
+        )
+        .bind(vote.job.0.as_slice())
+        .bind(i64::from(vote.round))
+        .bind(vote.notary.as_slice())
+        .bind(vote.choice == Choice::Revoke)
+        .bind(i64::from(vote.choice.number()))
+        .bind(i64::from(vote.version))
+        .bind(vote.reasons.as_slice())
+        .execute(&mut *writing)
+        .await?;
         sqlx::query(
             "INSERT INTO votes (job, round, notary, revokes, choice, version, reasons, signature, at, state) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (job, round, notary, revokes) DO UPDATE SET \
@@ -108,8 +124,9 @@ impl Store {
         .bind(vote.state.number())
         .execute(&mut *writing)
         .await?;
-        for notary in release {
-            sqlx::query(
+        let mut notes = vec![note];
+        for (notary, note) in release {
+            let released = sqlx::query(
                 "UPDATE votes SET state = 1 WHERE job = $1 AND round = $2 AND notary = $3 AND state = 0 AND NOT revokes",
             )
             .bind(vote.job.0.as_slice())
@@ -117,11 +134,39 @@ impl Store {
             .bind(notary.as_slice())
             .execute(&mut *writing)
             .await?;
+            // Otherwise it goes out already, or became void meanwhile.
+            if released.rows_affected() > 0 {
+                notes.push(note);
+            }
         }
-        outbox::note(&mut writing, &[note]).await?;
+        outbox::note(&mut writing, &notes).await?;
         outbox::put(&mut writing, alerts, destinations).await?;
         writing.commit().await?;
         Ok(())
+    }
+
+    /// Whether a notary signed this, and then another vote in its place.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn was_replaced(
+        &self,
+        (job, round, notary): (JobId, u32, Address),
+        (choice, version, reasons): (Choice, u32, B256),
+    ) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM replaced_votes WHERE job = $1 AND round = $2 AND notary = $3 AND choice = $4 AND version = $5 \
+             AND reasons = $6",
+        )
+        .bind(job.0.as_slice())
+        .bind(i64::from(round))
+        .bind(notary.as_slice())
+        .bind(i64::from(choice.number()))
+        .bind(i64::from(version))
+        .bind(reasons.as_slice())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.is_some())
     }
 
     /// Signed votes on a job, of all rounds.

@@ -5,10 +5,10 @@ use alloy_primitives::Bytes;
 use super::{Agent, MAX_CONSIDERED, MAX_OF_A_CLIENT};
 use crate::{
     agent::{
-        Effect, Failure, Job, JobView, Order, Request, Step, StepKey, StepOutcome, StepState, context::Situation,
-        provider, view::At,
+        Effect, Failure, Job, JobView, Order, OrderView, Request, Step, StepKey, StepOutcome, StepState,
+        context::Situation, provider, view::At,
     },
-    auction,
+    auction, filecoin_pay_deals,
     model::{Event, JobId, Status, Terms},
 };
 
@@ -65,6 +65,14 @@ impl Agent {
         if !matches!(event, auction::Event::BidCommitted { .. }) && self.provider.purse.has(id) {
             self.provider.purse.moved();
         }
+        self.touched(id);
+        self.advance(id, effects);
+    }
+
+    pub(super) fn on_order_event(&mut self, event: &filecoin_pay_deals::Event, effects: &mut Vec<Effect>) {
+        let Some(id) = event.job() else { return };
+        let Some(held) = self.jobs.get_mut(&id) else { return };
+        OrderView::apply(&mut held.job.view.filecoin_pay, event);
         self.touched(id);
         self.advance(id, effects);
     }

@@ -570,9 +570,7 @@ impl World {
                     match event {
                         world::ContractEvent::Market(event) => self.log.push((self.block, self.now, event)),
                         world::ContractEvent::Auction(event) => self.auction_log.push((self.block, self.now, event)),
-                        world::ContractEvent::Blessing(event) => {
-                            panic!("there is no blessing that could say {event:?}")
-                        }
+                        other => panic!("there is no contract that could say {other:?}"),
                     }
                 }
                 self.snapshots.push(snapshot);

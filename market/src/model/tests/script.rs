@@ -142,7 +142,7 @@ impl Env for Outside {
                 self.calls.push((call.callee, job, gas, outcome));
                 self.callbacks
             }
-            Occasion::Grant { .. } => false,
+            Occasion::Grant { .. } | Occasion::AddVerifiedClient { .. } => false,
         })
     }
 }

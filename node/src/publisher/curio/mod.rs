@@ -20,7 +20,6 @@ use lota_bridge::{
 };
 use lota_content::Cid;
 use lota_market::{Address, B256};
-use reqwest::Url;
 
 use self::{
     provider::{Handover, Provider, Status},
@@ -100,15 +99,7 @@ impl Curio {
     /// # Errors
     /// [`PublisherError`].
     pub fn new(options: CurioOptions) -> Result<Self, PublisherError> {
-        let bad = |problem: String| PublisherError::Url {
-            url: super::shown(&options.rpc),
-            what: "a Filecoin node's JSON-RPC",
-            problem,
-        };
-        let rpc: Url = options.rpc.parse().map_err(|error| bad(format!("{error}")))?;
-        if !matches!(rpc.scheme(), "http" | "https" | "ws" | "wss") {
-            return Err(bad("it begins neither with http:// or https:// nor with ws:// or wss://".to_owned()));
-        }
+        super::check_rpc(&options.rpc)?;
         let deals = Box::new(Client::new(&options.rpc, options.market, options.signer.clone()));
         Self::with(deals, options)
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lota_bridge::{
     PrivateKeySigner,
     evm::curio::{notification_payload, sign_delegated},
+    filecoin_address::f410_bytes,
 };
 use lota_content::piece::PieceCommitment;
 use lota_market::Address;
@@ -173,11 +174,11 @@ impl Provider {
 
     /// Who asks: Curio's `CurioAuth`, over method, path and minute.
     fn authorization(&self, method: &Method, path: &str, now: Timestamp) -> Result<String, PublishError> {
-        let client = text::f410_bytes(self.signer.address());
+        let client = f410_bytes(self.signer.address());
         let minute = now.as_second().div_euclid(60) * 60;
         let minute = Timestamp::from_second(minute).unwrap_or(now);
         let digest = Sha256::new()
-            .chain_update(&client)
+            .chain_update(client)
             .chain_update(method.as_str())
             .chain_update(path)
             .chain_update(minute.to_string())

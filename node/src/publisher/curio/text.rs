@@ -1,5 +1,6 @@
 //! Names as Curio reads and writes them: Filecoin addresses, and identifiers of deals.
 
+use lota_bridge::filecoin_address;
 use lota_market::Address;
 use sha2::{Digest as _, Sha256};
 
@@ -8,16 +9,10 @@ const MAINNET: u64 = 314;
 /// Crockford's base32, which ULIDs are written in.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The bytes of the f410 address of an EVM account (FIP-0048): protocol 4, namespace 10, and its 20 bytes.
-pub(super) fn f410_bytes(account: Address) -> Vec<u8> {
-    [&[0x04, 0x0a], account.as_slice()].concat()
-}
-
-/// The same as a text: with a checksum, the 4 bytes of blake2b over its bytes.
+/// The f410 address of an EVM account on a chain.
 pub(super) fn f410(chain: u64, account: Address) -> String {
-    let checksum = blake2b_simd::Params::new().hash_length(4).hash(&f410_bytes(account));
-    let payload = [account.as_slice(), checksum.as_bytes()].concat();
-    format!("{}410f{}", prefix(chain), multibase::Base::Base32Lower.encode(payload))
+    let address = filecoin_address::f410(account); // in ASCII
+    format!("{}{}", prefix(chain), &address[1..])
 }
 
 /// The address of an actor by its id.

@@ -30,7 +30,6 @@ use lota_content::{
     piece::{PieceCommitment, PieceHasher},
 };
 use lota_market::{Address, U256};
-use reqwest::Url;
 use tokio::sync::mpsc;
 
 use self::{
@@ -88,15 +87,7 @@ impl Filecoin {
     /// # Errors
     /// [`PublisherError`].
     pub fn new(options: FilecoinOptions) -> Result<Self, PublisherError> {
-        let bad = |problem: String| PublisherError::Url {
-            url: super::shown(&options.rpc),
-            what: "a Filecoin node's JSON-RPC",
-            problem,
-        };
-        let rpc: Url = options.rpc.parse().map_err(|error| bad(format!("{error}")))?;
-        if !matches!(rpc.scheme(), "http" | "https" | "ws" | "wss") {
-            return Err(bad("it begins neither with http:// or https:// nor with ws:// or wss://".to_owned()));
-        }
+        super::check_rpc(&options.rpc)?;
         Ok(Self {
             provider: Provider::new(Server::new(&options.provider, "a storage provider's PDP service", None)?),
             chain: WarmStorage::new(&options.rpc, options.service, options.payer),

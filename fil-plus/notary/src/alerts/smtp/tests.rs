@@ -1,13 +1,39 @@
 use std::sync::{Arc, Mutex};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lota_market::{B256, model::JobId};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
+
+/// A certificate for `localhost`, which it signed itself, until 2126; and its key (PKCS #8). Both are DER.
+const CERTIFICATE: &str = "MIIBkTCCATigAwIBAgIUPlm710eu9cZJvJGjvMCRKxTnsfEwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEy\
+    MjE2MDExMVoYDzIxMjYxMDI5MTYwMTExWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATQV4iWLN9c8umqB0cS85cJbikF\
+    edy8QWeh6AVKaLfwXFmtlqVW5KYRuZaoMEtE6F07YEdcC2s4d6UbfpcLg1+Qo2YwZDAdBgNVHQ4EFgQUYxZ9P5/oinFxh6Els2MbPcBnKM0wHwYDVR0jBBgwFoAU\
+    YxZ9P5/oinFxh6Els2MbPcBnKM0wFAYDVR0RBA0wC4IJbG9jYWxob3N0MAwGA1UdEwEB/wQCMAAwCgYIKoZIzj0EAwIDRwAwRAIgFYXsmzUs13sSqBtWIRxAe87w\
+    V45puvEemxqGWind/CUCIEJGduBvIX267cUBVWYNw31QzU2ByQGkpyrpngVpfoE2";
+const KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgfXHfBhtUit/PEL8GjXOMoXQapxmsEzNqT7zl+qx0072hRANCAATQV4iWLN9c8umq\
+    B0cS85cJbikFedy8QWeh6AVKaLfwXFmtlqVW5KYRuZaoMEtE6F07YEdcC2s4d6UbfpcLg1+Q";
+
+fn certificate() -> CertificateDer<'static> {
+    STANDARD.decode(CERTIFICATE).expect("base64").into()
+}
+
+/// That certificate is believed, and no other.
+fn trust() -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate())?;
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
 
 const NOW: Time = Time(1_700_000_000);
 
@@ -20,6 +46,8 @@ struct Manners {
     /// Said without end, once it was asked for its extensions.
     babbles: bool,
     hangs: bool,
+    /// TLS from the first byte.
+    encrypts: bool,
 }
 
 type Said = Arc<Mutex<Vec<String>>>;
@@ -31,16 +59,27 @@ async fn server(manners: Manners) -> (u16, Said) {
     let heard = said.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(talk(stream, manners, heard.clone()));
+            let heard = heard.clone();
+            tokio::spawn(async move {
+                if !manners.encrypts {
+                    return talk(stream, manners, heard).await;
+                }
+                lota_http::use_ring();
+                let key = PrivateKeyDer::try_from(STANDARD.decode(KEY).expect("base64")).expect("a key");
+                let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate()], key);
+                let acceptor = TlsAcceptor::from(Arc::new(config.expect("a certificate")));
+                talk(acceptor.accept(stream).await?, manners, heard).await
+            });
         }
     });
     (port, said)
 }
 
-async fn talk(stream: TcpStream, manners: Manners, heard: Said) -> io::Result<()> {
-    let (reader, mut writer) = stream.into_split();
+async fn talk(stream: impl AsyncRead + AsyncWrite, manners: Manners, heard: Said) -> io::Result<()> {
+    let (reader, mut writer) = tokio::io::split(stream);
     let mut lines = BufReader::new(reader).lines();
     writer.write_all(b"220 mail.example ESMTP\r\n").await?;
+    writer.flush().await?;
     let mut in_data = false;
     while let Some(line) = lines.next_line().await? {
         heard.lock().expect("the lock").push(line.clone());
@@ -50,12 +89,14 @@ async fn talk(stream: TcpStream, manners: Manners, heard: Said) -> io::Result<()
         if manners.babbles {
             loop {
                 writer.write_all(b"250-MORE\r\n").await?;
+                writer.flush().await?;
             }
         }
         if in_data {
             if line == "." {
                 in_data = false;
                 writer.write_all(b"250 taken\r\n").await?;
+                writer.flush().await?;
             }
             continue;
         }
@@ -74,6 +115,7 @@ async fn talk(stream: TcpStream, manners: Manners, heard: Said) -> io::Result<()
             _ => "250 fine".to_owned(),
         };
         writer.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        writer.flush().await?;
     }
     Ok(())
 }
@@ -198,6 +240,23 @@ async fn a_server_that_hangs_or_babbles_holds_nobody_up() {
     let (port, _) = server(Manners { babbles: true, ..Manners::default() }).await;
     let error = smtp(settings(port)).deliver(&alert()).await.expect_err("it never ends");
     assert!(error.to_string().contains("more than"), "{error}");
+}
+
+#[tokio::test]
+async fn behind_tls_a_server_says_no_more_either() {
+    let over_tls = |port| {
+        let settings = SmtpSettings { host: "localhost".to_owned(), security: Security::Tls, ..settings(port) };
+        Smtp { trust, ..smtp(settings) }
+    };
+    let (port, said) = server(Manners { encrypts: true, ..Manners::default() }).await;
+    over_tls(port).deliver(&alert()).await.expect("delivered");
+    assert!(said.lock().expect("the lock").iter().any(|line| line == "DATA"));
+    let strict = Smtp { trust: ClientConfig::with_platform_verifier, ..over_tls(port) };
+    let error = strict.deliver(&alert()).await.expect_err("nobody else believes it").to_string();
+    assert!(error.to_lowercase().contains("certificate"), "{error}");
+    let (port, _) = server(Manners { encrypts: true, babbles: true, ..Manners::default() }).await;
+    let error = over_tls(port).deliver(&alert()).await.expect_err("it never ends").to_string();
+    assert!(error.contains("more than"), "{error}");
 }
 
 #[test]

@@ -130,7 +130,7 @@ async fn piece_of(store: &Store, root: &Cid) -> Piece {
     let mut hasher = PieceHasher::new(1);
     hasher.update(&car);
     let piece = hasher.finish();
-    Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size() }
+    Piece { commitment: B256::from(piece.root().as_bytes()), size: piece.padded_size(), car: car.len() as u64 }
 }
 
 /// A directory in one node, with names as they come: DAG-PB, as its specification writes it.
@@ -165,10 +165,10 @@ async fn an_output_is_fetched_whole_once_and_its_piece_is_anybody_s() {
     let outputs = outputs(folder.path(), &[(PROVIDER, url)], OutputLimits::default()).await;
     let (first, second) = tokio::join!(outputs.retrieval(&job), outputs.retrieval(&job));
     let stat = lota_content::dag_stat(provider.store.clone(), &root, 10_000).await.expect("it is there");
-    assert_eq!(first, Retrieval::Verified { bytes: stat.bytes });
+    let piece = piece_of(&provider.store, &root).await;
+    assert_eq!(first, (Retrieval::Verified { bytes: stat.bytes }, Some(piece)));
     assert_eq!(first, second);
     let asked = provider.asked.load(Ordering::Relaxed);
-    assert_eq!(outputs.piece(&job).await, Ok(piece_of(&provider.store, &root).await));
     assert_eq!(outputs.retrieval(&job).await, first);
     assert_eq!(provider.asked.load(Ordering::Relaxed), asked, "it is here");
 
@@ -190,16 +190,15 @@ async fn who_has_nothing_or_lies_is_found_out_and_who_has_it_is_asked() {
     let liar = format!("http://{}", serve(liar).await);
     let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
     let lied_to = outputs(folder.path(), &[(PROVIDER, &liar)], OutputLimits::default()).await;
-    let Retrieval::Unavailable { why } = lied_to.retrieval(&job).await else { panic!("a liar is believed") };
+    let (Retrieval::Unavailable { why }, None) = lied_to.retrieval(&job).await else { panic!("a liar is believed") };
     assert!(why.contains(&root.to_string()), "{why}");
-    assert!(lied_to.piece(&job).await.is_err());
     drop(lied_to);
     for gateways in [vec![], vec![(PROVIDER, "not a URL")]] {
         let alone = outputs(folder.path(), &gateways, OutputLimits::default()).await;
-        assert!(matches!(alone.retrieval(&job).await, Retrieval::Unavailable { .. }));
+        assert!(matches!(alone.retrieval(&job).await, (Retrieval::Unavailable { .. }, None)));
     }
     let helped = outputs(folder.path(), &[(PROVIDER, &liar), (CLIENT, &client.url)], OutputLimits::default()).await;
-    assert!(matches!(helped.retrieval(&job).await, Retrieval::Verified { .. }), "the client has it");
+    assert!(matches!(helped.retrieval(&job).await, (Retrieval::Verified { .. }, Some(_))), "the client has it");
 }
 
 #[tokio::test]
@@ -209,10 +208,12 @@ async fn an_output_is_the_result_of_its_job_and_within_the_limits() {
     let gateways = [(PROVIDER, provider.url.as_str())];
     let root = provider.result("r", 3, &[("x", &noise(600_000, 3))]);
     let honest = outputs(folder.path(), &gateways, OutputLimits::default()).await;
-    let Retrieval::Unavailable { why } = honest.retrieval(&job(1, &root)).await else { panic!("another exit code") };
+    let (Retrieval::Unavailable { why }, None) = honest.retrieval(&job(1, &root)).await else {
+        panic!("another exit code")
+    };
     assert!(why.contains("its exitCode says `3`, and the receipt says 0"), "{why}");
     let stray = provider.put(&directory(&[]));
-    let Retrieval::Unavailable { why } = honest.retrieval(&job(2, &stray)).await else { panic!("no result") };
+    let (Retrieval::Unavailable { why }, None) = honest.retrieval(&job(2, &stray)).await else { panic!("no result") };
     assert!(why.contains("no result of a job"), "{why}");
     drop(honest);
     let few_bytes = OutputLimits { max_bytes: 500_000, ..OutputLimits::default() };
@@ -220,7 +221,9 @@ async fn an_output_is_the_result_of_its_job_and_within_the_limits() {
     for (number, limits) in [(3, few_bytes), (4, few_blocks)] {
         let outputs = outputs(folder.path(), &gateways, limits).await;
         let job = SettledJob { exit_code: 3, ..job(number, &root) };
-        let Retrieval::Unavailable { why } = outputs.retrieval(&job).await else { panic!("too much: {limits:?}") };
+        let (Retrieval::Unavailable { why }, None) = outputs.retrieval(&job).await else {
+            panic!("too much: {limits:?}")
+        };
         assert!(why.contains("more than"), "{why}");
     }
 }
@@ -247,11 +250,46 @@ async fn a_gateway_that_hangs_up_is_gone_on_with() {
     let few = format!("http://{}", serve(Router::new().route("/ipfs/{cid}", get(few))).await);
     let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
     let cut = outputs(folder.path(), &[(PROVIDER, &few)], OutputLimits::default()).await;
-    assert!(matches!(cut.retrieval(&job).await, Retrieval::Unavailable { .. }));
+    assert!(matches!(cut.retrieval(&job).await, (Retrieval::Unavailable { .. }, None)));
     drop(cut);
     let whole = outputs(folder.path(), &[(PROVIDER, &provider.url)], OutputLimits::default()).await;
-    assert!(matches!(whole.retrieval(&job).await, Retrieval::Verified { .. }));
-    assert_eq!(whole.piece(&job).await, Ok(piece_of(&provider.store, &root).await));
+    let (found, piece) = whole.retrieval(&job).await;
+    assert!(matches!(found, Retrieval::Verified { .. }));
+    assert_eq!(piece, Some(piece_of(&provider.store, &root).await));
+}
+
+#[tokio::test]
+async fn who_gives_nothing_gives_way_to_who_waits() {
+    let honest = Party::start().await;
+    let hangs = Router::new().route("/ipfs/{cid}", get(std::future::pending::<StatusCode>));
+    let hangs = format!("http://{}", serve(hangs).await);
+    let other = Address::repeat_byte(3);
+    let announced = Announced([(PROVIDER, vec![hangs]), (other, vec![honest.url.clone()])].into());
+    let patient = FetchOptions {
+        allow_private_addresses: true,
+        allow_http: true,
+        idle_timeout: Duration::from_secs(3_600),
+        total_timeout: Duration::from_secs(3_600),
+        ..FetchOptions::default()
+    };
+    let pace = Pace { least: u64::MAX, grace: Duration::from_millis(50) };
+    let limits = OutputLimits { at_once: 1, pace, ..OutputLimits::default() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let fetcher = Fetcher::new(patient).expect("a client");
+    let outputs = Outputs::open(folder.path().join("outputs"), fetcher, Arc::new(announced), limits).await;
+    let outputs = outputs.expect("a folder");
+    let (hung, good) = (honest.result("h", 0, &[]), honest.result("g", 0, &[("x", &noise(2_000_000, 9))]));
+    let (hung, good) = (job(1, &hung), SettledJob { provider: other, client: other, ..job(2, &good) });
+    // The first has the only place, for an hour if nobody waited.
+    let waits = async {
+        while outputs.slots.lock().await.slots.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        outputs.retrieval(&good).await
+    };
+    let (first, second) = tokio::join!(outputs.retrieval(&hung), waits);
+    assert!(matches!(&first.0, Retrieval::Unavailable { why } if why.contains("gave way to others")), "{first:?}");
+    assert!(matches!(second, (Retrieval::Verified { .. }, Some(_))), "nobody waits for it: {second:?}");
 }
 
 #[tokio::test]
@@ -268,7 +306,7 @@ async fn what_was_used_least_lately_makes_room() {
         })
         .collect();
     for number in [0, 1, 0, 2] {
-        assert!(matches!(outputs.retrieval(&jobs[number]).await, Retrieval::Verified { .. }));
+        assert!(matches!(outputs.retrieval(&jobs[number]).await, (Retrieval::Verified { .. }, Some(_))));
     }
     let mut kept: Vec<String> = std::fs::read_dir(folder.path().join("outputs"))
         .expect("the folder")
@@ -277,7 +315,7 @@ async fn what_was_used_least_lately_makes_room() {
     kept.sort_unstable();
     assert_eq!(kept, [name_of(jobs[0].job), name_of(jobs[2].job)]);
     let asked = provider.asked.load(Ordering::Relaxed);
-    assert!(matches!(outputs.retrieval(&jobs[1]).await, Retrieval::Verified { .. }), "it is fetched again");
+    assert!(matches!(outputs.retrieval(&jobs[1]).await, (Retrieval::Verified { .. }, Some(_))), "it is fetched again");
     assert!(provider.asked.load(Ordering::Relaxed) > asked);
 }
 
@@ -314,7 +352,7 @@ async fn a_notary_looks_into_an_output_before_it_is_whole() {
             let error = outputs.look(&job, &path).await.expect_err("too long");
             assert!(matches!(error, DeskError::Invalid(_) | DeskError::NotFound(_)), "{error:?}");
         }
-        assert!(matches!(outputs.retrieval(&job).await, Retrieval::Verified { .. }));
+        assert!(matches!(outputs.retrieval(&job).await, (Retrieval::Verified { .. }, Some(_))));
     }
 }
 
@@ -324,7 +362,7 @@ async fn what_a_disk_has_changed_is_not_shown_but_fetched_again() {
     let root = provider.result("r", 0, &[("x.txt", b"as it was")]);
     let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
     let outputs = outputs(folder.path(), &[(PROVIDER, provider.url.as_str())], OutputLimits::default()).await;
-    assert!(matches!(outputs.retrieval(&job).await, Retrieval::Verified { .. }));
+    assert!(matches!(outputs.retrieval(&job).await, (Retrieval::Verified { .. }, Some(_))));
     let mut changed = 0;
     let blocks = folder.path().join("outputs").join(name_of(job.job)).join("blocks");
     for shard in std::fs::read_dir(blocks).expect("the folder").map(|entry| entry.expect("an entry").path()) {
@@ -398,7 +436,7 @@ async fn a_directory_without_end_is_listed_in_part() {
     let root = provider.result("r", 0, &files);
     let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
     let outputs = outputs(folder.path(), &[(PROVIDER, provider.url.as_str())], OutputLimits::default()).await;
-    assert!(matches!(outputs.retrieval(&job).await, Retrieval::Verified { .. }));
+    assert!(matches!(outputs.retrieval(&job).await, (Retrieval::Verified { .. }, Some(_))));
     let OutputNode::Directory { entries, more } = outputs.look(&job, "outputs").await.expect("listed") else {
         panic!("a directory")
     };

@@ -120,6 +120,14 @@ fn why(outcome: ReExecution) -> String {
     }
 }
 
+/// Why it is tried again.
+fn why_not_now(outcome: ReExecution) -> String {
+    match outcome {
+        ReExecution::NotNow { why } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_job_is_run_with_what_it_was_run_with_and_agrees() {
     let mut settled = settled().await;
@@ -155,7 +163,7 @@ async fn a_file_at_a_url_is_an_input_if_it_is_the_file() {
             assert_eq!(outcome, ReExecution::Agrees { fuel: 7 });
             assert_eq!(runs[0].1, [b"the data".to_vec()]);
         } else {
-            assert!(why(outcome).starts_with("input 1: "));
+            assert!(why_not_now(outcome).starts_with("input 1: "));
             assert!(runs.is_empty());
         }
     }
@@ -214,7 +222,8 @@ async fn nothing_follows_from_an_end_that_is_not_the_same_everywhere() {
 #[tokio::test]
 async fn what_cannot_be_run_again_is_said_to() {
     let mut settled = settled().await;
-    assert!(why(settled.run_again(Arc::new(Broken)).await).contains("could not run it: the disk is full"));
+    let outcome = settled.run_again(Arc::new(Broken)).await;
+    assert!(why_not_now(outcome).contains("could not run it: the disk is full"));
 
     let limits = ReExecutionLimits { memory: 1 << 19, ..ReExecutionLimits::default() };
     let (engine, spec) = (Arc::new(Scripted::default()), settled.spec.validate().expect("a spec"));
@@ -230,11 +239,18 @@ async fn what_cannot_be_run_again_is_said_to() {
 
     let missing = Link(lota_content::cid_of_block(codec::RAW, b"nobody has it"));
     settled.spec.inputs[0] = Input::content(missing, None);
-    assert!(why(settled.run_again(engine.clone()).await).starts_with("input 1: "));
+    assert!(why_not_now(settled.run_again(engine.clone()).await).starts_with("input 1: "));
 
     settled.client.url = format!("http://{}", nobody().await);
-    assert!(why(settled.run_again(engine.clone()).await).starts_with("the module: "));
+    assert!(why_not_now(settled.run_again(engine.clone()).await).starts_with("the module: "));
     assert!(engine.runs.lock().expect("the lock").is_empty(), "nothing was run");
+
+    let hangs = axum::Router::new().fallback(std::future::pending::<()>);
+    settled.client.url = format!("http://{}", serve(hangs).await);
+    let limits = ReExecutionLimits { patience: Duration::ZERO, ..ReExecutionLimits::default() };
+    let spec = settled.spec.validate().expect("a spec");
+    let outcome = settled.executor(engine.clone(), limits).run_again(&settled.kept, &spec).await;
+    assert!(why_not_now(outcome).contains("not here after 0 s"));
 
     settled.spec = JobSpec::docker(Image::Archive(missing), LIMITS);
     assert_eq!(settled.run_again(engine).await, ReExecution::NotReproducible);

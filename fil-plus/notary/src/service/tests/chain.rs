@@ -111,6 +111,129 @@ async fn a_granter_s_limits_are_shown_and_wait_for_the_next_period() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_has_settled_is_no_problem_any_more_and_jobs_hide_nothing() {
+    let bench = Bench::new(settings()).await;
+    let few = U256::from(100);
+    bench.twin.admit(Limits { per_job: few, per_provider: few, per_period: few });
+    let jobs = [bench.twin.settle(), bench.twin.settle()];
+    bench.turn().await;
+    for job in jobs {
+        bench.vote(job, Choice::Approve, 1).await.expect("taken");
+        bench.vote(job, Choice::Approve, 2).await.expect("taken");
+    }
+    bench.hear().await;
+    bench.twin.pass(101);
+    bench.turn().await;
+    bench.service.problem("zzz", Some("of nobody's job".into()));
+    let problems = bench.service.about().await.expect("read").problems;
+    assert_eq!((problems.len(), problems[0].as_str()), (2, "zzz: of nobody's job"), "{problems:?}");
+    assert!(problems[1].starts_with("the grant of 0x"), "{problems:?}");
+    // Anybody may have it granted.
+    let open = jobs.into_iter().find(|job| bench.twin.phase(*job) == Phase::Blessed).expect("one waits");
+    let nomination = bench.service.dossier(open).await.expect("known").nomination.expect("it runs");
+    let much = U256::from(1_000);
+    bench.twin.admit(Limits { per_job: much, per_provider: much, per_period: much });
+    let grant = lota_market::blessing::Command::Grant { nomination: Box::new(nomination) };
+    bench.twin.bless(PROVIDER, AttoFil::ZERO, grant);
+    bench.hear().await;
+    bench.service.grant_due().await.expect("looked at");
+    assert_eq!(bench.twin.submitted(), 7, "two nominations, four votes, one grant: the other was somebody else's");
+    assert_eq!(bench.service.about().await.expect("read").problems, ["zzz: of nobody's job"]);
+}
+
+#[tokio::test]
+async fn what_lasts_is_told_once_and_missing_votes_are_asked_for() {
+    let bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.turn().await;
+    let broken = |text: &str| bench.service.problem("the registry", Some(text.into()));
+    broken("is away");
+    bench.twin.pass(200);
+    bench.work().await;
+    assert_eq!(bench.kinds(), [AlertKind::Nominated], "it may pass");
+    bench.service.problem("the registry", None);
+    broken("is away");
+    bench.twin.pass(299);
+    bench.work().await;
+    assert_eq!(bench.kinds(), [AlertKind::Nominated], "it did, and came again");
+    broken("is away still");
+    for seconds in [1, 100, 300] {
+        bench.twin.pass(seconds);
+        bench.work().await;
+        let told = bench.told.alerts.lock().expect("alerts").clone();
+        let problems: Vec<_> = told.iter().filter(|alert| alert.kind == AlertKind::Problem).collect();
+        assert_eq!(problems.len(), 1, "{told:?}");
+        assert_eq!(problems[0].text, "the registry: is away still");
+        let missing = told.iter().filter(|alert| alert.kind == AlertKind::NeedsVote && alert.job == Some(job)).count();
+        assert_eq!(missing, 1, "half of the thousand seconds is over: {told:?}");
+    }
+}
+
+/// What `sender` asks for a settled job.
+async fn nominate(bench: &Bench, sender: lota_market::Address, job: JobId, amount: u64) {
+    use lota_market::{blessing, model::Receipt};
+    let kept = bench.service.history.settled_job(job).await.expect("read").expect("settled");
+    bench.twin.bless(sender, AttoFil(10 * twin::DEPOSIT.0), blessing::Command::Fund);
+    let request = blessing::Request {
+        granter: GRANTER,
+        amount: U256::from(amount),
+        piece: B256::repeat_byte(9),
+        piece_size: 128,
+        bounty: AttoFil::ZERO,
+        min_share: AttoFil::ZERO,
+    };
+    let receipt = Receipt { provider: PROVIDER, price: kept.job.price, result: kept.result.clone() };
+    let (terms, receipt) = (Box::new(kept.terms), Box::new(receipt));
+    bench.twin.bless(sender, AttoFil::ZERO, blessing::Command::Nominate { terms, receipt, request });
+}
+
+#[tokio::test]
+async fn a_stranger_s_tiny_nomination_takes_nothing_from_the_provider() {
+    let bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.hear().await;
+    nominate(&bench, twin::CLIENT, job, 1).await;
+    bench.turn().await;
+    let dossier = bench.service.dossier(job).await.expect("known");
+    assert_eq!((dossier.stage, bench.twin.submitted()), (Stage::Voting, 0));
+    assert_eq!(dossier.policy_amount, Some(U256::from(100)), "its own policy asks for more");
+    bench.twin.pass(1_001);
+    for _ in 0..4 {
+        bench.turn().await;
+    }
+    let dossier = bench.service.dossier(job).await.expect("known");
+    let nomination = dossier.nomination.expect("it is nominated again");
+    assert_eq!((nomination.round, nomination.amount, dossier.policy_amount), (2, U256::from(100), None));
+    assert_eq!(bench.twin.submitted(), 2, "the end of the stranger's, and its own");
+
+    // Its own one that nobody decided on is not repeated.
+    bench.twin.pass(1_001);
+    for _ in 0..4 {
+        bench.turn().await;
+    }
+    bench.twin.pass(10_000);
+    bench.turn().await;
+    assert_eq!((bench.stage(job).await, bench.twin.submitted()), (Stage::Ended(End::Expired), 3));
+}
+
+#[tokio::test]
+async fn what_the_notaries_refused_is_not_nominated_again() {
+    let bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.hear().await;
+    nominate(&bench, twin::CLIENT, job, 1).await;
+    bench.turn().await;
+    for number in [1, 2] {
+        bench.vote(job, Choice::Reject, number).await.expect("taken");
+    }
+    for _ in 0..3 {
+        bench.turn().await;
+        bench.twin.pass(1_000);
+    }
+    assert_eq!((bench.stage(job).await, bench.twin.submitted()), (Stage::Ended(End::Refused), 2), "two votes");
+}
+
+#[tokio::test]
 async fn what_was_undone_is_done_again_and_nothing_leaves_before_it_is_final() {
     let mut bench = Bench::new(settings()).await;
     let job = bench.twin.settle();
@@ -126,7 +249,7 @@ async fn what_was_undone_is_done_again_and_nothing_leaves_before_it_is_final() {
     bench.twin.undo(before);
     bench.hear().await;
     assert_eq!((bench.stage(job).await, bench.twin.phase(job)), (Stage::Voting, Phase::Nominated));
-    bench.twin.pass(PATIENCE + 1);
+    bench.twin.pass(RETRY_AFTER + 1);
     bench.turn().await;
     assert_eq!(bench.twin.phase(job), Phase::Blessed, "the votes were sent again");
     bench.twin.pass(101);
@@ -168,7 +291,7 @@ async fn killed_after_each_step_it_does_everything_once() {
             1 => bench.service.import().await.expect("taken over"),
             2 => {
                 let now = bench.service.clock();
-                for job in bench.service.store.to_gather(now, 100).await.expect("read") {
+                for (job, _) in bench.service.store.to_gather(now, 100).await.expect("read") {
                     bench.service.gather(job).await.expect("gathered");
                 }
             }
@@ -191,7 +314,7 @@ async fn killed_after_each_step_it_does_everything_once() {
     assert_eq!(bench.twin.phase(job), Phase::Granted);
     assert_eq!(bench.twin.submitted(), 4, "a nomination, two votes, a grant");
     let mut actions = BTreeMap::<String, u32>::new();
-    let log = bench.service.export_audit_log().await.expect("whole");
+    let log = bench.log().await;
     audit_log::verify(&log[..], |entry| *actions.entry(entry.action).or_default() += 1).expect("linked");
     for (action, count) in [("nominated", 1), ("signed", 2), ("approved", 2), ("blessed", 1), ("granted", 1)] {
         assert_eq!(actions.get(action), Some(&count), "{action} in {actions:?}");

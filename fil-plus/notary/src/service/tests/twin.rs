@@ -67,6 +67,9 @@ struct Inner {
     reachable: bool,
     next_salt: u64,
     submitted: u64,
+    /// What was tried out, and what is never answered when it is.
+    tried: Vec<Command>,
+    stalls: fn(&Command) -> bool,
 }
 
 /// A chain with a market and a blessing; a transport for the service's party.
@@ -159,7 +162,10 @@ impl Inner {
                     events.push(event.clone());
                     self.blessing.push(BlessingUpdate::Event { cursor, time, transaction, event: Box::new(event) });
                 }
-                ContractEvent::Auction(_) => {}
+                ContractEvent::Auction(_)
+                | ContractEvent::FilecoinPay(_)
+                | ContractEvent::Granter(_)
+                | ContractEvent::FilecoinPayDeals(_) => {}
             }
         }
         Ok(BlessingLanded { transaction, cursor, time, events })
@@ -195,6 +201,8 @@ impl Twin {
             reachable: true,
             next_salt: 0,
             submitted: 0,
+            tried: Vec::new(),
+            stalls: |_| false,
         };
         let twin = Self { inner: Arc::new(Mutex::new(inner)), asset: Asset::coin() };
         let limits =
@@ -307,6 +315,16 @@ impl Twin {
         self.inner().reachable = reachable;
     }
 
+    /// Commands like these are never answered when they are tried out.
+    pub(super) fn stall(&self, stalls: fn(&Command) -> bool) {
+        self.inner().stalls = stalls;
+    }
+
+    /// What the chain's node was shown of commands that were not sent.
+    pub(super) fn tried(&self) -> Vec<Command> {
+        self.inner().tried.clone()
+    }
+
     pub(super) fn block(&self) -> u64 {
         self.inner().block()
     }
@@ -408,6 +426,14 @@ impl BlessingTransport for Twin {
 
     async fn try_out(&self, sender: Address, command: &Command) -> Result<(), BlessingSubmitError> {
         self.read(|_, _| ())?;
+        let stalls = {
+            let mut inner = self.inner();
+            inner.tried.push(command.clone());
+            (inner.stalls)(command)
+        };
+        if stalls {
+            std::future::pending::<()>().await;
+        }
         let mut inner = self.inner();
         let mut around = inner.around();
         let savepoint = inner.world.savepoint();

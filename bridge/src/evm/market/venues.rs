@@ -1,0 +1,121 @@
+//! The contracts beside the market that its transport reaches: what they say comes in the market's log, and commands go to them.
+
+use lota_market::{
+    Address, AttoFil, B256,
+    agent::EffectKey,
+    filecoin_pay_deals::{Command, Order, Rejection},
+    model,
+    world::ContractEvent,
+};
+
+use super::{Call, EvmTransport, FilecoinPayDeals, Revert, Unreadable, allowance::allow, gas, refused_with};
+use crate::{
+    evm::{
+        account::SendError,
+        auction,
+        chain::{At, CallRequest, Refusal, RpcError},
+        filecoin_pay_deals,
+    },
+    transport::{Landed, Reserve, SubmitError, Transport as _, TransportError},
+};
+
+/// One of them, and how what it says is read.
+#[derive(Clone, Copy)]
+pub(super) struct Venue {
+    pub(super) contract: Address,
+    pub(super) decode: fn(&[B256], &[u8]) -> Result<ContractEvent, Unreadable>,
+}
+
+impl EvmTransport {
+    /// Those that it reaches, in an order that is always the same.
+    pub(super) fn venues(&self) -> Vec<Venue> {
+        let auction = self.auction.as_ref().map(|auction| Venue {
+            contract: auction.contract(),
+            decode: |topics, data| auction::decode(topics, data).map(ContractEvent::Auction),
+        });
+        let deals = self.filecoin_pay_deals.as_ref().map(|deals| Venue {
+            contract: deals.contract(),
+            decode: |topics, data| filecoin_pay_deals::decode(topics, data).map(ContractEvent::FilecoinPayDeals),
+        });
+        auction.into_iter().chain(deals).collect()
+    }
+
+    /// The `FilecoinPayDeals`, if it is used.
+    pub(super) fn used_filecoin_pay_deals(&self) -> Result<&FilecoinPayDeals, TransportError> {
+        self.filecoin_pay_deals.as_ref().ok_or(TransportError::NoFilecoinPayDeals)
+    }
+
+    /// Takes an order, with the collateral as value, or by leave of the market's token.
+    pub(super) async fn take(&self, key: &EffectKey, order: &Order, reserve: Reserve) -> Result<Landed, SubmitError> {
+        let contract = self.used_filecoin_pay_deals()?.contract();
+        let (token, collateral) = (self.market.settings.asset, order.terms.collateral);
+        let call = |value| Call {
+            value,
+            reserve: gas::reserved(&self.market.settings, reserve),
+            ..Call::new(contract, filecoin_pay_deals::call_data(&Command::Take { order: order.clone() }))
+        };
+        if token.is_zero() {
+            return self.landed(self.account.send(key, call(collateral)).await.map_err(refused_by_filecoin_pay_deals)?);
+        }
+        let _alone = self.allowing.lock().await;
+        if !self.was_begun(key).await? {
+            let (account, balance) = (self.party(), self.funds(self.party()).await?);
+            if balance < collateral {
+                // As the token would, but before anything is paid for.
+                let poor = model::Rejection::InsufficientBalance { account, balance, needed: collateral };
+                let rejection = Box::new(Rejection::Market(poor));
+                return Err(SubmitError::RejectedByFilecoinPayDeals { rejection, block: None });
+            }
+            self.check_take(call(AttoFil::ZERO)).await?;
+            allow(&self.account, token, contract, key, collateral).await?;
+        }
+        self.landed(self.account.send(key, call(AttoFil::ZERO)).await.map_err(refused_by_filecoin_pay_deals)?)
+    }
+
+    /// Whether all is well but the leave to take the collateral, which comes last: what cannot be taken must not cost the gas of that leave.
+    async fn check_take(&self, call: Call) -> Result<(), SubmitError> {
+        let request = CallRequest { from: Some(self.party()), to: call.to, value: call.value, data: call.data };
+        let Err(RpcError::Refused(refusal)) = self.market.chain.call(&request, At::Latest).await else { return Ok(()) };
+        match refused_by_filecoin_pay_deals(SendError::Refused { refusal, block: None }) {
+            SubmitError::RejectedByFilecoinPayDeals { rejection, .. }
+                if matches!(*rejection, Rejection::Market(model::Rejection::TransferFailed(_))) =>
+            {
+                Ok(())
+            }
+            refused @ SubmitError::RejectedByFilecoinPayDeals { .. } => Err(refused),
+            // Whatever else it is, the real thing says it.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What it means when a call of the auction was refused.
+pub(super) fn refused_by_auction(error: SendError) -> SubmitError {
+    refused_by(error, auction::revert, |rejection, block| SubmitError::RejectedByAuction { rejection, block })
+}
+
+/// The same of `FilecoinPayDeals`.
+pub(super) fn refused_by_filecoin_pay_deals(error: SendError) -> SubmitError {
+    refused_by(error, filecoin_pay_deals::revert, |rejection, block| SubmitError::RejectedByFilecoinPayDeals {
+        rejection: Box::new(rejection),
+        block,
+    })
+}
+
+fn refused_by<R>(
+    error: SendError,
+    revert: impl Fn(&[u8]) -> Result<R, Revert>,
+    rejected: impl Fn(R, Option<u64>) -> SubmitError,
+) -> SubmitError {
+    if let SendError::Reverted { refusal: Refusal { data: Some(data), .. }, block, .. } = &error
+        && let Ok(rejection) = revert(data)
+    {
+        return rejected(rejection, Some(*block));
+    }
+    let SendError::Refused { refusal: Refusal { message, data, .. }, block } = error else { return error.into() };
+    match data.as_ref().map(|data| revert(data)) {
+        Some(Ok(rejection)) => rejected(rejection, block),
+        Some(Err(other)) => refused_with(message, Some(other), block),
+        None => refused_with(message, None, block),
+    }
+}

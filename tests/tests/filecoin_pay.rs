@@ -1,0 +1,266 @@
+//! Orders that are paid over Filecoin Pay, from the payer's signature to the provider's account there, with nodes on a chain.
+
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "this is test code")]
+
+use std::{sync::Arc, time::Duration};
+
+use lota_api::JobDetail;
+use lota_bridge::{
+    Transport as _, eip712,
+    evm::{
+        Chain, EvmTransport, FilecoinPayDeals, Market,
+        chain::At,
+        filecoin_pay::{self, Approval},
+        filecoin_pay_deals, token,
+    },
+    filecoin_pay_deals::order_digest,
+};
+use lota_content::Cid;
+use lota_market::{
+    Address, AttoFil, B256, Bytes, U256,
+    agent::Offer,
+    filecoin_pay_deals::{Command, Order, fee},
+    model::{JobId, Reason, SpecCodec, Status, Terms},
+    money::FIL,
+};
+use lota_node::NodeConfig;
+use lota_tests::{
+    anvil::Anvil,
+    programs,
+    world::{self, Party, asking, spec},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+const DOLLAR: u128 = 1_000_000;
+const PAYER: u8 = 5;
+const POOR: u8 = 6;
+
+/// Where orders are opened, taken and paid.
+struct Venue {
+    anvil: Anvil,
+    orders: Address,
+    filecoin_pay: Address,
+    /// What is paid.
+    token: Address,
+    deals: FilecoinPayDeals,
+}
+
+impl Venue {
+    async fn new(mut anvil: Anvil, token: Address) -> Self {
+        let (orders, filecoin_pay) = anvil.with_orders(token).await;
+        let chain = Chain::connect(anvil.config()).await.expect("the chain answers");
+        let market = Market::find(&chain, anvil.contract(), 0).await.expect("the market is there");
+        let deals = FilecoinPayDeals::find(&market, orders).await.expect("they are the market's");
+        assert_eq!((deals.reference().token, deals.reference().filecoin_pay), (token, filecoin_pay));
+        Self { anvil, orders, filecoin_pay, token, deals }
+    }
+
+    /// The payer lets the contract lock its money, of which it pays so much in.
+    async fn pay_in(&self, amount: u128) {
+        let payer = world::key(PAYER).address();
+        let approval = Approval {
+            is_approved: true,
+            lockup_allowance: U256::MAX,
+            max_lockup_period: U256::from(1_000_000),
+            ..Approval::default()
+        };
+        let approve = filecoin_pay::set_operator_approval(self.token, self.orders, &approval);
+        self.anvil.execute(Some(payer), self.filecoin_pay, approve, AttoFil::ZERO).await;
+        let deposit = filecoin_pay::deposit(self.token, payer, U256::from(amount));
+        let value = if self.token.is_zero() { AttoFil(amount) } else { AttoFil::ZERO };
+        self.anvil.execute(Some(payer), self.filecoin_pay, deposit, value).await;
+    }
+
+    /// Anybody opens an order that `payer` has signed.
+    async fn open(&self, payer: u8, number: u64, provider: Address, module: &Cid, price: u128) -> JobId {
+        let key = world::key(payer);
+        let reader = self.reader().await;
+        let now = reader.head().await.expect("the chain is there").time;
+        let bytes = Bytes::from(serde_json::to_vec(&spec(module)).expect("JSON"));
+        let lane = U256::from_be_slice(key.address().as_slice());
+        let terms = Terms {
+            client: self.orders,
+            salt: (lane << 64) | U256::from(number),
+            spec: B256::from(lota_content::sha2_256(&bytes)),
+            spec_codec: SpecCodec::Json.code(),
+            min_price: AttoFil::ZERO,
+            max_price: AttoFil::ZERO,
+            ramp_start: now,
+            ramp_period: 1,
+            lock_by: now.after(86_400),
+            run_for: 600,
+            review_for: 0,
+            rule_for: 0,
+            collateral: self.collateral(&reader),
+            matcher: self.orders,
+            arbiter: Address::ZERO,
+            callback_gas: 60_000,
+            keep_record: false,
+        };
+        let (min_price, max_price) = (U256::from(price), U256::from(price));
+        let order = Order { terms, payer: key.address(), provider, min_price, max_price };
+        let (market, job) = (reader.market(), reader.job_id(&order.terms));
+        let digest = order_digest(&market, self.orders, &order);
+        let told = self.deals.view(&filecoin_pay_deals::order_digest(&order), At::Latest).await;
+        assert_eq!(told, Ok(digest), "the contract signs the same");
+        let signature = eip712::sign(&key, &digest).expect("signed");
+        let data = filecoin_pay_deals::call_data(&Command::Open { order, spec: bytes, signature });
+        self.anvil.execute(None, self.orders, data, AttoFil::ZERO).await;
+        let open = self.deals.view(&filecoin_pay_deals::open_order(job), At::Latest).await;
+        assert_eq!(open, Ok(Some(digest)));
+        job
+    }
+
+    fn collateral(&self, reader: &EvmTransport) -> AttoFil {
+        if reader.market().settings.asset.is_zero() { AttoFil(FIL / 20) } else { AttoFil(DOLLAR / 20) }
+    }
+
+    /// Somebody who only reads.
+    async fn reader(&self) -> Arc<EvmTransport> {
+        let dir = TempDir::new().expect("a folder");
+        self.anvil.connect(world::key(9), dir.path(), AttoFil(FIL)).await
+    }
+
+    /// A node that runs jobs, with its account in a folder.
+    async fn provider(&self, number: u8, home: &TempDir, offer: Offer, rate: Option<&str>) -> Party {
+        let name = format!("provider-{number}");
+        let transport = self.anvil.connect(world::key(number), &home.path().join(&name), AttoFil(FIL)).await;
+        let config = NodeConfig {
+            provider: Some(offer),
+            filecoin_pay_rate: rate.map(str::to_owned),
+            // What is asked for callbacks does not follow what gas costs.
+            callback_margin: 0,
+            ..world::config(&name, home.path())
+        };
+        Party::with_executors(transport, config, world::executors(1)).await
+    }
+
+    /// Somebody has what is due between the payer and a provider paid; says how much the provider has at Filecoin Pay then.
+    async fn pay_out(&self, provider: Address, due: u128) -> U256 {
+        let payer = world::key(PAYER).address();
+        let rail = self.deals.view(&filecoin_pay_deals::rail_of(payer, provider), At::Latest).await;
+        let rail = rail.expect("it answers").expect("they have a rail");
+        let promised = self.deals.view(&filecoin_pay_deals::promised(rail), At::Latest).await.expect("it answers");
+        assert_eq!((promised.needed, promised.due), (U256::from(due), U256::from(due)));
+        let pay = filecoin_pay_deals::call_data(&Command::Pay { rails: vec![rail] });
+        self.anvil.execute(None, self.orders, pay, AttoFil::ZERO).await;
+        let account = filecoin_pay::account_info(self.token, provider);
+        self.deals.view_of_filecoin_pay(&account, At::Latest).await.expect("it answers").available
+    }
+
+    /// Waits until a job is over; what is tried again later waits for the chain's time.
+    async fn wait(&self, party: &Party, job: JobId) -> JobDetail {
+        for looks in 1..3_000 {
+            if let Ok(detail) = party.get::<JobDetail>(&format!("/v1/jobs/{job}")).await
+                && detail.summary.status.is_final()
+            {
+                return detail;
+            }
+            if looks % 50 == 0 {
+                self.anvil.advance(1).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("job {job} is not over: {:?}", party.get::<JobDetail>(&format!("/v1/jobs/{job}")).await);
+    }
+}
+
+fn net(gross: u128) -> U256 {
+    U256::from(gross) - fee(U256::from(gross))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_race_for_orders_and_each_is_run_once_and_paid() {
+    const PRICE: u128 = FIL / 50;
+    let Some(mut anvil) = Anvil::spawn_or_skip().await else { return };
+    // Both venues at once.
+    anvil.with_auction().await;
+    let venue = Venue::new(anvil, Address::ZERO).await;
+    let home = TempDir::new().expect("a folder");
+    let payer = world::key(PAYER).address();
+    venue.anvil.set_balance(payer, AttoFil(2 * FIL)).await;
+    venue.pay_in(FIL).await;
+    let offer = || asking(AttoFil(FIL / 100));
+    // A default rate: prices and collateral are in the same coin.
+    let (one, two) = (venue.provider(2, &home, offer(), None).await, venue.provider(3, &home, offer(), None).await);
+    one.knows(2).await;
+    two.knows(2).await;
+    let module = one.add(&programs::says("hello\n", 0)).await;
+
+    // An order with nothing behind it, one that pays too little, and then one for whoever is first.
+    let unpaid = venue.open(POOR, 0, Address::ZERO, &module, FIL).await;
+    let cheap = venue.open(PAYER, 0, Address::ZERO, &module, FIL / 100).await;
+    let raced = venue.open(PAYER, 1, Address::ZERO, &module, PRICE).await;
+    let detail = venue.wait(&one, raced).await;
+    assert_eq!((detail.summary.status, detail.summary.reason), (Status::Settled, Reason::Unreviewed), "{detail:#?}");
+    let winner = detail.summary.provider.expect("somebody ran it");
+    assert!([one.address, two.address].contains(&winner));
+    assert_eq!(venue.pay_out(winner, PRICE).await, net(PRICE));
+
+    // Whoever lost goes on working.
+    let (loser, other) = if winner == one.address { (&two, &one) } else { (&one, &two) };
+    let next = venue.open(PAYER, 2, loser.address, &module, 2 * PRICE).await;
+    let detail = venue.wait(loser, next).await;
+    assert_eq!((detail.summary.status, detail.summary.provider), (Status::Settled, Some(loser.address)), "{detail:#?}");
+    assert_eq!(venue.pay_out(loser.address, 2 * PRICE).await, net(2 * PRICE));
+    let reader = venue.reader().await;
+    for party in [loser, other] {
+        assert_eq!(reader.balance(party.address).await, Ok(AttoFil(FIL / 20)), "its collateral, back in the market");
+        for job in [unpaid, cheap] {
+            let detail: JobDetail = party.get(&format!("/v1/jobs/{job}")).await.expect("it is known");
+            assert_eq!(detail.summary.status, Status::Open, "{detail:#?}");
+        }
+    }
+    let refused: JobDetail = one.get(&format!("/v1/jobs/{cheap}")).await.expect("it is known");
+    let reasons: Vec<String> = refused.decisions.into_iter().map(|decision| decision.reason).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("below the 0.01 FIL that this provider asks")), "{reasons:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_on_a_market_of_dollars_takes_orders_in_coins_at_its_rate() {
+    // Worth 0.04 dollars less the fee, where a FIL is worth 4 dollars.
+    const PRICE: u128 = FIL / 100;
+    let Some(mut anvil) = Anvil::spawn_or_skip().await else { return };
+    let dollar = anvil.in_dollars().await;
+    let venue = Venue::new(anvil, Address::ZERO).await;
+    let home = TempDir::new().expect("a folder");
+    let payer = world::key(PAYER).address();
+    venue.anvil.set_balance(payer, AttoFil(2 * FIL)).await;
+    venue.pay_in(FIL).await;
+    let offer = asking(AttoFil(FIL / 30)).in_asset(&venue.reader().await.asset(), 1);
+    let provider = venue.provider(2, &home, offer.clone(), Some("4")).await;
+    venue.anvil.mint(dollar, provider.address, AttoFil(DOLLAR)).await;
+    provider.knows(1).await;
+    let module = provider.add(&programs::says("hello\n", 0)).await;
+    let unpaid = venue.open(POOR, 0, Address::ZERO, &module, FIL).await;
+    for number in 0..2 {
+        let job = venue.open(PAYER, number, Address::ZERO, &module, PRICE).await;
+        let detail = venue.wait(&provider, job).await;
+        assert_eq!(
+            (detail.summary.status, detail.summary.reason),
+            (Status::Settled, Reason::Unreviewed),
+            "{detail:#?}"
+        );
+    }
+    assert_eq!(venue.pay_out(provider.address, 2 * PRICE).await, net(2 * PRICE));
+    // The announcement; and for each job the leave, the order and the result. None for the order that nobody can take.
+    let address = provider.address;
+    assert_eq!(venue.anvil.count(address).await, 1 + 2 * 3);
+    provider.node.shutdown().await;
+    let job = venue.open(PAYER, 2, Address::ZERO, &module, PRICE).await;
+    // It was opened while the node was away.
+    let provider = venue.provider(2, &home, offer, Some("4")).await;
+    assert_eq!(provider.address, address);
+    let detail = venue.wait(&provider, job).await;
+    assert_eq!((detail.summary.status, detail.summary.provider), (Status::Settled, Some(address)), "{detail:#?}");
+    assert_eq!(venue.pay_out(address, PRICE).await, net(2 * PRICE) + net(PRICE));
+    let reader = venue.reader().await;
+    assert_eq!(reader.balance(provider.address).await, Ok(AttoFil(3 * DOLLAR / 20)), "all collaterals");
+    let detail: JobDetail = provider.get(&format!("/v1/jobs/{unpaid}")).await.expect("it is known");
+    assert_eq!(detail.summary.status, Status::Open, "{detail:#?}");
+    let spent = token::allowance(provider.address, venue.orders);
+    let left = json!([{ "to": dollar, "data": spent.data }, "latest"]);
+    let left = venue.anvil.call("eth_call", left).await;
+    assert_eq!(left, format!("0x{}", "0".repeat(64)), "no leave is left over");
+}

@@ -175,9 +175,7 @@ impl Notaries {
         progress.say("the time to revoke passes");
         let granted = until(desk, id, "granted", |dossier| dossier.stage == Stage::Granted).await?;
         let granted_after_ms = millis(last);
-        let envelope = desk.attestation(id).await?;
-        let bytes = serde_json::to_vec(&envelope)?;
-        let stated = attestation::verify::<Decided>(&bytes, &[*attests_with])?.predicate;
+        let stated = until_attested(desk, id, Verdict::Granted, attests_with).await?;
         let amount = u128::try_from(nomination.amount).context("a bonus is below 2^128")?;
         Ok(Blessed {
             job: id,
@@ -191,7 +189,7 @@ impl Notaries {
             granted: AttoFil(amount),
             share: nomination.share,
             attested_by: attestation::did_key(attests_with),
-            is_attested: stated.verdict == Verdict::Granted && stated.job == id && stated.amount == nomination.amount,
+            is_attested: stated.job == id && stated.amount == nomination.amount,
             nominated_after_ms,
             granted_after_ms,
         })
@@ -212,6 +210,36 @@ async fn until(desk: &dyn Desk, job: JobId, what: &str, is_so: impl Fn(&Dossier)
         };
         if begun.elapsed() > PATIENCE {
             bail!("the job was not {what} within {} s: {said}", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Waits until the signed statement says so: it follows the final blocks, later than the stage that is shown. What it says is
+/// verified each time.
+async fn until_attested(
+    desk: &dyn Desk,
+    job: JobId,
+    verdict: Verdict,
+    attests_with: &VerifyingKey,
+) -> anyhow::Result<Decided> {
+    let begun = Instant::now();
+    loop {
+        let said = match desk.attestation(job).await {
+            Ok(envelope) => {
+                let bytes = serde_json::to_vec(&envelope)?;
+                let stated = attestation::verify::<Decided>(&bytes, &[*attests_with])?.predicate;
+                if stated.verdict == verdict {
+                    return Ok(stated);
+                }
+                format!("the statement says {}", stated.verdict.name())
+            }
+            // No decision is final yet.
+            Err(DeskError::Refused(what) | DeskError::Unavailable(what)) => what,
+            Err(error) => return Err(error.into()),
+        };
+        if begun.elapsed() > PATIENCE {
+            bail!("no statement said {} of the job within {} s: {said}", verdict.name(), PATIENCE.as_secs());
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -48,7 +48,8 @@ impl Verdict {
         })
     }
 
-    const fn name(self) -> &'static str {
+    /// As it is written in statements.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Blessed => "blessed",
             Self::Granted => "granted",

@@ -123,13 +123,26 @@ fn circle(imports: &Imports) -> Option<Vec<String>> {
 #[test]
 fn no_crate_has_rooms_that_import_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    for name in ["market", "content", "bridge", "api", "node", "fil-plus", "notary-dashboard", "simulator", "cli"] {
+    let crates = [
+        "market",
+        "database",
+        "content",
+        "bridge",
+        "api",
+        "node",
+        "fil-plus",
+        "fil-plus/notary",
+        "notary-dashboard",
+        "simulator",
+        "cli",
+    ];
+    for name in crates {
         let src = root.join(name).join("src");
         let rooms = rooms(&src);
         let lib = std::fs::read_to_string(src.join("lib.rs")).unwrap_or_default();
         let imports = imports(&rooms, &exports(&lib, &rooms));
         assert!(rooms.len() > 3, "{name} has no rooms?");
-        assert!(name == "api" || imports.values().any(|others| !others.is_empty()), "{name} imports nothing?");
+        assert!(["api", "database"].contains(&name) || imports.values().any(|others| !others.is_empty()), "{name} imports nothing?");
         if let Some(way) = circle(&imports) {
             panic!("in {name}, rooms import each other in a circle: {} -> {}", way.join(" -> "), way[0]);
         }

@@ -5,6 +5,7 @@
 
 mod events;
 mod jobs;
+mod migrations;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -12,16 +13,17 @@ mod votes;
 
 use std::path::Path;
 
+use lota_database::{Database, DatabaseError, Opening, Writing, signed, unsigned};
 use lota_market::{Address, B256, U256, model::JobId};
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqliteSynchronous};
+use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteSynchronous};
 
 pub use events::{Final, Follows, Told, Touched};
 pub use jobs::{BlessedJob, Decision, GatheredJob, QueuePage, Running};
 pub use outbox::{AuditNote, Outgoing};
 pub use votes::{HeldVote, SignedState};
 
-use crate::history::{HistoryError, encode, migrations, open_database};
+use crate::history::{HistoryError, WORDS, encode};
 
 /// The database's file in a notary's folder.
 pub const FILE: &str = "service.db";
@@ -35,15 +37,15 @@ pub enum StoreError {
     #[error("{what} in the service's database cannot be read: {problem}")]
     Record { what: &'static str, problem: String },
     #[error(transparent)]
-    Open(#[from] HistoryError),
+    Open(#[from] DatabaseError),
+    #[error(transparent)]
+    Other(#[from] HistoryError),
 }
-
-type Writing = Transaction<'static, Sqlite>;
 
 /// A service's database.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
+    database: Database,
 }
 
 impl Store {
@@ -53,8 +55,8 @@ impl Store {
     /// See [`StoreError`].
     pub async fn open(folder: &Path, blessing: &str) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
-        let pool = open_database(&path, SqliteSynchronous::Full, &migrations::of_service()).await?;
-        let store = Self { pool };
+        let opening = Opening::new(WORDS, SqliteSynchronous::Full);
+        let store = Self { database: Database::open(&path, &opening, &migrations::STEPS).await? };
         let mut writing = store.write().await?;
         match meta::<String>(&mut writing, BLESSING).await? {
             Some(kept) if kept != blessing => {
@@ -69,17 +71,21 @@ impl Store {
 
     /// Closes it; what was committed stays.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.database.close().await;
+    }
+
+    const fn pool(&self) -> &SqlitePool {
+        self.database.pool()
     }
 
     async fn write(&self) -> Result<Writing, StoreError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.database.write().await?)
     }
 }
 
-async fn meta<T: DeserializeOwned>(writing: &mut Writing, key: &str) -> Result<Option<T>, StoreError> {
+async fn meta<T: DeserializeOwned>(connection: &mut SqliteConnection, key: &str) -> Result<Option<T>, StoreError> {
     let value: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&mut **writing).await?;
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(connection).await?;
     value.map(|bytes| decode("a setting", &bytes)).transpose()
 }
 

@@ -105,7 +105,7 @@ impl Store {
             }
             let wanted: std::collections::HashSet<&PieceRoot> = chunk.iter().collect();
             let mut of_chunk: HashMap<PieceRoot, Vec<ClaimRow>> = HashMap::with_capacity(chunk.len());
-            let (mut rows, mut count) = (query.fetch(&self.pool), 0);
+            let (mut rows, mut count) = (query.fetch(self.pool()), 0);
             while let Some(row) = rows.try_next().await.map_err(|error| self.failed(error))? {
                 let claim = claim(&row).ok_or_else(|| self.damaged("a claim"))?;
                 if wanted.contains(&claim.fact.piece) {
@@ -145,7 +145,7 @@ impl Store {
         let rows = sqlx::query(AssertSqlSafe(ONE.as_str()))
             .bind(&piece.as_bytes()[..PREFIX])
             .bind(piece.as_bytes().as_slice())
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|error| self.failed(error))?;
         let claims: Option<Vec<ClaimRow>> = rows.iter().map(claim).collect();
@@ -175,7 +175,7 @@ impl Store {
         pieces: &[PieceRoot],
     ) -> Result<HashMap<PieceRoot, Vec<ReportRow>>, StoreError> {
         let any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM payloads)")
-            .fetch_one(&self.pool)
+            .fetch_one(self.pool())
             .await
             .map_err(|error| self.failed(error))?;
         let mut found = HashMap::new();
@@ -184,7 +184,7 @@ impl Store {
             let rows =
                 sqlx::query("SELECT piece, source, peer, verified_deal, seen FROM payloads WHERE piece = $1 LIMIT 8")
                     .bind(piece.as_bytes().as_slice())
-                    .fetch_all(&self.pool)
+                    .fetch_all(self.pool())
                     .await
                     .map_err(|error| self.failed(error))?;
             let reports: Option<Vec<ReportRow>> = rows.iter().map(|row| report(row, 0)).collect();
@@ -227,7 +227,7 @@ impl Store {
             for index in 0..places {
                 query = query.bind(chunk.get(index).or(chunk.last()).map_or(&[][..], Vec::as_slice));
             }
-            found.extend(query.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?);
+            found.extend(query.fetch_all(self.pool()).await.map_err(|error| self.failed(error))?);
         }
         Ok(found)
     }

@@ -90,8 +90,8 @@ impl Store {
         origin: &str,
         stale_after: u64,
     ) -> Result<Registered, StoreError> {
+        let mut transaction = self.database.write().await?;
         let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             sqlx::query("INSERT INTO origins (name) VALUES ($1) ON CONFLICT DO NOTHING")
                 .bind(origin)
                 .execute(&mut *transaction)
@@ -123,7 +123,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn position(&self, source: &Registered) -> Result<Position, StoreError> {
-        let row = sqlx::query(Position::QUERY).bind(&source.name).fetch_one(&self.pool).await;
+        let row = sqlx::query(Position::QUERY).bind(&source.name).fetch_one(self.pool()).await;
         row.map(|row| Position::of(&row)).map_err(|error| self.failed(error))
     }
 
@@ -134,7 +134,7 @@ impl Store {
     pub async fn cursor(&self, source: &str) -> Result<Option<String>, StoreError> {
         let cursor: Option<Option<String>> = sqlx::query_scalar("SELECT cursor FROM sources WHERE name = $1")
             .bind(source)
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|error| self.failed(error))?;
         Ok(cursor.flatten())
@@ -149,7 +149,7 @@ impl Store {
             "SELECT name, kind, origin, epoch, as_of, complete, stale_after, refused, refusal, problem, problem_since \
              FROM sources ORDER BY name",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await
         .map_err(|error| self.failed(error))?;
         Ok(rows.iter().map(standing).collect())
@@ -159,7 +159,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn origins(&self) -> Result<Vec<Origin>, StoreError> {
         let rows = sqlx::query("SELECT number, name, genesis_time FROM origins")
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|error| self.failed(error))?;
         let origin = |row: &SqliteRow| Origin {
@@ -179,7 +179,7 @@ impl Store {
             .bind(source)
             .bind(problem.to_string())
             .bind(signed(now))
-            .execute(&self.pool)
+            .execute(self.pool())
             .await
             .map_err(|error| self.failed(error))?;
         Ok(())
@@ -190,11 +190,6 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn size(&self) -> Result<u64, StoreError> {
-        let pages: i64 =
-            sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
-                .fetch_one(&self.pool)
-                .await
-                .map_err(|error| self.failed(error))?;
-        Ok(unsigned(pages))
+        Ok(self.database.size().await?)
     }
 }

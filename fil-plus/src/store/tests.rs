@@ -50,7 +50,7 @@ async fn table(store: &Store) -> Vec<Vec<i64>> {
         "SELECT id, kind, origin, as_of, removed, term_max, term_min, start, provider, client, size, sector, \
          CAST(hex(substr(piece, 1, 1)) AS INTEGER) FROM claims ORDER BY id, kind, origin",
     );
-    let rows = rows.fetch_all(&store.pool).await.expect("read");
+    let rows = rows.fetch_all(store.pool()).await.expect("read");
     rows.iter().map(|row| (0..13).map(|column| row.get(column)).collect()).collect()
 }
 

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use sqlx::{AssertSqlSafe, Sqlite, Transaction, query::Query, sqlite::SqliteArguments};
+use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{Position, Registered, Store, StoreError, signed};
 use crate::{
@@ -79,7 +79,7 @@ fn bind<'a>(query: Statement<'a>, fact: &'a Fact, origin: i64, now: i64) -> Stat
 }
 
 async fn insert(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut SqliteConnection,
     facts: &[Fact],
     origin: i64,
     now: i64,
@@ -90,16 +90,16 @@ async fn insert(
     for chunk in chunks {
         let query = sqlx::query(AssertSqlSafe(WHOLE.as_str()));
         let query = chunk.iter().fold(query, |query, fact| bind(query, fact, origin, now));
-        query.execute(&mut **transaction).await?;
+        query.execute(&mut *transaction).await?;
     }
     for fact in rest {
-        bind(sqlx::query(AssertSqlSafe(ONE.as_str())), fact, origin, now).execute(&mut **transaction).await?;
+        bind(sqlx::query(AssertSqlSafe(ONE.as_str())), fact, origin, now).execute(&mut *transaction).await?;
     }
     Ok(())
 }
 
-async fn replace(transaction: &mut Transaction<'_, Sqlite>, source: &str, list: &List) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM listed WHERE source = $1").bind(source).execute(&mut **transaction).await?;
+async fn replace(transaction: &mut SqliteConnection, source: &str, list: &List) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM listed WHERE source = $1").bind(source).execute(&mut *transaction).await?;
     for entry in &list.entries {
         sqlx::query(
             "INSERT INTO listed (subject, source, list, issued, note) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -109,7 +109,7 @@ async fn replace(transaction: &mut Transaction<'_, Sqlite>, source: &str, list: 
         .bind(&list.name)
         .bind(signed(list.issued))
         .bind(&entry.note)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     }
     Ok(())
@@ -146,7 +146,7 @@ impl Store {
         now: u64,
     ) -> Result<bool, StoreError> {
         let failed = |error| self.failed(error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut transaction = self.database.write().await?;
         if let Some(from) = from {
             let row = sqlx::query(Position::QUERY).bind(&source.name).fetch_one(&mut *transaction);
             if Position::of(&row.await.map_err(failed)?) != *from {
@@ -199,13 +199,13 @@ impl Store {
     /// One origin speaks of one chain for ever.
     async fn check_genesis(
         &self,
-        transaction: &mut Transaction<'_, Sqlite>,
+        transaction: &mut SqliteConnection,
         origin: i64,
         genesis: &Genesis,
     ) -> Result<(), StoreError> {
         let known: Option<String> = sqlx::query_scalar("SELECT genesis FROM origins WHERE number = $1")
             .bind(origin)
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await
             .map_err(|error| self.failed(error))?;
         match known {
@@ -216,7 +216,7 @@ impl Store {
                     .bind(origin)
                     .bind(&genesis.key)
                     .bind(signed(genesis.time))
-                    .execute(&mut **transaction)
+                    .execute(&mut *transaction)
                     .await
                     .map_err(|error| self.failed(error))?;
                 Ok(())
@@ -229,8 +229,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn forget(&self, origin: i64) -> Result<(), StoreError> {
+        let mut transaction = self.database.write().await?;
         let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             for statement in [
                 "DELETE FROM claims WHERE origin = $1",
                 "DELETE FROM snapshots WHERE origin = $1",
@@ -256,8 +256,8 @@ impl Store {
         reports: &[Report],
         now: u64,
     ) -> Result<(), StoreError> {
+        let mut transaction = self.database.write().await?;
         let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             let forgotten = sqlx::query("DELETE FROM payloads WHERE payload = $1 AND source = $2")
                 .bind(payload)
                 .bind(&source.name)
@@ -340,7 +340,7 @@ impl Store {
         // Somewhat below, so that not every answer counts and forgets.
         let enough = if rows > most { most - most / 16 } else { most };
         while rows > enough {
-            let (forgotten, of_them) = self.forget_reports(rows - enough).await.map_err(|error| self.failed(error))?;
+            let (forgotten, of_them) = self.forget_reports(rows - enough).await?;
             if forgotten == 0 {
                 break;
             }
@@ -353,23 +353,25 @@ impl Store {
 
     pub(super) async fn count_reports(&self) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar("SELECT (SELECT count(*) FROM questions) + (SELECT count(*) FROM payloads)")
-            .fetch_one(&self.pool)
+            .fetch_one(self.pool())
             .await
     }
 
     /// Forgets some of the oldest answers, fewer rows than these or one answer; gives how many answers, and reports in them.
-    async fn forget_reports(&self, rows: i64) -> Result<(i64, i64), sqlx::Error> {
+    async fn forget_reports(&self, rows: i64) -> Result<(i64, i64), StoreError> {
+        let failed = |error| self.failed(error);
         let answers = (rows / (signed(MAX_REPORTS as u64) + 1)).clamp(1, FORGOTTEN);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.write().await?;
         let mut forgotten = [0; 2];
         for (forgotten, table) in forgotten.iter_mut().zip(["payloads", "questions"]) {
             let statement = format!(
                 "DELETE FROM {table} WHERE (payload, source) IN (SELECT payload, source FROM questions ORDER BY asked LIMIT $1)"
             );
-            let done = sqlx::query(AssertSqlSafe(statement)).bind(answers).execute(&mut *transaction).await?;
+            let done = sqlx::query(AssertSqlSafe(statement)).bind(answers).execute(&mut *transaction).await;
+            let done = done.map_err(failed)?;
             *forgotten = signed(done.rows_affected());
         }
-        transaction.commit().await?;
+        transaction.commit().await.map_err(failed)?;
         Ok((forgotten[1], forgotten[0]))
     }
 }

@@ -108,7 +108,7 @@ impl Store {
     pub async fn auction_events_of(&self, job: JobId) -> Result<Vec<(At, Event)>, StoreError> {
         let rows = sqlx::query("SELECT block, time, event FROM auction_events WHERE job = $1 ORDER BY block, idx")
             .bind(job.0.as_slice())
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         let event = |row: &sqlx::sqlite::SqliteRow| {

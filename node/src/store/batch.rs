@@ -8,8 +8,7 @@ use lota_market::{
     agent::{At, Change, Job, JobView},
     model::{Event, JobId, Status},
 };
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, Transaction};
-use tokio::sync::OwnedMutexGuard;
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
 
 use super::{
     Claim, RequestKey, Store, StoreError, Writing, decode, encode, filing::is_failed, job_id, signed, unsigned,
@@ -31,10 +30,8 @@ struct EventRow {
 
 /// A transaction of the loop.
 pub struct Batch<'a> {
-    pub(super) transaction: Transaction<'static, Sqlite>,
+    pub(super) transaction: Writing,
     pub(super) store: &'a Store,
-    /// Held until the transaction is over.
-    _turn: Option<OwnedMutexGuard<()>>,
     /// Events that are not stored yet; they are before anything is read or deleted.
     events: Vec<EventRow>,
 }
@@ -51,9 +48,8 @@ fn insertion(rows: usize) -> String {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(writing: Writing, store: &'a Store) -> Self {
-        let Writing { transaction, turn } = writing;
-        Self { transaction, store, _turn: turn, events: Vec::new() }
+    pub(super) const fn new(transaction: Writing, store: &'a Store) -> Self {
+        Self { transaction, store, events: Vec::new() }
     }
 
     /// Keeps all of it.

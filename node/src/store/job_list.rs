@@ -140,7 +140,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn list(&self, filter: &ListFilter) -> Result<Vec<ListedJob>, StoreError> {
         let mut query = statement("", filter);
-        let rows = query.build().fetch_all(&self.pool).await.map_err(|source| self.failed(source))?;
+        let rows = query.build().fetch_all(self.pool()).await.map_err(|source| self.failed(source))?;
         rows.iter()
             .map(|row| Ok(ListedJob { job: decode("a job", row.get(0))?, updated: Time(unsigned(row.get(1))) }))
             .collect()
@@ -150,7 +150,7 @@ impl Store {
     #[cfg(test)]
     pub(super) async fn plan(&self, filter: &ListFilter) -> String {
         let mut query = statement("EXPLAIN QUERY PLAN ", filter);
-        let rows = query.build().fetch_all(&self.pool).await.expect("explained");
+        let rows = query.build().fetch_all(self.pool()).await.expect("explained");
         rows.iter().map(|row| format!("{} \n", row.get::<String, _>(3))).collect()
     }
 
@@ -167,7 +167,7 @@ impl Store {
         .bind(Status::Submitted as i64)
         .bind(Status::Disputed as i64)
         .bind(i64::from(most))
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await
         .map_err(|source| self.failed(source))?;
         rows.iter().map(|row| decode("a job", row.get(0))).collect()
@@ -180,7 +180,7 @@ impl Store {
     pub async fn listed(&self, id: JobId) -> Result<Option<ListedJob>, StoreError> {
         let row = sqlx::query("SELECT record, updated FROM jobs WHERE id = $1")
             .bind(id.0.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         row.map(|row| Ok(ListedJob { job: decode("a job", row.get(0))?, updated: Time(unsigned(row.get(1))) }))
@@ -196,7 +196,7 @@ impl Store {
             .bind(low.0.as_slice())
             .bind(high.0.as_slice())
             .bind(i64::from(most))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         rows.iter().map(|row| job_id(row.get(0))).collect()
@@ -209,7 +209,7 @@ impl Store {
     pub async fn events_of(&self, job: JobId) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query("SELECT block, time, event FROM events WHERE job = $1 ORDER BY block, idx")
             .bind(job.0.as_slice())
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         rows.iter()
@@ -230,7 +230,7 @@ impl Store {
     pub async fn announcements(&self, most: u32) -> Result<Vec<(Address, String)>, StoreError> {
         let rows = sqlx::query("SELECT event FROM events WHERE announcement ORDER BY block DESC, idx DESC LIMIT $1")
             .bind(i64::from(most))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         let mut parties = Vec::new();

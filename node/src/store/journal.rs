@@ -10,7 +10,7 @@ use lota_bridge::journal::{
 };
 use lota_market::agent::EffectKey;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row as _, Sqlite, SqliteExecutor, Transaction, sqlite::SqliteSynchronous};
+use sqlx::{Row as _, SqliteConnection, SqliteExecutor, sqlite::SqliteSynchronous};
 
 use super::{Store, StoreError, Writing, decode, encode, signed};
 
@@ -57,7 +57,7 @@ fn chain(account: &AccountId) -> i64 {
 }
 
 async fn by_nonce(
-    transaction: &mut Transaction<'static, Sqlite>,
+    writing: &mut SqliteConnection,
     account: AccountId,
     nonce: u64,
 ) -> Result<Sending, JournalError> {
@@ -65,7 +65,7 @@ async fn by_nonce(
         .bind(chain(&account))
         .bind(account.address.as_slice())
         .bind(signed(nonce))
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(writing)
         .await
         .map_err(storage)?;
     row.map_or(Err(JournalError::UnknownNonce(nonce)), |row| read(row.get(0)))
@@ -87,7 +87,7 @@ async fn live(
 }
 
 async fn replace(
-    transaction: &mut Transaction<'static, Sqlite>,
+    writing: &mut SqliteConnection,
     account: AccountId,
     sending: &Sending,
 ) -> Result<(), JournalError> {
@@ -100,7 +100,7 @@ async fn replace(
     .bind(sending.outcome != TransactionOutcome::Failed)
     .bind(sending.outcome == TransactionOutcome::Pending)
     .bind(write(sending)?)
-    .execute(&mut **transaction)
+    .execute(writing)
     .await
     .map_err(storage)?;
     Ok(())
@@ -116,14 +116,14 @@ impl Journal for NodeJournal {
         let row = sqlx::query("SELECT MAX(nonce) FROM sendings WHERE chain = $1 AND account = $2")
             .bind(chain(&account))
             .bind(account.address.as_slice())
-            .fetch_one(&self.quick.pool)
+            .fetch_one(self.quick.pool())
             .await
             .map_err(storage)?;
         Ok(row.get::<Option<i64>, _>(0).map(|nonce| super::unsigned(nonce) + 1))
     }
 
     async fn find(&self, account: AccountId, key: &EffectKey) -> Result<Option<Sending>, JournalError> {
-        live(&self.quick.pool, account, key).await
+        live(self.quick.pool(), account, key).await
     }
 
     async fn since(&self, account: AccountId, nonce: u64) -> Result<Vec<Sending>, JournalError> {
@@ -134,7 +134,7 @@ impl Journal for NodeJournal {
         .bind(account.address.as_slice())
         .bind(signed(nonce))
         .bind(i64::try_from(MAX_PAGE).unwrap_or(i64::MAX))
-        .fetch_all(&self.quick.pool)
+        .fetch_all(self.quick.pool())
         .await
         .map_err(storage)?;
         rows.iter().map(|row| read(row.get(0))).collect()
@@ -148,22 +148,22 @@ impl Journal for NodeJournal {
         .bind(account.address.as_slice())
         .bind(signed(nonce))
         .bind(i64::try_from(MAX_PAGE).unwrap_or(i64::MAX))
-        .fetch_all(&self.quick.pool)
+        .fetch_all(self.quick.pool())
         .await
         .map_err(storage)?;
         rows.iter().map(|row| read(row.get(0))).collect()
     }
 
     async fn begin_all(&self, account: AccountId, sendings: &[Sending]) -> Result<(), JournalError> {
-        let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
+        let mut writing = begin(&self.safe).await?;
         for sending in sendings {
             if !(1..=MAX_ATTEMPTS).contains(&sending.attempts.len()) {
                 return Err(JournalError::AttemptCount(sending.attempts.len()));
             }
-            if live(&mut *transaction, account, &sending.key).await?.is_some() {
+            if live(&mut *writing, account, &sending.key).await?.is_some() {
                 return Err(JournalError::KeyTaken(sending.key.clone()));
             }
-            match by_nonce(&mut transaction, account, sending.nonce).await {
+            match by_nonce(&mut writing, account, sending.nonce).await {
                 Err(JournalError::UnknownNonce(_)) => {}
                 Ok(_) => return Err(JournalError::NonceTaken(sending.nonce)),
                 Err(error) => return Err(error),
@@ -178,37 +178,37 @@ impl Journal for NodeJournal {
             .bind(sending.outcome != TransactionOutcome::Failed)
             .bind(sending.outcome == TransactionOutcome::Pending)
             .bind(write(sending)?)
-            .execute(&mut *transaction)
+            .execute(&mut *writing)
             .await
             .map_err(storage)?;
         }
-        transaction.commit().await.map_err(storage)
+        writing.commit().await.map_err(storage)
     }
 
     async fn add_attempt(&self, account: AccountId, nonce: u64, attempt: &Attempt) -> Result<(), JournalError> {
-        let Writing { mut transaction, turn: _turn } = begin(&self.safe).await?;
-        let mut sending = by_nonce(&mut transaction, account, nonce).await?;
+        let mut writing = begin(&self.safe).await?;
+        let mut sending = by_nonce(&mut writing, account, nonce).await?;
         if sending.attempts.len() >= MAX_ATTEMPTS {
             return Err(JournalError::AttemptCount(sending.attempts.len() + 1));
         }
         sending.attempts.push(attempt.clone());
-        replace(&mut transaction, account, &sending).await?;
-        transaction.commit().await.map_err(storage)
+        replace(&mut writing, account, &sending).await?;
+        writing.commit().await.map_err(storage)
     }
 
     async fn settle_all(&self, account: AccountId, outcomes: &[(u64, TransactionOutcome)]) -> Result<(), JournalError> {
-        let Writing { mut transaction, turn: _turn } = begin(&self.quick).await?;
+        let mut writing = begin(&self.quick).await?;
         for (nonce, outcome) in outcomes {
-            let mut sending = by_nonce(&mut transaction, account, *nonce).await?;
+            let mut sending = by_nonce(&mut writing, account, *nonce).await?;
             if *outcome != TransactionOutcome::Failed
-                && live(&mut *transaction, account, &sending.key).await?.is_some_and(|live| live.nonce != *nonce)
+                && live(&mut *writing, account, &sending.key).await?.is_some_and(|live| live.nonce != *nonce)
             {
                 return Err(JournalError::KeyTaken(sending.key));
             }
             sending.outcome = *outcome;
-            replace(&mut transaction, account, &sending).await?;
+            replace(&mut writing, account, &sending).await?;
         }
-        transaction.commit().await.map_err(storage)
+        writing.commit().await.map_err(storage)
     }
 
     async fn checkpoints(&self, log: &LogId) -> Result<Vec<Checkpoint>, JournalError> {
@@ -296,7 +296,7 @@ mod tests {
             "ALTER TABLE sendings DROP COLUMN pending",
             "DELETE FROM _sqlx_migrations WHERE version >= 16",
         ] {
-            sqlx::query(statement).execute(&journal.safe.pool).await.expect("undone");
+            sqlx::query(statement).execute(journal.safe.pool()).await.expect("undone");
         }
         drop(journal);
         let journal = NodeJournal::open(folder.path()).await.expect("it opens again");
@@ -317,7 +317,7 @@ mod tests {
         };
         let journal = NodeJournal::open(folder.path()).await.expect("it opens");
         // No page more than there are: SQLite says the same as on a full disk.
-        sqlx::query("PRAGMA max_page_count = 1").execute(&journal.safe.pool).await.expect("set");
+        sqlx::query("PRAGMA max_page_count = 1").execute(journal.safe.pool()).await.expect("set");
         let error = journal.begin(account, &sending).await.expect_err("there is no room");
         assert!(error.to_string().contains("database or disk is full"), "{error}");
         assert_eq!(journal.since(account, 0).await, Ok(Vec::new()));

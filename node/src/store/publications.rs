@@ -87,7 +87,7 @@ impl Store {
         cid: &Cid,
         publishers: &[String],
     ) -> Result<(), StoreError> {
-        let mut writing = self.write().await.map_err(|source| self.failed(source))?;
+        let mut writing = self.write().await?;
         for publisher in publishers {
             sqlx::query(
                 "INSERT INTO publications (job, publisher, cid, state, attempts, due) VALUES ($1, $2, $3, 'queued', 0, 0) \
@@ -97,18 +97,18 @@ impl Store {
             .bind(job.0.as_slice())
             .bind(publisher)
             .bind(cid.to_bytes())
-            .execute(&mut *writing.transaction)
+            .execute(&mut *writing)
             .await
             .map_err(|source| self.failed(source))?;
         }
-        writing.transaction.commit().await.map_err(|source| self.failed(source))
+        writing.commit().await.map_err(|source| self.failed(source))
     }
 
     async fn publications(
         &self,
         query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<Vec<Publication>, StoreError> {
-        let rows = query.fetch_all(&self.pool).await.map_err(|source| self.failed(source))?;
+        let rows = query.fetch_all(self.pool()).await.map_err(|source| self.failed(source))?;
         rows.iter().map(publication).collect()
     }
 
@@ -146,9 +146,9 @@ impl Store {
         &self,
         query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<u64, StoreError> {
-        let mut writing = self.write().await.map_err(|source| self.failed(source))?;
-        let done = query.execute(&mut *writing.transaction).await.map_err(|source| self.failed(source))?;
-        writing.transaction.commit().await.map_err(|source| self.failed(source))?;
+        let mut writing = self.write().await?;
+        let done = query.execute(&mut *writing).await.map_err(|source| self.failed(source))?;
+        writing.commit().await.map_err(|source| self.failed(source))?;
         Ok(done.rows_affected())
     }
 
@@ -213,7 +213,7 @@ impl Store {
         .bind(publication.cid.to_bytes())
         .bind(publication.job.0.to_vec())
         .bind(publication.receipt.clone())
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.pool())
         .await
         .map_err(|source| self.failed(source))?;
         Ok(row.is_some())

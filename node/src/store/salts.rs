@@ -6,7 +6,7 @@ use lota_market::{
     agent::{Job, Step},
     model::{JobId, Status},
 };
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{Store, StoreError, decode, job_id, signed, unsigned};
 
@@ -28,7 +28,7 @@ impl Store {
             "SELECT salts.number, jobs.record FROM salts JOIN jobs ON jobs.id = salts.job WHERE salts.number >= $1",
         )
         .bind(signed(first))
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await
         .map_err(|source| self.failed(source))?;
         let mut held = BTreeSet::new();
@@ -46,10 +46,10 @@ impl Store {
     /// See [`StoreError`].
     pub(crate) async fn take_salt(&self, number: u64, job: JobId) -> Result<bool, StoreError> {
         let mut batch = self.begin().await?;
-        let transaction: &mut Transaction<'static, Sqlite> = &mut batch.transaction;
+        let transaction: &mut SqliteConnection = &mut batch.transaction;
         let row = sqlx::query("SELECT jobs.record FROM salts JOIN jobs ON jobs.id = salts.job WHERE salts.number = $1")
             .bind(signed(number))
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(&mut *transaction)
             .await
             .map_err(|source| self.failed(source))?;
         if holds(row.as_ref().map(|row| row.get(0)))? {
@@ -60,7 +60,7 @@ impl Store {
         )
         .bind(signed(number))
         .bind(job.0.as_slice())
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await
         .map_err(|source| self.failed(source))?;
         batch.commit().await?;
@@ -74,7 +74,7 @@ impl Store {
     pub(crate) async fn salt_holder(&self, number: u64) -> Result<Option<JobId>, StoreError> {
         let row = sqlx::query("SELECT job FROM salts WHERE number = $1")
             .bind(signed(number))
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         row.map(|row| job_id(row.get(0))).transpose()

@@ -48,7 +48,7 @@ impl Store {
     pub async fn spec(&self, digest: B256) -> Result<Option<Bytes>, StoreError> {
         let row = sqlx::query("SELECT data FROM published_specs WHERE digest = $1")
             .bind(digest.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         Ok(row.map(|row| Bytes::copy_from_slice(row.get(0))))

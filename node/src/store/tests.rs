@@ -27,7 +27,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_does_not_keep_later_ones_out(
     let store = Store::open_with(&path, SqliteSynchronous::Normal, 1).await.expect("the store opens");
     let mut writing = store.write().await.expect("it begins");
     // As on a full disk.
-    sqlx::query("ROLLBACK").execute(&mut *writing.transaction).await.expect("it is rolled back");
+    sqlx::query("ROLLBACK").execute(&mut *writing).await.expect("it is rolled back");
     drop(writing);
     store.set_meta("after", &7_u8).await.expect("there is a connection that writes");
     assert_eq!(store.meta::<u8>("after").await.expect("it is read"), Some(7));
@@ -166,12 +166,12 @@ async fn events_about_no_job_go_with_their_age_and_announcements_when_there_are_
     batch.prune(Time(15), 10).await.expect("pruned");
     batch.commit().await.expect("committed");
     let blocks: Vec<i64> = sqlx::query_scalar("SELECT block FROM events WHERE NOT announcement")
-        .fetch_all(&store.pool)
+        .fetch_all(store.pool())
         .await
         .expect("read");
     assert_eq!(blocks, [2]);
     let parties = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM events WHERE announcement");
-    assert_eq!(parties.fetch_one(&store.pool).await.expect("read"), i64::from(crate::store::MAX_PARTIES));
+    assert_eq!(parties.fetch_one(store.pool()).await.expect("read"), i64::from(crate::store::MAX_PARTIES));
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn a_store_of_the_first_edition_is_refused_in_one_clear_line_and_left_as_i
     let (folder, store) = store().await;
     // As the versions for the first edition left it: with their steps, the last of which was the ninth.
     sqlx::query("UPDATE _sqlx_migrations SET version = version - 2")
-        .execute(&store.pool)
+        .execute(store.pool())
         .await
         .expect("an earlier version was here");
     store.set_meta("cursor", &cursor(7, 2)).await.expect("written");
@@ -218,7 +218,7 @@ async fn a_store_from_a_newer_version_is_refused_in_one_clear_line() {
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', TRUE, x'00', 0)",
     )
-    .execute(&store.pool)
+    .execute(store.pool())
     .await
     .expect("a newer version was here");
     store.close().await;

@@ -1,11 +1,12 @@
 //! From events to who deals with whom.
 
 use lota_bridge::Cursor;
+use lota_database::Writing;
 use lota_market::{
     Address, AttoFil, B256, Time,
     model::{Event, JobId, JobResult},
 };
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::Row as _;
 
 use super::{CURSOR, History, HistoryError, encode, signed, unsigned};
 
@@ -22,8 +23,6 @@ pub enum Told {
     /// All up to `cursor` was told.
     Head { cursor: Cursor },
 }
-
-type Writing = Transaction<'static, Sqlite>;
 
 impl History {
     /// Takes in what was told, all of it or nothing.
@@ -101,7 +100,7 @@ impl History {
     }
 
     async fn write(&self) -> Result<Writing, HistoryError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))
+        Ok(self.database.write().await?)
     }
 
     async fn fold(&self, writing: &mut Writing, time: Time, event: &Event) -> Result<(), HistoryError> {

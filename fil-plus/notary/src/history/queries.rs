@@ -54,7 +54,7 @@ impl History {
     pub async fn gateway(&self, party: Address) -> Result<Option<String>, HistoryError> {
         sqlx::query_scalar("SELECT url FROM gateways WHERE party = $1")
             .bind(party.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))
     }
@@ -66,7 +66,7 @@ impl History {
     pub async fn settled_job(&self, job: JobId) -> Result<Option<Kept>, HistoryError> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{KEPT} WHERE job = $1")))
             .bind(job.0.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         row.as_ref().map(|row| self.kept(row)).transpose()
@@ -80,7 +80,7 @@ impl History {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{KEPT} WHERE number > $1 ORDER BY number LIMIT $2")))
             .bind(signed(number))
             .bind(i64::from(page.min(MAX_PAGE)))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         rows.iter().map(|row| self.kept(row)).collect()
@@ -104,7 +104,7 @@ impl History {
                 .bind(digest.as_slice())
                 .bind(signed(kept.number))
                 .bind(i64::try_from(MAX_ALIKE).unwrap_or(i64::MAX))
-                .fetch_all(&self.pool)
+                .fetch_all(self.pool())
                 .await
                 .map_err(|source| self.failed(source))?;
             for row in rows {
@@ -131,7 +131,7 @@ impl History {
                 query = query.bind(job.0.as_slice());
             }
             let query = query.bind(kept.job.job.0.as_slice()).bind(output).bind(spec);
-            for row in query.fetch_all(&self.pool).await.map_err(|source| self.failed(source))? {
+            for row in query.fetch_all(self.pool()).await.map_err(|source| self.failed(source))? {
                 let (job, number) = (self.job(row.get(0))?, row.get::<i64, _>(1));
                 for (alike, is_alike) in [(&mut outputs, row.get::<bool, _>(2)), (&mut specs, row.get(3))] {
                     if is_alike {
@@ -157,7 +157,7 @@ impl History {
         let row = sqlx::query("SELECT jobs, volume, first, last FROM pairs WHERE client = $1 AND provider = $2")
             .bind(client.as_slice())
             .bind(provider.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         let Some(row) = row else { return Ok(Pair::default()) };
@@ -176,7 +176,7 @@ impl History {
     pub async fn party_history(&self, party: Address) -> Result<PartyHistory, HistoryError> {
         let row = sqlx::query("SELECT since, settled, slashed FROM parties WHERE party = $1")
             .bind(party.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         Ok(row.map_or_else(PartyHistory::default, |row| PartyHistory {
@@ -203,7 +203,7 @@ impl History {
                     sqlx::query("SELECT taker, amount FROM flows WHERE giver = $1 ORDER BY amount DESC LIMIT $2")
                         .bind(giver.as_slice())
                         .bind(i64::try_from(MAX_TAKERS + 1).unwrap_or(i64::MAX))
-                        .fetch_all(&self.pool)
+                        .fetch_all(self.pool())
                         .await
                         .map_err(|source| self.failed(source))?;
                 all &= rows.len() <= MAX_TAKERS;

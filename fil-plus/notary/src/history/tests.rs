@@ -126,7 +126,7 @@ async fn jobs_without_a_record_count_for_the_pair_and_leave_nothing_else() {
     history.finalize(3).await.expect("folded");
     assert_eq!(history.pair(party(1), party(2)).await.expect("read").jobs, 1);
     assert_eq!(history.settled_job(id(1)).await.expect("read"), None);
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM deals").fetch_one(&history.pool).await.expect("read");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM deals").fetch_one(history.pool()).await.expect("read");
     assert_eq!(left, 0);
 }
 
@@ -165,7 +165,7 @@ async fn a_spec_that_was_published_before_is_known_of_all_jobs_that_name_it() {
         let kept = history.settled_job(id(job)).await.expect("read").expect("kept");
         assert_eq!(kept.spec.as_deref(), Some(&b"early"[..]), "{job}");
     }
-    let copies: i64 = sqlx::query_scalar("SELECT count(*) FROM specs").fetch_one(&history.pool).await.expect("read");
+    let copies: i64 = sqlx::query_scalar("SELECT count(*) FROM specs").fetch_one(history.pool()).await.expect("read");
     assert_eq!(copies, 1);
 }
 

@@ -8,13 +8,13 @@ use lota_market::{
     blessing::{Event, Limits, Phase},
     model::JobId,
 };
-use sqlx::{Row as _, Sqlite, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Store, StoreError, Writing, decode, digest, keep_meta, meta, outbox};
+use super::{Store, StoreError, Writing, decode, digest, keep_meta, meta, outbox, signed, unsigned};
 use crate::{
     alerts::Alert,
     course::{Course, Said},
-    history::{encode, signed, unsigned},
+    history::encode,
 };
 
 const CURSOR: &str = "cursor";
@@ -67,8 +67,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
-        let mut writing = self.pool.begin().await?;
-        meta(&mut writing, CURSOR).await
+        let mut reading = self.pool().begin().await?;
+        meta(&mut reading, CURSOR).await
     }
 
     /// The newest block that is final.
@@ -76,8 +76,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn finalized(&self) -> Result<u64, StoreError> {
-        let mut writing = self.pool.begin().await?;
-        Ok(meta(&mut writing, FINALIZED).await?.unwrap_or_default())
+        let mut reading = self.pool().begin().await?;
+        Ok(meta(&mut reading, FINALIZED).await?.unwrap_or_default())
     }
 
     /// Takes in what was told, all of it or nothing.
@@ -188,8 +188,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn said(&self, job: JobId) -> Result<Vec<Said>, StoreError> {
-        let mut writing = self.pool.begin().await?;
-        said_of(&mut writing, job).await
+        let mut reading = self.pool().begin().await?;
+        said_of(&mut reading, job).await
     }
 
     /// How far a job has come, with what may still be undone.
@@ -214,7 +214,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn granters(&self) -> Result<BTreeMap<Address, Limits>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{SAID} WHERE job IS NULL ORDER BY block, position")))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         let mut granters = BTreeMap::new();
         for row in &rows {
@@ -241,12 +241,12 @@ fn said(row: &SqliteRow, finalized: u64) -> Result<Said, StoreError> {
     })
 }
 
-async fn said_of(writing: &mut sqlx::Transaction<'static, Sqlite>, job: JobId) -> Result<Vec<Said>, StoreError> {
-    let finalized = meta(writing, FINALIZED).await?.unwrap_or_default();
+async fn said_of(connection: &mut SqliteConnection, job: JobId) -> Result<Vec<Said>, StoreError> {
+    let finalized = meta(connection, FINALIZED).await?.unwrap_or_default();
     let rows =
         sqlx::query(sqlx::AssertSqlSafe(format!("{SAID} WHERE job = $1 OR job IS NULL ORDER BY block, position")))
             .bind(job.0.as_slice())
-            .fetch_all(&mut **writing)
+            .fetch_all(connection)
             .await?;
     rows.iter().map(|row| said(row, finalized)).collect()
 }

@@ -4,10 +4,10 @@ use lota_market::{Address, Time, U256, blessing::Phase, model::JobId};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::Row as _;
 
-use super::{Store, StoreError, address, amount, decode, job_id, keep_meta, meta, small};
+use super::{Store, StoreError, address, amount, decode, job_id, keep_meta, meta, signed, small, unsigned};
 use crate::{
     desk::QueueFilter,
-    history::{Kept, encode, signed, unsigned},
+    history::{Kept, encode},
     review::Risk,
 };
 
@@ -72,8 +72,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn imported(&self) -> Result<u64, StoreError> {
-        let mut writing = self.pool.begin().await?;
-        Ok(meta(&mut writing, IMPORTED).await?.unwrap_or_default())
+        let mut reading = self.pool().begin().await?;
+        Ok(meta(&mut reading, IMPORTED).await?.unwrap_or_default())
     }
 
     /// Takes over settled jobs: they are gathered from now on.
@@ -105,7 +105,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn to_gather(&self, now: Time, limit: u32) -> Result<Vec<(JobId, u32)>, StoreError> {
         let query = "SELECT job, attempts FROM jobs WHERE gather_at <= $1 ORDER BY attempts > 0, gather_at LIMIT $2";
-        let rows = sqlx::query(query).bind(signed(now.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(query).bind(signed(now.0)).bind(i64::from(limit)).fetch_all(self.pool()).await?;
         rows.iter().map(|row| Ok((job_id(row.get(0))?, small(row.get(1))))).collect()
     }
 
@@ -118,7 +118,7 @@ impl Store {
             .bind(job.0.as_slice())
             .bind(signed(now.0))
             .bind(i64::from(most))
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Store {
     pub async fn to_nominate(&self, now: Time, limit: u32) -> Result<Vec<JobId>, StoreError> {
         let query = "SELECT job FROM jobs WHERE nominate_at <= $1 ORDER BY nominate_at LIMIT $2";
         let jobs: Vec<Vec<u8>> =
-            sqlx::query_scalar(query).bind(signed(now.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+            sqlx::query_scalar(query).bind(signed(now.0)).bind(i64::from(limit)).fetch_all(self.pool()).await?;
         jobs.iter().map(|job| job_id(job)).collect()
     }
 
@@ -141,7 +141,7 @@ impl Store {
             "SELECT gathered, attempts, risk, worries, not_nominated FROM jobs WHERE job = $1 AND settled_at IS NOT NULL",
         )
         .bind(job.0.as_slice())
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.pool())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let gathered = row.get::<Option<Vec<u8>>, _>(0);
@@ -195,7 +195,7 @@ impl Store {
         .bind(job.0.as_slice())
         .bind(signed(now.0))
         .bind(again.map(|again| signed(again.0)))
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
@@ -210,7 +210,7 @@ impl Store {
                 .bind(job.0.as_slice())
                 .bind(number(risk))
                 .bind(worries)
-                .execute(&self.pool)
+                .execute(self.pool())
                 .await?;
         Ok(changed.rows_affected() > 0)
     }
@@ -250,7 +250,7 @@ impl Store {
     pub async fn nominated_since(&self, since: Time) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM nominations WHERE at > $1")
             .bind(signed(since.0))
-            .fetch_one(&self.pool)
+            .fetch_one(self.pool())
             .await?;
         Ok(unsigned(count))
     }
@@ -263,7 +263,7 @@ impl Store {
         sqlx::query("UPDATE jobs SET nominate_at = $2 WHERE job = $1 AND round = 0 AND attempts > 0")
             .bind(job.0.as_slice())
             .bind(signed(now.0))
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
@@ -273,7 +273,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn running(&self) -> Result<Vec<Running>, StoreError> {
-        let rows = sqlx::query("SELECT job, phase FROM jobs WHERE phase IN (1, 2)").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT job, phase FROM jobs WHERE phase IN (1, 2)").fetch_all(self.pool()).await?;
         rows.iter()
             .map(|row| {
                 let phase = if row.get::<i64, _>(1) == 1 { Phase::Nominated } else { Phase::Blessed };
@@ -290,7 +290,7 @@ impl Store {
         let rows = sqlx::query("SELECT client, provider, amount FROM jobs WHERE granter = $1 AND blessed_at > $2")
             .bind(granter.as_slice())
             .bind(signed(after.0))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         rows.iter()
             .map(|row| {
@@ -309,7 +309,7 @@ impl Store {
         for job in jobs {
             let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM jobs WHERE job = $1 AND blessed_at IS NOT NULL")
                 .bind(job.0.as_slice())
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.pool())
                 .await?;
             blessed.extend(found.map(|_| *job));
         }
@@ -327,7 +327,7 @@ impl Store {
             Some(job) => {
                 sqlx::query("SELECT risk, settled_at, job FROM jobs WHERE job = $1 AND settled_at IS NOT NULL")
                     .bind(job.0.as_slice())
-                    .fetch_optional(&self.pool)
+                    .fetch_optional(self.pool())
                     .await?
                     .map(|row| (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<Vec<u8>, _>(2)))
             }
@@ -356,13 +356,13 @@ impl Store {
             .bind(settled_at)
             .bind(job)
             .bind(i64::from(limit) + 1)
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         let more = jobs.len() > limit as usize;
         jobs.truncate(limit as usize);
         let total: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE open = $1 AND settled_at IS NOT NULL")
             .bind(filter.open)
-            .fetch_one(&self.pool)
+            .fetch_one(self.pool())
             .await?;
         let jobs = jobs.iter().map(|job| job_id(job)).collect::<Result<_, _>>()?;
         Ok(QueuePage { jobs, more, total: unsigned(total) })

@@ -3,11 +3,10 @@
 use lota_market::{B256, Time, model::JobId};
 use sqlx::Row as _;
 
-use super::{Store, StoreError, Writing, damaged, keep_meta, meta, small};
+use super::{Store, StoreError, Writing, damaged, keep_meta, meta, signed, small, unsigned};
 use crate::{
     alerts::Alert,
     attestation::Envelope,
-    history::{signed, unsigned},
 };
 
 const NOTED: &str = "noted";
@@ -85,8 +84,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn noted(&self) -> Result<u64, StoreError> {
-        let mut writing = self.pool.begin().await?;
-        Ok(meta(&mut writing, NOTED).await?.unwrap_or_default())
+        let mut reading = self.pool().begin().await?;
+        Ok(meta(&mut reading, NOTED).await?.unwrap_or_default())
     }
 
     /// Entries that are not known to be in the audit log's file, with their numbers there.
@@ -96,7 +95,7 @@ impl Store {
     pub async fn unwritten(&self) -> Result<Vec<(u64, AuditLine)>, StoreError> {
         let rows =
             sqlx::query("SELECT number, at, actor, action, subject, details FROM audit ORDER BY number LIMIT 1000")
-                .fetch_all(&self.pool)
+                .fetch_all(self.pool())
                 .await?;
         rows.iter()
             .map(|row| {
@@ -118,7 +117,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn written(&self, number: u64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM audit WHERE number <= $1").bind(signed(number)).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM audit WHERE number <= $1").bind(signed(number)).execute(self.pool()).await?;
         Ok(())
     }
 
@@ -167,7 +166,7 @@ impl Store {
         )
         .bind(signed(now.0))
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await?;
         rows.iter()
             .map(|row| {
@@ -185,7 +184,7 @@ impl Store {
         sqlx::query("DELETE FROM outbox WHERE id = $1 AND destination = $2")
             .bind(&outgoing.alert.id)
             .bind(&outgoing.destination)
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
@@ -207,7 +206,7 @@ impl Store {
         .bind(&outgoing.destination)
         .bind(problem)
         .bind(again.map(|again| signed(again.0)))
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
@@ -220,7 +219,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT destination, count(*), max(problem) FROM outbox WHERE problem IS NOT NULL GROUP BY destination",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await?;
         Ok(rows.iter().map(|row| (row.get(0), unsigned(row.get(1)), row.get(2))).collect())
     }
@@ -233,7 +232,7 @@ impl Store {
                 .bind(job.0.as_slice())
                 .bind(i64::from(round))
                 .bind(decision)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.pool())
                 .await?;
         json.map(|json| serde_json::from_slice(&json).map_err(|error| damaged("an attestation", error))).transpose()
     }

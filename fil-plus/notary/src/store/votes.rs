@@ -3,10 +3,9 @@
 use lota_market::{Address, B256, Bytes, Time, blessing::Choice, model::JobId};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Store, StoreError, address, damaged, digest, job_id, outbox, small};
+use super::{Store, StoreError, address, damaged, digest, job_id, outbox, signed, small, unsigned};
 use crate::{
     alerts::Alert,
-    history::{signed, unsigned},
 };
 
 /// How far a signed vote got.
@@ -164,7 +163,7 @@ impl Store {
         .bind(i64::from(choice.number()))
         .bind(i64::from(version))
         .bind(reasons.as_slice())
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.pool())
         .await?;
         Ok(found.is_some())
     }
@@ -176,7 +175,7 @@ impl Store {
     pub async fn votes(&self, job: JobId) -> Result<Vec<HeldVote>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{VOTES} WHERE job = $1 ORDER BY round, at, notary")))
             .bind(job.0.as_slice())
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         rows.iter().map(vote).collect()
     }
@@ -187,7 +186,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn open_votes(&self) -> Result<Vec<HeldVote>, StoreError> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{VOTES} WHERE state IN (0, 1) ORDER BY at, notary")))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         rows.iter().map(vote).collect()
     }
@@ -209,7 +208,7 @@ impl Store {
         .bind(vote.signature.to_vec())
         .bind(state.number())
         .bind(why)
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
@@ -221,7 +220,7 @@ impl Store {
     pub async fn reasons(&self, digest: B256) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar("SELECT text FROM reasons WHERE digest = $1")
             .bind(digest.as_slice())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.pool())
             .await?)
     }
 }

@@ -135,7 +135,7 @@ async fn labels_go_with_their_job_and_follow_its_opening() {
     batch.commit().await.expect("committed");
     assert_eq!(numbers(&store, urgent).await, [5, 3]);
     let left = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM labels WHERE job = $1").bind(id(7).0.to_vec());
-    assert_eq!(left.fetch_one(&store.pool).await.expect("read"), 0);
+    assert_eq!(left.fetch_one(store.pool()).await.expect("read"), 0);
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@
 mod allowance;
 pub mod bindings;
 mod elsewhere;
+mod failures;
 mod gas;
 mod outstanding;
 pub mod token;
+mod updates;
 mod venues;
 
 use std::{
@@ -24,7 +26,7 @@ use lota_market::{
     agent::EffectKey,
     asset::Asset,
     auction, filecoin_pay_deals,
-    model::{Command, JobId, Lane, Receipt, Rejection, Settings, Terms},
+    model::{Command, JobId, Lane, Receipt, Settings, Terms},
     world::ContractEvent,
 };
 use tokio::sync::Mutex;
@@ -32,20 +34,22 @@ use tokio::sync::Mutex;
 pub(super) use self::allowance::allow;
 use self::{
     bindings::{Revert, Unreadable},
+    failures::refused_with,
+    updates::update,
     venues::refused_by_auction,
 };
 use super::{
     account::{self, Account, Call, SendError},
     auction::{self as evm_auction, Auction},
-    chain::{At, Chain, Config, Refusal, RpcError},
+    chain::{At, Chain, Config, RpcError},
     filecoin_pay_deals::contract::FilecoinPayDeals,
-    log::{self, EventLog, LogError, Source},
+    log::{EventLog, Source},
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
     transport::{
         AuctionRef, Cursor, FilecoinPayDealsRef, Head, Landed, MarketRef, Outstanding, Reserve, SealedBid, StoredDeal,
-        SubmitError, Transport, TransportError, Update, UpdateStream,
+        SubmitError, Transport, TransportError, UpdateStream,
     },
 };
 
@@ -269,79 +273,6 @@ impl EvmTransport {
         }
         Ok(Landed { transaction, cursor: Cursor { block, block_hash, index }, time, events, auction_events })
     }
-}
-
-impl From<LogError> for TransportError {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::Rpc(error) => error.into(),
-            LogError::Journal(error) => Self::Storage(error.to_string()),
-        }
-    }
-}
-
-impl From<SendError> for SubmitError {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Refused { refusal, block } => refused(refusal, block),
-            SendError::Reverted { transaction, block, refusal } => match refused(refusal, Some(block)) {
-                Self::Rejected { rejection: Rejection::CallbackReverted(_), .. } => {
-                    Self::CallbackFailed { transaction, block }
-                }
-                other => other,
-            },
-            SendError::TooMuchGas { needed, most } => Self::TooMuchGas { needed, most },
-            SendError::KeyReused { account, key } => Self::KeyReused { party: account, key },
-            SendError::Unaffordable { account, wallet, needed } => Self::Unaffordable { account, wallet, needed },
-            SendError::Failed(problem) => Self::Failed(problem),
-            SendError::Signer { account, problem } => TransportError::Signer { party: account, problem }.into(),
-            SendError::Journal(error) => TransportError::Storage(error.to_string()).into(),
-            SendError::Rpc(error) => TransportError::from(error).into(),
-        }
-    }
-}
-
-/// What a node's refusal means; `block`: in whose state it was given, if that is known.
-fn refused(Refusal { message, data, .. }: Refusal, block: Option<u64>) -> SubmitError {
-    refused_with(message, data.as_ref().map(|data| bindings::revert(data)), block)
-}
-
-fn refused_with(message: String, revert: Option<Revert>, block: Option<u64>) -> SubmitError {
-    match revert {
-        Some(Revert::Rejected(rejection)) => SubmitError::Rejected { rejection, block },
-        Some(Revert::InsufficientGas { left, needed }) => SubmitError::Failed(format!(
-            "the node tried it with too little gas: {left} was left, {needed} was promised to a callback or a wallet"
-        )),
-        Some(Revert::BadSettings(fault)) => SubmitError::Failed(format!("the settings cannot be used: {fault}")),
-        Some(Revert::Unknown(text)) if message.is_empty() => SubmitError::Failed(text),
-        _ => SubmitError::Failed(format!("the node says: {message}")),
-    }
-}
-
-/// An update of the market's log; `None` for what only logs of several contracts have.
-fn update(update: log::Update<Result<ContractEvent, Unreadable>>) -> Option<Result<Update, TransportError>> {
-    Some(match update {
-        log::Update::Log { cursor, time, log, value } => match value {
-            Ok(event) => {
-                let transaction = log.transaction_hash;
-                Ok(match event {
-                    ContractEvent::Market(event) => Update::Event { cursor, time, transaction, event },
-                    ContractEvent::Auction(event) => Update::Auction { cursor, time, transaction, event },
-                    ContractEvent::FilecoinPayDeals(event) => {
-                        Update::FilecoinPayDeals { cursor, time, transaction, event }
-                    }
-                    // This log follows none of them.
-                    ContractEvent::Blessing(_) | ContractEvent::FilecoinPay(_) | ContractEvent::Granter(_) => {
-                        return None;
-                    }
-                })
-            }
-            Err(error) => Err(TransportError::Malformed(error.to_string())),
-        },
-        log::Update::Head { cursor, latest, finalized } => Ok(Update::Head { cursor, latest, finalized }),
-        log::Update::Rewind { to } => Ok(Update::Rewind { to }),
-        log::Update::CaughtUp { .. } => return None,
-    })
 }
 
 #[async_trait]

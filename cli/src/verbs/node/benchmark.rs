@@ -19,7 +19,7 @@ use lota_node::{
 };
 use serde::Serialize;
 
-use super::run::{check_name, named_resources};
+use super::{config::named_resources, run::check_name};
 use crate::{
     context::Context,
     failure::{self, Usage},

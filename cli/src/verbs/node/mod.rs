@@ -2,6 +2,7 @@
 
 mod amounts;
 mod benchmark;
+mod config;
 mod doctor;
 mod resume;
 mod run;

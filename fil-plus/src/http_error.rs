@@ -1,31 +1,24 @@
 //! Answers that are not a success, in the form of the daemon's.
 
 use axum::{
-    Json,
-    body::to_bytes,
-    http::{
-        StatusCode,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
-    },
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use lota_api::{ApiError, ErrorCode};
+use lota_api::ErrorCode;
+use lota_http::answers::{self, Refusal, Words};
 
 use crate::store::StoreError;
 
-/// The longest text of the HTTP library's that an answer repeats, in bytes.
-const MAX_TEXT: usize = 4 << 10;
+const WORDS: Words =
+    Words { too_large: "the body is too large; ask about fewer CIDs at once", failed: "the registry failed" };
 
 /// An answer that is not a success.
 #[derive(Debug)]
-pub(crate) struct HttpError {
-    status: StatusCode,
-    body: ApiError,
-}
+pub(crate) struct HttpError(Refusal);
 
 impl HttpError {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ApiError { code, message: message.into(), problems: Vec::new() } }
+        Self(Refusal::new(status, code, message))
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
@@ -51,35 +44,11 @@ impl From<StoreError> for HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        self.0.into_response()
     }
 }
 
 /// Gives what the HTTP library refuses by itself (a method, a body, a query) the form of all other answers.
 pub(crate) async fn in_json(response: Response) -> Response {
-    let status = response.status();
-    let is_json =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if is_json || !(status.is_client_error() || status.is_server_error()) {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let text = to_bytes(body, MAX_TEXT).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).trim().replace(['\n', '\r'], " ");
-    let (code, otherwise) = match status {
-        StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is nothing at this path"),
-        StatusCode::METHOD_NOT_ALLOWED => (ErrorCode::MethodNotAllowed, "this path takes other methods"),
-        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large; ask about fewer CIDs at once"),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            (ErrorCode::UnsupportedMediaType, "the body must be `Content-Type: application/json`")
-        }
-        status if status.is_client_error() => (ErrorCode::Invalid, "the request makes no sense"),
-        _ => (ErrorCode::Internal, "the registry failed"),
-    };
-    let message = if text.is_empty() { otherwise.to_owned() } else { text };
-    parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.remove(CONTENT_TYPE);
-    let mut answer = HttpError::new(status, code, message).into_response();
-    answer.headers_mut().extend(parts.headers);
-    answer
+    answers::in_json(response, WORDS).await
 }

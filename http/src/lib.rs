@@ -3,6 +3,9 @@
 //! reqwest is built without a TLS provider of its own: its default, aws-lc, takes five times as long to compile as ring.
 //! A client that is built without a provider panics, so all clients begin here (`clippy.toml` bans the other ways).
 
+#[cfg(feature = "answers")]
+pub mod answers;
+
 /// Makes ring the process's TLS provider, unless it has one.
 pub fn use_ring() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {

@@ -1,33 +1,25 @@
 //! Answers that are not a success.
 
 use axum::{
-    Json,
-    body::to_bytes,
-    http::{
-        StatusCode,
-        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
-    },
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use lota_api::{ApiError, ErrorCode};
+use lota_api::ErrorCode;
 use lota_bridge::{SubmitError, TransportError, failure::causes};
+use lota_http::answers::{self, Refusal, Words};
 use lota_market::{AttoFil, asset::Asset, model::Rejection};
 
 use crate::{inbox::NotTaken, order::OrderError, salts::SaltError, store::StoreError, transfers::TransferError};
 
-/// The longest text of the HTTP library's that an answer repeats, in bytes.
-const MAX_TEXT: usize = 4 << 10;
+const WORDS: Words = Words { too_large: "the body is too large", failed: "the daemon failed" };
 
 /// An answer that is not a success.
 #[derive(Debug)]
-pub(crate) struct HttpError {
-    status: StatusCode,
-    body: ApiError,
-}
+pub(crate) struct HttpError(Refusal);
 
 impl HttpError {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ApiError { code, message: message.into(), problems: Vec::new() } }
+        Self(Refusal::new(status, code, message))
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -43,9 +35,7 @@ impl HttpError {
     }
 
     pub(crate) fn ambiguous(message: impl Into<String>, candidates: Vec<String>) -> Self {
-        let mut failed = Self::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, message);
-        failed.body.problems = candidates;
-        failed
+        Self(Refusal::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, message).with_problems(candidates))
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -53,9 +43,7 @@ impl HttpError {
     }
 
     pub(crate) fn invalid_all(message: impl Into<String>, problems: Vec<String>) -> Self {
-        let mut failed = Self::invalid(message);
-        failed.body.problems = problems;
-        failed
+        Self(Self::invalid(message).0.with_problems(problems))
     }
 
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
@@ -173,38 +161,11 @@ impl From<OrderError> for HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        self.0.into_response()
     }
 }
 
 /// Gives what the HTTP library refuses by itself (a method, a body, a query) the form of all other answers.
 pub(crate) async fn in_json(response: Response) -> Response {
-    let status = response.status();
-    let is_json =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if is_json || !(status.is_client_error() || status.is_server_error()) {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let text = to_bytes(body, MAX_TEXT).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).trim().replace(['\n', '\r'], " ");
-    let allowed = parts.headers.get(ALLOW).and_then(|methods| methods.to_str().ok());
-    let (code, otherwise) = match status {
-        StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is nothing at this path".to_owned()),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            (ErrorCode::MethodNotAllowed, format!("this path takes only {}", allowed.unwrap_or("other methods")))
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large".to_owned()),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            (ErrorCode::UnsupportedMediaType, "the body must be `Content-Type: application/json`".to_owned())
-        }
-        status if status.is_client_error() => (ErrorCode::Invalid, "the request makes no sense".to_owned()),
-        _ => (ErrorCode::Internal, "the daemon failed".to_owned()),
-    };
-    let message = if text.is_empty() { otherwise } else { text };
-    parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.remove(CONTENT_TYPE);
-    let mut answer = HttpError::new(status, code, message).into_response();
-    answer.headers_mut().extend(parts.headers);
-    answer
+    answers::in_json(response, WORDS).await
 }

@@ -20,7 +20,8 @@ use axum::{
     routing::{get, post},
 };
 use futures::{Stream, StreamExt as _};
-use lota_api::{ApiError, ErrorCode};
+use lota_api::ErrorCode;
+use lota_http::answers::Refusal;
 use lota_market::{Address, blessing::Choice, model::JobId};
 use serde::Deserialize;
 use tokio::{
@@ -124,7 +125,7 @@ impl IntoResponse for Failed {
             DeskError::Refused(_) => (StatusCode::CONFLICT, ErrorCode::Conflict),
             DeskError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
-        (status, Json(ApiError { code, message: self.0.to_string(), problems: Vec::new() })).into_response()
+        Refusal::new(status, code, self.0.to_string()).into_response()
     }
 }
 

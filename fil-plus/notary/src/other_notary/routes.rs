@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use lota_api::{ApiError, ErrorCode};
+use lota_api::ErrorCode;
+use lota_http::answers::Refusal;
 use tokio::sync::Semaphore;
 
 use super::{AnswerError, MAX_ANSWER, OtherNotary};
@@ -64,6 +65,5 @@ async fn take(State(callback): State<Callback>, body: Bytes) -> Response {
 }
 
 fn refusal(status: StatusCode, code: ErrorCode, message: &str) -> Response {
-    let error = ApiError { code, message: message.to_owned(), problems: Vec::new() };
-    (status, Json(error)).into_response()
+    Refusal::new(status, code, message).into_response()
 }

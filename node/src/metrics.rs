@@ -193,6 +193,12 @@ impl Metrics {
         self.events.get_or_create(&EventLabels { event: observe::order_event_name(event) }).inc();
     }
 
+    /// The party was paid so much over Filecoin Pay, in this asset.
+    pub(crate) fn collected(&self, asset: &Asset, net: AttoFil) {
+        let labels = AssetLabels { asset: asset.symbol().to_owned() };
+        self.earned.get_or_create(&labels).inc_by(in_units(asset, net));
+    }
+
     /// An event of the market was read; `client` is whose job it is about, if that is known.
     pub(crate) fn event(&self, event: &Event, client: Option<Address>) {
         self.events.get_or_create(&EventLabels { event: observe::event_name(event) }).inc();

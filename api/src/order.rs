@@ -66,6 +66,9 @@ pub struct OrdersInfo {
     pub due: Paid,
     /// Collected in all.
     pub collected: Paid,
+    /// Due on rails that their payers ended before it was collected, and the payers' again: gross.
+    #[serde(default)]
+    pub lost: AttoFil,
     /// When something was collected last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_collected: Option<Timestamp>,

@@ -37,6 +37,8 @@ use crate::{
 const AT_ONCE: usize = 32;
 /// The most transactions that are watched until they are final; further ones wait.
 const MAX_WATCHED: usize = 64;
+/// The most rails that are tried out for one block; others come with the next one.
+const MAX_TRIED: usize = 64;
 /// Where they are kept.
 const COLLECTIONS: &str = "collections";
 /// How long a rail is not looked at again, in seconds of the chain, when the chain's node did not answer, or knows more than the loop.
@@ -165,21 +167,26 @@ impl Collector {
         self.paused.retain(|rail, _| due.iter().any(|due| due.rail == *rail));
         self.parts.reasons.retain(|rail| due.iter().any(|due| due.rail == rail));
         let at = At { block: latest.block, time: latest.time };
-        let (mut now, mut later, mut paused) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut now, mut later, mut paused, mut tried) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for due in due.iter().filter(|due| !busy.contains(&due.rail)) {
             match due.book.standing(at, finalized) {
                 Standing::Clear | Standing::Young => {}
                 Standing::Lost => self.say(due.rail, Reason::Ended),
                 Standing::Ripe { is_closing } if self.is_paused(due, latest) => paused.push((due, is_closing)),
-                Standing::Ripe { is_closing } => match self.try_out(due, is_closing, latest).await {
-                    Some(Collecting::Now) => now.push(*due),
-                    Some(Collecting::ForMore) => later.push(*due),
-                    Some(Collecting::TooDear(_)) | None => {}
-                },
+                Standing::Ripe { .. } if tried >= MAX_TRIED => {}
+                Standing::Ripe { is_closing } => {
+                    tried += 1;
+                    match self.try_out(due, is_closing, latest).await {
+                        Some(Collecting::Now) => now.push(*due),
+                        Some(Collecting::ForMore) => later.push(*due),
+                        Some(Collecting::TooDear(_)) | None => {}
+                    }
+                }
             }
         }
         if !now.is_empty() && self.parts.transport.collects_cheaper_together() {
             now.append(&mut later);
+            paused.truncate(MAX_TRIED);
             for (due, is_closing) in paused {
                 if self.parts.reasons.of(due.rail) == Some(Reason::ForMore)
                     && let Some(Collecting::Now | Collecting::ForMore) = self.try_out(due, is_closing, latest).await

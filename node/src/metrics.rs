@@ -275,6 +275,7 @@ mod tests {
         metrics.event(&settled(other), Some(party));
         metrics.event(&settled(other), None);
         metrics.event(&Event::JobCancelled { job: job(2), reason: Reason::NotLocked }, Some(party));
+        metrics.collected(&Asset::coin(), AttoFil(500_000_000_000_000_000));
         let mut registry = Registry::with_prefix("lota");
         registry.register("earned", "", metrics.earned.clone());
         registry.register("spent", "", metrics.spent.clone());
@@ -283,6 +284,7 @@ mod tests {
         let text = render(&registry).expect("it is text");
         for line in [
             "lota_earned_total{asset=\"USD\"} 1.5",
+            "lota_earned_total{asset=\"FIL\"} 0.5",
             "lota_spent_total{asset=\"USD\"} 3.0",
             "lota_jobs_ended_total{role=\"provider\",end=\"settled\"} 1",
             "lota_jobs_ended_total{role=\"client\",end=\"settled\"} 2",

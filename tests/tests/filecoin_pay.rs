@@ -363,7 +363,10 @@ async fn a_node_collects_what_is_due_to_it_and_its_books_say_what_and_when() {
     assert!(told.last_collected.is_some());
     let wallet: WalletInfo = provider.get("/v1/wallet").await.expect("it answers");
     let there = wallet.filecoin_pay.expect("it is told");
-    assert_eq!((there.available, U256::from(there.available.0)), (collected.net, venue.available(provider.address).await));
+    assert_eq!(
+        (there.available, U256::from(there.available.0)),
+        (collected.net, venue.available(provider.address).await)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,8 +382,8 @@ async fn what_is_not_worth_its_gas_waits_and_what_is_lost_is_said() {
     let leave = token::approve(venue.filecoin_pay, AttoFil(100 * DOLLAR));
     venue.anvil.execute(Some(payer), dollar, leave, AttoFil::ZERO).await;
     venue.pay_in(100 * DOLLAR).await;
-    // A cent is worth 10^10 attoFIL: less than any gas, and what this one asks.
-    let provider = venue.collecting_provider(2, &home, asking(AttoFil(1_000_000_000)), Some("0.000001"), Some(0)).await;
+    // A cent is worth 10^12 attoFIL: less than the tip of any transaction, and what this one asks.
+    let provider = venue.collecting_provider(2, &home, asking(AttoFil(1_000_000_000)), Some("0.0001"), Some(0)).await;
     provider.knows(1).await;
     let module = provider.add(&programs::says("hello\n", 0)).await;
     let poor = venue.open(PAYER, 0, Address::ZERO, &module, PRICE).await;
@@ -423,5 +426,6 @@ async fn what_is_not_worth_its_gas_waits_and_what_is_lost_is_said() {
     let rail = told.rails.first().expect("something was due there");
     assert!(rail.why_not.as_deref().is_some_and(|why| why.contains("went back to the payer")), "{told:?}");
     assert!(rail.end.is_some(), "{told:?}");
+    assert_eq!((told.due, told.lost), (Paid::default(), AttoFil(PRICE)));
     assert_eq!(venue.anvil.count(provider.address).await, sent + 5, "for what would be refused nothing is sent");
 }

@@ -13,8 +13,7 @@ use lota_bridge::{
         bindings::{self, Unreadable, View},
         chain::{At, Log},
         filecoin_pay::{self, AccountInfo, Approval},
-        filecoin_pay_deals,
-        token,
+        filecoin_pay_deals, token,
     },
     transport::Head,
 };
@@ -31,11 +30,7 @@ pub(crate) use self::{
     order::{FollowedOrder, OrderState},
     rails::{RailState, ReadSoFar},
 };
-use super::{
-    ChainError, ChainMarket, Endpoint, code,
-    deploy::send,
-    reading::Reading,
-};
+use super::{ChainError, ChainMarket, Endpoint, code, deploy::send, reading::Reading};
 
 /// How many views are asked for at once.
 const AT_ONCE: usize = 8;

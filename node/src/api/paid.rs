@@ -3,7 +3,7 @@
 use lota_api::{DueOnRail, OrderInfo, OrdersInfo, Paid, PriceStage, rfc3339};
 use lota_market::{
     AttoFil, U256,
-    agent::{Job, OrderView, PriceState},
+    agent::{At, Job, OrderView, PriceState, Standing},
     filecoin_pay_deals::fee,
 };
 
@@ -58,15 +58,17 @@ pub(super) async fn orders(api: &Api) -> Result<Option<OrdersInfo>, HttpError> {
         return Ok(None);
     };
     let books = api.store.books_of_rails().await?;
+    if books.is_empty() && api.offer.is_none() {
+        return Ok(None);
+    }
     let sum = |amounts: &mut dyn Iterator<Item = U256>| amounts.fold(U256::ZERO, U256::saturating_add);
-    let collected = parts(
-        sum(&mut books.iter().map(|book| book.paid)),
-        sum(&mut books.iter().map(|book| book.fees)),
-    );
-    let due = parts(
-        sum(&mut books.iter().map(|book| book.due)),
-        sum(&mut books.iter().map(|book| fee(book.due))),
-    );
+    let collected = parts(sum(&mut books.iter().map(|book| book.paid)), sum(&mut books.iter().map(|book| book.fees)));
+    let finalized = api.health.finalized();
+    let latest = api.health.head().map(|head| At { block: head.block, time: head.time }).unwrap_or_default();
+    let (lost, due): (Vec<_>, Vec<_>) =
+        books.iter().partition(|book| book.standing(latest, finalized) == Standing::Lost);
+    let lost = AttoFil(sum(&mut lost.iter().map(|book| book.due)).saturating_to());
+    let due = parts(sum(&mut due.iter().map(|book| book.due)), sum(&mut due.iter().map(|book| fee(book.due))));
     let last_collected = books.iter().filter_map(|book| book.last_paid).max().map(|at| rfc3339(at.time));
     let rails = api.store.due_rails().await?.into_iter().take(MAX_RAILS).map(|rail| DueOnRail {
         rail: rail.rail.to_string(),
@@ -77,5 +79,5 @@ pub(super) async fn orders(api: &Api) -> Result<Option<OrdersInfo>, HttpError> {
         why_not: api.uncollected.of(rail.rail).map(|reason| reason.to_string()),
     });
     let rails = rails.collect();
-    Ok(Some(OrdersInfo { contract: deals.contract, unit, due, collected, last_collected, rails }))
+    Ok(Some(OrdersInfo { contract: deals.contract, unit, due, collected, lost, last_collected, rails }))
 }

@@ -26,9 +26,17 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ForMore => f.write_str("it waits for more, to be collected for the same gas"),
-            Self::TooDear(_) => f.write_str("its gas costs more than it brings; it is collected when more is due, or gas is cheaper"),
+            Self::TooDear(Gain { worth, gas }) => {
+                let times = gas.0 / worth.0.max(1);
+                write!(
+                    f,
+                    "its gas costs more than it brings (at least {times} times as much); it is collected when more is due, or gas is cheaper"
+                )
+            }
             Self::Refused(why) => write!(f, "{why}; it is tried again"),
-            Self::Ended => f.write_str("the payer terminated the rail, and its time is over: what was due went back to the payer"),
+            Self::Ended => {
+                f.write_str("the payer terminated the rail, and its time is over: what was due went back to the payer")
+            }
         }
     }
 }

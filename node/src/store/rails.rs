@@ -133,13 +133,12 @@ impl Batch<'_> {
     /// See [`StoreError`].
     pub(crate) async fn rewind_rails(&mut self, to: Option<Cursor>) -> Result<(), StoreError> {
         let (block, index) = to.map_or((-1, -1), |to| (signed(to.block), i64::from(to.index)));
-        let rows =
-            sqlx::query("DELETE FROM rail_events WHERE block > $1 OR (block = $1 AND idx > $2) RETURNING rail")
-                .bind(block)
-                .bind(index)
-                .fetch_all(&mut *self.transaction)
-                .await
-                .map_err(|source| self.store.failed(source))?;
+        let rows = sqlx::query("DELETE FROM rail_events WHERE block > $1 OR (block = $1 AND idx > $2) RETURNING rail")
+            .bind(block)
+            .bind(index)
+            .fetch_all(&mut *self.transaction)
+            .await
+            .map_err(|source| self.store.failed(source))?;
         let mut touched = rows.iter().map(|row| rail_of(row.get(0))).collect::<Result<Vec<_>, _>>()?;
         touched.sort_unstable();
         touched.dedup();

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lota_api::{NodeInfo, OfferedResources, OrdersInfo, Paid, Party, Problem};
+use lota_market::AttoFil;
 use serde::Serialize;
 
 use crate::{
@@ -87,6 +88,10 @@ fn orders_text(orders: &OrdersInfo) -> String {
     let last = orders.last_collected.map_or_else(String::new, |last| format!("last at {last}"));
     table.row(line("collected", &orders.collected, last));
     table.row(line("due", &orders.due, String::new()));
+    if orders.lost > AttoFil::ZERO {
+        let why = "payers ended their rails before it was collected".to_owned();
+        table.row(["lost".to_owned(), show(orders.lost), String::new(), String::new(), why]);
+    }
     for rail in &orders.rails {
         let end = rail.end.map(|end| format!("to be paid before block {end}"));
         let notes: Vec<String> = end.into_iter().chain(rail.why_not.as_deref().map(printable)).collect();
@@ -115,14 +120,15 @@ pub(crate) fn problems(problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use lota_api::DueOnRail;
-    use lota_market::{Address, AttoFil, asset::Asset};
+    use lota_market::{Address, asset::Asset};
 
     use super::*;
 
     #[test]
     fn what_orders_paid_is_told_exactly_and_what_is_due_with_the_reason() {
         console::set_colors_enabled(false);
-        let paid = |gross: u128, fee: u128| Paid { gross: AttoFil(gross), fee: AttoFil(fee), net: AttoFil(gross - fee) };
+        let paid =
+            |gross: u128, fee: u128| Paid { gross: AttoFil(gross), fee: AttoFil(fee), net: AttoFil(gross - fee) };
         let rail = DueOnRail {
             rail: "7".to_owned(),
             payer: Address::ZERO,
@@ -136,6 +142,7 @@ mod tests {
             unit: Asset::token("USDFC", 6),
             due: paid(101, 1),
             collected: paid(1_000_000, 5_000),
+            lost: AttoFil::ZERO,
             last_collected: None,
             rails: vec![rail],
         };

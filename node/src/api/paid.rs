@@ -3,7 +3,7 @@
 use lota_api::{DueOnRail, OrderInfo, OrdersInfo, Paid, PriceStage, rfc3339};
 use lota_market::{
     AttoFil, U256,
-    agent::{At, Job, OrderView, PriceState, Standing},
+    agent::{At, Job, OrderView, PriceState, RailBook, Standing},
     filecoin_pay_deals::fee,
 };
 
@@ -65,7 +65,7 @@ pub(super) async fn orders(api: &Api) -> Result<Option<OrdersInfo>, HttpError> {
     let collected = parts(sum(&mut books.iter().map(|book| book.paid)), sum(&mut books.iter().map(|book| book.fees)));
     let finalized = api.health.finalized();
     let latest = api.health.head().map(|head| At { block: head.block, time: head.time }).unwrap_or_default();
-    let (lost, due): (Vec<_>, Vec<_>) =
+    let (lost, due): (Vec<&RailBook>, Vec<&RailBook>) =
         books.iter().partition(|book| book.standing(latest, finalized) == Standing::Lost);
     let lost = AttoFil(sum(&mut lost.iter().map(|book| book.due)).saturating_to());
     let due = parts(sum(&mut due.iter().map(|book| book.due)), sum(&mut due.iter().map(|book| fee(book.due))));

@@ -37,6 +37,7 @@ pub(super) struct State {
     /// What is sent never ends, and is signed before that or not.
     pub(super) hangs: bool,
     pub(super) hangs_signed: bool,
+    is_hanging: bool,
     /// Keys under which something was begun, with the block in which it landed.
     begun: BTreeMap<EffectKey, Option<u64>>,
     sent: Vec<(EffectKey, Vec<U256>)>,
@@ -79,6 +80,13 @@ impl Till {
 
     pub(super) fn tried(&self, rail: U256) -> u32 {
         self.state().rails.get(&rail).map_or(0, |rail| rail.tried)
+    }
+
+    /// Ready when something was sent that never ends.
+    pub(super) async fn is_hanging(&self) {
+        while !std::mem::take(&mut self.state().is_hanging) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
     }
 
     /// All blocks are undone.
@@ -129,6 +137,7 @@ impl Transport for Till {
             if state.hangs && state.hangs_signed {
                 state.begun.insert(key.clone(), None);
             }
+            state.is_hanging |= state.hangs;
             state.hangs
         };
         if hangs {

@@ -9,7 +9,7 @@ use lota_market::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{AuctionInfo, Decision, Phase, Problem, Verification};
+use crate::{AuctionInfo, Decision, OrderInfo, Phase, Problem, Verification};
 
 /// `POST /v1/jobs`: a job to be opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -129,6 +129,9 @@ pub struct JobSummary {
     pub price: Option<AttoFil>,
     /// The escrow: the highest price.
     pub max_price: AttoFil,
+    /// What it is paid over Filecoin Pay, if it is; then it costs nothing at the market.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderInfo>,
     /// When it was opened.
     pub opened: Timestamp,
     /// When it last changed.

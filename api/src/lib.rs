@@ -9,6 +9,7 @@ mod decision;
 mod error;
 mod job;
 mod node;
+mod order;
 mod query;
 mod wallet;
 mod words;
@@ -25,8 +26,9 @@ pub use job::{
     PublicationProgress, ResultInfo, TermsInfo, TermsRequest,
 };
 pub use node::{ApiFile, MarketInfo, NodeInfo, OfferedResources, Party, Problem, Resumed};
+pub use order::{DueOnRail, OrderInfo, OrdersInfo, Paid, PriceStage};
 pub use query::{JobQuery, LabelFilter, MAX_LABELS, QueryError, StateFilter};
-pub use wallet::{MoveMoney, TakeBidMoney, WalletInfo};
+pub use wallet::{AtFilecoinPay, MoveMoney, TakeBidMoney, WalletInfo};
 pub use words::{ErrorCode, Phase, ProblemCode, Verdict, Verification};
 
 /// A block's time as JSON carries it; times beyond the year 9999 are the last one that can be written.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lota_market::{Address, B256, agent::Filling, asset::Asset, model::JobId};
 use serde::{Deserialize, Serialize};
 
-use crate::ProblemCode;
+use crate::{OrdersInfo, ProblemCode};
 
 /// What the jobs of a provider may take together at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct NodeInfo {
     pub store_blocks: u64,
     /// The limit of its store, in bytes.
     pub store_capacity: u64,
+    /// What it has of orders that are paid over Filecoin Pay, if it follows such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<OrdersInfo>,
     /// What keeps it from its work now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,

@@ -1,6 +1,6 @@
 //! The account's money.
 
-use lota_market::{Address, AttoFil, agent::Filling};
+use lota_market::{Address, AttoFil, agent::Filling, asset::Asset};
 use serde::{Deserialize, Serialize};
 
 use crate::Problem;
@@ -22,9 +22,19 @@ pub struct WalletInfo {
     /// Whether money is brought there for bids: not, when its operator has taken some out, until it resumes.
     #[serde(default, skip_serializing_if = "Filling::is_as_needed")]
     pub bid_money: Filling,
+    /// What it has at Filecoin Pay that is not locked, in what orders are paid in, if the daemon follows such and that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filecoin_pay: Option<AtFilecoinPay>,
     /// What keeps the daemon from its work now. When the market is unreachable, the amounts are the last known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+}
+
+/// What an account has at Filecoin Pay, in the smallest unit of `unit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtFilecoinPay {
+    pub unit: Asset,
+    pub available: AttoFil,
 }
 
 /// `POST /v1/wallet/deposit` and `/v1/wallet/withdraw`.

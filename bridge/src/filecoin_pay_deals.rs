@@ -7,10 +7,21 @@ use alloy::{
     primitives::U256 as Word,
     sol_types::{Eip712Domain, SolStruct},
 };
-use lota_market::{Address, B256, filecoin_pay_deals::Order};
+use lota_market::{Address, B256, U256, filecoin_pay_deals::Order};
 use serde::{Deserialize, Serialize};
 
 use crate::eip712::{self, MarketRef};
+
+/// A rail on which a `FilecoinPayDeals` pays, as it and Filecoin Pay have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RailState {
+    /// What is due, gross, in the token's smallest unit.
+    pub due: U256,
+    /// Before which block it still pays, once its payer has terminated it.
+    pub end: Option<u64>,
+    /// It has ended, and Filecoin Pay has forgotten it.
+    pub is_wound_up: bool,
+}
 
 /// Name of the signing domain.
 pub const DOMAIN_NAME: &str = "LotaFilecoinPayDeals";
@@ -71,7 +82,7 @@ pub fn order_digest(market: &MarketRef, contract: Address, order: &Order) -> B25
 mod tests {
     use alloy::primitives::keccak256;
     use lota_market::{
-        AttoFil, Time, U256,
+        AttoFil, Time,
         model::{Settings, Terms},
     };
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::{
     auction::{AuctionRef, SealedBid},
     eip712::MarketRef,
-    filecoin_pay_deals::FilecoinPayDealsRef,
+    filecoin_pay_deals::{FilecoinPayDealsRef, RailState},
 };
 
 /// A position in a log: right after the event whose index within its block, by the chain's own count, is `index - 1`; or, with
@@ -432,6 +432,48 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Landed, SubmitError> {
         let _ = (key, order, reserve);
         Err(TransportError::NoFilecoinPayDeals.into())
+    }
+
+    /// How one of its rails is at the newest block.
+    ///
+    /// # Errors
+    /// See [`TransportError`]; [`TransportError::NoFilecoinPayDeals`] without one.
+    async fn rail(&self, rail: U256) -> Result<RailState, TransportError> {
+        let _ = rail;
+        Err(TransportError::NoFilecoinPayDeals)
+    }
+
+    /// How much gas it takes to have paid what is due on these rails. It is tried out: nothing is sent.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; what it would be refused with.
+    async fn gas_to_collect(&self, rails: &[U256]) -> Result<u64, SubmitError> {
+        let _ = rails;
+        Err(TransportError::NoFilecoinPayDeals.into())
+    }
+
+    /// Whether it takes less gas to collect from several rails at once than from one after the other.
+    fn collects_cheaper_together(&self) -> bool {
+        true
+    }
+
+    /// Has what is due on these rails paid to their payees, all or nothing. It is tried out before it is sent; otherwise as
+    /// [`submit_with_reserve`](Self::submit_with_reserve), with keys of the same kind.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; [`TransportError::NoFilecoinPayDeals`] without one.
+    async fn collect(&self, key: &EffectKey, rails: &[U256], reserve: Reserve) -> Result<Landed, SubmitError> {
+        let _ = (key, rails, reserve);
+        Err(TransportError::NoFilecoinPayDeals.into())
+    }
+
+    /// What an account at Filecoin Pay has, in what orders are paid in, that is not locked.
+    ///
+    /// # Errors
+    /// See [`TransportError`]; [`TransportError::NoFilecoinPayDeals`] without one.
+    async fn filecoin_pay_balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        let _ = account;
+        Err(TransportError::NoFilecoinPayDeals)
     }
 
     /// The auction beside the market, if this transport reaches one: its events come in [`updates`](Self::updates), too.

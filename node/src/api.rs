@@ -4,6 +4,7 @@ mod content;
 mod describe;
 mod hearing;
 mod jobs;
+mod paid;
 mod request;
 mod wallet;
 
@@ -20,10 +21,14 @@ use axum::{
 
 use lota_api::{MarketInfo, NodeInfo, OfferedResources, Party, Resumed, rfc3339};
 use lota_bridge::{Transport, TransportError};
-use lota_market::agent::{Offer, Resources};
+use lota_market::{
+    agent::{Offer, Resources},
+    asset::Asset,
+};
 use tokio::sync::oneshot;
 
 use crate::{
+    collecting::Reasons,
     decisions::Decisions,
     fetch::Downloader,
     health::Health,
@@ -58,6 +63,10 @@ pub(crate) struct Api {
     pub(crate) orders: Orders,
     pub(crate) inbox: Inbox,
     pub(crate) transfers: Arc<Transfers>,
+    /// What orders that are paid over Filecoin Pay are paid in, if there are any.
+    pub(crate) orders_asset: Option<Asset>,
+    /// Why what is due for them is not collected yet.
+    pub(crate) uncollected: Arc<Reasons>,
 }
 
 pub(crate) fn router(api: Api, token: &str) -> Router {
@@ -126,6 +135,7 @@ async fn node(State(api): State<Arc<Api>>) -> Result<Json<NodeInfo>, HttpError> 
         store_bytes: usage.charged,
         store_blocks: usage.blocks,
         store_capacity: api.content.capacity(),
+        orders: paid::orders(&api).await?,
         problems,
     }))
 }

@@ -27,6 +27,9 @@ pub struct NodeConfig {
     /// As a provider it takes that contract's orders, which is then among the matchers of its offer. `None`: 1, and only where the
     /// token is the market's asset.
     pub filecoin_pay_rate: Option<String>,
+    /// For how many seconds what is due to it for such orders waits for more at most, to be collected for the same gas. `None`: it is left
+    /// to others to have it paid.
+    pub collect_within: Option<u64>,
     /// What a job's request leaves out.
     pub terms: TermsRequest,
     /// How its network's time passes; `None`: what is known of the market's chain says so.
@@ -78,6 +81,7 @@ impl Default for NodeConfig {
             provider: None,
             bids: true,
             filecoin_pay_rate: None,
+            collect_within: Some(defaults::COLLECT_WITHIN),
             keep_bid_money: defaults::KEEP_BID_MONEY,
             terms: TermsRequest::default(),
             pace: None,
@@ -111,6 +115,8 @@ pub mod defaults {
     pub const CALLBACK_MARGIN: u32 = 4;
     /// A day.
     pub const KEEP_BID_MONEY: u64 = 86_400;
+    /// A day.
+    pub const COLLECT_WITHIN: u64 = 86_400;
     /// How long a provider may say nothing about a job, in seconds, before it no longer counts when all others refuse.
     pub const SILENCE: u64 = 10;
 }

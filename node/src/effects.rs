@@ -83,6 +83,11 @@ impl Performer {
         self.inbox.clone()
     }
 
+    /// What the party is bound to send, as it is known from time to time.
+    pub(crate) fn reserved(&self) -> Arc<Mutex<Reserve>> {
+        Arc::clone(&self.reserve)
+    }
+
     /// Locks, and what bids are begun with, are sent from now on only if the account can pay for these commands too.
     pub(crate) fn reserve(&self, Commitments { commands, callback_gas }: Commitments) {
         *self.reserve.lock().unwrap_or_else(PoisonError::into_inner) = Reserve { commands, callback_gas };

@@ -6,6 +6,7 @@ mod intake;
 mod key_watch;
 mod money;
 mod orders;
+mod rails;
 mod records;
 
 use std::{collections::HashMap, sync::Arc};
@@ -15,6 +16,7 @@ use lota_bridge::{Cursor, Transport, Update};
 use lota_market::{
     Time,
     agent::{Agent, At, Effect, Failure, Input, Job, LookAfter, OrderView, PurseRecord, Step, StepKey, StepOutcome},
+    asset::Asset,
     model::{Event, JobId, Reason, Status},
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -76,6 +78,8 @@ pub(crate) struct Parts {
     pub(crate) provides: bool,
     /// How many times as much as gas costs it asks for that of callbacks; `None`: what its offer says, whatever gas costs.
     pub(crate) callback_margin: Option<u32>,
+    /// What orders that are paid over Filecoin Pay are paid in, if there are any.
+    pub(crate) orders_asset: Option<Asset>,
     /// Finished jobs are kept this long, in seconds.
     pub(crate) keep_for: u64,
     pub(crate) stop: CancellationToken,
@@ -317,6 +321,8 @@ impl EventLoop {
                 self.activity.head = Some(latest);
                 self.cursor = Some(cursor);
                 self.taken_in = cursor.block;
+                // What is collected leaves the gas for these.
+                self.performer.reserve(self.agent.commitments());
                 if finalized > self.parts.health.finalized() {
                     self.parts.health.set_finalized(finalized);
                     batch.set_meta(FINALIZED, &finalized).await?;
@@ -333,6 +339,7 @@ impl EventLoop {
                     for job in batch.prune(before, PRUNE_MOST).await? {
                         self.performer.forget(job);
                     }
+                    batch.prune_rails(before, self.parts.health.finalized(), PRUNE_MOST).await?;
                 }
             }
             Update::Rewind { to } => {
@@ -353,6 +360,7 @@ impl EventLoop {
                 let mut jobs = batch.rewind(to).await?;
                 jobs.extend(batch.rewind_auctions(to).await?);
                 jobs.extend(batch.rewind_orders(to).await?);
+                batch.rewind_rails(to).await?;
                 jobs.sort_unstable();
                 jobs.dedup();
                 for job in jobs {

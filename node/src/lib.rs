@@ -10,6 +10,7 @@ mod announcer;
 pub mod api;
 mod auctioned;
 pub mod benchmark;
+mod collecting;
 pub mod config;
 mod decisions;
 mod directories;

@@ -193,6 +193,12 @@ impl Metrics {
         self.events.get_or_create(&EventLabels { event: observe::order_event_name(event) }).inc();
     }
 
+    /// The party was paid so much over Filecoin Pay, in this asset.
+    pub(crate) fn collected(&self, asset: &Asset, net: AttoFil) {
+        let labels = AssetLabels { asset: asset.symbol().to_owned() };
+        self.earned.get_or_create(&labels).inc_by(in_units(asset, net));
+    }
+
     /// An event of the market was read; `client` is whose job it is about, if that is known.
     pub(crate) fn event(&self, event: &Event, client: Option<Address>) {
         self.events.get_or_create(&EventLabels { event: observe::event_name(event) }).inc();
@@ -269,6 +275,7 @@ mod tests {
         metrics.event(&settled(other), Some(party));
         metrics.event(&settled(other), None);
         metrics.event(&Event::JobCancelled { job: job(2), reason: Reason::NotLocked }, Some(party));
+        metrics.collected(&Asset::coin(), AttoFil(500_000_000_000_000_000));
         let mut registry = Registry::with_prefix("lota");
         registry.register("earned", "", metrics.earned.clone());
         registry.register("spent", "", metrics.spent.clone());
@@ -277,6 +284,7 @@ mod tests {
         let text = render(&registry).expect("it is text");
         for line in [
             "lota_earned_total{asset=\"USD\"} 1.5",
+            "lota_earned_total{asset=\"FIL\"} 0.5",
             "lota_spent_total{asset=\"USD\"} 3.0",
             "lota_jobs_ended_total{role=\"provider\",end=\"settled\"} 1",
             "lota_jobs_ended_total{role=\"client\",end=\"settled\"} 2",

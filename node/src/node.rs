@@ -14,7 +14,7 @@ use lota_bridge::{AuctionRef, MarketRef, Transport, TransportError, evm::Network
 use lota_content::{StoreOptions, serve::serve};
 use lota_market::{
     Address, AttoFil,
-    agent::{Agent, Auctioneer, Job, Pace, PayVenue, PurseRecord, Rate, Resources, Specs},
+    agent::{Agent, Auctioneer, Job, Offer, Pace, PayVenue, PurseRecord, Rate, Resources, Specs},
 };
 use tokio::{
     net::TcpListener,
@@ -28,6 +28,7 @@ use crate::{
     announcer::Announcer,
     api::{self, Api},
     benchmark,
+    collecting::{self, Collector, GasIn, Reasons},
     config::NodeConfig,
     decisions::Decisions,
     directories::Directories,
@@ -192,6 +193,10 @@ impl Node {
         let fetcher = || gateways::fetcher(&config).map_err(StartError::Part);
         let (fetcher, strangers) = (fetcher()?, fetcher()?);
         let pace = config.pace.unwrap_or_else(|| pace_of(transport.market()));
+        let orders_asset = match transport.filecoin_pay_deals() {
+            Some(_) => Some(transport.filecoin_pay_asset().await?),
+            None => None,
+        };
         let venue = match &config.provider {
             Some(_) => pay_venue(&*transport, config.filecoin_pay_rate.as_deref()).await?,
             None => None,
@@ -310,6 +315,24 @@ impl Node {
             stop: stop.clone(),
         };
         let performer = Performer::new(commands, steps, inbox.clone());
+        let reasons = Arc::new(Reasons::default());
+        let collector = match (config.collect_within, &venue) {
+            (Some(within), Some(venue)) => Some(
+                Collector::of(collecting::Parts {
+                    name: config.name.clone(),
+                    transport: Arc::clone(&transport),
+                    store: store.clone(),
+                    health: Arc::clone(&health),
+                    reserve: performer.reserved(),
+                    rate: venue.rate,
+                    gas_in: gas_in(&*transport, config.provider.as_ref()),
+                    within,
+                    reasons: Arc::clone(&reasons),
+                })
+                .await?,
+            ),
+            _ => None,
+        };
         let parts = event_loop::Parts {
             name: config.name.clone(),
             transport: Arc::clone(&transport),
@@ -321,6 +344,7 @@ impl Node {
             provides: config.provider.is_some(),
             callback_margin: (config.callback_margin > 0 && transport.market().settings.asset.is_zero())
                 .then_some(config.callback_margin),
+            orders_asset: orders_asset.clone(),
             keep_for: config.keep_for,
             stop: stop.clone(),
         };
@@ -374,6 +398,8 @@ impl Node {
             orders,
             inbox: inbox.clone(),
             transfers: Arc::clone(&transfers),
+            orders_asset,
+            uncollected: reasons,
         };
 
         let mut tasks = JoinSet::new();
@@ -387,6 +413,9 @@ impl Node {
         tasks.spawn(engines::watch(engines, watched_health, stop.clone()));
         tasks.spawn(transfers.run(activity.clone(), stop.clone()));
         tasks.spawn(publishing.run(stop.clone()));
+        if let Some(collector) = collector {
+            tasks.spawn(collector.run(activity.clone(), stop.clone()));
+        }
         Ok(Self { api, gateway, monitoring: monitoring_address, stop, tasks, store, activity, inbox, _lock: lock })
     }
 
@@ -479,6 +508,20 @@ async fn pay_venue(transport: &dyn Transport, rate: Option<&str>) -> Result<Opti
     let decimals = [token.decimals(), asset.decimals()];
     let rate = Rate::parse(rate, decimals).map_err(|error| wrong(format!("`{}`: {error}", rate.escape_debug())))?;
     Ok(Some(PayVenue { contract: deals.contract, rate }))
+}
+
+/// In what it is reckoned what collecting costs.
+fn gas_in(transport: &dyn Transport, offer: Option<&Offer>) -> GasIn {
+    let per_megagas = offer.map_or(AttoFil::ZERO, |offer| offer.pricing.per_megagas);
+    if transport.filecoin_pay_deals().is_some_and(|deals| deals.token.is_zero()) {
+        GasIn::Paid
+    } else if !transport.market().settings.is_token() {
+        GasIn::Asset
+    } else if per_megagas > AttoFil::ZERO {
+        GasIn::Megagas(per_megagas)
+    } else {
+        GasIn::Unknown
+    }
 }
 
 /// Refuses to leave money behind in an auction that the node cannot reach.

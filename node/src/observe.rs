@@ -180,7 +180,41 @@ pub(crate) const fn auction_event_name(event: &auction::Event) -> &'static str {
 
 /// A job of this node's that is paid over Filecoin Pay was settled.
 pub(crate) fn price_due(node: &str, job: JobId, rail: U256, price: U256) {
-    tracing::info!(node, %job, %rail, %price, "the price is due on the rail: whoever calls pay for that has it paid");
+    tracing::info!(node, %job, %rail, %price, "the price is due on the rail");
+}
+
+/// What was due to this node on a rail was paid, by whomever.
+pub(crate) fn rail_paid(node: &str, rail: U256, gross: U256) {
+    tracing::info!(node, %rail, %gross, "what was due on the rail was paid into the account at Filecoin Pay");
+}
+
+/// A payer terminated its rail to this node.
+pub(crate) fn rail_closing(node: &str, rail: U256, end: U256) {
+    tracing::warn!(node, %rail, %end, "the payer has terminated the rail: what is due there must be paid before that block");
+}
+
+/// What is due on rails is about to be collected.
+pub(crate) fn collecting(node: &str, key: &EffectKey, rails: &[U256]) {
+    tracing::info!(node, %key, ?rails, "what is due on rails is collected");
+}
+
+/// What is due on a rail is not collected yet, or never will be.
+pub(crate) fn not_collected(node: &str, rail: U256, why: &str, is_lost: bool) {
+    if is_lost {
+        tracing::error!(node, %rail, why, "what was due on the rail is lost");
+    } else {
+        tracing::warn!(node, %rail, why, "what is due on the rail is not collected yet");
+    }
+}
+
+/// A transaction that collects, and may have been undone or waits for money, is in no block.
+pub(crate) fn collecting_waits(node: &str, key: &EffectKey, error: &SubmitError) {
+    tracing::info!(node, %key, %error, "what was sent to collect is in no block; trying again");
+}
+
+/// What is due could not be looked after.
+pub(crate) fn collecting_failed(node: &str, error: &StoreError) {
+    tracing::warn!(node, error = causes(error), "what is due on rails cannot be looked after; trying again");
 }
 
 /// The name of an event of a `FilecoinPayDeals`, as in the contract.

@@ -12,6 +12,7 @@ mod journal;
 mod migrations;
 mod order_events;
 mod publications;
+mod rails;
 mod salts;
 mod specs;
 
@@ -27,6 +28,7 @@ pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;
 pub(crate) use publications::{Publication, PublicationState};
+pub(crate) use rails::{DueRail, PricePaid};
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lota_api::JobDetail;
+use lota_api::{JobDetail, NodeInfo, OrderInfo, OrdersInfo, Paid, PriceStage, WalletInfo};
 use lota_bridge::{
     Transport as _, eip712,
     evm::{
@@ -122,13 +122,26 @@ impl Venue {
         self.anvil.connect(world::key(9), dir.path(), AttoFil(FIL)).await
     }
 
-    /// A node that runs jobs, with its account in a folder.
+    /// A node that runs jobs, with its account in a folder, and leaves it to others to have it paid.
     async fn provider(&self, number: u8, home: &TempDir, offer: Offer, rate: Option<&str>) -> Party {
+        self.collecting_provider(number, home, offer, rate, None).await
+    }
+
+    /// One that collects what is due to it within so many seconds.
+    async fn collecting_provider(
+        &self,
+        number: u8,
+        home: &TempDir,
+        offer: Offer,
+        rate: Option<&str>,
+        within: Option<u64>,
+    ) -> Party {
         let name = format!("provider-{number}");
         let transport = self.anvil.connect(world::key(number), &home.path().join(&name), AttoFil(FIL)).await;
         let config = NodeConfig {
             provider: Some(offer),
             filecoin_pay_rate: rate.map(str::to_owned),
+            collect_within: within,
             // What is asked for callbacks does not follow what gas costs.
             callback_margin: 0,
             ..world::config(&name, home.path())
@@ -164,6 +177,41 @@ impl Venue {
         }
         panic!("job {job} is not over: {:?}", party.get::<JobDetail>(&format!("/v1/jobs/{job}")).await);
     }
+
+    /// Waits until what a node tells of a job's order is at this stage.
+    async fn wait_for_stage(&self, party: &Party, job: JobId, stage: PriceStage) -> OrderInfo {
+        for looks in 1..3_000 {
+            let detail: JobDetail = party.get(&format!("/v1/jobs/{job}")).await.expect("it is known");
+            if let Some(order) = detail.summary.order.filter(|order| order.stage == stage) {
+                return order;
+            }
+            if looks % 50 == 0 {
+                self.anvil.advance(1).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not {stage:?}: {:?}", party.get::<JobDetail>(&format!("/v1/jobs/{job}")).await);
+    }
+
+    async fn rail(&self, provider: Address) -> U256 {
+        let rail = filecoin_pay_deals::rail_of(world::key(PAYER).address(), provider);
+        self.deals.view(&rail, At::Latest).await.expect("it answers").expect("they have a rail")
+    }
+
+    /// What an account has at Filecoin Pay.
+    async fn available(&self, account: Address) -> U256 {
+        let account = filecoin_pay::account_info(self.token, account);
+        self.deals.view_of_filecoin_pay(&account, At::Latest).await.expect("it answers").available
+    }
+}
+
+async fn orders(party: &Party) -> OrdersInfo {
+    party.get::<NodeInfo>("/v1/node").await.expect("it answers").orders.expect("it takes orders")
+}
+
+fn paid(gross: u128) -> Paid {
+    let fee = gross.div_ceil(200);
+    Paid { gross: AttoFil(gross), fee: AttoFil(fee), net: AttoFil(gross - fee) }
 }
 
 fn net(gross: u128) -> U256 {
@@ -263,4 +311,121 @@ async fn a_node_on_a_market_of_dollars_takes_orders_in_coins_at_its_rate() {
     let left = json!([{ "to": dollar, "data": spent.data }, "latest"]);
     let left = venue.anvil.call("eth_call", left).await;
     assert_eq!(left, format!("0x{}", "0".repeat(64)), "no leave is left over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_collects_what_is_due_to_it_and_its_books_say_what_and_when() {
+    // With a rest: the fee is rounded up.
+    const PRICE: u128 = FIL / 50 + 7;
+    let Some(anvil) = Anvil::spawn_or_skip().await else { return };
+    let venue = Venue::new(anvil, Address::ZERO).await;
+    let home = TempDir::new().expect("a folder");
+    let payer = world::key(PAYER).address();
+    venue.anvil.set_balance(payer, AttoFil(2 * FIL)).await;
+    venue.pay_in(FIL).await;
+    let offer = asking(AttoFil(FIL / 100));
+    let provider = venue.collecting_provider(2, &home, offer.clone(), None, Some(0)).await;
+    provider.knows(1).await;
+    let module = provider.add(&programs::says("hello\n", 0)).await;
+    let first = venue.open(PAYER, 0, Address::ZERO, &module, PRICE).await;
+    let order = venue.wait_for_stage(&provider, first, PriceStage::Collected).await;
+    assert_eq!((order.payer, order.price, order.rail.as_deref()), (payer, paid(PRICE), Some("1")));
+    assert!(order.collected.is_some() && order.why_not.is_none(), "{order:?}");
+    assert_eq!(venue.available(provider.address).await, net(PRICE));
+    // The announcement, the order, the result, and what collects.
+    assert_eq!(venue.anvil.count(provider.address).await, 4);
+
+    // One that ends before it collects goes on at its next start; a stranger may be faster.
+    provider.node.shutdown().await;
+    let provider = venue.provider(2, &home, offer.clone(), None).await;
+    let second = venue.open(PAYER, 1, Address::ZERO, &module, PRICE).await;
+    assert_eq!(venue.wait_for_stage(&provider, second, PriceStage::Due).await.price, paid(PRICE));
+    assert_eq!((orders(&provider).await.due, orders(&provider).await.collected), (paid(PRICE), paid(PRICE)));
+    assert_eq!(venue.pay_out(provider.address, PRICE).await, net(PRICE) + net(PRICE));
+    venue.wait_for_stage(&provider, second, PriceStage::Collected).await;
+    let third = venue.open(PAYER, 2, Address::ZERO, &module, PRICE).await;
+    let fourth = venue.open(PAYER, 3, Address::ZERO, &module, PRICE).await;
+    venue.wait_for_stage(&provider, third, PriceStage::Due).await;
+    venue.wait_for_stage(&provider, fourth, PriceStage::Due).await;
+    let sent = venue.anvil.count(provider.address).await;
+    provider.node.shutdown().await;
+    let provider = venue.collecting_provider(2, &home, offer, None, Some(0)).await;
+    for job in [third, fourth] {
+        venue.wait_for_stage(&provider, job, PriceStage::Collected).await;
+    }
+    assert_eq!(venue.anvil.count(provider.address).await, sent + 1, "both in one payment, once");
+    let told = orders(&provider).await;
+    // Of what is paid together there is one fee.
+    let both = paid(2 * PRICE);
+    let all = |part: fn(&Paid) -> AttoFil| [paid(PRICE), paid(PRICE), both].iter().map(part).sum::<AttoFil>();
+    let collected = Paid { gross: all(|it| it.gross), fee: all(|it| it.fee), net: all(|it| it.net) };
+    assert_eq!((told.collected, told.due, told.rails), (collected, Paid::default(), vec![]));
+    assert!(told.last_collected.is_some());
+    let wallet: WalletInfo = provider.get("/v1/wallet").await.expect("it answers");
+    let there = wallet.filecoin_pay.expect("it is told");
+    assert_eq!(
+        (there.available, U256::from(there.available.0)),
+        (collected.net, venue.available(provider.address).await)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_worth_its_gas_waits_and_what_is_lost_is_said() {
+    const PRICE: u128 = DOLLAR / 100;
+    let Some(anvil) = Anvil::spawn_or_skip().await else { return };
+    let dollar = anvil.create(token::test_dollar()).await;
+    let venue = Venue::new(anvil, dollar).await;
+    let home = TempDir::new().expect("a folder");
+    let payer = world::key(PAYER).address();
+    venue.anvil.set_balance(payer, AttoFil(FIL)).await;
+    venue.anvil.mint(dollar, payer, AttoFil(100 * DOLLAR)).await;
+    let leave = token::approve(venue.filecoin_pay, AttoFil(100 * DOLLAR));
+    venue.anvil.execute(Some(payer), dollar, leave, AttoFil::ZERO).await;
+    venue.pay_in(100 * DOLLAR).await;
+    // A cent is worth 10^12 attoFIL: less than the tip of any transaction, and what this one asks.
+    let provider = venue.collecting_provider(2, &home, asking(AttoFil(1_000_000_000)), Some("0.0001"), Some(0)).await;
+    provider.knows(1).await;
+    let module = provider.add(&programs::says("hello\n", 0)).await;
+    let poor = venue.open(PAYER, 0, Address::ZERO, &module, PRICE).await;
+    let order = venue.wait_for_stage(&provider, poor, PriceStage::Due).await;
+    assert_eq!((order.price, order.unit.symbol()), (paid(PRICE), "tUSD"));
+    let mut why_not = None;
+    for _ in 0..100 {
+        venue.anvil.advance(1).await;
+        why_not = venue.wait_for_stage(&provider, poor, PriceStage::Due).await.why_not;
+        if why_not.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(why_not.as_deref().is_some_and(|why| why.contains("costs more than it brings")), "{why_not:?}");
+    let sent = venue.anvil.count(provider.address).await;
+    assert_eq!(sent, 3, "the announcement, the order and the result");
+
+    // More is due on the same rail, which is worth it.
+    let rich = venue.open(PAYER, 1, Address::ZERO, &module, 50 * DOLLAR).await;
+    venue.wait_for_stage(&provider, rich, PriceStage::Collected).await;
+    venue.wait_for_stage(&provider, poor, PriceStage::Collected).await;
+    assert_eq!(venue.anvil.count(provider.address).await, sent + 3);
+    assert_eq!(venue.available(provider.address).await, net(PRICE + 50 * DOLLAR));
+
+    // A payer that ends the rail and waits gets back what was not worth collecting.
+    let lost = venue.open(PAYER, 2, Address::ZERO, &module, PRICE).await;
+    venue.wait_for_stage(&provider, lost, PriceStage::Due).await;
+    let terminate = filecoin_pay::terminate_rail(venue.rail(provider.address).await);
+    venue.anvil.execute(Some(payer), venue.filecoin_pay, terminate, AttoFil::ZERO).await;
+    venue.anvil.call("anvil_mine", json!(["0x15f90"])).await;
+    let mut told = orders(&provider).await;
+    for _ in 0..600 {
+        told = orders(&provider).await;
+        if told.rails.first().is_some_and(|rail| rail.why_not.as_deref().is_some_and(|why| why.contains("is over"))) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let rail = told.rails.first().expect("something was due there");
+    assert!(rail.why_not.as_deref().is_some_and(|why| why.contains("went back to the payer")), "{told:?}");
+    assert!(rail.end.is_some(), "{told:?}");
+    assert_eq!((told.due, told.lost), (Paid::default(), AttoFil(PRICE)));
+    assert_eq!(venue.anvil.count(provider.address).await, sent + 5, "for what would be refused nothing is sent");
 }

@@ -41,12 +41,13 @@ use self::{
 use super::{
     account::{self, Account, Call, SendError},
     auction::{self as evm_auction, Auction},
-    chain::{At, Chain, Config, RpcError},
+    chain::{At, Chain, Config, Network, RpcError},
     filecoin_pay_deals::contract::FilecoinPayDeals,
     log::{EventLog, Source},
 };
 use crate::{
     Journal, PrivateKeySigner, eip712, encoding,
+    filecoin_pay_deals::RailState,
     transport::{
         AuctionRef, Cursor, FilecoinPayDealsRef, Head, Landed, MarketRef, Outstanding, Reserve, SealedBid, StoredDeal,
         SubmitError, Transport, TransportError, UpdateStream,
@@ -366,6 +367,27 @@ impl Transport for EvmTransport {
         reserve: Reserve,
     ) -> Result<Landed, SubmitError> {
         self.take(key, order, reserve).await
+    }
+
+    async fn rail(&self, rail: U256) -> Result<RailState, TransportError> {
+        self.read_rail(rail).await
+    }
+
+    async fn gas_to_collect(&self, rails: &[U256]) -> Result<u64, SubmitError> {
+        self.estimate_pay(rails).await
+    }
+
+    fn collects_cheaper_together(&self) -> bool {
+        // There each call writes anew what has changed, also within one message (docs/granters.md).
+        !Network::is_filecoin_id(self.market.chain.id())
+    }
+
+    async fn collect(&self, key: &EffectKey, rails: &[U256], reserve: Reserve) -> Result<Landed, SubmitError> {
+        self.send_pay(key, rails, reserve).await
+    }
+
+    async fn filecoin_pay_balance(&self, account: Address) -> Result<AttoFil, TransportError> {
+        self.available_at_filecoin_pay(account).await
     }
 
     fn auction(&self) -> Option<AuctionRef> {

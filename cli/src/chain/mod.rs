@@ -25,5 +25,6 @@ pub(crate) use network::{
     default_callback_gas, default_quantum, default_reveal_period, default_settings, parse_network,
 };
 pub(crate) use pay_deals::{
-    ChainPayDeals, FollowedOrder, OrderState, RailState, default_pay_callback_gas, deploy_pay_deals, epoch_seconds,
+    ChainPayDeals, FollowedOrder, OrderState, RailState, ReadSoFar, default_pay_callback_gas, deploy_pay_deals,
+    epoch_seconds,
 };

@@ -2,10 +2,9 @@
 
 mod deploy;
 mod order;
+mod rails;
 
-use alloy::primitives::keccak256;
 use anyhow::Context as _;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lota_bridge::{
     PrivateKeySigner,
     evm::{
@@ -14,15 +13,14 @@ use lota_bridge::{
         bindings::{self, Unreadable, View},
         chain::{At, Log},
         filecoin_pay::{self, AccountInfo, Approval},
-        filecoin_pay_deals::{self, Promised},
-        token,
+        filecoin_pay_deals, token,
     },
     transport::Head,
 };
 use lota_market::{
     Address, AttoFil, B256, Time, U256,
     asset::Asset,
-    filecoin_pay_deals::{Command, Event, Order},
+    filecoin_pay_deals::{Command, Order},
     model::{self, JobId},
 };
 
@@ -30,12 +28,9 @@ use self::order::{Said, no_order};
 pub(crate) use self::{
     deploy::deploy_pay_deals,
     order::{FollowedOrder, OrderState},
+    rails::{RailState, ReadSoFar},
 };
-use super::{
-    ChainError, ChainMarket, Endpoint, code,
-    deploy::send,
-    reading::{Reading, read_log},
-};
+use super::{ChainError, ChainMarket, Endpoint, code, deploy::send, reading::Reading};
 
 /// How many views are asked for at once.
 const AT_ONCE: usize = 8;
@@ -62,32 +57,6 @@ pub(crate) struct ChainPayDeals {
     epoch_seconds: u64,
     grace: u64,
     first_block: u64,
-}
-
-/// A rail on which the contract pays, as it and Filecoin Pay have it. Amounts in the token's smallest unit, gross.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RailState {
-    pub(crate) rail: U256,
-    pub(crate) payer: Address,
-    pub(crate) payee: Address,
-    pub(crate) promised: Promised,
-    /// What is locked for it at Filecoin Pay; none: it was wound up.
-    pub(crate) locked: Option<U256>,
-    /// Before which block it still pays, once its payer has terminated it.
-    pub(crate) end: Option<U256>,
-}
-
-impl RailState {
-    /// Whether what is due can still be paid by a transaction that is sent when this is the newest block: it lands in the next one, or
-    /// the one after that.
-    pub(crate) fn pays(&self, block: u64) -> bool {
-        self.locked.is_some() && self.end.is_none_or(|end| U256::from(block.saturating_add(2)) < end)
-    }
-
-    /// What is locked although nothing was promised for it.
-    pub(crate) fn idle(&self) -> U256 {
-        self.locked.unwrap_or_default().saturating_sub(self.promised.needed)
-    }
 }
 
 impl ChainPayDeals {
@@ -230,33 +199,6 @@ impl ChainPayDeals {
                 problem: error.to_string(),
             }),
         }
-    }
-
-    /// All rails of the contract on which an account pays or is paid, in the order in which they were made.
-    ///
-    /// # Errors
-    /// When the node does not answer, or what a contract said cannot be understood.
-    pub(crate) async fn rails_of(&self, account: Address) -> anyhow::Result<Vec<RailState>> {
-        // None but these: orders have the payer in the same place.
-        let topics = vec![vec![keccak256("RailOpened(uint256,address,address)")]];
-        let source = Source { topics, ..Source::new(self.contract(), self.first_block) };
-        let said = read_log(self.endpoint(), source, |log| filecoin_pay_deals::decode(&log.topics, &log.data)).await?;
-        let rails = said.into_iter().filter_map(|(_, event)| match event {
-            Event::RailOpened { rail, payer, payee } => {
-                (payer == account || payee == account).then_some((rail, payer, payee))
-            }
-            _ => None,
-        });
-        stream::iter(rails.map(|(rail, payer, payee)| async move {
-            let promised = self.view(&filecoin_pay_deals::promised(rail)).await?;
-            let found = self.rail_at_filecoin_pay(rail).await?;
-            let locked = found.map(|found| found.lockup_fixed);
-            let end = found.map(|found| found.end_epoch).filter(|end| !end.is_zero());
-            anyhow::Ok(RailState { rail, payer, payee, promised, locked, end })
-        }))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await
     }
 
     /// The order of a job, from now on.
@@ -450,22 +392,6 @@ mod tests {
             assert_eq!(lockup_period(seconds, grace, epoch), U256::from(wanted), "{seconds} {grace} {epoch}");
         }
         assert!(lockup_period(u64::MAX, u64::MAX, 1) > U256::from(u64::MAX), "nothing overflows");
-    }
-
-    #[test]
-    fn a_rail_pays_until_its_end_and_what_is_idle_can_be_released() {
-        let state = |needed: u64, locked: Option<u64>, end: Option<u64>| RailState {
-            rail: U256::ONE,
-            payer: Address::ZERO,
-            payee: Address::ZERO,
-            promised: Promised { needed: U256::from(needed), due: U256::ZERO },
-            locked: locked.map(U256::from),
-            end: end.map(U256::from),
-        };
-        assert!(state(1, Some(1), None).pays(u64::MAX));
-        assert!(state(1, Some(1), Some(10)).pays(7) && !state(1, Some(1), Some(10)).pays(8));
-        assert!(!state(1, None, None).pays(0), "it was wound up");
-        assert_eq!([state(3, Some(5), None), state(3, None, None)].map(|rail| rail.idle()), [2, 0].map(U256::from));
     }
 
     #[test]

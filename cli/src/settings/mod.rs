@@ -312,13 +312,23 @@ impl Default for Docker {
 }
 
 /// Orders of a `FilecoinPayDeals`, which its node takes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FilecoinPay {
     /// The contract, beside the market; none: it takes no orders.
     pub(crate) contract: Option<String>,
     /// What one of the contract's token is worth in the market's asset; none: 1, where they are the same.
     pub(crate) rate: Option<String>,
+    /// Whether it collects what is due to it.
+    pub(crate) collect: bool,
+    /// How long what is due waits for more at most, to be collected for the same gas.
+    pub(crate) collect_within: Seconds,
+}
+
+impl Default for FilecoinPay {
+    fn default() -> Self {
+        Self { contract: None, rate: None, collect: true, collect_within: Seconds(defaults::COLLECT_WITHIN) }
+    }
 }
 
 /// 30 days.
@@ -567,6 +577,11 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "node.filecoin_pay.rate",
         about: "what one of that contract's token is worth in the market's asset, such as 0.25",
+    },
+    Key { name: "node.filecoin_pay.collect", about: "whether it collects what is due to it for such orders" },
+    Key {
+        name: "node.filecoin_pay.collect_within",
+        about: "how long what is due waits for more at most, to be collected for the same gas",
     },
     Key { name: "node.docker.on", about: "whether it runs containers, where there is an engine" },
     Key { name: "node.docker.host", about: "the container engine's socket (unix://...)" },

@@ -1,5 +1,7 @@
 //! Jobs that are paid from a Filecoin Pay account: `lota filecoin-pay` on a chain, with the stand-in of Filecoin Pay.
 
+mod killed;
+
 use std::{
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -232,16 +234,25 @@ impl Node {
         std::fs::create_dir_all(home.path()).expect("a folder");
         std::fs::write(home.path().join("config.toml"), settings).expect("written");
         key(home, &world.anvil, "node");
+        Self::again(home, world, args)
+    }
+
+    /// Starts one that ended, or was killed.
+    fn again(home: &Home, world: &World, args: &[&str]) -> Self {
+        let api = home.path().join("api.json");
+        // A node that was killed leaves it.
+        let _ = std::fs::remove_file(&api);
         let market = world.market.to_string();
         let place = ["node", "run", "--key", "node", "--rpc", &world.anvil.url, "--contract", &market];
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("lota"));
         command.args([&place[..], args].concat()).env("LOTA_HOME", home.path()).env("LOTA_PASSWORD", "long secret");
         command.env("LOTA_NODE_LISTEN", "127.0.0.1:0").env("LOTA_NODE_GATEWAY", "127.0.0.1:0");
-        let log = std::fs::File::create(home.path().join("node.log")).expect("a file");
+        let path = home.path().join("node.log");
+        let log = std::fs::File::options().create(true).append(true).open(&path).expect("a file");
         let mut node = Self(command.stdout(Stdio::null()).stderr(log).spawn().expect("it starts"));
         let begun = Instant::now();
-        while !home.path().join("api.json").exists() {
-            let log = || std::fs::read_to_string(home.path().join("node.log")).unwrap_or_default();
+        while !api.exists() {
+            let log = || std::fs::read_to_string(&path).unwrap_or_default();
             if let Some(status) = node.0.try_wait().expect("a child") {
                 panic!("the node ended with {status}: {}", log());
             }
@@ -249,6 +260,12 @@ impl Node {
             std::thread::sleep(Duration::from_millis(20));
         }
         node
+    }
+
+    /// As `kill -9` does.
+    fn kill(mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
     }
 }
 
@@ -285,16 +302,29 @@ fn a_node_takes_an_order_for_a_file_of_this_machine_and_is_paid() {
     let stdout = format!("{}/stdout", text(&shown, "output"));
     assert_eq!(world.home.stdout(&["content", "cat", &stdout]), "hello\n");
 
-    // The provider pays itself what is due, and takes it out of Filecoin Pay.
+    let account = text(&provider_home.json(&["node", "show", "--json"])["node"], "party").to_owned();
+    // The provider collects what is due by itself, and takes it out of Filecoin Pay.
+    let job = text(&shown, "job");
+    let net = (FIL / 5 - FIL / 1_000).to_string();
+    let order = |text: &str| serde_json::from_str::<Value>(text).expect("JSON")["order"].clone();
+    let told =
+        provider_home.wait_for(&["job", "describe", job, "--json"], |text| order(text)["stage"] == json!("collected"));
+    let told = order(&told);
+    assert_eq!((text(&told, "gross"), text(&told, "net"), text(&told, "rail")), (&*(FIL / 5).to_string(), &*net, "1"));
+    let described = provider_home.stdout(&["job", "describe", job]);
+    for part in ["0.2 FIL over Filecoin Pay", "collected on rail 1 at ", "0.199 FIL"] {
+        assert!(described.contains(part), "{part} is not in {described}");
+    }
+    let listed = provider_home.stdout(&["job", "list", "--all"]);
+    assert!(listed.contains("0.2 FIL"), "{listed}");
+    let shown = provider_home.stdout(&["node", "show"]);
+    assert!(shown.contains("Orders paid over Filecoin Pay") && shown.contains("0.199 FIL"), "{shown}");
+    assert!(provider_home.stdout(&["wallet", "show"]).contains("at Filecoin Pay"));
+    assert_eq!(world.pay(&["pay", "--account", &account]).ok()["paid"], json!([]), "nothing is left for others");
+    drop(provider);
     // The contract is the one that its node's settings name.
     let place = ["--rpc", &world.anvil.url, "--key", "node", "--json"];
     let by_provider = |args: &[&str]| run(&provider_home, &[&["filecoin-pay"], args, &place].concat());
-    // By another key: the node is still running.
-    let account = text(&provider_home.json(&["node", "show", "--json"])["node"], "party").to_owned();
-    let paid = world.pay(&["pay", "--account", &account]).ok();
-    drop(provider);
-    let net = (FIL / 5 - FIL / 1_000).to_string();
-    assert_eq!((&paid["paid"][0]["net"], &paid["paid"][0]["rail"]), (&json!(net), &json!("1")));
     let left = by_provider(&["withdraw", "0.199 FIL"]).ok();
     assert_eq!(text(&left, "funds"), "0");
     assert_eq!(world.money(), [FIL * 4 / 5, FIL * 4 / 5, FIL * 9 / 5]);
@@ -380,6 +410,7 @@ fn jobs_are_paid_from_a_filecoin_pay_account() {
     assert!(text(&ended, "output").starts_with("bafy"), "{ended:#}");
     let rail = world.status_of(&world.provider.to_string())["rails"][0].clone();
     assert_eq!((text(&rail, "promised"), text(&rail, "due"), text(&rail, "locked")), ("300000", "300000", "300000"));
+    assert_eq!(world.status_of(nobody)["rails"], json!([]), "it is on no rail");
     let paid = world.pay(&["pay"]).ok();
     assert_eq!(paid["paid"], json!([{ "rail": "1", "gross": "300000", "fee": "1500", "net": "298500" }]));
     assert_eq!(world.pay(&["pay"]).ok()["paid"], json!([]));

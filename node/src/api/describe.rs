@@ -13,7 +13,7 @@ use lota_market::{
     spec,
 };
 
-use super::Api;
+use super::{Api, paid};
 use crate::{
     auctioned,
     http_error::HttpError,
@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// A job in a list.
-pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
+pub(crate) async fn summary(api: &Api, listed: &ListedJob) -> Result<JobSummary, HttpError> {
     let job = &listed.job;
     let view = &job.view;
     let locked = view.provider != Address::ZERO;
-    JobSummary {
+    Ok(JobSummary {
         id: job.id(),
         status: view.status,
         is_final: is_final(job, api.health.finalized()),
@@ -44,13 +44,14 @@ pub(crate) fn summary(api: &Api, listed: &ListedJob) -> JobSummary {
         provider: locked.then_some(view.provider),
         price: locked.then_some(view.price),
         max_price: view.terms.max_price,
+        order: paid::order(api, job).await?,
         opened: rfc3339(view.opened),
         updated: rfc3339(listed.updated),
         output: view.result.as_ref().map(|result| output_cid(result).to_string()),
         exit_code: view.result.as_ref().map(|result| result.exit_code),
         output_verified: job.is_done(Step::Verify),
         labels: parsed_spec(job).map(|spec| spec.labels().clone()).unwrap_or_default(),
-    }
+    })
 }
 
 /// Whether the chain will not undo its end. One that could not be opened has ended, too.
@@ -156,7 +157,7 @@ pub(super) async fn detail_with(
     };
     let some = |address: Address| (address != Address::ZERO).then_some(address);
     Ok(JobDetail {
-        summary: summary(api, listed),
+        summary: summary(api, listed).await?,
         terms: TermsInfo {
             salt: terms.salt.to_string(),
             spec: spec_cid(job).to_string(),

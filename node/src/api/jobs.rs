@@ -61,7 +61,11 @@ pub(super) async fn list(
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
     let next = jobs.last().filter(|_| more).map(|last| format!("{}-{}", last.job.view.opened, last.job.id()));
-    Ok(Json(JobPage { jobs: jobs.iter().map(|job| summary(&api, job)).collect(), next }))
+    let mut page = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        page.push(summary(&api, job).await?);
+    }
+    Ok(Json(JobPage { jobs: page, next }))
 }
 
 /// The market's states among these.
@@ -151,7 +155,7 @@ pub(super) async fn wait(
         }
     }
     Ok(if query.brief {
-        Json(summary(&api, &job)).into_response()
+        Json(summary(&api, &job).await?).into_response()
     } else {
         Json(detail(&api, &job).await?).into_response()
     })
@@ -197,7 +201,7 @@ pub(super) async fn cancel(State(api): State<Arc<Api>>, Path(id): Path<String>) 
         };
         match job.job.view.status {
             Status::Open => {}
-            Status::Cancelled => return Ok(Json(summary(&api, &job))),
+            Status::Cancelled => return Ok(Json(summary(&api, &job).await?)),
             _ => return Err(HttpError::conflict(format!("job {id} was not cancelled: it is {}", phase(&job.job)))),
         }
         if tokio::time::timeout_at(deadline, changes.recv()).await.is_err() {

@@ -18,5 +18,5 @@ pub(super) async fn create(
         HttpError::invalid_all("the job's spec is not valid", problems.iter().map(ToString::to_string).collect())
     })?;
     let (job, offer) = api.orders.place(&spec, &body.terms, body.key).await?;
-    Ok((StatusCode::CREATED, Json(OpenedJob { job: summary(&api, &job), offer })))
+    Ok((StatusCode::CREATED, Json(OpenedJob { job: summary(&api, &job).await?, offer })))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use lota_api::{MoveMoney, TakeBidMoney, WalletInfo};
+use lota_api::{AtFilecoinPay, MoveMoney, TakeBidMoney, WalletInfo};
 use lota_market::AttoFil;
 
 use super::{Api, in_time};
@@ -27,7 +27,12 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
             None => None,
         }
     };
-    let (asked, token, auction) = tokio::join!(in_time(asked), token, auction);
+    let filecoin_pay = async {
+        let unit = api.orders_asset.clone()?;
+        let available = in_time(transport.filecoin_pay_balance(address)).await.ok()?;
+        Some(AtFilecoinPay { unit, available })
+    };
+    let (asked, token, auction, filecoin_pay) = tokio::join!(in_time(asked), token, auction, filecoin_pay);
     let (Money { wallet, market }, problems) = match asked {
         Ok((wallet, market)) => {
             let money = Money { wallet, market };
@@ -40,7 +45,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Result<Json<WalletInfo>
         },
     };
     let bid_money = health.bid_money();
-    Ok(Json(WalletInfo { address, wallet, token, market, auction, bid_money, problems }))
+    Ok(Json(WalletInfo { address, wallet, token, market, auction, bid_money, filecoin_pay, problems }))
 }
 
 pub(super) async fn deposit(

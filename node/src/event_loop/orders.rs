@@ -25,6 +25,7 @@ impl EventLoop {
         effects: &mut Vec<Effect>,
     ) -> Result<(), StoreError> {
         self.parts.metrics.order_event(event);
+        self.keep_rail_event(cursor, time, event, batch).await?;
         let Some(job) = event.job() else { return Ok(()) };
         observe::event(&self.parts.name, job, observe::order_event_name(event));
         // That an order was opened is said before its job is, which is kept then.
@@ -37,12 +38,6 @@ impl EventLoop {
         if self.agent.knows(job) {
             let input = Input::OrderEvent { block: cursor.block, time, event };
             effects.extend(self.agent.handle(input, self.now));
-            let order = self.agent.job(job).and_then(|job| job.view.filecoin_pay.as_ref());
-            if let (Said::PriceDue { rail, price, .. }, Some(true)) =
-                (event, order.map(|order| order.is_taken_by(self.parts.transport.party())))
-            {
-                observe::price_due(&self.parts.name, job, *rail, *price);
-            }
         }
         Ok(())
     }

@@ -291,6 +291,8 @@ mod tests {
         }
         // As it was before the step, and those that came after it.
         for statement in [
+            "DROP TABLE rails",
+            "DROP TABLE rail_events",
             "DROP TABLE order_events",
             "DROP INDEX pending_sendings",
             "ALTER TABLE sendings DROP COLUMN pending",

@@ -11,6 +11,7 @@ use super::*;
 mod auctions;
 mod filters;
 mod order_events;
+mod rails;
 
 const CLIENT: Address = Address::repeat_byte(1);
 

@@ -1,7 +1,7 @@
 //! The contracts beside the market that its transport reaches: what they say comes in the market's log, and commands go to them.
 
 use lota_market::{
-    Address, AttoFil, B256,
+    Address, AttoFil, B256, U256,
     agent::EffectKey,
     filecoin_pay_deals::{Command, Order, Rejection},
     model,
@@ -14,8 +14,9 @@ use crate::{
         account::SendError,
         auction,
         chain::{At, CallRequest, Refusal, RpcError},
-        filecoin_pay_deals,
+        filecoin_pay, filecoin_pay_deals,
     },
+    filecoin_pay_deals::RailState,
     transport::{Landed, Reserve, SubmitError, Transport as _, TransportError},
 };
 
@@ -70,6 +71,55 @@ impl EvmTransport {
             allow(&self.account, token, contract, key, collateral).await?;
         }
         self.landed(self.account.send(key, call(AttoFil::ZERO)).await.map_err(refused_by_filecoin_pay_deals)?)
+    }
+
+    /// How one of the rails is.
+    pub(super) async fn read_rail(&self, rail: U256) -> Result<RailState, TransportError> {
+        let deals = self.used_filecoin_pay_deals()?;
+        let promised = deals.view(&filecoin_pay_deals::promised(rail), At::Latest).await?;
+        let view = filecoin_pay::rail(rail);
+        let found = match self.market.chain.view(deals.reference().filecoin_pay, &view.data, At::Latest).await {
+            // It reverts for a rail that was wound up.
+            Err(RpcError::Refused(refusal)) if refusal.data.is_some() => None,
+            found => Some(view.read(&found?).map_err(|error| TransportError::Malformed(error.to_string()))?),
+        };
+        let end = found.map(|found| found.end_epoch).filter(|end| !end.is_zero());
+        Ok(RailState { due: promised.due, end: end.map(|end| end.saturating_to()), is_wound_up: found.is_none() })
+    }
+
+    /// How much gas it takes to have paid what is due on rails.
+    pub(super) async fn estimate_pay(&self, rails: &[U256]) -> Result<u64, SubmitError> {
+        let Call { to, value, data, .. } = self.pay(rails)?;
+        let request = CallRequest { from: Some(self.party()), to, value, data };
+        let refused = |error| match error {
+            RpcError::Refused(refusal) => refused_by_filecoin_pay_deals(SendError::Refused { refusal, block: None }),
+            error => TransportError::from(error).into(),
+        };
+        self.market.chain.estimate(&request).await.map_err(refused)
+    }
+
+    /// Has what is due on rails paid.
+    pub(super) async fn send_pay(
+        &self,
+        key: &EffectKey,
+        rails: &[U256],
+        reserve: Reserve,
+    ) -> Result<Landed, SubmitError> {
+        let call = Call { reserve: gas::reserved(&self.market.settings, reserve), ..self.pay(rails)? };
+        self.landed(self.account.send(key, call).await.map_err(refused_by_filecoin_pay_deals)?)
+    }
+
+    fn pay(&self, rails: &[U256]) -> Result<Call, TransportError> {
+        let contract = self.used_filecoin_pay_deals()?.contract();
+        Ok(Call::new(contract, filecoin_pay_deals::call_data(&Command::Pay { rails: rails.to_vec() })))
+    }
+
+    /// What an account at Filecoin Pay has that is not locked.
+    pub(super) async fn available_at_filecoin_pay(&self, account: Address) -> Result<AttoFil, TransportError> {
+        let deals = self.used_filecoin_pay_deals()?;
+        let view = filecoin_pay::account_info(deals.reference().token, account);
+        let found = deals.view_of_filecoin_pay(&view, At::Latest).await?;
+        Ok(AttoFil(found.available.saturating_to()))
     }
 
     /// Whether all is well but the leave to take the collateral, which comes last: what cannot be taken must not cost the gas of that leave.

@@ -14,7 +14,7 @@ use lota_market::{Address, AttoFil, B256, asset::Asset};
 
 use super::blessing::{KeyFlags, parse_job};
 use crate::{
-    chain::{ChainPayDeals, Endpoint, parse_network},
+    chain::{ChainPayDeals, Endpoint, ReadSoFar, parse_network},
     context::Context,
     failure::Usage,
     flags::Format,
@@ -133,6 +133,12 @@ fn told(progress: &Progress) -> impl FnOnce(B256) {
     move |transaction| {
         progress.aside(|| terminal::tell(&format!("Sent as transaction {transaction}; waiting for its block.")));
     }
+}
+
+/// Tells how far an account's rails are looked for.
+fn told_of_reading(progress: &Progress) -> impl Fn(ReadSoFar) {
+    let progress = progress.clone();
+    move |ReadSoFar { block, newest }| progress.say(format!("looking for rails: block {block} of {newest}"))
 }
 
 /// An amount that is more than nothing, of what the rails are paid in, or of the market's asset.

@@ -10,7 +10,7 @@ use lota_market::{
 };
 use serde::Serialize;
 
-use super::{Common, told};
+use super::{Common, told, told_of_reading};
 use crate::{
     chain::{ChainPayDeals, RailState},
     context::Context,
@@ -101,7 +101,7 @@ impl Pay {
         let progress = self.common.progress("looking for what is due");
         let (block, _) = deals.head().await?;
         let due = if self.rails.is_empty() {
-            let rails = deals.rails_of(self.account.unwrap_or(signer.address())).await?;
+            let rails = deals.rails_of(self.account.unwrap_or(signer.address()), told_of_reading(&progress)).await?;
             rails.into_iter().filter(|state| !state.promised.due.is_zero()).collect()
         } else {
             named(&deals, &self.rails).await?

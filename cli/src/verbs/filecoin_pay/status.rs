@@ -5,14 +5,14 @@ use lota_bridge::evm::filecoin_pay_deals;
 use lota_market::{Address, AttoFil, U256, asset::Asset};
 use serde::Serialize;
 
-use super::PlaceFlags;
+use super::{PlaceFlags, told_of_reading};
 use crate::{
     chain::{ChainPayDeals, RailState},
     context::Context,
     failure::Usage,
     flags::Format,
     keystore::Keystore,
-    terminal::{self, Column, Table},
+    terminal::{self, Column, Progress, Table},
     units::Seconds,
 };
 
@@ -93,7 +93,9 @@ impl Status {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let account = self.account(context)?;
         let deals = self.place.find(context).await?;
-        let rails = deals.rails_of(account).await?;
+        let progress = Progress::start(self.format.json);
+        let rails = deals.rails_of(account, told_of_reading(&progress)).await?;
+        progress.finish();
         let (block, _) = deals.head().await?;
         let found = deals.account(account).await?;
         let approval = deals.approval(account).await?;

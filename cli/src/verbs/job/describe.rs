@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use jiff::Timestamp;
-use lota_api::{AuctionInfo, AwardInfo, JobDetail, MoneyInfo, PublicationInfo, PublicationProgress};
+use lota_api::{AuctionInfo, AwardInfo, JobDetail, OrderInfo, PriceStage, PublicationInfo, PublicationProgress};
 use lota_market::{AttoFil, asset::Asset, model::Reason};
 
 use super::{decisions::grouped, ending, offer};
@@ -78,7 +78,7 @@ fn text(job: &JobDetail, now: Timestamp, asset: &Asset) -> String {
     }
     text.push_str(&problems(&job.node_problems));
     let _ = writeln!(text, "\n{}", bold("Money"));
-    text.push_str(&money(&job.money, asset).render());
+    text.push_str(&money(job, asset).render());
     let _ = writeln!(text, "\n{}", bold("Providers"));
     if job.decisions.is_empty() {
         text.push_str("  none has said anything yet\n");
@@ -138,7 +138,13 @@ fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
         || format!("at most {}", asset.show(summary.max_price)),
         |price| format!("{} (at most {})", asset.show(price), asset.show(summary.max_price)),
     );
-    table.row(["price", &price]);
+    match &summary.order {
+        Some(order) => {
+            table.row(["price", &format!("{} over Filecoin Pay", order.unit.show(order.price.gross))]);
+            table.row(["payer", &order.payer.to_string()]);
+        }
+        None => table.row(["price", &price]),
+    }
     if let Some(result) = &job.result {
         let code = match ending::failure(job) {
             Some(failure) => format!("{}: {}", result.exit_code, terminal::bad(&failure)),
@@ -182,7 +188,8 @@ fn kept(publication: &PublicationInfo) -> String {
     line
 }
 
-fn money(money: &MoneyInfo, asset: &Asset) -> Table {
+fn money(job: &JobDetail, asset: &Asset) -> Table {
+    let JobDetail { money, summary, .. } = job;
     let mut table = Table::new([Column::Left, Column::Right]).indent(2);
     let mut any = false;
     for (name, amount) in [
@@ -199,10 +206,42 @@ fn money(money: &MoneyInfo, asset: &Asset) -> Table {
             any = true;
         }
     }
+    if let Some(order) = &summary.order {
+        for (name, amount) in paid_by(order) {
+            table.row([name, amount]);
+        }
+        any = true;
+    }
     if !any {
         table.row(["none has moved"]);
     }
     table
+}
+
+/// What an order that is paid over Filecoin Pay pays, and what has become of that.
+fn paid_by(order: &OrderInfo) -> Vec<(String, String)> {
+    let show = |amount| order.unit.show(amount);
+    let rail = order.rail.as_deref().map_or_else(String::new, |rail| format!(" on rail {}", printable(rail)));
+    let stage = match order.stage {
+        PriceStage::Open => "offered at most, over Filecoin Pay".to_owned(),
+        PriceStage::Locked => format!("locked for the provider{rail}"),
+        PriceStage::Due => format!("due to the provider{rail}"),
+        PriceStage::Collected => match order.collected {
+            Some(at) => format!("collected{rail} at {at}"),
+            None => format!("collected{rail}"),
+        },
+        PriceStage::Freed => format!("given back to the payer{rail}"),
+        PriceStage::Unknown => format!("paid over Filecoin Pay{rail}"),
+    };
+    let mut rows = vec![(stage, show(order.price.gross))];
+    if !matches!(order.stage, PriceStage::Freed) {
+        rows.push(("of that Filecoin Pay's fee".to_owned(), show(order.price.fee)));
+        rows.push(("and the provider's".to_owned(), show(order.price.net)));
+    }
+    if let Some(why_not) = &order.why_not {
+        rows.push((format!("not collected yet: {}", printable(why_not)), String::new()));
+    }
+    rows
 }
 
 /// The bids, as far as they are public.

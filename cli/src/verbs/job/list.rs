@@ -125,7 +125,7 @@ fn table(jobs: &[JobSummary], wide: bool, now: Timestamp, asset: &Asset) -> Stri
             result(job),
             age(job.opened, now),
             took(job),
-            money(job.price, asset),
+            job.order.as_ref().map_or_else(|| money(job.price, asset), |order| order.unit.show(order.price.gross)),
             job.provider.map_or_else(|| "-".to_owned(), address),
             labels.collect::<Vec<_>>().join(" "),
         ]);

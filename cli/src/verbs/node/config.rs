@@ -73,6 +73,7 @@ pub(super) fn config(context: &Context, settings: &Settings) -> anyhow::Result<N
         bids: node.bids,
         keep_bid_money: node.keep_bid_money.0,
         filecoin_pay_rate: node.filecoin_pay.rate.clone(),
+        collect_within: node.filecoin_pay.collect.then_some(node.filecoin_pay.collect_within.0),
         provider: node.provider.then_some(offer),
         gateway: address("node.gateway", &node.gateway)?,
         api: address("node.listen", &node.listen)?,

@@ -86,5 +86,8 @@ pub(crate) fn balances(wallet: &WalletInfo, asset: &Asset) -> String {
         }
         None => table.row(["outside", &wallet.wallet.to_string()]),
     }
+    if let Some(there) = &wallet.filecoin_pay {
+        table.row(["at Filecoin Pay", &there.unit.show(there.available)]);
+    }
     table.render() + &problems(&wallet.problems)
 }

@@ -7,6 +7,7 @@ mod elsewhere;
 mod gas;
 mod outstanding;
 pub mod token;
+mod trial;
 mod venues;
 
 use std::{
@@ -428,6 +429,10 @@ impl Transport for EvmTransport {
         }
     }
 
+    async fn try_order(&self, order: &filecoin_pay_deals::Order, price: U256) -> Result<(), SubmitError> {
+        self.try_to_take(order, price).await
+    }
+
     async fn take_order(
         &self,
         key: &EffectKey,
@@ -487,6 +492,10 @@ impl Transport for EvmTransport {
 
     fn bid_gas(&self) -> u64 {
         gas::of_a_bid(self.market.chain.id())
+    }
+
+    fn order_gas(&self) -> u64 {
+        gas::of_an_order(self.market.chain.id(), self.market.settings.asset)
     }
 
     fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {

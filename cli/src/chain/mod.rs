@@ -12,6 +12,7 @@ mod market;
 mod mining;
 mod network;
 mod pay_deals;
+mod pay_settings;
 mod reading;
 
 pub(crate) use ask::{Asker, Habits};
@@ -25,5 +26,6 @@ pub(crate) use network::{
     default_callback_gas, default_quantum, default_reveal_period, default_settings, parse_network,
 };
 pub(crate) use pay_deals::{
-    ChainPayDeals, FollowedOrder, OrderState, RailState, default_pay_callback_gas, deploy_pay_deals, epoch_seconds,
+    ChainPayDeals, FollowedOrder, OrderState, RailState, default_pay_callback_gas, deploy_pay_deals,
 };
+pub(crate) use pay_settings::{PayFault, epoch_seconds};

@@ -260,6 +260,18 @@ pub enum SubmitError {
         /// As of [`Self::Rejected`].
         block: Option<u64>,
     },
+    /// An order could not be taken any more in a block, although that had worked when it was tried out, and nobody else had taken it:
+    /// the gas is paid for. The key is not used up.
+    #[error(
+        "the order could not be taken any more in block {block} (transaction {transaction}), though that had worked when it was tried out{}",
+        rejection.as_ref().map_or_else(String::new, |rejection| format!(": {rejection}"))
+    )]
+    TakeFailed {
+        /// What keeps it from being taken after that block; `None`: nothing does any more.
+        rejection: Option<Box<filecoin_pay_deals::Rejection>>,
+        transaction: B256,
+        block: u64,
+    },
     /// The key was used for another command (or the same with another value) before.
     #[error("the key `{key}` was used by {party} for another command before; every effect needs a key of its own")]
     KeyReused { party: Address, key: EffectKey },
@@ -417,6 +429,16 @@ pub trait Transport: Send + Sync + 'static {
         Err(TransportError::NoFilecoinPayDeals)
     }
 
+    /// Whether an order could be taken there at this price, as far as that is for its payer to see to: its account, its approval, the
+    /// rail. Nothing is sent.
+    ///
+    /// # Errors
+    /// What keeps it from being taken, as of [`take_order`](Self::take_order).
+    async fn try_order(&self, order: &filecoin_pay_deals::Order, price: U256) -> Result<(), SubmitError> {
+        let _ = (order, price);
+        Err(TransportError::NoFilecoinPayDeals.into())
+    }
+
     /// Takes an order there, with the collateral from the party's own [funds](Self::funds): of a token, after it has allowed the contract
     /// to take it. Otherwise as [`submit_with_reserve`](Self::submit_with_reserve), with keys of the same kind. It is tried out before
     /// it is sent, so that an order that somebody else has taken, or whose payer cannot pay, costs nothing, unless that changes on the
@@ -559,6 +581,12 @@ pub trait Transport: Send + Sync + 'static {
     /// The gas that a bid takes in all: bringing money into the auction, sealing, opening, awarding. Nothing where commands cost
     /// nothing.
     fn bid_gas(&self) -> u64 {
+        0
+    }
+
+    /// The gas that an order takes beyond a lock at the market: taking it, on a rail that has to be made first, and having it paid.
+    /// Nothing where commands cost nothing.
+    fn order_gas(&self) -> u64 {
         0
     }
 

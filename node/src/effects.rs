@@ -8,6 +8,7 @@ use std::{
 
 use lota_bridge::{Reserve, SubmitError, Transport, eip712::receipt_digest};
 use lota_market::{
+    U256,
     agent::{AuctionSubmission, Commitments, EffectKey, Failure, Job, Seal, Step, StepKey, StepOutcome, Submission},
     auction, filecoin_pay_deals,
     model::{Command, JobId},
@@ -26,6 +27,8 @@ use crate::{
 
 /// Commands on their way at once; further ones wait.
 const SUBMISSIONS: usize = 64;
+/// The same of orders that are tried: strangers have a node do that, and what it sends does not wait for it.
+const TRIALS: usize = 8;
 
 /// What is to be done for a step.
 enum Task {
@@ -37,6 +40,8 @@ enum Task {
     BidIfBegun(Box<AuctionSubmission>),
     /// Take this order.
     Take(Box<filecoin_pay_deals::Order>),
+    /// See whether this order could be taken at this price.
+    Try(Box<filecoin_pay_deals::Order>, U256),
     /// Do it here, on this record.
     Do(Box<Job>),
     /// Do nothing, for this reason.
@@ -68,14 +73,15 @@ pub(crate) struct Performer {
     steps: LocalSteps,
     inbox: Inbox,
     submissions: Arc<Semaphore>,
+    trials: Arc<Semaphore>,
     /// What the party is bound to send, with the locks that are begun now.
     reserve: Arc<Mutex<Reserve>>,
 }
 
 impl Performer {
     pub(crate) fn new(parts: Parts, steps: LocalSteps, inbox: Inbox) -> Self {
-        let submissions = Arc::new(Semaphore::new(SUBMISSIONS));
-        Self { parts: Arc::new(parts), steps, inbox, submissions, reserve: Arc::default() }
+        let [submissions, trials] = [SUBMISSIONS, TRIALS].map(|most| Arc::new(Semaphore::new(most)));
+        Self { parts: Arc::new(parts), steps, inbox, submissions, trials, reserve: Arc::default() }
     }
 
     /// The way to the loop.
@@ -99,6 +105,8 @@ impl Performer {
             Task::Bid(Box::new(submission))
         } else if let Some(order) = record.order_to_take(key.step) {
             Task::Take(Box::new(order))
+        } else if let Some((order, price)) = record.order_to_try(key.step) {
+            Task::Try(Box::new(order), price)
         } else if let Some(submission) = record.submission(key.step) {
             Task::Submit(Box::new(submission))
         } else {
@@ -143,6 +151,7 @@ impl Performer {
                 Err(error) => StepOutcome::Err(Failure::Temporary(error.to_string())),
             },
             Task::Take(order) => self.take_order(&key, &order).await,
+            Task::Try(order, price) => self.try_order(&key, &order, price).await,
             Task::Do(record) => self.steps.perform(&record, key.step).await.unwrap_or_else(StepOutcome::Err),
         };
         let outcome = match outcome {
@@ -183,7 +192,17 @@ impl Performer {
             return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
         };
         let result = self.parts.transport.take_order(&EffectKey::of(key), order, self.reserve_for(key.step)).await;
+        if let Err(SubmitError::TakeFailed { rejection, block, .. }) = result {
+            return StepOutcome::Err(Failure::TakeFailed { payer: order.payer, rejection, block });
+        }
         self.outcome(key.step, result.map(|_| ()))
+    }
+
+    async fn try_order(&self, key: &StepKey, order: &filecoin_pay_deals::Order, price: U256) -> StepOutcome {
+        let Ok(_place) = self.trials.acquire().await else {
+            return StepOutcome::Err(Failure::Temporary("the node is ending".to_owned()));
+        };
+        self.outcome(key.step, self.parts.transport.try_order(order, price).await)
     }
 
     fn reserve_for(&self, step: Step) -> Reserve {
@@ -271,6 +290,7 @@ impl Performer {
             | Failure::Mismatch { .. }
             | Failure::CallbackFailed { .. }
             | Failure::ClientDropped { .. }
+            | Failure::TakeFailed { .. }
             | Failure::NeverSent => return failure,
         };
         if public != failure {

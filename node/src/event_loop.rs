@@ -54,6 +54,8 @@ const FINALIZED: &str = "finalized";
 const COSTLY_CLIENTS: &str = "costly_clients";
 /// Where it is kept who cancelled auctions at this account's cost.
 const FICKLE_CLIENTS: &str = "fickle_clients";
+/// Which payers had orders fail at the party's cost.
+const COSTLY_PAYERS: &str = "costly_payers";
 /// Where it is kept what was moved between the party and its account in the auction.
 pub(crate) const PURSE: &str = "purse";
 /// Where it is kept what that account held when it was at rest: nothing is kept while money is on its way, or in bids.
@@ -218,6 +220,7 @@ impl EventLoop {
         }
         self.agent.recall_costly_clients(self.parts.store.meta(COSTLY_CLIENTS).await?.unwrap_or_default());
         self.agent.recall_fickle_clients(self.parts.store.meta(FICKLE_CLIENTS).await?.unwrap_or_default());
+        self.agent.recall_costly_payers(self.parts.store.meta(COSTLY_PAYERS).await?.unwrap_or_default());
         effects.extend(self.refresh_balance().await);
         effects.extend(self.price_gas().await);
         for job in self.parts.store.live_jobs().await? {
@@ -569,6 +572,9 @@ impl EventLoop {
                 Effect::RememberFickleClients => {
                     batch.set_meta(FICKLE_CLIENTS, self.agent.fickle_clients()).await?;
                 }
+                Effect::RememberCostlyPayers => {
+                    batch.set_meta(COSTLY_PAYERS, self.agent.costly_payers()).await?;
+                }
                 Effect::RememberPurse => {
                     batch.set_meta(PURSE, self.agent.purse()).await?;
                     self.parts.health.set_bid_money(self.agent.purse().filling);
@@ -609,7 +615,10 @@ impl EventLoop {
                     }
                 }
                 Effect::Retire { job } => self.performer.retire(job),
-                Effect::RememberCostlyClients | Effect::RememberFickleClients | Effect::RememberPurse => {}
+                Effect::RememberCostlyClients
+                | Effect::RememberFickleClients
+                | Effect::RememberCostlyPayers
+                | Effect::RememberPurse => {}
                 Effect::Suspend { job } => {
                     self.parts.health.set_suspended(Some(job));
                     observe::suspended(&self.parts.name, job);

@@ -507,7 +507,7 @@ async fn pay_venue(transport: &dyn Transport, rate: Option<&str>) -> Result<Opti
     })?;
     let decimals = [token.decimals(), asset.decimals()];
     let rate = Rate::parse(rate, decimals).map_err(|error| wrong(format!("`{}`: {error}", rate.escape_debug())))?;
-    Ok(Some(PayVenue { contract: deals.contract, rate }))
+    Ok(Some(PayVenue { contract: deals.contract, rate, order_gas: transport.order_gas() }))
 }
 
 /// In what it is reckoned what collecting costs.

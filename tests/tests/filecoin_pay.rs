@@ -25,7 +25,7 @@ use lota_market::{
 };
 use lota_node::NodeConfig;
 use lota_tests::{
-    anvil::Anvil,
+    anvil::{Anvil, number},
     programs,
     world::{self, Party, asking, spec},
 };
@@ -58,22 +58,63 @@ impl Venue {
 
     /// The payer lets the contract lock its money, of which it pays so much in.
     async fn pay_in(&self, amount: u128) {
-        let payer = world::key(PAYER).address();
-        let approval = Approval {
-            is_approved: true,
-            lockup_allowance: U256::MAX,
-            max_lockup_period: U256::from(1_000_000),
-            ..Approval::default()
-        };
-        let approve = filecoin_pay::set_operator_approval(self.token, self.orders, &approval);
-        self.anvil.execute(Some(payer), self.filecoin_pay, approve, AttoFil::ZERO).await;
+        self.pay_in_as(PAYER, amount).await;
+    }
+
+    async fn pay_in_as(&self, payer: u8, amount: u128) {
+        let payer = world::key(payer).address();
+        self.anvil.execute(Some(payer), self.filecoin_pay, self.approval(true), AttoFil::ZERO).await;
         let deposit = filecoin_pay::deposit(self.token, payer, U256::from(amount));
         let value = if self.token.is_zero() { AttoFil(amount) } else { AttoFil::ZERO };
         self.anvil.execute(Some(payer), self.filecoin_pay, deposit, value).await;
     }
 
+    /// What lets the contract lock all of a payer's money, or none any more.
+    fn approval(&self, is_approved: bool) -> Bytes {
+        let approval = Approval {
+            is_approved,
+            lockup_allowance: if is_approved { U256::MAX } else { U256::ZERO },
+            max_lockup_period: U256::from(1_000_000),
+            ..Approval::default()
+        };
+        filecoin_pay::set_operator_approval(self.token, self.orders, &approval)
+    }
+
+    /// Lets so many seconds pass, which makes a provider send a transaction, and has the payer take its approval back in the same
+    /// block, before that.
+    async fn revoke_ahead(&self, seconds: u64) {
+        let payer = world::key(PAYER).address();
+        self.anvil.call("evm_setAutomine", json!([false])).await;
+        self.anvil.advance(seconds).await;
+        let waiting = async || number(&self.anvil.call("txpool_status", json!([])).await["pending"]);
+        while waiting().await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.anvil.call("anvil_impersonateAccount", json!([payer])).await;
+        let (data, price) = (self.approval(false), format!("{:#x}", 1_000_000_000_000_u64));
+        let revoke = json!([{ "from": payer, "to": self.filecoin_pay, "data": data, "gasPrice": price }]);
+        let revoke = self.anvil.call("eth_sendTransaction", revoke).await;
+        self.anvil.call("evm_mine", json!([])).await;
+        let receipt = self.anvil.call("eth_getTransactionReceipt", json!([revoke])).await;
+        assert_eq!((&receipt["status"], &receipt["transactionIndex"]), (&json!("0x1"), &json!("0x0")), "{receipt}");
+        self.anvil.call("evm_setAutomine", json!([true])).await;
+    }
+
     /// Anybody opens an order that `payer` has signed.
     async fn open(&self, payer: u8, number: u64, provider: Address, module: &Cid, price: u128) -> JobId {
+        self.open_from(0, payer, number, provider, module, price).await
+    }
+
+    /// The same, for jobs that can be taken in so many seconds.
+    async fn open_from(
+        &self,
+        seconds: u64,
+        payer: u8,
+        number: u64,
+        provider: Address,
+        module: &Cid,
+        price: u128,
+    ) -> JobId {
         let key = world::key(payer);
         let reader = self.reader().await;
         let now = reader.head().await.expect("the chain is there").time;
@@ -86,7 +127,7 @@ impl Venue {
             spec_codec: SpecCodec::Json.code(),
             min_price: AttoFil::ZERO,
             max_price: AttoFil::ZERO,
-            ramp_start: now,
+            ramp_start: now.after(seconds),
             ramp_period: 1,
             lock_by: now.after(86_400),
             run_for: 600,
@@ -149,6 +190,21 @@ impl Venue {
         Party::with_executors(transport, config, world::executors(1)).await
     }
 
+    /// What each transaction of an account took, in the chain's order.
+    async fn gas_used(&self, account: Address) -> Vec<u64> {
+        let mut used = Vec::new();
+        for block in 0..=self.anvil.height().await {
+            let block = self.anvil.call("eth_getBlockByNumber", json!([format!("{block:#x}"), true])).await;
+            for sent in block["transactions"].as_array().expect("a list") {
+                if sent["from"] == json!(format!("{account:#x}")) {
+                    let receipt = self.anvil.call("eth_getTransactionReceipt", json!([sent["hash"]])).await;
+                    used.push(number(&receipt["gasUsed"]));
+                }
+            }
+        }
+        used
+    }
+
     /// Somebody has what is due between the payer and a provider paid; says how much the provider has at Filecoin Pay then.
     async fn pay_out(&self, provider: Address, due: u128) -> U256 {
         let payer = world::key(PAYER).address();
@@ -160,6 +216,21 @@ impl Venue {
         self.anvil.execute(None, self.orders, pay, AttoFil::ZERO).await;
         let account = filecoin_pay::account_info(self.token, provider);
         self.deals.view_of_filecoin_pay(&account, At::Latest).await.expect("it answers").available
+    }
+
+    /// Waits until a provider says this of a job.
+    async fn hears(&self, party: &Party, job: JobId, part: &str) {
+        let mut reasons = Vec::new();
+        for _ in 0..3_000 {
+            if let Ok(detail) = party.get::<JobDetail>(&format!("/v1/jobs/{job}")).await {
+                reasons = detail.decisions.into_iter().map(|decision| decision.reason).collect::<Vec<_>>();
+                if reasons.iter().any(|reason| reason.contains(part)) {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nobody says `{part}` of job {job}: {reasons:?}");
     }
 
     /// Waits until a job is over; what is tried again later waits for the chain's time.
@@ -212,6 +283,12 @@ async fn orders(party: &Party) -> OrdersInfo {
 fn paid(gross: u128) -> Paid {
     let fee = gross.div_ceil(200);
     Paid { gross: AttoFil(gross), fee: AttoFil(fee), net: AttoFil(gross - fee) }
+}
+
+/// Whether a node can serve a block to others.
+async fn has(party: &Party, cid: &Cid) -> bool {
+    let url = format!("{}/ipfs/{cid}?format=raw", party.node.gateway());
+    lota_http::client().get(url).send().await.expect("it answers").status().is_success()
 }
 
 fn net(gross: u128) -> U256 {
@@ -292,6 +369,11 @@ async fn a_node_on_a_market_of_dollars_takes_orders_in_coins_at_its_rate() {
         );
     }
     assert_eq!(venue.pay_out(provider.address, 2 * PRICE).await, net(2 * PRICE));
+    // What it asks for an order's gas, beside that of a lock, covers leave, order and payment (contracts/snapshots).
+    let [_, leave, take, ..] = venue.gas_used(provider.address).await[..] else { panic!("it has sent more") };
+    let (lock, pay, asked) = (44_692, 89_076, venue.reader().await.order_gas());
+    let beyond = leave + take + pay - lock;
+    assert!((beyond..beyond * 6 / 5).contains(&asked), "{leave} {take}: {beyond}, asked for: {asked}");
     // The announcement; and for each job the leave, the order and the result. None for the order that nobody can take.
     let address = provider.address;
     assert_eq!(venue.anvil.count(address).await, 1 + 2 * 3);
@@ -428,4 +510,68 @@ async fn what_is_not_worth_its_gas_waits_and_what_is_lost_is_said() {
     assert!(rail.end.is_some(), "{told:?}");
     assert_eq!((told.due, told.lost), (Paid::default(), AttoFil(PRICE)));
     assert_eq!(venue.anvil.count(provider.address).await, sent + 5, "for what would be refused nothing is sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payer_that_takes_its_approval_back_before_the_block_costs_a_node_gas_twice_and_no_more() {
+    const OTHER: u8 = 7;
+    const PRICE: u128 = FIL / 50;
+    let Some(anvil) = Anvil::spawn_or_skip().await else { return };
+    let venue = Venue::new(anvil, Address::ZERO).await;
+    let home = TempDir::new().expect("a folder");
+    for payer in [PAYER, OTHER] {
+        venue.anvil.set_balance(world::key(payer).address(), AttoFil(2 * FIL)).await;
+        venue.pay_in_as(payer, FIL).await;
+    }
+    let payer = world::key(PAYER).address();
+    let offer = || asking(AttoFil(FIL / 100));
+    let provider = venue.provider(2, &home, offer(), None).await;
+    provider.knows(1).await;
+    let module = provider.add(&programs::says("hello\n", 0)).await;
+    let job = venue.open_from(1_000, PAYER, 0, Address::ZERO, &module, PRICE).await;
+    venue.hears(&provider, job, "waits for that price").await;
+    let before = venue.anvil.count(provider.address).await;
+    venue.revoke_ahead(1_000).await;
+    venue.hears(&provider, job, "though it had worked when it was tried out").await;
+    assert_eq!(venue.anvil.count(provider.address).await, before + 1, "it was tried, and failed");
+    // It might have been an accident.
+    venue.anvil.execute(Some(payer), venue.filecoin_pay, venue.approval(true), AttoFil::ZERO).await;
+    venue.revoke_ahead(60).await;
+    venue.hears(&provider, job, "takes none of its orders any more").await;
+    assert_eq!(venue.anvil.count(provider.address).await, before + 2);
+
+    // Nor does it after a restart, and others are served.
+    provider.node.shutdown().await;
+    let provider = venue.provider(2, &home, offer(), None).await;
+    venue.anvil.execute(Some(payer), venue.filecoin_pay, venue.approval(true), AttoFil::ZERO).await;
+    let late = venue.open(PAYER, 1, Address::ZERO, &module, PRICE).await;
+    let served = venue.open(OTHER, 0, Address::ZERO, &module, PRICE).await;
+    let detail = venue.wait(&provider, served).await;
+    assert_eq!((detail.summary.status, detail.summary.provider), (Status::Settled, Some(provider.address)), "{detail:#?}");
+    venue.hears(&provider, late, "takes none of its orders any more").await;
+    assert_eq!(venue.anvil.count(provider.address).await, before + 4, "the order and its result");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_an_order_without_money_until_there_is_some() {
+    const PRICE: u128 = FIL / 50;
+    let Some(anvil) = Anvil::spawn_or_skip().await else { return };
+    let venue = Venue::new(anvil, Address::ZERO).await;
+    let home = TempDir::new().expect("a folder");
+    venue.anvil.set_balance(world::key(POOR).address(), AttoFil(2 * FIL)).await;
+    let provider = venue.provider(2, &home, asking(AttoFil(FIL / 100)), None).await;
+    let client = venue.provider(3, &home, asking(AttoFil(FIL)), None).await;
+    provider.knows(2).await;
+    let module = client.add(&programs::says("hello\n", 0)).await;
+    // By what the contract would look at, and by trying it out.
+    let later = venue.open_from(3_600, POOR, 0, Address::ZERO, &module, PRICE).await;
+    let now = venue.open(POOR, 1, Address::ZERO, &module, PRICE).await;
+    for job in [later, now] {
+        venue.hears(&provider, job, "has not approved this contract as an operator").await;
+    }
+    assert!(!has(&provider, &module).await, "it has fetched nothing");
+    venue.pay_in_as(POOR, FIL).await;
+    let detail = venue.wait(&provider, now).await;
+    assert_eq!((detail.summary.status, detail.summary.provider), (Status::Settled, Some(provider.address)), "{detail:#?}");
+    assert!(has(&provider, &module).await);
 }

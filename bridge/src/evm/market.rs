@@ -9,6 +9,7 @@ mod gas;
 mod outstanding;
 pub mod token;
 mod updates;
+mod trial;
 mod venues;
 
 use std::{
@@ -360,6 +361,10 @@ impl Transport for EvmTransport {
         }
     }
 
+    async fn try_order(&self, order: &filecoin_pay_deals::Order, price: U256) -> Result<(), SubmitError> {
+        self.try_to_take(order, price).await
+    }
+
     async fn take_order(
         &self,
         key: &EffectKey,
@@ -440,6 +445,10 @@ impl Transport for EvmTransport {
 
     fn bid_gas(&self) -> u64 {
         gas::of_a_bid(self.market.chain.id())
+    }
+
+    fn order_gas(&self) -> u64 {
+        gas::of_an_order(self.market.chain.id(), self.market.settings.asset)
     }
 
     fn seal(&self, job: JobId, price: AttoFil) -> Option<SealedBid> {

@@ -8,6 +8,7 @@ use lota_bridge::{
 };
 use lota_market::{Address, AttoFil};
 
+use super::PayFault;
 use crate::failure::Usage;
 
 /// How long the first answer may take.
@@ -83,6 +84,11 @@ pub(crate) enum ChainError {
         "the contract at {contract} on {network} is another ({size} bytes of code that are not FilecoinPayDeals' of this version); do not approve it"
     )]
     OtherThanPayDeals { contract: Address, network: &'static str, size: usize },
+    /// Providers could lose their pay by what it was deployed with.
+    #[error(
+        "the FilecoinPayDeals at {contract} on {network} cannot be trusted with a provider's pay: {fault}; name another one (node.filecoin_pay.contract), or none"
+    )]
+    PaySettings { contract: Address, network: &'static str, fault: PayFault },
     /// The auction serves another market.
     #[error(
         "the auction at {contract} on {network} is for the jobs of another market, {found}, and not of {wanted}; name an auction of this market (`lota chain deploy --beside {wanted}` makes one), or none"

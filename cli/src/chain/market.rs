@@ -6,7 +6,7 @@ use lota_bridge::{
 };
 use lota_market::{Address, model::Settings};
 
-use super::{ChainError, Endpoint, code};
+use super::{ChainError, Endpoint, code, pay_settings::PaySettings};
 
 /// A market on a chain, and perhaps the auction beside it, whose code was compared with the checked-in one.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl ChainMarket {
     /// The same with the `FilecoinPayDeals` at this address, if one is named.
     ///
     /// # Errors
-    /// When there is none for this market, or the node does not answer.
+    /// When there is none for this market, [`ChainError::PaySettings`], or the node does not answer.
     pub(crate) async fn with_filecoin_pay_deals_at(self, contract: Option<Address>) -> anyhow::Result<Self> {
         let Some(contract) = contract else { return Ok(self) };
         let (network, code) = (self.endpoint.network(), self.endpoint.chain().code(contract).await);
@@ -75,6 +75,14 @@ impl ChainMarket {
             return Err(ChainError::OtherThanPayDeals { contract, network: network.name, size: code.len() }.into());
         }
         let deals = found(&self.endpoint, FilecoinPayDeals::find(&self.market, contract).await)?;
+        // Anybody may deploy that code with settings by which nobody is paid.
+        let filecoin_pay = self.endpoint.chain().code(deals.reference().filecoin_pay).await;
+        let has_filecoin_pay = !filecoin_pay.map_err(|error| self.endpoint.failed(error))?.is_empty();
+        PaySettings::from(&deals).check(network, has_filecoin_pay).map_err(|fault| ChainError::PaySettings {
+            contract,
+            network: network.name,
+            fault,
+        })?;
         Ok(Self { filecoin_pay_deals: Some(deals), ..self })
     }
 

@@ -12,6 +12,7 @@ mod market;
 mod mining;
 mod network;
 mod pay_deals;
+mod pay_settings;
 mod reading;
 
 pub(crate) use ask::{Asker, Habits};
@@ -26,5 +27,5 @@ pub(crate) use network::{
 };
 pub(crate) use pay_deals::{
     ChainPayDeals, FollowedOrder, OrderState, RailState, ReadSoFar, default_pay_callback_gas, deploy_pay_deals,
-    epoch_seconds,
 };
+pub(crate) use pay_settings::{PayFault, epoch_seconds};

@@ -42,11 +42,6 @@ pub(crate) const fn default_pay_callback_gas(network: &Network) -> u32 {
     if Network::is_filecoin_id(network.chain_id) { 60_000_000 } else { 100_000 }
 }
 
-/// The shortest time between two blocks on this network, in seconds.
-pub(crate) const fn epoch_seconds(network: &Network) -> u64 {
-    if Network::is_filecoin_id(network.chain_id) { 30 } else { 1 }
-}
-
 /// A `FilecoinPayDeals` on a chain, and its market, whose codes were compared with the checked-in ones.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainPayDeals {

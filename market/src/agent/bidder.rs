@@ -14,7 +14,6 @@ use super::{
     AuctionEnd, AuctionView, Decision, Effect, Job, Offer, Refusal, Step, StepState, Work,
     caretaker::COURTESY,
     context::{Context, Situation},
-    offer::rounded_up,
     provider::{Provider, decide},
     purse::Need,
 };
@@ -263,9 +262,8 @@ fn decide_to_bid(work: &mut Work, provider: &mut Provider, cx: &mut Context<'_>)
 
 /// What a job costs, with the gas of a bid for it.
 fn with_gas(asking: AttoFil, provider: &Provider, cx: &Context<'_>) -> AttoFil {
-    let per_megagas = provider.offer.as_ref().map_or(AttoFil::ZERO, |offer| offer.pricing.per_megagas);
-    let gas = gas_cost(per_megagas, cx.situation.auction.map_or(0, |auction| auction.bid_gas));
-    rounded_up(AttoFil(asking.0.saturating_add(gas.0)), cx.situation.settings.quantum)
+    let gas = cx.situation.auction.map_or(0, |auction| auction.bid_gas);
+    provider.offer.as_ref().map_or(asking, |offer| offer.with_gas(asking, gas, cx.situation.settings.quantum))
 }
 
 /// Does what is due before the award; says what the bid needs from now on.

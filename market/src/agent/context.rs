@@ -40,6 +40,16 @@ impl Situation {
     pub(super) fn pay_venue(&self, terms: &Terms) -> Option<PayVenue> {
         self.filecoin_pay.filter(|venue| venue.contract == terms.matcher)
     }
+
+    /// The payer, if these are the terms of an order that it takes.
+    pub(super) fn payer_of(&self, terms: &Terms) -> Option<Address> {
+        self.filecoin_pay.and_then(|venue| venue.payer_of(terms))
+    }
+
+    /// Who asks for a job of these terms.
+    pub(super) fn asked_by(&self, terms: &Terms) -> Address {
+        self.payer_of(terms).unwrap_or(terms.client)
+    }
 }
 
 /// One job, as a role sees and moves it.

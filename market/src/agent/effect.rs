@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{Bytes, U256};
 use serde::{Deserialize, Serialize};
 
 use super::{Job, Step, StepKey, Subject};
@@ -88,6 +88,8 @@ pub enum Effect {
     RememberFickleClients,
     /// Money moves between the party and its account in the auction: [`Agent::purse`](super::Agent::purse) is to be stored.
     RememberPurse,
+    /// A payer had an order fail at this party's cost: [`Agent::costly_payers`](super::Agent::costly_payers) is to be stored.
+    RememberCostlyPayers,
 }
 
 /// A command to the market, and money from outside it to send along.
@@ -105,7 +107,9 @@ impl Job {
         let terms = || view.terms.clone();
         let mut value = AttoFil::ZERO;
         let command = match step {
-            Step::FetchSpec | Step::FetchInputs | Step::Run | Step::Publish | Step::Verify => return None,
+            Step::FetchSpec | Step::TryOrder | Step::FetchInputs | Step::Run | Step::Publish | Step::Verify => {
+                return None;
+            }
             // To the auction: see [`Job::auction_submission`] and, of the party's own, [`Agent::transfer`](super::Agent::transfer).
             Step::FundBid
             | Step::CommitBid
@@ -148,6 +152,15 @@ impl Job {
     pub fn order_to_take(&self, step: Step) -> Option<Order> {
         let order = self.view.filecoin_pay.as_ref().filter(|_| step == Step::Lock)?;
         Some(order.order(&self.view.terms))
+    }
+
+    /// The order that a step tries, and the price that it would be taken at, as far as that is known.
+    #[must_use]
+    pub fn order_to_try(&self, step: Step) -> Option<(Order, U256)> {
+        let order = self.view.filecoin_pay.as_ref().filter(|_| step == Step::TryOrder)?.order(&self.view.terms);
+        let from = self.work.as_ref().and_then(|work| work.worth_from);
+        let price = from.map_or(order.min_price, |from| order.price_at(from));
+        Some((order, price))
     }
 }
 

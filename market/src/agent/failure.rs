@@ -63,6 +63,15 @@ pub enum Failure {
         "callbacks of {client} failed {failures} times in blocks, at this account's cost; it retries none of them any more"
     )]
     ClientDropped { client: Address, failures: u32 },
+    /// Taking an order failed in a block, at this party's cost, though it had worked when it was tried out: its payer had taken back what
+    /// the order rests on.
+    #[error("taking an order of {payer} failed in block {block}, though it had worked when it was tried out{}", why(.rejection.as_deref()))]
+    TakeFailed {
+        payer: Address,
+        /// What keeps it from being taken after that block; `None`: nothing does any more.
+        rejection: Option<Box<filecoin_pay_deals::Rejection>>,
+        block: u64,
+    },
     /// It was to be sent only if that had been begun, and it had not.
     #[error("it was never sent, and is not needed any more")]
     NeverSent,
@@ -118,6 +127,10 @@ impl fmt::Display for Fact {
 fn too_little_free(free: AttoFil, collateral: AttoFil, asset: &Asset) -> String {
     let (free, collateral) = (asset.show(free), asset.show(collateral));
     format!("the free balance of {free} does not cover the collateral of {collateral}")
+}
+
+fn why(rejection: Option<&filecoin_pay_deals::Rejection>) -> String {
+    rejection.map_or_else(String::new, |rejection| format!(": {rejection}"))
 }
 
 /// How long a refusal of the market's holds.
@@ -181,12 +194,7 @@ const fn standing_of_filecoin_pay_deals(rejection: &filecoin_pay_deals::Rejectio
     match rejection {
         Refused::Market(rejection) => standing(rejection),
         Refused::NotOpen(_) | Refused::NotTaken(_) => Standing::State,
-        Refused::OperatorNotApproved(_)
-        | Refused::LockupPeriodTooLong { .. }
-        | Refused::AllowanceTooSmall { .. }
-        | Refused::PayerInDebt { .. }
-        | Refused::NotEnoughFunds { .. }
-        | Refused::RailTerminated(_) => Standing::Passing,
+        payers if payers.is_payers() => Standing::Passing,
         _ => Standing::Always,
     }
 }
@@ -218,17 +226,14 @@ impl Failure {
         matches!(self, Self::OwnFault { .. })
     }
 
-    /// Whether it is for the payer of an order to put right, who has too little in its account at Filecoin Pay, or has not approved
-    /// the contract.
+    /// Whether it is for the payer of an order to put right.
     #[must_use]
     pub fn is_payers(&self) -> bool {
-        use filecoin_pay_deals::Rejection as Refused;
-        matches!(
-            self,
-            Self::RejectedByFilecoinPayDeals { rejection, .. }
-                if !matches!(**rejection, Refused::Market(_))
-                    && standing_of_filecoin_pay_deals(rejection) == Standing::Passing
-        )
+        match self {
+            Self::TakeFailed { .. } => true,
+            Self::RejectedByFilecoinPayDeals { rejection, .. } => rejection.is_payers(),
+            _ => false,
+        }
     }
 
     /// Until when it would have been in time, if it was refused for being too late.
@@ -262,7 +267,8 @@ impl Failure {
             | Self::Unaffordable { .. }
             | Self::TooLittleFree { .. }
             | Self::OwnFault { .. }
-            | Self::CallbackFailed { .. } => true,
+            | Self::CallbackFailed { .. }
+            | Self::TakeFailed { .. } => true,
             Self::Permanent(_) | Self::Mismatch { .. } | Self::ClientDropped { .. } | Self::NeverSent => false,
             Self::Rejected { rejection, block } => standing(rejection).may_pass(*block, seen),
             Self::RejectedByAuction { rejection, block } => standing_of_auction(rejection).may_pass(*block, seen),

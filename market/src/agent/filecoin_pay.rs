@@ -1,6 +1,6 @@
 //! Orders of a `FilecoinPayDeals`: jobs that cost nothing at the market, and are paid over Filecoin Pay in a token.
 
-use alloy_primitives::{Address, U256, U512};
+use alloy_primitives::{Address, B256, U256, U512};
 use serde::{Deserialize, Serialize};
 
 use super::{At, Refusal};
@@ -75,6 +75,8 @@ impl Rate {
 pub struct PayVenue {
     pub contract: Address,
     pub rate: Rate,
+    /// The gas that an order takes beyond a job of the market: it is taken on a rail that may have to be made, and paid.
+    pub order_gas: u64,
 }
 
 impl PayVenue {
@@ -100,13 +102,20 @@ impl PayVenue {
         Some(Time(high))
     }
 
-    /// Whether a provider who asks so much for the job wants it.
-    pub(super) fn match_price(&self, order: &Order, asking: AttoFil) -> Result<(), Refusal> {
+    /// From when on a provider who asks so much for the job wants it.
+    pub(super) fn match_price(&self, order: &Order, asking: AttoFil) -> Result<Time, Refusal> {
         match self.price_reached(order, asking) {
             None => Err(Refusal::Price { offered: self.rate.worth(order.max_price), asking }),
             Some(at) if at > order.terms.lock_by => Err(Refusal::Ramp { asking }),
-            Some(_) => Ok(()),
+            Some(at) => Ok(at),
         }
+    }
+
+    /// The payer of an order with these terms; `None`: they are none of this contract's. The contract opens only what has its salt in
+    /// the payer's lane.
+    pub(super) fn payer_of(&self, terms: &Terms) -> Option<Address> {
+        let is_order = terms.matcher == self.contract && terms.client == self.contract;
+        is_order.then(|| Address::from_word(B256::from(terms.salt >> 64)))
     }
 }
 

@@ -119,6 +119,13 @@ impl Job {
         self.steps.values().any(|state| matches!(state, StepState::InFlight { .. }))
     }
 
+    /// Whether it is an order that waits for its payer to bring money.
+    pub(super) fn is_aside(&self) -> bool {
+        [Step::TryOrder, Step::Lock]
+            .iter()
+            .any(|step| matches!(self.steps.get(step), Some(StepState::Waiting { failure, .. }) if failure.is_payers()))
+    }
+
     /// Whether the client was called back, or called often enough.
     pub(super) fn is_called_back(&self) -> bool {
         !self.view.callback_pending || self.failed(Step::RetryCallback).is_some()
@@ -145,6 +152,9 @@ pub struct Work {
     pub decision: Decision,
     /// What this provider asks for running it, once that is known.
     pub asking: AttoFil,
+    /// Of an order: when its price first is worth that, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth_from: Option<Time>,
     /// What it keeps free for the job while that runs, once that is known.
     #[serde(default)]
     pub needs: Resources,

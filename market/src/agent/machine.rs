@@ -24,6 +24,10 @@ use crate::{
 pub const MAX_CONSIDERED: usize = 4_096;
 /// How many of them may be one client's, once half of the places are taken.
 const MAX_OF_A_CLIENT: usize = MAX_CONSIDERED / 8;
+/// How many orders wait beside these places for payers to bring money.
+const MAX_ASIDE: usize = MAX_CONSIDERED / 8;
+/// How many of them may be one payer's.
+const MAX_ASIDE_OF_A_PAYER: usize = MAX_ASIDE / 16;
 /// Of how many jobs that are over it is remembered that their end may still be undone; beyond, those that ended first are let
 /// go of.
 const MAX_UNSETTLED: usize = 100_000;
@@ -153,6 +157,17 @@ impl Agent {
     #[must_use]
     pub const fn fickle_clients(&self) -> &CostlyClients {
         &self.provider.fickle
+    }
+
+    /// Tells it after a restart which payers had orders fail at its cost.
+    pub fn recall_costly_payers(&mut self, costly: CostlyClients) {
+        self.provider.costly_payers = costly;
+    }
+
+    /// Which payers had orders fail at its cost; to be kept ([`Effect::RememberCostlyPayers`]).
+    #[must_use]
+    pub const fn costly_payers(&self) -> &CostlyClients {
+        &self.provider.costly_payers
     }
 
     /// Tells it after a restart what it had moved between itself and its account in the auction.

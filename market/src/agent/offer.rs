@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Pricing, Resources, Usage};
+use super::{Phase, Pricing, Resources, Usage, gas_cost};
 use crate::{
     AttoFil, Time,
     asset::Asset,
@@ -22,7 +22,7 @@ const DEFAULT_CALLBACK_GAS: u32 = 1_000_000;
 const DEFAULT_MAX_WINDOW: u32 = 86_400;
 
 /// An amount rounded up to a whole number of quanta.
-pub(super) fn rounded_up(amount: AttoFil, quantum: u64) -> AttoFil {
+fn rounded_up(amount: AttoFil, quantum: u64) -> AttoFil {
     let quantum = u128::from(quantum.max(1));
     AttoFil(amount.0.div_ceil(quantum).saturating_mul(quantum))
 }
@@ -251,6 +251,14 @@ pub enum Refusal {
         "{client} cancelled {times} auctions after this provider had sent commands for a bid; it bids for none of its jobs any more"
     )]
     Fickle { client: Address, times: u32 },
+    /// The payer of the order has cost it gas for nothing.
+    #[error(
+        "{times} times an order of {payer} could not be taken any more when this provider's command for it was in a block; it takes none of its orders any more"
+    )]
+    CostlyPayer { payer: Address, times: u32 },
+    /// The payer of the order cannot pay, and could not for as long as that was looked at.
+    #[error("the order's payer has not seen to it that it can be taken: {0}")]
+    Unpaid(String),
     /// Its operator has taken the money for bids out of the auction by hand.
     #[error("this provider has no money in the auction for another bid, and brings none until its operator resumes")]
     NoBidMoney,
@@ -379,6 +387,12 @@ impl Offer {
             Some(at) if at <= terms.lock_by => Ok(asking),
             _ => Err(Refusal::Ramp { asking }),
         }
+    }
+
+    /// What it asks for a job with so much gas besides, rounded up to a whole quantum.
+    pub(super) fn with_gas(&self, asking: AttoFil, gas: u64, quantum: u64) -> AttoFil {
+        let cost = gas_cost(self.pricing.per_megagas, gas);
+        rounded_up(AttoFil(asking.0.saturating_add(cost.0)), quantum)
     }
 
     /// What this provider asks for a job of this spec, whatever is offered.

@@ -128,6 +128,11 @@ impl Pace {
         seconds.min(MAX_BACKOFF.max(self.epoch.saturating_mul(2)))
     }
 
+    /// Seconds until it is looked again whether the payer of an order can pay for it, after so many attempts.
+    pub(super) fn unpaid(&self, attempts: u32) -> u64 {
+        self.recheck().saturating_mul(1 << attempts.saturating_sub(1).min(6))
+    }
+
     /// Seconds from a command that landed without its event to its repetition.
     pub(super) fn recheck(&self) -> u64 {
         RECHECK.max(self.epoch.saturating_mul(2))

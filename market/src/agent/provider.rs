@@ -37,6 +37,8 @@ pub(super) struct Provider {
     pub(super) purse: Purse,
     /// Who cancelled auctions after it had spent gas on a bid.
     pub(super) fickle: CostlyClients,
+    /// Payers whose orders could not be taken any more when its commands were in a block.
+    pub(super) costly_payers: CostlyClients,
     /// Somebody else sends with its key: it brings the jobs that it is bound to to their end, and takes no others until its operator
     /// resumes.
     pub(super) key_shared: bool,
@@ -84,6 +86,7 @@ impl Provider {
                 if situation.pay_venue(terms).is_some() && terms.client != terms.matcher {
                     return Err(Refusal::Matcher(terms.matcher));
                 }
+                self.match_payer(terms, situation)?;
                 let auction = situation.auction.filter(|auction| auction.is_matcher_of(terms));
                 let fickle = || self.fickle.dropped(terms.client);
                 auction.map_or(Ok(()), |auction| bidder::match_terms(terms, &auction, offer, situation, fickle()))
@@ -91,6 +94,22 @@ impl Provider {
         };
         let decision = verdict.err().map_or(Decision::Considering, Decision::Refused);
         Some(Work { decision, ..Work::default() })
+    }
+
+    /// Whether it has to do with the payer, if these are the terms of an order.
+    fn match_payer(&self, terms: &Terms, situation: &Situation) -> Result<(), Refusal> {
+        let dropped = situation.payer_of(terms).and_then(|payer| Some((payer, self.costly_payers.dropped(payer)?)));
+        dropped.map_or(Ok(()), |(payer, times)| Err(Refusal::CostlyPayer { payer, times }))
+    }
+
+    /// Whether it waits for the payer of an order any longer.
+    fn wait_for_payer(&self, cx: &Context<'_>) -> Result<(), Refusal> {
+        self.match_payer(&cx.view.terms, cx.situation)?;
+        let failed = [Step::TryOrder, Step::Lock].into_iter().find_map(|step| cx.failed(step));
+        match failed.filter(|failure| failure.is_payers()) {
+            Some(failure) => Err(Refusal::Unpaid(failure.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Takes a provider's next step, if there is one.
@@ -137,6 +156,13 @@ impl Provider {
             self.lose(work, cx);
             return;
         }
+        let is_asked_for =
+            matches!(cx.steps.get(&Step::Lock), Some(StepState::InFlight { .. } | StepState::Landed { .. }));
+        if let (false, Err(refusal)) = (is_asked_for, self.wait_for_payer(cx)) {
+            decide(work, Decision::Refused(refusal), cx);
+            self.release(cx);
+            return;
+        }
         if work.decision == Decision::Considering {
             match self.look(work, cx) {
                 Ok(true) => decide(work, Decision::Wanted, cx),
@@ -171,6 +197,11 @@ impl Provider {
             }
         };
         let bytes = if view.spec.is_empty() { &work.spec } else { &view.spec };
+        // Nobody's money lies in an order, so anybody may open thousands: what has no payer that can pay is not fetched.
+        let is_tried = order.is_none() || cx.is_done(Step::TryOrder);
+        if bytes.is_empty() && !is_tried {
+            return self.try_order(cx);
+        }
         if bytes.is_empty() {
             if let Some(failure) = cx.failed(Step::FetchSpec) {
                 return Err(Refusal::Content(failure.to_string()));
@@ -178,19 +209,25 @@ impl Provider {
             cx.begin(Step::FetchSpec);
             return Ok(false);
         }
-        if work.asking.0 == 0 {
+        if work.asking.0 == 0 && work.worth_from.is_none() {
             let offer = self.offer.as_ref().ok_or(Refusal::OwnJob)?;
-            let spec = cx.situation.specs.parse(&view.terms, bytes)?;
+            let (settings, spec) = (cx.situation.settings, cx.situation.specs.parse(&view.terms, bytes)?);
             work.asking = match &order {
-                None => offer.match_spec(cx.situation.me, cx.situation.settings, &view.terms, &spec)?,
+                None => offer.match_spec(cx.situation.me, settings, &view.terms, &spec)?,
                 Some((venue, order)) => {
-                    let asking = offer.asking(cx.situation.settings, &view.terms, &spec)?;
-                    venue.match_price(order, asking)?;
+                    let asking = offer.asking(settings, &view.terms, &spec)?;
+                    let asking = offer.with_gas(asking, venue.order_gas, settings.quantum);
+                    work.worth_from = Some(venue.match_price(order, asking)?);
+                    // Before, the price was not known.
+                    cx.steps.remove(&Step::TryOrder);
                     asking
                 }
             };
             work.needs = Resources::of(&spec);
             cx.changed = true;
+        }
+        if order.is_some() && !cx.is_done(Step::TryOrder) && !cx.is_done(Step::FetchInputs) {
+            return self.try_order(cx);
         }
         if let Some(failure) = cx.failed(Step::FetchInputs) {
             return Err(Refusal::Content(failure.to_string()));
@@ -199,6 +236,15 @@ impl Provider {
             return Ok(true);
         }
         cx.begin(Step::FetchInputs);
+        Ok(false)
+    }
+
+    /// Sees whether an order could be taken; that is not known yet.
+    fn try_order(&self, cx: &mut Context<'_>) -> Result<bool, Refusal> {
+        if let Some(failure) = cx.failed(Step::TryOrder) {
+            return Err(Refusal::Content(failure.to_string()));
+        }
+        cx.begin(Step::TryOrder);
         Ok(false)
     }
 

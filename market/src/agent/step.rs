@@ -23,6 +23,8 @@ pub enum Step {
     Expire,
     /// Provider: fetch the spec, which did not come with the event.
     FetchSpec,
+    /// Provider: see whether an order of a `FilecoinPayDeals` could be taken there, as far as that is for its payer to see to.
+    TryOrder,
     /// Provider: fetch module and inputs, verify them, and check that the module can run.
     FetchInputs,
     /// Provider: lock it; one that is directed to it, it awards to itself; an order of a `FilecoinPayDeals` it takes there.
@@ -59,8 +61,9 @@ pub enum Step {
     GiveUp,
 }
 
-/// How often an order is tried whose payer cannot pay: whoever opens orders without money behind them must not keep nodes asking.
-const UNPAID_ATTEMPTS: u32 = 6;
+/// How often an order is tried whose payer cannot pay: whoever opens orders without money behind them must not keep nodes asking. With
+/// [`Pace::unpaid`](super::Pace::unpaid) between, that is an hour, or two.
+const UNPAID_ATTEMPTS: u32 = 8;
 /// How often a run is tried again that this machine itself kept from coming to an end: whatever is wrong has minutes to pass.
 const OWN_FAULT_ATTEMPTS: u32 = 8;
 
@@ -73,6 +76,7 @@ impl Step {
             Self::Cancel => "cancel",
             Self::Expire => "expire",
             Self::FetchSpec => "fetch-spec",
+            Self::TryOrder => "try-order",
             Self::FetchInputs => "fetch-inputs",
             Self::Lock => "lock",
             Self::FundBid => "fund-bid",
@@ -96,7 +100,7 @@ impl Step {
     /// Whether the step is a command to the market or the auction, which a reorganisation can undo.
     #[must_use]
     pub const fn is_command(self) -> bool {
-        !matches!(self, Self::FetchSpec | Self::FetchInputs | Self::Run | Self::Publish | Self::Verify)
+        !matches!(self, Self::FetchSpec | Self::TryOrder | Self::FetchInputs | Self::Run | Self::Publish | Self::Verify)
     }
 
     /// The steps whose commands bind a provider to a job that is open: whoever has sent one and goes away loses money by it, if it lands.
@@ -112,7 +116,7 @@ impl Step {
     pub fn max_attempts(self, failure: &Failure) -> Option<u32> {
         match self {
             Self::Run if failure.is_own() => Some(OWN_FAULT_ATTEMPTS),
-            Self::Lock if failure.is_payers() => Some(UNPAID_ATTEMPTS),
+            Self::TryOrder | Self::Lock if failure.is_payers() => Some(UNPAID_ATTEMPTS),
             Self::FetchSpec | Self::FetchInputs => Some(6),
             Self::Run => Some(3),
             Self::Verify => Some(24),

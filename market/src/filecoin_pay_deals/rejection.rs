@@ -135,6 +135,21 @@ pub enum DeploymentFault {
 }
 
 impl Rejection {
+    /// Whether it is for the payer of an order to put right: it has too little in its account at Filecoin Pay, has not approved the
+    /// contract, or not for so much, or has terminated the rail.
+    #[must_use]
+    pub const fn is_payers(&self) -> bool {
+        matches!(
+            self,
+            Self::OperatorNotApproved(_)
+                | Self::LockupPeriodTooLong { .. }
+                | Self::AllowanceTooSmall { .. }
+                | Self::PayerInDebt { .. }
+                | Self::NotEnoughFunds { .. }
+                | Self::RailTerminated(_)
+        )
+    }
+
     /// The same in words, with amounts of the market as its asset has them.
     #[must_use]
     pub fn words(&self, asset: &Asset) -> String {

@@ -90,6 +90,7 @@ impl Simulation<'_> {
             Effect::Retire { .. }
             | Effect::RememberCostlyClients
             | Effect::RememberFickleClients
+            | Effect::RememberCostlyPayers
             | Effect::RememberPurse => return Ok(()),
         };
         let member = &self.parties[party as usize];

@@ -108,7 +108,7 @@ pub enum SendError {
     Reverted {
         transaction: B256,
         block: u64,
-        /// What the same call comes to on the state after that block.
+        /// What the same call comes to on the state after that block; no more than words if it works there.
         refusal: Refusal,
     },
     /// It needs more gas than it may use; nothing was sent.

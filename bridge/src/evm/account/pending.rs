@@ -10,9 +10,12 @@ use super::{
 };
 use crate::{
     JournalError,
-    evm::chain::{At, CallRequest, Config, Receipt, RpcError, Sighting},
+    evm::chain::{At, CallRequest, Config, Receipt, Refusal, RpcError, Sighting},
     journal::{MAX_PAGE, Sending, TransactionOutcome},
 };
+
+/// What is said of a transaction that failed in its block and would not fail after it.
+const UNEXPLAINED: &str = "the state after it does not say why; it may be tried again";
 
 /// What was found to have become of a transaction, and what those who wait for it are told.
 type Finding = (u64, TransactionOutcome, Result<Landed, SendError>);
@@ -371,8 +374,13 @@ impl Sender {
                     other => other,
                 }
             }
-            _ => SendError::Failed(format!(
-                "transaction {} was reverted in block {}, and the state after it does not say why; it may be tried again",
+            Ok(_) => SendError::Reverted {
+                transaction: receipt.transaction_hash,
+                block: receipt.block(),
+                refusal: Refusal { code: 0, message: UNEXPLAINED.to_owned(), data: None },
+            },
+            Err(_) => SendError::Failed(format!(
+                "transaction {} was reverted in block {}: {UNEXPLAINED}",
                 receipt.transaction_hash,
                 receipt.block()
             )),

@@ -1,6 +1,6 @@
 //! `FilecoinPayDeals` on a chain: found, and looked at.
 
-use lota_market::Address;
+use lota_market::{Address, U256};
 
 use crate::{
     FilecoinPayDealsRef,
@@ -18,6 +18,8 @@ use crate::{
 pub struct FilecoinPayDeals {
     chain: Chain,
     reference: FilecoinPayDealsRef,
+    epoch_seconds: u64,
+    grace: u64,
 }
 
 impl FilecoinPayDeals {
@@ -39,8 +41,10 @@ impl FilecoinPayDeals {
         }
         let token = ask(chain, contract, &filecoin_pay_deals::token(), &absent).await?;
         let callback_gas = ask(chain, contract, &filecoin_pay_deals::callback_gas(), &absent).await?;
+        let epoch_seconds = ask(chain, contract, &filecoin_pay_deals::epoch_seconds(), &absent).await?.saturating_to();
+        let grace = ask(chain, contract, &filecoin_pay_deals::grace(), &absent).await?.saturating_to();
         let reference = FilecoinPayDealsRef { contract, filecoin_pay, token, callback_gas };
-        Ok(Self { chain: chain.clone(), reference })
+        Ok(Self { chain: chain.clone(), reference, epoch_seconds, grace })
     }
 
     /// The same contract by another connection to its chain.
@@ -59,6 +63,24 @@ impl FilecoinPayDeals {
     #[must_use]
     pub const fn reference(&self) -> FilecoinPayDealsRef {
         self.reference
+    }
+
+    /// What it takes for the shortest time between two blocks, in seconds.
+    #[must_use]
+    pub const fn epoch_seconds(&self) -> u64 {
+        self.epoch_seconds
+    }
+
+    /// How long what is due can still be paid when its payer ends the rail, in seconds.
+    #[must_use]
+    pub const fn grace(&self) -> u64 {
+        self.grace
+    }
+
+    /// For how many epochs it locks a price that must lie for so many seconds and the grace.
+    pub(crate) fn lockup_period(&self, seconds: u64) -> U256 {
+        let seconds = U256::from(seconds) + U256::from(self.grace);
+        seconds.div_ceil(U256::from(self.epoch_seconds.max(1))) + U256::ONE
     }
 
     /// What one of its views answers.

@@ -147,6 +147,26 @@ pub(super) fn of_a_bid(chain_id: u64) -> u64 {
     if Network::is_filecoin_id(chain_id) { BID_GAS_ON_FILECOIN } else { BID_GAS }
 }
 
+/// What an order takes beyond a lock on Ethereum: `take` of the first job of a pair, whose rail is made, and the first `pay` to a
+/// provider, less `lock` (`contracts/snapshots`), rounded up.
+const ORDER_GAS: u64 = 440_000;
+/// The same on Filecoin with 2,000 deals under way: `take` on a rail that there is 162 M, making it 80 M, `pay` 57 M, and 8 M if that
+/// is in coin (docs/granters.md).
+const ORDER_GAS_ON_FILECOIN: u64 = 307_000_000;
+/// Collateral in a token: the leave that the contract is given first, and what it does to bring the token into the market.
+const TOKEN_GAS: u64 = 150_000;
+
+/// The gas that an order takes on a chain beyond a lock at the market, whose amounts are in `asset`.
+pub(super) fn of_an_order(chain_id: u64, asset: Address) -> u64 {
+    let is_filecoin = Network::is_filecoin_id(chain_id);
+    let of_token = match (asset.is_zero(), is_filecoin) {
+        (true, _) => 0,
+        (false, false) => TOKEN_GAS,
+        (false, true) => TOKEN_GAS * 100,
+    };
+    of_token + if is_filecoin { ORDER_GAS_ON_FILECOIN } else { ORDER_GAS }
+}
+
 #[cfg(test)]
 mod tests {
     use lota_market::AttoFil;
@@ -181,17 +201,33 @@ mod tests {
         assert!(reserved(&other, 75_480) > rest);
     }
 
+    fn measured(snapshot: &str, name: &str) -> u64 {
+        let line = snapshot.lines().find(|line| line.contains(&format!("\"{name}\""))).expect("it was measured");
+        line.rsplit('"').nth(1).expect("a value").parse().expect("a number")
+    }
+
+    #[test]
+    fn an_order_takes_what_was_measured() {
+        let granters = include_str!("../../../../contracts/snapshots/granters.json");
+        let of = ["FilecoinPayDeals: take, the first of a pair", "FilecoinPay: pay, the first to a recipient"];
+        let lock = measured(include_str!("../../../../contracts/snapshots/functions.json"), "lock");
+        let beyond = of.map(|name| measured(granters, name)).iter().sum::<u64>() - lock;
+        assert!((beyond..beyond * 11 / 10).contains(&ORDER_GAS), "{beyond}");
+        let (coin, token) = (Address::ZERO, Address::repeat_byte(1));
+        assert_eq!((of_an_order(31_337, coin), of_an_order(314, coin)), (ORDER_GAS, ORDER_GAS_ON_FILECOIN));
+        assert_eq!(
+            [31_337, 314].map(|id| of_an_order(id, token) - of_an_order(id, coin)),
+            [TOKEN_GAS, 100 * TOKEN_GAS]
+        );
+    }
+
     #[test]
     fn a_bid_takes_what_was_measured() {
-        let snapshot = include_str!("../../../../contracts/snapshots/auctions.json");
-        let measured = |name: &str| -> u64 {
-            let line = snapshot.lines().find(|line| line.contains(&format!("\"{name}\""))).expect("it was measured");
-            line.rsplit('"').nth(1).expect("a value").parse().expect("a number")
-        };
+        let auctions = include_str!("../../../../contracts/snapshots/auctions.json");
         let of =
             ["fund", "auction of 2 bidders: commit, per bidder", "reveal, the second", "auction of 5 bidders: award"];
         // A new account takes a slot more.
-        let all = of.map(measured).iter().sum::<u64>() + 17_100;
+        let all = of.map(|name| measured(auctions, name)).iter().sum::<u64>() + 17_100;
         assert!((all..all * 11 / 10).contains(&BID_GAS), "{all}");
         assert_eq!((of_a_bid(314), of_a_bid(31_337)), (BID_GAS_ON_FILECOIN, BID_GAS));
     }

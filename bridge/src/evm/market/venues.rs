@@ -48,15 +48,16 @@ impl EvmTransport {
 
     /// Takes an order, with the collateral as value, or by leave of the market's token.
     pub(super) async fn take(&self, key: &EffectKey, order: &Order, reserve: Reserve) -> Result<Landed, SubmitError> {
-        let contract = self.used_filecoin_pay_deals()?.contract();
+        let deals = self.used_filecoin_pay_deals()?;
+        let contract = deals.contract();
         let (token, collateral) = (self.market.settings.asset, order.terms.collateral);
         let call = |value| Call {
             value,
             reserve: gas::reserved(&self.market.settings, reserve),
-            ..Call::new(contract, filecoin_pay_deals::call_data(&Command::Take { order: order.clone() }))
+            ..Self::call_to_take(deals, order)
         };
         if token.is_zero() {
-            return self.landed(self.account.send(key, call(collateral)).await.map_err(refused_by_filecoin_pay_deals)?);
+            return self.landed(self.account.send(key, call(collateral)).await.map_err(failed_to_take)?);
         }
         let _alone = self.allowing.lock().await;
         if !self.was_begun(key).await? {
@@ -70,7 +71,7 @@ impl EvmTransport {
             self.check_take(call(AttoFil::ZERO)).await?;
             allow(&self.account, token, contract, key, collateral).await?;
         }
-        self.landed(self.account.send(key, call(AttoFil::ZERO)).await.map_err(refused_by_filecoin_pay_deals)?)
+        self.landed(self.account.send(key, call(AttoFil::ZERO)).await.map_err(failed_to_take)?)
     }
 
     /// How one of the rails is.
@@ -122,8 +123,12 @@ impl EvmTransport {
         Ok(AttoFil(found.available.saturating_to()))
     }
 
-    /// Whether all is well but the leave to take the collateral, which comes last: what cannot be taken must not cost the gas of that leave.
-    async fn check_take(&self, call: Call) -> Result<(), SubmitError> {
+    pub(super) fn call_to_take(deals: &FilecoinPayDeals, order: &Order) -> Call {
+        Call::new(deals.contract(), filecoin_pay_deals::call_data(&Command::Take { order: order.clone() }))
+    }
+
+    /// Whether all is well but the collateral, which comes last: what cannot be taken must not cost the gas of the leave to take that.
+    pub(super) async fn check_take(&self, call: Call) -> Result<(), SubmitError> {
         let request = CallRequest { from: Some(self.party()), to: call.to, value: call.value, data: call.data };
         let Err(RpcError::Refused(refusal)) = self.market.chain.call(&request, At::Latest).await else { return Ok(()) };
         match refused_by_filecoin_pay_deals(SendError::Refused { refusal, block: None }) {
@@ -150,6 +155,20 @@ pub(super) fn refused_by_filecoin_pay_deals(error: SendError) -> SubmitError {
         rejection: Box::new(rejection),
         block,
     })
+}
+
+/// What it means that an order was not taken. The payer alone can have what worked when it was tried out fail without anybody having
+/// taken the order, even if nothing in the state after the block says how.
+fn failed_to_take(error: SendError) -> SubmitError {
+    let SendError::Reverted { transaction, block, refusal } = &error else {
+        return refused_by_filecoin_pay_deals(error);
+    };
+    let rejection = match refusal.data.as_ref().map(|data| filecoin_pay_deals::revert(data)) {
+        None => None,
+        Some(Ok(rejection)) if rejection.is_payers() => Some(Box::new(rejection)),
+        Some(_) => return refused_by_filecoin_pay_deals(error),
+    };
+    SubmitError::TakeFailed { rejection, transaction: *transaction, block: *block }
 }
 
 fn refused_by<R>(

@@ -171,6 +171,7 @@ impl From<SubmitError> for ErrorObject {
             SubmitError::Transport(error) => Fault::Storage { problem: error.to_string() },
             // What only chains say.
             SubmitError::CallbackFailed { .. }
+            | SubmitError::TakeFailed { .. }
             | SubmitError::TooMuchGas { .. }
             | SubmitError::RejectedByFilecoinPayDeals { .. } => Fault::Failed { problem: message.clone() },
         };

@@ -11,6 +11,7 @@ use super::ChainPayDeals;
 use crate::chain::{
     ChainError, ChainMarket,
     deploy::{DeployedContract, create},
+    pay_settings::PaySettings,
 };
 
 /// The longest grace that the contract takes, in seconds: 365 days.
@@ -80,6 +81,9 @@ async fn check(market: &ChainMarket, wanted: &Deployment) -> anyhow::Result<()> 
             wanted.filecoin_pay
         ),
         Err(error) => return Err(error.into()),
+    }
+    if let Err(fault) = PaySettings::from(wanted).check(network, true) {
+        bail!("no node of this version would take orders of a contract like this: {fault}");
     }
     if !wanted.token.is_zero() && endpoint.view(wanted.token, &token::decimals(), At::Latest).await.is_err() {
         bail!(

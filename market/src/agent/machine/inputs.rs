@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 
-use super::{Agent, MAX_CONSIDERED, MAX_OF_A_CLIENT};
+use super::{Agent, MAX_ASIDE, MAX_ASIDE_OF_A_PAYER, MAX_CONSIDERED, MAX_OF_A_CLIENT};
 use crate::{
     agent::{
         Effect, Failure, Job, JobView, Order, OrderView, Request, Step, StepKey, StepOutcome, StepState,
@@ -41,12 +41,17 @@ impl Agent {
 
     /// Has the provider look at a job's terms, unless it has before.
     fn consider(&mut self, id: JobId, terms: &Terms) {
-        let considered = self.jobs.len() - 1;
+        let others = || self.jobs.values().map(|held| &held.job).filter(|job| job.id() != id);
+        let mut considered = self.jobs.len() - 1;
+        if considered >= MAX_CONSIDERED / 2 {
+            considered -= others().filter(|job| job.is_aside()).count();
+        }
         // Whoever comes by with thousands of jobs leaves places for others.
         let is_crowded = considered >= MAX_CONSIDERED / 2;
         let is_crowding = is_crowded && {
-            let others = self.jobs.values().map(|held| &held.job).filter(|job| job.id() != id);
-            others.filter(|job| job.view.terms.client == terms.client).count() >= MAX_OF_A_CLIENT
+            let asks = |terms: &Terms| self.situation.asked_by(terms);
+            let who = asks(terms);
+            others().filter(|job| asks(&job.view.terms) == who).count() >= MAX_OF_A_CLIENT
         };
         let most = if is_crowding { considered } else { MAX_CONSIDERED };
         if let Some(held) = self.jobs.get_mut(&id)
@@ -54,6 +59,19 @@ impl Agent {
         {
             held.job.work = self.provider.consider(terms, &self.situation, considered, most);
         }
+    }
+
+    /// Whether no further order of this one's payer may wait for money.
+    fn is_full_aside(&self, id: JobId) -> bool {
+        let payer = |job: &Job| self.situation.payer_of(&job.view.terms);
+        let Some(own) = self.jobs.get(&id).and_then(|held| payer(&held.job)) else { return false };
+        let aside = self.jobs.values().map(|held| &held.job).filter(|job| job.id() != id && job.is_aside());
+        let (mut all, mut of_payer) = (0, 0);
+        for job in aside {
+            all += 1;
+            of_payer += usize::from(payer(job) == Some(own));
+        }
+        all >= MAX_ASIDE || of_payer >= MAX_ASIDE_OF_A_PAYER
     }
 
     pub(super) fn on_auction_event(&mut self, event: &auction::Event, at: At, effects: &mut Vec<Effect>) {
@@ -193,6 +211,7 @@ impl Agent {
             }
             return;
         };
+        let is_full = matches!(&outcome, StepOutcome::Err(failure) if failure.is_payers()) && self.is_full_aside(id);
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let job = &mut held.job;
         if job.steps.get(&step) != Some(&StepState::InFlight { attempt, round }) {
@@ -203,6 +222,10 @@ impl Agent {
             self.situation.costly.count(*client);
             effects.push(Effect::RememberCostlyClients);
         }
+        if let StepOutcome::Err(Failure::TakeFailed { payer, .. }) = &outcome {
+            self.provider.costly_payers.count(*payer);
+            effects.push(Effect::RememberCostlyPayers);
+        }
         // What the auction refused before it was sent is not told from that everywhere; then it is the client's doing, too.
         let is_paid =
             matches!(&outcome, StepOutcome::Ok | StepOutcome::Err(Failure::RejectedByAuction { block: Some(_), .. }));
@@ -210,10 +233,13 @@ impl Agent {
             bid.has_cost = true;
         }
         let Situation { now, seen, pace, .. } = &self.situation;
-        let wait = |failure| StepState::Waiting { attempts: attempt, until: now.after(pace.backoff(attempt)), failure };
+        let wait = |failure: Failure| {
+            let pause = if failure.is_payers() { pace.unpaid(attempt) } else { pace.backoff(attempt) };
+            StepState::Waiting { attempts: attempt, until: now.after(pause), failure }
+        };
         let state = match outcome {
             StepOutcome::Err(failure) => {
-                let is_spent = step.max_attempts(&failure).is_some_and(|max| attempt >= max);
+                let is_spent = is_full || step.max_attempts(&failure).is_some_and(|max| attempt >= max);
                 if step == Step::Lock {
                     self.provider.give_back(job);
                 }

@@ -288,6 +288,8 @@ impl Party {
                 Effect::Suspend { job } => self.suspended = Some(job),
                 Effect::RememberCostlyClients => self.costly = self.agent.costly_clients().clone(),
                 Effect::RememberFickleClients => self.fickle = self.agent.fickle_clients().clone(),
+                // No orders are taken here.
+                Effect::RememberCostlyPayers => {}
                 Effect::RememberPurse => self.purse = *self.agent.purse(),
             }
         }

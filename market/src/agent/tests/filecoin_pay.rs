@@ -1,7 +1,10 @@
 //! Orders that are paid over Filecoin Pay: which of them a provider takes, and when.
 
 use super::*;
-use crate::filecoin_pay_deals::{self, Event as Said, fee};
+use crate::{
+    filecoin_pay_deals::{self, Event as Said, Rejection, fee},
+    model::{Lane, salt},
+};
 
 const DEALS: Address = Address::repeat_byte(0xFD);
 const PAYER: Address = Address::repeat_byte(0xFA);
@@ -11,12 +14,21 @@ fn rate() -> Rate {
     Rate::parse("0.25", [6, 18]).expect("it is a rate")
 }
 
+fn venue() -> PayVenue {
+    PayVenue { contract: DEALS, rate: rate(), order_gas: 0 }
+}
+
 /// Prices that are worth 0.05 to 0.15 FIL and a bit, over 100 seconds from ten seconds on; what is asked is 0.1 FIL.
 const LOW: u64 = 200_000;
 const HIGH: u64 = 603_016;
 
-fn order_terms(salt: u64) -> Terms {
-    let free = terms(salt, &spec(1_000_000));
+fn order_terms(number: u64) -> Terms {
+    order_terms_of(PAYER, number)
+}
+
+fn order_terms_of(payer: Address, number: u64) -> Terms {
+    let lane = Lane::from_be_slice(payer.as_slice());
+    let free = Terms { salt: salt(lane, number), ..terms(0, &spec(1_000_000)) };
     let (min_price, max_price) = (AttoFil::ZERO, AttoFil::ZERO);
     let (ramp_start, ramp_period, lock_by) = (Time(START + 10), 100, Time(START + 200));
     Terms { client: DEALS, matcher: DEALS, min_price, max_price, ramp_start, ramp_period, lock_by, ..free }
@@ -37,7 +49,7 @@ struct Provider {
 impl Provider {
     fn new() -> Self {
         let offer = Offer { matchers: vec![DEALS], ..offer(FIL / 10) };
-        Self::with(offer, Some(PayVenue { contract: DEALS, rate: rate() }))
+        Self::with(offer, Some(venue()))
     }
 
     fn with(offer: Offer, venue: Option<PayVenue>) -> Self {
@@ -65,16 +77,28 @@ impl Provider {
 
     /// The job is opened, and then its order is told, as a node does; spec and inputs are found to be there.
     fn meet(&mut self, terms: &Terms, order: Option<&Said>) -> JobId {
+        let job = self.see(terms, order);
+        for step in [Step::TryOrder, Step::FetchInputs] {
+            while let Some(key) = self.take_asked(step) {
+                self.tell(Input::Done { key, outcome: StepOutcome::Ok });
+            }
+        }
+        job
+    }
+
+    /// The same, without what the provider does about it.
+    fn see(&mut self, terms: &Terms, order: Option<&Said>) -> JobId {
         let job = id_of(terms);
         self.hear(&Event::JobOpened { job, terms: terms.clone(), spec: spec(1_000_000) });
         if let Some(order) = order {
             self.hear_of_order(order);
         }
-        while let Some(place) = self.asked.iter().position(|key| key.step == Step::FetchInputs) {
-            let key = self.asked.remove(place);
-            self.tell(Input::Done { key, outcome: StepOutcome::Ok });
-        }
         job
+    }
+
+    fn take_asked(&mut self, step: Step) -> Option<StepKey> {
+        let place = self.asked.iter().position(|key| key.step == step)?;
+        Some(self.asked.remove(place))
     }
 
     /// It is so many seconds after the beginning.
@@ -86,16 +110,22 @@ impl Provider {
     }
 
     fn lock(&mut self) -> Option<StepKey> {
-        let place = self.asked.iter().position(|key| key.step == Step::Lock)?;
-        Some(self.asked.remove(place))
+        self.take_asked(Step::Lock)
     }
 
     fn decision(&self, job: JobId) -> Option<Decision> {
         self.agent.job(job).and_then(|job| job.work.as_ref()).map(|work| work.decision.clone())
     }
 
-    fn refuses(&mut self, key: StepKey, rejection: filecoin_pay_deals::Rejection) {
+    fn refuses(&mut self, key: StepKey, rejection: Rejection) {
         let failure = Failure::RejectedByFilecoinPayDeals { rejection: Box::new(rejection), block: Some(self.block) };
+        self.tell(Input::Done { key, outcome: StepOutcome::Err(failure) });
+    }
+
+    /// Taking it failed in a block, and cost gas.
+    fn fails(&mut self, key: StepKey, payer: Address) {
+        let rejection = Some(Box::new(Rejection::OperatorNotApproved(payer)));
+        let failure = Failure::TakeFailed { payer, rejection, block: self.block };
         self.tell(Input::Done { key, outcome: StepOutcome::Err(failure) });
     }
 }
@@ -126,7 +156,7 @@ fn rates_are_exact_and_what_is_none_is_refused() {
 
 #[test]
 fn the_first_second_that_is_worth_it_is_found() {
-    let venue = PayVenue { contract: DEALS, rate: rate() };
+    let venue = venue();
     let mut seed = 7_u64;
     let mut random = |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -163,7 +193,7 @@ fn an_order_is_taken_when_its_price_less_the_fee_is_worth_what_is_asked() {
     let job = provider.meet(&terms, Some(&opened(id_of(&terms), Address::ZERO, LOW, HIGH)));
     assert_eq!(provider.decision(job), Some(Decision::Wanted));
     // 0.1 FIL are 400,000 of the token, and 402,011 with the fee: 50.13 of the ramp's 100 seconds.
-    let venue = PayVenue { contract: DEALS, rate: rate() };
+    let venue = venue();
     let order = provider.agent.job(job).and_then(|job| job.order_to_take(Step::Lock)).expect("it can be taken");
     assert!(venue.rate.worth(order.price_at(Time(START + 60))) < AttoFil(FIL / 10));
     assert!(venue.rate.worth(order.price_at(Time(START + 61))) >= AttoFil(FIL / 10));
@@ -238,7 +268,7 @@ fn nothing_is_taken_without_an_order_or_without_a_rate() {
     assert_eq!(without_order.asked, [], "not even its inputs are fetched");
     // An order that is told later.
     without_order.hear_of_order(&opened(job, Address::ZERO, HIGH, HIGH));
-    assert!(without_order.asked.iter().any(|key| key.step == Step::FetchInputs));
+    assert!(without_order.take_asked(Step::TryOrder).is_some());
 
     for matchers in [vec![], vec![DEALS]] {
         let mut without_rate = Provider::with(Offer { matchers, ..offer(0) }, None);
@@ -256,7 +286,7 @@ fn a_race_that_is_lost_is_over_and_one_that_nobody_won_goes_on_for_a_while() {
     let job = provider.meet(&terms, Some(&opened(id_of(&terms), Address::ZERO, HIGH, HIGH)));
     provider.at(10);
     let key = provider.lock().expect("it is worth it");
-    provider.refuses(key, filecoin_pay_deals::Rejection::NotOpen(job));
+    provider.refuses(key, Rejection::NotOpen(job));
     provider.at(11);
     let (rail, price) = (U256::from(5), U256::from(HIGH));
     provider.hear_of_order(&Said::OrderTaken { job, payer: PAYER, provider: DEAR, rail, price });
@@ -265,27 +295,212 @@ fn a_race_that_is_lost_is_over_and_one_that_nobody_won_goes_on_for_a_while() {
     let _ = provider.agent.take_changes();
     assert!(provider.agent.is_empty(), "it waits for nothing");
 
-    // A payer without money is asked a few times, and then no more.
+    // A payer who cannot pay any more when it is taken is asked a few times, and then no more.
     let mut provider = Provider::new();
     let terms = Terms { lock_by: Time(START + 100_000), ..order_terms(0) };
-    provider.meet(&terms, Some(&opened(id_of(&terms), Address::ZERO, HIGH, HIGH)));
+    let job = provider.meet(&terms, Some(&opened(id_of(&terms), Address::ZERO, HIGH, HIGH)));
     let mut attempts = 0;
     for round in 1..50 {
         provider.at(10 + round * 1_000);
         if let Some(key) = provider.lock() {
             attempts += 1;
-            let (available, needed) = (U256::ZERO, U256::from(HIGH));
-            let refusal = filecoin_pay_deals::Rejection::NotEnoughFunds { payer: PAYER, available, needed };
-            provider.refuses(key, refusal);
+            provider.refuses(key, without_money(PAYER));
         }
     }
-    assert_eq!(attempts, 6);
-    assert_eq!(provider.agent.bound(), 0);
+    assert_eq!(attempts, 8);
+    assert_eq!((provider.agent.bound(), provider.decision(job)), (0, Some(unpaid(PAYER))));
+    let _ = provider.agent.take_changes();
+    assert!(provider.agent.is_empty(), "it has no place any more");
     // Others are taken all the same.
     let other = order_terms(1);
     let other = Terms { lock_by: Time(START + 100_000), ..other };
     provider.meet(&other, Some(&opened(id_of(&other), Address::ZERO, HIGH, HIGH)));
     assert!(provider.lock().is_some());
+}
+
+fn without_money(payer: Address) -> Rejection {
+    Rejection::NotEnoughFunds { payer, available: U256::ZERO, needed: U256::from(HIGH) }
+}
+
+fn unpaid(payer: Address) -> Decision {
+    let rejection = Box::new(without_money(payer));
+    Decision::Refused(Refusal::Unpaid(Failure::RejectedByFilecoinPayDeals { rejection, block: None }.to_string()))
+}
+
+#[test]
+fn nothing_is_fetched_for_an_order_whose_payer_cannot_pay_and_it_is_looked_at_again() {
+    let mut provider = Provider::new();
+    let terms = Terms { lock_by: Time(START + 100_000), ..order_terms(0) };
+    let order = opened(id_of(&terms), Address::ZERO, LOW, HIGH);
+    let job = provider.see(&terms, Some(&order));
+    let steps = |provider: &Provider| provider.asked.iter().map(|key| key.step).collect::<Vec<_>>();
+    assert_eq!(steps(&provider), [Step::TryOrder]);
+    let (tried, price) = provider.agent.job(job).and_then(|job| job.order_to_try(Step::TryOrder)).expect("an order");
+    assert_eq!(tried.price_at(Time(START + 61)), price, "at the price at which it is worth it: {price}");
+    // Looks are further and further apart, and come to an end.
+    let mut looks = Vec::new();
+    for second in 0..10_000 {
+        provider.at(second);
+        if let Some(key) = provider.take_asked(Step::TryOrder) {
+            looks.push(second);
+            provider.refuses(key, without_money(PAYER));
+            assert_eq!(provider.lock(), None);
+        }
+    }
+    assert_eq!(looks, [0, 30, 90, 210, 450, 930, 1_890, 3_810]);
+    assert_eq!((provider.decision(job), steps(&provider)), (Some(unpaid(PAYER)), vec![]));
+
+    // One that brings money is served.
+    let mut provider = Provider::new();
+    let job = provider.see(&terms, Some(&order));
+    let key = provider.take_asked(Step::TryOrder).expect("it is looked at");
+    provider.refuses(key, without_money(PAYER));
+    provider.at(100);
+    let key = provider.take_asked(Step::TryOrder).expect("it is looked at again");
+    provider.tell(Input::Done { key, outcome: StepOutcome::Ok });
+    let key = provider.take_asked(Step::FetchInputs).expect("now it is fetched");
+    provider.tell(Input::Done { key, outcome: StepOutcome::Ok });
+    assert!(provider.lock().is_some());
+    assert_eq!(provider.decision(job), Some(Decision::Wanted));
+}
+
+#[test]
+fn the_payer_is_looked_at_before_the_spec_is_fetched_and_again_when_the_price_is_known() {
+    let mut provider = Provider::new();
+    let terms = order_terms(0);
+    let job = id_of(&terms);
+    provider.hear(&Event::JobOpened { job, terms: terms.clone(), spec: Bytes::new() });
+    provider.hear_of_order(&opened(job, Address::ZERO, LOW, HIGH));
+    let price = |provider: &Provider| {
+        provider.agent.job(job).and_then(|job| job.order_to_try(Step::TryOrder)).map(|(_, price)| price)
+    };
+    assert_eq!(price(&provider), Some(U256::from(LOW)), "nobody knows what it costs");
+    for (step, outcome) in [
+        (Step::TryOrder, StepOutcome::Ok),
+        (Step::FetchSpec, StepOutcome::Spec(spec(1_000_000))),
+        (Step::TryOrder, StepOutcome::Ok),
+        (Step::FetchInputs, StepOutcome::Ok),
+    ] {
+        assert_eq!(provider.asked.iter().map(|key| key.step).collect::<Vec<_>>(), [step]);
+        let key = provider.take_asked(step).expect("it is asked for");
+        provider.tell(Input::Done { key, outcome });
+    }
+    assert!(price(&provider) > Some(U256::from(LOW)));
+    assert_eq!(provider.decision(job), Some(Decision::Wanted));
+}
+
+#[test]
+fn a_payer_whose_orders_fail_at_the_providers_cost_is_remembered_and_the_others_are_served() {
+    let mut provider = Provider::new();
+    let long = |payer, number| Terms { lock_by: Time(START + 100_000), ..order_terms_of(payer, number) };
+    let order = |payer: Address, terms: &Terms| Said::OrderOpened {
+        job: id_of(terms),
+        payer,
+        provider: Address::ZERO,
+        min_price: U256::from(HIGH),
+        max_price: U256::from(HIGH),
+    };
+    let other = Address::repeat_byte(0xFB);
+    let [first, raced, waiting, late] = [0, 1, 2, 3].map(|number| long(PAYER, number));
+    let job = provider.meet(&first, Some(&order(PAYER, &first)));
+    provider.at(10);
+    let key = provider.lock().expect("it is worth it");
+    provider.fails(key, PAYER);
+    assert_eq!((provider.lock(), provider.decision(job)), (None, Some(Decision::Wanted)), "once may be bad luck");
+    let second = provider.meet(&raced, Some(&order(PAYER, &raced)));
+    let key = provider.lock().expect("others of this payer are taken");
+    // It is not the payer's doing that somebody else was first.
+    provider.refuses(key, Rejection::NotOpen(second));
+    assert_eq!(provider.agent.costly_payers().dropped(PAYER), None);
+    let second = provider.meet(&waiting, Some(&opened(id_of(&waiting), Address::ZERO, LOW, HIGH)));
+    assert_eq!(provider.decision(second), Some(Decision::Wanted), "its price rises");
+    provider.at(41);
+    let key = provider.take_asked(Step::Lock).expect("it is tried again");
+    provider.fails(key, PAYER);
+    let refusal = Decision::Refused(Refusal::CostlyPayer { payer: PAYER, times: 2 });
+    assert_eq!(provider.decision(job), Some(refusal.clone()));
+    // What waits is let go of, and nothing is looked at any more.
+    provider.at(1_000);
+    assert_eq!(provider.decision(second), Some(refusal.clone()));
+    provider.asked.clear();
+    let third = provider.see(&late, Some(&order(PAYER, &late)));
+    assert_eq!((provider.decision(third), provider.asked.len()), (Some(refusal.clone()), 0));
+    let served = long(other, 0);
+    provider.meet(&served, Some(&order(other, &served)));
+    assert!(provider.lock().is_some(), "the contract is the same, and the payer another");
+
+    // A restart does not make it forget that.
+    let remembered = provider.agent.costly_payers().clone();
+    let stored = serde_json::to_string(&remembered).expect("it is stored");
+    let mut again = Provider::new();
+    again.agent.recall_costly_payers(serde_json::from_str(&stored).expect("and read"));
+    let job = again.see(&late, Some(&order(PAYER, &late)));
+    assert_eq!(again.decision(job), Some(refusal));
+}
+
+#[test]
+fn the_places_of_a_provider_are_shared_out_by_payer_and_orders_without_money_have_few_of_them() {
+    let mut provider = Provider::new();
+    let far = |payer, number| Terms { lock_by: Time(START + 100_000), ..order_terms_of(payer, number) };
+    let payer = |number: usize| Address::left_padding_from(&(number + 1).to_be_bytes());
+    let open = |provider: &mut Provider, who: usize, number: u64| {
+        let terms = far(payer(who), number);
+        let order = Said::OrderOpened {
+            job: id_of(&terms),
+            payer: payer(who),
+            provider: Address::ZERO,
+            min_price: U256::from(HIGH),
+            max_price: U256::from(HIGH),
+        };
+        provider.see(&terms, Some(&order))
+    };
+    // Those without money wait beside: 32 of a payer, and 512 in all.
+    let mut aside = 0;
+    for who in 0..20 {
+        for number in 0..40 {
+            let job = open(&mut provider, who, number);
+            let key = provider.take_asked(Step::TryOrder).expect("it is looked at");
+            provider.refuses(key, without_money(payer(who)));
+            aside += usize::from(provider.decision(job) == Some(Decision::Considering));
+            assert!(
+                provider.decision(job) == Some(Decision::Considering)
+                    || provider.decision(job) == Some(unpaid(payer(who)))
+            );
+        }
+        assert_eq!(aside, (32 * (who + 1)).min(512));
+        let _ = provider.agent.take_changes();
+    }
+    assert_eq!(provider.agent.len(), 512);
+    // All places are there for others: half of them for one payer, of whom nobody knows yet whether it pays.
+    let is_busy =
+        |provider: &Provider, job| matches!(provider.decision(job), Some(Decision::Refused(Refusal::Busy(_))));
+    let crowd: Vec<_> = (0..MAX_CONSIDERED as u64 / 2 + 100).map(|number| open(&mut provider, 30, number)).collect();
+    assert_eq!(crowd.iter().filter(|job| !is_busy(&provider, **job)).count(), MAX_CONSIDERED / 2);
+    let _ = provider.agent.take_changes();
+    // And then an eighth for each of the others.
+    let next: Vec<_> = (0..600).map(|number| open(&mut provider, 31, number)).collect();
+    assert_eq!(next.iter().filter(|job| !is_busy(&provider, **job)).count(), MAX_CONSIDERED / 8);
+}
+
+#[test]
+fn an_order_costs_its_gas_beside_what_the_job_costs() {
+    let asks = |per_megagas: u64, order_gas| {
+        let per_megagas = AttoFil(u128::from(per_megagas) * u128::from(GWEI));
+        let pricing = Pricing { per_megagas, ..offer(FIL / 10).pricing };
+        let offer = Offer { matchers: vec![DEALS], pricing, ..offer(FIL / 10) };
+        let mut provider = Provider::with(offer, Some(PayVenue { order_gas, ..venue() }));
+        let terms = order_terms(0);
+        let job = provider.meet(&terms, Some(&opened(id_of(&terms), Address::ZERO, LOW, HIGH)));
+        let work = provider.agent.job(job).and_then(|job| job.work.clone()).expect("it looked");
+        (work.decision, work.asking, work.worth_from)
+    };
+    let from = |seconds| Some(Time(START + seconds));
+    assert_eq!(asks(0, 400_000), (Decision::Wanted, AttoFil(FIL / 10), from(61)));
+    // 0.4 of 10^6 units, at 0.1 FIL for as many: the price reaches what that comes to later.
+    assert_eq!(asks(100_000_000, 400_000), (Decision::Wanted, AttoFil(FIL / 10 + FIL / 25), from(101)));
+    let (offered, asking) = (rate().worth(U256::from(HIGH)), AttoFil(FIL / 10 + 2 * FIL / 25));
+    let refusal = Decision::Refused(Refusal::Price { offered, asking });
+    assert_eq!(asks(200_000_000, 400_000).0, refusal);
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::{
     http_error::{HttpError, in_json},
     inbox::{Inbox, Message},
     order::Orders,
+    publishing::Publishing,
     store::{MAX_PARTIES, Store},
     transfers::Transfers,
 };
@@ -58,6 +59,7 @@ pub(crate) struct Api {
     pub(crate) orders: Orders,
     pub(crate) inbox: Inbox,
     pub(crate) transfers: Arc<Transfers>,
+    pub(crate) publishing: Publishing,
 }
 
 pub(crate) fn router(api: Api, token: &str) -> Router {
@@ -75,6 +77,7 @@ pub(crate) fn router(api: Api, token: &str) -> Router {
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/jobs/{id}/wait", get(jobs::wait))
         .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{id}/publish", post(jobs::publish))
         .route("/v1/jobs/{id}/output", get(content::output_root).delete(content::release_output))
         .route("/v1/jobs/{id}/output/{*path}", get(content::output))
         .route("/v1/content", post(content::store).layer(DefaultBodyLimit::disable()))

@@ -374,6 +374,7 @@ impl Node {
             orders,
             inbox: inbox.clone(),
             transfers: Arc::clone(&transfers),
+            publishing: publishing.clone(),
         };
 
         let mut tasks = JoinSet::new();

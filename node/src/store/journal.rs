@@ -291,6 +291,9 @@ mod tests {
         }
         // As it was before the step, and those that came after it.
         for statement in [
+            "DROP INDEX publications_due_again",
+            "ALTER TABLE publications DROP COLUMN looks",
+            "ALTER TABLE publications DROP COLUMN given_up",
             "DROP TABLE order_events",
             "DROP INDEX pending_sendings",
             "ALTER TABLE sendings DROP COLUMN pending",

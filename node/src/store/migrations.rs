@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (15, "bounded auction events", include_str!("../../migrations/0015_bounded_auction_events.sql")),
     (16, "pending sendings", include_str!("../../migrations/0016_pending_sendings.sql")),
     (17, "order events", include_str!("../../migrations/0017_order_events.sql")),
+    (19, "publications again", include_str!("../../migrations/0019_publications_again.sql")),
 ];
 /// The first step of all. Databases that earlier ones made hold events and jobs of the contract's first edition.
 pub(super) const FIRST: i64 = 10;

@@ -222,7 +222,7 @@ pub enum PublicationProgress {
     Pinning,
     /// It is there, and kept.
     Pinned,
-    /// It is not there, and is not tried again before the daemon's next start.
+    /// It is not there. It is tried again a day later if the cause may pass, at the daemon's next start, and when somebody asks for it.
     Failed,
 }
 

@@ -35,6 +35,7 @@ use crate::{
     http_error::{HttpError, in_json},
     inbox::{Inbox, Message},
     order::Orders,
+    publishing::Publishing,
     store::{MAX_PARTIES, Store},
     transfers::Transfers,
 };
@@ -67,6 +68,7 @@ pub(crate) struct Api {
     pub(crate) orders_asset: Option<Asset>,
     /// Why what is due for them is not collected yet.
     pub(crate) uncollected: Arc<Reasons>,
+    pub(crate) publishing: Publishing,
 }
 
 pub(crate) fn router(api: Api, token: &str) -> Router {
@@ -84,6 +86,7 @@ pub(crate) fn router(api: Api, token: &str) -> Router {
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/jobs/{id}/wait", get(jobs::wait))
         .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{id}/publish", post(jobs::publish))
         .route("/v1/jobs/{id}/output", get(content::output_root).delete(content::release_output))
         .route("/v1/jobs/{id}/output/{*path}", get(content::output))
         .route("/v1/content", post(content::store).layer(DefaultBodyLimit::disable()))

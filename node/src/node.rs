@@ -400,6 +400,7 @@ impl Node {
             transfers: Arc::clone(&transfers),
             orders_asset,
             uncollected: reasons,
+            publishing: publishing.clone(),
         };
 
         let mut tasks = JoinSet::new();

@@ -24,9 +24,9 @@ pub(crate) fn loop_failed(node: &str, error: &StoreError) {
 }
 
 /// A publisher was asked about a job's output.
-pub(crate) fn published(node: &str, publication: &Publication) {
-    let Publication { job, publisher, cid, state, reason, .. } = publication;
-    match reason {
+pub(crate) fn published(node: &str, publication: &Publication, problem: Option<&str>) {
+    let Publication { job, publisher, cid, state, .. } = publication;
+    match problem {
         None => tracing::info!(node, %job, publisher, %cid, ?state, "published"),
         Some(reason) => tracing::warn!(node, %job, publisher, %cid, ?state, reason, "not published"),
     }

@@ -1,7 +1,7 @@
 //! Publishing in the background: a job's output is written down for its publishers, and paying waits for none of them.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -14,15 +14,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     observe,
-    publisher::{Content, Progress, PublishError, Publisher},
-    store::{Publication, PublicationState, Store, StoreError},
+    publisher::{Content, Progress, PublishError, Published, Publisher},
+    store::{NEVER, Occasion, Publication, PublicationState, Store, StoreError},
 };
 
 /// What a publisher is asked at once; one that hangs keeps no other waiting.
 const AT_ONCE: usize = 2;
-/// How often in a row a publication may fail: with the pauses between, some four hours.
+/// The same, about what is there or has failed, so that however much that is keeps nothing else waiting.
+const AGAIN_AT_ONCE: usize = 1;
+/// How often in a row a publication may fail, and how often its publisher may give it up: with the pauses between, some four hours.
 const ATTEMPTS: u32 = 30;
-/// How much later a withdrawal is tried again that was refused, or has failed so often; as often again, and then no more.
+/// How much later what is there is looked at again, and what failed for a cause that may pass is tried again. So is a withdrawal that
+/// was refused, or has failed so often; as often again, and then no more.
 const MUCH_LATER: u64 = 24 * 60 * 60;
 /// It is looked at least this often what is due: clocks jump.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -34,7 +37,7 @@ pub(crate) struct Pauses {
     pub(crate) first: u64,
     /// In seconds.
     pub(crate) longest: u64,
-    /// Before a withdrawal that was refused is tried again, in seconds.
+    /// Before what is over for now is looked at again, in seconds.
     pub(crate) much_later: u64,
 }
 
@@ -119,10 +122,36 @@ impl Publishing {
         self.store.resume_publications(&self.names()).await
     }
 
+    /// Has tried again at once what failed of a job's output, and looked at what did not; says whether there is any of it.
+    pub(crate) async fn again(&self, job: JobId) -> Result<bool, StoreError> {
+        let mut is_any = false;
+        for before in self.store.publications_of(job).await? {
+            let Some(publisher) = self.publishers.iter().find(|publisher| publisher.name() == before.publisher) else {
+                continue;
+            };
+            if before.state == PublicationState::Withdrawing {
+                continue;
+            }
+            is_any = true;
+            let mut now = Publication { attempts: 0, given_up: 0, looks: 0, due: 0, ..before.clone() };
+            match before.state {
+                PublicationState::Failed => {
+                    now.state = PublicationState::Queued;
+                    now.receipt = now.receipt.map(|receipt| publisher.again(receipt));
+                }
+                PublicationState::Pinned => now.due = if now.receipt.is_some() { 0 } else { NEVER },
+                _ => {}
+            }
+            self.store.advance_publication(&before, &now).await?;
+        }
+        self.news.notify_one();
+        Ok(is_any)
+    }
+
     /// Runs until the node is stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut running: JoinSet<(JobId, String)> = JoinSet::new();
-        let mut busy: HashSet<(JobId, String)> = HashSet::new();
+        let mut busy = Busy::new();
         loop {
             let pause = match self.begin_due(&mut running, &mut busy).await {
                 Ok(pause) => pause,
@@ -147,47 +176,55 @@ impl Publishing {
     }
 
     /// Begins what is due, as far as there is room; says when to look again.
-    async fn begin_due(
-        &self,
-        running: &mut JoinSet<(JobId, String)>,
-        busy: &mut HashSet<(JobId, String)>,
-    ) -> Result<Duration, StoreError> {
-        if self.publishers.is_empty() {
-            return Ok(LOOK_AGAIN);
-        }
-        let now = unix_time();
+    async fn begin_due(&self, running: &mut JoinSet<(JobId, String)>, busy: &mut Busy) -> Result<Duration, StoreError> {
         let mut pause = LOOK_AGAIN;
         for publisher in self.publishers.iter() {
-            let its = busy.iter().filter(|(_, name)| name == publisher.name()).count();
-            // Those that are being worked on are among the first.
-            let pending = self.store.pending_publications(publisher.name(), its + AT_ONCE + 1).await?;
-            let mut room = AT_ONCE.saturating_sub(its);
-            for publication in pending {
-                let key = (publication.job, publication.publisher.clone());
-                if busy.contains(&key) {
-                    continue;
-                }
-                if publication.due > now {
-                    pause = pause.min(Duration::from_secs(publication.due - now));
-                    break;
-                }
-                if room == 0 {
-                    break;
-                }
-                room -= 1;
-                busy.insert(key.clone());
-                let (this, publisher) = (self.clone(), Arc::clone(publisher));
-                running.spawn(async move {
-                    if let Err(error) = this.advance(&*publisher, publication).await {
-                        tracing::warn!(%error, "it could not be noted how far a publication is");
-                        // Not again at once.
-                        tokio::time::sleep(Duration::from_secs(10)).await;
-                    }
-                    key
-                });
+            for (occasion, most) in [(Occasion::Next, AT_ONCE), (Occasion::Again, AGAIN_AT_ONCE)] {
+                pause = pause.min(self.begin(publisher, occasion, most, running, busy).await?);
             }
         }
         Ok(pause)
+    }
+
+    async fn begin(
+        &self,
+        publisher: &Arc<dyn Publisher>,
+        occasion: Occasion,
+        most: usize,
+        running: &mut JoinSet<(JobId, String)>,
+        busy: &mut Busy,
+    ) -> Result<Duration, StoreError> {
+        let now = unix_time();
+        let its = |occasions: &[Occasion]| {
+            busy.iter().filter(|((_, name), occasion)| name == publisher.name() && occasions.contains(occasion)).count()
+        };
+        let mut room = most.saturating_sub(its(&[occasion]));
+        // Those that are being worked on are among the first.
+        let asked = its(&[Occasion::Next, Occasion::Again]) + most + 1;
+        for publication in self.store.next_publications(publisher.name(), occasion, asked).await? {
+            let key = (publication.job, publication.publisher.clone());
+            if busy.contains_key(&key) {
+                continue;
+            }
+            if publication.due > now {
+                return Ok(Duration::from_secs(publication.due - now));
+            }
+            if room == 0 {
+                break;
+            }
+            room -= 1;
+            busy.insert(key.clone(), occasion);
+            let (this, publisher) = (self.clone(), Arc::clone(publisher));
+            running.spawn(async move {
+                if let Err(error) = this.advance(&*publisher, publication).await {
+                    tracing::warn!(%error, "it could not be noted how far a publication is");
+                    // Not again at once.
+                    tokio::time::sleep(Duration::from_secs(10)).await;
+                }
+                key
+            });
+        }
+        Ok(LOOK_AGAIN)
     }
 
     /// Does for one publication what is to be done now.
@@ -197,42 +234,25 @@ impl Publishing {
         }
         let Some(gateway) = self.gateway.clone() else {
             let reason = Some("this node's gateway has no URL".to_owned());
-            let failed = Publication { state: PublicationState::Failed, reason, ..before.clone() };
+            let failed = Publication { state: PublicationState::Failed, reason, due: NEVER, ..before.clone() };
             return self.store.advance_publication(&before, &failed).await.map(drop);
         };
         let (store, cid) = (self.content.clone(), before.cid);
         let content = Content { store, cid, name: format!("lota/{}", before.job), gateway };
-        let mut now = before.clone();
-        match publisher.publish(&content, before.receipt.as_deref()).await {
+        let now = match publisher.publish(&content, before.receipt.as_deref()).await {
             Ok(published) => {
-                let is_new = published.receipt != before.receipt;
-                now.receipt = published.receipt;
-                now.reason = None;
-                (now.state, now.attempts) = match published.progress {
-                    Progress::Pinned => (PublicationState::Pinned, 0),
-                    Progress::Queued => {
-                        (PublicationState::Queued, if is_new { 0 } else { before.attempts.saturating_add(1) })
-                    }
-                    Progress::Pinning => {
-                        (PublicationState::Pinning, if is_new { 0 } else { before.attempts.saturating_add(1) })
-                    }
-                };
-                now.due = unix_time().saturating_add(self.pauses.after(now.attempts));
+                let now = self.after_answer(&before, published);
+                if now.state != before.state || now.receipt != before.receipt {
+                    observe::published(&self.node, &now, None);
+                }
+                now
             }
             Err(error) => {
-                now.reason = Some(error.to_string());
-                // A receipt's looks were no failures.
-                let failures = if before.reason.is_some() { before.attempts.saturating_add(1) } else { 1 };
-                now.attempts = failures;
-                if matches!(error, PublishError::GivenUp(_)) {
-                    now.receipt = None;
-                }
-                let is_over = matches!(error, PublishError::Refused(_)) || failures >= ATTEMPTS;
-                now.state = if is_over { PublicationState::Failed } else { PublicationState::Queued };
-                now.due = unix_time().saturating_add(self.pauses.after(failures.saturating_sub(1)));
+                let now = self.after_failure(&before, &error);
+                observe::published(&self.node, &now, now.reason.as_deref());
+                now
             }
-        }
-        observe::published(&self.node, &now);
+        };
         if !self.store.advance_publication(&before, &now).await? {
             // It is to be withdrawn by now.
             self.store.keep_receipt(&now).await?;
@@ -240,8 +260,70 @@ impl Publishing {
         Ok(())
     }
 
+    fn after_answer(&self, before: &Publication, published: Published) -> Publication {
+        let looks = if published.receipt == before.receipt { before.looks.saturating_add(1) } else { 0 };
+        let due = unix_time().saturating_add(self.pauses.after(looks));
+        let receipt = published.receipt;
+        let state = match published.progress {
+            Progress::Queued => PublicationState::Queued,
+            Progress::Pinning => PublicationState::Pinning,
+            Progress::Pinned => {
+                // Without a receipt nothing can be looked at without sending it again.
+                let due = if receipt.is_some() { self.much_later() } else { NEVER };
+                let (state, reason) = (PublicationState::Pinned, None);
+                return Publication {
+                    state,
+                    receipt,
+                    reason,
+                    attempts: 0,
+                    given_up: 0,
+                    looks: 0,
+                    due,
+                    ..before.clone()
+                };
+            }
+        };
+        let reason = before.reason.clone().filter(|_| before.given_up > 0);
+        Publication { state, receipt, reason, attempts: 0, looks, due, ..before.clone() }
+    }
+
+    fn after_failure(&self, before: &Publication, error: &PublishError) -> Publication {
+        let mut now = Publication { reason: Some(error.to_string()), looks: 0, ..before.clone() };
+        if matches!(error, PublishError::GivenUp(_)) {
+            now.receipt = None;
+            (now.attempts, now.given_up) = (0, before.given_up.saturating_add(1));
+        } else {
+            now.attempts = before.attempts.saturating_add(1);
+        }
+        let failures = now.attempts.max(now.given_up);
+        now.state = match error {
+            // Nobody said that it is gone.
+            PublishError::Temporary(_) | PublishError::Refused(_) if before.state == PublicationState::Pinned => {
+                now.due = match error {
+                    PublishError::Refused(_) => self.much_later(),
+                    _ => unix_time().saturating_add(self.pauses.longest),
+                };
+                return now;
+            }
+            PublishError::Refused(_) => PublicationState::Failed,
+            _ if failures >= ATTEMPTS => PublicationState::Failed,
+            _ => PublicationState::Queued,
+        };
+        now.due = match (now.state, error) {
+            (PublicationState::Queued, _) => unix_time().saturating_add(self.pauses.after(failures.saturating_sub(1))),
+            (_, PublishError::Temporary(_)) => self.much_later(),
+            _ => NEVER,
+        };
+        now
+    }
+
+    fn much_later(&self) -> u64 {
+        unix_time().saturating_add(self.pauses.much_later)
+    }
+
     async fn take_back(&self, publisher: &dyn Publisher, before: Publication) -> Result<(), StoreError> {
-        if self.store.is_published_for_others(&before).await? {
+        let is_same = |one: Option<&str>, other: Option<&str>| publisher.is_same(one, other);
+        if self.store.is_published_for_others(&before, is_same).await? {
             return self.store.remove_publication(&before).await;
         }
         let Err(error) = publisher.withdraw(&before.cid, before.receipt.as_deref()).await else {
@@ -263,6 +345,9 @@ impl Publishing {
         self.store.advance_publication(&before, &now).await.map(drop)
     }
 }
+
+/// What publishers are being asked about, and why.
+type Busy = HashMap<(JobId, String), Occasion>;
 
 /// Seconds since 1970 by this machine's clock: for pauses only.
 fn unix_time() -> u64 {

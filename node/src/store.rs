@@ -27,7 +27,7 @@ pub(crate) use auctions::KEPT_BIDS;
 pub use batch::Batch;
 pub use job_list::{ListFilter, ListedJob, StoredEvent};
 pub use journal::NodeJournal;
-pub(crate) use publications::{Publication, PublicationState};
+pub(crate) use publications::{NEVER, Occasion, Publication, PublicationState};
 pub(crate) use rails::{DueRail, PricePaid};
 
 /// Why the store failed.

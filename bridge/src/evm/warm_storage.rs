@@ -35,11 +35,28 @@ mod abi {
         function pdpVerifierAddress() external view returns (address);
 
         // of the PDP verifier (FilOzone/pdp)
+        function dataSetLive(uint256 setId) external view returns (bool);
         function pieceLive(uint256 setId, uint256 pieceId) external view returns (bool);
         function getScheduledRemovals(uint256 setId) external view returns (uint256[] memory);
 
         // of the view contract
         function clientNonces(address payer, uint256 nonce) external view returns (uint256);
+        struct DataSetInfoView {
+            uint256 pdpRailId;
+            uint256 cacheMissRailId;
+            uint256 cdnRailId;
+            address payer;
+            address payee;
+            address serviceProvider;
+            uint256 commissionBps;
+            uint256 clientDataSetId;
+            uint256 pdpEndEpoch;
+            uint256 providerId;
+            uint96 pendingOneTimePayments;
+            uint96 lifecycleReserveBalance;
+            uint256 dataSetId;
+        }
+        function getDataSet(uint256 dataSetId) external view returns (DataSetInfoView memory info);
         struct Rates {
             uint256 storagePerTibPerMonth;
             uint256 datasetFeePerMonth;
@@ -100,6 +117,16 @@ struct Connected {
     view: Address,
     payments: Address,
     registry: Address,
+    verifier: Address,
+}
+
+/// A data set that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataSet {
+    /// The payer's number for it.
+    pub number: U256,
+    /// The last epoch of its service, once somebody terminated that; it takes no more pieces then.
+    pub end: Option<U256>,
 }
 
 /// An operation of the payer's that is on chain.
@@ -125,8 +152,8 @@ pub enum Unready {
     /// The service may not take the payer's money.
     #[error(
         "{payer} has not approved the service {service} on Filecoin Pay for as much as this needs: allowances left are {rate} an epoch and \
-         {lockup} of lockup, needed are {rate_needed} and {lockup_needed} (in the token's smallest unit); `setOperatorApproval` of \
-         {payments} raises them"
+         {lockup} of lockup for {period} epochs at most, needed are {rate_needed} and {lockup_needed} for {period_needed} epochs (in the \
+         token's smallest unit); `setOperatorApproval` of {payments} raises them"
     )]
     Approval {
         payer: Address,
@@ -136,6 +163,9 @@ pub enum Unready {
         lockup: U256,
         rate_needed: U256,
         lockup_needed: U256,
+        /// The longest that money may be locked up for, in epochs.
+        period: U256,
+        period_needed: U256,
     },
     /// The payer has too little money.
     #[error(
@@ -175,13 +205,14 @@ impl WarmStorage {
         let view = read(&chain, self.service, abi::viewContractAddressCall {}, At::Latest).await?;
         let payments = read(&chain, self.service, abi::paymentsContractAddressCall {}, At::Latest).await?;
         let registry = read(&chain, self.service, abi::sessionKeyRegistryCall {}, At::Latest).await?;
-        if [view, payments, registry].contains(&Address::ZERO) {
+        let verifier = read(&chain, self.service, abi::pdpVerifierAddressCall {}, At::Latest).await?;
+        if [view, payments, registry, verifier].contains(&Address::ZERO) {
             let service = self.service;
             return Err(RpcError::Malformed(format!(
                 "{service} on chain {id} is not set up as a warm storage service"
             )));
         }
-        Ok(Connected { chain, view, payments, registry })
+        Ok(Connected { chain, view, payments, registry, verifier })
     }
 
     /// What the payer signs for.
@@ -200,27 +231,38 @@ impl WarmStorage {
         let Connected { chain, view, .. } = self.connected().await?;
         let call = || abi::clientNoncesCall { payer: self.payer, nonce };
         let Some(mut landed) = landed(read(chain, *view, call(), At::Latest).await?)? else { return Ok(None) };
-        let latest = chain.latest().await?;
-        let last = chain.finalized(&latest, true).await?;
-        let is_newest = last >= latest.number();
-        let at = if is_newest { At::Latest } else { At::Block(chain.at_or_below(last).await?.number()) };
-        landed.is_final = self::landed(read(chain, *view, call(), at).await?)?
+        landed.is_final = self::landed(read(chain, *view, call(), last(chain, true).await?).await?)?
             .is_some_and(|then| Landed { is_final: false, ..then } == landed);
         Ok(Some(landed))
     }
 
-    /// Whether a piece stays in a data set: it is there, and is not to be removed with the next proving period.
+    /// A data set of this id, unless it has ended and its storage is given up; with `is_final`, in a block that is final.
     ///
     /// # Errors
     /// [`RpcError`].
-    pub async fn stays(&self, data_set: u64, piece: u64) -> Result<bool, RpcError> {
-        let Connected { chain, .. } = self.connected().await?;
-        let verifier = read(chain, self.service, abi::pdpVerifierAddressCall {}, At::Latest).await?;
-        let (set, id) = (U256::from(data_set), U256::from(piece));
-        let is_there = read(chain, verifier, abi::pieceLiveCall { setId: set, pieceId: id }, At::Latest).await?;
+    pub async fn data_set(&self, id: u64, is_final: bool) -> Result<Option<DataSet>, RpcError> {
+        let Connected { chain, view, verifier, .. } = self.connected().await?;
+        let (id, at) = (U256::from(id), last(chain, is_final).await?);
+        let found = read(chain, *view, abi::getDataSetCall { dataSetId: id }, at).await?;
+        // The service forgets a data set that is deleted.
+        if found.pdpRailId.is_zero() || !read(chain, *verifier, abi::dataSetLiveCall { setId: id }, at).await? {
+            return Ok(None);
+        }
+        let end = (!found.pdpEndEpoch.is_zero()).then_some(found.pdpEndEpoch);
+        Ok(Some(DataSet { number: found.clientDataSetId, end }))
+    }
+
+    /// Whether a piece stays in a data set: it is there, and is not to be removed with the next proving period; with `is_final`,
+    /// in a block that is final.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    pub async fn stays(&self, data_set: u64, piece: u64, is_final: bool) -> Result<bool, RpcError> {
+        let Connected { chain, verifier, .. } = self.connected().await?;
+        let (set, id, at) = (U256::from(data_set), U256::from(piece), last(chain, is_final).await?);
         // Of a data set that there is not, the verifier gives no removals.
-        Ok(is_there
-            && !read(chain, verifier, abi::getScheduledRemovalsCall { setId: set }, At::Latest).await?.contains(&id))
+        Ok(read(chain, *verifier, abi::pieceLiveCall { setId: set, pieceId: id }, at).await?
+            && !read(chain, *verifier, abi::getScheduledRemovalsCall { setId: set }, at).await?.contains(&id))
     }
 
     /// Whether the payer could have `size` bytes more stored now, signed for by `signer`; `is_new`: in a data set to be created.
@@ -229,7 +271,7 @@ impl WarmStorage {
     /// # Errors
     /// [`RpcError`].
     pub async fn readiness(&self, signer: Address, size: u64, is_new: bool) -> Result<Result<(), Unready>, RpcError> {
-        let Connected { chain, view, payments, registry } = self.connected().await?;
+        let Connected { chain, view, payments, registry, .. } = self.connected().await?;
         let (payer, service, payments, registry) = (self.payer, self.service, *payments, *registry);
         let latest = chain.latest().await?;
         if signer != payer {
@@ -254,9 +296,21 @@ impl WarmStorage {
         } else {
             (U256::ZERO, U256::ZERO)
         };
-        if rate < rate_needed || lockup < lockup_needed {
-            let approval = Unready::Approval { payer, service, payments, rate, lockup, rate_needed, lockup_needed };
-            return Ok(Err(approval));
+        let (period, period_needed) = (approval.maxLockupPeriod, list.lockups.defaultLockupPeriod);
+        // A data set that is there keeps its period.
+        let is_too_short = is_new && period < period_needed;
+        if rate < rate_needed || lockup < lockup_needed || is_too_short {
+            return Ok(Err(Unready::Approval {
+                payer,
+                service,
+                payments,
+                rate,
+                lockup,
+                rate_needed,
+                lockup_needed,
+                period,
+                period_needed,
+            }));
         }
         let account = read(chain, payments, abi::accountsCall { token: list.token, owner: payer }, At::Latest).await?;
         let epochs = U256::from(latest.number()).saturating_sub(account.lockupLastSettledAt);
@@ -292,6 +346,19 @@ fn landed(word: U256) -> Result<Option<Landed>, RpcError> {
     let data_set = u64::try_from(word & U256::from(u128::MAX)).map_err(malformed)?;
     let end = u64::try_from(word >> 128).map_err(malformed)?;
     Ok(Some(Landed { data_set, last_piece: end.checked_sub(1), is_final: false }))
+}
+
+/// The newest block, or the newest of those that are final.
+async fn last(chain: &Chain, is_final: bool) -> Result<At, RpcError> {
+    if !is_final {
+        return Ok(At::Latest);
+    }
+    let latest = chain.latest().await?;
+    let last = chain.finalized(&latest, true).await?;
+    if last >= latest.number() {
+        return Ok(At::Latest);
+    }
+    Ok(At::Block(chain.at_or_below(last).await?.number()))
 }
 
 async fn read<C: SolCall>(chain: &Chain, contract: Address, call: C, at: At) -> Result<C::Return, RpcError> {

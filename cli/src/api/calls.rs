@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lota_api::{
     ContentEntry, JobDetail, JobPage, JobQuery, JobRequest, JobSummary, MarketInfo, MoveMoney, NodeInfo, OpenedJob,
-    Party, Phase, Resumed, Stored, TakeBidMoney, WalletInfo,
+    Party, Phase, PublicationInfo, Resumed, Stored, TakeBidMoney, WalletInfo,
 };
 use lota_market::asset::Asset;
 use reqwest::{Body, Method, RequestBuilder, Response};
@@ -108,6 +108,11 @@ impl Api {
     /// Withdraws an open job.
     pub(crate) async fn cancel(&self, id: &str) -> anyhow::Result<JobSummary> {
         self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "cancel"])?, OPENING).await
+    }
+
+    /// Has a job's output published again where that failed; where it is now.
+    pub(crate) async fn publish(&self, id: &str) -> anyhow::Result<Vec<PublicationInfo>> {
+        self.json(self.request(Method::POST, &["jobs", checked_id(id)?, "publish"])?, Duration::ZERO).await
     }
 
     /// Answers when the job has ended or is in another phase than `phase`, or `patience` is over.

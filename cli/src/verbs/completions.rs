@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn every_verb_that_takes_a_job_offers_ids() {
         let verbs = verbs_with_a_job(&Arguments::command());
-        assert_eq!(verbs, ["describe", "get", "cat", "logs", "cancel", "wait"]);
+        assert_eq!(verbs, ["describe", "get", "cat", "logs", "cancel", "publish", "wait"]);
         let bash = script(Shell::Bash);
         assert_eq!(bash.matches("$(\"$1\" completions --job-ids 2>/dev/null)").count(), verbs.len());
         let zsh = script(Shell::Zsh);

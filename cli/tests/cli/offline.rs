@@ -323,6 +323,10 @@ fn a_pinning_services_token_is_asked_for_and_not_shown() {
     let secret = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
     let bad = failed(&[curio, ("LOTA_NODE_CURIO_KEY", secret), ("LOTA_NODE_CURIO_PROVIDER", "f2abc")]);
     assert!(bad.contains("`f2abc` is not a miner's address by id") && !bad.contains("5ec2"), "{bad}");
+    let market = ("LOTA_NODE_CURIO_MARKET", "0x5FbDB2315678afecb367f032d93F642f64180aa3");
+    let rest = [("LOTA_NODE_CURIO_PROVIDER", "f01234"), ("LOTA_NODE_CURIO_RPC", "https://rpc.example"), market];
+    let bad = failed(&[&[curio, ("LOTA_NODE_CURIO_KEY", secret)][..], &rest].concat());
+    assert!(bad.contains("nobody else can reach its gateway") && bad.lines().count() == 1, "{bad}");
     let bad = failed(&[("LOTA_NODE_DIRECTORIES", "/data")]);
     assert!(bad.contains("node.directories") && bad.contains("is not LABEL=PATH"), "{bad}");
     for format in [&[][..], &["--json"]] {

@@ -195,7 +195,7 @@ pub(super) async fn detail_with(
 }
 
 /// Where this node has a job's output available.
-async fn published(api: &Api, job: &Job) -> Result<Vec<PublicationInfo>, HttpError> {
+pub(super) async fn published(api: &Api, job: &Job) -> Result<Vec<PublicationInfo>, HttpError> {
     let mut published = Vec::new();
     if let Some(cid) = api.content.pinned(&output_pin(job.id())) {
         let url = Some(format!("{}/ipfs/{cid}", api.gateway.trim_end_matches('/')));

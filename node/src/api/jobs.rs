@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse as _, Response},
 };
-use lota_api::{JobDetail, JobPage, JobQuery, JobSummary, Phase, StateFilter, rfc3339};
+use lota_api::{JobDetail, JobPage, JobQuery, JobSummary, Phase, PublicationInfo, StateFilter, rfc3339};
 use lota_market::{
     Address, B256, Time,
     agent::{Step, StepState},
@@ -18,7 +18,7 @@ use tokio::sync::{broadcast::error::RecvError, oneshot};
 
 use super::{
     Api,
-    describe::{detail, detail_with, phase, summary},
+    describe::{detail, detail_with, phase, published, summary},
     hearing::refused_by_all,
 };
 use crate::{
@@ -208,6 +208,21 @@ pub(super) async fn cancel(State(api): State<Arc<Api>>, Path(id): Path<String>) 
             return Err(HttpError::unavailable(format!("the market has not cancelled job {id} yet")));
         }
     }
+}
+
+/// Has the output of a job published again where that failed, and looks at the rest.
+pub(super) async fn publish(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<PublicationInfo>>, HttpError> {
+    let job = find(&api, &id).await?;
+    if !api.publishing.again(job.job.id()).await? {
+        return Err(HttpError::conflict(format!(
+            "nothing of job {} is published by this daemon: it publishes what it ran itself, where its settings say (docs/publishing.md)",
+            job.job.id()
+        )));
+    }
+    Ok(Json(published(&api, &job.job).await?))
 }
 
 /// The job that an id, or a unique prefix of one, means.

@@ -45,6 +45,16 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// See [`PublishError`].
     async fn withdraw(&self, cid: &Cid, receipt: Option<&str>) -> Result<(), PublishError>;
+
+    /// Whether two receipts for the same content are of one request, which is withdrawn for both.
+    fn is_same(&self, one: Option<&str>, other: Option<&str>) -> bool {
+        one == other
+    }
+
+    /// The receipt for the next call, when somebody wants a publication tried again that failed.
+    fn again(&self, receipt: String) -> String {
+        receipt
+    }
 }
 
 /// What is to be published.

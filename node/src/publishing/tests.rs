@@ -1,5 +1,7 @@
 //! Publishing in the background, with publishers that fail, hang and come back.
 
+mod again;
+
 use std::sync::{
     Mutex,
     atomic::{AtomicU32, Ordering},
@@ -116,7 +118,7 @@ impl Place {
 
     fn idle_by(&self, publishers: Vec<Arc<dyn Publisher>>) -> Publishing {
         let mut publishing =
-            Publishing::new("test", publishers, self.store.clone(), self.content.clone(), "http://192.0.2.1:80");
+            Publishing::new("test", publishers, self.store.clone(), self.content.clone(), "http://192.0.2.7:4001");
         publishing.pauses = Pauses { first: 0, longest: 0, much_later: MUCH_LATER };
         publishing
     }

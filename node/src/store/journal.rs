@@ -293,6 +293,9 @@ mod tests {
         for statement in [
             "DROP TABLE rails",
             "DROP TABLE rail_events",
+            "DROP INDEX publications_due_again",
+            "ALTER TABLE publications DROP COLUMN looks",
+            "ALTER TABLE publications DROP COLUMN given_up",
             "DROP TABLE order_events",
             "DROP INDEX pending_sendings",
             "ALTER TABLE sendings DROP COLUMN pending",

@@ -10,6 +10,7 @@ pub(super) const STEPS: Steps = Steps(&[
     (15, "bounded auction events", include_str!("../../migrations/0015_bounded_auction_events.sql")),
     (16, "pending sendings", include_str!("../../migrations/0016_pending_sendings.sql")),
     (17, "order events", include_str!("../../migrations/0017_order_events.sql")),
+    (18, "publications again", include_str!("../../migrations/0018_publications_again.sql")),
     (19, "rails", include_str!("../../migrations/0019_rails.sql")),
 ]);
 /// The first step of all. Databases that earlier ones made hold events and jobs of the contract's first edition.

@@ -1,5 +1,6 @@
 //! Where the outputs of jobs are published.
 
+use futures::TryStreamExt as _;
 use lota_content::Cid;
 use lota_market::model::JobId;
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -37,6 +38,18 @@ impl PublicationState {
     }
 }
 
+/// Why a publication is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// It is under way.
+    Next,
+    /// It is there, or failed, and is looked at again after a long time.
+    Again,
+}
+
+/// When what is never due is due.
+pub(crate) const NEVER: u64 = i64::MAX.unsigned_abs();
+
 /// A job's output at one publisher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Publication {
@@ -48,18 +61,23 @@ pub(crate) struct Publication {
     pub(crate) receipt: Option<String>,
     /// What went wrong the last time.
     pub(crate) reason: Option<String>,
-    /// How often in a row it did, or how often it was looked at since.
+    /// How often in a row it did, with this receipt or while there is none.
     pub(crate) attempts: u32,
+    /// How often the publisher gave up since the output was last there.
+    pub(crate) given_up: u32,
+    /// How often it was looked at since its receipt changed.
+    pub(crate) looks: u32,
     /// When it is to be looked at, in Unix seconds.
     pub(crate) due: u64,
 }
 
-const COLUMNS: &str = "job, publisher, cid, state, receipt, reason, attempts, due";
+const COLUMNS: &str = "job, publisher, cid, state, receipt, reason, attempts, given_up, looks, due";
 
 fn publication(row: &SqliteRow) -> Result<Publication, StoreError> {
     let damaged = |problem: String| StoreError::Record { what: "a publication".to_owned(), problem };
     let cid: Vec<u8> = row.get(2);
     let state: String = row.get(3);
+    let count = |column: usize| u32::try_from(row.get::<i64, _>(column)).unwrap_or(u32::MAX);
     Ok(Publication {
         job: job_id(row.get(0))?,
         publisher: row.get(1),
@@ -71,8 +89,10 @@ fn publication(row: &SqliteRow) -> Result<Publication, StoreError> {
             .ok_or_else(|| damaged(format!("the state `{state}` is unknown")))?,
         receipt: row.get(4),
         reason: row.get(5),
-        attempts: u32::try_from(row.get::<i64, _>(6)).unwrap_or(u32::MAX),
-        due: unsigned(row.get(7)),
+        attempts: count(6),
+        given_up: count(7),
+        looks: count(8),
+        due: unsigned(row.get(9)),
     })
 }
 
@@ -92,7 +112,7 @@ impl Store {
             sqlx::query(
                 "INSERT INTO publications (job, publisher, cid, state, attempts, due) VALUES ($1, $2, $3, 'queued', 0, 0) \
                  ON CONFLICT (job, publisher) DO UPDATE SET cid = excluded.cid, state = 'queued', receipt = NULL, reason = NULL, \
-                 attempts = 0, due = 0 WHERE cid <> excluded.cid",
+                 attempts = 0, given_up = 0, looks = 0, due = 0 WHERE cid <> excluded.cid",
             )
             .bind(job.0.as_slice())
             .bind(publisher)
@@ -112,18 +132,23 @@ impl Store {
         rows.iter().map(publication).collect()
     }
 
-    /// What a publisher is to be asked next, the most overdue first.
+    /// What a publisher is to be asked next for this reason, the most overdue first.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub(crate) async fn pending_publications(
+    pub(crate) async fn next_publications(
         &self,
         publisher: &str,
+        occasion: Occasion,
         most: usize,
     ) -> Result<Vec<Publication>, StoreError> {
+        // As the indices have it.
+        let states = match occasion {
+            Occasion::Next => "'queued', 'pinning', 'withdrawing'",
+            Occasion::Again => "'pinned', 'failed'",
+        };
         let sql = format!(
-            "SELECT {COLUMNS} FROM publications WHERE publisher = $1 AND state IN ('queued', 'pinning', 'withdrawing') \
-             ORDER BY due LIMIT $2"
+            "SELECT {COLUMNS} FROM publications WHERE publisher = $1 AND state IN ({states}) ORDER BY due LIMIT $2"
         );
         self.publications(
             sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -162,13 +187,15 @@ impl Store {
         now: &Publication,
     ) -> Result<bool, StoreError> {
         let query = sqlx::query(
-            "UPDATE publications SET state = $1, receipt = $2, reason = $3, attempts = $4, due = $5 \
-             WHERE job = $6 AND publisher = $7 AND cid = $8 AND state = $9",
+            "UPDATE publications SET state = $1, receipt = $2, reason = $3, attempts = $4, given_up = $5, looks = $6, due = $7 \
+             WHERE job = $8 AND publisher = $9 AND cid = $10 AND state = $11",
         )
         .bind(now.state.as_str())
         .bind(now.receipt.clone())
         .bind(now.reason.clone())
         .bind(i64::from(now.attempts))
+        .bind(i64::from(now.given_up))
+        .bind(i64::from(now.looks))
         .bind(signed(now.due))
         .bind(before.job.0.to_vec())
         .bind(before.publisher.clone())
@@ -199,24 +226,29 @@ impl Store {
         self.change(sqlx::query(sql).bind(job.0.to_vec())).await.map(drop)
     }
 
-    /// Whether a publisher keeps the same content for another job by the same request: what has another receipt goes with its own
-    /// job.
+    /// Whether a publisher keeps the same content for another job by the same request, as it says of two receipts: what has another
+    /// one goes with its own job.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub(crate) async fn is_published_for_others(&self, publication: &Publication) -> Result<bool, StoreError> {
-        let row = sqlx::query(
-            "SELECT 1 FROM publications WHERE publisher = $1 AND cid = $2 AND job <> $3 AND receipt IS $4 \
-             AND state <> 'withdrawing' LIMIT 1",
+    pub(crate) async fn is_published_for_others(
+        &self,
+        publication: &Publication,
+        is_same: impl Fn(Option<&str>, Option<&str>) -> bool,
+    ) -> Result<bool, StoreError> {
+        let mut others = sqlx::query_scalar::<_, Option<String>>(
+            "SELECT receipt FROM publications WHERE publisher = $1 AND cid = $2 AND job <> $3 AND state <> 'withdrawing'",
         )
         .bind(&publication.publisher)
         .bind(publication.cid.to_bytes())
         .bind(publication.job.0.to_vec())
-        .bind(publication.receipt.clone())
-        .fetch_optional(self.pool())
-        .await
-        .map_err(|source| self.failed(source))?;
-        Ok(row.is_some())
+        .fetch(self.pool());
+        while let Some(other) = others.try_next().await.map_err(|source| self.failed(source))? {
+            if is_same(publication.receipt.as_deref(), other.as_deref()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Nothing is left to be done about it.
@@ -241,10 +273,8 @@ impl Store {
         self.change(sqlx::query(gone).bind(names)).await?;
         let forgotten = "UPDATE publications SET state = 'withdrawing' WHERE job NOT IN (SELECT id FROM jobs)";
         self.change(sqlx::query(forgotten)).await?;
-        self.change(sqlx::query("UPDATE publications SET state = 'queued', attempts = 0 WHERE state = 'failed'"))
-            .await?;
-        self.change(sqlx::query("UPDATE publications SET attempts = 0, due = 0 WHERE state <> 'pinned'"))
-            .await
-            .map(drop)
+        self.change(sqlx::query("UPDATE publications SET state = 'queued' WHERE state = 'failed'")).await?;
+        let anew = "UPDATE publications SET attempts = 0, given_up = 0, looks = 0, due = 0 WHERE state <> 'pinned'";
+        self.change(sqlx::query(anew)).await.map(drop)
     }
 }

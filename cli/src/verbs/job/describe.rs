@@ -174,7 +174,7 @@ fn summary(job: &JobDetail, now: Timestamp, asset: &Asset) -> Table {
 }
 
 /// Where an output is, in a line.
-fn kept(publication: &PublicationInfo) -> String {
+pub(super) fn kept(publication: &PublicationInfo) -> String {
     let mut line = match (publication.publisher.as_str(), publication.state) {
         ("gateway", _) => "this daemon's gateway".to_owned(),
         (publisher, PublicationProgress::Queued) => format!("{publisher}: queued"),

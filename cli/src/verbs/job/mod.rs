@@ -11,6 +11,7 @@ pub(crate) mod follow;
 mod get;
 mod list;
 pub(crate) mod offer;
+mod publish;
 mod since;
 mod submit;
 pub(crate) mod terms;
@@ -42,6 +43,8 @@ pub(crate) enum Job {
     Logs(cat::Logs),
     /// Withdraw a job that nobody has locked yet
     Cancel(cancel::Cancel),
+    /// Have a job's output published again where that failed
+    Publish(publish::Publish),
     /// Wait until a job has ended
     Wait(wait::Wait),
 }
@@ -57,6 +60,7 @@ impl Job {
             Self::Cat(verb) => verb.run(context).await,
             Self::Logs(verb) => verb.run(context).await,
             Self::Cancel(verb) => verb.run(context).await,
+            Self::Publish(verb) => verb.run(context).await,
             Self::Wait(verb) => verb.run(context).await,
         }
     }

@@ -187,8 +187,6 @@ impl Run {
         config.pace = network.map(|network| pace_of(&network, settings.node.final_blocks.map(|blocks| blocks.0)));
         let public = network.is_some_and(|network| network.is_public());
         config.allow_private_addresses = settings.node.private_addresses.unwrap_or(!public);
-        let gateway = config.gateway.ip();
-        let reachable = settings.node.gateway_url.is_some() || !(gateway.is_loopback() || gateway.is_unspecified());
         let mut parts = Parts::new(account.transport());
         if let Some(offer) = &mut config.provider {
             parts.executors = Engines::start(&config.dir.join(MODULES))?.executors(offer.slots);
@@ -203,7 +201,7 @@ impl Run {
             offer.engines = parts.executors.engines().map(str::to_owned).collect();
         }
         let node = Node::start(config, parts).await?;
-        if public && !reachable {
+        if public && !storage::is_reachable(&settings.node) {
             terminal::tell(&format!(
                 "Nobody else can reach {}, so what this node adds and computes cannot be fetched; name an address with --gateway, and its URL with --gateway-url",
                 node.gateway()

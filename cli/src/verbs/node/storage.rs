@@ -1,5 +1,7 @@
 //! The settings of storage providers on Filecoin that keep outputs.
 
+use std::net::SocketAddr;
+
 use lota_bridge::PrivateKeySigner;
 use lota_market::Address;
 use lota_node::publisher::{CurioOptions, FilecoinOptions};
@@ -60,11 +62,58 @@ pub(super) fn curio(node: &settings::Node, url: &str) -> Result<CurioOptions, Us
             terminal::printable(provider)
         ))
     })?;
-    Ok(CurioOptions {
+    let options = CurioOptions {
         url: url.to_owned(),
         provider: id,
         rpc: beside.text("curio_rpc", &node.curio_rpc)?.to_owned(),
         market: beside.address("curio_market", &node.curio_market)?,
         signer,
-    })
+    };
+    if node.provider && !is_reachable(node) && !options.is_on_this_machine() {
+        return Err(Usage(
+            "setting `node.curio`: that Curio fetches outputs from this node, and nobody else can reach its gateway; name an address \
+             with --gateway, and its URL with --gateway-url"
+                .to_owned(),
+        ));
+    }
+    Ok(options)
+}
+
+/// Whether others may reach the node's gateway, as far as the settings tell.
+pub(super) fn is_reachable(node: &settings::Node) -> bool {
+    let is_open = |gateway: SocketAddr| !(gateway.ip().is_loopback() || gateway.ip().is_unspecified());
+    node.gateway_url.is_some() || node.gateway.parse().is_ok_and(is_open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curio_elsewhere_needs_a_gateway_that_it_reaches() {
+        let given = |text: &str| Some(text.to_owned());
+        let node = settings::Node {
+            provider: true,
+            curio_key: given("5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2"),
+            curio_provider: given("f01234"),
+            curio_rpc: given("https://rpc.example"),
+            curio_market: given("0x5FbDB2315678afecb367f032d93F642f64180aa3"),
+            ..settings::Node::default()
+        };
+        let elsewhere = "https://curio.example";
+        for gateway in [&*node.gateway, "0.0.0.0:4001", "[::1]:4001"] {
+            let closed = settings::Node { gateway: gateway.to_owned(), ..node.clone() };
+            let Err(Usage(told)) = curio(&closed, elsewhere) else { panic!("{gateway}: nobody can fetch from it") };
+            assert!(told.contains("--gateway-url") && told.lines().count() == 1, "{told}");
+            for here in ["http://127.0.0.1:12310", "http://localhost:12310", "http://[::1]:12310"] {
+                assert!(curio(&closed, here).is_ok(), "{here}");
+            }
+            assert!(
+                curio(&settings::Node { gateway_url: given("https://node.example"), ..closed.clone() }, elsewhere)
+                    .is_ok()
+            );
+            assert!(curio(&settings::Node { provider: false, ..closed }, elsewhere).is_ok(), "it publishes nothing");
+        }
+        assert!(curio(&settings::Node { gateway: "203.0.113.7:4001".to_owned(), ..node }, elsewhere).is_ok());
+    }
 }

@@ -8,7 +8,7 @@
 mod provider;
 mod receipt;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
 use std::time::Duration;
@@ -51,6 +51,14 @@ pub struct CurioOptions {
     pub market: Address,
     /// The client: it announces deals, pays the gas of that, and signs for Curio.
     pub signer: PrivateKeySigner,
+}
+
+impl CurioOptions {
+    /// Whether that Curio runs on this machine, and so reaches what is served to it alone.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        self.url.parse().is_ok_and(|url| super::is_this_machine(&url))
+    }
 }
 
 /// The contract, as the publisher needs it.
@@ -212,6 +220,12 @@ impl Publisher for Curio {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Jobs with the same output share the deal.
+    fn is_same(&self, one: Option<&str>, other: Option<&str>) -> bool {
+        let deal = |receipt: Option<&str>| receipt.and_then(Receipt::parse).map(|receipt| receipt.deal);
+        deal(one) == deal(other)
     }
 }
 

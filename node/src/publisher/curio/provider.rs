@@ -43,7 +43,7 @@ pub(super) enum Handover {
 pub(super) enum Status {
     Underway(String),
     Failed(String),
-    /// It knows no such deal, or says so to strangers.
+    /// It knows no such deal.
     Unknown,
 }
 
@@ -71,8 +71,8 @@ impl Provider {
         self.spelling().await.map(drop)
     }
 
-    /// The contract's address as Curio's operator wrote it: Curio compares texts.
-    async fn spelling(&self) -> Result<String, PublishError> {
+    /// The contracts that Curio's operator allows.
+    async fn contracts(&self) -> Result<Vec<String>, PublishError> {
         let (status, answer) = self.ask(Method::GET, "contracts", None).await?;
         match status {
             StatusCode::OK => {}
@@ -86,8 +86,13 @@ impl Provider {
             _ => return Err(unsuccessful(status, &answer)),
         }
         let Contracts { contracts } = understood(&answer)?;
+        Ok(contracts.unwrap_or_default())
+    }
+
+    /// The contract's address as Curio's operator wrote it: Curio compares texts.
+    async fn spelling(&self) -> Result<String, PublishError> {
         let is_ours = |text: &String| text.parse() == Ok(self.market);
-        contracts.unwrap_or_default().into_iter().find(is_ours).ok_or_else(|| {
+        self.contracts().await?.into_iter().find(is_ours).ok_or_else(|| {
             PublishError::Refused(format!(
                 "the provider's Curio does not allow the market contract {}; its operator adds it there",
                 self.market
@@ -150,8 +155,13 @@ impl Provider {
         let (status, answer) = self.ask(Method::GET, &path, None).await?;
         match status {
             StatusCode::OK => {}
-            // It answers so about deals that it does not have.
-            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND => return Ok(Status::Unknown),
+            // It answers so about deals that it does not have, and to clients that it does not let in, as for a wrong clock.
+            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND => {
+                return match self.contracts().await {
+                    Ok(_) => Ok(Status::Unknown),
+                    Err(error) => Err(PublishError::Temporary(error.to_string())),
+                };
+            }
             _ => return Err(PublishError::Temporary(unsuccessful(status, &answer).to_string())),
         }
         let Statuses { ddo_v1: Some(product) } = understood(&answer)? else { return Ok(Status::Unknown) };

@@ -67,7 +67,7 @@ struct Inner {
 
 /// A chain and a Curio.
 #[derive(Clone, Default)]
-struct Place(Arc<Mutex<Inner>>);
+pub(crate) struct Place(Arc<Mutex<Inner>>);
 
 impl Place {
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -81,7 +81,20 @@ impl Place {
         Some(inner.faults.remove(found))
     }
 
-    async fn publisher(&self) -> Curio {
+    pub(crate) fn fails_all_deals(&self) {
+        self.inner().faults = vec![Fault::Fails; 1_000];
+    }
+
+    /// How many deals were announced.
+    pub(crate) fn announcements(&self) -> usize {
+        self.inner().announcements
+    }
+
+    pub(crate) fn is_open(&self, deal: usize) -> bool {
+        self.inner().deals[deal - 1].1 == OnChain::Open
+    }
+
+    pub(crate) async fn publisher(&self) -> Curio {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let routes = Router::new()
@@ -386,6 +399,29 @@ async fn what_is_in_the_way_is_told_and_costs_nothing() {
         let (_, receipt, _) = drive(&curio, &content, None, 3).await;
         assert_eq!(told(receipt.as_ref()), "deal 1, sealing");
     }
+}
+
+#[tokio::test]
+async fn a_deal_that_curio_has_is_not_given_up_while_it_does_not_let_the_client_in() {
+    let (_folder, content) = content();
+    let place = Place::default();
+    let curio = place.publisher().await;
+    let (_, receipt, _) = drive(&curio, &content, None, 3).await;
+    assert_eq!(told(receipt.as_ref()), "deal 1, sealing");
+    // Asked for the status, and then for the contracts.
+    place.inner().faults = vec![Fault::Stranger; 4];
+    for _ in 0..2 {
+        let (last, _, _) = drive(&curio, &content, receipt.clone(), 1).await;
+        let is_told = |why: &String| why.contains("does not let the client 0x") && why.contains("clock is wrong");
+        assert!(matches!(&last, Err(PublishError::Temporary(why)) if is_told(why)), "{last:?}");
+    }
+    let (_, receipt, problems) = drive(&curio, &content, receipt, 1).await;
+    assert_eq!((told(receipt.as_ref()), problems), ("deal 1, sealing".to_owned(), Vec::<String>::new()));
+    assert_eq!((place.announcements(), place.is_open(1)), (1, true));
+    // It is let in, and the deal is none that Curio knows.
+    place.inner().taken.clear();
+    let (last, _, _) = drive(&curio, &content, receipt, 1).await;
+    assert_eq!(last, Err(PublishError::GivenUp("Curio does not know the deal any more".to_owned())));
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //!
 //! The provider is asked over HTTP (`pdp/handlers.go` of Curio), sends what a session key of the payer's signed to the chain, and is
 //! believed in nothing: the piece's CID is computed here, and whether an operation landed is what the service's contract remembers of
-//! its nonce. A nonce follows from the job and its output, so that trying again, by whichever process, pays for nothing twice.
+//! its nonce. A nonce follows from the job and its output, so that trying again, by whichever process, pays for nothing twice. The
+//! contract never forgets a nonce, so what has ended (a data set, a piece in it) is followed by one with the next number.
 
 mod provider;
 mod receipt;
@@ -12,6 +13,7 @@ pub(crate) mod tests;
 
 use std::{
     pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -22,7 +24,7 @@ use lota_bridge::{
     PrivateKeySigner,
     evm::{
         RpcError,
-        warm_storage::{Landed, WarmStorage, create_and_add, nonce},
+        warm_storage::{DataSet, Landed, WarmStorage, create_and_add, nonce},
     },
 };
 use lota_content::{
@@ -49,6 +51,8 @@ const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
 /// For how long after an upload was noted the provider is sent what adds the piece; later, the upload is noted again before. So the
 /// receipt tells when there can be something of which no answer came.
 const SENDING: Duration = Duration::from_secs(2 * 60 * 60);
+/// How many data sets that have ended, or pieces of one output that are gone, are passed over at once.
+const PASSED_OVER: u64 = 64;
 /// Whatever data sets and pieces say of themselves: `withIPFSIndexing` has the provider serve the CAR's blocks by their CIDs, too.
 const DATA_SET: [(&str, &str); 2] = [("source", "lota"), ("withIPFSIndexing", "")];
 
@@ -74,8 +78,10 @@ pub struct Filecoin {
     chain: WarmStorage,
     payee: Address,
     signer: PrivateKeySigner,
-    /// When a data set was last asked for that is not there yet: others wait for it.
-    creation: tokio::sync::Mutex<Option<u64>>,
+    /// How many data sets are known to have ended.
+    ended: AtomicU64,
+    /// Which data set was last asked for that is not there yet, and when: others wait for it.
+    creation: tokio::sync::Mutex<Option<(U256, u64)>>,
     /// When this process began, in Unix seconds: what was given up before is tried once more.
     started: u64,
     patience: u64,
@@ -93,30 +99,85 @@ impl Filecoin {
             chain: WarmStorage::new(&options.rpc, options.service, options.payer),
             payee: options.payee,
             signer: options.signer,
+            ended: AtomicU64::new(0),
             creation: tokio::sync::Mutex::default(),
             started: unix_time(),
             patience: PATIENCE.as_secs(),
         })
     }
 
-    /// The payer's number of its data set with this provider.
-    async fn data_set(&self) -> Result<U256, PublishError> {
+    /// The payer's number of a data set with this provider; each generation follows one that has ended.
+    async fn number(&self, generation: u64) -> Result<U256, PublishError> {
         let domain = self.chain.domain().await.map_err(unreachable_chain)?;
-        Ok(nonce(&[
-            b"lota: data set",
-            &domain.chain_id.to_be_bytes(),
-            domain.service.as_slice(),
-            self.chain.payer().as_slice(),
-            self.payee.as_slice(),
-        ]))
+        Ok(numbered(
+            &[
+                b"lota: data set",
+                &domain.chain_id.to_be_bytes(),
+                domain.service.as_slice(),
+                self.chain.payer().as_slice(),
+                self.payee.as_slice(),
+            ],
+            generation,
+        ))
+    }
+
+    /// The data set that takes pieces: the payer's number of it, and its id once it is there.
+    async fn data_set(&self) -> Result<(U256, Option<u64>), PublishError> {
+        let first = self.ended.load(Ordering::Relaxed);
+        for generation in first..first.saturating_add(PASSED_OVER) {
+            let number = self.number(generation).await?;
+            let Some(landed) = self.landed(number).await? else { return Ok((number, None)) };
+            if !self.has_ended(landed).await? {
+                return Ok((number, Some(landed.data_set)));
+            }
+            self.ended.fetch_max(generation.saturating_add(1), Ordering::Relaxed);
+        }
+        Err(PublishError::Temporary(format!(
+            "{PASSED_OVER} data sets with this provider have ended; the next is looked for"
+        )))
+    }
+
+    /// The nonce of the operation that adds the piece, and whether it landed: of the first one whose piece is not gone.
+    async fn addition(&self, content: &Content, piece: &PieceCommitment) -> Result<(U256, bool), PublishError> {
+        let (first, cid) = (self.number(0).await?.to_be_bytes::<32>(), piece.v2().to_bytes());
+        for generation in 0..PASSED_OVER {
+            let nonce = numbered(&[b"lota: piece", &first, content.name.as_bytes(), &cid], generation);
+            match self.landed(nonce).await? {
+                None => return Ok((nonce, false)),
+                Some(landed) if self.gone(landed).await?.is_some() => {}
+                Some(_) => return Ok((nonce, true)),
+            }
+        }
+        Err(PublishError::Refused(format!("{PASSED_OVER} times it was stored, and then it was gone")))
+    }
+
+    /// Whether a data set takes no more pieces. That it is not there counts only in blocks that are final: it may be so new that not
+    /// all nodes of the chain know it.
+    async fn has_ended(&self, Landed { data_set, is_final, .. }: Landed) -> Result<bool, PublishError> {
+        match self.chain.data_set(data_set, false).await.map_err(unreachable_chain)? {
+            Some(found) => Ok(found.end.is_some()),
+            None if is_final => Ok(self.chain.data_set(data_set, true).await.map_err(unreachable_chain)?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    /// Why a piece that was added is not kept any longer, or will not be; in blocks that are final.
+    async fn gone(&self, Landed { data_set, last_piece, is_final }: Landed) -> Result<Option<String>, PublishError> {
+        let (Some(id), true) = (last_piece, is_final) else { return Ok(None) };
+        Ok(match self.chain.data_set(data_set, true).await.map_err(unreachable_chain)? {
+            None => Some(format!("data set {data_set} has ended")),
+            Some(DataSet { end: Some(end), .. }) => Some(format!("data set {data_set} ends with epoch {end}")),
+            Some(_) if self.stays(data_set, id, true).await? => None,
+            Some(_) => Some(format!("piece {id} of data set {data_set} was removed")),
+        })
     }
 
     async fn landed(&self, nonce: U256) -> Result<Option<Landed>, PublishError> {
         self.chain.landed(nonce).await.map_err(unreachable_chain)
     }
 
-    async fn stays(&self, data_set: u64, id: u64) -> Result<bool, PublishError> {
-        self.chain.stays(data_set, id).await.map_err(unreachable_chain)
+    async fn stays(&self, data_set: u64, id: u64, is_final: bool) -> Result<bool, PublishError> {
+        self.chain.stays(data_set, id, is_final).await.map_err(unreachable_chain)
     }
 
     /// Uploads the CAR.
@@ -126,12 +187,10 @@ impl Filecoin {
             let size = piece.size();
             return Err(PublishError::Refused(format!("its CAR has {size} bytes, and a piece must have {MIN_SIZE}")));
         }
-        let data_set = self.data_set().await?;
-        let nonce =
-            nonce(&[b"lota: piece", &data_set.to_be_bytes::<32>(), content.name.as_bytes(), &piece.v2().to_bytes()]);
+        let (nonce, is_added) = self.addition(content, &piece).await?;
         let receipt = Receipt { piece, nonce, stage: Stage::Uploaded { since: now } };
-        if self.landed(nonce).await?.is_none() {
-            let is_new = self.landed(data_set).await?.is_none();
+        if !is_added {
+            let is_new = self.data_set().await?.1.is_none();
             let ready = self.chain.readiness(self.signer.address(), piece.padded_size(), is_new).await;
             ready.map_err(unreachable_chain)?.map_err(|unready| PublishError::Temporary(unready.to_string()))?;
             self.provider.upload(content, &piece).await?;
@@ -141,9 +200,8 @@ impl Filecoin {
 
     /// Has the provider add the piece to the data set, which may have to be created with it.
     async fn add(&self, receipt: Receipt, content: &Content, tries: u32, now: u64) -> Result<Published, PublishError> {
-        let number = self.data_set().await?;
         let mut creation = self.creation.lock().await;
-        let data_set = self.landed(number).await?.map(|landed| landed.data_set);
+        let (number, data_set) = self.data_set().await?;
         let domain = self.chain.domain().await.map_err(unreachable_chain)?;
         let unsigned = |error| PublishError::Refused(format!("the session key does not sign: {error}"));
         let root = content.cid.to_string();
@@ -157,7 +215,8 @@ impl Filecoin {
                 self.provider.add(data_set, &receipt.piece, &add).await?
             }
             None => {
-                if creation.is_some_and(|since| now < since.saturating_add(self.patience)) {
+                let is_awaited = |(of, since): (U256, u64)| of == number && now < since.saturating_add(self.patience);
+                if creation.is_some_and(is_awaited) {
                     return Ok(at(Progress::Pinning, receipt));
                 }
                 let payer = self.chain.payer();
@@ -165,7 +224,7 @@ impl Filecoin {
                     domain.create_data_set(&self.signer, payer, number, self.payee, &DATA_SET).map_err(unsigned)?;
                 let both = create_and_add(create, add);
                 let transaction = self.provider.create_and_add(self.chain.service(), &receipt.piece, &both).await?;
-                *creation = Some(now);
+                *creation = Some((number, now));
                 transaction
             }
         };
@@ -194,7 +253,11 @@ impl Filecoin {
 
     /// Looks how far it is.
     async fn follow(&self, receipt: Receipt, content: &Content, now: u64) -> Result<Published, PublishError> {
-        if let Some(Landed { data_set, last_piece: Some(id), is_final }) = self.landed(receipt.nonce).await? {
+        let landed = self.landed(receipt.nonce).await?;
+        if let Some(landed @ Landed { data_set, last_piece: Some(id), is_final }) = landed {
+            if let Some(why) = self.gone(landed).await? {
+                return Err(PublishError::GivenUp(format!("it is not stored any longer: {why}")));
+            }
             let progress = if is_final { Progress::Pinned } else { Progress::Pinning };
             return Ok(at(
                 progress,
@@ -254,15 +317,18 @@ impl Publisher for Filecoin {
         match self.landed(receipt.nonce).await? {
             // Paid for until the chain says otherwise, whatever the provider says.
             Some(Landed { data_set, last_piece: Some(id), .. }) => {
-                if !self.stays(data_set, id).await? {
+                let found = self.chain.data_set(data_set, false).await.map_err(unreachable_chain)?;
+                // What ends with its data set need not be removed, and may not be.
+                let Some(DataSet { number, end: None }) = found else { return Ok(()) };
+                if !self.stays(data_set, id, false).await? {
                     return Ok(());
                 }
                 let domain = self.chain.domain().await.map_err(unreachable_chain)?;
                 let removal = domain
-                    .remove_pieces(&self.signer, self.data_set().await?, &[id])
+                    .remove_pieces(&self.signer, number, &[id])
                     .map_err(|error| PublishError::Refused(format!("the session key does not sign: {error}")))?;
                 self.provider.remove(data_set, id, &removal).await?;
-                if self.stays(data_set, id).await? {
+                if self.stays(data_set, id, false).await? {
                     return Err(PublishError::Temporary("its removal is not on chain yet".to_owned()));
                 }
                 Ok(())
@@ -281,11 +347,27 @@ impl Publisher for Filecoin {
             }
         }
     }
+
+    fn again(&self, receipt: String) -> String {
+        match Receipt::parse(&receipt) {
+            Some(Receipt { piece, nonce, stage: Stage::Adding { transaction, data_set, since, .. } }) => {
+                Receipt { piece, nonce, stage: Stage::Adding { transaction, data_set, since, tries: 0 } }.encode()
+            }
+            _ => receipt,
+        }
+    }
 }
 
 /// What a receipt of this publisher's says, for people.
 pub(crate) fn detail(receipt: &str) -> Option<String> {
     Receipt::parse(receipt).map(|receipt| receipt.to_string())
+}
+
+/// A nonce for this, of the first generation or a later one.
+fn numbered(parts: &[&[u8]], generation: u64) -> U256 {
+    let generation = generation.to_be_bytes();
+    let later: &[&[u8]] = if generation == [0; 8] { &[] } else { &[&generation] };
+    nonce(&[parts, later].concat())
 }
 
 fn at(progress: Progress, receipt: Receipt) -> Published {

@@ -240,6 +240,9 @@ async fn nothing_is_uploaded_before_the_payer_can_pay_and_the_session_key_sign()
     place.inner().is_approved = false;
     refused("`setOperatorApproval`").await;
     place.inner().is_approved = true;
+    place.inner().lockup_period = 86_399;
+    refused("for 86399 epochs at most, needed are").await;
+    place.inner().lockup_period = 86_400;
     // An epoch costs 1 for the data set and less than 1 for the bytes: 2 each, for 86,400 epochs, beside fees of 1,515.
     place.inner().funds = 2 * 86_400 + 1_515 + 22;
     refused("`deposit`").await;
@@ -355,6 +358,84 @@ async fn what_may_land_yet_is_not_forgotten() {
     let Stage::Stored { data_set, id, .. } = stored.stage else { unreachable!() };
     let long_ago = with(Stage::Stored { data_set, id, is_final: false, since: 0 });
     filecoin.withdraw(&content.cid, Some(&long_ago.encode())).await.expect("it did not");
+}
+
+#[tokio::test]
+async fn a_data_set_that_has_ended_is_followed_by_another() {
+    let (_folder, first) = content();
+    let other = import_bytes(&first.store, &[7; 5_000], &ImportOptions::default()).expect("imported").cid;
+    let second = Content { cid: other, name: "lota/0x02".to_owned(), ..first.clone() };
+    let third = Content { name: "lota/0x03".to_owned(), ..second.clone() };
+    for is_deleted in [false, true] {
+        let place = Place::new();
+        let url = place.serve().await;
+        let filecoin = publisher(&place, &url);
+        let receipt = drive(&filecoin, &first, None).await.receipt;
+        let look = filecoin.publish(&first, receipt.as_deref()).await.expect("it is there");
+        assert_eq!(look.progress, Progress::Pinned);
+        // What was uploaded meanwhile goes into the next one.
+        let uploaded = filecoin.publish(&second, None).await.expect("uploaded").receipt;
+        let why = if is_deleted {
+            place.delete(1);
+            "data set 1 has ended"
+        } else {
+            place.terminate(1);
+            "data set 1 ends with epoch 86"
+        };
+        let gone = filecoin.publish(&first, receipt.as_deref()).await.expect_err("it is gone");
+        assert!(matches!(&gone, PublishError::GivenUp(told) if told.contains(why)), "{gone}");
+        filecoin.withdraw(&first.cid, receipt.as_deref()).await.expect("it ends by itself");
+        let again = [(&first, None), (&second, uploaded), (&third, None)];
+        for (id, (content, receipt)) in again.into_iter().enumerate() {
+            let outcome = drive(&filecoin, content, receipt).await;
+            assert!(is_stored(&outcome), "{:?} {:?}", outcome.last, outcome.problems);
+            let told = detail(outcome.receipt.as_deref().expect("a receipt")).expect("ours");
+            assert!(told.starts_with(&format!("piece {id} of data set 2; ")), "{told}");
+            filecoin.publish(content, outcome.receipt.as_deref()).await.expect("it is there");
+        }
+        // A process that knows nothing of that finds the same, and can have it removed.
+        let outcome = drive(&publisher(&place, &url), &third, None).await;
+        assert!(is_stored(&outcome), "{:?} {:?}", outcome.last, outcome.problems);
+        filecoin.withdraw(&third.cid, outcome.receipt.as_deref()).await.expect("removed");
+        assert!(place.inner().data_sets[&2].pieces[2].is_none());
+        assert_eq!(place.inner().data_sets.len(), 2);
+        assert_eq!(place.inner().transactions, 4);
+        no_violations(&place);
+    }
+}
+
+#[tokio::test]
+async fn a_piece_that_somebody_removed_is_added_anew() {
+    let (_folder, content) = content();
+    let place = Place::new();
+    let filecoin = publisher(&place, &place.serve().await);
+    let mut receipt = drive(&filecoin, &content, None).await.receipt;
+    for id in 0..3 {
+        place.inner().data_sets.get_mut(&1).expect("a data set").pieces[id] = None;
+        let gone = filecoin.publish(&content, receipt.as_deref()).await.expect_err("it is gone");
+        let why = format!("it is not stored any longer: piece {id} of data set 1 was removed");
+        assert_eq!(gone, PublishError::GivenUp(why));
+        let outcome = drive(&filecoin, &content, None).await;
+        assert!(is_stored(&outcome), "{:?} {:?}", outcome.last, outcome.problems);
+        receipt = outcome.receipt;
+    }
+    assert_eq!((place.pieces().len(), place.inner().transactions), (1, 4));
+    no_violations(&place);
+}
+
+#[tokio::test]
+async fn a_data_set_that_not_all_nodes_of_the_chain_know_has_not_ended() {
+    let (_folder, content) = content();
+    let place = Place::new();
+    place.inner().is_final_at_once = false;
+    let filecoin = publisher(&place, &place.serve().await);
+    let uploaded = filecoin.publish(&content, None).await.expect("uploaded").receipt;
+    let number = filecoin.number(0).await.expect("a number");
+    place.inner().nonces.insert(number, U256::from(7));
+    assert_eq!(filecoin.data_set().await, Ok((number, Some(7))), "it is there, and not known everywhere");
+    let waits = filecoin.publish(&content, uploaded.as_deref()).await.expect_err("the provider does not know it");
+    assert!(matches!(waits, PublishError::Temporary(_)), "{waits}");
+    assert_eq!(place.inner().transactions, 0);
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use alloy::{primitives::keccak256, sol_types::SolCall as _};
 use axum::body::Bytes;
-use lota_market::{Address, Bytes as Data, U256};
+use lota_market::{Address, B256, Bytes as Data, U256};
 use serde_json::{Value, json};
 
-use super::place::{ADD, CHAIN_ID, CID, CREATE, DataSet, ENTRY, Inner, Mining, Operation, PIECE, SERVICE, text, word};
+use super::place::{
+    ADD, CHAIN_ID, CID, CREATE, DataSet, ENTRY, Inner, Mining, Operation, PAYEE, PIECE, SERVICE, text, word,
+};
 
 const VIEW: Address = Address::repeat_byte(0x53);
 const PAYMENTS: Address = Address::repeat_byte(0x54);
@@ -19,9 +21,11 @@ mod abi {
         function paymentsContractAddress() external view returns (address);
         function sessionKeyRegistry() external view returns (address);
         function pdpVerifierAddress() external view returns (address);
+        function dataSetLive(uint256 setId) external view returns (bool);
         function pieceLive(uint256 setId, uint256 pieceId) external view returns (bool);
         function getScheduledRemovals(uint256 setId) external view returns (uint256[]);
         function clientNonces(address payer, uint256 nonce) external view returns (uint256);
+        function getDataSet(uint256 dataSetId) external view returns (uint256[13]);
         function getPriceList() external view returns (address, uint256[4], uint256[5], uint256[6]);
         function accounts(address token, address owner) external view returns (uint256, uint256, uint256, uint256);
         function operatorApprovals(address token, address client, address operator) external view
@@ -41,7 +45,7 @@ impl Inner {
                 let data_set = self.data_sets.len() as u64 + 1;
                 let Operation::Add { nonce, piece, root, .. } = &**then else { return false };
                 let add = Operation::Add { data_set: Some(data_set), nonce: *nonce, piece: *piece, root: root.clone() };
-                self.data_sets.insert(data_set, DataSet { number: *id, pieces: Vec::new() });
+                self.data_sets.insert(data_set, DataSet { number: *id, ..DataSet::default() });
                 if !self.execute(&add) {
                     self.data_sets.remove(&data_set);
                     return false;
@@ -52,7 +56,7 @@ impl Inner {
             Operation::Add { data_set, nonce, piece, root } => {
                 let Some(id) = data_set else { return false };
                 let Some(set) = self.data_sets.get_mut(id) else { return false };
-                if self.nonces.contains_key(nonce) {
+                if self.nonces.contains_key(nonce) || set.end.is_some() || set.is_deleted {
                     return false;
                 }
                 set.pieces.push(Some((*piece, root.clone())));
@@ -60,6 +64,10 @@ impl Inner {
                 true
             }
         }
+    }
+
+    fn live(&self, data_set: U256) -> Option<&DataSet> {
+        self.data_sets.get(&data_set.to::<u64>()).filter(|set| !set.is_deleted)
     }
 
     fn mine(&mut self) {
@@ -121,20 +129,33 @@ impl Inner {
             (SERVICE, abi::paymentsContractAddressCall::SELECTOR) => vec![PAYMENTS.into_word()],
             (SERVICE, abi::sessionKeyRegistryCall::SELECTOR) => vec![REGISTRY.into_word()],
             (SERVICE, abi::pdpVerifierAddressCall::SELECTOR) => vec![VERIFIER.into_word()],
+            (VERIFIER, abi::dataSetLiveCall::SELECTOR) => {
+                let call = abi::dataSetLiveCall::abi_decode_validate(&data).map_err(wrong)?;
+                numbers(&[u64::from(self.live(call.setId).is_some())])
+            }
             (VERIFIER, abi::pieceLiveCall::SELECTOR) => {
                 let call = abi::pieceLiveCall::abi_decode_validate(&data).map_err(wrong)?;
-                let [set, id] = [call.setId, call.pieceId].map(|number| number.to::<usize>());
-                let pieces = self.data_sets.get(&(set as u64)).map(|set| &set.pieces[..]).unwrap_or_default();
-                numbers(&[u64::from(pieces.get(id).is_some_and(Option::is_some))])
+                let pieces = self.live(call.setId).map(|set| &set.pieces[..]).unwrap_or_default();
+                numbers(&[u64::from(pieces.get(call.pieceId.to::<usize>()).is_some_and(Option::is_some))])
             }
             (VERIFIER, abi::getScheduledRemovalsCall::SELECTOR) => {
                 let call = abi::getScheduledRemovalsCall::abi_decode_validate(&data).map_err(wrong)?;
                 let set = call.setId.to::<u64>();
-                if !self.data_sets.contains_key(&set) {
+                if self.live(call.setId).is_none() {
                     return Err("DataSetNotLive".to_owned());
                 }
                 let ids: Vec<u64> = self.scheduled.iter().filter(|(of, _)| *of == set).map(|(_, id)| *id).collect();
                 numbers(&[&[32, ids.len() as u64], &ids[..]].concat())
+            }
+            (VIEW, abi::getDataSetCall::SELECTOR) => {
+                let call = abi::getDataSetCall::abi_decode_validate(&data).map_err(wrong)?;
+                let mut words = vec![B256::ZERO; 12];
+                if let Some(set) = self.live(call.dataSetId) {
+                    (words[0], words[3], words[4]) = (word(call.dataSetId), self.payer.into_word(), PAYEE.into_word());
+                    (words[7], words[8]) = (word(set.number), word(U256::from(set.end.unwrap_or_default())));
+                }
+                words.push(word(call.dataSetId));
+                words
             }
             (VIEW, abi::clientNoncesCall::SELECTOR) => {
                 let call = abi::clientNoncesCall::abi_decode_validate(&data).map_err(wrong)?;
@@ -159,7 +180,7 @@ impl Inner {
                 let most = word(U256::MAX);
                 let mut words = numbers(&[u64::from(self.is_approved)]);
                 words.extend([most, most]);
-                words.extend(numbers(&[0, 0, u64::MAX]));
+                words.extend(numbers(&[0, 0, self.lockup_period]));
                 words
             }
             (PAYMENTS, abi::accountsCall::SELECTOR) => {

@@ -71,6 +71,10 @@ pub(super) struct DataSet {
     pub(super) number: U256,
     /// Removed ones are none.
     pub(super) pieces: Vec<Option<(PieceCommitment, String)>>,
+    /// The last epoch of its service, once that is terminated.
+    pub(super) end: Option<u64>,
+    /// Nothing is left of it but the nonces.
+    pub(super) is_deleted: bool,
 }
 
 pub(crate) struct Inner {
@@ -96,6 +100,8 @@ pub(crate) struct Inner {
     pub(super) height: u64,
     pub(super) authorised_until: u64,
     pub(super) is_approved: bool,
+    /// For how many epochs the service may lock money up.
+    pub(super) lockup_period: u64,
     pub(super) funds: u64,
 }
 
@@ -156,6 +162,7 @@ impl Place {
             height: 100,
             authorised_until: u64::MAX,
             is_approved: true,
+            lockup_period: 86_400,
             funds: 1_000_000,
         };
         Self { inner: Arc::new(Mutex::new(inner)), signer }
@@ -171,7 +178,20 @@ impl Place {
 
     /// Pieces of all data sets.
     pub(crate) fn pieces(&self) -> Vec<(PieceCommitment, String)> {
-        self.inner().data_sets.values().flat_map(|set| set.pieces.clone()).flatten().collect()
+        let inner = self.inner();
+        inner.data_sets.values().filter(|set| !set.is_deleted).flat_map(|set| set.pieces.clone()).flatten().collect()
+    }
+
+    /// Somebody terminates the service of a data set.
+    pub(crate) fn terminate(&self, data_set: u64) {
+        let mut inner = self.inner();
+        let end = inner.height + 86_400;
+        inner.data_sets.get_mut(&data_set).expect("a data set").end = Some(end);
+    }
+
+    /// The provider deletes a data set.
+    pub(crate) fn delete(&self, data_set: u64) {
+        self.inner().data_sets.get_mut(&data_set).expect("a data set").is_deleted = true;
     }
 }
 
@@ -271,6 +291,10 @@ impl Inner {
                 let Some(set) = self.data_sets.get(&id) else {
                     return Ok(StatusCode::NOT_FOUND.into_response());
                 };
+                if set.end.is_some() || set.is_deleted {
+                    let problem = "data set has been terminated due to unrecoverable proving failure";
+                    return Ok((StatusCode::CONFLICT, problem).into_response());
+                }
                 let data: Data = text(&body, "extraData")?.parse().map_err(|_| "no hex")?;
                 let operation = self.check_addition(&body, &data, set.number, Some(id))?;
                 let hash = self.send(operation);
@@ -288,6 +312,9 @@ impl Inner {
                 let data: Data = text(&body, "extraData")?.parse().map_err(|_| "no hex")?;
                 let (signature,) = <(Data,)>::abi_decode_params_validate(&data).map_err(|error| error.to_string())?;
                 let set = self.data_sets.get_mut(&set).ok_or("no such data set")?;
+                if set.end.is_some() || set.is_deleted {
+                    return Err("a removal from a data set that has ended".to_owned());
+                }
                 let ids = hash_words(&[word(U256::from(id))]);
                 let message = hash_words(&[keccak256(REMOVE), word(set.number), ids]);
                 if signer_of(&signature, message) != Some(self.signer) {

@@ -83,6 +83,11 @@ pub(crate) enum ChainError {
         "the contract at {contract} on {network} is another ({size} bytes of code that are not FilecoinPayDeals' of this version); do not approve it"
     )]
     OtherThanPayDeals { contract: Address, network: &'static str, size: usize },
+    /// A granter pays over Filecoin Pay, too, and is asked by another verb.
+    #[error(
+        "the contract at {contract} on {network} is a FilecoinPayGranter, which pays what notaries blessed; `lota blessing pay --granter {contract}` pays its rails"
+    )]
+    GranterNotPayDeals { contract: Address, network: &'static str },
     /// The auction serves another market.
     #[error(
         "the auction at {contract} on {network} is for the jobs of another market, {found}, and not of {wanted}; name an auction of this market (`lota chain deploy --beside {wanted}` makes one), or none"

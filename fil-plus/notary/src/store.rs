@@ -6,6 +6,7 @@
 mod events;
 mod jobs;
 mod outbox;
+mod payments;
 #[cfg(test)]
 mod tests;
 mod votes;
@@ -19,6 +20,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqliteSynchronous};
 pub use events::{Final, Follows, Told, Touched};
 pub use jobs::{BlessedJob, Decision, GatheredJob, QueuePage, Running};
 pub use outbox::{AuditNote, Outgoing};
+pub use payments::{Batch, DuePayment};
 pub use votes::{HeldVote, SignedState};
 
 use crate::history::{HistoryError, encode, migrations, open_database};

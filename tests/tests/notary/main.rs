@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
 mod evidence;
+mod paying;
 mod scene;
 
 use std::sync::Arc;

@@ -188,7 +188,9 @@ impl Anvil {
             }
             None => self.call("eth_accounts", json!([])).await[0].clone(),
         };
-        let call = json!([{ "from": from, "to": to, "data": data, "value": format!("{:#x}", value.0) }]);
+        // Without an amount of gas Anvil estimates one for this second, and the next may take more.
+        let value = format!("{:#x}", value.0);
+        let call = json!([{ "from": from, "to": to, "data": data, "value": value, "gas": "0x1e8480" }]);
         let sent = self.call("eth_sendTransaction", call).await;
         let receipt = loop {
             let receipt = self.call("eth_getTransactionReceipt", json!([sent])).await;

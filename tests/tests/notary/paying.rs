@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::{
     Well,
-    scene::{AMOUNT, PROVIDER, SETTINGS, Scene, Served},
+    scene::{AMOUNT, PROVIDER, SETTINGS, Scene, Served, figure},
 };
 
 const SPONSOR: u8 = 21;
@@ -97,12 +97,8 @@ async fn from_the_last_vote_to_the_providers_account_at_filecoin_pay() {
     assert_eq!((due, rails.filecoin_pay()), (U256::ZERO, filecoin_pay));
     assert!(RailGranter::find(&chain, scene.granter, filecoin_pay).await.is_err(), "it obeys its own blessing");
     assert!(served.log().await.iter().any(|entry| entry.action == "paid"));
-    println!(
-        "over Filecoin Pay: last vote to the grant {} ms, to the provider's account {} ms (the time to revoke, {} s, was let pass at once)",
-        granted.as_millis(),
-        paid.as_millis(),
-        SETTINGS.revoke_for,
-    );
+    figure("over Filecoin Pay: last vote to the grant, revoking skipped", granted);
+    figure("over Filecoin Pay: last vote to the provider's account there, revoking skipped", paid);
     served.running.abort();
 }
 

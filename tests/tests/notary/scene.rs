@@ -68,6 +68,11 @@ pub(crate) const SETTINGS: Settings = Settings {
 /// The secret of our service's key.
 pub(crate) const OURS: [u8; 32] = [9; 32];
 
+/// A figure for `scripts/bench`.
+pub(crate) fn figure(name: &str, took: Duration) {
+    println!("{}", serde_json::json!({ "name": format!("{name}, on Anvil"), "value": took.as_millis(), "unit": "ms" }));
+}
+
 pub(crate) fn open_jobs() -> QueueFilter {
     QueueFilter { open: true, after: None, limit: 10 }
 }

@@ -30,7 +30,7 @@ function describe(name) {
 const storage = ["CurioMarket", "PossessionRecord", "TestPdpVerifier", "TestWarmStorage"];
 const granters = ["FilecoinPayGranter", "BonusGranter", "VerifregGranter", "MetaAllocatorGranter", "RequestOnlyGranter"];
 const published = ["LotaMarket", "AskComputer", "TestDollar", "SealedBidAuction", "Blessing", "FilecoinPayDeals", ...granters, ...storage];
-// What is deployed by tests only, those in Rust among them, and so is not in the package.
+// What is deployed by tests, those in Rust among them, and by `lota` on development chains only, and so is not in the package.
 const tested = ["FilecoinPayStandIn"];
 const all = [...published.map((name) => ["abi", name]), ...tested.map((name) => ["test/artifacts", name])];
 for (const [folder, name] of all) {

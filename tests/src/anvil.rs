@@ -138,10 +138,7 @@ impl Anvil {
     /// From now on there is a `FilecoinPayDeals` beside its market, which everybody's transport reaches: its address, and that of
     /// the stand-in of Filecoin Pay that it is beside. Prices are in the chain's coin if `token` is zero.
     pub async fn with_orders(&mut self, token: Address) -> (Address, Address) {
-        let artifact = include_str!("../../contracts/test/artifacts/FilecoinPayStandIn.json");
-        let artifact: Value = serde_json::from_str(artifact).expect("it is JSON");
-        let code: Bytes = serde_json::from_value(artifact["bytecode"].clone()).expect("it has code");
-        let filecoin_pay = self.create(code).await;
+        let filecoin_pay = self.filecoin_pay().await;
         let deployment = Deployment {
             market: self.contract,
             callback_gas: 60_000,
@@ -153,6 +150,13 @@ impl Anvil {
         let orders = self.create(deployment.code()).await;
         self.orders = Some(orders);
         (orders, filecoin_pay)
+    }
+
+    /// Deploys the stand-in of Filecoin Pay.
+    pub async fn filecoin_pay(&self) -> Address {
+        let artifact = include_str!("../../contracts/test/artifacts/FilecoinPayStandIn.json");
+        let artifact: Value = serde_json::from_str(artifact).expect("it is JSON");
+        self.create(serde_json::from_value(artifact["bytecode"].clone()).expect("it has code")).await
     }
 
     /// So many seconds pass, with a block at their end.
@@ -184,7 +188,9 @@ impl Anvil {
             }
             None => self.call("eth_accounts", json!([])).await[0].clone(),
         };
-        let call = json!([{ "from": from, "to": to, "data": data, "value": format!("{:#x}", value.0) }]);
+        // Without an amount of gas Anvil estimates one for this second, and the next may take more.
+        let value = format!("{:#x}", value.0);
+        let call = json!([{ "from": from, "to": to, "data": data, "value": value, "gas": "0x1e8480" }]);
         let sent = self.call("eth_sendTransaction", call).await;
         let receipt = loop {
             let receipt = self.call("eth_getTransactionReceipt", json!([sent])).await;

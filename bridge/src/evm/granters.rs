@@ -1,7 +1,8 @@
-//! The granters of `contracts/src/granters`: the code that deploys them beside a blessing, what their errors are called; and their
-//! [bindings].
+//! The granters of `contracts/src/granters`: the code that deploys them beside a blessing, what their errors are called; their
+//! [bindings]; and, of one that pays over Filecoin Pay, its [rails].
 
 pub mod bindings;
+pub mod rails;
 
 use alloy::{
     primitives::{Bytes as Data, FixedBytes, U256 as Word, Uint},
@@ -72,6 +73,9 @@ pub enum Granter {
 }
 
 impl Granter {
+    /// The name of [`FilecoinPay`](Self::FilecoinPay).
+    pub const FILECOIN_PAY: &str = "FilecoinPayGranter";
+
     /// Its contract's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -80,7 +84,7 @@ impl Granter {
             Self::Verifreg => "VerifregGranter",
             Self::MetaAllocator { .. } => "MetaAllocatorGranter",
             Self::Bonus { .. } => "BonusGranter",
-            Self::FilecoinPay { .. } => "FilecoinPayGranter",
+            Self::FilecoinPay { .. } => Self::FILECOIN_PAY,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A development chain with the market and an auction on it, and an account that gives money away.
 
 mod blessing;
+mod stand_in;
 
 use std::{
     collections::HashMap,
@@ -27,7 +28,8 @@ use super::{
 };
 use crate::home;
 
-pub(crate) use blessing::{BONUS, DevelopmentBlessing, REVOKE_FOR};
+pub(crate) use blessing::{BONUS, BlessingPlan, DevelopmentBlessing, GranterKind, REVOKE_FOR};
+use stand_in::StandIn;
 
 /// Where the chain's state is kept.
 const STATE: &str = "anvil.json";

@@ -89,6 +89,11 @@ pub(crate) enum ChainError {
         "the FilecoinPayDeals at {contract} on {network} cannot be trusted with a provider's pay: {fault}; name another one (node.filecoin_pay.contract), or none"
     )]
     PaySettings { contract: Address, network: &'static str, fault: PayFault },
+    /// A granter pays over Filecoin Pay, too, and is asked by another verb.
+    #[error(
+        "the contract at {contract} on {network} is a FilecoinPayGranter, which pays what notaries blessed; `lota blessing pay --granter {contract}` pays its rails"
+    )]
+    GranterNotPayDeals { contract: Address, network: &'static str },
     /// The auction serves another market.
     #[error(
         "the auction at {contract} on {network} is for the jobs of another market, {found}, and not of {wanted}; name an auction of this market (`lota chain deploy --beside {wanted}` makes one), or none"

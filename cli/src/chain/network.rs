@@ -1,7 +1,8 @@
 //! Networks by name, and with what settings a market is deployed on them.
 
+use alloy::primitives::address;
 use lota_bridge::evm::Network;
-use lota_market::{agent::Offer, model::Settings};
+use lota_market::{Address, agent::Offer, model::Settings};
 
 /// The network of this name, for clap.
 pub(crate) fn parse_network(name: &str) -> Result<Network, String> {
@@ -35,6 +36,15 @@ pub(crate) const fn default_settings(network: &Network) -> Settings {
         callback_reserve: 25_000_000,
         signature_gas: 60_000_000,
         ..Settings::COIN
+    }
+}
+
+/// Where the published Filecoin Pay (v1.0.0) is on this network, if that is known: FilOzone's deployments.
+pub(crate) const fn known_filecoin_pay(network: &Network) -> Option<Address> {
+    match network.chain_id {
+        id if id == Network::FILECOIN.chain_id => Some(address!("0x23b1e018F08BB982348b15a86ee926eEBf7F4DAa")),
+        id if id == Network::CALIBRATION.chain_id => Some(address!("0x09a0fDc2723fAd1A7b8e3e00eE5DF73841df55a0")),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use lota_bridge::{
     PrivateKeySigner,
     evm::{
-        Call, FilecoinPayDeals, Network, RpcError, SendError, Source,
+        Call, FilecoinPayDeals, Granter, Network, RpcError, SendError, Source,
         account::Landed,
         bindings::{self, Unreadable, View},
         chain::{At, Log},
@@ -26,7 +26,7 @@ use lota_market::{
 
 use self::order::{Said, no_order};
 pub(crate) use self::{
-    deploy::deploy_pay_deals,
+    deploy::{check_filecoin_pay, deploy_pay_deals},
     order::{FollowedOrder, OrderState},
     rails::{RailState, ReadSoFar},
 };
@@ -64,6 +64,9 @@ impl ChainPayDeals {
         let code = endpoint.chain().code(contract).await.map_err(|error| endpoint.failed(error))?;
         if code.is_empty() {
             return Err(ChainError::NoPayDeals { contract, network: network.name, chain_id: network.chain_id }.into());
+        }
+        if code::granter(&code) == Some(Granter::FILECOIN_PAY) {
+            return Err(ChainError::GranterNotPayDeals { contract, network: network.name }.into());
         }
         if !code::is_pay_deals(&code) {
             return Err(ChainError::OtherThanPayDeals { contract, network: network.name, size: code.len() }.into());
@@ -347,7 +350,7 @@ pub(crate) fn show(asset: &Asset, amount: U256) -> String {
 }
 
 /// What a token says that its amounts are in.
-async fn unit_of(endpoint: &Endpoint, token: Address) -> Result<Asset, ChainError> {
+pub(super) async fn unit_of(endpoint: &Endpoint, token: Address) -> Result<Asset, ChainError> {
     if token.is_zero() {
         return Ok(Asset::coin());
     }

@@ -8,7 +8,7 @@ use lota_bridge::PrivateKeySigner;
 use lota_market::{Address, AttoFil, asset::Asset};
 
 use super::{Account, Funds, LocalMarket, MockVenue, Sync};
-use crate::chain::{Asker, ChainMarket, DevelopmentBlessing, DevelopmentChain, PaidIn};
+use crate::chain::{Asker, BlessingPlan, ChainMarket, DevelopmentBlessing, DevelopmentChain, PaidIn};
 
 /// What a market runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -130,13 +130,11 @@ impl Venue {
     pub(crate) async fn open_blessing(
         &self,
         folder: &Path,
-        service: &PrivateKeySigner,
-        notaries: &[PrivateKeySigner],
-        quorum: u32,
+        plan: &BlessingPlan<'_>,
     ) -> anyhow::Result<DevelopmentBlessing> {
         match self {
             Self::Memory(_) | Self::Mock(_) => bail!("notaries need a chain with contracts: say `--chain anvil`"),
-            Self::Anvil(chain) => chain.open_blessing(folder, service, notaries, quorum).await,
+            Self::Anvil(chain) => chain.open_blessing(folder, plan).await,
         }
     }
 
@@ -148,7 +146,7 @@ impl Venue {
         }
     }
 
-    /// What these parties have now, also in a blessing, if there is one.
+    /// What these parties have now, also in a blessing and at its Filecoin Pay, if there is one.
     ///
     /// # Errors
     /// When the chain cannot be asked.
@@ -182,6 +180,7 @@ impl Venue {
                 }
                 // Everybody with money in the market is among the parties; the rest is held for jobs.
                 let held = all.checked_sub(free).unwrap_or_default();
+                let burned = [burned, chain.burned_by_payments(block).await?].into_iter().sum();
                 Ok(Wealth { block, accounts, held, burned })
             }
         }

@@ -634,6 +634,8 @@ pub(crate) const KEYS: &[Key] = &[
         name: "notary.two_approvals_from",
         about: "from this amount on, approvals are held until two notaries signed",
     },
+    Key { name: "notary.pay", about: "whether grants over Filecoin Pay are paid by this service's calls" },
+    Key { name: "notary.pay_after", about: "how long a payment that is due waits for others, to go with them" },
     Key { name: "notary.other_notary", about: "URL of another notary's server, which is asked for what was granted" },
     Key { name: "notary.other_notary_keys", about: "whose answers count: did:key, commas between" },
     Key { name: "notary.other_notary_for", about: "the granters whose grants it is asked for, commas between" },

@@ -48,6 +48,10 @@ pub(crate) struct Notary {
     pub(crate) per_day: Count,
     /// In the granter's smallest unit; none: each vote is sent at once.
     pub(crate) two_approvals_from: Option<String>,
+    /// Whether it calls for the payments that grants over Filecoin Pay leave.
+    pub(crate) pay: bool,
+    /// How long one waits for others.
+    pub(crate) pay_after: Seconds,
     /// URL of another notary's server, which is asked for what these granters grant.
     pub(crate) other_notary: Option<String>,
     /// Whose answers count: did:key.
@@ -95,6 +99,8 @@ impl Default for Notary {
             most_risk: "medium".to_owned(),
             per_day: Count(100),
             two_approvals_from: None,
+            pay: true,
+            pay_after: Seconds(300),
             other_notary: None,
             other_notary_keys: None,
             other_notary_for: None,

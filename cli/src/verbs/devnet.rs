@@ -21,7 +21,7 @@ use lota_node::{
 };
 
 use crate::{
-    chain::{PaidIn, USUAL_PORT},
+    chain::{GranterKind, PaidIn, USUAL_PORT},
     context::Context,
     failure::Usage,
     home::Home,
@@ -65,6 +65,9 @@ pub(crate) struct Devnet {
     /// With notaries who bless jobs (opened with --bless), the page of their service, and a registry of FIL+ data
     #[arg(long)]
     fil_plus: bool,
+    /// How the notaries reward providers [default: filecoin-pay, or what the devnet was begun with]
+    #[arg(long, value_name = "GRANTER", value_enum, requires = "fil_plus")]
+    granter: Option<GranterKind>,
     /// Begin anew: forget what happened before
     #[arg(long)]
     reset: bool,
@@ -116,7 +119,8 @@ impl Devnet {
             signal = &mut ended => return signal,
         };
         let begun = async {
-            let place = if self.fil_plus { Some(NotariesPlace::open(&venue, &folder).await?) } else { None };
+            let place =
+                if self.fil_plus { Some(NotariesPlace::open(&venue, &folder, self.granter).await?) } else { None };
             let nodes = start(&venue, &folder, &settings, place.as_ref()).await?;
             let notaries = match place {
                 Some(place) => Some(Notaries::start(place, &venue, &folder).await?),

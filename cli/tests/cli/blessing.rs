@@ -1,6 +1,12 @@
 //! Notaries, nominators and providers without a page: `lota blessing` on a chain.
 
-use lota_bridge::{MarketRef, eip712, evm::bindings};
+use lota_bridge::{
+    MarketRef, eip712,
+    evm::{
+        bindings,
+        filecoin_pay::{self, Approval},
+    },
+};
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     model::{Command, JobResult, Settings, Terms},
@@ -318,4 +324,102 @@ fn a_job_is_named_in_full() {
     let run = home.lota(&[&args[..], &[&nowhere, "--key", "k"]].concat()).assert().code(2);
     let told = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
     assert!(told.contains("64 hex digits"), "{told}");
+}
+
+impl World {
+    fn transact(&self, from: Address, to: Option<Address>, data: &Bytes, value: u128) -> Value {
+        self.anvil.call("anvil_impersonateAccount", json!([from]));
+        let mut call = json!({ "from": from, "data": data, "value": format!("{value:#x}"), "gas": "0x4c4b40" });
+        if let Some(to) = to {
+            call["to"] = json!(to);
+        }
+        let hash = self.anvil.call("eth_sendTransaction", json!([call]));
+        let receipt = self.anvil.call("eth_getTransactionReceipt", json!([hash]));
+        assert_eq!(receipt["status"], "0x1", "{receipt:#}");
+        receipt
+    }
+
+    /// What an account has at Filecoin Pay, in attoFIL.
+    fn at_filecoin_pay(&self, filecoin_pay: Address, account: &str) -> U256 {
+        let view = filecoin_pay::account(Address::ZERO, account.parse().expect("an address"));
+        let data = self.anvil.call("eth_call", json!([{ "to": filecoin_pay, "data": view.data }, "latest"]));
+        let data: Bytes = serde_json::from_value(data).expect("bytes");
+        view.read(&data).expect("an account").funds
+    }
+
+    /// A granter over Filecoin Pay that was admitted, and for which the provider is registered.
+    fn with_filecoin_pay(&mut self, filecoin_pay: Address, sponsor: Address) {
+        let (at, payer) = (filecoin_pay.to_string(), sponsor.to_string());
+        let args = ["chain", "deploy-granter", "--rpc", &self.anvil.url, "--key", "trading", "--json", "--blessing"];
+        let args = [&args[..], &[&self.blessing]].concat();
+        // Which one it is need not be said; where Filecoin Pay is, where nobody knows.
+        run(&self.home, &args).fails(2, &["--sponsor"]);
+        let sponsored = [&args[..], &["--sponsor", &payer]].concat();
+        run(&self.home, &sponsored).fails(2, &["--filecoin-pay", "development", "bonus"]);
+        let nowhere = Address::repeat_byte(0xaa).to_string();
+        run(&self.home, &[&sponsored[..], &["--filecoin-pay", &nowhere]].concat()).fails(1, &["there is no contract"]);
+        run(&self.home, &[&sponsored[..], &["--filecoin-pay", &self.blessing]].concat())
+            .fails(1, &["does not answer as Filecoin Pay"]);
+        let deployed = run(&self.home, &[&sponsored[..], &["--filecoin-pay", &at]].concat()).ok();
+        assert_eq!(deployed["kind"], "FilecoinPayGranter");
+        self.granter = text(&deployed, "contract").to_owned();
+        let approval = Approval {
+            is_approved: true,
+            lockup_allowance: U256::MAX,
+            max_lockup_period: text(&deployed, "lockup_period").parse().expect("a number"),
+            ..Approval::default()
+        };
+        let granter = self.granter.parse().expect("an address");
+        let approve = filecoin_pay::set_operator_approval(Address::ZERO, granter, &approval);
+        self.transact(sponsor, Some(filecoin_pay), &approve, 0);
+        let deposit = filecoin_pay::deposit(Address::ZERO, sponsor, U256::from(FIL));
+        self.transact(sponsor, Some(filecoin_pay), &deposit, FIL);
+        let most = ["--per-job", "1 FIL", "--per-provider", "1 FIL", "--per-period", "1 FIL"];
+        let set = [&["ballot", "set-granter", "--granter", &self.granter], &most[..]].concat();
+        let one = self.keep("rails-one.json", &self.bless("one", &set).ok());
+        let two = self.keep("rails-two.json", &self.bless("two", &["ballot", "like", &one]).ok());
+        self.bless("trading", &["decide", &one, &two]).ok();
+        self.bless("provider", &["register", "--granter", &self.granter, "--recipient", &self.provider]).ok();
+    }
+}
+
+#[test]
+fn what_was_granted_over_filecoin_pay_is_paid_from_the_command_line() {
+    let Some(mut world) = World::begin() else { return };
+    let only_asks = world.granter.clone();
+    let sponsor = Address::repeat_byte(0x51);
+    world.anvil.give(&sponsor.to_string(), 10 * FIL);
+    let artifact = include_str!("../../../contracts/test/artifacts/FilecoinPayStandIn.json");
+    let artifact: Value = serde_json::from_str(artifact).expect("JSON");
+    let code: Bytes = text(&artifact, "bytecode").parse().expect("bytecode");
+    let filecoin_pay: Address =
+        text(&world.transact(sponsor, None, &code, 0), "contractAddress").parse().expect("an address");
+    world.with_filecoin_pay(filecoin_pay, sponsor);
+    let job = world.settled_job(true);
+    let nominate = ["nominate", &job, "--granter", &world.granter, "--amount", "0.4 FIL", "--piece", PIECE];
+    world.bless("trading", &[&nominate[..], &["--piece-size", "1GiB", "--fund"]].concat()).ok();
+    for notary in ["one", "two"] {
+        world.bless(notary, &["vote", &job, "approve", "--reasons", "it is what it says"]).ok();
+    }
+    let pay = |granter: &str, more: &[&str]| world.bless("trading", &[&["pay", "--granter", granter], more].concat());
+    let nothing = pay(&world.granter, &[]).ok();
+    assert_eq!((&nothing["paid"], &nothing["transactions"]), (&json!([]), &json!([])));
+    world.pass(30);
+    world.bless("trading", &["grant", &job]).ok();
+    assert_eq!(world.at_filecoin_pay(filecoin_pay, &world.provider), U256::ZERO, "it is locked, and not paid");
+
+    pay(&only_asks, &[]).fails(1, &["RequestOnlyGranter"]);
+    pay(&world.blessing, &[]).fails(1, &["is no FilecoinPayGranter"]);
+    pay(&world.granter, &["77"]).fails(2, &["rail 77 is none of this granter's"]);
+    pay(&world.granter, &["seven"]).fails(2, &["seven"]);
+    let rails = ["filecoin-pay", "pay", "--rpc", &world.anvil.url, "--key", "trading", "--filecoin-pay-deals"];
+    run(&world.home, &[&rails[..], &[&world.granter, "--json"]].concat()).fails(1, &["`lota blessing pay --granter"]);
+
+    let paid = pay(&world.granter, &[]).ok();
+    assert_eq!(paid["transactions"].as_array().map(Vec::len), Some(1));
+    let of = &paid["paid"][0];
+    assert_eq!((text(of, "gross"), text(of, "fee")), ("400000000000000000", "2000000000000000"));
+    assert_eq!(text(of, "payee").to_lowercase(), world.provider.to_lowercase());
+    assert_eq!(world.at_filecoin_pay(filecoin_pay, &world.provider).to_string(), text(of, "net"));
+    assert_eq!(pay(&world.granter, &[text(of, "rail")]).ok()["paid"], json!([]), "once");
 }

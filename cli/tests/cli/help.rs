@@ -53,6 +53,7 @@ fn every_verb_has_an_example() {
         &["blessing", "vote"],
         &["blessing", "relay"],
         &["blessing", "grant"],
+        &["blessing", "pay"],
         &["blessing", "expire"],
         &["blessing", "ballot", "set-granter"],
         &["blessing", "ballot", "set-notaries"],

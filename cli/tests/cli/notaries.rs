@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -14,10 +14,33 @@ use crate::{anvil, modules, support::Home};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
-fn notaries_bless_the_demos_first_job() {
+fn notaries_bless_the_demos_first_job_and_its_provider_is_paid_over_filecoin_pay() {
     let Some(tools) = anvil::tools() else { return };
+    let report = blessed_in_a_demo(tools, &[]);
+    let paid = &report["blessed"]["paid"];
+    assert_eq!((&paid["is_stand_in"], &paid["fee"]), (&true.into(), &"2500000000000000".into()), "{report:#}");
+    assert_eq!((&paid["net"], &paid["in_account"]), (&"497500000000000000".into(), &"497500000000000000".into()));
+    // What the slow provider lost, and the fee.
+    assert_eq!(report["money"]["burned"], "27500000000000000");
+    for name in ["granted_after_ms", "paid_after_ms"] {
+        let value = if name == "paid_after_ms" { &paid[name] } else { &report["blessed"][name] };
+        println!("{}", serde_json::json!({ "name": name, "value": value, "unit": "ms" }));
+    }
+}
+
+#[test]
+fn notaries_bless_the_demos_first_job_and_its_provider_gets_a_bonus() {
+    let Some(tools) = anvil::tools() else { return };
+    let report = blessed_in_a_demo(tools, &["--granter", "bonus"]);
+    assert!(report["blessed"]["paid"].is_null(), "{report:#}");
+    assert_eq!(report["money"]["burned"], "25000000000000000");
+}
+
+/// What the demo with notaries reports.
+fn blessed_in_a_demo(tools: &Path, more: &[&str]) -> serde_json::Value {
     let home = Home::new();
-    let run = home.lota(&["demo", "--fil-plus", "--json"]).env("PATH", anvil::path_with(tools)).assert().success();
+    let args = [&["demo", "--fil-plus", "--json"], more].concat();
+    let run = home.lota(&args).env("PATH", anvil::path_with(tools)).assert().success();
     let report: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).expect("JSON");
     assert_eq!(report["ok"], true, "{report:#}");
     let (blessed, job) = (&report["blessed"], &report["jobs"][0]["job"]);
@@ -28,6 +51,7 @@ fn notaries_bless_the_demos_first_job() {
     assert_eq!(blessed["is_attested"], true);
     assert_eq!(report["money"]["accounted"], true);
     assert!(!home.path().exists(), "the demo leaves the home alone");
+    report
 }
 
 #[test]
@@ -40,6 +64,9 @@ fn notaries_need_a_chain() {
             assert!(said.contains("--chain anvil") && said.lines().count() == 1, "{said}");
         }
     }
+    let run = home.lota(&["demo", "--granter", "bonus"]).assert().code(2);
+    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(said.contains("--fil-plus"), "{said}");
     assert!(!home.path().exists());
 }
 
@@ -130,6 +157,10 @@ fn a_devnet_with_notaries_has_their_page_and_keeps_what_they_have() {
     until_voted_on(&at, &job);
     devnet.end();
 
+    let other = home.lota(&[&["devnet"], &args[..], &["--granter", "bonus"]].concat());
+    let run = { other }.env("PATH", anvil::path_with(tools)).assert().code(1);
+    let told = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(told.contains("`--granter filecoin-pay`, not bonus") && told.contains("--reset"), "{told}");
     let devnet = home.devnet_with(&args, tools);
     until_voted_on(&url(devnet.said("  The notaries' page:")), &job);
     devnet.end();

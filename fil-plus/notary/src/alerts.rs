@@ -21,6 +21,10 @@ pub enum AlertKind {
     Ended,
     /// The granter failed; it is tried again.
     GrantFailed,
+    /// A grant over Filecoin Pay was paid.
+    Paid,
+    /// It never will be: its rail ended before anybody called for it.
+    NotPaid,
     /// Another notary answered what it was asked.
     Answered,
     /// Something has not worked for a while.

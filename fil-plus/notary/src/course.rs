@@ -2,6 +2,7 @@
 //!
 //! A course follows from a list of events and from nothing else. Who forgets events that were undone, and folds again, has undone them.
 
+use lota_bridge::evm::granters;
 use lota_market::{
     Address, AttoFil, B256, Time, U256,
     blessing::{Choice, End, Event, Nomination, Phase},
@@ -138,7 +139,7 @@ impl Course {
             Event::GrantFailed { why, .. } => {
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(why.to_string());
-                format!("the granter failed (error {why})")
+                format!("the granter failed (error {})", granter_error(why.0))
             }
             Event::JobGranted { amount, to_client, .. } => {
                 let (amount, to_client) = (*amount, *to_client);
@@ -221,6 +222,12 @@ impl Course {
         let all = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
         all.saturating_sub(self.approvals())
     }
+}
+
+/// What a granter failed with, by name if it is one of ours: docs/granters.md says what to do about it.
+pub(crate) fn granter_error(why: [u8; 4]) -> String {
+    let selector = format!("0x{}", hex::encode(why));
+    granters::error_name(why.into()).map_or_else(|| selector.clone(), |name| format!("{name}, {selector}"))
 }
 
 #[cfg(test)]

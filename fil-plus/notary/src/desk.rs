@@ -18,6 +18,7 @@ use crate::{
     attestation::Envelope,
     audit_file::Export,
     audit_log,
+    payments::Payment,
     review::{Check, Risk, SettledJob},
 };
 
@@ -187,6 +188,9 @@ pub struct Dossier {
     pub looked_at: LookedAt,
     /// Another notary that was asked for what was granted.
     pub asked: Option<Asked>,
+    /// What the grant left to be paid over Filecoin Pay, once that is final and known.
+    #[serde(default)]
+    pub payment: Option<Payment>,
 }
 
 /// When what is shown of a job was found out; `None`: it was not.

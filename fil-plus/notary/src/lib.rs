@@ -15,6 +15,7 @@ pub mod history;
 pub mod http;
 pub mod other_notary;
 pub mod outgoing;
+pub mod payments;
 pub mod review;
 pub mod service;
 pub mod store;

@@ -1,8 +1,8 @@
 //! A notary's service: it follows a market and its blessing, gathers what there is to know of settled jobs, nominates them, holds and
-//! relays what notaries sign, has granted what was blessed, and tells whoever asked to be told.
+//! relays what notaries sign, has granted what was blessed and paid what was granted, and tells whoever asked to be told.
 //!
 //! Everything that it does by itself it may do again after a crash: commands have keys, what is told has ids. What leaves the market
-//! (grants, alerts, attestations) waits until what it rests on is final.
+//! (grants, payments, alerts, attestations) waits until what it rests on is final.
 
 mod asking;
 mod attesting;
@@ -11,6 +11,7 @@ mod following;
 mod gathering;
 mod granting;
 mod nominating;
+mod paying;
 mod settings;
 mod telling;
 #[cfg(test)]
@@ -45,6 +46,7 @@ use crate::{
     elsewhere::Sources,
     history::{FollowError, History, HistoryError},
     other_notary::OtherNotary,
+    payments::{Landed, Payer},
     store::{AuditNote, Store, StoreError},
 };
 
@@ -90,6 +92,8 @@ pub struct Parts {
     pub sources: Arc<dyn Sources>,
     /// Who is asked for what was granted by granters that only ask.
     pub other_notary: Option<Arc<OtherNotary>>,
+    /// Calls for the payments that grants left; `None`: others do.
+    pub payer: Option<Arc<dyn Payer>>,
     /// To whom alerts go.
     pub deliveries: Vec<Arc<dyn Deliver>>,
     /// Signs attestations.
@@ -108,7 +112,7 @@ pub struct Service {
     standing: Mutex<Standing>,
     changes: broadcast::Sender<Change>,
     /// Of each kind of work, that there is some.
-    wake: [Notify; 6],
+    wake: [Notify; 7],
     /// Votes are taken one after the other.
     voting: tokio::sync::Mutex<()>,
     /// Places for signatures that only the chain can judge.
@@ -121,6 +125,7 @@ const VOTE: usize = 2;
 const GRANT: usize = 3;
 const TELL: usize = 4;
 const WATCH: usize = 5;
+const PAY: usize = 6;
 
 /// Where the service stands.
 #[derive(Debug, Default)]
@@ -137,6 +142,8 @@ struct Standing {
     not_before: BTreeMap<String, Time>,
     /// Rounds whose notaries were reminded.
     reminded: BTreeSet<(JobId, u32)>,
+    /// Batches of payments that are in a block which is not final.
+    landed: BTreeMap<u64, Landed>,
     /// Jobs that somebody looks at, whose proofs of storage are old.
     viewed: BTreeSet<JobId>,
 }
@@ -209,13 +216,14 @@ impl Service {
                 Err(error) => error,
             }))
         };
-        let endless: [futures::future::BoxFuture<'_, Result<std::convert::Infallible, ServiceError>>; 9] = [
+        let endless: [futures::future::BoxFuture<'_, Result<std::convert::Infallible, ServiceError>>; 10] = [
             following.boxed(),
             self.follow_blessing().boxed(),
             self.keep_gathering().boxed(),
             self.keep_nominating().boxed(),
             self.keep_voting().boxed(),
             self.keep_granting().boxed(),
+            self.keep_paying().boxed(),
             self.keep_telling().boxed(),
             self.keep_watching().boxed(),
             self.keep_asking().boxed(),

@@ -7,6 +7,7 @@ mod events;
 mod jobs;
 mod migrations;
 mod outbox;
+mod payments;
 #[cfg(test)]
 mod tests;
 mod votes;
@@ -21,6 +22,7 @@ use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteSynchronous};
 pub use events::{Final, Follows, Told, Touched};
 pub use jobs::{BlessedJob, Decision, GatheredJob, QueuePage, Running};
 pub use outbox::{AuditNote, Outgoing};
+pub use payments::{Batch, DuePayment};
 pub use votes::{HeldVote, SignedState};
 
 use crate::history::{HistoryError, WORDS, encode};

@@ -226,7 +226,7 @@ impl Store {
     /// See [`StoreError`].
     pub(crate) async fn due_rails(&self) -> Result<Vec<DueRail>, StoreError> {
         let rows = sqlx::query("SELECT rail, payer, book FROM rails WHERE due ORDER BY rail")
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         let due = |row: &SqliteRow| {
@@ -242,7 +242,7 @@ impl Store {
     /// See [`StoreError`].
     pub(crate) async fn books_of_rails(&self) -> Result<Vec<RailBook>, StoreError> {
         let rows = sqlx::query("SELECT book FROM rails WHERE mine")
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await
             .map_err(|source| self.failed(source))?;
         rows.iter().map(|row| decode(BOOK, row.get(0))).collect()
@@ -260,7 +260,7 @@ impl Store {
         )
         .bind(job.0.to_vec())
         .bind(key(rail))
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.pool())
         .await
         .map_err(|source| self.failed(source))?;
         Ok(row.map(|row| match (row.get::<Option<i64>, _>(0), row.get::<Option<i64>, _>(1)) {

@@ -180,6 +180,7 @@ fn dossier(name: &str, age: u64, stage: Stage, worse: &[Found], amount: Option<(
             proofs: Some(Time(NOW.0 - 240)),
         },
         asked: None,
+        payment: None,
     }
 }
 

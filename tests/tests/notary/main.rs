@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "this is test code")]
 
 mod evidence;
+mod paying;
 mod scene;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use lota_notary::{
     service::{Decided, Verdict},
 };
 use lota_tests::anvil::Anvil;
-use scene::{AMOUNT, OURS, SETTINGS, Scene};
+use scene::{AMOUNT, OURS, SETTINGS, Scene, figure};
 use tokio::time::Instant;
 
 /// What others know: that all is well.
@@ -82,14 +83,10 @@ async fn a_settled_job_is_nominated_blessed_by_two_wallets_and_granted() {
     let record = scene.of_provider.record(job).await.expect("it is told");
     assert_eq!(record.phase, Phase::Granted);
     assert!(!served.log().await.is_empty());
-    println!(
-        "settlement to the queue {} ms, to the nomination {} ms; last vote to its block {} ms, to the blessing {} ms, to the grant {} ms (of which {} s to revoke)",
-        in_queue.as_millis(),
-        nominated.as_millis(),
-        voted.as_millis(),
-        blessed.as_millis(),
-        granted.as_millis(),
-        SETTINGS.revoke_for,
-    );
+    figure("settlement to the queue", in_queue);
+    figure("settlement to the nomination", nominated);
+    figure("last vote to its block", voted);
+    figure("last vote to the blessing", blessed);
+    figure("last vote to the grant, revoking skipped", granted);
     served.running.abort();
 }

@@ -28,6 +28,7 @@ use lota_notary::{
     desk::{Change, Desk, QueueEntry, QueueFilter, SignedVote, Stage},
     elsewhere::Sources,
     other_notary::{AskOnGrant, Dossiers, OtherNotary},
+    payments::RailPayer,
     review::Risk,
     service::{Amount, Clock, GranterName, NominationPolicy, Parts, Service},
 };
@@ -40,14 +41,15 @@ pub(crate) const AMOUNT: u64 = 1 << 30;
 /// The longest that anything here may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn blessing_of(anvil: &Anvil, contract: Address, number: u8, dir: &Path) -> EvmBlessing {
+/// A party's way to the blessing, and the account that it sends with.
+pub(crate) async fn blessing_of(anvil: &Anvil, contract: Address, number: u8, dir: &Path) -> (EvmBlessing, Account) {
     std::fs::create_dir_all(dir).expect("a folder");
     let journal: Arc<dyn Journal> = Arc::new(NodeJournal::open(dir).await.expect("a journal"));
     let chain = Chain::connect(anvil.config()).await.expect("the chain answers");
     let market = Market::find(&chain, anvil.contract(), 0).await.expect("the market is there");
     let blessing = Blessing::find(&market, contract, 0).await.expect("the blessing is there");
     let account = Account::open(&chain, world::key(number), Arc::clone(&journal));
-    EvmBlessing::new(blessing, account, journal)
+    (EvmBlessing::new(blessing, account.clone(), journal), account)
 }
 
 pub(crate) const CLIENT: u8 = 1;
@@ -60,24 +62,31 @@ pub(crate) const SETTINGS: Settings = Settings {
     revoke_for: 2,
     grant_for: 3_600,
     limit_period: 900,
-    granter_gas: 300_000,
+    granter_gas: 500_000,
 };
 
 /// The secret of our service's key.
 pub(crate) const OURS: [u8; 32] = [9; 32];
 
+/// A figure for `scripts/bench`.
+pub(crate) fn figure(name: &str, took: Duration) {
+    println!("{}", serde_json::json!({ "name": format!("{name}, on Anvil"), "value": took.as_millis(), "unit": "ms" }));
+}
+
 pub(crate) fn open_jobs() -> QueueFilter {
     QueueFilter { open: true, after: None, limit: 10 }
 }
 
-/// A market and a blessing on a chain: the notaries have admitted a granter that only asks, the provider is registered for it, and the
-/// service has money in the blessing.
+/// A market and a blessing on a chain: the notaries have admitted a granter, the provider is registered for it, and the service has money
+/// in the blessing.
 pub(crate) struct Scene {
     pub(crate) anvil: Anvil,
     pub(crate) home: TempDir,
     pub(crate) contract: Address,
     pub(crate) granter: Address,
     pub(crate) of_provider: EvmBlessing,
+    /// So many seconds a payment waits for others.
+    pub(crate) pay_after: u64,
 }
 
 /// A service on a connection of its own.
@@ -88,15 +97,20 @@ pub(crate) struct Served {
 }
 
 impl Scene {
+    /// With a granter that only asks.
     pub(crate) async fn set(anvil: Anvil) -> Self {
+        Self::with(anvil, &Granter::RequestOnly, Bytes::from_static(&[0, 0xd2, 0x09])).await
+    }
+
+    pub(crate) async fn with(anvil: Anvil, granter: &Granter, recipient: Bytes) -> Self {
         let home = TempDir::new().expect("a folder");
         let notaries = Notaries::first(NOTARIES.map(|number| world::key(number).address()).to_vec(), 2);
         let contract = anvil.create(blessing::deployment(anvil.contract(), &SETTINGS, &notaries)).await;
-        let granter = anvil.create(Granter::RequestOnly.deployment(contract)).await;
+        let granter = anvil.create(granter.deployment(contract)).await;
         for number in [CLIENT, PROVIDER, SERVICE] {
             anvil.set_balance(world::key(number).address(), AttoFil(100 * FIL)).await;
         }
-        let own = blessing_of(&anvil, contract, SERVICE, &home.path().join("own")).await;
+        let (own, _) = blessing_of(&anvil, contract, SERVICE, &home.path().join("own")).await;
         let most = U256::from(AMOUNT);
         let (limits, until_then) = (Limits { per_job: most, per_provider: most, per_period: most }, Time(u64::MAX));
         let decision = own.notaries().await.expect("they are told").decisions;
@@ -112,15 +126,10 @@ impl Scene {
         let admit = Command::SetGranter { granter, limits, until: until_then, ballots };
         own.submit(&EffectKey::named("admit"), &admit, AttoFil::ZERO).await.expect("it is admitted");
         own.submit(&EffectKey::named("fund"), &Command::Fund, AttoFil(10 * FIL)).await.expect("it is funded");
-        let register = Command::Register {
-            granter,
-            recipient: Bytes::from_static(&[0, 0xd2, 0x09]),
-            share_rate: U256::ZERO,
-            max_share: AttoFil::ZERO,
-        };
-        let of_provider = blessing_of(&anvil, contract, PROVIDER, &home.path().join("provider-blessing")).await;
+        let register = Command::Register { granter, recipient, share_rate: U256::ZERO, max_share: AttoFil::ZERO };
+        let (of_provider, _) = blessing_of(&anvil, contract, PROVIDER, &home.path().join("provider-blessing")).await;
         of_provider.submit(&EffectKey::named("register"), &register, AttoFil::ZERO).await.expect("it is registered");
-        Self { anvil, home, contract, granter, of_provider }
+        Self { anvil, home, contract, granter, of_provider, pay_after: 0 }
     }
 
     /// A service that nominates all that is settled.
@@ -131,7 +140,7 @@ impl Scene {
         mut deliveries: Vec<Arc<dyn Deliver>>,
         clock: Clock,
     ) -> Served {
-        let own = blessing_of(&self.anvil, self.contract, SERVICE, &self.home.path().join("own")).await;
+        let (own, account) = blessing_of(&self.anvil, self.contract, SERVICE, &self.home.path().join("own")).await;
         let path = self.home.path().join("own-market");
         let market = self.anvil.connect(world::key(SERVICE), &path, AttoFil(100 * FIL)).await;
         let folder = self.home.path().join("notary");
@@ -153,6 +162,7 @@ impl Scene {
             blessing: Arc::new(own),
             sources,
             other_notary: asking.as_ref().map(|(notary, _)| Arc::clone(notary)),
+            payer: Some(Arc::new(RailPayer::new(account, self.contract))),
             deliveries,
             key: attestation::key_of(&OURS),
             clock,
@@ -160,6 +170,7 @@ impl Scene {
                 granters: BTreeMap::from([(self.granter, named)]),
                 nominate: Some(nominate),
                 two_approvals_from: Some(U256::from(AMOUNT)),
+                pay_after: self.pay_after,
                 tick: Duration::from_millis(200),
                 ..Default::default()
             },

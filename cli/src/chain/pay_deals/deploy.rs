@@ -3,13 +3,13 @@
 use anyhow::{Context as _, bail};
 use lota_bridge::{
     PrivateKeySigner,
-    evm::{Call, chain::At, filecoin_pay, filecoin_pay_deals::Deployment, token},
+    evm::{self, Call, chain::At, filecoin_pay, filecoin_pay_deals::Deployment},
 };
-use lota_market::B256;
+use lota_market::{Address, B256};
 
 use super::ChainPayDeals;
 use crate::chain::{
-    ChainError, ChainMarket,
+    ChainError, ChainMarket, Endpoint,
     deploy::{DeployedContract, create},
     pay_settings::PaySettings,
 };
@@ -48,8 +48,6 @@ pub(crate) async fn deploy_pay_deals(
 /// Refuses what the constructor refuses, and what it cannot know.
 async fn check(market: &ChainMarket, wanted: &Deployment) -> anyhow::Result<()> {
     let endpoint = market.endpoint();
-    let network = endpoint.network();
-    let on = format!("{} (chain {})", network.name, network.chain_id);
     let most = market.settings().max_callback_gas;
     if wanted.callback_gas == 0 || wanted.callback_gas > most {
         bail!(
@@ -65,30 +63,44 @@ async fn check(market: &ChainMarket, wanted: &Deployment) -> anyhow::Result<()> 
     if wanted.grace > MAX_GRACE {
         bail!("a grace of {} s is longer than a year ({MAX_GRACE} s); name a shorter one with --grace", wanted.grace);
     }
-    for (what, flag, contract) in
-        [("Filecoin Pay", "--filecoin-pay", wanted.filecoin_pay), ("the token", "--token", wanted.token)]
-    {
+    check_filecoin_pay(endpoint, wanted.filecoin_pay, wanted.token, wanted.market).await?;
+    if let Err(fault) = PaySettings::from(wanted).check(endpoint.network(), true) {
+        bail!("no node of this version would take orders of a contract like this: {fault}");
+    }
+    Ok(())
+}
+
+/// Refuses a Filecoin Pay, and a token of what it keeps, that are none; `owner` is somebody whose account is asked for.
+///
+/// # Errors
+/// In words that name the flags, or when the node does not answer.
+pub(crate) async fn check_filecoin_pay(
+    endpoint: &Endpoint,
+    filecoin_pay: Address,
+    token: Address,
+    owner: Address,
+) -> anyhow::Result<()> {
+    let network = endpoint.network();
+    let on = format!("{} (chain {})", network.name, network.chain_id);
+    for (what, flag, contract) in [("Filecoin Pay", "--filecoin-pay", filecoin_pay), ("the token", "--token", token)] {
         let is_coin = flag == "--token" && contract.is_zero();
         if !is_coin && endpoint.chain().code(contract).await.map_err(|error| endpoint.failed(error))?.is_empty() {
             bail!("there is no contract at {contract} on {on}, where {what} should be; name its address with {flag}");
         }
     }
-    let account = filecoin_pay::account_info(wanted.token, wanted.market);
-    match endpoint.view(wanted.filecoin_pay, &account, At::Latest).await {
+    let account = filecoin_pay::account_info(token, owner);
+    match endpoint.view(filecoin_pay, &account, At::Latest).await {
         Ok(_) => {}
         Err(ChainError::Refused { .. } | ChainError::Malformed { .. }) => bail!(
             "the contract at {} on {on} does not answer as Filecoin Pay (getAccountInfoIfSettled); name the address of FilecoinPayV1 with --filecoin-pay",
-            wanted.filecoin_pay
+            filecoin_pay
         ),
         Err(error) => return Err(error.into()),
     }
-    if let Err(fault) = PaySettings::from(wanted).check(network, true) {
-        bail!("no node of this version would take orders of a contract like this: {fault}");
-    }
-    if !wanted.token.is_zero() && endpoint.view(wanted.token, &token::decimals(), At::Latest).await.is_err() {
+    if !token.is_zero() && endpoint.view(token, &evm::token::decimals(), At::Latest).await.is_err() {
         bail!(
             "the contract at {} on {on} does not say how many decimals its amounts have, so it is no ERC-20 that people can be shown amounts of; name another with --token",
-            wanted.token
+            token
         );
     }
     Ok(())

@@ -5,6 +5,7 @@ mod expire;
 mod job;
 mod money;
 mod nominate;
+mod pay;
 mod register;
 mod show;
 mod vote;
@@ -39,6 +40,7 @@ pub(crate) enum Blessing {
     Vote(vote::Vote),
     Relay(vote::Relay),
     Grant(expire::Grant),
+    Pay(pay::Pay),
     Expire(expire::Expire),
     /// Sign a ballot on the notaries or on a granter's limits, as a file
     #[command(subcommand)]
@@ -60,6 +62,7 @@ impl Blessing {
             Self::Vote(verb) => verb.run(context).await,
             Self::Relay(verb) => verb.run(context).await,
             Self::Grant(verb) => verb.run(context).await,
+            Self::Pay(verb) => verb.run(context).await,
             Self::Expire(verb) => verb.run(context).await,
             Self::Ballot(verb) => verb.run(context).await,
             Self::Decide(verb) => verb.run(context).await,

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use super::deploy_blessing::told;
 use crate::{
-    chain::{ChainBlessing, DeployedContract, Endpoint, deploy_granter, parse_network},
+    chain::{
+        ChainBlessing, DeployedContract, Endpoint, check_filecoin_pay, deploy_granter, known_filecoin_pay,
+        parse_network,
+    },
     context::Context,
     failure::Usage,
     flags::Format,
@@ -38,11 +41,13 @@ enum Kind {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  lota chain deploy-granter --rpc https://node.example/rpc/v1 --network calibration --key trading --blessing 0x9fE4... --sponsor 0x7099...
   lota chain deploy-granter request-only --rpc http://127.0.0.1:8545 --key trading --blessing 0x9fE4...
   lota chain deploy-granter bonus --rpc http://127.0.0.1:8545 --key trading --blessing 0x9fE4... --per-job '1 FIL' --per-provider '10 FIL' --per-period '100 FIL' --period 28d --open-until 1830000000 --remainder-to 0x7099...
-  lota chain deploy-granter filecoin-pay --rpc http://127.0.0.1:8545 --key trading --blessing 0x9fE4... --filecoin-pay 0x5FC8... --sponsor 0x7099...")]
+  lota chain deploy-granter --rpc http://127.0.0.1:8545 --key trading --blessing 0x9fE4... --filecoin-pay 0x5FC8... --sponsor 0x7099...")]
 pub(crate) struct DeployGranter {
-    /// Which one
+    /// Which one: unless you say, the one that the notaries' grants are meant for
+    #[arg(default_value = "filecoin-pay", value_enum)]
     kind: Kind,
     /// URL of a node's JSON-RPC: http, https, ws or wss; of several, with commas between, the first that works is asked
     #[arg(long, value_name = "URL")]
@@ -58,7 +63,7 @@ pub(crate) struct DeployGranter {
     /// filecoin-pay, bonus: the ERC-20 that is paid [default: the chain's own coin]
     #[arg(long, value_name = "ADDRESS")]
     token: Option<Address>,
-    /// filecoin-pay: the contract FilecoinPayV1
+    /// filecoin-pay: the contract FilecoinPayV1 [default: the published one on filecoin and calibration]
     #[arg(long, value_name = "ADDRESS")]
     filecoin_pay: Option<Address>,
     /// filecoin-pay: whose account there pays
@@ -112,10 +117,13 @@ struct Told<'a> {
 impl DeployGranter {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         // What is missing is said before anybody types a password.
-        self.granter(&Network::FILECOIN)?;
-        let signer = self.key.open(context).await?;
+        self.granter(self.network.as_ref().unwrap_or(&Network::FILECOIN))?;
         let endpoint = Endpoint::connect(&self.rpc, self.network).await?;
         let granter = self.granter(endpoint.network())?;
+        let signer = self.key.open(context).await?;
+        if let Granter::FilecoinPay { filecoin_pay, token, sponsor, .. } = granter {
+            check_filecoin_pay(&endpoint, filecoin_pay, token, sponsor).await?;
+        }
         let blessing = ChainBlessing::find(endpoint, self.blessing, 0).await?;
         let progress = Progress::start(self.format.json);
         progress.say("deploying the granter");
@@ -148,7 +156,7 @@ impl DeployGranter {
         table.row(["blessing", &self.blessing.to_string()]);
         told(&mut table, network, &deployed);
         if let Some(epochs) = lockup_period {
-            table.row(["lockup period", &format!("{epochs} epochs, which the sponsor approves")]);
+            table.row(["lockup period", &format!("{epochs} epochs, which the sponsor approves (docs/granters.md)")]);
         }
         terminal::print(&table.render())?;
         terminal::tell(&format!(
@@ -186,7 +194,12 @@ impl DeployGranter {
                 open_until: Time(self.open_until.ok_or_else(|| needed("--open-until"))?),
             },
             Kind::FilecoinPay => Granter::FilecoinPay {
-                filecoin_pay: self.filecoin_pay.ok_or_else(|| needed("--filecoin-pay"))?,
+                filecoin_pay: self.filecoin_pay.or_else(|| known_filecoin_pay(network)).ok_or_else(|| {
+                    Usage(format!(
+                        "no Filecoin Pay is known on {} (chain {}): name its address with --filecoin-pay, or deploy another kind (bonus, verifreg, meta-allocator, request-only)",
+                        network.name, network.chain_id
+                    ))
+                })?,
                 token: self.token.unwrap_or_default(),
                 sponsor: self.sponsor.ok_or_else(|| needed("--sponsor"))?,
                 epoch_seconds: self.epoch.map_or_else(

@@ -50,11 +50,12 @@ pub(super) struct Extra {
     pub(super) spent: AttoFil,
 }
 
-/// Explains everybody's change by the jobs, by what came beside them, and by gas.
+/// Explains everybody's change by the jobs, by what came beside them (and burned so much), and by gas.
 pub(super) async fn account(
     parties: &Parties,
     jobs: &[Job],
     extras: &[Extra],
+    burned_beside: AttoFil,
     before: &Wealth,
     after: &Wealth,
 ) -> anyhow::Result<Money> {
@@ -78,8 +79,9 @@ pub(super) async fn account(
         (before.accounts.iter().copied().sum(), after.accounts.iter().copied().sum());
     let gas: AttoFil = accounts.iter().map(|change| change.gas).sum();
     let burned_by_jobs: AttoFil = jobs.iter().map(|job| job.detail.money.burned).sum();
+    let to_be_burned = [burned_by_jobs, burned_beside].into_iter().sum::<AttoFil>();
     let accounted = accounts.iter().all(|change| change.explained)
-        && burned == burned_by_jobs
+        && burned == to_be_burned
         && held == AttoFil::ZERO
         && after.checked_add(burned).and_then(|sum| sum.checked_add(gas)) == Some(before);
     Ok(Money { accounts, before, after, burned, gas, held, accounted })

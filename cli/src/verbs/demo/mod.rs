@@ -20,6 +20,7 @@ use clap::Args;
 use futures::future::try_join_all;
 
 use crate::{
+    chain::GranterKind,
     context::Context,
     failure::{ExitWith, FAILED, Usage},
     flags::Format,
@@ -46,6 +47,7 @@ Examples:
   lota demo --chain anvil         # on a real chain: needs Foundry's anvil
   lota demo --auction             # three sealed bids for one job; also with --chain anvil
   lota demo --fil-plus            # notaries bless a job on FIL+ data: needs Foundry's anvil
+  lota demo --fil-plus --granter bonus
   lota demo --json | jq .money
   lota demo --files lota-demo     # only its program and its texts, to play with on a devnet")]
 pub(crate) struct Demo {
@@ -58,9 +60,12 @@ pub(crate) struct Demo {
     /// Have the providers bid for the first job, in sealed bids
     #[arg(long, conflicts_with = "files")]
     auction: bool,
-    /// Have notaries bless the first job, which reads FIL+ data: its provider gets a bonus, and its client a share
+    /// Have notaries bless the first job, which reads FIL+ data: its provider gets a reward, and its client a share
     #[arg(long, conflicts_with = "files")]
     fil_plus: bool,
+    /// How the notaries reward the provider
+    #[arg(long, value_name = "GRANTER", value_enum, default_value_t, requires = "fil_plus")]
+    granter: GranterKind,
     #[command(flatten)]
     format: Format,
 }
@@ -111,7 +116,8 @@ impl Demo {
         };
         progress.say("starting a market, two clients and three providers");
         let scratch = Scratch::new(Purpose::Demo)?;
-        let parties = Parties::start(ground, self.auction, self.fil_plus, scratch.path()).await?;
+        let parties =
+            Parties::start(ground, self.auction, self.fil_plus.then_some(self.granter), scratch.path()).await?;
         let before = parties.wealth().await?;
         tell(story::parties(&parties, &before))?;
 
@@ -154,7 +160,8 @@ impl Demo {
         };
         let after = parties.wealth().await?;
         let extras = blessed.as_ref().map(notaries::Blessed::extras).unwrap_or_default();
-        let money = accounts::account(&parties, &jobs, &extras, &before, &after).await?;
+        let burned_beside = blessed.as_ref().map(notaries::Blessed::burned).unwrap_or_default();
+        let money = accounts::account(&parties, &jobs, &extras, burned_beside, &before, &after).await?;
         let mut checks = checks::all(&jobs, &outputs, asked.as_ref(), &money);
         if self.auction {
             checks.extend(auction::check(&jobs)?);

@@ -1,5 +1,5 @@
 //! With `--fil-plus`: two notaries look at the first job, which reads texts that a signed list calls FIL+ data, and bless it. Its
-//! provider gets a bonus, and its client a share of that.
+//! provider is paid over Filecoin Pay or gets a bonus, and its client a share of that.
 
 use std::{
     fmt::Write as _,
@@ -9,11 +9,17 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use lota_bridge::{PrivateKeySigner, eip712};
-use lota_market::{Address, AttoFil, blessing::Choice, model::JobId};
+use lota_bridge::{PrivateKeySigner, eip712, evm::filecoin_pay};
+use lota_market::{
+    Address, AttoFil, B256,
+    blessing::{Choice, Nomination},
+    filecoin_pay::fee,
+    model::JobId,
+};
 use lota_notary::{
     attestation,
     desk::{Desk, DeskError, Dossier, SignedVote, Stage, VoteState},
+    payments::{Payment, PaymentState},
     review::{Check as Finding, Outcome, Question, Risk},
     service::{Decided, Verdict},
 };
@@ -26,7 +32,7 @@ use super::{
     plan::{Job, Order},
 };
 use crate::{
-    chain::{BONUS, DevelopmentBlessing, REVOKE_FOR},
+    chain::{BONUS, BlessingPlan, DevelopmentBlessing, GranterKind, REVOKE_FOR},
     host::{ListedRegistry, Venue},
     settings,
     terminal::{Column, Progress, Table, bad, bold, dim, good, printable, short_address, short_id},
@@ -40,6 +46,8 @@ const QUORUM: u32 = 2;
 pub(super) const SERVICE: &str = "notaries' service";
 /// Where bonuses come from.
 pub(super) const POOL: &str = "pool of bonuses";
+/// Whose account at Filecoin Pay pays instead.
+pub(super) const SPONSOR: &str = "sponsor";
 const REASON: &str = "The texts are on the list, the output is what running it again gives, and the parties are two.";
 /// How long each step may take, and how often it is looked.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -66,6 +74,9 @@ pub(super) struct Blessed {
     votes: Vec<Vote>,
     /// What the provider was granted, in attoFIL.
     granted: AttoFil,
+    /// How it was paid over Filecoin Pay; none: it was a bonus, paid with the grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid: Option<Paid>,
     /// What the client was paid of it, in attoFIL.
     share: AttoFil,
     /// The key that signed the statement of the decision, as did:key.
@@ -74,8 +85,27 @@ pub(super) struct Blessed {
     is_attested: bool,
     /// From the job's settlement being seen until it was nominated.
     nominated_after_ms: u64,
-    /// From the last vote being sent until the money was paid; the time to revoke is in it.
+    /// From the last vote being sent until it was granted; the time to revoke is in it.
     granted_after_ms: u64,
+}
+
+/// A payment over Filecoin Pay. Amounts in attoFIL.
+#[derive(Clone, Debug, Serialize)]
+struct Paid {
+    /// What keeps the accounts: a stand-in of ours.
+    filecoin_pay: Address,
+    is_stand_in: bool,
+    sponsor: Address,
+    rail: String,
+    transaction: B256,
+    /// What was burned of it.
+    fee: AttoFil,
+    /// What arrived.
+    net: AttoFil,
+    /// What the provider has there now.
+    in_account: AttoFil,
+    /// From the last vote being sent; the time to revoke is in it.
+    paid_after_ms: u64,
 }
 
 /// A notary's vote.
@@ -89,11 +119,18 @@ struct Vote {
 
 impl Notaries {
     /// Deploys a blessing beside the market.
-    pub(super) async fn begin(venue: &Venue, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn begin(venue: &Venue, granter: GranterKind, folder: &Path) -> anyhow::Result<Self> {
         let people: Vec<_> = NAMES.map(|name| (name, PrivateKeySigner::random())).into();
         let signers: Vec<_> = people.iter().map(|(_, signer)| signer.clone()).collect();
         let service = PrivateKeySigner::random();
-        let blessing = venue.open_blessing(&folder.join("market"), &service, &signers, QUORUM).await?;
+        let plan = BlessingPlan {
+            service: &service,
+            notaries: &signers,
+            quorum: QUORUM,
+            sponsor: &PrivateKeySigner::random(),
+            granter: Some(granter),
+        };
+        let blessing = venue.open_blessing(&folder.join("market"), &plan).await?;
         Ok(Self { blessing, people, service })
     }
 
@@ -101,7 +138,10 @@ impl Notaries {
     pub(super) fn holders(&self) -> [Holder; 2] {
         [
             Holder { name: SERVICE, addresses: vec![self.service.address()] },
-            Holder { name: POOL, addresses: vec![self.blessing.granter] },
+            match &self.blessing.filecoin_pay {
+                Some(stand_in) => Holder { name: SPONSOR, addresses: vec![stand_in.sponsor] },
+                None => Holder { name: POOL, addresses: vec![self.blessing.granter] },
+            },
         ]
     }
 
@@ -175,6 +215,7 @@ impl Notaries {
         progress.say("the time to revoke passes");
         let granted = until(desk, id, "granted", |dossier| dossier.stage == Stage::Granted).await?;
         let granted_after_ms = millis(last);
+        let paid = self.payment(desk, id, &nomination, last).await?;
         let stated = until_attested(desk, id, Verdict::Granted, attests_with).await?;
         let amount = u128::try_from(nomination.amount).context("a bonus is below 2^128")?;
         Ok(Blessed {
@@ -187,12 +228,49 @@ impl Notaries {
             findings: granted.checks,
             votes,
             granted: AttoFil(amount),
+            paid,
             share: nomination.share,
             attested_by: attestation::did_key(attests_with),
             is_attested: stated.job == id && stated.amount == nomination.amount,
             nominated_after_ms,
             granted_after_ms,
         })
+    }
+}
+
+impl Notaries {
+    /// Waits until what was granted is in the provider's account at Filecoin Pay, if it is paid there.
+    async fn payment(
+        &self,
+        desk: &dyn Desk,
+        job: JobId,
+        nomination: &Nomination,
+        last_vote: Instant,
+    ) -> anyhow::Result<Option<Paid>> {
+        let Some(stand_in) = self.blessing.filecoin_pay else { return Ok(None) };
+        let transaction_of = |dossier: &Dossier| match &dossier.payment {
+            Some(Payment { state: PaymentState::Paid { transaction }, .. }) => *transaction,
+            _ => None,
+        };
+        let found = until(desk, job, "paid", |dossier| transaction_of(dossier).is_some()).await?;
+        let paid_after_ms = millis(last_vote);
+        let rail = found.payment.as_ref().map(|payment| payment.rail.to_string()).unwrap_or_default();
+        let account = filecoin_pay::account(Address::ZERO, nomination.provider);
+        let endpoint = self.blessing.blessing.endpoint();
+        let in_account = endpoint.view(stand_in.contract, &account, Default::default()).await?.funds;
+        let gross = u128::try_from(nomination.amount).context("a reward is below 2^128")?;
+        let fee = u128::try_from(fee(nomination.amount)).context("a fee is below 2^128")?;
+        Ok(Some(Paid {
+            filecoin_pay: stand_in.contract,
+            is_stand_in: true,
+            sponsor: stand_in.sponsor,
+            rail,
+            transaction: transaction_of(&found).unwrap_or_default(),
+            fee: AttoFil(fee),
+            net: AttoFil(gross.saturating_sub(fee)),
+            in_account: AttoFil(u128::try_from(in_account).context("more money than there is")?),
+            paid_after_ms,
+        }))
     }
 }
 
@@ -252,11 +330,17 @@ fn millis(since: Instant) -> u64 {
 impl Blessed {
     /// What it brought everybody, beside the jobs.
     pub(super) fn extras(&self) -> Vec<Extra> {
+        let (payer, earned) = self.paid.as_ref().map_or((self.granter, self.granted), |paid| (paid.sponsor, paid.net));
         vec![
-            Extra { account: self.provider, earned: self.granted, spent: self.share },
+            Extra { account: self.provider, earned, spent: self.share },
             Extra { account: self.client, earned: self.share, spent: AttoFil::ZERO },
-            Extra { account: self.granter, earned: AttoFil::ZERO, spent: self.granted },
+            Extra { account: payer, earned: AttoFil::ZERO, spent: self.granted },
         ]
+    }
+
+    /// What was burned of it.
+    pub(super) fn burned(&self) -> AttoFil {
+        self.paid.as_ref().map(|paid| paid.fee).unwrap_or_default()
     }
 
     fn outcome(&self, question: Question) -> Option<Outcome> {
@@ -267,7 +351,7 @@ impl Blessed {
     pub(super) fn checks(&self) -> Vec<Check> {
         let check = |what: &str, ok| Check { what: what.to_owned(), ok };
         let tenth = AttoFil(self.granted.0 / 10);
-        vec![
+        let mut checks = vec![
             check("what the first job reads is on a list of FIL+ data", {
                 self.outcome(Question::FilPlusData).is_some_and(|outcome| outcome <= Outcome::Warning)
             }),
@@ -279,10 +363,15 @@ impl Blessed {
                 "running the first job again gave the same",
                 self.outcome(Question::ReExecution) == Some(Outcome::Passed),
             ),
-            check("its provider was granted the bonus", self.granted == BONUS),
+            check("its provider was granted the reward", self.granted == BONUS),
             check("its client was paid a tenth of it", self.share == tenth),
             check("the signed statement of the decision verifies", self.is_attested),
-        ]
+        ];
+        checks.extend(self.paid.as_ref().map(|paid| {
+            let is_there = paid.in_account == paid.net && paid.net.checked_add(paid.fee) == Some(self.granted);
+            check("the reward, less the fee, is in the provider's account at Filecoin Pay", is_there)
+        }));
+        checks
     }
 
     /// Told to a person.
@@ -309,7 +398,7 @@ impl Blessed {
         }
         let _ = writeln!(
             text,
-            "\n  {} {}\n  Nominated {} ms after the service first looked; paid {} ms after the last vote, {REVOKE_FOR} s of which are for revoking.",
+            "\n  {} {}\n  Nominated {} ms after the service first looked; granted {} ms after the last vote, {REVOKE_FOR} s of which are for revoking.",
             short_id(self.job),
             good(&format!(
                 "was blessed: {} was granted {}, of which {} was paid {}",
@@ -321,6 +410,13 @@ impl Blessed {
             self.nominated_after_ms,
             self.granted_after_ms,
         );
+        if let Some(paid) = &self.paid {
+            let _ = writeln!(
+                text,
+                "  The service had it paid over rail {} of Filecoin Pay (here a stand-in for tests, not the published contract): {} ms after the\n  last vote {} were in the provider's account there, and {}, the fee, were burned.",
+                paid.rail, paid.paid_after_ms, paid.net, paid.fee,
+            );
+        }
         text
     }
 }

@@ -17,7 +17,7 @@ use lota_node::{
 use super::notaries::Notaries;
 use crate::{
     api::Api,
-    chain::{Asker, PaidIn},
+    chain::{Asker, GranterKind, PaidIn},
     host::{Account, Engines, Funds, Ground, Venue, Wealth},
     verbs::notary::register_on_development_chain,
 };
@@ -73,13 +73,21 @@ const PROVIDERS: [(&str, u64, u64, u64, Duration); 3] = [
 
 impl Parties {
     /// Starts the market and all nodes in this folder.
-    /// `bid`: the providers bring money for an auction. `bless`: there are notaries, and the providers are registered with them.
-    pub(super) async fn start(ground: Ground, bid: bool, bless: bool, folder: &Path) -> anyhow::Result<Self> {
+    /// `bid`: the providers bring money for an auction. `bless`: there are notaries, who reward like this, and the providers are registered with them.
+    pub(super) async fn start(
+        ground: Ground,
+        bid: bool,
+        bless: Option<GranterKind>,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let venue = Venue::open(ground, PaidIn::Coin, &folder.join("market"), 0).await?;
         let wallet = if ground != Ground::Anvil && !bid { AttoFil::ZERO } else { GAS_MONEY };
         let funds = Funds { market: MONEY, wallet };
         let engines = Engines::start(&folder.join("modules"))?;
-        let notaries = if bless { Some(Notaries::begin(&venue, folder).await?) } else { None };
+        let notaries = match bless {
+            Some(granter) => Some(Notaries::begin(&venue, granter, folder).await?),
+            None => None,
+        };
         let mut people = Vec::new();
         for name in CLIENTS {
             people.push(Person::start(name, None, folder, &venue, funds, None).await?);

@@ -11,7 +11,7 @@ use lota_bridge::PrivateKeySigner;
 use lota_content::{ImportOptions, cid_of_path};
 
 use crate::{
-    chain::{BONUS, DevelopmentBlessing, REVOKE_FOR},
+    chain::{BONUS, BlessingPlan, DevelopmentBlessing, GranterKind, REVOKE_FOR},
     host::{Account, ListedRegistry, Venue},
     scratch::{Purpose, Scratch},
     settings,
@@ -47,12 +47,14 @@ fn folder_of(folder: &Path) -> PathBuf {
 
 impl NotariesPlace {
     /// The blessing that is remembered in this folder, or a new one. The notaries' keys are files beside it: they are of play money.
-    pub(super) async fn open(venue: &Venue, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn open(venue: &Venue, folder: &Path, granter: Option<GranterKind>) -> anyhow::Result<Self> {
         let of = folder_of(folder);
         let keys: Vec<PathBuf> = (1..=NOTARIES).map(|number| of.join(format!("notary-{number}.key"))).collect();
         let signers = keys.iter().map(|file| Account::play_key(file)).collect::<anyhow::Result<Vec<_>>>()?;
         let service = Account::play_key(&of.join("service.key"))?;
-        let blessing = venue.open_blessing(folder, &service, &signers, QUORUM).await?;
+        let sponsor = Account::play_key(&of.join("sponsor.key"))?;
+        let plan = BlessingPlan { service: &service, notaries: &signers, quorum: QUORUM, sponsor: &sponsor, granter };
+        let blessing = venue.open_blessing(folder, &plan).await?;
         Ok(Self { blessing, service, keys })
     }
 }
@@ -87,9 +89,20 @@ impl Notaries {
             self.registry.url(),
             self.blessing.blessing.blessing().contract()
         );
+        let of = match &self.blessing.filecoin_pay {
+            None => "a bonus of".to_owned(),
+            Some(stand_in) => {
+                let _ = writeln!(
+                    text,
+                    "  Filecoin Pay:       {} (a stand-in for tests, not the published contract)\n  The granter:        {}, which pays from the account of {} there",
+                    stand_in.contract, self.blessing.granter, stand_in.sponsor
+                );
+                "a payment over Filecoin Pay of".to_owned()
+            }
+        };
         let _ = writeln!(
             text,
-            "  A job that is opened with --bless is nominated for a bonus of {BONUS}; two of the three notaries bless it, and {REVOKE_FOR} s after\n  that it is paid. They sign with wallets that have these keys of play money:"
+            "  A job that is opened with --bless is nominated for {of} {BONUS}; two of the three notaries bless it, and {REVOKE_FOR} s after\n  that it is paid. They sign with wallets that have these keys of play money:"
         );
         for key in &self.keys {
             let _ = writeln!(text, "    {}", key.display());

@@ -12,11 +12,11 @@ use lota_market::{AttoFil, Bytes, U256, agent::EffectKey, blessing::Command, mon
 pub(crate) use running::RunningNotary;
 
 use crate::{
-    chain::{BONUS, DevelopmentBlessing},
+    chain::{BONUS, DevelopmentBlessing, GranterKind},
     context::Context,
     host::Account,
     settings,
-    units::Count,
+    units::{Count, Seconds},
 };
 
 /// A notary's service: what it knows of settled jobs, nominations, votes and grants.
@@ -34,21 +34,26 @@ impl Notary {
     }
 }
 
-/// The settings of a service for a blessing on a development chain: it nominates every job for a bonus, and asks this registry.
+/// The settings of a service for a blessing on a development chain: it nominates every job for [`BONUS`], has it paid at once, and asks this registry.
 pub(crate) fn on_development_chain(blessing: &DevelopmentBlessing, registry: &str) -> settings::Notary {
     let granter = blessing.granter.to_string();
+    let name = match blessing.kind() {
+        GranterKind::FilecoinPay => "Filecoin Pay",
+        GranterKind::Bonus => "bonus",
+    };
     settings::Notary {
         blessing: Some(blessing.blessing.blessing().contract().to_string()),
         from_block: Count(blessing.first_block),
         registry: Some(registry.to_owned()),
-        granters: Some(format!("{granter}=bonus/FIL/18")),
+        granters: Some(format!("{granter}={name}/FIL/18")),
         granter: Some(granter),
         amount: Some(BONUS.0.to_string()),
+        pay_after: Seconds(0),
         ..settings::Notary::default()
     }
 }
 
-/// What a provider of play money gives its client of a bonus: a tenth, at most 0.1 FIL for a job.
+/// What a provider of play money gives its client of what it is granted: a tenth, at most 0.1 FIL for a job.
 const SHARE_RATE: u128 = FIL / 10;
 const MAX_SHARE: AttoFil = AttoFil(FIL / 10);
 /// What it sets aside for that.
@@ -74,7 +79,7 @@ pub(crate) async fn register_on_development_chain(
             Command::Register {
                 granter: blessing.granter,
                 recipient: Bytes::copy_from_slice(provider.address().as_slice()),
-                // Of a bonus in the chain's coin, in the market's asset.
+                // Of an amount in the chain's coin, in the market's asset.
                 share_rate: U256::from(in_asset(AttoFil(SHARE_RATE)).0),
                 max_share: in_asset(MAX_SHARE),
             },

@@ -36,6 +36,7 @@ use lota_notary::{
     history::History,
     other_notary::{ANSWERS_PATH, AskOnGrant, AskSettings, Dossiers, OtherNotary, SetupError},
     outgoing,
+    payments::{Payer, RailPayer},
     review::Risk,
     service::{Amount, GranterName, NominationPolicy, Parts, Service, Settings},
 };
@@ -125,6 +126,7 @@ fn of_service(settings: &Notary, asset: &Asset) -> anyhow::Result<Settings> {
     Ok(Settings {
         granters: parts(settings.granters.as_ref()).map(granter).collect::<Result<BTreeMap<_, _>, _>>()?,
         nominate: policy(settings, asset)?,
+        pay_after: settings.pay_after.0,
         two_approvals_from: two.map(|amount| number("two_approvals_from", amount)).transpose()?,
         ..Settings::default()
     })
@@ -337,6 +339,7 @@ pub(super) async fn open(
     let reached = market.market().reached_by(&chain);
     let blessing = Blessing::find(&reached, contract, settings.from_block.0).await?;
     let blessing = EvmBlessing::new(blessing, account.clone(), Arc::clone(&journal));
+    let payer = settings.pay.then(|| Arc::new(RailPayer::new(account.clone(), contract)) as Arc<dyn Payer>);
     let transport: Arc<dyn Transport> = Arc::new(EvmTransport::new(reached, account, signer, journal));
     let reference = transport.market();
     let history = Service::open_history(folder, &reference).await?;
@@ -350,6 +353,7 @@ pub(super) async fn open(
         blessing: Arc::new(blessing),
         sources: Arc::new(sources),
         other_notary: asking.as_ref().map(|asking| Arc::clone(&asking.notary)),
+        payer,
         deliveries,
         key: attestation_key(folder)?,
         clock: Arc::new(outgoing::clock),

@@ -253,6 +253,8 @@ fn subject(alert: &Alert) -> String {
         AlertKind::Granted => "granted",
         AlertKind::Ended => "ended",
         AlertKind::GrantFailed => "a grant failed",
+        AlertKind::Paid => "paid",
+        AlertKind::NotPaid => "a grant is lost",
         AlertKind::Answered => "another notary answered",
         AlertKind::Problem => "problem",
     };

@@ -185,6 +185,8 @@ const fn kind(kind: AlertKind) -> &'static str {
         AlertKind::Granted => "notary.granted",
         AlertKind::Ended => "notary.ended",
         AlertKind::GrantFailed => "notary.grant_failed",
+        AlertKind::Paid => "notary.paid",
+        AlertKind::NotPaid => "notary.not_paid",
         AlertKind::Answered => "notary.answered",
         AlertKind::Problem => "notary.problem",
     }

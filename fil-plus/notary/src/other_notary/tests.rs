@@ -304,6 +304,7 @@ impl Dossiers for Known {
             availability: vec![],
             looked_at: LookedAt::default(),
             asked: None,
+            payment: None,
         })
     }
 }

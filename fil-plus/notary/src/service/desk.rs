@@ -194,6 +194,8 @@ impl Desk for Service {
                 happened.what = what;
             }
         }
+        let (payment, paid) = self.payment_of(job).await?;
+        happened.extend(paid);
         let votes = self.votes_of(job, &course).await?;
         let gathered = known.gathered.unwrap_or_default();
         let looked_at = looked_at(&gathered);
@@ -219,6 +221,7 @@ impl Desk for Service {
             availability: gathered.availability.map(|dated| dated.found).unwrap_or_default(),
             looked_at,
             asked,
+            payment,
             job: kept.job,
         })
     }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use futures::StreamExt as _;
 use lota_bridge::blessing::BlessingUpdate;
 
-use super::{GRANT, NOMINATE, Service, ServiceError, TELL, VOTE};
+use super::{GRANT, NOMINATE, PAY, Service, ServiceError, TELL, VOTE};
 use crate::{
     desk::Change,
     store::{Told, Touched},
@@ -73,7 +73,7 @@ impl Service {
             self.standing().about = None;
             self.changed(Change::About);
         }
-        for work in [NOMINATE, VOTE, GRANT, TELL] {
+        for work in [NOMINATE, VOTE, GRANT, PAY, TELL] {
             self.wake(work);
         }
         Ok(())

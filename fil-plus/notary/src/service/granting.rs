@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, convert::Infallible};
 
 use super::{GRANT, RETRY_AFTER, Service, ServiceError};
-use crate::{alerts::AlertKind, course::Course, desk::Change};
+use crate::{
+    alerts::AlertKind,
+    course::{Course, granter_error},
+    desk::Change,
+};
 use futures::StreamExt as _;
 use lota_bridge::blessing::BlessingSubmitError;
 use lota_market::{
@@ -118,7 +122,7 @@ impl Service {
                 self.problem_of(
                     Some(job),
                     &name,
-                    Some(format!("the granter failed with error {why}; it is tried again")),
+                    Some(format!("the granter failed with error {}; it is tried again", granter_error(why.0))),
                 );
                 Ok(())
             }

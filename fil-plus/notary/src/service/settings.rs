@@ -58,6 +58,8 @@ pub struct Settings {
     pub review: Policy,
     /// See [`crate::desk::About::two_approvals_from`].
     pub two_approvals_from: Option<U256>,
+    /// So many seconds a payment that is due waits for others of the same granter, which then go out in one transaction.
+    pub pay_after: u64,
     /// Of so many jobs something is gathered at once.
     pub gather_at_once: usize,
     /// After such a time it looks for what is due, if nothing wakes it.
@@ -73,6 +75,7 @@ impl Default for Settings {
             nominate: None,
             review: Policy::default(),
             two_approvals_from: None,
+            pay_after: 300,
             gather_at_once: 4,
             tick: Duration::from_secs(5),
             ask_every: Duration::from_secs(60),

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{Matter, Problem, Service, ServiceError, TELL};
 use crate::{
     alerts::{Alert, AlertKind, DeliverError},
+    course::granter_error,
     store::{AuditNote, Final, Follows, Outgoing},
 };
 
@@ -87,7 +88,11 @@ impl Service {
                 course.failures.is_power_of_two().then_some(AlertKind::GrantFailed),
                 by_blessing(),
                 "grant failed",
-                format!("The granter failed for job {job} (error {why}), {} times so far.", course.failures),
+                format!(
+                    "The granter failed for job {job} (error {}), {} times so far.",
+                    granter_error(why.0),
+                    course.failures
+                ),
                 json!({ "round": round, "why": why, "failures": course.failures }),
             ),
             Event::JobGranted { job, provider, granter, amount, to_client } => (

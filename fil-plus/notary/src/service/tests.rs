@@ -2,6 +2,7 @@
 
 mod chain;
 mod evidence;
+mod paying;
 mod twin;
 mod votes;
 
@@ -16,6 +17,7 @@ use lota_market::{
     blessing::{Choice, End, Limits, Phase, Signed},
     spec::ValidatedSpec,
 };
+use paying::RailsDouble;
 use serde_json::json;
 use twin::{BLESSING, CHAIN, GRANTER, MARKET, PROVIDER, Twin, notary};
 
@@ -116,6 +118,7 @@ struct Bench {
     told: Arc<Told>,
     sources: Arc<Well>,
     settings: Settings,
+    rails: Arc<RailsDouble>,
     service: Arc<Service>,
     /// How many blocks lie above what is final.
     depth: u64,
@@ -138,7 +141,7 @@ fn settings() -> Settings {
 }
 
 async fn open(folder: &Path, twin: &Twin, told: &Arc<Told>, sources: &Arc<Well>, settings: &Settings) -> Arc<Service> {
-    open_with(folder, twin, told, sources, settings, None).await
+    open_with(folder, twin, told, sources, settings, (None, None)).await
 }
 
 async fn open_with(
@@ -147,7 +150,7 @@ async fn open_with(
     told: &Arc<Told>,
     sources: &Arc<Well>,
     settings: &Settings,
-    other_notary: Option<Arc<OtherNotary>>,
+    (other_notary, payer): (Option<Arc<OtherNotary>>, Option<Arc<dyn Payer>>),
 ) -> Arc<Service> {
     let clock = {
         let twin = twin.clone();
@@ -159,6 +162,7 @@ async fn open_with(
         blessing: Arc::new(twin.clone()),
         sources: Arc::clone(sources) as Arc<dyn Sources>,
         other_notary,
+        payer,
         deliveries: vec![Arc::new(To(Arc::clone(told)))],
         key: key(),
         clock,
@@ -172,13 +176,18 @@ impl Bench {
     async fn new(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (twin, told, sources) = (Twin::new(), Arc::default(), Arc::default());
-        let service = open(folder.path(), &twin, &told, &sources, &settings).await;
-        Self { folder, twin, told, sources, settings, service, depth: 0 }
+        let rails: Arc<RailsDouble> = Arc::default();
+        let payer = Arc::clone(&rails) as Arc<dyn Payer>;
+        let service = open_with(folder.path(), &twin, &told, &sources, &settings, (None, Some(payer))).await;
+        Self { folder, twin, told, sources, settings, rails, service, depth: 0 }
     }
 
     /// As if it had been killed: nothing is closed or written on the way out.
     async fn kill(&mut self) {
-        self.service = open(self.folder.path(), &self.twin, &self.told, &self.sources, &self.settings).await;
+        let payer = Arc::clone(&self.rails) as Arc<dyn Payer>;
+        let parts = (None, Some(payer));
+        self.service =
+            open_with(self.folder.path(), &self.twin, &self.told, &self.sources, &self.settings, parts).await;
     }
 
     /// What the chain told reaches the service.
@@ -199,6 +208,7 @@ impl Bench {
         self.service.nominate_due().await.expect("nominated");
         self.service.votes_due().await.expect("sent");
         self.service.grant_due().await.expect("granted");
+        self.service.pay_due().await.expect("paid");
         self.service.watch_due().await.expect("looked at");
         self.service.tell_due().await.expect("told");
     }
@@ -387,31 +397,6 @@ async fn a_chain_that_cannot_be_reached_loses_nothing() {
     bench.work().await;
     bench.twin.reachable(true);
     assert!(matches!(bench.service.vote(&vote).await.expect("taken").state, VoteState::Landed { .. }));
-}
-
-#[tokio::test]
-async fn a_log_whose_end_was_cut_off_is_refused() {
-    let bench = Bench::new(settings()).await;
-    bench.turn().await;
-    bench.service.note("0x01", "signed in", "session").await.expect("noted");
-    let path = bench.folder.path().join(crate::audit_file::FILE);
-    let whole = std::fs::read_to_string(&path).expect("text");
-    let cut: String = whole.lines().take(whole.lines().count() - 1).map(|line| format!("{line}\n")).collect();
-    std::fs::write(&path, cut).expect("written");
-    let parts = Parts {
-        market: twin::market_ref(),
-        asset: Asset::coin(),
-        blessing: Arc::new(bench.twin.clone()),
-        sources: Arc::clone(&bench.sources) as Arc<dyn Sources>,
-        other_notary: None,
-        deliveries: vec![],
-        key: key(),
-        clock: Arc::new(|| Time(0)),
-        settings: settings(),
-    };
-    let history = Service::open_history(bench.folder.path(), &parts.market).await.expect("a database");
-    let opened = Service::open(bench.folder.path(), history, parts).await;
-    assert!(matches!(opened, Err(ServiceError::AuditCut { .. })));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use lota_market::{
 };
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Store, StoreError, Writing, decode, digest, keep_meta, meta, outbox, signed, unsigned};
+use super::{Store, StoreError, Writing, decode, digest, keep_meta, meta, outbox, payments, signed, unsigned};
 use crate::{
     alerts::Alert,
     course::{Course, Said},
@@ -340,5 +340,5 @@ async fn keep_final(writing: &mut Writing, job: JobId, consider_at: Option<Time>
     .bind(consider_at.map(|at| signed(at.0)))
     .execute(&mut **writing)
     .await?;
-    Ok(())
+    payments::granted(writing, job, &course).await
 }

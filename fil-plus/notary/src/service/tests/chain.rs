@@ -321,3 +321,29 @@ async fn killed_after_each_step_it_does_everything_once() {
     }
     assert_eq!(bench.kinds(), [AlertKind::Nominated, AlertKind::NeedsVote, AlertKind::Blessed, AlertKind::Granted]);
 }
+
+#[tokio::test]
+async fn a_log_whose_end_was_cut_off_is_refused() {
+    let bench = Bench::new(settings()).await;
+    bench.turn().await;
+    bench.service.note("0x01", "signed in", "session").await.expect("noted");
+    let path = bench.folder.path().join(crate::audit_file::FILE);
+    let whole = std::fs::read_to_string(&path).expect("text");
+    let cut: String = whole.lines().take(whole.lines().count() - 1).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, cut).expect("written");
+    let parts = Parts {
+        market: twin::market_ref(),
+        asset: Asset::coin(),
+        blessing: Arc::new(bench.twin.clone()),
+        sources: Arc::clone(&bench.sources) as Arc<dyn Sources>,
+        other_notary: None,
+        payer: None,
+        deliveries: vec![],
+        key: key(),
+        clock: Arc::new(|| Time(0)),
+        settings: settings(),
+    };
+    let history = Service::open_history(bench.folder.path(), &parts.market).await.expect("a database");
+    let opened = Service::open(bench.folder.path(), history, parts).await;
+    assert!(matches!(opened, Err(ServiceError::AuditCut { .. })));
+}

@@ -185,7 +185,7 @@ async fn another_notary_s_answer_is_shown_noted_and_told_once() {
     let url = format!("http://{}/requests", nobody().await);
     let trusted = vec![their_key().verifying_key()];
     let notary = Arc::new(OtherNotary::open(&url, key(), trusted, &requests, || ANSWERED_AT).expect("opened"));
-    let with = Some(Arc::clone(&notary));
+    let with = (Some(Arc::clone(&notary)), None);
     bench.service =
         open_with(bench.folder.path(), &bench.twin, &bench.told, &bench.sources, &bench.settings, with).await;
     let job = bench.twin.settle();

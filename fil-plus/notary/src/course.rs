@@ -56,6 +56,14 @@ pub struct Granted {
     pub is_final: bool,
 }
 
+/// How many voted, and how, in a round: when it is decided this stays, though the votes count for no other decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub approvals: u32,
+    pub rejections: u32,
+    pub revocations: u32,
+}
+
 /// How far a job has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Course {
@@ -71,6 +79,8 @@ pub struct Course {
     pub votes: Vec<CastVote>,
     /// Who voted, and how, as far as it counts for the next decision.
     counted: Vec<(Address, Choice)>,
+    /// Of the last nomination; without votes that a new set of notaries made void.
+    pub tally: Tally,
     /// How often the granter failed in this round.
     pub failures: u32,
     /// The selector of its last error.
@@ -99,6 +109,11 @@ impl Course {
                     return;
                 }
                 self.counted.clear();
+                if self.blessed.is_some() {
+                    self.tally.revocations = 0;
+                } else {
+                    self.tally = Tally::default();
+                }
                 format!("a new set of notaries (version {version}): votes that were cast no longer count")
             }
             Event::JobNominated { nominator, nomination, .. } => {
@@ -106,17 +121,19 @@ impl Course {
                 self.nomination = Some((**nomination).clone());
                 (self.blessed, self.ended, self.failures, self.last_failure) = (None, None, 0, None);
                 self.counted.clear();
+                self.tally = Tally::default();
                 format!("nominated by {nominator} (round {})", nomination.round)
             }
             Event::VoteCast { round, notary, choice, reasons, .. } => {
                 let (round, notary, choice, reasons) = (*round, *notary, *choice, *reasons);
                 self.votes.push(CastVote { round, notary, choice, reasons, at, transaction, is_final });
                 self.counted.push((notary, choice));
-                let verb = match choice {
-                    Choice::Approve => "approved",
-                    Choice::Reject => "rejected",
-                    Choice::Revoke => "voted to revoke",
+                let (sum, verb) = match choice {
+                    Choice::Approve => (&mut self.tally.approvals, "approved"),
+                    Choice::Reject => (&mut self.tally.rejections, "rejected"),
+                    Choice::Revoke => (&mut self.tally.revocations, "voted to revoke"),
                 };
+                *sum = sum.saturating_add(1);
                 format!("{notary} {verb}")
             }
             Event::JobBlessed { revoke_until, grant_until, .. } => {
@@ -143,6 +160,7 @@ impl Course {
             }
             Event::JobGranted { amount, to_client, .. } => {
                 let (amount, to_client) = (*amount, *to_client);
+                self.counted.clear();
                 self.granted = Some(Granted { at, amount, to_client, transaction, is_final });
                 format!("granted: {amount} of the granter's unit; {to_client} to the client")
             }
@@ -211,16 +229,9 @@ impl Course {
         self.counted.iter().filter(|(_, choice)| *choice == Choice::Approve).map(|(notary, _)| *notary)
     }
 
-    #[must_use]
-    pub fn approvals(&self) -> u32 {
-        u32::try_from(self.approvers().count()).unwrap_or(u32::MAX)
-    }
-
-    /// Rejections while it is voted on, revocations while it is blessed.
-    #[must_use]
-    pub fn against(&self) -> u32 {
-        let all = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
-        all.saturating_sub(self.approvals())
+    /// Whose votes count for the next decision.
+    pub fn voters(&self) -> impl Iterator<Item = Address> + '_ {
+        self.counted.iter().map(|(notary, _)| *notary)
     }
 }
 
@@ -295,12 +306,15 @@ mod tests {
         let mut events = vec![nominated(1), vote(11, Choice::Approve), vote(12, Choice::Reject)];
         let course = Course::of(&said(events.clone()));
         assert_eq!((course.stage(Time(0)), course.until(Time(0))), (Some(Stage::Voting), Some(Time(1_000))));
-        assert_eq!((course.approvals(), course.against()), (1, 1));
+        let tally = |approvals, rejections, revocations| Tally { approvals, rejections, revocations };
+        assert_eq!(course.tally, tally(1, 1, 0));
         assert!(course.counts(Address::with_last_byte(12)));
 
         events.extend([vote(13, Choice::Approve), blessed(), vote(12, Choice::Revoke)]);
         let course = Course::of(&said(events.clone()));
-        assert_eq!((course.approvals(), course.against()), (0, 1), "revocations are counted anew");
+        assert_eq!(course.tally, tally(2, 1, 1), "what blessed it is told beside what is counted now");
+        assert_eq!(course.voters().collect::<Vec<_>>(), [Address::with_last_byte(12)]);
+        assert!(!course.counts(Address::with_last_byte(11)), "who approved may still revoke");
         assert_eq!(course.stage(Time(200)), Some(Stage::Blessed), "until is inclusive");
         assert_eq!((course.stage(Time(201)), course.until(Time(201))), (Some(Stage::Due), Some(Time(300))));
 
@@ -313,6 +327,7 @@ mod tests {
             to_client: AttoFil(1),
         });
         let course = Course::of(&said(events));
+        assert_eq!((course.tally, course.voters().count()), (tally(2, 1, 1), 0), "it stays as it was decided");
         assert_eq!((course.phase(), course.failures, course.running()), (Phase::Granted, 1, None));
         assert_eq!(course.last_failure.as_deref(), Some("0x01020304"));
         assert_eq!(course.happened.len(), 8);
@@ -321,13 +336,18 @@ mod tests {
     #[test]
     fn a_new_set_voids_votes_and_a_new_round_begins_anew() {
         let set = Event::NotariesSet { version: 2, notaries: vec![], quorum: 1 };
-        let course = Course::of(&said(vec![set.clone(), nominated(1), vote(11, Choice::Approve), set]));
-        assert_eq!((course.approvals(), course.votes.len()), (0, 1));
+        let voided = vec![set.clone(), nominated(1), vote(11, Choice::Approve), set.clone()];
+        let course = Course::of(&said(voided));
+        assert_eq!((course.tally, course.votes.len()), (Tally::default(), 1));
+        let revoking = vec![nominated(1), vote(11, Choice::Approve), blessed(), vote(11, Choice::Revoke), set.clone()];
+        let course = Course::of(&said(revoking));
+        assert_eq!(course.tally, Tally { approvals: 1, ..Tally::default() }, "it stays blessed by whom it was");
         let ended = Event::NominationEnded { job: nomination(1).job, round: 1, end: End::Expired };
-        let over = Course::of(&said(vec![nominated(1), ended.clone()]));
+        let over = Course::of(&said(vec![nominated(1), vote(11, Choice::Reject), ended.clone(), set]));
+        assert_eq!((over.tally.rejections, over.happened.len()), (1, 3), "a new set undoes nothing that is over");
         assert_eq!((over.phase(), over.stage(Time(0))), (Phase::None, Some(Stage::Ended(End::Expired))));
         let again = Course::of(&said(vec![nominated(1), vote(11, Choice::Approve), ended, nominated(2)]));
-        assert_eq!((again.round, again.phase(), again.approvals()), (2, Phase::Nominated, 0));
+        assert_eq!((again.round, again.phase(), again.tally), (2, Phase::Nominated, Tally::default()));
     }
 
     #[test]

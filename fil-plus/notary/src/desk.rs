@@ -103,8 +103,11 @@ pub struct QueueEntry {
     /// What is asked for, if it was nominated: in the granter's unit.
     pub amount: Option<U256>,
     pub granter: Option<Address>,
+    /// Of this round; when it is decided, those that decided it.
     pub approvals: u32,
     pub against: u32,
+    /// Votes to revoke its blessing.
+    pub revocations: u32,
     /// Until when it is voted on, or may be revoked, or granted.
     pub until: Option<Time>,
     /// Who has voted in this round.
@@ -171,15 +174,20 @@ pub struct Dossier {
     pub spec: Option<serde_json::Value>,
     /// The output's CID.
     pub output: String,
-    /// The running nomination.
+    /// The last nomination, whether it runs or not.
     pub nomination: Option<Nomination>,
     /// What this service's own policy asks for, if the running nomination asks for less.
     pub policy_amount: Option<U256>,
     /// Why the service has not nominated it.
     pub not_nominated: Option<String>,
     pub phase: Phase,
+    /// Of this round; when it is decided, those that decided it.
     pub approvals: u32,
     pub against: u32,
+    /// Votes to revoke its blessing.
+    pub revocations: u32,
+    /// Whose votes count for the next decision: they have voted.
+    pub voters: Vec<Address>,
     pub votes: Vec<Vote>,
     /// What happened to it, the oldest first.
     pub happened: Vec<Happened>,

@@ -100,7 +100,7 @@ fn write(reader: &Reader, dossier: &Dossier, chosen: Option<Choice>, text: &str,
         p { a href=(back) { "Back to the job" } }
         section.card aria-labelledby="asked-title" {
             h2 #asked-title { "What is asked for" }
-            p { (queue::risk(dossier.risk)) " risk · " (queue::tally(dossier.approvals, dossier.against, about.quorum)) }
+            p { (queue::risk(dossier.risk)) " risk · " (super::job::tally(dossier, &about)) }
             (nomination::fields(nomination, &about, reader.account(), about.now))
         }
         form.card method="post" action={ "/jobs/" (id) "/decide" } {

@@ -42,7 +42,7 @@ pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id):
         (reads(&dossier))
         @if let Some(nomination) = &dossier.nomination {
             section.card #nomination aria-labelledby="nomination-title" {
-                h2 #nomination-title { "What is asked for" }
+                h2 #nomination-title { @if part == Part::History { "What was asked for" } @else { "What is asked for" } }
                 (nomination::fields(nomination, &about, reader.account(), now))
             }
         }
@@ -76,7 +76,7 @@ fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Mark
                     " · "
                     @let granter = about.granters.iter().find(|known| known.granter == nomination.granter);
                     (queue::asked_for(nomination.amount, granter))
-                    " · " (queue::tally(dossier.approvals, dossier.against, about.quorum))
+                    " · " (tally(dossier, about))
                     @if dossier.stage == Stage::Voting { " · votes until " (words::when_and_distance(nomination.expires, now)) }
                 }
             }
@@ -104,6 +104,11 @@ fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Mark
             @if can_vote && !reader.is_notary { p.quiet { "Only notaries of the present set vote." } }
         }
     }
+}
+
+/// How the votes of a job's round stand.
+pub(super) fn tally(dossier: &Dossier, about: &About) -> Markup {
+    queue::tally(dossier.stage, [dossier.approvals, dossier.against, dossier.revocations], about.quorum)
 }
 
 fn votes(dossier: &Dossier, reader: &Reader) -> Markup {

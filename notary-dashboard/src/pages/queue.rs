@@ -120,7 +120,7 @@ fn row(entry: &QueueEntry, about: &About, reader: &Reader, now: Time, open: bool
                 }
             }
             td role="cell" data-label="Votes" {
-                @if entry.amount.is_some() { (tally(entry.approvals, entry.against, about.quorum)) } @else { "–" }
+                @if entry.amount.is_some() { (tally(entry.stage, [entry.approvals, entry.against, entry.revocations], about.quorum)) } @else { "–" }
                 @if mine { div.quiet { "you voted" } }
             }
             td role="cell" data-label=(if open { "Until" } else { "Outcome" }) {
@@ -155,9 +155,16 @@ fn briefly(amount: U256, granter: Option<&Granter>) -> String {
         .map_or_else(|| asked_for(amount, None), |granter| words::short_amount(amount, granter.decimals, &granter.unit))
 }
 
-/// How the votes stand.
-pub(super) fn tally(approvals: u32, against: u32, quorum: u32) -> Markup {
-    html! { (approvals) " of " (quorum) " for" @if against > 0 { ", " (against) " against" } }
+/// How the votes for, against and to revoke stand, or stood when it was decided.
+pub(super) fn tally(stage: Stage, [approvals, against, revocations]: [u32; 3], quorum: u32) -> Markup {
+    html! {
+        (approvals)
+        @if stage == Stage::Voting { " of " (quorum) }
+        " for"
+        @if against > 0 { ", " (against) " against" }
+        @if stage == Stage::Blessed { ", " (revocations) " of " (quorum) " to revoke" }
+        @else if revocations > 0 { ", " (revocations) " to revoke" }
+    }
 }
 
 /// A risk, in a word and a sign.

@@ -167,6 +167,8 @@ fn dossier(name: &str, age: u64, stage: Stage, worse: &[Found], amount: Option<(
         phase,
         approvals: 0,
         against: 0,
+        revocations: 0,
+        voters: vec![],
         votes: vec![],
         happened,
         availability: vec![evidence(
@@ -203,7 +205,14 @@ pub fn plain() -> Vec<Dossier> {
     let hour = 3_600;
     let mut first = dossier("word count", 30 * hour, Stage::Voting, &[], Some((DATACAP, gib(32))));
     first.votes.push(vote(2, Choice::Approve, "Claims checked on two nodes, output read.\nThe re-run agrees."));
-    first.approvals = 1;
+    (first.approvals, first.voters) = (1, vec![key(2).address()]);
+    // Who voted is told when it is decided, too, and no vote counts for another decision.
+    let blessed = |mut dossier: Dossier| {
+        dossier.votes =
+            vec![vote(1, Choice::Approve, "The re-run agrees."), vote(3, Choice::Approve, "As the others say.")];
+        dossier.approvals = 2;
+        dossier
+    };
     let circle: Vec<Found> = vec![
         (
             Question::FilPlusData,
@@ -227,6 +236,7 @@ pub fn plain() -> Vec<Dossier> {
     ];
     let young: Vec<Found> = vec![(Question::ReExecution, Outcome::Unknown, "It was not run again yet.", vec![])];
     let mut ended = dossier("image filter", 400 * hour, Stage::Ended(End::Refused), &circle, Some((DATACAP, gib(64))));
+    ended.votes = vec![vote(2, Choice::Reject, "The money came back."), vote(3, Choice::Reject, "A circle.")];
     ended.against = 2;
     let repeated: Vec<Found> = vec![(
         Question::Duplicate,
@@ -241,10 +251,10 @@ pub fn plain() -> Vec<Dossier> {
         dossier("climate means", 52 * hour, Stage::Voting, &circle, Some((FILECOIN_PAY, fil(75)))),
         dossier("transcoding", 3 * hour, Stage::Voting, &young, Some((FILECOIN_PAY, fil(12)))),
         dossier("genome index", 20 * hour, Stage::Voting, &repeated, Some((DATACAP, gib(8)))),
-        dossier("tile server", 90 * hour, Stage::Blessed, &[], Some((DATACAP, gib(16)))),
+        blessed(dossier("tile server", 90 * hour, Stage::Blessed, &[], Some((DATACAP, gib(16))))),
         unnominated,
         dossier("aggregate", hour / 2, Stage::Gathering, &young, None),
-        dossier("sorting", 300 * hour, Stage::Granted, &[], Some((DATACAP, gib(32)))),
+        blessed(dossier("sorting", 300 * hour, Stage::Granted, &[], Some((DATACAP, gib(32))))),
         ended,
     ]
 }

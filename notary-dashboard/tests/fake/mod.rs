@@ -22,7 +22,7 @@ use lota_bridge::{BlessingRef, PrivateKeySigner, blessing::signed_digest, eip712
 use lota_market::{
     Address, B256, Time, U256,
     asset::Asset,
-    blessing::{Choice, Limits, Nomination, Phase, Signed},
+    blessing::{Choice, End, Limits, Nomination, Phase, Signed},
     model::JobId,
 };
 use lota_notary::{
@@ -178,6 +178,7 @@ impl FakeDesk {
             let id = JobId(B256::from(U256::from(state.jobs.len() as u64 + 1) << 240));
             dossier.job.job = id;
             dossier.votes.clear();
+            dossier.voters.clear();
             dossier.approvals = 0;
             if let Some(nomination) = &mut dossier.nomination {
                 nomination.job = id;
@@ -234,6 +235,7 @@ fn entry(dossier: &Dossier) -> QueueEntry {
         granter: nomination.map(|nomination| nomination.granter),
         approvals: dossier.approvals,
         against: dossier.against,
+        revocations: dossier.revocations,
         until: nomination.map(|nomination| nomination.expires),
         voted: dossier.votes.iter().map(|vote| vote.notary).collect(),
     }
@@ -321,11 +323,13 @@ impl Desk for FakeDesk {
         if nomination.is_party(notary) {
             return Err(DeskError::Refused(format!("{notary} is a party of the job")));
         }
-        if dossier
-            .votes
-            .iter()
-            .any(|vote| vote.notary == notary && (choice == Choice::Revoke) == (vote.choice == Choice::Revoke))
-        {
+        if !matches!(
+            (dossier.stage, choice),
+            (Stage::Voting, Choice::Approve | Choice::Reject) | (Stage::Blessed, Choice::Revoke)
+        ) {
+            return Err(DeskError::Refused("that cannot be decided of it now".into()));
+        }
+        if dossier.voters.contains(&notary) {
             return Err(DeskError::Refused(format!("{notary} has voted on this nomination already")));
         }
         let reasons = B256::from_slice(&Sha256::digest(text.as_bytes()));
@@ -356,6 +360,7 @@ impl Desk for FakeDesk {
             write(&mut state, &vote.notary.to_string(), "voted", &vote.job.to_string(), details);
             state.votes.push(vote.clone());
             let quorum = state.about.quorum;
+            let notaries = u32::try_from(state.about.notaries.len()).expect("few");
             let dossier = state.jobs.get_mut(&vote.job).expect("it is there");
             let landed = VoteState::Landed { transaction: Some(B256::repeat_byte(0x7a)), is_final: false };
             let cast = Vote {
@@ -368,12 +373,24 @@ impl Desk for FakeDesk {
                 state: landed,
             };
             dossier.votes.push(cast.clone());
-            dossier.approvals += u32::from(vote.choice == Choice::Approve);
-            dossier.against += u32::from(vote.choice != Choice::Approve);
+            dossier.voters.push(vote.notary);
+            match vote.choice {
+                Choice::Approve => dossier.approvals += 1,
+                Choice::Reject => dossier.against += 1,
+                Choice::Revoke => dossier.revocations += 1,
+            }
             let what = format!("{} voted", vote.notary);
             dossier.happened.push(Happened { at: NOW, what, transaction: None, is_final: false });
-            if dossier.approvals >= quorum && dossier.stage == Stage::Voting {
-                (dossier.stage, dossier.phase) = (Stage::Blessed, Phase::Blessed);
+            let decided = match dossier.stage {
+                Stage::Voting if dossier.approvals >= quorum => Some((Stage::Blessed, Phase::Blessed)),
+                Stage::Voting if notaries - dossier.against < quorum => Some((Stage::Ended(End::Refused), Phase::None)),
+                Stage::Blessed if dossier.revocations >= quorum => Some((Stage::Ended(End::Revoked), Phase::None)),
+                _ => None,
+            };
+            if let Some(decided) = decided {
+                (dossier.stage, dossier.phase) = decided;
+                // For the next decision all may vote again.
+                dossier.voters.clear();
             }
             cast
         };

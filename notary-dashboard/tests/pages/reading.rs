@@ -1,6 +1,7 @@
 //! What the pages tell.
 
 use axum::http::StatusCode;
+use lota_market::blessing::End;
 use lota_notary::{
     audit_log,
     desk::{Decision, DeskError, OtherAnswer, Stage},
@@ -22,6 +23,7 @@ async fn the_queue_tells_what_a_notary_sorts_by() {
         "title=\"32 GiB (34,359,738,368 bytes)\">32 GiB<",
         "7.5 FIL",
         "1 of 2 for",
+        ">2 for, 0 of 2 to revoke<",
         "you voted",
         "needs two approvals",
         "not nominated",
@@ -34,10 +36,31 @@ async fn the_queue_tells_what_a_notary_sorts_by() {
     let (high, low) = (page.find("high").expect("high"), page.find(" low<").expect("low"));
     assert!(high < low, "the riskier first");
     let over = notary.get("/history").await.text();
-    for told in ["2 jobs over", "granted", "refused"] {
+    for told in ["2 jobs over", "granted", "refused", ">2 for<", ">0 for, 2 against<"] {
         assert!(over.contains(told), "{told}: {over}");
     }
     assert!(!over.contains("notaries vote"));
+}
+
+#[tokio::test]
+async fn a_job_that_is_decided_tells_what_was_asked_for_and_who_voted() {
+    let site = Site::public(FakeDesk::new());
+    let mut notary = site.signed_in(&key(3)).await;
+    for (stage, tally, vote) in [
+        (Stage::Granted, "32 GiB (34,359,738,368 bytes) · 2 for", "Your vote: approve"),
+        (Stage::Ended(End::Refused), "64 GiB (68,719,476,736 bytes) · 0 for, 2 against", "Your vote: reject"),
+    ] {
+        let id = site.desk.job(stage);
+        let page = notary.get(&format!("/jobs/{id}")).await.text();
+        for told in [tally, vote, "What was asked for", "(the provider)", "DataCap", "Piece's size"] {
+            assert!(page.contains(told), "{stage:?}: {told}: {page}");
+        }
+        for not_now in ["/decide", "What is asked for", "votes until"] {
+            assert!(!page.contains(not_now), "{stage:?}: {not_now}");
+        }
+    }
+    let page = notary.get(&format!("/jobs/{}", site.desk.job(Stage::Blessed))).await.text();
+    assert!(page.contains("2 for, 0 of 2 to revoke") && page.contains("Revoke…"), "{page}");
 }
 
 #[tokio::test]

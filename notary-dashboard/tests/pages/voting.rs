@@ -193,8 +193,14 @@ async fn two_notaries_bless_and_what_was_blessed_can_only_be_revoked() {
     assert_eq!(vote(&mut two, job, "approve", "good, too", &key(2)).await.status, StatusCode::SEE_OTHER);
     let page = one.get(&format!("/jobs/{job}")).await.text();
     assert!(page.contains("blessed, may be revoked") && page.contains("good, too"), "{page}");
+    assert!(page.contains("2 for, 0 of 2 to revoke"), "{page}");
     let form = one.get(&format!("/jobs/{job}/decide")).await.text();
     assert!(form.contains("value=\"revoke\"") && !form.contains("value=\"approve\""));
+    for (notary, key) in [(&mut one, key(1)), (&mut two, key(2))] {
+        assert_eq!(vote(notary, job, "revoke", "no", &key).await.status, StatusCode::SEE_OTHER);
+    }
+    let page = one.get(&format!("/jobs/{job}")).await.text();
+    assert!(page.contains("revoked</strong>") && page.contains("2 for, 2 to revoke"), "{page}");
     let over = site.desk.job(Stage::Granted);
     let page = one.get(&format!("/jobs/{over}/decide")).await;
     assert_eq!(page.status, StatusCode::CONFLICT);

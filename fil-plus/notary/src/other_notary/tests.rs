@@ -299,6 +299,8 @@ impl Dossiers for Known {
             phase: lota_market::blessing::Phase::Granted,
             approvals: 1,
             against: 0,
+            revocations: 0,
+            voters: vec![],
             votes: vec![],
             happened: vec![],
             availability: vec![],

@@ -82,7 +82,7 @@ impl Service {
         if self.now().0 < half || self.standing().reminded.contains(&(job, round)) {
             return Ok(());
         }
-        let (approvals, against) = (newest.approvals(), newest.against());
+        let (approvals, against) = (newest.tally.approvals, newest.tally.rejections);
         let text = format!(
             "Votes on job {job} are missing: {approvals} for, {against} against so far; it is voted on until {}.",
             lota_api::rfc3339(nomination.expires)

@@ -300,7 +300,7 @@ async fn a_settled_job_is_gathered_nominated_blessed_and_granted() {
     assert_eq!((bench.twin.phase(job), bench.stage(job).await), (Phase::Granted, Stage::Granted));
 
     let over = bench.service.queue(&QueueFilter { open: false, ..all() }).await.expect("a page");
-    assert_eq!((over.total, over.entries[0].job), (1, job));
+    assert_eq!((over.total, over.entries[0].job, over.entries[0].approvals), (1, job, 2));
     assert_eq!(bench.service.queue(&all()).await.expect("a page").total, 0);
     let granted = bench.service.attestation(job).await.expect("decided");
     assert_ne!(granted, blessed);

@@ -356,3 +356,31 @@ async fn a_party_may_not_vote_and_is_told_so_before_it_signs() {
     bench.hear().await;
     assert!(matches!(bench.sign(job, Choice::Approve, &notary(1)).await, Err(DeskError::Refused(_))), "too late");
 }
+
+#[tokio::test]
+async fn what_was_asked_for_and_how_it_was_decided_stay_known() {
+    let bench = Bench::new(settings()).await;
+    let (granted, revoked) = (bench.twin.settle(), bench.twin.settle());
+    bench.turn().await;
+    for job in [granted, revoked] {
+        for number in 1..=2 {
+            bench.vote(job, Choice::Approve, number).await.expect("taken");
+        }
+    }
+    bench.hear().await;
+    let dossier = bench.service.dossier(granted).await.expect("known");
+    assert_eq!((dossier.stage, dossier.approvals, dossier.revocations), (Stage::Blessed, 2, 0));
+    assert!(dossier.voters.is_empty(), "who approved may revoke");
+    bench.vote(revoked, Choice::Revoke, 1).await.expect("taken");
+    bench.hear().await;
+    let dossier = bench.service.dossier(revoked).await.expect("known");
+    assert_eq!((dossier.approvals, dossier.revocations, dossier.voters), (2, 1, vec![notary(1).address()]));
+    bench.vote(revoked, Choice::Revoke, 2).await.expect("taken");
+    bench.twin.pass(101);
+    bench.turn().await;
+    for (job, stage, revocations) in [(granted, Stage::Granted, 0), (revoked, Stage::Ended(End::Revoked), 2)] {
+        let dossier = bench.service.dossier(job).await.expect("known");
+        assert_eq!((dossier.stage, dossier.approvals, dossier.revocations), (stage, 2, revocations));
+        assert_eq!(dossier.nomination.expect("it was nominated").amount, U256::from(100));
+    }
+}

@@ -1,8 +1,10 @@
 //! The granters of `contracts/src/granters`: the code that deploys them beside a blessing, what their errors are called; and their
 //! [bindings].
 
+mod advice;
 pub mod bindings;
 
+pub use advice::{advice, failure, failure_with};
 use alloy::{
     primitives::{Bytes as Data, FixedBytes, U256 as Word, Uint},
     sol_types::{SolCall, SolConstructor},

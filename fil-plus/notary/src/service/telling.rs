@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use futures::StreamExt as _;
+use lota_bridge::evm::granters;
 use lota_market::{
     Time,
     blessing::{Choice, End, Event},
@@ -87,8 +88,14 @@ impl Service {
                 course.failures.is_power_of_two().then_some(AlertKind::GrantFailed),
                 by_blessing(),
                 "grant failed",
-                format!("The granter failed for job {job} (error {why}), {} times so far.", course.failures),
-                json!({ "round": round, "why": why, "failures": course.failures }),
+                format!(
+                    "The granter failed for job {job}, {} times so far: {}.",
+                    course.failures,
+                    self.granter_said(*job, *why)
+                ),
+                json!({
+                    "round": round, "why": why, "error": granters::error_name(*why), "failures": course.failures,
+                }),
             ),
             Event::JobGranted { job, provider, granter, amount, to_client } => (
                 Some(AlertKind::Granted),

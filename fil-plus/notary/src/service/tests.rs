@@ -2,6 +2,7 @@
 
 mod chain;
 mod evidence;
+mod slow;
 mod twin;
 mod votes;
 

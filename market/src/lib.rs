@@ -26,6 +26,6 @@ pub mod time;
 mod undo;
 pub mod world;
 
-pub use alloy_primitives::{Address, B256, Bytes, U256};
+pub use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 pub use money::AttoFil;
 pub use time::Time;

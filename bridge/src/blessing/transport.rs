@@ -6,7 +6,8 @@ use lota_market::{
     Address, AttoFil, B256, Time, U256,
     agent::EffectKey,
     asset::Asset,
-    blessing::{Command, Event, Limits, Notaries, Phase, Registration, Rejection, Settings},
+    blessing::{Command, Event, Limits, Nomination, Notaries, Phase, Registration, Rejection, Settings},
+    granter::Rejection as GranterRejection,
     model::JobId,
 };
 
@@ -145,6 +146,15 @@ pub trait BlessingTransport: Send + Sync + 'static {
     /// # Errors
     /// See [`BlessingSubmitError`].
     async fn try_out(&self, sender: Address, command: &Command) -> Result<(), BlessingSubmitError>;
+
+    /// What a nomination's granter would say now to the grant, with all fields of its error, of which a blessing keeps the selector alone.
+    /// `None`: it would grant, or what it says is no error of a granter of ours.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    async fn granter_refusal(&self, _nomination: &Nomination) -> Result<Option<GranterRejection>, TransportError> {
+        Ok(None)
+    }
 
     /// The notaries now.
     ///

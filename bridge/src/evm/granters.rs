@@ -1,9 +1,11 @@
 //! The granters of `contracts/src/granters`: the code that deploys them beside a blessing, what their errors are called; their
 //! [bindings]; and, of one that pays over Filecoin Pay, its [rails].
 
+mod advice;
 pub mod bindings;
 pub mod rails;
 
+pub use advice::{advice, failure, failure_with};
 use alloy::{
     primitives::{Bytes as Data, FixedBytes, U256 as Word, Uint},
     sol_types::{SolCall, SolConstructor},

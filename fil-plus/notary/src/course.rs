@@ -4,7 +4,7 @@
 
 use lota_bridge::evm::granters;
 use lota_market::{
-    Address, AttoFil, B256, Time, U256,
+    Address, AttoFil, B256, FixedBytes, Time, U256,
     blessing::{Choice, End, Event, Nomination, Phase},
 };
 
@@ -12,6 +12,9 @@ use crate::desk::{Happened, Stage};
 
 /// So many things that happened to a job are told, the newest: anybody may let a grant fail again and again.
 const MAX_HAPPENED: usize = 200;
+
+/// How that is told that a granter failed.
+pub const GRANTER_FAILED: &str = "the granter failed";
 
 /// Something that a blessing said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +87,7 @@ pub struct Course {
     /// How often the granter failed in this round.
     pub failures: u32,
     /// The selector of its last error.
-    pub last_failure: Option<String>,
+    pub last_failure: Option<FixedBytes<4>>,
     /// The oldest first.
     pub happened: Vec<Happened>,
 }
@@ -155,8 +158,8 @@ impl Course {
             }
             Event::GrantFailed { why, .. } => {
                 self.failures = self.failures.saturating_add(1);
-                self.last_failure = Some(why.to_string());
-                format!("the granter failed (error {})", granter_error(why.0))
+                self.last_failure = Some(*why);
+                format!("{GRANTER_FAILED}: {}", granters::failure(*why))
             }
             Event::JobGranted { amount, to_client, .. } => {
                 let (amount, to_client) = (*amount, *to_client);
@@ -233,12 +236,6 @@ impl Course {
     pub fn voters(&self) -> impl Iterator<Item = Address> + '_ {
         self.counted.iter().map(|(notary, _)| *notary)
     }
-}
-
-/// What a granter failed with, by name if it is one of ours: docs/granters.md says what to do about it.
-pub(crate) fn granter_error(why: [u8; 4]) -> String {
-    let selector = format!("0x{}", hex::encode(why));
-    granters::error_name(why.into()).map_or_else(|| selector.clone(), |name| format!("{name}, {selector}"))
 }
 
 #[cfg(test)]
@@ -329,7 +326,7 @@ mod tests {
         let course = Course::of(&said(events));
         assert_eq!((course.tally, course.voters().count()), (tally(2, 1, 1), 0), "it stays as it was decided");
         assert_eq!((course.phase(), course.failures, course.running()), (Phase::Granted, 1, None));
-        assert_eq!(course.last_failure.as_deref(), Some("0x01020304"));
+        assert_eq!(course.last_failure, Some([1, 2, 3, 4].into()));
         assert_eq!(course.happened.len(), 8);
     }
 

@@ -12,6 +12,7 @@ mod gathering;
 mod granting;
 mod nominating;
 mod paying;
+mod refusals;
 mod settings;
 mod telling;
 #[cfg(test)]
@@ -37,7 +38,7 @@ use lota_market::{Time, asset::Asset, model::JobId};
 use tokio::sync::{Notify, broadcast};
 
 pub use attesting::{Decided, PREDICATE_TYPE, Verdict};
-pub use settings::{Amount, GranterName, NominationPolicy, Settings, SettingsError};
+pub use settings::{Amount, ChainPatience, GranterName, NominationPolicy, Settings, SettingsError};
 
 use crate::{
     alerts::Deliver,
@@ -132,8 +133,9 @@ const PAY: usize = 6;
 struct Standing {
     latest: Option<Head>,
     finalized: u64,
-    /// As it was at a block.
-    about: Option<(Option<Head>, About)>,
+    about: Option<KeptAbout>,
+    /// Until when, after it could not be read, it is not asked for again; and why it could not.
+    about_failed: Option<(Time, String)>,
     /// The notaries when the chain was last asked.
     notaries: Vec<lota_market::Address>,
     /// What does not work now.
@@ -144,8 +146,20 @@ struct Standing {
     reminded: BTreeSet<(JobId, u32)>,
     /// Batches of payments that are in a block which is not final.
     landed: BTreeMap<u64, Landed>,
+    /// Errors of granters that failed, in words.
+    granters_said: BTreeMap<JobId, (lota_market::FixedBytes<4>, String)>,
     /// Jobs that somebody looks at, whose proofs of storage are old.
     viewed: BTreeSet<JobId>,
+}
+
+/// What the chain said of notaries and granters.
+#[derive(Clone, Debug)]
+struct KeptAbout {
+    /// At which block; `None`: at one that something changed after.
+    of: Option<Head>,
+    /// When it was read.
+    at: Time,
+    about: About,
 }
 
 /// What something that does not work is about: what is about no job comes first, so that many jobs do not hide it.
@@ -410,7 +424,7 @@ impl From<TransportError> for DeskError {
 /// What a command's failure means for a page.
 fn refusal(error: &BlessingSubmitError, asset: &Asset) -> DeskError {
     match error {
-        BlessingSubmitError::Rejected(rejection) => DeskError::Refused(rejection.words(asset)),
+        BlessingSubmitError::Rejected(rejection) => DeskError::Refused(refusals::words(rejection, asset)),
         other => DeskError::Unavailable(other.to_string()),
     }
 }

@@ -52,6 +52,7 @@ fn found(worse: &[Found]) -> Vec<Check> {
                 ),
             ],
         ),
+        (Question::ExitCode, Outcome::Passed, "It ended with exit code 0.", vec![evidence("exit code", 0)]),
         (
             Question::OutputRetrievable,
             Outcome::Passed,

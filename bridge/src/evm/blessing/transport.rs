@@ -11,10 +11,11 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use lota_market::{
-    Address, AttoFil, U256,
+    Address, AttoFil, B256, U256,
     agent::EffectKey,
     asset::Asset,
-    blessing::{Command, Event, Limits, Notaries, Registration, Rejection, Settings},
+    blessing::{Command, Event, Grant, Limits, Nomination, Notaries, Registration, Rejection, Settings},
+    granter::{Command as GranterCommand, Rejection as GranterRejection},
     model::{self, JobId},
 };
 use tokio::sync::Mutex;
@@ -27,6 +28,7 @@ use crate::{
         account::{self, Account, Call, SendError},
         blessing,
         chain::{At, CallRequest, Chain, Config, Refusal, RpcError},
+        granters,
         log::{self, EventLog},
         market::{
             Market, allow,
@@ -286,6 +288,32 @@ impl BlessingTransport for EvmBlessing {
             Ok(_) => Ok(()),
             Err(RpcError::Refused(refusal)) => Err(refused(refusal)),
             Err(error) => Err(TransportError::from(error).into()),
+        }
+    }
+
+    async fn granter_refusal(&self, nomination: &Nomination) -> Result<Option<GranterRejection>, TransportError> {
+        let grant = Grant {
+            job: nomination.job,
+            round: nomination.round,
+            provider: nomination.provider,
+            recipient: nomination.recipient.clone(),
+            amount: nomination.amount,
+            piece: nomination.piece,
+            piece_size: nomination.piece_size,
+            // No refusal depends on them.
+            reasons: B256::ZERO,
+        };
+        let call = CallRequest {
+            from: Some(self.blessing.contract()),
+            to: Some(nomination.granter),
+            value: AttoFil::ZERO,
+            data: granters::bindings::call_data(&GranterCommand::Grant(Box::new(grant))),
+        };
+        let at = self.newest().await.map_err(TransportError::from)?;
+        match self.blessing.chain().call(&call, at).await {
+            Ok(_) => Ok(None),
+            Err(RpcError::Refused(refusal)) => Ok(refusal.data.and_then(|data| granters::bindings::revert(&data).ok())),
+            Err(error) => Err(error.into()),
         }
     }
 

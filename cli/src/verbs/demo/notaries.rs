@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use lota_bridge::{PrivateKeySigner, eip712, evm::filecoin_pay};
+use lota_fil_plus::answer::Certainty;
 use lota_market::{
     Address, AttoFil, B256,
     blessing::{Choice, Nomination},
@@ -347,14 +348,21 @@ impl Blessed {
         self.findings.iter().find(|finding| finding.question == question).map(|finding| finding.outcome)
     }
 
+    /// Whether the registry found each input on a list, or more.
+    fn reads_what_is_listed(&self) -> bool {
+        let finding = self.findings.iter().find(|finding| finding.question == Question::FilPlusData);
+        let lines = finding.map_or(&[][..], |finding| &finding.evidence);
+        let mut found = lines.iter().filter(|line| line.label != "because").map(|line| line.value.as_str()).peekable();
+        let enough = [Certainty::Listed, Certainty::Verified].map(Certainty::name);
+        found.peek().is_some() && found.all(|certainty| enough.contains(&certainty))
+    }
+
     /// What must be true of it.
     pub(super) fn checks(&self) -> Vec<Check> {
         let check = |what: &str, ok| Check { what: what.to_owned(), ok };
         let tenth = AttoFil(self.granted.0 / 10);
         let mut checks = vec![
-            check("what the first job reads is on a list of FIL+ data", {
-                self.outcome(Question::FilPlusData).is_some_and(|outcome| outcome <= Outcome::Warning)
-            }),
+            check("what the first job reads is on a list of FIL+ data", self.reads_what_is_listed()),
             check(
                 "the notaries' service fetched the first job's output and verified it",
                 self.outcome(Question::OutputRetrievable) == Some(Outcome::Passed),

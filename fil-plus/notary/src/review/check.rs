@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Question {
     /// Is what the job reads FIL+ data?
     FilPlusData,
+    /// Did the program end with exit code 0?
+    ExitCode,
     /// Can the output be fetched, and is it what its CID says?
     OutputRetrievable,
     /// Does running the job again give the same result?
@@ -30,8 +32,9 @@ pub enum Question {
 
 impl Question {
     /// All, in the order in which a notary reads them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FilPlusData,
+        Self::ExitCode,
         Self::OutputRetrievable,
         Self::ReExecution,
         Self::Duplicate,
@@ -48,6 +51,7 @@ impl Question {
     pub const fn text(self) -> &'static str {
         match self {
             Self::FilPlusData => "Is what the job reads FIL+ data?",
+            Self::ExitCode => "Did the program end well?",
             Self::OutputRetrievable => "Can the output be fetched, and is it what its CID says?",
             Self::ReExecution => "Does running the job again give the same result?",
             Self::Duplicate => "Was the same work blessed before?",

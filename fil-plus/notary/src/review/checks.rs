@@ -14,6 +14,7 @@ pub fn checks(facts: &Facts, policy: &Policy, asset: &Asset, now: Time) -> Vec<C
         .map(|question| {
             let (outcome, answer, evidence) = match question {
                 Question::FilPlusData => data(facts),
+                Question::ExitCode => ending(facts.job.exit_code),
                 Question::OutputRetrievable => output(facts),
                 Question::ReExecution => re_execution(facts),
                 Question::Duplicate => duplicate(facts),
@@ -63,6 +64,15 @@ fn data(facts: &Facts) -> Answer {
         (Outcome::Failed, "No source knows any of its inputs.".into(), evidence)
     } else {
         (Outcome::Warning, "No input is verified by a claim; some are said to be FIL+ data.".into(), evidence)
+    }
+}
+
+fn ending(exit_code: u32) -> Answer {
+    let evidence = vec![Evidence::new("exit code", exit_code)];
+    if exit_code == 0 {
+        (Outcome::Passed, "It ended with exit code 0.".into(), evidence)
+    } else {
+        (Outcome::Warning, format!("It failed: it ended with exit code {exit_code}."), evidence)
     }
 }
 
@@ -293,6 +303,19 @@ mod tests {
         ] {
             let facts = Facts { inputs: Some(inputs.iter().copied().map(input).collect()), ..good() };
             assert_eq!(outcome(&facts, Question::FilPlusData), expected, "{inputs:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_failed_worries() {
+        let ended = |exit_code| Facts { job: SettledJob { exit_code, ..good().job }, ..good() };
+        assert_eq!(outcome(&ended(0), Question::ExitCode), Outcome::Passed);
+        for code in [1, 137, u32::MAX] {
+            let all = checks(&ended(code), &Policy::default(), &Asset::coin(), NOW);
+            let found = all.iter().find(|check| check.question == Question::ExitCode).expect("asked");
+            assert!(found.outcome == Outcome::Warning && found.answer.contains(&code.to_string()), "{found:?}");
+            assert_eq!(found.evidence, [Evidence::new("exit code", code)]);
+            assert_eq!(Risk::of(&all), Risk::Medium);
         }
     }
 

@@ -1,17 +1,20 @@
 //! What a page asks of the service.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use lota_bridge::{blessing::BlessingSubmitError, transport::TransportError};
 use lota_content::{cid_from_digest, codec};
 use lota_market::{
     Address, Time, U256,
-    blessing::{Choice, Nomination, Phase},
+    blessing::{Choice, Command, Nomination, Phase},
     model::JobId,
 };
 use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::{
-    Matter, Problem, Service,
+    KeptAbout, Matter, Problem, RETRY_AFTER, Service,
     gathering::{Dated, Gathered},
     unknown,
 };
@@ -19,7 +22,7 @@ use crate::{
     attestation::Envelope,
     audit_file::Export,
     audit_log,
-    course::Course,
+    course::{Course, GRANTER_FAILED},
     desk::{
         About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, LookedAt, OutputNode, Queue,
         QueueEntry, QueueFilter, SignedVote, Stage, Vote,
@@ -39,23 +42,31 @@ pub(super) fn output_cid(job: &SettledJob) -> String {
     cid_from_digest(codec::DAG_PB, job.output.0).to_string()
 }
 
+/// That the chain's node was asked in vain.
+fn unanswered(patience: Duration) -> DeskError {
+    DeskError::Unavailable(format!("the chain's node did not answer within {} s", patience.as_secs_f32()))
+}
+
 impl Service {
-    async fn read_about(&self) -> Result<About, DeskError> {
+    /// What the chain says of the notaries and the granters; not what it said of an earlier block, and not for longer than `patience`.
+    async fn read_about(&self, patience: Duration) -> Result<About, DeskError> {
         let latest = self.standing().latest;
-        let cached = self.standing().about.as_ref().filter(|(at, _)| *at == latest).map(|(_, about)| about.clone());
+        let cached = self.standing().about.as_ref().filter(|kept| kept.of == latest).map(|kept| kept.about.clone());
         if let Some(about) = cached {
             return Ok(about);
         }
+        let limits = self.store.granters().await?;
         let blessing = &self.parts.blessing;
-        let notaries = blessing.notaries().await?;
-        let mut granters = Vec::new();
+        let granted =
+            futures::future::try_join_all(limits.iter().map(|(granter, _)| blessing.granted(*granter, Address::ZERO)));
+        let (notaries, granted) =
+            self.of_chain(patience, async { tokio::try_join!(blessing.notaries(), granted) }).await?;
         let period = u64::from(blessing.settings().limit_period).max(1);
         let now = latest.map_or(Time(0), |latest| latest.time);
         let period_ends = Time((now.0 / period).saturating_add(1).saturating_mul(period));
-        for (granter, limits) in self.store.granters().await? {
-            let (_, granted) = blessing.granted(granter, Address::ZERO).await?;
+        let granters = limits.into_iter().zip(granted).map(|((granter, limits), (_, granted))| {
             let named = self.parts.settings.granters.get(&granter);
-            granters.push(Granter {
+            Granter {
                 granter,
                 name: named.map_or_else(|| granter.to_string(), |named| named.name.clone()),
                 unit: named.map_or_else(String::new, |named| named.unit.clone()),
@@ -63,8 +74,8 @@ impl Service {
                 limits,
                 granted,
                 period_ends,
-            });
-        }
+            }
+        });
         let about = About {
             blessing: blessing.blessing(),
             market: blessing.market(),
@@ -72,15 +83,61 @@ impl Service {
             notaries: notaries.list,
             quorum: notaries.quorum,
             version: notaries.version,
-            granters,
+            granters: granters.collect(),
             two_approvals_from: self.parts.settings.two_approvals_from,
             now,
             block: latest.map_or(0, |latest| latest.block),
             finalized: 0,
             problems: Vec::new(),
         };
-        self.standing().about = Some((latest, about.clone()));
+        self.standing().about = Some(KeptAbout { of: latest, at: self.clock(), about: about.clone() });
         Ok(about)
+    }
+
+    /// The same, or what was read before with a line that says so: a chain's node that is slow keeps nobody from reading.
+    async fn about_or_older(&self) -> Result<About, DeskError> {
+        let older = self.standing().about.clone();
+        let Some(older) = older else { return self.read_about(self.parts.settings.chain_patience.decision).await };
+        let failed = self.standing().about_failed.clone().filter(|(again, _)| self.clock() < *again);
+        let why = match failed {
+            Some((_, why)) => why,
+            None => match self.read_about(self.parts.settings.chain_patience.page).await {
+                Ok(about) => return Ok(about),
+                // Not each page waits for a node that did not answer the one before.
+                Err(error) => {
+                    let why = error.to_string();
+                    self.standing().about_failed = Some((self.clock().after(RETRY_AFTER), why.clone()));
+                    why
+                }
+            },
+        };
+        let age = self.clock().since(older.at);
+        let block = older.about.block;
+        let problem = format!("the chain: {why}; what is shown of it was read {age} s ago, at block {block}");
+        Ok(About { problems: vec![problem], ..older.about })
+    }
+
+    /// What the chain answers, if it does so within this time.
+    pub(super) async fn of_chain<T>(
+        &self,
+        patience: Duration,
+        answer: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, DeskError> {
+        match tokio::time::timeout(patience, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(unanswered(patience)),
+        }
+    }
+
+    /// Whether the contract would take a command of somebody's, if the chain says so in time.
+    pub(super) async fn try_out(
+        &self,
+        sender: Address,
+        command: &Command,
+    ) -> Result<Result<(), BlessingSubmitError>, DeskError> {
+        let patience = self.parts.settings.chain_patience.decision;
+        let tried = tokio::time::timeout(patience, self.parts.blessing.try_out(sender, command)).await;
+        tried.map_err(|_| unanswered(patience))
     }
 
     /// What this service's policy asks for, if that is more than this nomination of the same granter's does.
@@ -139,24 +196,14 @@ impl Desk for Service {
         let (latest, finalized, problems) = {
             let standing = self.standing();
             let line = |(matter, problem): (&Matter, &Problem)| format!("{}: {}", matter.about, problem.text);
-            let problems = standing.problems.iter().map(line).collect();
+            let problems: Vec<String> = standing.problems.iter().map(line).collect();
             (standing.latest, standing.finalized, problems)
         };
         if latest.is_none() {
             return Err(DeskError::Unavailable("the chain was not read yet; try again in a moment".into()));
         }
-        let read = self.read_about().await;
-        // An older answer with a line on why is better than none.
-        let old = self.standing().about.as_ref().map(|(_, about)| about.clone());
-        let mut about = match (read, old) {
-            (Ok(about), _) => About { problems, ..about },
-            (Err(error), Some(old)) => {
-                let mut problems: Vec<String> = problems;
-                problems.push(format!("the chain: {error}"));
-                About { problems, ..old }
-            }
-            (Err(error), None) => return Err(error),
-        };
+        let mut about = self.about_or_older().await?;
+        about.problems.splice(..0, problems);
         about.finalized = finalized;
         Ok(about)
     }
@@ -194,6 +241,11 @@ impl Desk for Service {
             if let Some(happened) = last {
                 happened.what = what;
             }
+        }
+        if let Some(why) = course.last_failure
+            && let Some(failed) = happened.iter_mut().rfind(|it| it.what.starts_with(GRANTER_FAILED))
+        {
+            failed.what = format!("{GRANTER_FAILED}: {}", self.granter_said(job, why));
         }
         let (payment, paid) = self.payment_of(job).await?;
         happened.extend(paid);

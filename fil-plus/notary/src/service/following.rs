@@ -60,6 +60,7 @@ impl Service {
             {
                 let mut standing = self.standing();
                 standing.latest = Some(latest);
+                standing.about_failed = None;
                 standing.finalized = standing.finalized.max(finalized);
             }
             self.problem("the chain", None);
@@ -70,7 +71,10 @@ impl Service {
             self.changed(Change::Job(*job));
         }
         if touched.general || last.general {
-            self.standing().about = None;
+            // An older one is better than none where the chain cannot be read.
+            if let Some(kept) = &mut self.standing().about {
+                kept.of = None;
+            }
             self.changed(Change::About);
         }
         for work in [NOMINATE, VOTE, GRANT, PAY, TELL] {

@@ -2,12 +2,8 @@
 
 use std::{collections::BTreeSet, convert::Infallible};
 
-use super::{GRANT, RETRY_AFTER, Service, ServiceError};
-use crate::{
-    alerts::AlertKind,
-    course::{Course, granter_error},
-    desk::Change,
-};
+use super::{GRANT, RETRY_AFTER, Service, ServiceError, refusals};
+use crate::{alerts::AlertKind, course::Course, desk::Change};
 use futures::StreamExt as _;
 use lota_bridge::blessing::BlessingSubmitError;
 use lota_market::{
@@ -46,6 +42,7 @@ impl Service {
     fn forget_all_but(&self, running: &BTreeSet<JobId>) {
         let mut standing = self.standing();
         standing.reminded.retain(|(job, _)| running.contains(job));
+        standing.granters_said.retain(|job, _| running.contains(job));
         let before = standing.problems.len();
         standing.problems.retain(|matter, _| matter.job.is_none_or(|job| running.contains(&job)));
         let news = standing.problems.len() < before;
@@ -119,11 +116,8 @@ impl Service {
                 };
                 let wait = FIRST.saturating_mul(1 << newest.failures.min(16)).min(LONGEST);
                 self.try_at(&name, self.clock().after(wait));
-                self.problem_of(
-                    Some(job),
-                    &name,
-                    Some(format!("the granter failed with error {}; it is tried again", granter_error(why.0))),
-                );
+                let said = self.ask_granter(nomination, why).await;
+                self.problem_of(Some(job), &name, Some(format!("the granter failed: {said}; it is tried again")));
                 Ok(())
             }
             Err(BlessingSubmitError::Rejected(rejection)) => {
@@ -131,7 +125,7 @@ impl Service {
                     self.try_at(&name, self.clock());
                     return Ok(());
                 }
-                let words = rejection.words(self.parts.blessing.asset());
+                let words = refusals::words(&rejection, self.parts.blessing.asset());
                 // A limit may leave room in the next period.
                 self.try_at(&name, self.clock().after(4 * RETRY_AFTER));
                 self.problem_of(Some(job), &name, Some(words));

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use super::{GATHER, NOMINATE, NominationPolicy, Service, ServiceError, gathering::MAX_ATTEMPTS};
+use super::{GATHER, NOMINATE, NominationPolicy, Service, ServiceError, gathering::MAX_ATTEMPTS, refusals};
 use crate::{course::Course, desk::Change, history::Kept, review::Risk, store::Decision};
 use lota_bridge::blessing::BlessingSubmitError;
 use lota_market::{
@@ -138,7 +138,7 @@ impl Service {
                     Rejection::NotKept(_) | Rejection::AlreadyGranted(_) => None,
                     _ => Some(LATER),
                 };
-                Ok(Err(Not(format!("the blessing refuses: {}", rejection.words(blessing.asset())), again)))
+                Ok(Err(Not(format!("the blessing refuses: {}", refusals::words(&rejection, blessing.asset())), again)))
             }
             Err(error) => Ok(Err(unreachable(&error))),
         }

@@ -66,6 +66,22 @@ pub struct Settings {
     pub tick: Duration,
     /// So often another notary is asked for its answers.
     pub ask_every: Duration,
+    pub chain_patience: ChainPatience,
+}
+
+/// How long the chain's node may take for what somebody who waits at a page asks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainPatience {
+    /// For what is on each page, and is known as it was before.
+    pub page: Duration,
+    /// For each question that must be answered now, like whether a vote would be taken.
+    pub decision: Duration,
+}
+
+impl Default for ChainPatience {
+    fn default() -> Self {
+        Self { page: Duration::from_secs(3), decision: Duration::from_secs(8) }
+    }
 }
 
 impl Default for Settings {
@@ -79,6 +95,7 @@ impl Default for Settings {
             gather_at_once: 4,
             tick: Duration::from_secs(5),
             ask_every: Duration::from_secs(60),
+            chain_patience: ChainPatience::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use futures::StreamExt as _;
+use lota_bridge::evm::granters;
 use lota_market::{
     Time,
     blessing::{Choice, End, Event},
@@ -13,7 +14,6 @@ use serde_json::json;
 use super::{Matter, Problem, Service, ServiceError, TELL};
 use crate::{
     alerts::{Alert, AlertKind, DeliverError},
-    course::granter_error,
     store::{AuditNote, Final, Follows, Outgoing},
 };
 
@@ -89,11 +89,13 @@ impl Service {
                 by_blessing(),
                 "grant failed",
                 format!(
-                    "The granter failed for job {job} (error {}), {} times so far.",
-                    granter_error(why.0),
-                    course.failures
+                    "The granter failed for job {job}, {} times so far: {}.",
+                    course.failures,
+                    self.granter_said(*job, *why)
                 ),
-                json!({ "round": round, "why": why, "failures": course.failures }),
+                json!({
+                    "round": round, "why": why, "error": granters::error_name(*why), "failures": course.failures,
+                }),
             ),
             Event::JobGranted { job, provider, granter, amount, to_client } => (
                 Some(AlertKind::Granted),

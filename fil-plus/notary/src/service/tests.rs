@@ -3,6 +3,7 @@
 mod chain;
 mod evidence;
 mod paying;
+mod slow;
 mod twin;
 mod votes;
 

@@ -58,7 +58,7 @@ impl Service {
         self.check_replaced((job, nomination.round, notary), (choice, notaries.version, reasons)).await?;
         // The same as the notary's own transaction: all that the contract refuses but the signature.
         let command = Command::Vote { nomination: Box::new(nomination.clone()), choice, reasons };
-        let tried = self.parts.blessing.try_out(notary, &command).await;
+        let tried = self.try_out(notary, &command).await?;
         tried.map_err(|error| refusal(&error, &self.parts.asset))?;
         let blessing = self.parts.blessing.blessing();
         let version = notaries.version;
@@ -144,7 +144,8 @@ impl Service {
 
     /// The notaries now.
     async fn notaries(&self) -> Result<Notaries, DeskError> {
-        let notaries = self.parts.blessing.notaries().await?;
+        let patience = self.parts.settings.chain_patience.decision;
+        let notaries = self.of_chain(patience, self.parts.blessing.notaries()).await?;
         self.standing().notaries.clone_from(&notaries.list);
         Ok(notaries)
     }
@@ -184,7 +185,7 @@ impl Service {
         } else {
             (self.parts.blessing.party(), relayed(&nomination, choice, reasons, notary, signature.clone()))
         };
-        let tried = self.parts.blessing.try_out(sender, &command).await;
+        let tried = self.try_out(sender, &command).await?;
         if let Err(error) = &tried {
             let is_signature =
                 matches!(error, BlessingSubmitError::Rejected(Rejection::Market(model::Rejection::BadSignature(_))));

@@ -45,6 +45,47 @@ async fn a_failing_granter_is_tried_again_until_its_time_is_over() {
     }
 }
 
+/// The job of a service whose granter fails with this error.
+async fn fails_with(signature: &str, rejection: Option<lota_market::granter::Rejection>) -> (Bench, JobId) {
+    let bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.turn().await;
+    let hash = alloy::primitives::keccak256(signature);
+    bench.twin.granter_says([hash[0], hash[1], hash[2], hash[3]], rejection);
+    bench.twin.granter_fails(true);
+    bench.vote(job, Choice::Approve, 1).await.expect("taken");
+    bench.vote(job, Choice::Approve, 2).await.expect("taken");
+    bench.hear().await;
+    bench.twin.pass(101);
+    bench.turn().await;
+    bench.turn().await;
+    (bench, job)
+}
+
+#[tokio::test]
+async fn a_granter_s_error_is_named_with_its_fields_and_what_to_do() {
+    use lota_market::granter::Rejection;
+    let dry = Rejection::PoolEmpty { held: U256::from(5), amount: U256::from(100) };
+    let empty = ["PoolEmpty", "holds 5", "bonus of 100", "funds the pool"];
+    let cases = [
+        ("PoolEmpty(uint256,uint256)", Some(dry), &empty[..]),
+        ("FilPlusEnded()", None, &["FilPlusEnded", "exit code 18", "another granter"]),
+        ("BadRecipient(bytes)", None, &["BadRecipient", "registers another recipient"]),
+    ];
+    for (signature, rejection, told) in cases {
+        let (bench, job) = fails_with(signature, rejection).await;
+        let problems = bench.service.about().await.expect("read").problems;
+        let dossier = bench.service.dossier(job).await.expect("known");
+        let happened: Vec<String> = dossier.happened.into_iter().map(|it| it.what).collect();
+        let alerts = bench.told.alerts.lock().expect("alerts").clone();
+        let alert = alerts.into_iter().find(|alert| alert.kind == AlertKind::GrantFailed).expect("told");
+        assert_eq!(alert.details["error"], signature.split('(').next().expect("a name"));
+        for text in [problems.join("; "), happened.join("; "), alert.text] {
+            assert!(told.iter().all(|part| text.contains(part)), "{signature}: {text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_decides_expires_and_is_not_nominated_again() {
     let bench = Bench::new(settings()).await;

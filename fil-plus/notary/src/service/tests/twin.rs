@@ -24,7 +24,8 @@ use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
     agent::EffectKey,
     asset::Asset,
-    blessing::{Ballot, Command, Limits, Notaries, Phase, Registration, Settings, Signed as NotarySigned},
+    blessing::{Ballot, Command, Limits, Nomination, Notaries, Phase, Registration, Settings, Signed as NotarySigned},
+    granter::Rejection as GranterRejection,
     model::{self, JobId, JobResult, SpecCodec, Terms},
     spec,
     world::{Call, CallError, ContractCommand, ContractEvent, Env, ExternalCall, Log, Occasion, Script, World},
@@ -64,7 +65,10 @@ struct Inner {
     /// Blocks of another fork have other hashes.
     fork: u8,
     granter_fails: bool,
+    /// Its error, and what it says of it when it is asked.
+    failure: ([u8; 4], Option<GranterRejection>),
     reachable: bool,
+    answers: bool,
     next_salt: u64,
     submitted: u64,
     /// What was tried out, and what is never answered when it is.
@@ -82,6 +86,7 @@ pub(super) struct Twin {
 struct Around {
     now: Time,
     granter_fails: bool,
+    failure: [u8; 4],
 }
 
 impl Env for Around {
@@ -116,13 +121,13 @@ impl Env for Around {
     }
 
     fn grant_failure(&self, _: Address) -> FixedBytes<4> {
-        [0xde, 0xad, 0xbe, 0xef].into()
+        self.failure.into()
     }
 }
 
 impl Inner {
     fn around(&self) -> Around {
-        Around { now: self.now, granter_fails: self.granter_fails }
+        Around { now: self.now, granter_fails: self.granter_fails, failure: self.failure.0 }
     }
 
     fn block(&self) -> u64 {
@@ -198,7 +203,9 @@ impl Twin {
             blessing: Vec::new(),
             fork: 0,
             granter_fails: false,
+            failure: ([0xde, 0xad, 0xbe, 0xef], None),
             reachable: true,
+            answers: true,
             next_salt: 0,
             submitted: 0,
             tried: Vec::new(),
@@ -311,8 +318,18 @@ impl Twin {
         self.inner().granter_fails = fails;
     }
 
+    /// What it fails with.
+    pub(super) fn granter_says(&self, selector: [u8; 4], rejection: Option<GranterRejection>) {
+        self.inner().failure = (selector, rejection);
+    }
+
     pub(super) fn reachable(&self, reachable: bool) {
         self.inner().reachable = reachable;
+    }
+
+    /// Whether the node answers at all.
+    pub(super) fn answers(&self, answers: bool) {
+        self.inner().answers = answers;
     }
 
     /// Commands like these are never answered when they are tried out.
@@ -362,6 +379,13 @@ impl Twin {
 
     pub(super) fn phase(&self, job: JobId) -> Phase {
         self.inner().world.blessing(BLESSING).expect("deployed").phase(job)
+    }
+
+    async fn answer(&self) {
+        let answers = self.inner().answers;
+        if !answers {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn read<T>(&self, read: impl FnOnce(&lota_market::blessing::Blessing, Time) -> T) -> Result<T, TransportError> {
@@ -443,7 +467,14 @@ impl BlessingTransport for Twin {
         outcome.map_err(refused)
     }
 
+    async fn granter_refusal(&self, _: &Nomination) -> Result<Option<GranterRejection>, TransportError> {
+        self.answer().await;
+        let inner = self.inner();
+        Ok(inner.granter_fails.then(|| inner.failure.1.clone()).flatten())
+    }
+
     async fn notaries(&self) -> Result<Notaries, TransportError> {
+        self.answer().await;
         self.read(|blessing, _| blessing.notaries().clone())
     }
 
@@ -452,6 +483,7 @@ impl BlessingTransport for Twin {
     }
 
     async fn granted(&self, granter: Address, provider: Address) -> Result<(U256, U256), TransportError> {
+        self.answer().await;
         self.read(|blessing, now| blessing.granted_of(granter, provider, now))
     }
 

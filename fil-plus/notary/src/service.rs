@@ -11,6 +11,7 @@ mod following;
 mod gathering;
 mod granting;
 mod nominating;
+mod relaying;
 mod settings;
 mod telling;
 #[cfg(test)]

@@ -195,6 +195,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "notary.listen", about: "where a notary's page is served" },
     Key { name: "notary.origin", about: "where browsers reach it: https://notary.example" },
     Key { name: "notary.data", about: "folder of the service's databases, outputs and audit log" },
+    Key { name: "notary.max_size", about: "the most that these databases take together" },
     Key { name: "notary.rpc", about: "URLs of nodes of the market's chain, commas between" },
     Key { name: "notary.network", about: "that chain, if its id is shared: filecoin, calibration, ..." },
     Key { name: "notary.contract", about: "the market's address" },

@@ -17,6 +17,7 @@ pub mod other_notary;
 pub mod outgoing;
 pub mod review;
 pub mod service;
+mod space;
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 mod chain;
 mod evidence;
+mod room;
 mod twin;
 mod votes;
 
@@ -164,7 +165,7 @@ async fn open_with(
         clock,
         settings: settings.clone(),
     };
-    let history = Service::open_history(folder, &parts.market).await.expect("a database");
+    let history = Service::open_history(folder, &parts.market, settings.max_size).await.expect("a database");
     Service::open(folder, history, parts).await.expect("a service")
 }
 
@@ -409,7 +410,8 @@ async fn a_log_whose_end_was_cut_off_is_refused() {
         clock: Arc::new(|| Time(0)),
         settings: settings(),
     };
-    let history = Service::open_history(bench.folder.path(), &parts.market).await.expect("a database");
+    let history =
+        Service::open_history(bench.folder.path(), &parts.market, parts.settings.max_size).await.expect("a database");
     let opened = Service::open(bench.folder.path(), history, parts).await;
     assert!(matches!(opened, Err(ServiceError::AuditCut { .. })));
 }

@@ -6,6 +6,7 @@ pub(super) const STEPS: Steps = Steps(&[
     (1, "service", include_str!("../../migrations/service/0001_service.sql")),
     (2, "replaced votes", include_str!("../../migrations/service/0002_replaced_votes.sql")),
     (3, "answers", include_str!("../../migrations/service/0003_answers.sql")),
+    (4, "letting go", include_str!("../../migrations/service/0004_letting_go.sql")),
 ]);
 
 #[cfg(test)]

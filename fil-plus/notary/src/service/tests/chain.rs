@@ -170,7 +170,7 @@ async fn what_lasts_is_told_once_and_missing_votes_are_asked_for() {
 }
 
 /// What `sender` asks for a settled job.
-async fn nominate(bench: &Bench, sender: lota_market::Address, job: JobId, amount: u64) {
+pub(super) async fn nominate(bench: &Bench, sender: lota_market::Address, job: JobId, amount: u64) {
     use lota_market::{blessing, model::Receipt};
     let kept = bench.service.history.settled_job(job).await.expect("read").expect("settled");
     bench.twin.bless(sender, AttoFil(10 * twin::DEPOSIT.0), blessing::Command::Fund);

@@ -30,7 +30,9 @@ pub enum DatabaseError {
     /// One that has a limit has grown to it, or the disk is full.
     #[error("the database {path} has grown to its limit, or the disk is full; {advice}")]
     Full { path: PathBuf, advice: &'static str },
-    #[error("the database {path} cannot be used: it is damaged, or not {name}; put back a copy of it, or use {instead}")]
+    #[error(
+        "the database {path} cannot be used: it is damaged, or not {name}; put back a copy of it, or use {instead}"
+    )]
     Damaged {
         path: PathBuf,
         name: &'static str,
@@ -66,6 +68,12 @@ fn primary(error: &sqlx::Error) -> Option<i64> {
     Some(code & 0xff)
 }
 
+/// Whether SQLite says that there is no room.
+#[must_use]
+pub fn is_full(error: &sqlx::Error) -> bool {
+    primary(error) == Some(code::FULL)
+}
+
 impl DatabaseError {
     pub(crate) fn of(source: sqlx::Error, path: &Path, words: Words, max_size: Option<u64>) -> Self {
         let path = path.to_owned();
@@ -94,7 +102,7 @@ impl DatabaseError {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Full { .. } => true,
-            Self::Failed { source, .. } => primary(source) == Some(code::FULL),
+            Self::Failed { source, .. } => is_full(source),
             _ => false,
         }
     }

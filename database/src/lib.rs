@@ -14,7 +14,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use error::DatabaseError;
+pub use error::{DatabaseError, is_full};
 pub use steps::{Step, Steps};
 pub use writing::Writing;
 
@@ -186,8 +186,7 @@ impl Database {
     }
 
     async fn bytes(&self, query: &'static str) -> Result<u64, DatabaseError> {
-        let bytes: i64 =
-            sqlx::query_scalar(query).fetch_one(&self.pool).await.map_err(|source| self.failed(source))?;
+        let bytes: i64 = sqlx::query_scalar(query).fetch_one(&self.pool).await.map_err(|source| self.failed(source))?;
         Ok(unsigned(bytes))
     }
 }

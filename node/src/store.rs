@@ -53,11 +53,8 @@ pub enum StoreError {
 pub(crate) const FILE: &str = "node.db";
 /// How many parties' announcements are kept and looked through.
 pub(crate) const MAX_PARTIES: u32 = 10_000;
-const WORDS: Words = Words {
-    name: "a node's database",
-    instead: "another $LOTA_HOME",
-    when_full: "make room on its disk",
-};
+const WORDS: Words =
+    Words { name: "a node's database", instead: "another $LOTA_HOME", when_full: "make room on its disk" };
 
 /// Whether a step made this database that there is no more.
 async fn is_of_the_first_edition(pool: &SqlitePool) -> Result<bool, sqlx::Error> {

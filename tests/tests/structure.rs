@@ -142,7 +142,10 @@ fn no_crate_has_rooms_that_import_each_other_in_a_circle() {
         let lib = std::fs::read_to_string(src.join("lib.rs")).unwrap_or_default();
         let imports = imports(&rooms, &exports(&lib, &rooms));
         assert!(rooms.len() > 3, "{name} has no rooms?");
-        assert!(["api", "database"].contains(&name) || imports.values().any(|others| !others.is_empty()), "{name} imports nothing?");
+        assert!(
+            ["api", "database"].contains(&name) || imports.values().any(|others| !others.is_empty()),
+            "{name} imports nothing?"
+        );
         if let Some(way) = circle(&imports) {
             panic!("in {name}, rooms import each other in a circle: {} -> {}", way.join(" -> "), way[0]);
         }

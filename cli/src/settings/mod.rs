@@ -3,6 +3,7 @@
 mod clients;
 mod directories;
 mod fil_plus;
+mod keys;
 mod layers;
 mod notary;
 mod secrets;
@@ -10,17 +11,14 @@ mod user;
 pub(crate) mod variables;
 
 use lota_api::TermsRequest;
-use lota_market::{
-    AttoFil,
-    agent::{Pace, Pricing},
-    asset::{Asset, ParseAssetError},
-};
+use lota_market::asset::{Asset, ParseAssetError};
 use lota_node::config::defaults;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::Clients;
 pub(crate) use directories::Directories;
 pub(crate) use fil_plus::FilPlus;
+pub(crate) use keys::{KEYS, Key, left_to_daemon};
 pub(crate) use layers::{Layers, Origin};
 pub(crate) use notary::Notary;
 pub(crate) use secrets::shown;
@@ -418,235 +416,3 @@ impl Default for Devnet {
         Self { providers: 3, store_capacity: ByteSize(1 << 30), keep_for: KEEP_FOR }
     }
 }
-
-/// One thing that can be set.
-pub(crate) struct Key {
-    /// Its name in the settings file: `table.name`.
-    pub(crate) name: &'static str,
-    /// What it is, for `lota config show`.
-    pub(crate) about: &'static str,
-}
-
-impl Key {
-    /// The environment variable that sets it: `job.max_price` is `LOTA_JOB_MAX_PRICE`.
-    pub(crate) fn variable(&self) -> String {
-        format!("LOTA_{}", self.name.replace('.', "_").to_ascii_uppercase())
-    }
-}
-
-/// What is asked unless somebody says something else.
-fn usual(rate: fn(Pricing) -> AttoFil) -> String {
-    format!("{}, or as benchmarked", rate(Pricing::default()))
-}
-
-/// What the daemon does about a key that is left to it, unless its own settings say otherwise.
-pub(crate) fn left_to_daemon(key: &str) -> Option<String> {
-    Some(match key {
-        "job.min_price" => "the lowest ask".to_owned(),
-        "job.max_price" => defaults::MAX_PRICE.to_string(),
-        "job.ramp_period" => "3/4 of job.lock_for".to_owned(),
-        "job.lock_for" => Seconds(Pace::INSTANT.lock_for(1)).to_string(),
-        "job.run_for" => format!("job.wall_time + {}", Seconds(Pace::INSTANT.run_margin())),
-        "job.review_for" => Seconds(0).to_string(),
-        "job.collateral" => defaults::COLLATERAL.to_string(),
-        "node.min_price" => usual(|pricing| pricing.base),
-        "node.per_gigafuel" => usual(|pricing| pricing.per_gigafuel),
-        "node.per_cpu_hour" => usual(|pricing| pricing.per_cpu_hour),
-        "node.per_gib_hour" => usual(|pricing| pricing.per_gib_hour),
-        "node.per_gib_output" => usual(|pricing| pricing.per_gib_output),
-        "node.per_gpu_hour" => usual(|pricing| pricing.per_gpu_hour),
-        "node.per_megagas" => "nothing; in the chain's coin, by node.callback_margin".to_owned(),
-        "node.margin" => "0, or as benchmarked".to_owned(),
-        "node.slots" => "one for each processor".to_owned(),
-        "node.gpus" => "those that are found, for engines that give them to jobs".to_owned(),
-        "node.cpus" => "all, and one for each slot".to_owned(),
-        "node.memory" => "3/4 of the machine's".to_owned(),
-        "node.max_retry_gas" => "twice what the market lets a callback be promised".to_owned(),
-        "node.final_blocks" => Pace::FILECOIN.final_blocks.to_string(),
-        "node.docker.host" => "DOCKER_HOST, or unix:///var/run/docker.sock".to_owned(),
-        "node.docker.runtime" => "the engine's default".to_owned(),
-        "node.disk" => "what is free beside the block store".to_owned(),
-        "fil_plus.server" => "the one at fil_plus.listen".to_owned(),
-        "fil_plus.data" => "fil-plus in the home".to_owned(),
-        "fil_plus.from_epoch" => "a day before what is final at first".to_owned(),
-        "fil_plus.final_epochs" => "what the chain's node calls final, or 900".to_owned(),
-        "notary.data" => "notary in the home".to_owned(),
-        "notary.origin" => "http:// and notary.listen".to_owned(),
-        "notary.granter" => "nothing is nominated".to_owned(),
-        _ => return None,
-    })
-}
-
-/// All that can be set.
-pub(crate) const KEYS: &[Key] = &[
-    Key { name: "log", about: "what is logged on stderr (tracing filters, e.g. lota_node=debug)" },
-    Key { name: "log_format", about: "text, or json: one object for each line" },
-    Key { name: "api.url", about: "the daemon's URL, if not the one in api.json" },
-    Key { name: "api.token", about: "the daemon's token, with api.url" },
-    Key { name: "job.min_price", about: "price at first" },
-    Key { name: "job.max_price", about: "the most to be paid; a limit, no bid" },
-    Key { name: "job.ramp_period", about: "how long the price rises; if it is set, up to job.max_price" },
-    Key { name: "job.lock_for", about: "how long providers may lock a job" },
-    Key { name: "job.run_for", about: "how long a provider may take" },
-    Key { name: "job.review_for", about: "how long an arbiter may dispute a result; jobs have none yet" },
-    Key { name: "job.collateral", about: "the collateral that a provider puts up" },
-    Key { name: "job.auction", about: "whether providers bid for the job in sealed bids" },
-    Key { name: "job.silence", about: "how long a provider may be silent before the refusals of all others count" },
-    Key { name: "job.fuel", about: "fuel of `lota wasm run`" },
-    Key { name: "job.memory", about: "memory of `lota wasm run`" },
-    Key { name: "job.output_size", about: "bytes of files that `lota wasm run` may write" },
-    Key { name: "job.entries", about: "files and folders that `lota wasm run` may make" },
-    Key { name: "job.wall_time", about: "time that `lota wasm run` may take" },
-    Key { name: "node.name", about: "folder under nodes/ of `lota node run`" },
-    Key { name: "node.key", about: "key in the keystore that it acts with" },
-    Key { name: "node.rpc", about: "URL of a node of the market's chain (JSON-RPC), or several with commas between" },
-    Key { name: "node.mock", about: "URL of a mock of the contracts (`lota mock-market`), instead of a chain" },
-    Key { name: "node.contract", about: "address of the market's contract there" },
-    Key { name: "node.auction_contract", about: "address of the auction's contract beside the market there" },
-    Key { name: "node.network", about: "the network that the chain must be" },
-    Key { name: "node.from_block", about: "the block to read the chain from: that of the contract's deployment" },
-    Key { name: "node.provider", about: "whether it runs jobs for others" },
-    Key { name: "node.listen", about: "where it listens for this command line" },
-    Key { name: "node.gateway", about: "where it serves content" },
-    Key { name: "node.monitoring", about: "where it serves metrics and tells of its health" },
-    Key { name: "node.gateway_url", about: "URL at which others reach what it serves" },
-    Key { name: "node.private_addresses", about: "whether it fetches from private addresses, too" },
-    Key {
-        name: "node.look_after",
-        about: "contracts whose overdue jobs it ends, and whose failed callbacks it retries",
-    },
-    Key { name: "node.gateways", about: "gateways that it asks beside those of the parties: URLs, commas between" },
-    Key { name: "node.max_fetch", about: "the most bytes of a job's module and inputs together" },
-    Key { name: "node.http_urls", about: "whether it fetches inputs from http:// URLs, too" },
-    Key { name: "node.directories", about: "directories that any job may read, as LABEL=PATH, commas between" },
-    Key { name: "node.kubo", about: "URL of the RPC of a Kubo node that keeps outputs, too" },
-    Key { name: "node.pinning_service", about: "URL of a pinning service that keeps outputs, too" },
-    Key { name: "node.pinning_token", about: "the access token for node.pinning_service" },
-    Key {
-        name: "node.filecoin",
-        about: "URL of the PDP service of a storage provider that keeps outputs on Filecoin, too",
-    },
-    Key { name: "node.filecoin_rpc", about: "URL of a node of Filecoin's, for node.filecoin" },
-    Key { name: "node.filecoin_service", about: "address of the warm storage service's contract there" },
-    Key { name: "node.filecoin_payer", about: "address whose account on Filecoin Pay pays for the storage" },
-    Key { name: "node.filecoin_payee", about: "address at which the storage provider is paid" },
-    Key { name: "node.filecoin_session_key", about: "the session key that signs for the payer, in hex" },
-    Key { name: "node.curio", about: "URL of the Curio of a storage provider that seals outputs on Filecoin, too" },
-    Key { name: "node.curio_provider", about: "that provider's miner, such as f01234" },
-    Key { name: "node.curio_rpc", about: "URL of a node of Filecoin's, for node.curio" },
-    Key { name: "node.curio_market", about: "address of Lota's market contract for Curio there" },
-    Key { name: "node.curio_key", about: "the private key of the client of deals with Curio, in hex" },
-    Key { name: "node.store_capacity", about: "the most it keeps in its block store" },
-    Key { name: "node.keep_for", about: "how long it remembers jobs after they ended, and keeps their outputs" },
-    Key { name: "node.min_price", about: "the least it asks for a job" },
-    Key { name: "node.per_gigafuel", about: "what it asks for 10^9 units of fuel" },
-    Key { name: "node.per_cpu_hour", about: "what it asks for a processor for an hour, where no fuel is counted" },
-    Key { name: "node.per_gib_hour", about: "what it asks for a GiB of memory for an hour" },
-    Key { name: "node.per_gib_output", about: "what it asks for a GiB of output" },
-    Key { name: "node.per_gpu_hour", about: "what it asks for a graphics processor for an hour" },
-    Key { name: "node.per_megagas", about: "what it asks for 10^6 gas of bids and callbacks in a token's market" },
-    Key { name: "node.margin", about: "what it adds to all of this, in percent" },
-    Key { name: "node.slots", about: "how many jobs it runs at once" },
-    Key { name: "node.cpus", about: "processors that its jobs may take together" },
-    Key { name: "node.memory", about: "memory that its jobs may take together" },
-    Key { name: "node.disk", about: "disk space that its jobs may fill together" },
-    Key { name: "node.gpus", about: "graphics processors that its jobs may have together" },
-    Key { name: "node.max_callback_gas", about: "the most gas of a client's callback that it accepts" },
-    Key { name: "node.max_retry_gas", about: "the most gas that it sends with the retry of a failed callback" },
-    Key { name: "node.max_window", about: "the longest windows of a job that it accepts" },
-    Key { name: "node.final_blocks", about: "within how many blocks it expects a block to be final" },
-    Key {
-        name: "node.callback_margin",
-        about: "how many times as much as gas costs now it asks for that of callbacks",
-    },
-    Key { name: "node.drain_for", about: "how long it finishes jobs that it has locked when it is told to end" },
-    Key { name: "node.accept_no_collateral", about: "whether it takes jobs that ask for no collateral" },
-    Key {
-        name: "node.cancel_refused",
-        about: "whether it cancels jobs directed to it that it refuses; it pays the gas",
-    },
-    Key { name: "node.bids", about: "whether it bids in the auction beside its market, where there is one" },
-    Key {
-        name: "node.keep_bid_money",
-        about: "for how long the money that it bids with stays in the auction when no bid needs it",
-    },
-    Key {
-        name: "node.filecoin_pay.contract",
-        about: "address of the FilecoinPayDeals beside the market whose orders it takes",
-    },
-    Key {
-        name: "node.filecoin_pay.rate",
-        about: "what one of that contract's token is worth in the market's asset, such as 0.25",
-    },
-    Key { name: "node.filecoin_pay.collect", about: "whether it collects what is due to it for such orders" },
-    Key {
-        name: "node.filecoin_pay.collect_within",
-        about: "how long what is due waits for more at most, to be collected for the same gas",
-    },
-    Key { name: "node.docker.on", about: "whether it runs containers, where there is an engine" },
-    Key { name: "node.docker.host", about: "the container engine's socket (unix://...)" },
-    Key { name: "node.docker.user", about: "whom containers run as: numbers of a user and a group" },
-    Key { name: "node.docker.runtime", about: "the runtime of containers, such as gVisor's runsc" },
-    Key { name: "node.docker.user_namespaces", about: "whether the engine must have user namespaces" },
-    Key { name: "node.docker.pull", about: "whether images are pulled from registries" },
-    Key { name: "node.docker.image_size", about: "the most that one image may take" },
-    Key { name: "node.docker.cache_size", about: "the most that images may take that are kept for later jobs" },
-    Key { name: "devnet.providers", about: "how many providers the devnet has" },
-    Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
-    Key { name: "devnet.keep_for", about: "how long its nodes remember jobs after they ended" },
-    Key { name: "fil_plus.server", about: "URL of the registry that `lota fil-plus check` asks" },
-    Key { name: "fil_plus.listen", about: "where the FIL+ registry listens" },
-    Key { name: "fil_plus.data", about: "folder of its database" },
-    Key { name: "fil_plus.max_size", about: "the most that its database takes" },
-    Key { name: "fil_plus.rpc", about: "URLs of Lotus or Forest nodes whose claims it reads, commas between" },
-    Key { name: "fil_plus.providers", about: "providers whose claims it reads: all, or f01234, commas between" },
-    Key { name: "fil_plus.clients", about: "clients whose allocations it reads: all, or f05678, commas between" },
-    Key { name: "fil_plus.refresh", about: "how long after all of it was read it is read again" },
-    Key { name: "fil_plus.events", about: "whether it reads the events of claims in between" },
-    Key { name: "fil_plus.from_epoch", about: "the epoch that it reads events from" },
-    Key { name: "fil_plus.final_epochs", about: "after how many epochs it takes a tipset for final" },
-    Key { name: "fil_plus.ipni", about: "URLs of indexes (IPNI) that it asks about payloads, commas between" },
-    Key { name: "fil_plus.lists", about: "paths or URLs of signed lists, commas between" },
-    Key { name: "fil_plus.list_keys", about: "Ed25519 public keys that may sign them (hex or base64), commas between" },
-    Key { name: "notary.listen", about: "where a notary's page is served" },
-    Key { name: "notary.origin", about: "where browsers reach it: https://notary.example" },
-    Key { name: "notary.data", about: "folder of the service's databases, outputs and audit log" },
-    Key { name: "notary.rpc", about: "URLs of nodes of the market's chain, commas between" },
-    Key { name: "notary.network", about: "that chain, if its id is shared: filecoin, calibration, ..." },
-    Key { name: "notary.contract", about: "the market's address" },
-    Key { name: "notary.blessing", about: "the address of its blessing" },
-    Key { name: "notary.from_block", about: "the block that both are read from" },
-    Key { name: "notary.key", about: "the key in the keystore that nominates, relays votes and has granted" },
-    Key { name: "notary.registry", about: "URL of the FIL+ registry that is asked about inputs" },
-    Key { name: "notary.gateways", about: "URLs of gateways that have outputs, commas between" },
-    Key { name: "notary.run_again", about: "whether WASM jobs are run again here, to compare" },
-    Key { name: "notary.possession_record", about: "the address of a PossessionRecord that is asked about proofs" },
-    Key { name: "notary.warm_storage", about: "the address of Filecoin's warm storage service, asked about proofs" },
-    Key { name: "notary.storage_payers", about: "whose data sets there are looked at: addresses, commas between" },
-    Key { name: "notary.granters", about: "names and units of granters: 0x...=DataCap/bytes/0, commas between" },
-    Key { name: "notary.granter", about: "the granter that jobs are nominated for" },
-    Key { name: "notary.amount", about: "for how much, in the granter's smallest unit" },
-    Key { name: "notary.amount_per_byte", about: "instead of that: for each byte of the output's piece" },
-    Key { name: "notary.bounty", about: "what is added to the client's share" },
-    Key { name: "notary.most_risk", about: "the highest risk that is nominated: low, medium or high" },
-    Key { name: "notary.per_day", about: "the most jobs that are nominated in 24 hours" },
-    Key {
-        name: "notary.two_approvals_from",
-        about: "from this amount on, approvals are held until two notaries signed",
-    },
-    Key { name: "notary.pay", about: "whether grants over Filecoin Pay are paid by this service's calls" },
-    Key { name: "notary.pay_after", about: "how long a payment that is due waits for others, to go with them" },
-    Key { name: "notary.other_notary", about: "URL of another notary's server, which is asked for what was granted" },
-    Key { name: "notary.other_notary_keys", about: "whose answers count: did:key, commas between" },
-    Key { name: "notary.other_notary_for", about: "the granters whose grants it is asked for, commas between" },
-    Key { name: "notary.other_notary_within", about: "how long it has for its answer" },
-    Key { name: "notary.readers", about: "who reads the page: notaries, everybody, or accounts, commas between" },
-    Key { name: "notary.serve_api", about: "whether all of it is served as JSON, without a sign-in" },
-    Key { name: "notary.webhook", about: "URL that alerts are posted to" },
-    Key { name: "notary.webhook_secrets", about: "file with the secrets that they are signed with" },
-    Key { name: "notary.smtp", about: "mail server for alerts: smtps://host:465, smtp://host:587" },
-    Key { name: "notary.smtp_user", about: "the account there" },
-    Key { name: "notary.smtp_password", about: "file with its password" },
-    Key { name: "notary.mail_from", about: "who alerts are from" },
-    Key { name: "notary.mail_to", about: "whom they go to, commas between" },
-];

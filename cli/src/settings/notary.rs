@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Amount, Count, Seconds};
+use crate::units::{Amount, ByteSize, Count, Seconds};
 
 /// What `lota notary serve` does. Lists are texts with commas between.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub(crate) struct Notary {
     pub(crate) origin: Option<String>,
     /// Folder of its data; none: `notary` in the home.
     pub(crate) data: Option<String>,
+    /// The most that its databases take together.
+    pub(crate) max_size: ByteSize,
     pub(crate) rpc: Option<String>,
     pub(crate) network: Option<String>,
     /// The market's address.
@@ -79,6 +81,7 @@ impl Default for Notary {
             listen: "127.0.0.1:8649".to_owned(),
             origin: None,
             data: None,
+            max_size: ByteSize(lota_notary::service::MAX_SIZE),
             rpc: None,
             network: None,
             contract: None,

@@ -16,6 +16,8 @@ use crate::{
 
 /// How many recorded events are taken in at once.
 const AT_ONCE: usize = 5_000;
+/// Such a part of what a client paid changes no answer.
+const LITTLE: u128 = 100;
 
 /// What the market's history does not know of a job, and others do.
 #[derive(Clone, Debug)]
@@ -58,6 +60,8 @@ pub async fn facts(history: &History, kept: &Kept, elsewhere: Elsewhere) -> Resu
         .map(|((job, same), blessed)| EarlierJob { job, same: same.into(), blessed })
         .collect();
     let pair = history.pair(job.client, job.provider).await?;
+    // What went when there was no room for it can have been on the way, too.
+    let is_little = history.lost().await?.0 <= pair.volume.0 / LITTLE;
     let back = flows.total(job.provider, job.client, MAX_STEPS, pair.volume);
     Ok(Facts {
         inputs: elsewhere.inputs,
@@ -67,7 +71,7 @@ pub async fn facts(history: &History, kept: &Kept, elsewhere: Elsewhere) -> Resu
         pair,
         back: back.amount,
         way_back: flows.widest(job.provider, job.client, MAX_STEPS),
-        all_ways: all_ways && back.is_all,
+        all_ways: all_ways && back.is_all && is_little,
         client: history.party_history(job.client).await?,
         provider: history.party_history(job.provider).await?,
         blessed: elsewhere.blessed,
@@ -206,7 +210,7 @@ mod tests {
             })
             .collect();
         let folder = tempfile::tempdir().expect("a folder");
-        let history = History::open(folder.path(), "a recording").await.expect("a database");
+        let history = History::open(folder.path(), "a recording", None).await.expect("a database");
         take_recorded(&history, &record).await.expect("taken");
         (folder, history, record)
     }

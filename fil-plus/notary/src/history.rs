@@ -7,6 +7,7 @@
 
 mod fold;
 mod follow;
+mod letting_go;
 mod migrations;
 mod queries;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use sqlx::{SqlitePool, sqlite::SqliteSynchronous};
 
 pub use fold::Told;
 pub use follow::{FollowError, follow};
+pub(crate) use letting_go::Kind;
 
 use crate::review::SettledJob;
 
@@ -36,6 +38,14 @@ pub enum HistoryError {
     OtherMarket { path: PathBuf, kept: String, asked: String },
     #[error("{what} in the database {path} cannot be read: {problem}")]
     Record { path: PathBuf, what: &'static str, problem: String },
+}
+
+impl HistoryError {
+    /// Whether there was no room, so that it may work again when there is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_full())
+    }
 }
 
 /// The database's file in a notary's folder.
@@ -68,12 +78,13 @@ pub struct History {
 
 impl History {
     /// Opens the database in a folder, makes it if it is missing, and brings it to this version's form. `market` names the market, as
-    /// nothing else does: a history is of one market.
+    /// nothing else does: a history is of one market. It grows to `max_size` bytes, if that is named: who follows a market then has to make
+    /// room.
     ///
     /// # Errors
     /// See [`HistoryError`].
-    pub async fn open(folder: &Path, market: &str) -> Result<Self, HistoryError> {
-        let opening = Opening::new(WORDS, SqliteSynchronous::Normal);
+    pub async fn open(folder: &Path, market: &str, max_size: Option<u64>) -> Result<Self, HistoryError> {
+        let opening = Opening { max_size, ..Opening::new(WORDS, SqliteSynchronous::Normal) };
         let history = Self { database: Database::open(&folder.join(FILE), &opening, &migrations::STEPS).await? };
         match history.meta::<String>(MARKET).await? {
             Some(kept) if kept != market => {

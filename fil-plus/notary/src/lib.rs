@@ -18,6 +18,7 @@ pub mod outgoing;
 pub mod payments;
 pub mod review;
 pub mod service;
+mod space;
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -10,9 +10,11 @@ mod desk;
 mod following;
 mod gathering;
 mod granting;
+mod letting_go;
 mod nominating;
 mod paying;
 mod refusals;
+mod relaying;
 mod settings;
 mod telling;
 #[cfg(test)]
@@ -38,7 +40,7 @@ use lota_market::{Time, asset::Asset, model::JobId};
 use tokio::sync::{Notify, broadcast};
 
 pub use attesting::{Decided, PREDICATE_TYPE, Verdict};
-pub use settings::{Amount, ChainPatience, GranterName, NominationPolicy, Settings, SettingsError};
+pub use settings::{Amount, ChainPatience, GranterName, MAX_SIZE, NominationPolicy, Settings, SettingsError};
 
 use crate::{
     alerts::Deliver,
@@ -53,6 +55,9 @@ use crate::{
 
 /// How many changes are kept for a page that reads slowly.
 const CHANGES: usize = 1_024;
+/// The databases that share a service's room.
+const DATABASES: u64 = 2;
+const HISTORY: &str = "the market's history";
 /// Seconds until something is tried again.
 const RETRY_AFTER: u64 = 15;
 
@@ -179,12 +184,17 @@ struct Problem {
 }
 
 impl Service {
-    /// Opens the history of a market in a folder; [`Sources`] may need it, too.
+    /// Opens the history of a market in a folder; [`Sources`] may need it, too. `max_size` is that of the [settings](Settings).
     ///
     /// # Errors
     /// See [`HistoryError`].
-    pub async fn open_history(folder: &Path, market: &lota_bridge::MarketRef) -> Result<History, HistoryError> {
-        History::open(folder, &format!("{} on chain {}", market.contract, market.chain_id)).await
+    pub async fn open_history(
+        folder: &Path,
+        market: &lota_bridge::MarketRef,
+        max_size: u64,
+    ) -> Result<History, HistoryError> {
+        let market = format!("{} on chain {}", market.contract, market.chain_id);
+        History::open(folder, &market, Some(max_size / DATABASES)).await
     }
 
     /// Opens what is kept in a folder, and goes on where it was.
@@ -198,7 +208,8 @@ impl Service {
         if its != parts.market.contract {
             return Err(ServiceError::OtherMarket { blessing: blessing.contract, its, market: parts.market.contract });
         }
-        let store = Store::open(folder, &format!("{} on chain {}", blessing.contract, blessing.chain_id)).await?;
+        let its = format!("{} on chain {}", blessing.contract, blessing.chain_id);
+        let store = Store::open(folder, &its, parts.settings.max_size / DATABASES).await?;
         let audit = AuditFile::open(folder)?;
         let destinations = parts.deliveries.iter().map(|delivery| delivery.name().to_owned()).collect();
         let standing = Standing { finalized: store.finalized().await?, ..Standing::default() };
@@ -224,11 +235,13 @@ impl Service {
     /// When it cannot go on: what passes is waited for.
     pub async fn run(&self, market: &dyn Transport) -> Result<std::convert::Infallible, ServiceError> {
         let following = async {
-            let wake = || self.wake(GATHER);
-            Err(ServiceError::from(match crate::history::follow(market, &self.history, wake).await {
-                Ok(never) => match never {},
-                Err(error) => error,
-            }))
+            loop {
+                let (make_room, wake) = (|| self.make_room_in_history().boxed(), || self.folded());
+                match crate::history::follow(market, &self.history, make_room, wake).await {
+                    Err(error) if error.is_full() => self.wait_for_room(HISTORY, &error).await,
+                    ended => return ended,
+                }
+            }
         };
         let endless: [futures::future::BoxFuture<'_, Result<std::convert::Infallible, ServiceError>>; 10] = [
             following.boxed(),
@@ -244,6 +257,11 @@ impl Service {
         ];
         let (ended, ..) = futures::future::select_all(endless).await;
         ended
+    }
+
+    fn folded(&self) {
+        self.problem(HISTORY, None);
+        self.wake(GATHER);
     }
 
     /// Closes what it keeps.
@@ -432,6 +450,6 @@ fn refusal(error: &BlessingSubmitError, asset: &Asset) -> DeskError {
 /// No such job, in words.
 fn unknown(job: JobId) -> DeskError {
     DeskError::NotFound(format!(
-        "no settled job {job} is known of which the market keeps a record; it may not be final yet"
+        "no settled job {job} is known of which the market keeps a record; it may not be final yet, or was let go of when there was no room (notary.max_size)"
     ))
 }

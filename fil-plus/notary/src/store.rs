@@ -5,6 +5,7 @@
 
 mod events;
 mod jobs;
+mod letting_go;
 mod migrations;
 mod outbox;
 mod payments;
@@ -12,13 +13,14 @@ mod payments;
 mod tests;
 mod votes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lota_database::{Database, DatabaseError, Opening, Writing, signed, unsigned};
 use lota_market::{Address, B256, U256, model::JobId};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteSynchronous};
 
+use events::FINALIZED;
 pub use events::{Final, Follows, Told, Touched};
 pub use jobs::{BlessedJob, Decision, GatheredJob, QueuePage, Running};
 pub use outbox::{AuditNote, Outgoing};
@@ -36,12 +38,27 @@ const BLESSING: &str = "blessing";
 pub enum StoreError {
     #[error("the service's database cannot be used")]
     Database(#[from] sqlx::Error),
+    #[error("the database {path} has grown to its limit, and all of it is needed; raise notary.max_size")]
+    Crowded { path: PathBuf },
     #[error("{what} in the service's database cannot be read: {problem}")]
     Record { what: &'static str, problem: String },
     #[error(transparent)]
     Open(#[from] DatabaseError),
     #[error(transparent)]
     Other(#[from] HistoryError),
+}
+
+impl StoreError {
+    /// Whether there was no room, so that it may work again when there is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Database(error) => lota_database::is_full(error),
+            Self::Open(error) => error.is_full(),
+            Self::Crowded { .. } => true,
+            Self::Record { .. } | Self::Other(_) => false,
+        }
+    }
 }
 
 /// A service's database.
@@ -51,13 +68,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in a folder; `blessing` names the one that it is of, as nothing else does.
+    /// Opens the database in a folder; `blessing` names the one that it is of, as nothing else does. It grows to `max_size` bytes.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn open(folder: &Path, blessing: &str) -> Result<Self, StoreError> {
+    pub async fn open(folder: &Path, blessing: &str, max_size: u64) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
-        let opening = Opening::new(WORDS, SqliteSynchronous::Full);
+        let opening = Opening { max_size: Some(max_size), ..Opening::new(WORDS, SqliteSynchronous::Full) };
         let store = Self { database: Database::open(&path, &opening, &migrations::STEPS).await? };
         let mut writing = store.write().await?;
         match meta::<String>(&mut writing, BLESSING).await? {

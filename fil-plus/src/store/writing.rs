@@ -78,12 +78,7 @@ fn bind<'a>(query: Statement<'a>, fact: &'a Fact, origin: i64, now: i64) -> Stat
         .bind(signed(*sector))
 }
 
-async fn insert(
-    transaction: &mut SqliteConnection,
-    facts: &[Fact],
-    origin: i64,
-    now: i64,
-) -> Result<(), sqlx::Error> {
+async fn insert(transaction: &mut SqliteConnection, facts: &[Fact], origin: i64, now: i64) -> Result<(), sqlx::Error> {
     static WHOLE: LazyLock<String> = LazyLock::new(|| insertion(CHUNK));
     static ONE: LazyLock<String> = LazyLock::new(|| insertion(1));
     let (chunks, rest) = facts.as_chunks::<CHUNK>();

@@ -56,11 +56,7 @@ fn chain(account: &AccountId) -> i64 {
     signed(account.chain_id)
 }
 
-async fn by_nonce(
-    writing: &mut SqliteConnection,
-    account: AccountId,
-    nonce: u64,
-) -> Result<Sending, JournalError> {
+async fn by_nonce(writing: &mut SqliteConnection, account: AccountId, nonce: u64) -> Result<Sending, JournalError> {
     let row = sqlx::query("SELECT record FROM sendings WHERE chain = $1 AND account = $2 AND nonce = $3")
         .bind(chain(&account))
         .bind(account.address.as_slice())
@@ -86,11 +82,7 @@ async fn live(
     row.map(|row| read(row.get(0))).transpose()
 }
 
-async fn replace(
-    writing: &mut SqliteConnection,
-    account: AccountId,
-    sending: &Sending,
-) -> Result<(), JournalError> {
+async fn replace(writing: &mut SqliteConnection, account: AccountId, sending: &Sending) -> Result<(), JournalError> {
     sqlx::query(
         "UPDATE sendings SET live = $4, pending = $5, record = $6 WHERE chain = $1 AND account = $2 AND nonce = $3",
     )

@@ -30,7 +30,7 @@ use lota_notary::{
     other_notary::{AskOnGrant, Dossiers, OtherNotary},
     payments::RailPayer,
     review::Risk,
-    service::{Amount, Clock, GranterName, NominationPolicy, Parts, Service},
+    service::{Amount, Clock, GranterName, MAX_SIZE, NominationPolicy, Parts, Service},
 };
 use lota_tests::{anvil::Anvil, world};
 use tempfile::TempDir;
@@ -154,7 +154,7 @@ impl Scene {
         };
         let named = GranterName { name: "requests".into(), unit: "bytes".into(), decimals: 0 };
         let reference = market.market();
-        let history = Service::open_history(&folder, &reference).await.expect("a database");
+        let history = Service::open_history(&folder, &reference, MAX_SIZE).await.expect("a database");
         deliveries.extend(asking.iter().map(|(_, on_grant)| Arc::clone(on_grant) as Arc<dyn Deliver>));
         let parts = Parts {
             market: reference,

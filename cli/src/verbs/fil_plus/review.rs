@@ -121,7 +121,7 @@ impl Review {
         let Recorded { header, asset, record, is_here } = self.record().await?;
         let scratch = Scratch::new(Purpose::Review)?;
         let market = format!("{} on chain {}", header.market.contract, header.market.chain_id);
-        let history = History::open(scratch.path(), &market).await?;
+        let history = History::open(scratch.path(), &market, None).await?;
         gather::take_recorded(&history, &record).await?;
         let past = Past { history, asset, now: gather::end_of(&record), is_here, scratch };
         let outcome = match &self.job {

@@ -127,6 +127,7 @@ fn of_service(settings: &Notary, asset: &Asset) -> anyhow::Result<Settings> {
         granters: parts(settings.granters.as_ref()).map(granter).collect::<Result<BTreeMap<_, _>, _>>()?,
         nominate: policy(settings, asset)?,
         pay_after: settings.pay_after.0,
+        max_size: settings.max_size.0,
         two_approvals_from: two.map(|amount| number("two_approvals_from", amount)).transpose()?,
         ..Settings::default()
     })
@@ -342,7 +343,7 @@ pub(super) async fn open(
     let payer = settings.pay.then(|| Arc::new(RailPayer::new(account.clone(), contract)) as Arc<dyn Payer>);
     let transport: Arc<dyn Transport> = Arc::new(EvmTransport::new(reached, account, signer, journal));
     let reference = transport.market();
-    let history = Service::open_history(folder, &reference).await?;
+    let history = Service::open_history(folder, &reference, settings.max_size.0).await?;
     let is_local = *market.endpoint().network() == evm::Network::DEVELOPMENT;
     let sources = sources(settings, folder, &history, &chain, is_local).await?;
     let asking = other_notary(settings, folder, blessing.blessing())?;

@@ -10,8 +10,8 @@ use sqlx::Row as _;
 
 use super::{CURSOR, History, HistoryError, encode, signed, unsigned};
 
-/// How many final events are folded in one transaction.
-const AT_ONCE: i64 = 1_000;
+/// How many final events are folded in one transaction: even if each holds as much as it may, they are small beside the least limit.
+const AT_ONCE: i64 = 200;
 
 /// What a market's log told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,14 +112,17 @@ impl History {
                 if kept && !spec.is_empty() {
                     self.keep_spec(writing, &terms.spec, spec).await?;
                 }
-                sqlx::query("INSERT OR REPLACE INTO deals (job, client, spec, terms) VALUES ($1, $2, $3, $4)")
-                    .bind(job.0.as_slice())
-                    .bind(terms.client.as_slice())
-                    .bind(terms.spec.as_slice())
-                    .bind(kept.then(|| encode(terms)))
-                    .execute(&mut **writing)
-                    .await
-                    .map_err(|source| self.failed(source))?;
+                sqlx::query(
+                    "INSERT OR REPLACE INTO deals (job, client, spec, terms, opened) VALUES ($1, $2, $3, $4, $5)",
+                )
+                .bind(job.0.as_slice())
+                .bind(terms.client.as_slice())
+                .bind(terms.spec.as_slice())
+                .bind(kept.then(|| encode(terms)))
+                .bind(signed(time.0))
+                .execute(&mut **writing)
+                .await
+                .map_err(|source| self.failed(source))?;
                 Ok(())
             }
             Event::ResultSubmitted { job, result, .. } => {
@@ -151,9 +154,10 @@ impl History {
             }
             Event::JobCancelled { job, .. } | Event::JobVoided { job, .. } => self.ended(writing, *job).await,
             Event::Announced { party, url } => {
-                sqlx::query("INSERT OR REPLACE INTO gateways (party, url) VALUES ($1, $2)")
+                sqlx::query("INSERT OR REPLACE INTO gateways (party, url, announced) VALUES ($1, $2, $3)")
                     .bind(party.as_slice())
                     .bind(url)
+                    .bind(signed(time.0))
                     .execute(&mut **writing)
                     .await
                     .map_err(|source| self.failed(source))?;

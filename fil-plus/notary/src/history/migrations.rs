@@ -5,6 +5,7 @@ use lota_database::Steps;
 pub(super) const STEPS: Steps = Steps(&[
     (1, "history", include_str!("../../migrations/history/0001_history.sql")),
     (2, "gateways", include_str!("../../migrations/history/0002_gateways.sql")),
+    (3, "letting go", include_str!("../../migrations/history/0003_letting_go.sql")),
 ]);
 
 #[cfg(test)]

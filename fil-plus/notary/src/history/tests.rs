@@ -65,7 +65,7 @@ fn settled(job: u8, provider: u8, price: u128) -> Event {
 
 async fn history() -> (tempfile::TempDir, History) {
     let folder = tempfile::tempdir().expect("a folder");
-    let history = History::open(folder.path(), "31337/0x01").await.expect("a database");
+    let history = History::open(folder.path(), "31337/0x01", None).await.expect("a database");
     (folder, history)
 }
 
@@ -106,13 +106,13 @@ async fn a_restart_goes_on_and_another_market_is_refused() {
     let (folder, history) = history().await;
     history.take(&life(1, 1, 2, 10, 1)).await.expect("taken");
     history.close().await;
-    let again = History::open(folder.path(), "31337/0x01").await.expect("a database");
+    let again = History::open(folder.path(), "31337/0x01", None).await.expect("a database");
     assert_eq!(again.cursor().await.expect("read"), Some(at(3)));
     assert!(again.finalize(3).await.expect("folded"));
     assert!(!again.finalize(3).await.expect("nothing is folded twice"));
     assert_eq!(again.pair(party(1), party(2)).await.expect("read").volume, AttoFil(10));
     again.close().await;
-    let other = History::open(folder.path(), "31337/0x02").await.expect_err("another market").to_string();
+    let other = History::open(folder.path(), "31337/0x02", None).await.expect_err("another market").to_string();
     assert!(other.contains("31337/0x01") && other.contains("31337/0x02"), "{other}");
 }
 
@@ -285,7 +285,7 @@ proptest! {
 #[tokio::test]
 async fn where_a_party_serves_content_is_what_it_announced_last_and_finally() {
     let folder = tempfile::tempdir().expect("a folder");
-    let history = History::open(folder.path(), "a market").await.expect("a database");
+    let history = History::open(folder.path(), "a market", None).await.expect("a database");
     assert_eq!(history.gateway(party(1)).await.expect("read"), None);
     let announced = |block, url: &str| told(block, Event::Announced { party: party(1), url: url.to_owned() });
     history.take(&[announced(1, "https://a.example"), announced(2, "https://b.example")]).await.expect("taken");

@@ -13,9 +13,19 @@ use crate::{
 
 /// How many updates are taken in at once.
 const AT_ONCE: usize = 1_000;
+const KEPT: &str = "the blessing's events";
 
 impl Service {
     pub(super) async fn follow_blessing(&self) -> Result<Infallible, ServiceError> {
+        loop {
+            match self.follow_while_there_is_room().await {
+                Err(error) if error.is_full() => self.wait_for_room(KEPT, &error).await,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn follow_while_there_is_room(&self) -> Result<Infallible, ServiceError> {
         let mut updates = self.parts.blessing.updates(self.store.cursor().await?).ready_chunks(AT_ONCE);
         while let Some(chunk) = updates.next().await {
             let mut news = Vec::with_capacity(chunk.len());
@@ -28,6 +38,7 @@ impl Service {
             }
             if !news.is_empty() {
                 self.take(news).await?;
+                self.problem(KEPT, None);
             }
         }
         Err(ServiceError::Ended)
@@ -49,7 +60,11 @@ impl Service {
                 }
             });
         }
+        self.store.make_room().await?;
         let touched = self.store.take(&told).await?;
+        for job in &touched.jobs {
+            self.take_back(*job).await?;
+        }
         if touched.rewound {
             for job in &touched.jobs {
                 self.store.consider_again(*job, self.clock()).await?;

@@ -151,6 +151,7 @@ impl Service {
             if settled.is_empty() {
                 return Ok(());
             }
+            self.store.make_room().await?;
             self.store.import(&settled, self.clock()).await?;
             for kept in &settled {
                 self.assess(kept).await?;

@@ -48,6 +48,11 @@ pub struct NominationPolicy {
     pub per_day: u64,
 }
 
+/// What a service's databases grow to, if nobody says otherwise, in bytes: enough for some million jobs.
+pub const MAX_SIZE: u64 = 8 << 30;
+/// With less there is no room for what comes at once, nor for what notaries do.
+const MIN_SIZE: u64 = if cfg!(test) { 16 << 20 } else { 64 << 20 };
+
 /// What a service is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -66,6 +71,8 @@ pub struct Settings {
     pub tick: Duration,
     /// So often another notary is asked for its answers.
     pub ask_every: Duration,
+    /// The bytes that both databases together grow to.
+    pub max_size: u64,
     pub chain_patience: ChainPatience,
 }
 
@@ -95,6 +102,7 @@ impl Default for Settings {
             gather_at_once: 4,
             tick: Duration::from_secs(5),
             ask_every: Duration::from_secs(60),
+            max_size: MAX_SIZE,
             chain_patience: ChainPatience::default(),
         }
     }
@@ -109,6 +117,8 @@ pub enum SettingsError {
     NoAmount,
     #[error("of {0} jobs something is to be gathered at once; let it be from 1 to 64")]
     AtOnce(usize),
+    #[error("the databases are to grow to {0} bytes; let it be 64 MiB or more")]
+    MaxSize(u64),
 }
 
 impl Settings {
@@ -123,6 +133,9 @@ impl Settings {
         }
         if !(1..=64).contains(&self.gather_at_once) {
             return Err(SettingsError::AtOnce(self.gather_at_once));
+        }
+        if self.max_size < MIN_SIZE {
+            return Err(SettingsError::MaxSize(self.max_size));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod chain;
 mod evidence;
 mod paying;
 mod slow;
+mod room;
 mod twin;
 mod votes;
 
@@ -169,7 +170,7 @@ async fn open_with(
         clock,
         settings: settings.clone(),
     };
-    let history = Service::open_history(folder, &parts.market).await.expect("a database");
+    let history = Service::open_history(folder, &parts.market, settings.max_size).await.expect("a database");
     Service::open(folder, history, parts).await.expect("a service")
 }
 

@@ -1,21 +1,19 @@
-//! Notaries' votes: what they sign, held and relayed.
+//! Notaries' votes: what they sign, checked and kept.
 
-use std::{collections::BTreeSet, convert::Infallible, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use futures::StreamExt as _;
 use lota_bridge::{
-    blessing::{BlessingLanded, BlessingSubmitError, signed_digest},
+    blessing::{BlessingSubmitError, signed_digest},
     eip712,
 };
 use lota_market::{
-    Address, AttoFil, B256, Time,
-    agent::EffectKey,
+    Address, B256, Time,
     blessing::{Choice, Command, Nomination, Notaries, Phase, Rejection, Signed},
     model::{self, JobId},
 };
 use serde_json::json;
 
-use super::{Service, ServiceError, VOTE, refusal, unknown};
+use super::{Service, VOTE, refusal, unknown};
 use crate::{
     alerts::AlertKind,
     ballot,
@@ -29,8 +27,6 @@ use crate::{
 const WAIT: Duration = Duration::from_secs(45);
 /// The longest signature: of a contract (ERC-1271) with many owners.
 const MAX_SIGNATURE: usize = 8 << 10;
-/// So many votes are under way at once.
-const AT_ONCE: usize = 8;
 /// How many signatures are asked of the chain at once, of those that are not known to be a notary's, and how long one waits for its turn.
 pub(super) const DOUBTFUL: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -366,104 +362,6 @@ impl Service {
         ]
     }
 
-    pub(super) async fn keep_voting(&self) -> Result<Infallible, ServiceError> {
-        loop {
-            let turn = self.votes_due().await;
-            self.after_turn("votes", VOTE, turn).await;
-        }
-    }
-
-    /// Sends what is to be sent and is not in a block, and gives up what has become void.
-    pub(super) async fn votes_due(&self) -> Result<(), ServiceError> {
-        let open = self.store.open_votes().await?;
-        if open.is_empty() {
-            return Ok(());
-        }
-        let version = match self.parts.blessing.notaries().await {
-            Ok(notaries) => notaries.version,
-            Err(error) => {
-                self.problem("the chain", Some(error.to_string()));
-                return Ok(());
-            }
-        };
-        let turns = futures::stream::iter(open.into_iter().map(|held| self.vote_further(held, version)));
-        let outcomes: Vec<_> = turns.buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect()
-    }
-
-    async fn vote_further(&self, held: HeldVote, version: u32) -> Result<(), ServiceError> {
-        let course = self.store.course(held.job).await?;
-        let cast = course.votes.iter().find(|cast| is_of(cast, &held));
-        if let Some(cast) = cast {
-            if cast.is_final {
-                self.store.keep_vote_state(&held, &SignedState::Done).await?;
-            }
-            return Ok(());
-        }
-        if let Some(other) = course.counted_vote(held.notary).filter(|_| course.round == held.round) {
-            // Its notary voted otherwise, by itself: that may still be undone.
-            if other.is_final {
-                let why = Rejection::AlreadyVoted { job: held.job, notary: held.notary }.words(&self.parts.asset);
-                self.store.keep_vote_state(&held, &SignedState::Refused { why }).await?;
-                self.changed(Change::Job(held.job));
-            }
-            return Ok(());
-        }
-        if held.state == SignedState::Held {
-            let why = if course.running().is_none_or(|nomination| nomination.round != held.round) {
-                "the nomination ended before a second notary signed"
-            } else if course.phase() != Phase::Nominated {
-                "the nomination was decided before a second notary signed"
-            } else if held.version != version {
-                "the set of notaries changed after it was signed: sign again"
-            } else {
-                return Ok(());
-            };
-            self.store.keep_vote_state(&held, &SignedState::Refused { why: why.into() }).await?;
-            self.changed(Change::Job(held.job));
-            return Ok(());
-        }
-        let name = format!("the vote of {} on {}", held.notary, held.job);
-        if self.may_try(&name) {
-            self.send(&held).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends a vote, whatever happened to it before.
-    async fn send(&self, held: &HeldVote) -> Result<Option<BlessingLanded>, ServiceError> {
-        let course = self.store.course(held.job).await?;
-        let Some(nomination) = course.nomination.filter(|nomination| nomination.round == held.round) else {
-            // Its nomination was undone; it may come again.
-            return Ok(None);
-        };
-        let command = relayed(&nomination, held.choice, held.reasons, held.notary, held.signature.clone());
-        let name = format!("the vote of {} on {}", held.notary, held.job);
-        let key = vote_key(held);
-        let outcome = self.parts.blessing.submit(&key, &command, AttoFil::ZERO).await;
-        self.problem(&name, None);
-        match outcome {
-            Ok(landed) => Ok(Some(landed)),
-            // Somebody else has sent it, too, or its notary has voted; which of them, its event tells, and whether it stays.
-            Err(BlessingSubmitError::Rejected(Rejection::UnknownNomination(_) | Rejection::AlreadyVoted { .. })) => {
-                Ok(None)
-            }
-            Err(BlessingSubmitError::Rejected(rejection)) => {
-                let there = self.store.course(held.job).await?.votes.iter().any(|cast| is_of(cast, held));
-                if !there {
-                    let why = rejection.words(&self.parts.asset);
-                    self.store.keep_vote_state(held, &SignedState::Refused { why }).await?;
-                    self.changed(Change::Job(held.job));
-                }
-                Ok(None)
-            }
-            Err(error) => {
-                self.problem(&name, Some(error.to_string()));
-                Ok(None)
-            }
-        }
-    }
-
     /// A vote as it is now.
     async fn shown(&self, held: &HeldVote) -> Result<Vote, DeskError> {
         let votes = self.votes_of(held.job, &self.store.course(held.job).await?).await?;
@@ -514,7 +412,7 @@ fn check_text(text: &str) -> Result<(), DeskError> {
     Ok(())
 }
 
-fn relayed(
+pub(super) fn relayed(
     nomination: &Nomination,
     choice: Choice,
     reasons: B256,
@@ -522,17 +420,4 @@ fn relayed(
     signature: lota_market::Bytes,
 ) -> Command {
     Command::VoteSigned { nomination: Box::new(nomination.clone()), choice, reasons, notary, signature }
-}
-
-/// Whether a vote in a block is this one.
-fn is_of(cast: &crate::course::CastVote, held: &HeldVote) -> bool {
-    (cast.round, cast.notary, cast.choice, cast.reasons) == (held.round, held.notary, held.choice, held.reasons)
-}
-
-/// One vote of a notary; one that was signed anew is another.
-fn vote_key(held: &HeldVote) -> EffectKey {
-    let what: String = held.reasons.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let notary: String = held.notary.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let HeldVote { job, round, choice, version, .. } = held;
-    EffectKey::named(&format!("{job}/vote/{round}/{notary}/{}{version}/{what}", choice.number()))
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 const CURSOR: &str = "cursor";
-const FINALIZED: &str = "finalized";
+pub(super) const FINALIZED: &str = "finalized";
 /// How many events become final in one transaction.
 const AT_ONCE: i64 = 500;
 

@@ -7,6 +7,7 @@ pub(super) const STEPS: Steps = Steps(&[
     (2, "replaced votes", include_str!("../../migrations/service/0002_replaced_votes.sql")),
     (3, "answers", include_str!("../../migrations/service/0003_answers.sql")),
     (4, "payments", include_str!("../../migrations/service/0004_payments.sql")),
+    (5, "letting go", include_str!("../../migrations/service/0005_letting_go.sql")),
 ]);
 
 #[cfg(test)]

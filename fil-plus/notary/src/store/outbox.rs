@@ -4,10 +4,7 @@ use lota_market::{B256, Time, model::JobId};
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Writing, damaged, keep_meta, meta, signed, small, unsigned};
-use crate::{
-    alerts::Alert,
-    attestation::Envelope,
-};
+use crate::{alerts::Alert, attestation::Envelope};
 
 const NOTED: &str = "noted";
 

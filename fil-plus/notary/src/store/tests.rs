@@ -72,7 +72,7 @@ fn told(block: u64, event: Event) -> Told {
 
 async fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), "0x01 on chain 1").await.expect("a database");
+    let store = Store::open(folder.path(), "0x01 on chain 1", 1 << 30).await.expect("a database");
     (folder, store)
 }
 
@@ -146,12 +146,12 @@ async fn what_is_final_is_not_undone_and_a_restart_goes_on() {
     assert_eq!(finalize(&store, 1).await, 1);
     let touched = store.take(&[Told::Rewind { to: None }]).await.expect("taken");
     assert_eq!((touched.jobs.len(), touched.rewound), (1, true));
-    let again = Store::open(folder.path(), "0x01 on chain 1").await.expect("the same");
+    let again = Store::open(folder.path(), "0x01 on chain 1", 1 << 30).await.expect("the same");
     assert_eq!(again.cursor().await.expect("read"), None);
     assert_eq!(again.course(job(1)).await.expect("read").round, 1);
     assert_eq!(again.course(job(2)).await.expect("read").round, 0);
     assert_eq!(again.finalized().await.expect("read"), 1);
-    let other = Store::open(folder.path(), "0x02 on chain 1").await.expect_err("another").to_string();
+    let other = Store::open(folder.path(), "0x02 on chain 1", 1 << 30).await.expect_err("another").to_string();
     assert!(other.contains("0x01") && other.contains("0x02"), "{other}");
 }
 
@@ -179,4 +179,89 @@ async fn an_alert_is_put_once_and_stays_until_it_is_delivered() {
     store.not_delivered(&again[0], "gone", None).await.expect("given up");
     assert_eq!(store.to_send(Time(u64::MAX), 10).await.expect("read"), []);
     assert_eq!(store.undelivered().await.expect("read"), [("webhook".to_owned(), 1, "gone".to_owned())]);
+}
+
+fn numbered(number: u16) -> JobId {
+    let mut bytes = [0; 32];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    JobId(B256::from(bytes))
+}
+
+/// A nomination that takes 4 kB.
+fn large(number: u16) -> Event {
+    let Event::JobNominated { nominator, mut nomination, .. } = nominated(1, 1) else { panic!("it is one") };
+    nomination.job = numbered(number);
+    nomination.recipient = Bytes::from(vec![7; 4_000]);
+    Event::JobNominated { job: numbered(number), nominator, nomination }
+}
+
+fn small_note() -> AuditNote {
+    AuditNote {
+        at: Time(1),
+        actor: "a".into(),
+        action: "signed".into(),
+        subject: "s".into(),
+        details: serde_json::json!({}),
+    }
+}
+
+fn signed_vote(number: u16) -> HeldVote {
+    HeldVote {
+        job: numbered(number),
+        round: 1,
+        notary: Address::with_last_byte(1),
+        choice: Choice::Approve,
+        version: 1,
+        reasons: numbered(number).0,
+        signature: Bytes::from(vec![1; 65]),
+        at: Time(1),
+        state: SignedState::ToSend,
+    }
+}
+
+async fn small_store(max_size: u64) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), "0x01 on chain 1", max_size).await.expect("a database");
+    (folder, store)
+}
+
+#[tokio::test]
+async fn what_is_voted_on_stays_and_has_room_when_there_is_none_for_strangers() {
+    let limit = 2 << 20;
+    let (folder, store) = small_store(limit).await;
+    let mut refused = None;
+    for number in 0..1_000_u16 {
+        if let Err(error) = store.make_room().await {
+            refused = Some((number, error));
+            break;
+        }
+        store.take(&[told(u64::from(number) + 1, large(number))]).await.expect("there is room");
+    }
+    let (count, error) = refused.expect("4 MB are more than there is room for");
+    assert!(error.is_full() && error.to_string().contains("notary.max_size"), "{error}");
+    // None is final: each may be undone, and stays.
+    assert_eq!(store.may_go(&[numbered(0)]).await.expect("read"), []);
+    finalize(&store, 1).await;
+    assert_eq!(store.may_go(&[numbered(0)]).await.expect("read"), [], "it is voted on");
+    let text = "r".repeat(4_000);
+    for number in 0..5.min(count) {
+        let vote = signed_vote(number);
+        store.keep_vote(&vote, &text, vec![], small_note(), (&[], &[])).await.expect("notaries have room");
+        store.keep_vote_state(&vote, &SignedState::Done).await.expect("kept");
+    }
+    assert!(std::fs::metadata(folder.path().join(FILE)).expect("a file").len() <= limit);
+
+    // Once nobody decided, they go.
+    let block = u64::from(count) + 1;
+    let ended = (0..count).map(|number| Told::Event {
+        cursor: Cursor { index: u32::from(number) + 1, ..cursor(block) },
+        time: Time(100),
+        transaction: B256::ZERO,
+        event: Box::new(Event::NominationEnded { job: numbered(number), round: 1, end: End::Expired }),
+    });
+    store.take(&ended.collect::<Vec<_>>()).await.expect("there is room");
+    finalize(&store, block).await;
+    store.make_room().await.expect("there is room again");
+    assert!(store.votes(numbered(0)).await.expect("read").is_empty());
+    assert_eq!(store.reasons(signed_vote(0).reasons).await.expect("read"), None);
 }

@@ -4,9 +4,7 @@ use lota_market::{Address, B256, Bytes, Time, blessing::Choice, model::JobId};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{Store, StoreError, address, damaged, digest, job_id, outbox, signed, small, unsigned};
-use crate::{
-    alerts::Alert,
-};
+use crate::alerts::Alert;
 
 /// How far a signed vote got.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -211,7 +211,7 @@ async fn what_lasts_is_told_once_and_missing_votes_are_asked_for() {
 }
 
 /// What `sender` asks for a settled job.
-async fn nominate(bench: &Bench, sender: lota_market::Address, job: JobId, amount: u64) {
+pub(super) async fn nominate(bench: &Bench, sender: lota_market::Address, job: JobId, amount: u64) {
     use lota_market::{blessing, model::Receipt};
     let kept = bench.service.history.settled_job(job).await.expect("read").expect("settled");
     bench.twin.bless(sender, AttoFil(10 * twin::DEPOSIT.0), blessing::Command::Fund);
@@ -384,7 +384,7 @@ async fn a_log_whose_end_was_cut_off_is_refused() {
         clock: Arc::new(|| Time(0)),
         settings: settings(),
     };
-    let history = Service::open_history(bench.folder.path(), &parts.market).await.expect("a database");
+    let history = Service::open_history(bench.folder.path(), &parts.market, settings().max_size).await.expect("a database");
     let opened = Service::open(bench.folder.path(), history, parts).await;
     assert!(matches!(opened, Err(ServiceError::AuditCut { .. })));
 }

@@ -145,7 +145,7 @@ impl Anvil {
             filecoin_pay,
             token,
             epoch_seconds: 1,
-            grace: 86_400,
+            grace: 600,
         };
         let orders = self.create(deployment.code()).await;
         self.orders = Some(orders);

@@ -296,7 +296,9 @@ fn a_node_takes_an_order_for_a_file_of_this_machine_and_is_paid() {
     world.home.wait_for(&["node", "show", "--json"], parties);
     let module = world.home.file("hello.wasm", crate::modules::hello());
     let module = module.to_str().expect("UTF-8");
-    let shown = world.pay(&["order", module, "--max-price", "0.2 FIL", "--wait"]).ok();
+    // Taken and done in time on however slow a machine, also one that was measured while others kept it busy.
+    let limits = ["--fuel", "100M", "--lock-for", "10h", "--run-for", "10h"];
+    let shown = world.pay(&[&["order", module, "--max-price", "0.2 FIL", "--wait"], &limits[..]].concat()).ok();
     assert_eq!((&shown["status"], &shown["exit_code"]), (&json!("settled"), &json!(0)), "{shown:#}");
     assert_eq!(text(&shown, "price"), (FIL / 5).to_string(), "its price was fixed");
     let stdout = format!("{}/stdout", text(&shown, "output"));

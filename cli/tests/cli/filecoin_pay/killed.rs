@@ -6,8 +6,11 @@ use lota_bridge::evm::filecoin_pay_deals;
 use lota_market::{Bytes, filecoin_pay_deals::Command};
 use serde_json::{Value, json};
 
-use super::{FIL, Node, PATIENCE, World, text};
+use super::{FIL, Node, World, text};
 use crate::{anvil::Anvil, support::Home};
+
+/// How long a test waits for what must come, at most.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 impl World {
     /// No block comes any more unless it is asked for.
@@ -22,7 +25,7 @@ impl World {
     }
 
     /// Waits until an account's call of this function is in the pool; its hash.
-    fn wait_until_sent(&self, from: &str, selector: &[u8]) -> String {
+    fn wait_until_sent(&self, from: &str, selector: &[u8], described: impl Fn() -> String) -> String {
         let (from, selector) = (from.to_lowercase(), format!("{}", Bytes::copy_from_slice(selector)));
         let begun = Instant::now();
         loop {
@@ -38,7 +41,7 @@ impl World {
             if let Some(call) = found.next() {
                 return text(call, "hash").to_owned();
             }
-            assert!(begun.elapsed() < PATIENCE, "it is not sent: {pool:#}");
+            assert!(begun.elapsed() < PATIENCE, "it is not sent: {pool:#}\n{}", described());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -88,14 +91,17 @@ fn a_node_that_is_killed_before_the_block_of_what_it_sent_does_the_job_and_is_pa
     let module = world.home.file("hello.wasm", crate::modules::hello());
     let module = module.to_str().expect("UTF-8");
     let pay = filecoin_pay_deals::call_data(&Command::Pay { rails: Vec::new() });
+    // Little fuel: a machine that was measured while others kept it busy takes it, too.
+    let limits = ["--fuel", "100M", "--lock-for", "10h", "--run-for", "10h"];
     let mut rounds = 0;
     // The chain's node keeps what is sent, or forgets it.
     for is_forgotten in [false, true] {
-        let opened = world.pay(&["order", module, "--max-price", "0.2 FIL"]).ok();
+        let opened = world.pay(&[&["order", module, "--max-price", "0.2 FIL"], &limits[..]].concat()).ok();
         let job = text(&opened, "job").to_owned();
         let take = filecoin_pay_deals::call_data(&Command::Take { order: world.order(&job) });
         let kill = |provider: Node, selector: &[u8]| {
-            let sent = world.wait_until_sent(&account, selector);
+            let described = || provider_home.stdout(&["job", "describe", &job]);
+            let sent = world.wait_until_sent(&account, selector, described);
             provider.kill();
             if is_forgotten {
                 world.anvil.call("anvil_dropTransaction", json!([sent]));

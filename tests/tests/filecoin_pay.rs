@@ -547,7 +547,11 @@ async fn a_payer_that_takes_its_approval_back_before_the_block_costs_a_node_gas_
     let late = venue.open(PAYER, 1, Address::ZERO, &module, PRICE).await;
     let served = venue.open(OTHER, 0, Address::ZERO, &module, PRICE).await;
     let detail = venue.wait(&provider, served).await;
-    assert_eq!((detail.summary.status, detail.summary.provider), (Status::Settled, Some(provider.address)), "{detail:#?}");
+    assert_eq!(
+        (detail.summary.status, detail.summary.provider),
+        (Status::Settled, Some(provider.address)),
+        "{detail:#?}"
+    );
     venue.hears(&provider, late, "takes none of its orders any more").await;
     assert_eq!(venue.anvil.count(provider.address).await, before + 4, "the order and its result");
 }
@@ -571,7 +575,12 @@ async fn nothing_is_fetched_for_an_order_without_money_until_there_is_some() {
     }
     assert!(!has(&provider, &module).await, "it has fetched nothing");
     venue.pay_in_as(POOR, FIL).await;
+    venue.anvil.advance(30).await;
     let detail = venue.wait(&provider, now).await;
-    assert_eq!((detail.summary.status, detail.summary.provider), (Status::Settled, Some(provider.address)), "{detail:#?}");
+    assert_eq!(
+        (detail.summary.status, detail.summary.provider),
+        (Status::Settled, Some(provider.address)),
+        "{detail:#?}"
+    );
     assert!(has(&provider, &module).await);
 }

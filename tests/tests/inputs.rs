@@ -394,6 +394,18 @@ async fn paying_waits_for_no_publisher_and_what_failed_is_made_good() {
     assert_eq!(found.len(), 3);
     let output = client.get::<JobDetail>(&format!("/v1/jobs/{}", job.id)).await.expect("the job").summary.output;
     assert_eq!(elsewhere.pins.lock().expect("pins").keys().collect::<Vec<_>>(), [&output.expect("an output")]);
+    // Somebody wants it looked at; only whoever published it can.
+    let route = format!("/v1/jobs/{}/publish", job.id);
+    let looks = || elsewhere.pins.lock().expect("pins").values().sum::<u32>();
+    let before = looks();
+    assert_eq!(provider.post::<Vec<PublicationInfo>>(&route, &json!({})).await, Ok(found));
+    let begun = Instant::now();
+    while looks() == before {
+        assert!(begun.elapsed() < Duration::from_secs(120), "nobody looked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (status, refusal) = client.post::<Vec<PublicationInfo>>(&route, &json!({})).await.expect_err("not its output");
+    assert_eq!((status, refusal["code"].as_str()), (409, Some("conflict")), "{refusal}");
 }
 
 async fn reqwest_get(url: &str) -> u16 {

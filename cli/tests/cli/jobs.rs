@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use crate::{modules, support::Home};
+use crate::{
+    fake::{self, Answer},
+    modules,
+    support::Home,
+};
 
 fn path(path: &std::path::Path) -> &str {
     path.to_str().expect("UTF-8")
@@ -232,4 +236,23 @@ fn an_unknown_id_is_said_so() {
     let (code, line) = home.failure(&["job", "describe", "0xdead"]);
     assert_eq!(code, 1);
     assert!(line.contains("0xdead") && line.contains("lota job list"), "{line}");
+}
+
+#[test]
+fn what_was_not_published_is_published_again_when_somebody_asks_for_it() {
+    let home = Home::new();
+    let queued = json!([{ "publisher": "filecoin", "state": "queued", "reason": "0x50 has 3 free\u{1b}[2J" }]);
+    let answer = queued.clone();
+    fake::daemon(&home, move |request| match request {
+        "POST /v1/jobs/0x3f21/publish" => Answer::Json(answer.clone()),
+        _ => Answer::Error(409, json!({ "code": "conflict", "message": "nothing of job 0x4f21 is published" })),
+    });
+    let text = home.stdout(&["job", "publish", "0x3f21"]);
+    assert!(text.contains("kept by") && text.contains("filecoin: queued (0x50 has 3 free"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    assert_eq!(home.json(&["job", "publish", "0x3f21", "--json"]), queued);
+    let (code, line) = home.failure(&["job", "publish", "0x4f21"]);
+    assert_eq!(code, 1);
+    assert!(line.contains("nothing of job 0x4f21 is published"), "{line}");
+    assert_eq!(home.failure(&["job", "publish", "not-an-id"]).0, 2);
 }

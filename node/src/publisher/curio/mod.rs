@@ -159,6 +159,10 @@ impl Curio {
     /// Looks how far it is.
     async fn follow(&self, receipt: Receipt, content: &Content, now: u64) -> Result<Published, PublishError> {
         let Some((deal, is_final)) = self.deals.deal(receipt.deal).await.map_err(unreachable_chain)? else {
+            // What was final is there; the chain's node may have to catch up.
+            if matches!(receipt.stage, Stage::Sealed { is_final: true, .. }) {
+                return Err(PublishError::Temporary(format!("the chain's node does not know deal {}", receipt.deal)));
+            }
             return Err(PublishError::GivenUp("the chain undid the deal's announcement".to_owned()));
         };
         if deal.root.0 != *receipt.piece.root().as_bytes() {

@@ -361,6 +361,16 @@ async fn an_output_is_announced_handed_over_sealed_and_then_kept() {
     let (last, receipt, _) = drive(&curio, &content, receipt, 1).await;
     assert_eq!(last.expect("sealed").progress, Progress::Pinned);
     assert_eq!(told(receipt.as_ref()), "deal 1, in sector 77 until epoch 518405");
+    // A node of the chain that is behind undoes nothing; the end of the sector does.
+    let deals = std::mem::take(&mut place.inner().deals);
+    let (last, _, _) = drive(&curio, &content, receipt.clone(), 1).await;
+    assert_eq!(last, Err(PublishError::Temporary("the chain's node does not know deal 1".to_owned())));
+    let mut over = deals.clone();
+    over[0].1 = OnChain::Finalized;
+    place.inner().deals = over;
+    let (last, _, _) = drive(&curio, &content, receipt.clone(), 1).await;
+    assert!(matches!(&last, Err(PublishError::GivenUp(why)) if why.contains("its sector ended")), "{last:?}");
+    place.inner().deals = deals;
     // What is sealed stays.
     curio.withdraw(&content.cid, receipt.as_deref()).await.expect("nothing to do");
     assert_eq!(place.inner().violations, Vec::<String>::new());

@@ -219,7 +219,7 @@ impl Service {
             return Ok(());
         }
         // The same again tells whether it is still there, and sends it again if a reorganisation undid it.
-        let key = EffectKey::named(&format!("payments/{}", batch.number));
+        let key = key_of(&batch);
         match payer.pay(&key, batch.granter, &batch.rails).await {
             Ok(landed) => {
                 self.problem(&name, None);
@@ -336,6 +336,13 @@ impl Service {
         let at = paid_at.unwrap_or_default();
         Ok((Some(payment), Some(Happened { at, what, transaction, is_final })))
     }
+}
+
+/// Under which key a batch is sent. A journal may outlive the database: a number that comes again is not of the same jobs.
+fn key_of(batch: &Batch) -> EffectKey {
+    let jobs: Vec<u8> = batch.payments.iter().flat_map(|(job, _)| job.0).collect();
+    let digest = hex::encode(&lota_content::sha2_256(&jobs)[..8]);
+    EffectKey::named(&format!("payments/{}/{digest}", batch.number))
 }
 
 /// Rails with the jobs whose grants are due there.

@@ -1,6 +1,7 @@
 //! The pages.
 
 pub(crate) mod about;
+mod admission;
 pub(crate) mod audit;
 pub(crate) mod decide;
 pub(crate) mod entry;
@@ -40,6 +41,6 @@ fn check_token(reader: &crate::site::Reader, token: &str) -> Result<lota_market:
     if digest(&session.form_token) == digest(token) {
         Ok(session.account)
     } else {
-        Err(Failure::forbidden("The form is of another session than this one. Load the page again and repeat it."))
+        Err(Failure::forbidden("The form was of another session than this one; look at it, and send it again."))
     }
 }

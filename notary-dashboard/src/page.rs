@@ -195,6 +195,7 @@ impl From<DeskError> for Failure {
             DeskError::NotFound(_) => Self::not_found(what),
             DeskError::Invalid(_) => Self::invalid(what),
             DeskError::Refused(_) => Self::new(StatusCode::CONFLICT, "It was refused", what),
+            DeskError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "It is too large", what),
             DeskError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "It cannot be done now", what),
         }
     }

@@ -10,6 +10,7 @@ mod nomination;
 pub(crate) mod output;
 pub(crate) mod queue;
 mod spec;
+mod text;
 
 use axum::http::StatusCode;
 use lota_market::{B256, model::JobId};

@@ -137,7 +137,7 @@ async fn sign(site: &Site, reader: &Reader, job: JobId, draft: &Draft) -> Answer
                 (nomination::field("Digest to sign", &html! { strong #digest { (words::digest(paper.digest)) } }))
             }
             h3 { "The nomination" }
-            (nomination::fields(&paper.nomination, &about, Some(account), about.now))
+            (nomination::fields(&paper.nomination, None, &about, Some(account), about.now))
             @if !paper.decoded.is_empty() {
                 // The same once more, in the service's words: for who compares the two.
                 details { summary { "The call that is sent with it, as the service words it" } (evidence(&paper.decoded)) }

@@ -46,7 +46,7 @@ pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id):
         @if let Some(nomination) = &dossier.nomination {
             section.card #nomination aria-labelledby="nomination-title" {
                 h2 #nomination-title { @if part == Part::History { "What was asked for" } @else { "What is asked for" } }
-                (nomination::fields(nomination, &about, reader.account(), now))
+                (nomination::fields(nomination, dossier.piece.as_deref(), &about, reader.account(), now))
             }
         }
         (settled(&dossier, &about, now))
@@ -102,6 +102,7 @@ fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Mark
                         Some(_) => {}
                     }
                 }
+                @if mine.is_some() { a.button href="/next" { "Next job" } }
                 a.button.second href={ "/jobs/" (id) "/output" } { "Look at the output" }
                 @if dossier.phase == Phase::Granted || matches!(dossier.stage, Stage::Ended(_) | Stage::Blessed | Stage::Due) {
                     a.button.second href={ "/jobs/" (id) "/attestation" } { "Attestation" }

@@ -67,7 +67,7 @@ pub(crate) const SETTINGS: Settings = Settings {
 pub(crate) const OURS: [u8; 32] = [9; 32];
 
 pub(crate) fn open_jobs() -> QueueFilter {
-    QueueFilter { open: true, after: None, limit: 10 }
+    QueueFilter { open: true, limit: 10, ..QueueFilter::default() }
 }
 
 /// A market and a blessing on a chain: the notaries have admitted a granter that only asks, the provider is registered for it, and the

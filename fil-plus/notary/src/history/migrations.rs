@@ -18,6 +18,7 @@ const SERVICE: &Steps = &[
     (1, "service", include_str!("../../migrations/service_0001.sql")),
     (2, "replaced votes", include_str!("../../migrations/service_0002.sql")),
     (3, "answers", include_str!("../../migrations/service_0003.sql")),
+    (4, "where jobs stand", include_str!("../../migrations/service_0004.sql")),
 ];
 
 pub(super) fn all() -> Migrator {

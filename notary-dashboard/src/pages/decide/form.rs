@@ -52,7 +52,7 @@ pub(super) fn form(reader: &Reader, notary: Address, dossier: &Dossier, written:
         section.card aria-labelledby="asked-title" {
             h2 #asked-title { "What is asked for" }
             p { (queue::risk(dossier.risk)) " risk · " (job::tally(dossier, &about)) }
-            (nomination::fields(nomination, &about, Some(notary), about.now))
+            (nomination::fields(nomination, dossier.piece.as_deref(), &about, Some(notary), about.now))
         }
         (checks(dossier))
         form.card method="post" action={ "/jobs/" (id) "/decide" } {

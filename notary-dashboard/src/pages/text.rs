@@ -123,12 +123,17 @@ pub(super) fn csv_table(text: &str, delimiter: u8, is_whole: bool) -> Markup {
                     @if shown < columns { "; the first " (shown) " columns" }
                 }
                 @if let Some(first) = rest.next() {
-                    thead { tr { @for at in 0..shown { th scope="col" { bdi { (cell(first, at)) } } } } }
+                    thead { tr { @for at in 0..shown { th scope="col" { (heading(&cell(first, at), at)) } } } }
                 }
                 tbody { @for row in rest { tr { @for at in 0..shown { td { bdi { (cell(row, at)) } } } } } }
             }
         }
     }
+}
+
+/// A column without a name is called by its number.
+fn heading(name: &str, at: usize) -> Markup {
+    html! { @if name.trim().is_empty() { span.quiet { "column " (at + 1) } } @else { bdi { (name) } } }
 }
 
 pub(super) fn hex_dump(begin: &[u8]) -> Markup {
@@ -210,6 +215,8 @@ mod tests {
         );
         let page = csv_table("a,b\n1,2\n", b',', true).into_string();
         assert!(page.contains("1 row of 2 columns</caption>"), "{page}");
+        let nameless = csv_table("a,,c\n1,2,3\n", b',', true).into_string();
+        assert!(nameless.contains(">column 2</span></th>"), "{nameless}");
         // A quote that never ends is one cell, which is cut off.
         let open = csv_table(&format!("\"{}", "y".repeat(100_000)), b',', true).into_string();
         assert!(open.len() < 3_000, "{}", open.len());

@@ -7,18 +7,46 @@ const all = (selector, within = document) => [...within.querySelectorAll(selecto
 
 // ---- the wallet
 
-let wallet = null;
-const found = (provider) => {
-  if (!provider || wallet) return;
-  wallet = provider;
-  for (const form of all("form[data-wallet]")) offer(form);
-};
+// Which one was used last, in this tab.
+const preferred = session_get("wallet");
 
-// With a wallet, its button comes first, and signing by hand is folded away.
+// Those that were announced (EIP-6963), or else the one that is there without a name; and which of them is used.
+const wallets = [];
+let wallet = null;
+
+function found(provider, info = {}) {
+  if (typeof provider?.request !== "function" || wallets.some((known) => known.provider === provider)) return;
+  // Wallets write of themselves what they like: it is text here.
+  const told = (text, otherwise) => (typeof text === "string" && text.trim() ? text.trim().slice(0, 60) : otherwise);
+  const id = told(info.rdns, "");
+  wallets.push({ provider, id, name: told(info.name, "The browser's wallet") });
+  if (!wallet || (id && id === preferred)) wallet = provider;
+  for (const form of all("form[data-wallet]")) offer(form);
+}
+
+// With a wallet, its button comes first, and signing by hand is folded away. Of several, one is chosen by its name.
 function offer(form) {
-  one(".wallet", form).hidden = false;
-  one("[data-by-hand]", form).open = false;
-  one("[data-sign]", form).addEventListener("click", () => run(form));
+  const place = one(".wallet", form);
+  if (place.hidden) {
+    place.hidden = false;
+    one("[data-by-hand]", form).open = false;
+    one("[data-sign]", form).addEventListener("click", () => run(form));
+  }
+  if (wallets.length < 2) return;
+  let choice = one("select", form);
+  if (!choice) {
+    const label = document.createElement("label");
+    label.textContent = "Wallet ";
+    choice = document.createElement("select");
+    choice.addEventListener("change", () => {
+      const chosen = wallets[choice.selectedIndex];
+      wallet = chosen.provider;
+      session_store("wallet", chosen.id);
+    });
+    label.append(choice);
+    place.before(label);
+  }
+  choice.replaceChildren(...wallets.map(({ name, provider }) => new Option(name, "", false, provider === wallet)));
 }
 
 const say = (form, text) => {
@@ -97,18 +125,20 @@ const steps = {
 function session_store(key, value) {
   try { sessionStorage.setItem(key, value); } catch { /* it is only a click more */ }
 }
+function session_get(key) {
+  try { return sessionStorage.getItem(key); } catch { return null; }
+}
 function session_take(key) {
-  try {
-    const value = sessionStorage.getItem(key);
-    sessionStorage.removeItem(key);
-    return value;
-  } catch { return null; }
+  const value = session_get(key);
+  try { sessionStorage.removeItem(key); } catch { /* it was not there */ }
+  return value;
 }
 
 if (one("form[data-wallet]")) {
-  addEventListener("eip6963:announceProvider", (event) => found(event.detail?.provider));
-  found(window.ethereum);
+  addEventListener("eip6963:announceProvider", (event) => found(event.detail?.provider, event.detail?.info));
   dispatchEvent(new Event("eip6963:requestProvider"));
+  // What announces itself is often this one under its name.
+  if (!wallets.length) found(window.ethereum);
   const form = one("form[data-wallet=sign-in]");
   if (form && session_take("connected") && wallet) run(form);
 }
@@ -195,6 +225,8 @@ function update(next) {
     const [mine, theirs] = [document.getElementById(id), next.getElementById(id)];
     if (mine && theirs) mine.textContent = theirs.textContent;
   }
+  const [views, counted] = [one("#views"), one("#views", next)];
+  if (views && counted) replace(views, counted);
   const [wrong, now] = [one("section.problems"), one("section.problems", next)];
   if (wrong && now) replace(wrong, now);
   else if (now) one("#main").prepend(document.importNode(now, true));

@@ -5,6 +5,7 @@
 //! What strangers wrote (evidence, files, names) is shown as text, and never served in a form that a browser would run.
 
 mod assets;
+mod download;
 mod guard;
 mod limits;
 mod live;
@@ -54,6 +55,7 @@ fn pages(desk: Arc<dyn Desk>, settings: Settings) -> Router {
     Router::new()
         .route("/", get(pages::queue::open))
         .route("/history", get(pages::queue::over))
+        .route("/next", get(pages::queue::next))
         .route("/jobs/{job}", get(pages::job::job))
         .route("/jobs/{job}/decide", get(pages::decide::form).post(pages::decide::preview))
         .route("/jobs/{job}/vote", post(pages::decide::vote))

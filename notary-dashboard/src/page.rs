@@ -149,15 +149,30 @@ pub(crate) struct Failure {
     what: String,
     /// Where to go on, and what that is called.
     on: Option<(String, &'static str)>,
+    /// What somebody wrote in vain.
+    kept: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, title: &'static str, what: impl Into<String>) -> Self {
-        Self { status, title, what: what.into(), on: None }
+        Self { status, title, what: what.into(), on: None, kept: None }
     }
 
     pub(crate) fn on(self, path: impl Into<String>, name: &'static str) -> Self {
         Self { on: Some((path.into(), name)), ..self }
+    }
+
+    /// With what somebody wrote, which would be gone otherwise.
+    pub(crate) fn keeping(self, text: &str) -> Self {
+        Self { kept: Some(text.to_owned()), ..self }
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
     }
 
     pub(crate) fn not_found(what: impl Into<String>) -> Self {
@@ -180,6 +195,7 @@ impl From<DeskError> for Failure {
             DeskError::NotFound(_) => Self::not_found(what),
             DeskError::Invalid(_) => Self::invalid(what),
             DeskError::Refused(_) => Self::new(StatusCode::CONFLICT, "It was refused", what),
+            DeskError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "It is too large", what),
             DeskError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "It cannot be done now", what),
         }
     }
@@ -190,6 +206,10 @@ impl IntoResponse for Failure {
         let content = html! {
             h1 { (self.title) }
             p.failure { (self.what) }
+            @if let Some(kept) = &self.kept {
+                h2 { "What you wrote" }
+                pre.text tabindex="0" role="region" aria-label="What you wrote" { (words::visible_lines(kept)) }
+            }
             p {
                 @if let Some((path, name)) = &self.on { a href=(path) { (name) } " · " }
                 a href="/" { "To the queue" }

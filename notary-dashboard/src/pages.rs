@@ -1,6 +1,7 @@
 //! The pages.
 
 pub(crate) mod about;
+mod admission;
 pub(crate) mod audit;
 pub(crate) mod decide;
 pub(crate) mod entry;
@@ -9,6 +10,7 @@ mod nomination;
 pub(crate) mod output;
 pub(crate) mod queue;
 mod spec;
+mod text;
 
 use axum::http::StatusCode;
 use lota_market::{B256, model::JobId};
@@ -40,6 +42,6 @@ fn check_token(reader: &crate::site::Reader, token: &str) -> Result<lota_market:
     if digest(&session.form_token) == digest(token) {
         Ok(session.account)
     } else {
-        Err(Failure::forbidden("The form is of another session than this one. Load the page again and repeat it."))
+        Err(Failure::forbidden("The form was of another session than this one; look at it, and send it again."))
     }
 }

@@ -25,6 +25,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Streams of one account, or of one client that is not signed in.
 const MAX_STREAMS_OF_ONE: usize = 16;
+/// The same for a file of an output, which is fetched first.
+const PATIENCE_WITH_FILES: Duration = Duration::from_secs(40);
+/// Files of outputs that are handed out at once, in all and to one client.
+const MAX_FILES: usize = 6;
+const MAX_FILES_OF_ONE: usize = 3;
 /// Exports of the audit log at once, in all and of one client.
 const MAX_EXPORTS: usize = 2;
 const MAX_EXPORTS_OF_ONE: usize = 1;
@@ -44,6 +49,8 @@ pub(crate) struct Site {
     pub(crate) nonces: Nonces,
     /// Of exports of the audit log, until the last byte was taken.
     pub(crate) exports: Arc<Places<Client>>,
+    /// Of files of outputs, until the last byte was taken.
+    pub(crate) files: Arc<Places<Client>>,
     /// Of streams of changes.
     pub(crate) listeners: Arc<Places<Listener>>,
     /// The last check of the audit log: of which end, and what came of it.
@@ -59,6 +66,7 @@ impl Site {
             sessions: Sessions::new(settings.idle, settings.lifetime, settings.max_sessions),
             nonces: Nonces::new(settings.sign_in_for),
             exports: Places::new(MAX_EXPORTS, MAX_EXPORTS_OF_ONE),
+            files: Places::new(MAX_FILES, MAX_FILES_OF_ONE),
             listeners: Places::new(settings.max_streams, MAX_STREAMS_OF_ONE),
             checked: tokio::sync::Mutex::default(),
             notaries: Mutex::default(),
@@ -72,13 +80,15 @@ impl Site {
 
     /// Asks the desk, and does not wait for ever.
     pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T, DeskError>>) -> Result<T, DeskError> {
-        match tokio::time::timeout(PATIENCE, question).await {
-            Ok(answer) => answer,
-            Err(_) => Err(DeskError::Unavailable(format!(
-                "The service did not answer within {} seconds. Try again later.",
-                PATIENCE.as_secs()
-            ))),
-        }
+        within(PATIENCE, question).await
+    }
+
+    /// The same for a file.
+    pub(crate) async fn ask_for_file<T>(
+        &self,
+        question: impl Future<Output = Result<T, DeskError>>,
+    ) -> Result<T, DeskError> {
+        within(PATIENCE_WITH_FILES, question).await
     }
 
     pub(crate) async fn about(&self) -> Result<About, DeskError> {
@@ -122,6 +132,16 @@ impl Site {
         let secure = if self.settings.origin.is_https { "; Secure" } else { "" };
         let seconds = if value.is_empty() { 0 } else { seconds };
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    }
+}
+
+async fn within<T>(patience: Duration, question: impl Future<Output = Result<T, DeskError>>) -> Result<T, DeskError> {
+    match tokio::time::timeout(patience, question).await {
+        Ok(answer) => answer,
+        Err(_) => Err(DeskError::Unavailable(format!(
+            "The service did not answer within {} seconds. Try again later.",
+            patience.as_secs()
+        ))),
     }
 }
 

@@ -79,7 +79,7 @@ async fn a_notary_works_in_a_browser() {
     none("axe");
     none("requests");
     none("dialogs");
-    assert!(result["looks"].as_u64().is_some_and(|looks| looks >= 80), "{}", result["looks"]);
+    assert!(result["looks"].as_u64().is_some_and(|looks| looks >= 100), "{}", result["looks"]);
     let votes = desk.state().votes.clone();
     let [vote] = &votes[..] else { panic!("{votes:?}") };
     assert_eq!((vote.choice, vote.notary), (Choice::Approve, fake::key(1).address()));

@@ -10,6 +10,8 @@ mod entry;
 mod fake;
 #[path = "pages/hostile.rs"]
 mod hostile;
+#[path = "pages/outputs.rs"]
+mod outputs;
 #[path = "pages/reading.rs"]
 mod reading;
 #[path = "pages/requests.rs"]

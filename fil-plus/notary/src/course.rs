@@ -2,6 +2,8 @@
 //!
 //! A course follows from a list of events and from nothing else. Who forgets events that were undone, and folds again, has undone them.
 
+use std::collections::BTreeSet;
+
 use lota_bridge::evm::granters;
 use lota_market::{
     Address, AttoFil, B256, FixedBytes, Time, U256,
@@ -232,6 +234,14 @@ impl Course {
         self.counted.iter().filter(|(_, choice)| *choice == Choice::Approve).map(|(notary, _)| *notary)
     }
 
+    /// Who voted on what is voted on; once it is blessed, who voted in its round.
+    pub fn voters_so_far(&self) -> BTreeSet<Address> {
+        if self.phase() == Phase::Nominated {
+            return self.voters().collect();
+        }
+        self.votes.iter().filter(|vote| vote.round == self.round).map(|vote| vote.notary).collect()
+    }
+
     /// Whose votes count for the next decision.
     pub fn voters(&self) -> impl Iterator<Item = Address> + '_ {
         self.counted.iter().map(|(notary, _)| *notary)
@@ -312,6 +322,7 @@ mod tests {
         assert_eq!(course.tally, tally(2, 1, 1), "what blessed it is told beside what is counted now");
         assert_eq!(course.voters().collect::<Vec<_>>(), [Address::with_last_byte(12)]);
         assert!(!course.counts(Address::with_last_byte(11)), "who approved may still revoke");
+        assert_eq!(course.voters_so_far().len(), 3);
         assert_eq!(course.stage(Time(200)), Some(Stage::Blessed), "until is inclusive");
         assert_eq!((course.stage(Time(201)), course.until(Time(201))), (Some(Stage::Due), Some(Time(300))));
 

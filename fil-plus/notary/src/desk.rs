@@ -3,7 +3,10 @@
 //! Everything here can be serialized: the service serves it as JSON, too (`/api/v1/...`). Texts that strangers wrote (evidence, names of
 //! files, reasons) are as they were: whoever shows them escapes them.
 
+use std::io;
+
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use lota_bridge::BlessingRef;
 use lota_market::{
     Address, AttoFil, B256, Bytes, Time, U256,
@@ -96,6 +99,8 @@ pub struct QueueEntry {
     pub settled_at: Time,
     /// In the market's asset.
     pub price: AttoFil,
+    /// What it runs; `None`: the spec's bytes are not known.
+    pub runs: Option<Runs>,
     pub stage: Stage,
     pub risk: Risk,
     /// The questions that worry, in words (`3 warnings`); empty if none does.
@@ -110,8 +115,45 @@ pub struct QueueEntry {
     pub revocations: u32,
     /// Until when it is voted on, or may be revoked, or granted.
     pub until: Option<Time>,
-    /// Who has voted in this round.
+    /// Who has voted: while it is voted on, whose vote counts or is on its way; later, who voted in this round.
     pub voted: Vec<Address>,
+}
+
+/// What a job runs, as its client wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runs {
+    /// `wasm` or `docker`.
+    pub engine: String,
+    /// The module's CID, or the image.
+    pub program: String,
+    pub inputs: u32,
+    /// Some of its labels, as `name=value`.
+    pub labels: Vec<String>,
+}
+
+/// What open jobs wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waiting {
+    /// For [`QueueFilter::voter`]: it is voted on, or may be revoked, and this notary has not voted in this round.
+    ToDecide,
+    /// For others: this notary has voted.
+    Voted,
+    /// For a nomination.
+    NotNominated,
+    /// For this service to look into it.
+    Gathering,
+}
+
+/// How many open jobs there are of each kind among those that were searched for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub to_decide: u64,
+    pub voted: u64,
+    pub not_nominated: u64,
+    pub gathering: u64,
+    /// Also those that wait for their grant.
+    pub all: u64,
 }
 
 /// What the queue is asked for.
@@ -119,6 +161,15 @@ pub struct QueueEntry {
 pub struct QueueFilter {
     /// Those that wait for somebody's decision (true), or those that are over (false).
     pub open: bool,
+    /// Of those that are open, only these.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
+    /// Whose votes are looked at.
+    #[serde(default)]
+    pub voter: Option<Address>,
+    /// A part of the job's id, or of its client's or provider's address in hex; empty: all.
+    #[serde(default)]
+    pub search: String,
     /// Of these, after this job (the last of the page before).
     #[serde(default)]
     pub after: Option<JobId>,
@@ -133,6 +184,7 @@ pub struct Queue {
     pub more: bool,
     /// How many there are altogether.
     pub total: u64,
+    pub counts: Counts,
 }
 
 /// A vote that was cast, or is held until another notary has signed.
@@ -176,6 +228,8 @@ pub struct Dossier {
     pub output: String,
     /// The last nomination, whether it runs or not.
     pub nomination: Option<Nomination>,
+    /// The CID (version 2) of its piece, if that is the one that this service computed from the output.
+    pub piece: Option<String>,
     /// What this service's own policy asks for, if the running nomination asks for less.
     pub policy_amount: Option<U256>,
     /// Why the service has not nominated it.
@@ -293,20 +347,44 @@ pub struct SignedVote {
 pub enum OutputNode {
     Directory {
         entries: Vec<OutputEntry>,
-        /// Whether there are more than are listed.
+        /// Whether there are more behind the last.
         more: bool,
     },
     /// The first [`MAX_SHOWN`] bytes of a file.
-    File { size: u64, begin: Bytes },
+    File { size: u64, begin: Bytes, cid: String },
 }
 
 /// A name in a directory of an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputEntry {
     pub name: String,
-    pub is_directory: bool,
+    pub kind: EntryKind,
     /// In bytes, of a file.
     pub size: Option<u64>,
+}
+
+/// What is behind a name in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    Directory,
+    File,
+    /// A symbolic link: it is not followed.
+    Link,
+    /// It cannot be read, or could not in time.
+    Unknown,
+}
+
+/// A file of an output. All of it was here and checked before its first byte is handed out.
+pub struct OutputFile {
+    pub size: u64,
+    pub bytes: BoxStream<'static, io::Result<axum::body::Bytes>>,
+}
+
+impl std::fmt::Debug for OutputFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputFile").field("size", &self.size).finish_non_exhaustive()
+    }
 }
 
 /// Why the service does not do it.
@@ -321,6 +399,9 @@ pub enum DeskError {
     /// The contract, or a rule of this service, refuses it: a conflict of interest, a vote that was cast, a set that changed.
     #[error("{0}")]
     Refused(String),
+    /// The file is not handed out whole.
+    #[error("it has {size} bytes, and at most {most} are handed out here; fetch it by its CID: lota content get {cid}")]
+    TooLarge { size: u64, most: u64, cid: String },
     /// It cannot be done now; the same may work later.
     #[error("{0}")]
     Unavailable(String),
@@ -351,11 +432,18 @@ pub trait Desk: Send + Sync + 'static {
     /// See [`DeskError`].
     async fn dossier(&self, job: JobId) -> Result<Dossier, DeskError>;
 
-    /// What lies at a path of a job's output (empty: its root), each block checked against its CID.
+    /// What lies at a path of a job's output (empty: its root), each block checked against its CID; of a directory, the names behind
+    /// `after`.
     ///
     /// # Errors
     /// See [`DeskError`].
-    async fn output(&self, job: JobId, path: &str) -> Result<OutputNode, DeskError>;
+    async fn output(&self, job: JobId, path: &str, after: Option<&str>) -> Result<OutputNode, DeskError>;
+
+    /// A whole file of a job's output, of at most so many bytes.
+    ///
+    /// # Errors
+    /// See [`DeskError`]; once bytes are handed out, only what a disk has lost meanwhile.
+    async fn file(&self, job: JobId, path: &str, most: u64) -> Result<OutputFile, DeskError>;
 
     /// What `notary` would sign. Nothing is sent or kept.
     ///

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use lota_market::{B256, spec::ValidatedSpec};
 
 use crate::{
-    desk::{DeskError, OutputNode},
+    desk::{DeskError, OutputFile, OutputNode},
     history::Kept,
     review::{Evidence, InputEvidence, ReExecution, Retrieval, SettledJob},
 };
@@ -43,11 +43,20 @@ pub trait Sources: Send + Sync + 'static {
     /// Runs a job again. [`ReExecution::NotNow`] or [`ReExecution::Pending`] when it cannot be done now.
     async fn re_execution(&self, kept: &Kept, spec: &ValidatedSpec) -> ReExecution;
 
-    /// What lies at a path of a job's output (empty: its root).
+    /// What lies at a path of a job's output (empty: its root); of a directory, the names behind `after`.
     ///
     /// # Errors
     /// See [`DeskError`].
-    async fn output(&self, job: &SettledJob, path: &str) -> Result<OutputNode, DeskError>;
+    async fn output(&self, job: &SettledJob, path: &str, after: Option<&str>) -> Result<OutputNode, DeskError>;
+
+    /// A whole file of a job's output, of at most so many bytes.
+    ///
+    /// # Errors
+    /// See [`DeskError`].
+    async fn file(&self, job: &SettledJob, path: &str, most: u64) -> Result<OutputFile, DeskError> {
+        let _ = (job, path, most);
+        Err(DeskError::Unavailable("this service hands out no files".to_owned()))
+    }
 
     /// What proofs of storage say of the piece of a job's output; empty: nobody is asked.
     async fn availability(&self, piece: &Piece) -> Vec<Evidence>;

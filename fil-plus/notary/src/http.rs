@@ -35,7 +35,9 @@ pub use places::{Client, Place, Places};
 use crate::{
     attestation::Envelope,
     audit_log,
-    desk::{About, BallotPaper, Change, Desk, DeskError, Dossier, OutputNode, Queue, QueueFilter, SignedVote, Vote},
+    desk::{
+        About, BallotPaper, Change, Desk, DeskError, Dossier, OutputNode, Queue, QueueFilter, SignedVote, Vote, Waiting,
+    },
 };
 
 /// The largest body, in bytes: a vote with its reason and a contract's signature, escaped.
@@ -123,6 +125,7 @@ impl IntoResponse for Failed {
             DeskError::NotFound(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
             DeskError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::Invalid),
             DeskError::Refused(_) => (StatusCode::CONFLICT, ErrorCode::Conflict),
+            DeskError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
             DeskError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
         Refusal::new(status, code, self.0.to_string()).into_response()
@@ -173,6 +176,10 @@ async fn about(State(api): State<Arc<Api>>, client: Client) -> Answer<About> {
 struct QueueQuery {
     #[serde(default = "yes")]
     open: bool,
+    waiting: Option<Waiting>,
+    voter: Option<Address>,
+    #[serde(default)]
+    search: String,
     after: Option<JobId>,
     #[serde(default = "page")]
     limit: u32,
@@ -187,8 +194,8 @@ const fn page() -> u32 {
 }
 
 async fn queue(State(api): State<Arc<Api>>, client: Client, Query(query): Query<QueueQuery>) -> Answer<Queue> {
-    let QueueQuery { open, after, limit } = query;
-    let filter = QueueFilter { open, after, limit: limit.clamp(1, MAX_PAGE) };
+    let QueueQuery { open, waiting, voter, search, after, limit } = query;
+    let filter = QueueFilter { open, waiting, voter, search, after, limit: limit.clamp(1, MAX_PAGE) };
     api.ask(client, api.desk.queue(&filter)).await.map(Json)
 }
 
@@ -201,6 +208,7 @@ async fn dossier(State(api): State<Arc<Api>>, client: Client, Path(job): Path<Jo
 struct OutputQuery {
     #[serde(default)]
     path: String,
+    after: Option<String>,
 }
 
 async fn output(
@@ -209,7 +217,9 @@ async fn output(
     Path(job): Path<JobId>,
     Query(query): Query<OutputQuery>,
 ) -> Answer<OutputNode> {
-    api.turn(&api.looks, client, api.times.look, api.desk.output(job, &query.path)).await.map(Json)
+    api.turn(&api.looks, client, api.times.look, api.desk.output(job, &query.path, query.after.as_deref()))
+        .await
+        .map(Json)
 }
 
 /// What a notary would sign.

@@ -1,8 +1,10 @@
 //! A decision: chosen and given reasons for, looked at as it will be sent, signed by the notary's wallet.
 
+mod form;
+mod paper;
+
 use std::sync::Arc;
 
-use alloy::primitives::Bytes;
 use axum::{
     Form,
     extract::{Path, State},
@@ -10,22 +12,26 @@ use axum::{
     response::{IntoResponse as _, Redirect},
 };
 use lota_bridge::eip712::recover;
-use lota_market::{
-    Address, B256,
-    blessing::{Choice, Signed},
-    model::JobId,
-};
-use lota_notary::desk::{About, BallotPaper, Dossier, MAX_REASON, SignedVote, Stage};
-use maud::{Markup, html};
+use lota_market::{Address, B256, blessing::Choice, model::JobId};
+use lota_notary::desk::SignedVote;
+use maud::html;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
-use super::{check_token, job::evidence, job_id, nomination, queue};
+pub(super) use paper::signature;
+
+use super::{
+    admission::{self, Writer},
+    check_token,
+    job::evidence,
+    job_id, nomination, queue,
+};
 use crate::{
     page::{Answer, Failure, Page, Part},
     site::{Reader, Site},
     words,
 };
+use form::Written;
+use paper::{normalized, paper};
 
 /// A choice with its reason, as a form has it.
 #[derive(Debug, Deserialize)]
@@ -33,6 +39,8 @@ pub(crate) struct Draft {
     token: String,
     choice: Choice,
     text: String,
+    /// It is to be changed, not looked at.
+    change: Option<String>,
 }
 
 /// A draft with what was signed.
@@ -46,21 +54,6 @@ pub(crate) struct Cast {
     signature: String,
 }
 
-/// A reason as it is signed: browsers send line breaks as two characters.
-fn normalized(text: &str) -> Result<String, String> {
-    let text = text.replace("\r\n", "\n").trim().to_owned();
-    if text.is_empty() {
-        return Err("Write why: others will want to know in a year.".into());
-    }
-    if text.len() > MAX_REASON {
-        return Err(format!("The reason has {} bytes; at most {MAX_REASON} are kept. Shorten it.", text.len()));
-    }
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        return Err("The reason holds control characters; take them out.".into());
-    }
-    Ok(text)
-}
-
 /// The notary that decides.
 fn notary(reader: &Reader) -> Result<Address, Failure> {
     match reader.account() {
@@ -70,101 +63,63 @@ fn notary(reader: &Reader) -> Result<Address, Failure> {
     }
 }
 
-fn choices(stage: Stage) -> &'static [Choice] {
-    match stage {
-        Stage::Voting => &[Choice::Approve, Choice::Reject],
-        Stage::Blessed => &[Choice::Revoke],
-        _ => &[],
-    }
-}
-
 pub(crate) async fn form(State(site): State<Arc<Site>>, reader: Reader, Path(id): Path<String>) -> Answer {
-    notary(&reader)?;
-    let dossier = site.ask(site.desk.dossier(job_id(&id)?)).await?;
-    write(&reader, &dossier, None, "", None)
+    write(&site, &reader, job_id(&id)?, Written::default()).await
 }
 
-/// The form, with what was written already.
-fn write(reader: &Reader, dossier: &Dossier, chosen: Option<Choice>, text: &str, wrong: Option<&str>) -> Answer {
-    let about = reader.about.clone()?;
-    let id = dossier.job.job;
-    let back = format!("/jobs/{id}");
-    let choices = choices(dossier.stage);
-    let Some(nomination) = dossier.nomination.as_ref().filter(|_| !choices.is_empty()) else {
-        let what = format!("There is nothing to decide of this job now: {}.", queue::stage(dossier.stage));
-        return Err(Failure::new(StatusCode::CONFLICT, "Nothing to decide", what).on(back, "Back to the job"));
-    };
-    let token = reader.session.as_ref().map(|session| session.form_token.as_str()).unwrap_or_default();
-    let content = html! {
-        h1 { "Decide on job " code.hex title=(id) { (words::shortened(&id.to_string())) } }
-        p { a href=(back) { "Back to the job" } }
-        section.card aria-labelledby="asked-title" {
-            h2 #asked-title { "What is asked for" }
-            p { (queue::risk(dossier.risk)) " risk · " (super::job::tally(dossier, &about)) }
-            (nomination::fields(nomination, &about, reader.account(), about.now))
-        }
-        form.card method="post" action={ "/jobs/" (id) "/decide" } {
-            @if let Some(wrong) = wrong { p.failure role="alert" #wrong { (wrong) } }
-            input type="hidden" name="token" value=(token);
-            fieldset {
-                legend { "Your decision" }
-                @for choice in choices {
-                    @let name = queue::choice(*choice);
-                    label.choice {
-                        input type="radio" name="choice" value=(name) required checked[chosen == Some(*choice) || choices.len() == 1];
-                        " " (explained(*choice, &about, nomination.amount))
-                    }
-                }
-            }
-            label for="text" { "Why" }
-            p.quiet #text-help {
-                "It is kept in the audit log, its digest is in what you sign. At most " (MAX_REASON) " bytes. Everybody may read it."
-            }
-            textarea #text name="text" rows="6" required maxlength=(MAX_REASON) aria-describedby="text-help" aria-invalid=[wrong.map(|_| "true")] { (text) }
-            p { button type="submit" { "Look at what will be signed" } }
-            p.quiet { "Nothing is signed or sent by this." }
-        }
-    };
-    let page = Page { stale: true, ..Page::new("Decide", Part::Queue).live(format!("job {id}")) };
-    let page = page.render(Some(reader), &content);
-    Ok(if wrong.is_some() { (StatusCode::UNPROCESSABLE_ENTITY, page).into_response() } else { page })
+async fn write(site: &Site, reader: &Reader, job: JobId, written: Written<'_>) -> Answer {
+    let notary = notary(reader)?;
+    let dossier = site.ask(site.desk.dossier(job)).await?;
+    form::form(reader, notary, &dossier, written)
 }
 
-fn explained(choice: Choice, about: &About, amount: lota_market::U256) -> Markup {
-    let two = if queue::needs_two(about, amount) {
-        " The amount is one for which two notaries sign before anything is sent: yours may be held until then."
-    } else {
-        ""
-    };
-    html! {
-        @match choice {
-            Choice::Approve => { strong { "Approve" } span.quiet { " With " (about.quorum) " approvals it is blessed, and the granter grants after the time to revoke." (two) } }
-            Choice::Reject => { strong { "Reject" } span.quiet { " When it can no longer reach " (about.quorum) " approvals it is refused, and the nominator's deposit is burned." } }
-            Choice::Revoke => { strong { "Revoke" } span.quiet { " With " (about.quorum) " revocations the blessing ends without a grant, and the nominator's deposit is burned." } }
-        }
+/// The form with what was written, for who signed in again meanwhile.
+pub(super) async fn resume(site: &Site, reader: &Reader, job: JobId, choice: Choice, text: &str) -> Answer {
+    let written = Written { choice: Some(choice), text, wrong: None };
+    let failed = |failure: Failure| failure.on(format!("/jobs/{job}"), "Back to the job").keeping(text);
+    write(site, reader, job, written).await.map_err(failed)
+}
+
+/// The same, and what is wrong; where nothing is to be decided any more, that is told beside what was written.
+async fn again(site: &Site, reader: &Reader, job: JobId, (choice, text): (Choice, &str), wrong: Failure) -> Answer {
+    let written = Written { choice: Some(choice), text, wrong: Some(&wrong) };
+    match write(site, reader, job, written).await {
+        Ok(page) => Ok(page),
+        Err(_) => Err(wrong.on(format!("/jobs/{job}"), "Back to the job").keeping(text)),
     }
 }
 
 pub(crate) async fn preview(
     State(site): State<Arc<Site>>,
-    reader: Reader,
+    writer: Writer,
     Path(id): Path<String>,
     Form(draft): Form<Draft>,
 ) -> Answer {
-    let account = notary(&reader)?;
-    check_token(&reader, &draft.token)?;
-    let about = reader.about.clone()?;
     let job = job_id(&id)?;
-    let text = match normalized(&draft.text) {
-        Ok(text) => text,
-        Err(wrong) => {
-            let dossier = site.ask(site.desk.dossier(job)).await?;
-            return write(&reader, &dossier, Some(draft.choice), &draft.text, Some(&wrong));
-        }
-    };
-    let paper = paper(&site, &about, job, draft.choice, &text, account).await?;
+    let Writer::Reader(reader) = writer else { return Ok(admission::sign_in_again(job, draft.choice, draft.text)) };
+    if draft.change.is_some() {
+        return resume(&site, &reader, job, draft.choice, &draft.text).await;
+    }
+    match sign(&site, &reader, job, &draft).await {
+        Ok(page) => Ok(page),
+        Err(wrong) => again(&site, &reader, job, (draft.choice, &draft.text), wrong).await,
+    }
+}
+
+/// All that will be signed.
+async fn sign(site: &Site, reader: &Reader, job: JobId, draft: &Draft) -> Answer {
+    let account = notary(reader)?;
+    check_token(reader, &draft.token)?;
+    let about = reader.about.clone()?;
+    let text = normalized(&draft.text).map_err(Failure::invalid)?;
+    let paper = paper(site, &about, job, draft.choice, &text, account).await?;
     let typed_data = serde_json::to_string(&paper.typed_data).map_err(|error| Failure::invalid(error.to_string()))?;
     let name = queue::choice(paper.choice);
+    let kept = html! {
+        input type="hidden" name="token" value=(draft.token);
+        input type="hidden" name="choice" value=(name);
+        input type="hidden" name="text" value=(text);
+    };
     let content = html! {
         h1 { "Sign: " (name) }
         p { "This is what your wallet will show. Compare the digest and the fields; nothing is sent before you sign." }
@@ -182,19 +137,20 @@ pub(crate) async fn preview(
                 (nomination::field("Digest to sign", &html! { strong #digest { (words::digest(paper.digest)) } }))
             }
             h3 { "The nomination" }
-            (nomination::fields(&paper.nomination, &about, Some(account), about.now))
-            @if !paper.decoded.is_empty() { h3 { "The call that is sent with it" } (evidence(&paper.decoded)) }
+            (nomination::fields(&paper.nomination, None, &about, Some(account), about.now))
+            @if !paper.decoded.is_empty() {
+                // The same once more, in the service's words: for who compares the two.
+                details { summary { "The call that is sent with it, as the service words it" } (evidence(&paper.decoded)) }
+            }
             details {
                 summary { "Typed data (EIP-712), as your wallet gets it" }
                 // As it is, byte for byte: the script hands it to the wallet.
                 pre.text #typed-data tabindex="0" role="region" aria-label="Typed data as JSON" { (typed_data) }
             }
         }
-        form.card #cast method="post" action={ "/jobs/" (id) "/vote" } data-wallet="vote" data-account=(account) data-chain=(about.blessing.chain_id) {
+        form.card #cast method="post" action={ "/jobs/" (job) "/vote" } data-wallet="vote" data-account=(account) data-chain=(about.blessing.chain_id) {
             h2 { "Sign it" }
-            input type="hidden" name="token" value=(draft.token);
-            input type="hidden" name="choice" value=(name);
-            input type="hidden" name="text" value=(text);
+            (kept)
             input type="hidden" name="digest" value=(paper.digest);
             p.wallet hidden { button type="button" data-sign { "Sign with the wallet and send" } }
             p.failure role="alert" data-wrong hidden {}
@@ -206,68 +162,48 @@ pub(crate) async fn preview(
                 p { button.second type="submit" { "Send" } }
             }
         }
-        form method="get" action={ "/jobs/" (id) "/decide" } { p { button.plain type="submit" { "Start again" } } }
+        form #change method="post" action={ "/jobs/" (job) "/decide" } {
+            (kept)
+            p { button.plain type="submit" name="change" value="yes" { "Change what I wrote" } }
+        }
     };
-    let page = Page { stale: true, ..Page::new("Sign", Part::Queue).live(format!("job {id}")) };
-    Ok(page.render(Some(&reader), &content))
-}
-
-/// The ballot paper, if it is one of what was asked for: its digest is computed here again, so that no fault of the service lets a notary
-/// sign something else than the page shows.
-async fn paper(
-    site: &Site,
-    about: &About,
-    job: JobId,
-    choice: Choice,
-    text: &str,
-    notary: Address,
-) -> Result<BallotPaper, Failure> {
-    let failed = |failure: Failure| failure.on(format!("/jobs/{job}"), "Back to the job");
-    let paper = site
-        .ask(site.desk.ballot_paper(job, choice, text, notary))
-        .await
-        .map_err(|error| failed(Failure::from(error)))?;
-    let reasons = B256::from_slice(&Sha256::digest(text.as_bytes()));
-    let signed = Signed::Vote { nomination: &paper.nomination, choice, reasons, version: paper.version };
-    let digest = lota_bridge::blessing::signed_digest(&about.blessing, &signed);
-    let is_asked_for = paper.choice == choice && paper.reasons == reasons && paper.nomination.job == job;
-    if !is_asked_for || paper.digest != digest {
-        tracing::error!(%job, told = %paper.digest, computed = %digest, "a ballot paper that is not of what was asked for");
-        let what =
-            "What the service wants to be signed is not what this page shows. Sign nothing, and tell who runs it.";
-        return Err(failed(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Do not sign", what)));
-    }
-    Ok(paper)
+    let page = Page { stale: true, ..Page::new("Sign", Part::Queue).live(format!("job {job}")) };
+    Ok(page.render(Some(reader), &content))
 }
 
 pub(crate) async fn vote(
     State(site): State<Arc<Site>>,
-    reader: Reader,
+    writer: Writer,
     Path(id): Path<String>,
     Form(cast): Form<Cast>,
 ) -> Answer {
-    let account = notary(&reader)?;
-    check_token(&reader, &cast.token)?;
-    let about = reader.about.clone()?;
     let job = job_id(&id)?;
-    let back = |failure: Failure| failure.on(format!("/jobs/{id}/decide"), "Decide again");
-    let text = normalized(&cast.text).map_err(|wrong| back(Failure::invalid(wrong)))?;
-    let signature = signature(&cast.signature).map_err(|wrong| back(Failure::invalid(wrong)))?;
-    let paper = paper(&site, &about, job, cast.choice, &text, account).await?;
+    let Writer::Reader(reader) = writer else { return Ok(admission::sign_in_again(job, cast.choice, cast.text)) };
+    match send(&site, &reader, job, &cast).await {
+        Ok(()) => Ok(Redirect::to(&format!("/jobs/{job}#votes")).into_response()),
+        Err(wrong) => again(&site, &reader, job, (cast.choice, &cast.text), wrong).await,
+    }
+}
+
+async fn send(site: &Site, reader: &Reader, job: JobId, cast: &Cast) -> Result<(), Failure> {
+    let account = notary(reader)?;
+    check_token(reader, &cast.token)?;
+    let about = reader.about.clone()?;
+    let text = normalized(&cast.text).map_err(Failure::invalid)?;
+    let signature = signature(&cast.signature).map_err(Failure::invalid)?;
+    let paper = paper(site, &about, job, cast.choice, &text, account).await?;
     if paper.digest != cast.digest {
         let what =
             "The nomination or the set of notaries changed since you looked at it. Nothing was sent; look again.";
-        return Err(back(Failure::new(StatusCode::CONFLICT, "It changed meanwhile", what)));
+        return Err(Failure::new(StatusCode::CONFLICT, "It changed meanwhile", what));
     }
     match recover(&paper.digest, &signature) {
         Some(signer) if signer == account => {}
         Some(signer) => {
             let what = format!("The signature is by {signer}, or over something else; you are signed in as {account}.");
-            return Err(back(Failure::invalid(what)));
+            return Err(Failure::invalid(what));
         }
-        None => {
-            return Err(back(Failure::invalid("The signature is nobody's: it has a form that the contract refuses.")));
-        }
+        None => return Err(Failure::invalid("The signature is nobody's: it has a form that the contract refuses.")),
     }
     let (choice, round, version) = (cast.choice, paper.nomination.round, paper.version);
     let vote = SignedVote { job, round, choice, notary: account, text, version, signature };
@@ -278,50 +214,9 @@ pub(crate) async fn vote(
     });
     let sent = sending.await.map_err(|error| {
         tracing::error!(%error, %job, "the service ended while it took a vote");
-        back(Failure::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "It is not known what became of the vote",
-            "Look at the job.",
-        ))
+        let what = "It is not known what became of the vote: look at the job before you vote again.";
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "It is not known what became of the vote", what)
     })?;
-    sent.map_err(|error| back(Failure::from(error)))?;
-    Ok(Redirect::to(&format!("/jobs/{id}#votes")).into_response())
-}
-
-/// A signature as wallets write it; some count the recovery id from 0.
-pub(super) fn signature(text: &str) -> Result<Bytes, String> {
-    let digits = text.trim().strip_prefix("0x").filter(|digits| digits.len() == 130 || digits.len() == 128);
-    let bytes = digits.and_then(|digits| hex::decode(digits).ok());
-    let mut bytes = bytes.ok_or("The signature is not 0x and 130 (or, as EIP-2098 has it, 128) hex digits.")?;
-    if let [.., v @ (0 | 1)] = bytes.as_mut_slice()
-        && digits.is_some_and(|digits| digits.len() == 130)
-    {
-        *v += 27;
-    }
-    Ok(bytes.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_what_was_written_and_not_how_a_browser_sent_it() {
-        assert_eq!(normalized("  one\r\ntwo \r\n"), Ok("one\ntwo".into()));
-        assert!(normalized(" \r\n").is_err());
-        assert!(normalized("a\u{1b}[2J").is_err());
-        assert!(normalized(&"x".repeat(MAX_REASON)).is_ok());
-        assert!(normalized(&"x".repeat(MAX_REASON + 1)).is_err_and(|wrong| wrong.contains("4097 bytes")));
-    }
-
-    #[test]
-    fn signatures_are_read_in_the_forms_that_wallets_write() {
-        let written = |last: &str| format!("0x{}{last}", "11".repeat(64));
-        assert_eq!(signature(&written("1b")).expect("v 27").last(), Some(&27));
-        assert_eq!(signature(&written("01")).expect("v 1").last(), Some(&28));
-        assert_eq!(signature(&written("")).expect("EIP-2098").len(), 64);
-        for wrong in ["", "0x", "11", &written("1"), &written("1b1b"), &written("zz")] {
-            assert!(signature(wrong).is_err(), "{wrong}");
-        }
-    }
+    sent?;
+    Ok(())
 }

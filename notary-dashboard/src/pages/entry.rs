@@ -4,55 +4,26 @@ use std::sync::Arc;
 
 use axum::{
     Form,
-    extract::{FromRequestParts, OriginalUri, Query, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use lota_market::{Address, Time};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{check_token, decide::signature as wallet_signature};
+use super::{
+    admission::{Onward, begin},
+    check_token,
+    decide::{self, signature as wallet_signature},
+};
 use crate::{
     page::{Answer, Failure, Page, Part},
     sessions::secret,
-    settings::Readers,
     sign_in::{Asked, SignInError},
     site::{Reader, Site, cookie},
     words,
 };
-
-impl FromRequestParts<Arc<Site>> for Reader {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
-        let session =
-            cookie(&parts.headers, site.session_cookie()).and_then(|token| site.sessions.find(token, site.now()));
-        if session.is_none() && site.settings.readers != Readers::Everybody {
-            // Nothing is asked of the desk for strangers.
-            let next = parts.extensions.get::<OriginalUri>().and_then(|uri| uri.0.path_and_query());
-            let next = next.map_or("/", axum::http::uri::PathAndQuery::as_str);
-            return Err((StatusCode::UNAUTHORIZED, begin(local(next), None)).into_response());
-        }
-        let about = site.about().await;
-        if let Some(session) = &session
-            && !site.may_read(session.account)
-        {
-            site.sessions.end(session.account, |_| true);
-            let what = format!("{} is no notary of the present set any more, and was signed out.", session.account);
-            return Err(Failure::forbidden(what).on("/sign-in", "Sign in").into_response());
-        }
-        let is_notary = session.as_ref().is_some_and(|session| site.is_notary(session.account));
-        Ok(Self { session, is_notary, about })
-    }
-}
-
-/// A path of this page; anything else is the beginning.
-fn local(next: &str) -> &str {
-    let is_path = next.starts_with('/') && !next.starts_with("//") && next.len() < 500;
-    let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if is_path && is_plain && !next.starts_with("/sign-") { next } else { "/" }
-}
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Next {
@@ -61,46 +32,30 @@ pub(crate) struct Next {
 }
 
 pub(crate) async fn form(Query(next): Query<Next>) -> Response {
-    begin(local(&next.next), None)
-}
-
-/// The first step: which account.
-fn begin(next: &str, wrong: Option<&str>) -> Response {
-    let content = html! {
-        h1 { "Sign in" }
-        p { "Notaries sign in with their wallet: it signs a message that names this page. Nothing is sent to a chain, and no key leaves the wallet." }
-        form.card #account-form method="post" action="/sign-in/message" data-wallet="account" {
-            input type="hidden" name="next" value=(next);
-            @if let Some(wrong) = wrong { p.failure role="alert" { (wrong) } }
-            p.wallet hidden { button type="button" data-sign { "Connect the wallet" } }
-            p.failure role="alert" data-wrong hidden {}
-            details data-by-hand open {
-                summary { "Without a wallet in this browser" }
-                label for="account" { "Account" }
-                input #account name="account" type="text" required pattern="0x[0-9a-fA-F]{40}" maxlength="42" autocomplete="off" spellcheck="false" placeholder="0x…";
-                p { button.second type="submit" { "Show the message to sign" } }
-            }
-        }
-        p.quiet data-next=(next) { "Came here by a link although you are signed in? " a href=(next) { "Go on" } "." }
-    };
-    Page::new("Sign in", Part::Else).render(None, &content)
+    // What a link says was written, nobody wrote.
+    begin(&Onward::to(&next.next), None)
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Account {
-    account: String,
+    /// Empty: another is to be given.
     #[serde(default)]
-    next: String,
+    account: String,
+    #[serde(flatten)]
+    onward: Onward,
 }
 
 /// The second step: the message.
 pub(crate) async fn message(State(site): State<Arc<Site>>, headers: HeaderMap, Form(form): Form<Account>) -> Answer {
-    let next = local(&form.next);
+    let onward = form.onward;
+    if form.account.is_empty() {
+        return Ok(begin(&onward, None));
+    }
     let account: Address = match form.account.trim().parse() {
         Ok(account) => account,
         Err(_) => {
             let wrong = "That is no account: write 0x and 40 hex digits.";
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, begin(next, Some(wrong))).into_response());
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, begin(&onward, Some(wrong))).into_response());
         }
     };
     let about = site.about().await?;
@@ -114,7 +69,7 @@ pub(crate) async fn message(State(site): State<Arc<Site>>, headers: HeaderMap, F
         p { "Sign this message with " (words::account(account)) ". It is good for " (words::duration(site.settings.sign_in_for)) "." }
         pre.text #message tabindex="0" role="region" aria-label="The message to sign" { (text) }
         form.card method="post" action="/sign-in" data-wallet="sign-in" data-account=(account) {
-            input type="hidden" name="next" value=(next);
+            (onward.fields())
             input type="hidden" name="message" value=(hex::encode(&text));
             p.wallet hidden { button type="button" data-sign { "Sign with the wallet" } }
             p.failure role="alert" data-wrong hidden {}
@@ -126,7 +81,7 @@ pub(crate) async fn message(State(site): State<Arc<Site>>, headers: HeaderMap, F
                 p { button.second type="submit" { "Sign in" } }
             }
         }
-        p { a href="/sign-in" { "Another account" } }
+        form method="post" action="/sign-in/message" { (onward.fields()) p { button.plain type="submit" { "Another account" } } }
     };
     let set = site.cookie(site.browser_cookie(), &browser, site.settings.sign_in_for);
     let page = Page::new("Sign in", Part::Else).render(None, &content);
@@ -147,23 +102,37 @@ pub(crate) struct SignIn {
     /// The message's bytes in hex: forms change line breaks.
     message: String,
     signature: String,
-    #[serde(default)]
-    next: String,
+    #[serde(flatten)]
+    onward: Onward,
 }
 
 /// The third step: the signature.
 pub(crate) async fn sign_in(State(site): State<Arc<Site>>, headers: HeaderMap, Form(form): Form<SignIn>) -> Answer {
-    let refuse = |what: String| {
-        Failure::new(StatusCode::FORBIDDEN, "You are not signed in", words::visible(&what)).on("/sign-in", "Try again")
+    let (token, reader) = match admit(&site, &headers, &form).await {
+        Ok(admitted) => admitted,
+        Err(wrong) => return Ok((wrong.status(), begin(&form.onward, Some(wrong.what()))).into_response()),
     };
-    let browser = cookie(&headers, site.browser_cookie()).filter(|value| is_secret(value)).ok_or_else(|| {
+    let cookies = AppendHeaders([
+        (header::SET_COOKIE, site.cookie(site.session_cookie(), &token, site.settings.lifetime)),
+        (header::SET_COOKIE, site.cookie(site.browser_cookie(), "", 0)),
+    ]);
+    if let Some((job, choice, text)) = form.onward.draft() {
+        return Ok((cookies, decide::resume(&site, &reader, job, choice, text).await).into_response());
+    }
+    Ok((cookies, Redirect::to(form.onward.next())).into_response())
+}
+
+/// Opens a session for who signed: its secret, and who reads with it.
+async fn admit(site: &Site, headers: &HeaderMap, form: &SignIn) -> Result<(String, Reader), Failure> {
+    let refuse = |what: String| Failure::new(StatusCode::FORBIDDEN, "You are not signed in", words::visible(&what));
+    let browser = cookie(headers, site.browser_cookie()).filter(|value| is_secret(value)).ok_or_else(|| {
         refuse("This browser did not ask for a message, or too long ago; cookies are needed for that.".into())
     })?;
     let message = hex::decode(&form.message).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let message = message.ok_or_else(|| refuse("There is no message.".into()))?;
     let signature = wallet_signature(&form.signature).map_err(refuse)?;
     let about = site.about().await?;
-    let asked = asked(&site, about.blessing.chain_id, browser);
+    let asked = asked(site, about.blessing.chain_id, browser);
     let refused = |error: SignInError| {
         tracing::info!(%error, "a sign-in was refused");
         refuse(error.to_string())
@@ -176,19 +145,15 @@ pub(crate) async fn sign_in(State(site): State<Arc<Site>>, headers: HeaderMap, F
     site.nonces.use_up(signed, asked.now).map_err(refused)?;
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unnamed");
     // Whoever had this browser before is not signed in any more.
-    if let Some(before) =
-        cookie(&headers, site.session_cookie()).and_then(|token| site.sessions.find(token, site.now()))
+    if let Some(before) = cookie(headers, site.session_cookie()).and_then(|token| site.sessions.find(token, site.now()))
     {
         site.sessions.end(before.account, |session| session.number == before.number);
     }
     // No session without a trace.
     site.ask(site.desk.note(&account.to_string(), "signed in", "dashboard")).await?;
-    let (token, _) = site.sessions.open(account, agent, site.now());
-    let cookies = AppendHeaders([
-        (header::SET_COOKIE, site.cookie(site.session_cookie(), &token, site.settings.lifetime)),
-        (header::SET_COOKIE, site.cookie(site.browser_cookie(), "", 0)),
-    ]);
-    Ok((cookies, Redirect::to(local(&form.next))).into_response())
+    let (token, session) = site.sessions.open(account, agent, site.now());
+    let is_notary = site.is_notary(account);
+    Ok((token, Reader { session: Some(session), is_notary, about: Ok(about) }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -215,7 +180,7 @@ pub(crate) async fn is_signed_in(State(site): State<Arc<Site>>, headers: HeaderM
 }
 
 pub(crate) async fn sessions(State(site): State<Arc<Site>>, reader: Reader) -> Answer {
-    let Some(mine) = &reader.session else { return Ok(begin("/sessions", None)) };
+    let Some(mine) = &reader.session else { return Ok(begin(&Onward::to("/sessions"), None)) };
     let sessions = site.sessions.of(mine.account, site.now());
     let time = |at: jiff::Timestamp| Time(u64::try_from(at.as_second()).unwrap_or(0));
     let now = time(site.now());
@@ -274,27 +239,4 @@ pub(crate) async fn end_session(State(site): State<Arc<Site>>, reader: Reader, F
         tracing::warn!(%error, %account, "the end of a session is not in the audit log");
     }
     Ok(Redirect::to("/sessions").into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sign_in_leads_to_this_page_only() {
-        for ours in ["/", "/history", "/jobs/0x00?after=1#votes", "/audit?from=3"] {
-            assert_eq!(local(ours), ours);
-        }
-        for others in [
-            "",
-            "https://evil.example",
-            "//evil.example",
-            "/\\evil.example",
-            "/a\r\nSet-Cookie: x",
-            "javascript:x",
-            "/sign-out",
-        ] {
-            assert_eq!(local(others), "/", "{others}");
-        }
-    }
 }

@@ -7,7 +7,10 @@ use axum::{
     http::header,
     response::IntoResponse as _,
 };
-use lota_market::{Time, blessing::Phase};
+use lota_market::{
+    Address, Time,
+    blessing::{Choice, Phase},
+};
 use lota_notary::{
     desk::{About, Asked, Decision, Dossier, LookedAt, Stage, Vote, VoteState},
     review::{Check, Evidence, Outcome, Question},
@@ -43,7 +46,7 @@ pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id):
         @if let Some(nomination) = &dossier.nomination {
             section.card #nomination aria-labelledby="nomination-title" {
                 h2 #nomination-title { @if part == Part::History { "What was asked for" } @else { "What is asked for" } }
-                (nomination::fields(nomination, &about, reader.account(), now))
+                (nomination::fields(nomination, dossier.piece.as_deref(), &about, reader.account(), now))
             }
         }
         (settled(&dossier, &about, now))
@@ -93,8 +96,13 @@ fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Mark
             @if let Some(vote) = mine { p { strong { "Your vote: " (queue::choice(vote.choice)) } ", " (state(&vote.state)) } }
             p.actions {
                 @if can_vote && reader.is_notary && !is_party {
-                    a.button href={ "/jobs/" (id) "/decide" } { @if dossier.stage == Stage::Blessed { "Revoke…" } @else { "Decide…" } }
+                    @match reader.account().and_then(|account| own_vote(dossier, account)).map(|vote| &vote.state) {
+                        None => a.button href={ "/jobs/" (id) "/decide" } { @if dossier.stage == Stage::Blessed { "Revoke…" } @else { "Decide…" } },
+                        Some(VoteState::Held) => a.button.second href={ "/jobs/" (id) "/decide" } { "Vote otherwise…" },
+                        Some(_) => {}
+                    }
                 }
+                @if mine.is_some() { a.button href="/next" { "Next job" } }
                 a.button.second href={ "/jobs/" (id) "/output" } { "Look at the output" }
                 @if dossier.phase == Phase::Granted || matches!(dossier.stage, Stage::Ended(_) | Stage::Blessed | Stage::Due) {
                     a.button.second href={ "/jobs/" (id) "/attestation" } { "Attestation" }
@@ -104,6 +112,19 @@ fn summary(dossier: &Dossier, about: &About, reader: &Reader, now: Time) -> Mark
             @if can_vote && !reader.is_notary { p.quiet { "Only notaries of the present set vote." } }
         }
     }
+}
+
+/// A notary's vote on what is decided now, if it counts, is on its way, or is held: of these it may cast only the last one anew.
+pub(super) fn own_vote(dossier: &Dossier, notary: Address) -> Option<&Vote> {
+    let round = dossier.nomination.as_ref()?.round;
+    let revokes = dossier.stage == Stage::Blessed;
+    let is_own = |vote: &&Vote| (vote.notary, vote.round, vote.choice == Choice::Revoke) == (notary, round, revokes);
+    dossier.votes.iter().rfind(is_own).filter(|vote| match vote.state {
+        VoteState::Held | VoteState::Sending => true,
+        // A new set of notaries makes votes void.
+        VoteState::Landed { .. } => dossier.voters.contains(&notary),
+        VoteState::Refused { .. } => false,
+    })
 }
 
 /// How the votes of a job's round stand.

@@ -9,7 +9,8 @@ use lota_market::{
 };
 use lota_notary::{
     desk::{
-        Asked, Decision, Dossier, Happened, LookedAt, OtherAnswer, OutputEntry, OutputNode, Stage, Vote, VoteState,
+        Asked, Decision, Dossier, EntryKind, Happened, LookedAt, MAX_SHOWN, OtherAnswer, OutputEntry, OutputNode,
+        Stage, Vote, VoteState,
     },
     review::{Check, Outcome, Question, Risk, SettledJob},
 };
@@ -169,6 +170,7 @@ fn dossier(name: &str, age: u64, stage: Stage, worse: &[Found], amount: Option<(
         approvals: 0,
         against: 0,
         revocations: 0,
+        piece: None,
         voters: vec![],
         votes: vec![],
         happened,
@@ -206,6 +208,7 @@ pub fn plain() -> Vec<Dossier> {
     let hour = 3_600;
     let mut first = dossier("word count", 30 * hour, Stage::Voting, &[], Some((DATACAP, gib(32))));
     first.votes.push(vote(2, Choice::Approve, "Claims checked on two nodes, output read.\nThe re-run agrees."));
+    first.piece = Some("bafkzcibe4wleef7l26mkvixhs2b2o7ezb4gv4zzhxnmzlxcdfhehzqoebifa".into());
     (first.approvals, first.voters) = (1, vec![key(2).address()]);
     // Who voted is told when it is decided, too, and no vote counts for another decision.
     let blessed = |mut dossier: Dossier| {
@@ -297,8 +300,12 @@ pub fn hostile(mut dossier: Dossier) -> Dossier {
     dossier
 }
 
+/// What files are called by.
+const CID: &str = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+
 fn file(bytes: &[u8]) -> OutputNode {
-    OutputNode::File { size: bytes.len() as u64, begin: Bytes::copy_from_slice(bytes) }
+    let begin = &bytes[..bytes.len().min(usize::try_from(MAX_SHOWN).unwrap())];
+    OutputNode::File { size: bytes.len() as u64, begin: Bytes::copy_from_slice(begin), cid: CID.into() }
 }
 
 /// A small PNG: a gradient, stored without compression.
@@ -330,6 +337,12 @@ pub fn png() -> Vec<u8> {
     png
 }
 
+/// One that is larger than what is shown of a file at once.
+pub fn large_png() -> Vec<u8> {
+    // What is behind an image's end is not looked at.
+    [png(), vec![7; 400_000]].concat()
+}
+
 fn listing(files: &BTreeMap<String, OutputNode>) -> OutputNode {
     let entries = files
         .iter()
@@ -339,7 +352,8 @@ fn listing(files: &BTreeMap<String, OutputNode>) -> OutputNode {
                 OutputNode::File { size, .. } => Some(*size),
                 OutputNode::Directory { .. } => None,
             };
-            OutputEntry { name: name.clone(), is_directory: size.is_none(), size }
+            let kind = if size.is_some() { EntryKind::File } else { EntryKind::Directory };
+            OutputEntry { name: name.clone(), kind, size }
         })
         .collect();
     OutputNode::Directory { entries, more: false }
@@ -353,11 +367,16 @@ pub fn output() -> BTreeMap<String, OutputNode> {
         ("counts.csv".to_owned(), file(words.as_bytes())),
         ("log.txt".to_owned(), file("read 2 inputs\ncounted 3,009,441 words in 91,337,204 fuel\ndone\n".as_bytes())),
         ("plot.png".to_owned(), file(&png())),
+        ("photo.png".to_owned(), file(&large_png())),
+        ("sums.csv".to_owned(), file(b"name;sum\n\"a;b\";1,5\n")),
+        ("latin-1.txt".to_owned(), file(b"Stra\xdfe, caf\xe9\n")),
         ("index.bin".to_owned(), file(&(0..=255).collect::<Vec<u8>>())),
         ("parts/part-1.txt".to_owned(), file(b"part one\n")),
     ]);
-    let part = OutputEntry { name: "part-1.txt".into(), is_directory: false, size: Some(9) };
-    files.insert("parts".into(), OutputNode::Directory { entries: vec![part], more: true });
+    let part = OutputEntry { name: "part-1.txt".into(), kind: EntryKind::File, size: Some(9) };
+    let link = OutputEntry { name: "part-2.txt".into(), kind: EntryKind::Link, size: None };
+    let lost = OutputEntry { name: "part-3.txt".into(), kind: EntryKind::Unknown, size: None };
+    files.insert("parts".into(), OutputNode::Directory { entries: vec![part, link, lost], more: true });
     files.insert(String::new(), listing(&files));
     files
 }
@@ -379,14 +398,18 @@ pub fn hostile_output() -> BTreeMap<String, OutputNode> {
         (HOSTILE.to_owned(), file(HOSTILE.as_bytes())),
         (
             "huge.txt".to_owned(),
-            OutputNode::File { size: u64::MAX, begin: "\u{202e}x\n".repeat(50_000).into_bytes().into() },
+            OutputNode::File {
+                size: u64::MAX,
+                begin: "\u{202e}x\n".repeat(50_000).into_bytes().into(),
+                cid: HOSTILE.into(),
+            },
         ),
-        ("cut.txt".to_owned(), OutputNode::File { size: 9, begin: Bytes::from_static(b"a\xc3") }),
+        ("cut.txt".to_owned(), OutputNode::File { size: 9, begin: Bytes::from_static(b"a\xc3"), cid: CID.into() }),
     ]);
     files.insert(String::new(), listing(&files));
     let many = (0..5_000).map(|number| OutputEntry {
         name: format!("{HOSTILE}{number}"),
-        is_directory: number % 2 == 0,
+        kind: if number % 2 == 0 { EntryKind::Directory } else { EntryKind::File },
         size: None,
     });
     files.insert("many".into(), OutputNode::Directory { entries: many.collect(), more: true });

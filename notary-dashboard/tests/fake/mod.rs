@@ -18,6 +18,7 @@ use std::{
 
 use async_trait::async_trait;
 use ed25519_dalek::SigningKey;
+use futures::StreamExt as _;
 use lota_bridge::{BlessingRef, PrivateKeySigner, blessing::signed_digest, eip712::recover};
 use lota_market::{
     Address, B256, Time, U256,
@@ -30,8 +31,8 @@ use lota_notary::{
     audit_file::Export,
     audit_log::{self, Entry, Head},
     desk::{
-        About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, OutputNode, Queue, QueueEntry,
-        QueueFilter, SignedVote, Stage, Vote, VoteState,
+        About, BallotPaper, Change, Counts, Desk, DeskError, Dossier, Granter, Happened, OutputFile, OutputNode, Queue,
+        QueueEntry, QueueFilter, Runs, SignedVote, Stage, Vote, VoteState, Waiting,
     },
     review::{Evidence, Outcome},
 };
@@ -228,6 +229,14 @@ fn entry(dossier: &Dossier) -> QueueEntry {
         provider: dossier.job.provider,
         settled_at: dossier.job.settled_at,
         price: dossier.job.price,
+        runs: Some(Runs {
+            engine: "wasm".into(),
+            program: own
+                .clone()
+                .unwrap_or_else(|| "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".into()),
+            inputs: 2,
+            labels: vec![own.clone().unwrap_or_else(|| "project=corpus".into())],
+        }),
         stage: dossier.stage,
         risk: dossier.risk,
         worries: own.unwrap_or_else(|| worries.join(", ")),
@@ -286,8 +295,34 @@ impl Desk for FakeDesk {
     async fn queue(&self, filter: &QueueFilter) -> Result<Queue, DeskError> {
         let state = self.asked()?;
         let is_over = |stage| matches!(stage, Stage::Granted | Stage::Ended(_));
-        let mut entries: Vec<_> =
-            state.jobs.values().filter(|dossier| is_over(dossier.stage) != filter.open).map(entry).collect();
+        let parties = |dossier: &Dossier| {
+            let job = &dossier.job;
+            format!("{} {:#x} {:#x}", job.job, job.client, job.provider)
+        };
+        let open = |open: bool| {
+            let search = filter.search.to_ascii_lowercase();
+            let is_asked_for =
+                move |dossier: &&Dossier| is_over(dossier.stage) != open && parties(dossier).contains(&search);
+            state.jobs.values().filter(is_asked_for)
+        };
+        let voted = |dossier: &Dossier| dossier.votes.iter().any(|vote| Some(vote.notary) == filter.voter);
+        let decidable = |dossier: &Dossier| matches!(dossier.stage, Stage::Voting | Stage::Blessed);
+        let waits = |dossier: &Dossier, waiting: Waiting| match waiting {
+            Waiting::ToDecide => decidable(dossier) && !voted(dossier),
+            Waiting::Voted => decidable(dossier) && voted(dossier),
+            Waiting::NotNominated => dossier.stage == Stage::NotNominated,
+            Waiting::Gathering => dossier.stage == Stage::Gathering,
+        };
+        let count = |waiting| open(true).filter(|dossier| waits(dossier, waiting)).count() as u64;
+        let counts = Counts {
+            to_decide: count(Waiting::ToDecide),
+            voted: count(Waiting::Voted),
+            not_nominated: count(Waiting::NotNominated),
+            gathering: count(Waiting::Gathering),
+            all: open(true).count() as u64,
+        };
+        let is_asked_for = |dossier: &&Dossier| filter.waiting.is_none_or(|waiting| waits(dossier, waiting));
+        let mut entries: Vec<_> = open(filter.open).filter(is_asked_for).map(entry).collect();
         entries.sort_by_key(|entry| (std::cmp::Reverse(entry.risk), entry.settled_at, entry.job));
         let total = entries.len() as u64;
         if let Some(after) = filter.after {
@@ -297,7 +332,7 @@ impl Desk for FakeDesk {
         }
         let more = entries.len() > filter.limit as usize;
         entries.truncate(filter.limit as usize);
-        Ok(Queue { entries, more, total })
+        Ok(Queue { entries, more, total, counts })
     }
 
     async fn dossier(&self, job: JobId) -> Result<Dossier, DeskError> {
@@ -305,9 +340,32 @@ impl Desk for FakeDesk {
         found.ok_or_else(|| DeskError::NotFound(format!("no settled job {job} is known")))
     }
 
-    async fn output(&self, _job: JobId, path: &str) -> Result<OutputNode, DeskError> {
+    async fn output(&self, _job: JobId, path: &str, after: Option<&str>) -> Result<OutputNode, DeskError> {
         let found = self.asked()?.outputs.get(path).cloned();
-        found.ok_or_else(|| DeskError::NotFound(format!("nothing is at {path:?} in the output")))
+        let found = found.ok_or_else(|| DeskError::NotFound(format!("nothing is at {path:?} in the output")))?;
+        Ok(match (found, after) {
+            (OutputNode::Directory { mut entries, .. }, Some(after)) => {
+                let at = entries.iter().position(|entry| entry.name == after).map_or(entries.len(), |at| at + 1);
+                entries.drain(..at);
+                OutputNode::Directory { entries, more: false }
+            }
+            (found, _) => found,
+        })
+    }
+
+    async fn file(&self, job: JobId, path: &str, most: u64) -> Result<OutputFile, DeskError> {
+        match self.output(job, path, None).await? {
+            OutputNode::Directory { .. } => Err(DeskError::NotFound("that is a directory".into())),
+            OutputNode::File { size, cid, .. } if size > most => Err(DeskError::TooLarge { size, most, cid }),
+            OutputNode::File { size, begin, .. } => {
+                let whole = if begin.len() as u64 == size { begin.to_vec() } else { jobs::large_png() };
+                if whole.len() as u64 != size {
+                    return Err(DeskError::Unavailable("nobody serves it".into()));
+                }
+                let pieces: Vec<_> = whole.chunks(100).map(|piece| Ok(piece.to_vec().into())).collect();
+                Ok(OutputFile { size, bytes: futures::stream::iter(pieces).boxed() })
+            }
+        }
     }
 
     async fn ballot_paper(

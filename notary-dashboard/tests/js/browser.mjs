@@ -16,7 +16,7 @@ const browser = await puppeteer.launch({
   args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
 });
 
-async function open({ key, chain = 31337, decline = false, script = true } = {}) {
+async function open({ key, chain = 31337, decline = false, script = true, announced } = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   await page.setViewport({ width: 1280, height: 900 });
@@ -27,7 +27,7 @@ async function open({ key, chain = 31337, decline = false, script = true } = {})
     const url = request.url();
     if (!url.startsWith(origin) && !url.startsWith(hostile) && !url.startsWith("about:") && !url.startsWith("data:")) result.requests.push(url);
   });
-  const wallet = key ? await inject(page, { key, chain, decline }) : { calls: [], decline, chain };
+  const wallet = key ? await inject(page, { key, chain, decline, announced }) : { calls: [], decline, chain };
   await page.setJavaScriptEnabled(script);
   return { page, wallet, context };
 }
@@ -78,7 +78,7 @@ async function sign_in(page) {
 
 // ---- without script and without a session, all is read
 const plain = await open({ script: false });
-await go(plain.page, "/");
+await go(plain.page, "/?view=all");
 const jobs = await plain.page.$$eval("#jobs th a", (links) => links.map((link) => new URL(link.href).pathname));
 check(jobs.length >= 5, "the queue is read without script");
 const voting = await plain.page.$$eval("#jobs tr", (rows) => rows.filter((row) => /notaries vote/.test(row.innerText) && /32 GiB/.test(row.innerText)).map((row) => new URL(row.querySelector("a").href).pathname)[0]);
@@ -133,9 +133,9 @@ await one.page.keyboard.press("Tab");
 check(await one.page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle) === "solid", "the focus is seen");
 
 // ---- all pages
-for (const [name, path] of [["queue", "/"], ["history", "/history"], ["allowance", "/allowance"], ["audit", "/audit"], ["about", "/about"], ["sessions", "/sessions"], ["job", voting], ["decide", voting + "/decide"], ["output", voting + "/output"], ["csv", voting + "/output?path=counts.csv"], ["text", voting + "/output?path=log.txt"], ["image", voting + "/output?path=plot.png"], ["binary", voting + "/output?path=index.bin"], ["nothing", "/nothing"]]) {
+for (const [name, path] of [["queue", "/"], ["queue-all", "/?view=all"], ["queue-none", "/?q=0x00"], ["history", "/history"], ["allowance", "/allowance"], ["audit", "/audit"], ["about", "/about"], ["sessions", "/sessions"], ["job", voting], ["decide", voting + "/decide"], ["output", voting + "/output"], ["csv", voting + "/output?path=counts.csv"], ["text", voting + "/output?path=log.txt"], ["image", voting + "/output?path=plot.png"], ["photo", voting + "/output?path=photo.png"], ["directory", voting + "/output?path=parts"], ["binary", voting + "/output?path=index.bin"], ["nothing", "/nothing"]]) {
   await go(one.page, path);
-  if (name === "image") check(await one.page.$eval("figure img", (image) => image.complete && image.naturalWidth === 240), "the image is shown");
+  if (name === "image" || name === "photo") check(await one.page.$eval("figure img", (image) => image.complete && image.naturalWidth === 240), "the image is shown");
   await axed(one.page, name);
 }
 
@@ -157,7 +157,7 @@ await picture(one.page, "job", "dark");
 const two = await open({ key: keys[1] });
 await sign_in(two.page);
 await two.page.bringToFront();
-await go(two.page, "/");
+await go(two.page, "/?view=all");
 await until(two.page, () => /follows/.test(document.querySelector("#connection").textContent));
 const row = `#job-${voting.split("/")[2]}`;
 await two.page.focus(`${row} a`);
@@ -183,7 +183,7 @@ check(/Your vote: approve/.test(await text(one.page, "#summary")), "the vote is 
 check((await text(one.page, "#votes")).includes("<b>fine</b>"), "the reason is text");
 await axed(one.page, "voted");
 
-await until(two.page, (row) => /2 of 2 for/.test(document.querySelector(row)?.innerText ?? ""), row);
+await until(two.page, (row) => /2 for, 0 of 2 to revoke/.test(document.querySelector(row)?.innerText ?? ""), row);
 check(await two.page.evaluate((row) => document.activeElement === document.querySelector(row).querySelector("a"), row), "the focus stays where it was");
 check(await two.page.evaluate((row) => window.before === document.querySelector(row), row), "the row is the same");
 check(Math.abs(await two.page.evaluate((row) => document.querySelector(row).getBoundingClientRect().top - window.place, row)) < 2, "the row did not move");
@@ -191,7 +191,7 @@ check(/changed/.test(await text(two.page, "#said")), "the change is announced");
 check(await two.page.$eval("#said", (node) => node.getAttribute("role")) === "status", "politely");
 
 // ---- a signature by another wallet than the session's is not sent
-await go(two.page, "/");
+await go(two.page, "/?view=all");
 const other = await two.page.$$eval("#jobs tr", (rows) => rows.filter((row) => /notaries vote/.test(row.innerText) && /0 of 2/.test(row.innerText)).map((row) => new URL(row.querySelector("a").href).pathname)[0]);
 await go(two.page, other + "/decide");
 await two.page.click("input[value=reject]");
@@ -201,13 +201,46 @@ await two.page.$eval("#cast", (form) => { form.dataset.account = "0x" + "11".rep
 await two.page.click("[data-sign]");
 await until(two.page, () => document.querySelector("#cast [data-wrong]").textContent.includes("choose"));
 
+// ---- of several wallets that announce themselves one is chosen by its name, and used from then on
+const many = await open({ key: keys[1], announced: ["<b>Alpha</b>", "Beta"] });
+await go(many.page, "/sign-in?next=/");
+await many.page.waitForSelector(".wallet:not([hidden]) button");
+const names = await many.page.$$eval("select option", (options) => options.map((option) => option.textContent));
+check(JSON.stringify(names) === JSON.stringify(["<b>Alpha</b>", "Beta"]), `the wallets are named: ${names}`);
+await axed(many.page, "wallets");
+await many.page.click("[data-sign]");
+await until(many.page, () => document.querySelector("[data-wrong]").textContent.includes("locked"));
+await many.page.evaluate(() => {
+  const choice = document.querySelector("select");
+  choice.selectedIndex = 1;
+  choice.dispatchEvent(new Event("change"));
+});
+await many.page.click("[data-sign]");
+await until(many.page, () => location.pathname === "/" && document.querySelector(".who form"));
+check(/To decide/.test(await text(many.page, "#views")), "signed in with the one that was chosen");
+
+// ---- what was written stays when the session is over
+await go(many.page, other + "/decide");
+await many.page.click("input[value=reject]");
+await many.page.type("#text", "Two lines\nof reasons.");
+const cookies = await many.page.cookies();
+await many.page.deleteCookie(...cookies);
+await click(many.page, "form.card button[type=submit]");
+check(/What you wrote is kept/.test(await text(many.page)), "it is told");
+await axed(many.page, "signed-out", [1280]);
+await many.page.click("[data-sign]");
+await until(many.page, () => document.querySelector("#text")?.value === "Two lines\nof reasons.");
+check(await many.page.$eval("input[value=reject]", (input) => input.checked), "what was chosen, too");
+await axed(many.page, "resumed", [1280]);
+await many.context.close();
+
 // ---- signing out
 await click(two.page, ".who form button");
 check(new URL(two.page.url()).pathname === "/sign-in", "signed out");
 
 // ---- what strangers wrote runs nowhere
 const watcher = await open();
-await go(watcher.page, "/", hostile);
+await go(watcher.page, "/?view=all", hostile);
 await axed(watcher.page, "hostile-queue");
 const attacked = await watcher.page.$$eval("#jobs th a", (links) => links.map((link) => new URL(link.href).pathname));
 await go(watcher.page, attacked[0], hostile);

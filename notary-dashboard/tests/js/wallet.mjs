@@ -2,7 +2,9 @@
 // page's; keys stay in this process.
 import { Wallet, getBytes } from "ethers";
 
-export async function inject(page, { key, chain = 31337, decline = false }) {
+// With `announced`, wallets of these names announce themselves (EIP-6963): all of them sign with the key but the first, which belongs to
+// nobody.
+export async function inject(page, { key, chain = 31337, decline = false, announced = [] }) {
   const wallet = { calls: [], decline, chain };
   const signer = new Wallet(key);
   await page.exposeFunction("walletRequest", async (text) => {
@@ -27,13 +29,21 @@ export async function inject(page, { key, chain = 31337, decline = false }) {
       default: return fail(4200, `${method} is not known`);
     }
   });
-  await page.evaluateOnNewDocument(() => {
+  await page.evaluateOnNewDocument((announced) => {
     const request = async ({ method, params }) => {
       const { result, error } = await window.walletRequest(JSON.stringify({ method, params }));
       if (error) throw Object.assign(new Error(error.message), error);
       return result;
     };
-    Object.defineProperty(window, "ethereum", { value: { request } });
-  });
+    const nobodys = { request: async () => { throw Object.assign(new Error("locked"), { code: -32603 }); } };
+    Object.defineProperty(window, "ethereum", { value: announced.length ? nobodys : { request } });
+    const wallets = announced.map((name, at) => ({
+      info: { uuid: String(at), name, rdns: `wallet${at}.example`, icon: "data:," },
+      provider: at === 0 ? nobodys : { request },
+    }));
+    addEventListener("eip6963:requestProvider", () => {
+      for (const detail of wallets) dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+    });
+  }, announced);
   return wallet;
 }

@@ -16,9 +16,13 @@ use crate::{
 async fn the_queue_tells_what_a_notary_sorts_by() {
     let site = Site::public(FakeDesk::new());
     let mut notary = site.signed_in(&key(2)).await;
-    let page = notary.get("/").await.text();
+    let page = notary.get("/?view=all").await.text();
     for told in [
-        "7 jobs to decide",
+        "7 jobs",
+        "wasm <bdi",
+        ">bafkreifzj…f36n5e<",
+        ", 2 inputs",
+        "project=corpus",
         "1 failure, 2 warnings",
         "title=\"32 GiB (34,359,738,368 bytes)\">32 GiB<",
         "7.5 FIL",
@@ -40,6 +44,71 @@ async fn the_queue_tells_what_a_notary_sorts_by() {
         assert!(over.contains(told), "{told}: {over}");
     }
     assert!(!over.contains("notaries vote"));
+}
+
+#[tokio::test]
+async fn the_queue_begins_with_what_this_notary_can_decide() {
+    let site = Site::public(FakeDesk::new());
+    let jobs = |page: &str| -> Vec<String> {
+        let rows = page.split("<tr role=\"row\" id=\"job-").skip(1);
+        rows.map(|row| row[..66].to_owned()).collect()
+    };
+    let stages =
+        |page: &str| (page.matches("being looked into</div>").count(), page.matches("not nominated</div>").count());
+    let mut notary = site.signed_in(&key(2)).await;
+    let page = notary.get("/").await.text();
+    assert!(page.contains("4 jobs to decide") && stages(&page) == (0, 0), "{page}");
+    for tab in ["To decide (4)", "I voted (1)", "Not nominated (1)", "Being looked into (1)", "All (7)"] {
+        assert!(page.contains(tab), "{tab}: {page}");
+    }
+    assert!(page.contains("aria-current=\"page\">To decide"), "{page}");
+    let mut all: Vec<String> = Vec::new();
+    for (view, count) in [("to-decide", 4), ("voted", 1), ("not-nominated", 1), ("gathering", 1)] {
+        let found = jobs(&notary.get(&format!("/?view={view}")).await.text());
+        assert_eq!(found.len(), count, "{view}");
+        all.extend(found);
+    }
+    all.sort();
+    let mut every = jobs(&notary.get("/?view=all").await.text());
+    every.sort();
+    assert_eq!(all, every, "each is in one of them");
+    // Who is no notary has no votes.
+    let anybody = site.browser().get("/").await.text();
+    assert!(anybody.contains("To decide (5)") && !anybody.contains("I voted"), "{anybody}");
+    // What waits for one's decision comes one after the other.
+    let next = notary.get("/next").await;
+    assert_eq!(next.header("location"), format!("/jobs/{}", jobs(&page)[0]));
+    let voted = jobs(&notary.get("/?view=voted").await.text()).remove(0);
+    assert!(notary.get(&format!("/jobs/{voted}")).await.text().contains("href=\"/next\""));
+    site.desk.state().jobs.clear();
+    assert_eq!(notary.get("/next").await.header("location"), "/");
+}
+
+#[tokio::test]
+async fn jobs_are_found_by_their_id_and_their_parties() {
+    let site = Site::public(FakeDesk::new());
+    let mut browser = site.browser();
+    let id = site.desk.job(Stage::Gathering);
+    let job = site.desk.state().jobs[&id].job.clone();
+    let rows = |page: &str| page.matches("<tr role=\"row\" id=\"job-").count();
+    for wanted in
+        [job.job.to_string(), job.client.to_string(), format!("{:#x}", job.provider), job.job.to_string()[..20].into()]
+    {
+        let page = browser.get(&format!("/?view=all&q={wanted}")).await.text();
+        assert_eq!(rows(&page), 1, "{wanted}: {page}");
+        assert!(page.contains(&format!("id=\"job-{}\"", job.job)) && page.contains("All (1)"), "{wanted}: {page}");
+        assert!(page.contains("Show all"), "{wanted}");
+        let tab = format!("/?view=gathering&amp;q={wanted}");
+        assert!(page.contains(&tab), "a tab keeps what is searched for: {tab}: {page}");
+    }
+    let none = browser.get("/?q=%22%3E%3Cscript%3E").await.text();
+    assert!(
+        none.contains("Nothing that was searched for waits") && none.contains("value=\"&quot;&gt;&lt;script&gt;\""),
+        "{none}"
+    );
+    assert_eq!(browser.get(&format!("/?q={}", "a".repeat(81))).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let over = site.desk.job(Stage::Granted);
+    assert_eq!(rows(&browser.get(&format!("/history?q={over}")).await.text()), 1);
 }
 
 #[tokio::test]
@@ -72,12 +141,12 @@ async fn a_long_queue_is_read_page_by_page() {
     let mut browser = site.browser();
     let rows = |page: &str| page.matches("<tr role=\"row\" id=\"job-").count();
     let first = browser.get("/").await.text();
-    assert!(first.contains("67 jobs"), "{first}");
+    assert!(first.contains("65 jobs to decide"), "{first}");
     assert_eq!(rows(&first), 50);
     let at = first.find("?after=").expect("a next page");
     let next = &first[at..at + 7 + 66];
     let second = browser.get(&format!("/{next}")).await.text();
-    assert_eq!(rows(&second), 17);
+    assert_eq!(rows(&second), 15);
     assert!(!second.contains("The next ones") && second.contains("From the beginning"));
 }
 
@@ -99,6 +168,7 @@ async fn a_job_is_told_with_all_its_evidence() {
     for told in [
         "Claims checked on two nodes, output read.\nThe re-run agrees.",
         "as Filecoin's f410",
+        "bafkzcibe4wleef7l26",
         "(the provider)",
         "0.12 FIL",
         "bafybeihkoviema7g3gxyt6la7vd5ho32ictqbilu3wnlo3rs7ewhnp7lly",
@@ -262,30 +332,4 @@ async fn a_decision_that_is_final_has_an_attestation() {
     let answer = browser.get(&format!("/jobs/{}/attestation", site.desk.job(Stage::Voting))).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.text().contains("not final yet"));
-}
-
-#[tokio::test]
-async fn outputs_are_browsed_in_place() {
-    let site = Site::public(FakeDesk::new());
-    let mut browser = site.browser();
-    let job = site.desk.job(Stage::Voting);
-    let at = |path: &str| format!("/jobs/{job}/output?path={path}");
-    let root = browser.get(&format!("/jobs/{job}/output")).await.text();
-    for name in ["counts.csv", "log.txt", "parts", "plot.png", "directory"] {
-        assert!(root.contains(name), "{name}: {root}");
-    }
-    let table = browser.get(&at("counts.csv")).await.text();
-    assert!(table.contains("5 rows of 3 columns") && table.contains("<td><bdi>a, b</bdi></td>"), "{table}");
-    assert!(browser.get(&format!("{}&plain=true", at("counts.csv"))).await.text().contains("word,count,share\nthe,"));
-    assert!(browser.get(&at("log.txt")).await.text().contains("counted 3,009,441 words"));
-    let image = browser.get(&at("plot.png")).await.text();
-    assert!(image.contains("240 × 120 pixels") && image.contains("alt="), "{image}");
-    let bytes = browser.get(&format!("/jobs/{job}/image?path=plot.png")).await;
-    assert_eq!(bytes.header("content-type"), "image/png");
-    assert!(browser.get(&at("index.bin")).await.text().contains("000010  10 11 12"));
-    let parts = browser.get(&at("parts")).await.text();
-    assert!(parts.contains("parts/part-1.txt") && parts.contains("more that are not listed"), "{parts}");
-    assert!(browser.get(&at("parts/part-1.txt")).await.text().contains("part one"));
-    assert_eq!(browser.get(&at("nothing")).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(browser.get(&at(&"x".repeat(5_000))).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }

@@ -41,7 +41,7 @@ impl Sources for Well {
         ReExecution::Agrees { fuel: 7 }
     }
 
-    async fn output(&self, _: &SettledJob, _: &str) -> Result<OutputNode, DeskError> {
+    async fn output(&self, _: &SettledJob, _: &str, _: Option<&str>) -> Result<OutputNode, DeskError> {
         Err(DeskError::Unavailable("not in this test".into()))
     }
 

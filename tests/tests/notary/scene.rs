@@ -74,7 +74,7 @@ pub(crate) fn figure(name: &str, took: Duration) {
 }
 
 pub(crate) fn open_jobs() -> QueueFilter {
-    QueueFilter { open: true, after: None, limit: 10 }
+    QueueFilter { open: true, limit: 10, ..QueueFilter::default() }
 }
 
 /// A market and a blessing on a chain: the notaries have admitted a granter, the provider is registered for it, and the service has money

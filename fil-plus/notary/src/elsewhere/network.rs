@@ -8,7 +8,7 @@ use lota_market::spec::{Engine, ValidatedSpec};
 
 use super::{Piece, Sources, outputs::Outputs, re_execution::ReExecutor, registry::Registry};
 use crate::{
-    desk::{DeskError, OutputNode},
+    desk::{DeskError, OutputFile, OutputNode},
     history::Kept,
     review::{Evidence, InputEvidence, ReExecution, Retrieval, SettledJob},
 };
@@ -59,10 +59,17 @@ impl Sources for NetworkSources {
         }
     }
 
-    async fn output(&self, job: &SettledJob, path: &str) -> Result<OutputNode, DeskError> {
+    async fn output(&self, job: &SettledJob, path: &str, after: Option<&str>) -> Result<OutputNode, DeskError> {
         match &self.outputs {
-            Some(outputs) => outputs.look(job, path).await,
-            None => Err(DeskError::Unavailable("this service fetches no outputs".to_owned())),
+            Some(outputs) => outputs.look(job, path, after).await,
+            None => Err(none()),
+        }
+    }
+
+    async fn file(&self, job: &SettledJob, path: &str, most: u64) -> Result<OutputFile, DeskError> {
+        match &self.outputs {
+            Some(outputs) => outputs.file(job, path, most).await,
+            None => Err(none()),
         }
     }
 
@@ -75,4 +82,8 @@ impl Sources for NetworkSources {
         }
         all
     }
+}
+
+fn none() -> DeskError {
+    DeskError::Unavailable("this service fetches no outputs".to_owned())
 }

@@ -37,7 +37,7 @@ use super::{
     viewer,
 };
 use crate::{
-    desk::{DeskError, OutputNode},
+    desk::{DeskError, OutputFile, OutputNode},
     history::History,
     outgoing::{causes, shown},
     review::{Retrieval, SettledJob},
@@ -193,15 +193,41 @@ impl Outputs {
     ///
     /// # Errors
     /// See [`DeskError`].
-    pub async fn look(&self, job: &SettledJob, path: &str) -> Result<OutputNode, DeskError> {
+    pub async fn look(&self, job: &SettledJob, path: &str, after: Option<&str>) -> Result<OutputNode, DeskError> {
+        let root = root(job);
+        self.looking(job, |source, _| async move { viewer::look(&source, &root, path, after).await }).await
+    }
+
+    /// A file of a job's output, of at most so many bytes. All of it is fetched first; an attempt goes on where the last one ended.
+    ///
+    /// # Errors
+    /// See [`DeskError`].
+    pub async fn file(&self, job: &SettledJob, path: &str, most: u64) -> Result<OutputFile, DeskError> {
+        let root = root(job);
+        let look = |source, output: Arc<Output>| async move {
+            let OutputFile { size, bytes } = viewer::whole(source, &root, path, most).await?;
+            // It is not removed while it is handed out.
+            let held = move |piece| {
+                let _output = &output;
+                piece
+            };
+            Ok(OutputFile { size, bytes: Box::pin(futures::StreamExt::map(bytes, held)) })
+        };
+        self.looking(job, look).await
+    }
+
+    /// Looks into an output, for a while.
+    async fn looking<T, F: Future<Output = Result<T, DeskError>>>(
+        &self,
+        job: &SettledJob,
+        look: impl FnOnce(FetchingSource, Arc<Output>) -> F,
+    ) -> Result<T, DeskError> {
         let not_now = |why: String| DeskError::Unavailable(why);
         let output = self.output(job.job).await.map_err(|error| not_now(error.to_string()))?;
-        let root = root(job);
         let looking = async {
             // Of a whole output, too: what has become corrupt on the disk is fetched again.
             let sources = self.sources(job).await;
-            let source = FetchingSource::new(&output.store, self.fetcher.clone(), &sources);
-            viewer::look(&source, &root, path).await
+            look(FetchingSource::new(&output.store, self.fetcher.clone(), &sources), Arc::clone(&output)).await
         };
         let looked = tokio::time::timeout(LOOK, looking).await;
         self.settle(job.job, &output).await;

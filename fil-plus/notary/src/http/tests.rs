@@ -8,7 +8,7 @@ use axum::{extract::ConnectInfo, http::Request};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{audit_file::Export, audit_log::Head};
+use crate::{audit_file::Export, audit_log::Head, desk::OutputFile};
 
 /// A desk that answers one question, never answers others, and has a log of which one can read for ever.
 struct Stalling {
@@ -42,8 +42,12 @@ impl Desk for Stalling {
         self.never(0).await
     }
 
-    async fn output(&self, _: JobId, _: &str) -> Result<OutputNode, DeskError> {
+    async fn output(&self, _: JobId, _: &str, _: Option<&str>) -> Result<OutputNode, DeskError> {
         self.never(1).await
+    }
+
+    async fn file(&self, _: JobId, _: &str, _: u64) -> Result<OutputFile, DeskError> {
+        no()
     }
 
     async fn ballot_paper(&self, _: JobId, _: Choice, _: &str, _: Address) -> Result<BallotPaper, DeskError> {

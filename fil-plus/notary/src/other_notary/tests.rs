@@ -300,6 +300,7 @@ impl Dossiers for Known {
             approvals: 1,
             against: 0,
             revocations: 0,
+            piece: None,
             voters: vec![],
             votes: vec![],
             happened: vec![],

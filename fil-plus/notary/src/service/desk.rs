@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lota_bridge::{blessing::BlessingSubmitError, transport::TransportError};
-use lota_content::{cid_from_digest, codec};
+use lota_content::{
+    cid_from_digest, codec,
+    piece::{PieceCommitment, PieceRoot},
+};
 use lota_market::{
     Address, Time, U256,
     blessing::{Choice, Command, Nomination, Phase},
     model::JobId,
+    spec::{Engine, ValidatedSpec},
 };
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -24,16 +28,19 @@ use crate::{
     audit_log,
     course::{Course, GRANTER_FAILED},
     desk::{
-        About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, LookedAt, OutputNode, Queue,
-        QueueEntry, QueueFilter, SignedVote, Stage, Vote,
+        About, BallotPaper, Change, Desk, DeskError, Dossier, Granter, Happened, LookedAt, OutputFile, OutputNode,
+        Queue, QueueEntry, QueueFilter, Runs, SignedVote, Stage, Vote,
     },
+    elsewhere::Piece,
     gather,
     review::SettledJob,
-    store::GatheredJob,
+    store::{GatheredJob, HeldVote, SignedState},
 };
 
 /// The longest names of a note, in bytes.
 const MAX_NOTED: usize = 256;
+/// Labels of a job that the queue shows.
+const MAX_LABELS: usize = 2;
 /// The longest path in an output, in bytes.
 const MAX_PATH: usize = 4_096;
 
@@ -147,18 +154,35 @@ impl Service {
         (policy.granter == nomination.granter && nomination.amount < amount).then_some(amount)
     }
 
+    /// The job whose output is looked into.
+    async fn job_with_output(&self, job: JobId, path: &str) -> Result<SettledJob, DeskError> {
+        if path.len() > MAX_PATH {
+            return Err(DeskError::Invalid(format!("the path has {} bytes; at most {MAX_PATH} are read", path.len())));
+        }
+        let Some(kept) = self.history.settled_job(job).await? else { return Err(unknown(job)) };
+        Ok(kept.job)
+    }
+
     async fn entry(&self, job: JobId) -> Result<Option<QueueEntry>, DeskError> {
         let Some(kept) = self.history.settled_job(job).await? else { return Ok(None) };
         let Some(known) = self.store.gathered::<Gathered>(job).await? else { return Ok(None) };
         let course = self.store.course(job).await?;
         let nomination = course.nomination.as_ref();
         let now = self.now();
+        let mut voted = course.voters_so_far();
+        if course.running().is_some() {
+            let pending = |vote: &HeldVote| matches!(vote.state, SignedState::Held | SignedState::ToSend);
+            let votes = self.store.votes(job).await?;
+            let mine = votes.iter().filter(|vote| vote.round == course.round && pending(vote));
+            voted.extend(mine.map(|vote| vote.notary));
+        }
         Ok(Some(QueueEntry {
             job,
             client: kept.job.client,
             provider: kept.job.provider,
             settled_at: kept.job.settled_at,
             price: kept.job.price,
+            runs: gather::spec_of(&kept).map(|spec| runs(&spec)),
             stage: stage(&course, &known, now),
             risk: known.risk,
             worries: known.worries,
@@ -168,8 +192,28 @@ impl Service {
             against: course.tally.rejections,
             revocations: course.tally.revocations,
             until: course.until(now),
-            voted: course.votes.iter().filter(|vote| vote.round == course.round).map(|vote| vote.notary).collect(),
+            voted: voted.into_iter().collect(),
         }))
+    }
+}
+
+/// The CID of a nomination's piece, if it is this one.
+fn piece_cid(piece: &Piece, nomination: &Nomination) -> Option<String> {
+    let is_same = (piece.commitment, piece.size) == (nomination.piece, nomination.piece_size);
+    let root = PieceRoot::new(piece.commitment.0).filter(|_| is_same)?;
+    Some(PieceCommitment::new(root, piece.car)?.v2().to_string())
+}
+
+fn runs(spec: &ValidatedSpec) -> Runs {
+    let program = match spec.engine() {
+        Engine::Wasm { module, .. } => module.to_string(),
+        Engine::Docker { image, .. } => image.to_string(),
+    };
+    Runs {
+        engine: spec.engine().name().to_owned(),
+        program,
+        inputs: u32::try_from(spec.inputs().len()).unwrap_or(u32::MAX),
+        labels: spec.labels().iter().take(MAX_LABELS).map(|(name, value)| format!("{name}={value}")).collect(),
     }
 }
 
@@ -209,12 +253,12 @@ impl Desk for Service {
     }
 
     async fn queue(&self, filter: &QueueFilter) -> Result<Queue, DeskError> {
-        let page = self.store.queue(filter).await?;
+        let page = self.store.queue(filter, self.now()).await?;
         let mut entries = Vec::with_capacity(page.jobs.len());
         for job in page.jobs {
             entries.extend(self.entry(job).await?);
         }
-        Ok(Queue { entries, more: page.more, total: page.total })
+        Ok(Queue { entries, more: page.more, total: page.total, counts: page.counts })
     }
 
     async fn dossier(&self, job: JobId) -> Result<Dossier, DeskError> {
@@ -263,6 +307,7 @@ impl Desk for Service {
             checks,
             spec: gather::spec_of(&kept).and_then(|spec| serde_json::from_str(&spec.to_json()).ok()),
             output: output_cid(&kept.job),
+            piece: gathered.piece.as_ref().and_then(|dated| piece_cid(&dated.found, course.nomination.as_ref()?)),
             nomination: course.nomination.clone(),
             policy_amount: course.running().and_then(|nomination| self.more_by_policy(nomination)),
             not_nominated: known.not_nominated.filter(|_| course.phase() == Phase::None),
@@ -281,12 +326,14 @@ impl Desk for Service {
         })
     }
 
-    async fn output(&self, job: JobId, path: &str) -> Result<OutputNode, DeskError> {
-        if path.len() > MAX_PATH {
-            return Err(DeskError::Invalid(format!("the path has {} bytes; at most {MAX_PATH} are read", path.len())));
-        }
-        let Some(kept) = self.history.settled_job(job).await? else { return Err(unknown(job)) };
-        self.parts.sources.output(&kept.job, path).await
+    async fn output(&self, job: JobId, path: &str, after: Option<&str>) -> Result<OutputNode, DeskError> {
+        let job = self.job_with_output(job, path).await?;
+        self.parts.sources.output(&job, path, after).await
+    }
+
+    async fn file(&self, job: JobId, path: &str, most: u64) -> Result<OutputFile, DeskError> {
+        let job = self.job_with_output(job, path).await?;
+        self.parts.sources.file(&job, path, most).await
     }
 
     async fn ballot_paper(

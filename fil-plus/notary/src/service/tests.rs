@@ -75,7 +75,7 @@ impl Sources for Well {
         self.not_run.lock().expect("not_run").pop().unwrap_or(ReExecution::Agrees { fuel: 7 })
     }
 
-    async fn output(&self, _: &SettledJob, _: &str) -> Result<OutputNode, DeskError> {
+    async fn output(&self, _: &SettledJob, _: &str, _: Option<&str>) -> Result<OutputNode, DeskError> {
         Ok(OutputNode::Directory { entries: vec![], more: false })
     }
 
@@ -262,7 +262,7 @@ impl Bench {
 }
 
 fn all() -> QueueFilter {
-    QueueFilter { open: true, after: None, limit: 100 }
+    QueueFilter { open: true, limit: 100, ..QueueFilter::default() }
 }
 
 #[tokio::test]
@@ -410,7 +410,7 @@ async fn a_page_of_the_queue_begins_where_the_last_one_ended() {
     }
     bench.turn().await;
     let mut seen = Vec::new();
-    let mut filter = QueueFilter { open: true, after: None, limit: 2 };
+    let mut filter = QueueFilter { limit: 2, ..all() };
     loop {
         let page = bench.service.queue(&filter).await.expect("a page");
         assert_eq!(page.total, 5);

@@ -105,15 +105,34 @@ impl Store {
                 Told::Head { cursor } => keep_meta(&mut writing, CURSOR, cursor).await?,
             }
         }
-        for job in &touched.jobs {
+        if touched.general {
+            // A new set of notaries makes votes void.
+            sqlx::query("UPDATE jobs SET stands = NULL WHERE stands IN (1, 2)").execute(&mut *writing).await?;
+        }
+        let mut to_place = touched.jobs.clone();
+        let unplaced: Vec<Vec<u8>> = sqlx::query_scalar("SELECT job FROM jobs WHERE stands IS NULL LIMIT $1")
+            .bind(AT_ONCE)
+            .fetch_all(&mut *writing)
+            .await?;
+        for job in unplaced {
+            to_place.insert(super::job_id(&job)?);
+        }
+        for job in &to_place {
             // One that ended without a grant is over, too: until somebody nominates it again.
             let course = course(&mut writing, *job).await?;
             let open = course.granted.is_none() && course.ended.is_none();
+            let voters: Vec<String> = course.voters_so_far().iter().map(|voter| format!("{voter:#x}")).collect();
             sqlx::query(
-                "INSERT INTO jobs (job, open) VALUES ($1, $2) ON CONFLICT (job) DO UPDATE SET open = excluded.open",
+                "INSERT INTO jobs (job, open, stands, stands_in_round, revoke_until, voters) VALUES ($1, $2, $3, $4, $5, $6) \
+                 ON CONFLICT (job) DO UPDATE SET open = excluded.open, stands = excluded.stands, \
+                 stands_in_round = excluded.stands_in_round, revoke_until = excluded.revoke_until, voters = excluded.voters",
             )
             .bind(job.0.as_slice())
             .bind(open)
+            .bind(i64::from(course.phase().number()))
+            .bind(i64::from(course.round))
+            .bind(course.blessed.map(|blessed| signed(blessed.revoke_until.0)))
+            .bind(voters.join(" "))
             .execute(&mut *writing)
             .await?;
         }

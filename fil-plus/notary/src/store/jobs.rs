@@ -2,11 +2,11 @@
 
 use lota_market::{Address, Time, U256, blessing::Phase, model::JobId};
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::Row as _;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::{Store, StoreError, address, amount, decode, job_id, keep_meta, meta, signed, small, unsigned};
 use crate::{
-    desk::QueueFilter,
+    desk::{Counts, QueueFilter, Waiting},
     history::{Kept, encode},
     review::Risk,
 };
@@ -47,6 +47,7 @@ pub struct QueuePage {
     pub jobs: Vec<JobId>,
     pub more: bool,
     pub total: u64,
+    pub counts: Counts,
 }
 
 /// What became of considering a job.
@@ -85,12 +86,14 @@ impl Store {
         let mut writing = self.write().await?;
         for kept in kept {
             sqlx::query(
-                "INSERT INTO jobs (job, settled_at, gather_at) VALUES ($1, $2, $3) \
-                 ON CONFLICT (job) DO UPDATE SET settled_at = excluded.settled_at, gather_at = excluded.gather_at",
+                "INSERT INTO jobs (job, settled_at, gather_at, parties) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (job) DO UPDATE SET settled_at = excluded.settled_at, parties = excluded.parties, \
+                 gather_at = CASE WHEN jobs.settled_at IS NULL THEN excluded.gather_at ELSE jobs.gather_at END",
             )
             .bind(kept.job.job.0.as_slice())
             .bind(signed(kept.job.settled_at.0))
             .bind(signed(now.0))
+            .bind(format!("{} {:#x} {:#x}", kept.job.job, kept.job.client, kept.job.provider))
             .execute(&mut *writing)
             .await?;
         }
@@ -320,8 +323,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn queue(&self, filter: &QueueFilter) -> Result<QueuePage, StoreError> {
+    pub async fn queue(&self, filter: &QueueFilter, now: Time) -> Result<QueuePage, StoreError> {
         let limit = filter.limit.clamp(1, MAX_PAGE);
+        let mut query = QueryBuilder::new("SELECT job FROM jobs WHERE ");
+        push_searched(&mut query, filter);
+        push_waiting(&mut query, filter, now, filter.waiting);
         let after = match filter.after {
             None => None,
             Some(job) => {
@@ -332,39 +338,89 @@ impl Store {
                     .map(|row| (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<Vec<u8>, _>(2)))
             }
         };
-        let (risk, settled_at, job) = after.clone().unwrap_or_default();
-        let query = match (filter.open, after.is_some()) {
-            (true, true) => {
-                "SELECT job FROM jobs WHERE open AND settled_at IS NOT NULL AND (-risk, settled_at, job) > (-$1, $2, $3) \
-                 ORDER BY risk DESC, settled_at, job LIMIT $4"
+        if let Some((risk, settled_at, job)) = after {
+            if filter.open {
+                query.push(" AND (-risk, settled_at, job) > (").push_bind(-risk).push(", ").push_bind(settled_at);
+            } else {
+                query.push(" AND (-settled_at, job) > (").push_bind(-settled_at);
             }
-            (true, false) => {
-                "SELECT job FROM jobs WHERE open AND settled_at IS NOT NULL AND coalesce($1, $2, $3) IS NOT NULL \
-                 ORDER BY risk DESC, settled_at, job LIMIT $4"
-            }
-            (false, true) => {
-                "SELECT job FROM jobs WHERE NOT open AND settled_at IS NOT NULL AND $1 IS NOT NULL \
-                 AND (-settled_at, job) > (-$2, $3) ORDER BY settled_at DESC, job LIMIT $4"
-            }
-            (false, false) => {
-                "SELECT job FROM jobs WHERE NOT open AND settled_at IS NOT NULL AND coalesce($1, $2, $3) IS NOT NULL \
-                 ORDER BY settled_at DESC, job LIMIT $4"
-            }
-        };
-        let mut jobs: Vec<Vec<u8>> = sqlx::query_scalar(query)
-            .bind(risk)
-            .bind(settled_at)
-            .bind(job)
-            .bind(i64::from(limit) + 1)
-            .fetch_all(self.pool())
-            .await?;
+            query.push(", ").push_bind(job).push(")");
+        }
+        let order = if filter.open { "risk DESC, settled_at, job" } else { "settled_at DESC, job" };
+        query.push(" ORDER BY ").push(order).push(" LIMIT ").push_bind(i64::from(limit) + 1);
+        let mut jobs: Vec<Vec<u8>> = query.build_query_scalar().fetch_all(self.pool()).await?;
         let more = jobs.len() > limit as usize;
         jobs.truncate(limit as usize);
-        let total: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE open = $1 AND settled_at IS NOT NULL")
-            .bind(filter.open)
-            .fetch_one(self.pool())
-            .await?;
         let jobs = jobs.iter().map(|job| job_id(job)).collect::<Result<_, _>>()?;
-        Ok(QueuePage { jobs, more, total: unsigned(total) })
+        let counts = self.counts(filter, now).await?;
+        let total = match (filter.open, filter.waiting) {
+            (true, None) => counts.all,
+            (true, Some(Waiting::ToDecide)) => counts.to_decide,
+            (true, Some(Waiting::Voted)) => counts.voted,
+            (true, Some(Waiting::NotNominated)) => counts.not_nominated,
+            (true, Some(Waiting::Gathering)) => counts.gathering,
+            (false, _) => {
+                let mut query = QueryBuilder::new("SELECT count(*) FROM jobs WHERE ");
+                push_searched(&mut query, filter);
+                unsigned(query.build_query_scalar().fetch_one(self.pool()).await?)
+            }
+        };
+        Ok(QueuePage { jobs, more, total, counts })
     }
+
+    /// How many open jobs there are of each kind.
+    async fn counts(&self, filter: &QueueFilter, now: Time) -> Result<Counts, StoreError> {
+        let mut query = QueryBuilder::new("SELECT count(*)");
+        for waiting in [Waiting::ToDecide, Waiting::Voted, Waiting::NotNominated, Waiting::Gathering] {
+            query.push(", count(*) FILTER (WHERE TRUE");
+            push_waiting(&mut query, filter, now, Some(waiting));
+            query.push(")");
+        }
+        query.push(" FROM jobs WHERE ");
+        push_searched(&mut query, &QueueFilter { open: true, ..filter.clone() });
+        let row = query.build().fetch_one(self.pool()).await?;
+        let [all, to_decide, voted, not_nominated, gathering] = [0_usize, 1, 2, 3, 4].map(|at| unsigned(row.get(at)));
+        Ok(Counts { to_decide, voted, not_nominated, gathering, all })
+    }
+}
+
+/// Which jobs are looked at: open or not, and searched for.
+fn push_searched(query: &mut QueryBuilder<Sqlite>, filter: &QueueFilter) {
+    query.push(if filter.open { "open AND settled_at IS NOT NULL" } else { "NOT open AND settled_at IS NOT NULL" });
+    let search = filter.search.trim().to_ascii_lowercase();
+    if !search.is_empty() {
+        query.push(" AND instr(parties, ").push_bind(search).push(") > 0");
+    }
+}
+
+/// Of those that are open, which.
+fn push_waiting(query: &mut QueryBuilder<Sqlite>, filter: &QueueFilter, now: Time, waiting: Option<Waiting>) {
+    let has_voted = match waiting.filter(|_| filter.open) {
+        None => return,
+        Some(Waiting::Gathering) => {
+            query.push(" AND stands = 0 AND attempts = 0");
+            return;
+        }
+        Some(Waiting::NotNominated) => {
+            query.push(" AND stands = 0 AND attempts > 0");
+            return;
+        }
+        Some(Waiting::ToDecide) => false,
+        Some(Waiting::Voted) => true,
+    };
+    query.push(" AND (stands = 1 OR (stands = 2 AND revoke_until >= ").push_bind(signed(now.0)).push(")) AND ");
+    query.push(if has_voted { "(" } else { "NOT (" });
+    match filter.voter {
+        None => {
+            query.push("FALSE");
+        }
+        Some(voter) => {
+            query.push("instr(voters, ").push_bind(format!("{voter:#x}")).push(
+                ") > 0 OR EXISTS (SELECT 1 FROM votes WHERE votes.job = jobs.job AND votes.round = jobs.stands_in_round \
+                 AND votes.state IN (0, 1) AND votes.notary = ",
+            );
+            query.push_bind(voter.to_vec()).push(")");
+        }
+    }
+    query.push(")");
 }

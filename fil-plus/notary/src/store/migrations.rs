@@ -8,6 +8,7 @@ pub(super) const STEPS: Steps = Steps(&[
     (3, "answers", include_str!("../../migrations/service/0003_answers.sql")),
     (4, "payments", include_str!("../../migrations/service/0004_payments.sql")),
     (5, "letting go", include_str!("../../migrations/service/0005_letting_go.sql")),
+    (6, "where jobs stand", include_str!("../../migrations/service/0006_where_jobs_stand.sql")),
 ]);
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+mod files;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -18,7 +20,11 @@ use lota_content::{
 use lota_market::{AttoFil, Time};
 
 use super::*;
-use crate::{desk::MAX_SHOWN, elsewhere::MAX_LISTED, testing::serve};
+use crate::{
+    desk::{EntryKind, MAX_SHOWN},
+    elsewhere::MAX_LISTED,
+    testing::serve,
+};
 
 pub(crate) const CLIENT: Address = Address::repeat_byte(1);
 pub(crate) const PROVIDER: Address = Address::repeat_byte(2);
@@ -327,32 +333,43 @@ async fn a_notary_looks_into_an_output_before_it_is_whole() {
     let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
     let outputs = outputs(folder.path(), &[(PROVIDER, provider.url.as_str())], OutputLimits::default()).await;
     for turn in ["before", "after"] {
-        let OutputNode::Directory { entries, more } = outputs.look(&job, "").await.expect("the root") else {
+        let OutputNode::Directory { entries, more } = outputs.look(&job, "", None).await.expect("the root") else {
             panic!("a directory")
         };
-        let names: Vec<(&str, bool, Option<u64>)> =
-            entries.iter().map(|entry| (entry.name.as_str(), entry.is_directory, entry.size)).collect();
+        let names: Vec<(&str, EntryKind, Option<u64>)> =
+            entries.iter().map(|entry| (entry.name.as_str(), entry.kind, entry.size)).collect();
         let expected = [
-            ("exitCode", false, Some(1)),
-            ("outputs", true, None),
-            ("stderr", false, Some(0)),
-            ("stdout", false, Some(3)),
+            ("exitCode", EntryKind::File, Some(1)),
+            ("outputs", EntryKind::Directory, None),
+            ("stderr", EntryKind::File, Some(0)),
+            ("stdout", EntryKind::File, Some(3)),
         ];
         assert_eq!((names.as_slice(), more), (expected.as_slice(), false));
-        let short = outputs.look(&job, "/outputs//short.txt").await.expect("a file");
-        assert_eq!(short, OutputNode::File { size: 2, begin: "ü".as_bytes().to_vec().into() });
+        let short = outputs.look(&job, "/outputs//short.txt", None).await.expect("a file");
+        assert_eq!(file_of(short), (2, "ü".as_bytes().to_vec()));
         let shown = long[..usize::try_from(MAX_SHOWN).expect("small")].to_vec();
-        let long = outputs.look(&job, "outputs/deep/er/long.bin").await.expect("a file");
-        assert_eq!(long, OutputNode::File { size: 900_000, begin: shown.into() }, "{turn}");
+        let long = outputs.look(&job, "outputs/deep/er/long.bin", None).await.expect("a file");
+        assert_eq!(file_of(long), (900_000, shown), "{turn}");
         for (path, expected) in [("none", "none"), ("outputs/..", ".."), ("stdout/x", "x"), ("../etc/passwd", "..")] {
-            let error = outputs.look(&job, path).await.expect_err("nothing is there");
+            let error = outputs.look(&job, path, None).await.expect_err("nothing is there");
             assert!(matches!(&error, DeskError::NotFound(why) if why.contains(expected)), "{path}: {error:?}");
         }
         for path in ["x/".repeat(300), "x".repeat(5_000)] {
-            let error = outputs.look(&job, &path).await.expect_err("too long");
+            let error = outputs.look(&job, &path, None).await.expect_err("too long");
             assert!(matches!(error, DeskError::Invalid(_) | DeskError::NotFound(_)), "{error:?}");
         }
         assert!(matches!(outputs.retrieval(&job).await, (Retrieval::Verified { .. }, Some(_))));
+    }
+}
+
+/// Size and beginning of a file.
+fn file_of(node: OutputNode) -> (u64, Vec<u8>) {
+    match node {
+        OutputNode::File { size, begin, cid } => {
+            assert!(cid.starts_with("baf"), "{cid}");
+            (size, begin.to_vec())
+        }
+        OutputNode::Directory { .. } => panic!("a directory"),
     }
 }
 
@@ -374,15 +391,15 @@ async fn what_a_disk_has_changed_is_not_shown_but_fetched_again() {
         }
     }
     assert_eq!(changed, 1);
-    let found = outputs.look(&job, "outputs/x.txt").await.expect("there");
-    assert_eq!(found, OutputNode::File { size: 9, begin: b"as it was".to_vec().into() });
+    let found = outputs.look(&job, "outputs/x.txt", None).await.expect("there");
+    assert_eq!(file_of(found), (9, b"as it was".to_vec()));
 }
 
 #[tokio::test]
 async fn nobody_s_output_is_unavailable_and_not_missing() {
     let (folder, root) = (tempfile::tempdir().expect("a folder"), cid_of_block(codec::DAG_PB, b"x"));
     let outputs = outputs(folder.path(), &[], OutputLimits::default()).await;
-    let error = outputs.look(&job(1, &root), "").await.expect_err("nobody has it");
+    let error = outputs.look(&job(1, &root), "", None).await.expect_err("nobody has it");
     assert!(matches!(error, DeskError::Unavailable(_)), "{error:?}");
 }
 
@@ -401,13 +418,16 @@ async fn a_hostile_output_ends_in_an_honest_error() {
     // Names that lead elsewhere are names; whoever shows them escapes them.
     let odd: [&[u8]; 4] = [b"..", b"<script>", b"a/b", b"\x1b[2J"];
     let root = provider.put(&directory(&odd.map(|name| (name, file))));
-    let OutputNode::Directory { entries, .. } = outputs.look(&next(&root), "").await.expect("listed") else {
+    let OutputNode::Directory { entries, .. } = outputs.look(&next(&root), "", None).await.expect("listed") else {
         panic!("a directory")
     };
     assert_eq!(entries.len(), odd.len());
     let job = next(&root);
-    assert!(matches!(outputs.look(&job, "..").await, Ok(OutputNode::File { size: 1, .. })), "the entry of that name");
-    assert!(matches!(outputs.look(&job, "a/b").await, Err(DeskError::NotFound(_))));
+    assert!(
+        matches!(outputs.look(&job, "..", None).await, Ok(OutputNode::File { size: 1, .. })),
+        "the entry of that name"
+    );
+    assert!(matches!(outputs.look(&job, "a/b", None).await, Err(DeskError::NotFound(_))));
 
     // No text, too long, not what it says, without an end.
     let long = vec![b'n'; 300];
@@ -415,15 +435,15 @@ async fn a_hostile_output_ends_in_an_honest_error() {
         [directory(&[(b"\xff\xfe", file)]), directory(&[(long.as_slice(), file)]), b"\x0a\xff\xff\xff\xff".to_vec()];
     for block in unreadable {
         let root = provider.put(&block);
-        let error = outputs.look(&next(&root), "").await.expect_err("unreadable");
+        let error = outputs.look(&next(&root), "", None).await.expect_err("unreadable");
         assert!(matches!(error, DeskError::Refused(_) | DeskError::Unavailable(_)), "{error:?}");
     }
 
     // A thousand levels: looked at one by one, and no deeper than a path may go.
     let deep = (0..1_000).fold(file, |below, _| provider.put(&directory(&[(b"d", below)])));
     let job = next(&deep);
-    assert!(matches!(outputs.look(&job, "d/d/d").await, Ok(OutputNode::Directory { .. })));
-    assert!(matches!(outputs.look(&job, &"d/".repeat(999)).await, Err(DeskError::Invalid(_))));
+    assert!(matches!(outputs.look(&job, "d/d/d", None).await, Ok(OutputNode::Directory { .. })));
+    assert!(matches!(outputs.look(&job, &"d/".repeat(999), None).await, Err(DeskError::Invalid(_))));
 }
 
 #[tokio::test]
@@ -437,12 +457,25 @@ async fn a_directory_without_end_is_listed_in_part() {
     let (folder, job) = (tempfile::tempdir().expect("a folder"), job(1, &root));
     let outputs = outputs(folder.path(), &[(PROVIDER, provider.url.as_str())], OutputLimits::default()).await;
     assert!(matches!(outputs.retrieval(&job).await, (Retrieval::Verified { .. }, Some(_))));
-    let OutputNode::Directory { entries, more } = outputs.look(&job, "outputs").await.expect("listed") else {
+    let OutputNode::Directory { entries, more } = outputs.look(&job, "outputs", None).await.expect("listed") else {
         panic!("a directory")
     };
     assert_eq!((entries.len(), more), (MAX_LISTED, true));
     assert!(entries.iter().all(|entry| entry.size == Some(1)));
     let name = files[4_321].0;
-    let found = outputs.look(&job, &format!("outputs/{name}")).await.expect("what is not listed is there, too");
-    assert_eq!(found, OutputNode::File { size: 1, begin: vec![4_321_u32 as u8].into() });
+    let found = outputs.look(&job, &format!("outputs/{name}"), None).await.expect("what is not listed is there, too");
+    assert_eq!(file_of(found), (1, vec![4_321_u32 as u8]));
+    // Page by page, each of them is listed once.
+    let mut listed: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+    loop {
+        let after = listed.last().cloned();
+        let next = outputs.look(&job, "outputs", after.as_deref()).await.expect("listed");
+        let OutputNode::Directory { entries, more } = next else { panic!("a directory") };
+        listed.extend(entries.into_iter().map(|entry| entry.name));
+        if !more {
+            break;
+        }
+    }
+    listed.sort_unstable();
+    assert!(listed.iter().eq(files.iter().map(|(name, _)| name)), "{} names", listed.len());
 }

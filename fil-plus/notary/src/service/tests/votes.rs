@@ -6,7 +6,10 @@ use lota_market::blessing::Command;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::store::{HeldVote, SignedState};
+use crate::{
+    desk::Waiting,
+    store::{HeldVote, SignedState},
+};
 
 /// All that the service tells anybody of a job.
 async fn told_of(bench: &Bench, job: JobId) -> String {
@@ -382,5 +385,63 @@ async fn what_was_asked_for_and_how_it_was_decided_stay_known() {
         let dossier = bench.service.dossier(job).await.expect("known");
         assert_eq!((dossier.stage, dossier.approvals, dossier.revocations), (stage, 2, revocations));
         assert_eq!(dossier.nomination.expect("it was nominated").amount, U256::from(100));
+    }
+}
+
+#[tokio::test]
+async fn the_queue_tells_apart_what_a_notary_can_decide() {
+    let bench = Bench::new(settings()).await;
+    let (one, two) = (bench.twin.settle(), bench.twin.settle());
+    bench.hear().await;
+    let page = async |waiting, voter: Option<u8>| {
+        let voter = voter.map(|number| notary(number).address());
+        let page = bench.service.queue(&QueueFilter { waiting, voter, ..all() }).await.expect("a page");
+        let mut jobs: Vec<JobId> = page.entries.iter().map(|entry| entry.job).collect();
+        assert_eq!(jobs.len() as u64, page.total, "{waiting:?}");
+        jobs.sort();
+        (jobs, page.counts)
+    };
+    let mut both = vec![one, two];
+    both.sort();
+    assert_eq!(page(Some(Waiting::Gathering), None).await.0, both);
+    assert_eq!(page(Some(Waiting::ToDecide), Some(1)).await.0, []);
+    bench.turn().await;
+    assert_eq!(page(Some(Waiting::Gathering), None).await.0, []);
+    assert_eq!(page(Some(Waiting::ToDecide), Some(1)).await.0, both);
+    bench.vote(one, Choice::Approve, 1).await.expect("taken");
+    // Before its block is read, too: it is on its way.
+    for _ in 0..2 {
+        assert_eq!(page(Some(Waiting::ToDecide), Some(1)).await.0, [two]);
+        let (voted, counts) = page(Some(Waiting::Voted), Some(1)).await;
+        assert_eq!((voted, counts.to_decide, counts.voted, counts.all), (vec![one], 1, 1, 2));
+        assert_eq!(page(Some(Waiting::ToDecide), Some(2)).await.0, both);
+        bench.hear().await;
+    }
+    bench.vote(one, Choice::Approve, 2).await.expect("taken");
+    bench.hear().await;
+    assert_eq!(bench.stage(one).await, Stage::Blessed);
+    assert_eq!(page(Some(Waiting::ToDecide), Some(2)).await.0, [two], "who blessed it is not asked again");
+    assert_eq!(page(Some(Waiting::ToDecide), Some(3)).await.0, both, "others may revoke it");
+    bench.twin.pass(101);
+    bench.hear().await;
+    assert_eq!(page(Some(Waiting::ToDecide), Some(3)).await.0, [two]);
+    assert_eq!(page(None, None).await.0, both);
+
+    let dossier = bench.service.dossier(two).await.expect("known");
+    assert!(
+        dossier.piece.is_some_and(|piece| piece.starts_with("bafkzci")),
+        "the piece that it found is the nominated one"
+    );
+    for (search, found) in [
+        (two.to_string().to_uppercase().replace("0X", "0x"), vec![two]),
+        (format!(" {:#x}", PROVIDER), both.clone()),
+        (dossier.job.client.to_string()[..12].to_owned(), both),
+        ("%".to_owned(), vec![]),
+    ] {
+        let page = bench.service.queue(&QueueFilter { search: search.clone(), ..all() }).await.expect("a page");
+        let mut jobs: Vec<JobId> = page.entries.iter().map(|entry| entry.job).collect();
+        jobs.sort();
+        assert_eq!((jobs, page.counts.all), (found.clone(), found.len() as u64), "{search}");
+        assert!(page.entries.iter().all(|entry| entry.runs.is_some()), "{search}");
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Notary {
     /// `low`, `medium` or `high`.
     pub(crate) most_risk: String,
     pub(crate) per_day: Count,
-    /// In the granter's smallest unit; none: each vote is sent at once.
+    /// In the granter's smallest unit, also `granter=amount`; none: each vote is sent at once.
     pub(crate) two_approvals_from: Option<String>,
     /// URL of another notary's server, which is asked for what these granters grant.
     pub(crate) other_notary: Option<String>,
@@ -56,6 +56,8 @@ pub(crate) struct Notary {
     pub(crate) other_notary_within: Seconds,
     /// `notaries`, `everybody`, or accounts.
     pub(crate) readers: String,
+    /// Addresses of proxies whose `X-Forwarded-For` or `Forwarded` is believed.
+    pub(crate) trusted_proxy: Option<String>,
     /// Whether the JSON API is served, which asks for no sign-in.
     pub(crate) serve_api: bool,
     pub(crate) webhook: Option<String>,
@@ -100,6 +102,7 @@ impl Default for Notary {
             other_notary_for: None,
             other_notary_within: Seconds(14 * 86_400),
             readers: "notaries".to_owned(),
+            trusted_proxy: None,
             serve_api: false,
             webhook: None,
             webhook_secrets: None,

@@ -388,6 +388,9 @@ pub trait Desk: Send + Sync + 'static {
     /// See [`DeskError`].
     async fn attestation(&self, job: JobId) -> Result<Envelope, DeskError>;
 
+    /// A notary looks at a job: what others said of it long ago is asked for again.
+    fn opened(&self, _job: JobId) {}
+
     /// What changes from now on. Who reads slowly misses some, and is told so.
     fn changes(&self) -> broadcast::Receiver<Change>;
 }

@@ -11,6 +11,7 @@ mod following;
 mod gathering;
 mod granting;
 mod nominating;
+mod opened;
 mod refusals;
 mod settings;
 mod telling;
@@ -141,6 +142,8 @@ struct Standing {
     reminded: BTreeSet<(JobId, u32)>,
     /// Errors of granters that failed, in words.
     granters_said: BTreeMap<JobId, (lota_market::FixedBytes<4>, String)>,
+    /// Jobs that notaries look at.
+    opened: BTreeSet<JobId>,
     /// Jobs that somebody looks at, whose proofs of storage are old.
     viewed: BTreeSet<JobId>,
 }

@@ -290,7 +290,13 @@ impl Desk for Service {
         text: &str,
         notary: Address,
     ) -> Result<BallotPaper, DeskError> {
-        Service::ballot_paper(self, job, choice, text, notary).await
+        let paper = Service::ballot_paper(self, job, choice, text, notary).await?;
+        self.opened(job);
+        Ok(paper)
+    }
+
+    fn opened(&self, job: JobId) {
+        self.ask_soon(job);
     }
 
     async fn vote(&self, vote: &SignedVote) -> Result<Vote, DeskError> {

@@ -20,3 +20,4 @@ pub mod service;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod verifying;

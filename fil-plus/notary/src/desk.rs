@@ -39,8 +39,11 @@ pub struct About {
     /// The version of the set: votes are signed for it.
     pub version: u32,
     pub granters: Vec<Granter>,
-    /// From this amount on (in the granter's unit) two notaries must approve before a vote is sent, whatever the quorum is.
+    /// From this amount on (in the granter's unit) two notaries must approve before a vote is sent, whatever the quorum is; each
+    /// granter's own is with it.
     pub two_approvals_from: Option<U256>,
+    /// The did:key of what the service signs: attestations, and requests to another notary.
+    pub signs_as: String,
     /// The market's time.
     pub now: Time,
     /// Number of the newest block, and of the newest that is final.
@@ -60,6 +63,8 @@ pub struct Granter {
     pub unit: String,
     /// So many decimals an amount of it has, in `unit`.
     pub decimals: u8,
+    /// [`About::two_approvals_from`] of this granter's grants.
+    pub two_approvals_from: Option<U256>,
     pub limits: Limits,
     /// What was granted in this period.
     pub granted: U256,

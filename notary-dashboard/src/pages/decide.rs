@@ -12,7 +12,7 @@ use axum::{
 use lota_bridge::eip712::recover;
 use lota_market::{
     Address, B256,
-    blessing::{Choice, Signed},
+    blessing::{Choice, Nomination, Signed},
     model::JobId,
 };
 use lota_notary::desk::{About, BallotPaper, Dossier, MAX_REASON, SignedVote, Stage};
@@ -112,7 +112,7 @@ fn write(reader: &Reader, dossier: &Dossier, chosen: Option<Choice>, text: &str,
                     @let name = queue::choice(*choice);
                     label.choice {
                         input type="radio" name="choice" value=(name) required checked[chosen == Some(*choice) || choices.len() == 1];
-                        " " (explained(*choice, &about, nomination.amount))
+                        " " (explained(*choice, &about, nomination))
                     }
                 }
             }
@@ -130,8 +130,9 @@ fn write(reader: &Reader, dossier: &Dossier, chosen: Option<Choice>, text: &str,
     Ok(if wrong.is_some() { (StatusCode::UNPROCESSABLE_ENTITY, page).into_response() } else { page })
 }
 
-fn explained(choice: Choice, about: &About, amount: lota_market::U256) -> Markup {
-    let two = if queue::needs_two(about, amount) {
+fn explained(choice: Choice, about: &About, nomination: &Nomination) -> Markup {
+    let granter = about.granters.iter().find(|known| known.granter == nomination.granter);
+    let two = if queue::needs_two(about, nomination.amount, granter) {
         " The amount is one for which two notaries sign before anything is sent: yours may be held until then."
     } else {
         ""

@@ -58,6 +58,10 @@ pub struct Settings {
     pub review: Policy,
     /// See [`crate::desk::About::two_approvals_from`].
     pub two_approvals_from: Option<U256>,
+    /// The same of some granters, each in its own unit.
+    pub two_approvals_of: BTreeMap<Address, U256>,
+    /// Where browsers reach the page, without a slash at its end: alerts name a job's there.
+    pub page: Option<String>,
     /// Of so many jobs something is gathered at once.
     pub gather_at_once: usize,
     /// After such a time it looks for what is due, if nothing wakes it.
@@ -89,6 +93,8 @@ impl Default for Settings {
             nominate: None,
             review: Policy::default(),
             two_approvals_from: None,
+            two_approvals_of: BTreeMap::new(),
+            page: None,
             gather_at_once: 4,
             tick: Duration::from_secs(5),
             ask_every: Duration::from_secs(60),
@@ -109,6 +115,12 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// From which amount on two notaries must approve a grant of this granter's.
+    #[must_use]
+    pub fn two_approvals_from(&self, granter: Address) -> Option<U256> {
+        self.two_approvals_of.get(&granter).copied().or(self.two_approvals_from)
+    }
+
     /// # Errors
     /// The first thing that makes no sense.
     pub fn validate(&self) -> Result<(), SettingsError> {

@@ -160,6 +160,7 @@ const live = document.body.dataset.live;
 const stale = "stale" in document.body.dataset;
 let source = null;
 let timer = null;
+let later = null;
 let last = 0;
 
 const concerns = (change) => change === "all" || change === "about" || live === "queue" || live === change;
@@ -176,13 +177,16 @@ function connect() {
   };
   source.onerror = () => {
     lost = true;
-    connection(source.readyState === EventSource.CLOSED
-      ? "This page does not follow what happens any more; load it again."
-      : "The connection is lost; trying again.");
+    if (source.readyState !== EventSource.CLOSED) return connection("The connection is lost; trying again.");
+    // Refused, since too many follow: then it is looked now and then.
+    connection("This page looks for what is new every 30 seconds.");
+    later ??= setTimeout(() => { later = null; soon(); connect(); }, 30_000);
   };
 }
 
 function disconnect() {
+  clearTimeout(later);
+  later = null;
   source?.close();
   source = null;
 }

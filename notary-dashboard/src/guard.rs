@@ -13,11 +13,7 @@ use axum::{
 };
 use lota_notary::http::Client;
 
-use crate::{
-    limits::Limit,
-    settings::{Clock, Origin, Settings},
-    site::Site,
-};
+use crate::{limits::Limit, settings::Origin, site::Site};
 
 /// Only what this page itself serves, no inline script or style, no frame, no other origin.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -31,17 +27,18 @@ pub(crate) struct Guard {
     listening: Option<SocketAddr>,
     reads: Limit,
     posts: Limit,
-    clock: Clock,
+    site: Arc<Site>,
 }
 
 impl Guard {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
+        let settings = &site.settings;
         Self {
             origin: settings.origin.clone(),
             listening: settings.listening,
             reads: Limit::new(settings.reads_per_second.saturating_mul(60), settings.reads_at_once),
             posts: Limit::new(settings.posts_per_minute, settings.posts_at_once),
-            clock: settings.clock.clone(),
+            site,
         }
     }
 
@@ -51,7 +48,7 @@ impl Guard {
         }
         let posts = posts(request);
         let limit = if posts { &self.posts } else { &self.reads };
-        if let Err(seconds) = limit.take(client, self.clock.now()) {
+        if let Err(seconds) = limit.take(self.site.asker(request.headers(), client), self.site.now()) {
             let text = format!("too many requests; wait {seconds} s\n");
             return Some(
                 (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], text).into_response(),
@@ -80,6 +77,13 @@ impl Guard {
         let listens = |listening: SocketAddr| listening.ip().is_unspecified() || listening.ip() == address;
         address.is_loopback() || self.listening.is_some_and(listens)
     }
+}
+
+/// Around even that: for whom a proxy asks.
+pub(crate) async fn note_client(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    guard.site.settings.proxies.note(&headers, request.extensions_mut());
+    next.run(request).await
 }
 
 /// Around all that is served.

@@ -45,13 +45,14 @@ pub fn router(desk: Arc<dyn Desk>, settings: Settings) -> Router {
 /// The pages, and `others` beside them: under the same limits, and only under the origin's name, an address that is listened at or a name of
 /// this machine. What is posted to those may name no origin, since programs do not.
 pub fn router_beside(desk: Arc<dyn Desk>, settings: Settings, others: impl IntoIterator<Item = Router>) -> Router {
-    let guard = Arc::new(Guard::new(&settings));
-    let all = others.into_iter().fold(pages(desk, settings), Router::merge);
-    all.layer(middleware::from_fn_with_state(guard, guard::guard))
+    let site = Arc::new(Site::new(desk, settings));
+    let guard = Arc::new(Guard::new(Arc::clone(&site)));
+    let all = others.into_iter().fold(pages(site), Router::merge);
+    all.layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::guard))
+        .layer(middleware::from_fn_with_state(guard, guard::note_client))
 }
 
-fn pages(desk: Arc<dyn Desk>, settings: Settings) -> Router {
-    let site = Arc::new(Site::new(desk, settings));
+fn pages(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(pages::queue::open))
         .route("/history", get(pages::queue::over))

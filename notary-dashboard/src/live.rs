@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, interval_at},
 };
 
-use crate::site::{Listener, Reader, Site};
+use crate::site::{Asker, Reader, Site};
 
 /// How often it is looked whether a session is over.
 const LOOK: Duration = Duration::from_secs(10);
@@ -33,12 +33,15 @@ struct Stream {
     until: Instant,
     session: Option<u64>,
     site: Arc<Site>,
-    _place: Place<Listener>,
+    _place: Place<Asker>,
 }
 
 pub(crate) async fn events(State(site): State<Arc<Site>>, client: Client, reader: Reader) -> Response {
-    let who = reader.account().map_or(Listener::Client(client), Listener::Account);
-    let Some(place) = site.listeners.take(who) else {
+    let place = match reader.account() {
+        Some(account) => site.listeners.take(Asker::Account(account)),
+        None => site.strangers.take(Asker::Client(client)),
+    };
+    let Some(place) = place else {
         let text = "there are too many streams of changes; close some pages\n";
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")], text).into_response();
     };

@@ -96,6 +96,13 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// Whose session a secret is of, if it is not over; asking does not use it.
+    pub(crate) fn account(&self, token: &str, now: Timestamp) -> Option<Address> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = inner.sessions.get(&digest(token)).filter(|session| !self.is_over(session, now))?;
+        Some(session.account)
+    }
+
     /// Whether a session is still there; asking does not use it.
     pub(crate) fn is_open(&self, number: u64, now: Timestamp) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use lota_market::Address;
+use lota_notary::http::Proxies;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
@@ -47,6 +48,8 @@ pub struct Settings {
     /// Where the server listens: what is served beside the pages may be asked for under this address, too.
     pub listening: Option<SocketAddr>,
     pub readers: Readers,
+    /// Whose word is believed on who asks; without any, all who come through a proxy are one client.
+    pub proxies: Proxies,
     /// A session that nothing was asked with for so long is over.
     pub idle: u64,
     /// A session is over after this in any case.
@@ -55,7 +58,7 @@ pub struct Settings {
     pub sign_in_for: u64,
     /// Sessions of one account; the one that was not used for longest gives way.
     pub max_sessions: usize,
-    /// Streams of changes (server-sent events) at a time, altogether.
+    /// Streams of changes (server-sent events) at a time, altogether; those who are not signed in have half of them.
     pub max_streams: usize,
     /// Requests a client may make in a second in the long run, and at once.
     pub reads_per_second: u32,
@@ -135,6 +138,7 @@ impl Settings {
             origin,
             listening: None,
             readers: Readers::default(),
+            proxies: Proxies::default(),
             idle: 60 * 60,
             lifetime: 12 * 60 * 60,
             sign_in_for: 5 * 60,

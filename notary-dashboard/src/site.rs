@@ -34,9 +34,9 @@ const MAX_FILES_OF_ONE: usize = 3;
 const MAX_EXPORTS: usize = 2;
 const MAX_EXPORTS_OF_ONE: usize = 1;
 
-/// Whose stream of changes it is.
+/// Who asks: an account that is signed in, wherever it is, or else a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Listener {
+pub(crate) enum Asker {
     Account(Address),
     Client(Client),
 }
@@ -51,8 +51,9 @@ pub(crate) struct Site {
     pub(crate) exports: Arc<Places<Client>>,
     /// Of files of outputs, until the last byte was taken.
     pub(crate) files: Arc<Places<Client>>,
-    /// Of streams of changes.
-    pub(crate) listeners: Arc<Places<Listener>>,
+    /// Of streams of changes: of those who are signed in, and of strangers, who take none of theirs.
+    pub(crate) listeners: Arc<Places<Asker>>,
+    pub(crate) strangers: Arc<Places<Asker>>,
     /// The last check of the audit log: of which end, and what came of it.
     pub(crate) checked: tokio::sync::Mutex<Option<(Head, Result<Head, String>)>>,
     /// The notaries when the desk could last say.
@@ -67,7 +68,8 @@ impl Site {
             nonces: Nonces::new(settings.sign_in_for),
             exports: Places::new(MAX_EXPORTS, MAX_EXPORTS_OF_ONE),
             files: Places::new(MAX_FILES, MAX_FILES_OF_ONE),
-            listeners: Places::new(settings.max_streams, MAX_STREAMS_OF_ONE),
+            listeners: Places::new(settings.max_streams - settings.max_streams / 2, MAX_STREAMS_OF_ONE),
+            strangers: Places::new(settings.max_streams / 2, MAX_STREAMS_OF_ONE),
             checked: tokio::sync::Mutex::default(),
             notaries: Mutex::default(),
             settings,
@@ -76,6 +78,13 @@ impl Site {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.settings.clock.now()
+    }
+
+    /// Who sent a request with these headers, as far as limits are concerned.
+    pub(crate) fn asker(&self, headers: &HeaderMap, client: Client) -> Asker {
+        let token = cookie(headers, self.session_cookie());
+        let account = token.and_then(|token| self.sessions.account(token, self.now()));
+        account.map_or(Asker::Client(client), Asker::Account)
     }
 
     /// Asks the desk, and does not wait for ever.

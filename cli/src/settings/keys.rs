@@ -222,7 +222,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "notary.per_day", about: "the most jobs that are nominated in 24 hours" },
     Key {
         name: "notary.two_approvals_from",
-        about: "from this amount on, approvals are held until two notaries signed",
+        about: "from this amount on, approvals are held until two notaries signed; of one granter: 0x...=AMOUNT",
     },
     Key { name: "notary.pay", about: "whether grants over Filecoin Pay are paid by this service's calls" },
     Key { name: "notary.pay_after", about: "how long a payment that is due waits for others, to go with them" },
@@ -231,6 +231,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "notary.other_notary_for", about: "the granters whose grants it is asked for, commas between" },
     Key { name: "notary.other_notary_within", about: "how long it has for its answer" },
     Key { name: "notary.readers", about: "who reads the page: notaries, everybody, or accounts, commas between" },
+    Key { name: "notary.trusted_proxy", about: "proxies that are believed about who asks: addresses, commas between" },
     Key { name: "notary.serve_api", about: "whether all of it is served as JSON, without a sign-in" },
     Key { name: "notary.webhook", about: "URL that alerts are posted to" },
     Key { name: "notary.webhook_secrets", about: "file with the secrets that they are signed with" },

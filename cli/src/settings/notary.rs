@@ -48,7 +48,7 @@ pub(crate) struct Notary {
     /// `low`, `medium` or `high`.
     pub(crate) most_risk: String,
     pub(crate) per_day: Count,
-    /// In the granter's smallest unit; none: each vote is sent at once.
+    /// In the granter's smallest unit, also `granter=amount`; none: each vote is sent at once.
     pub(crate) two_approvals_from: Option<String>,
     /// Whether it calls for the payments that grants over Filecoin Pay leave.
     pub(crate) pay: bool,
@@ -62,6 +62,8 @@ pub(crate) struct Notary {
     pub(crate) other_notary_within: Seconds,
     /// `notaries`, `everybody`, or accounts.
     pub(crate) readers: String,
+    /// Addresses of proxies whose `X-Forwarded-For` or `Forwarded` is believed.
+    pub(crate) trusted_proxy: Option<String>,
     /// Whether the JSON API is served, which asks for no sign-in.
     pub(crate) serve_api: bool,
     pub(crate) webhook: Option<String>,
@@ -109,6 +111,7 @@ impl Default for Notary {
             other_notary_for: None,
             other_notary_within: Seconds(14 * 86_400),
             readers: "notaries".to_owned(),
+            trusted_proxy: None,
             serve_api: false,
             webhook: None,
             webhook_secrets: None,

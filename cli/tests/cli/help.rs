@@ -59,6 +59,8 @@ fn every_verb_has_an_example() {
         &["blessing", "ballot", "set-notaries"],
         &["blessing", "ballot", "like"],
         &["blessing", "decide"],
+        &["notary", "serve"],
+        &["notary", "verify"],
         &["filecoin-pay", "status"],
         &["filecoin-pay", "approve"],
         &["filecoin-pay", "deposit"],

@@ -70,6 +70,47 @@ fn notaries_need_a_chain() {
     assert!(!home.path().exists());
 }
 
+#[test]
+fn what_a_service_hands_out_is_verified_without_it() {
+    use lota_notary::{
+        attestation::{Statement, Subject, SubjectDigest, did_key, key_of, sign},
+        audit_log::{Head, append},
+    };
+    let home = Home::new();
+    let (key, other) = (key_of(&[1; 32]), did_key(&key_of(&[2; 32]).verifying_key()));
+    let subject = Subject { name: "\u{1b}[2Jjob".to_owned(), digest: SubjectDigest { sha256: "00".repeat(32) } };
+    let statement = Statement::new(vec![subject], "https://example.org/v1", serde_json::json!({}));
+    let envelope = serde_json::to_vec(&sign(&statement, &key).expect("signed")).expect("JSON");
+    let attestation = home.file("attestation.json", &envelope);
+    let (attestation, name) = (attestation.to_str().expect("UTF-8"), did_key(&key.verifying_key()));
+    let json = home.json(&["notary", "verify", attestation, "--key", &name, "--json"]);
+    assert_eq!((&json["kind"], &json["signed_by"]), (&"attestation".into(), &name.as_str().into()));
+    home.lota(&["notary", "verify", attestation]).assert().code(3);
+    let (line, head) =
+        append(Head::EMPTY, lota_market::Time(1), "service", "noted", "0x", serde_json::json!({})).expect("short");
+    let log = home.file("audit.log", format!("{line}\n").as_bytes());
+    let log = log.to_str().expect("UTF-8");
+    let digest = head.digest.to_string();
+    let json = home.json(&["notary", "verify", log, "--holds", &digest, "--json"]);
+    assert_eq!((&json["kind"], &json["entries"], &json["digest"]), (&"audit_log".into(), &1.into(), &digest.into()));
+    let broken = home.file("broken", b"\x00\xff\n{");
+    let broken = broken.to_str().expect("UTF-8");
+    let zeros = "0".repeat(64);
+    for (arguments, code) in [
+        (&["notary", "verify", attestation, "--key", &other][..], 1),
+        (&["notary", "verify", log, "--holds", &zeros], 1),
+        (&["notary", "verify", broken], 1),
+        (&["notary", "verify", "/nothing/here"], 1),
+        (&["notary", "verify", "/"], 1),
+        (&["notary", "verify", attestation, "--key", "did:web:x"], 2),
+        (&["notary", "verify", log, "--holds", "0x12"], 2),
+    ] {
+        let run = home.lota(arguments).assert().code(code);
+        let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{arguments:?}: {said}");
+    }
+}
+
 /// What a page of the notaries' service holds.
 fn page(url: &str) -> String {
     let address = url.strip_prefix("http://").expect("a URL");

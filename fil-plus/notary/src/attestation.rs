@@ -58,6 +58,11 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Which keys it says that signed it: a hint, and nothing more.
+    pub fn named_keys(&self) -> impl Iterator<Item = &str> {
+        self.signatures.iter().take(16).map(|signature| signature.keyid.as_str())
+    }
+
     /// sha2-256 of what was signed, the statement's bytes: names this very statement, whoever signs it again. `None`: the payload is no
     /// base64, so it is no statement.
     #[must_use]

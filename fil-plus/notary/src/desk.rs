@@ -43,8 +43,11 @@ pub struct About {
     /// The version of the set: votes are signed for it.
     pub version: u32,
     pub granters: Vec<Granter>,
-    /// From this amount on (in the granter's unit) two notaries must approve before a vote is sent, whatever the quorum is.
+    /// From this amount on (in the granter's unit) two notaries must approve before a vote is sent, whatever the quorum is; each
+    /// granter's own is with it.
     pub two_approvals_from: Option<U256>,
+    /// The did:key of what the service signs: attestations, and requests to another notary.
+    pub signs_as: String,
     /// The market's time.
     pub now: Time,
     /// Number of the newest block, and of the newest that is final.
@@ -64,6 +67,8 @@ pub struct Granter {
     pub unit: String,
     /// So many decimals an amount of it has, in `unit`.
     pub decimals: u8,
+    /// [`About::two_approvals_from`] of this granter's grants.
+    pub two_approvals_from: Option<U256>,
     pub limits: Limits,
     /// What was granted in this period.
     pub granted: U256,
@@ -487,6 +492,9 @@ pub trait Desk: Send + Sync + 'static {
     /// # Errors
     /// See [`DeskError`].
     async fn attestation(&self, job: JobId) -> Result<Envelope, DeskError>;
+
+    /// A notary looks at a job: what others said of it long ago is asked for again.
+    fn opened(&self, _job: JobId) {}
 
     /// What changes from now on. Who reads slowly misses some, and is told so.
     fn changes(&self) -> broadcast::Receiver<Change>;

@@ -2,6 +2,7 @@
 //! notary's signature. Whoever serves it checks a host's name and how often somebody asks (`lota_notary_dashboard::router_beside`).
 
 mod places;
+mod proxies;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use places::{Client, Place, Places};
+pub use proxies::Proxies;
 
 use crate::{
     attestation::Envelope,

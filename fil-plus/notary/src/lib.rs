@@ -22,3 +22,4 @@ mod space;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod verifying;

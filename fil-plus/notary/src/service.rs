@@ -12,6 +12,7 @@ mod gathering;
 mod granting;
 mod letting_go;
 mod nominating;
+mod opened;
 mod paying;
 mod refusals;
 mod relaying;
@@ -153,6 +154,8 @@ struct Standing {
     landed: BTreeMap<u64, Landed>,
     /// Errors of granters that failed, in words.
     granters_said: BTreeMap<JobId, (lota_market::FixedBytes<4>, String)>,
+    /// Jobs that notaries look at.
+    opened: BTreeSet<JobId>,
     /// Jobs that somebody looks at, whose proofs of storage are old.
     viewed: BTreeSet<JobId>,
 }

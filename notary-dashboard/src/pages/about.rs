@@ -54,6 +54,7 @@ fn left(granter: &Granter, about: &About, at: usize) -> Markup {
             }
             dl.fields {
                 (field("Granted in this period", &html! { (show(granter.granted)) }))
+                @if let Some(two) = granter.two_approvals_from { (field("Two notaries sign from", &html! { (show(two)) })) }
                 (field("Most for one job", &html! { (show(granter.limits.per_job)) }))
                 (field("Most to one provider in a period", &html! { (show(granter.limits.per_provider)) }))
                 (field("Most in a period", &html! { (show(limit)) }))
@@ -79,7 +80,7 @@ pub(crate) async fn about(State(_): State<Arc<Site>>, reader: Reader) -> Answer 
                 (field("Final up to", &html! { (about.finalized) }))
                 (field("The market's time", &words::when(about.now)))
                 @if let Some(two) = two {
-                    (field("Two notaries sign from", &html! { (two) " of the granter's smallest unit" }))
+                    (field("Two notaries sign from", &html! { (two) " of the granter's smallest unit, unless its own is in the allowance" }))
                 }
             }
         }
@@ -92,6 +93,12 @@ pub(crate) async fn about(State(_): State<Arc<Site>>, reader: Reader) -> Answer 
             h2 #problems-here { "Problems" }
             @if about.problems.is_empty() { p { "None is known." } }
             @else { ul { @for problem in about.problems.iter().take(100) { li { (words::theirs(problem)) } } } }
+        }
+        section.card #signs-as aria-labelledby="signs-as-title" {
+            h2 #signs-as-title { "What this service signs" }
+            p { "Attestations are signed with this key; with it anybody verifies them: " }
+            p { code.hex { (words::visible(&about.signs_as)) } }
+            pre.text tabindex="0" role="region" aria-label="The command that verifies" { "lota notary verify FILE --key " (words::visible(&about.signs_as)) }
         }
         section.card #page-about aria-labelledby="page-title" {
             h2 #page-title { "This page" }

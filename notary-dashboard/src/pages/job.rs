@@ -31,6 +31,9 @@ pub(crate) async fn job(State(site): State<Arc<Site>>, reader: Reader, Path(id):
     let about = reader.about.clone()?;
     let job = job_id(&id)?;
     let dossier = site.ask(site.desk.dossier(job)).await?;
+    if reader.is_notary {
+        site.desk.opened(job);
+    }
     let now = reader.now(&site);
     let part = match dossier.stage {
         Stage::Granted | Stage::Ended(_) => Part::History,

@@ -246,7 +246,7 @@ fn row(entry: &QueueEntry, about: &About, reader: &Reader, now: Time, open: bool
                         @let granter = granter.and_then(|granter| about.granters.iter().find(|known| known.granter == granter));
                         span title=(asked_for(amount, granter)) { (briefly(amount, granter)) }
                         @if let Some(granter) = granter { div.quiet { (words::theirs(&granter.name)) } }
-                        @if open && needs_two(about, amount) { div.quiet { "needs two approvals" } }
+                        @if open && needs_two(about, amount, granter) { div.quiet { "needs two approvals" } }
                     }
                     (None, _) => "not nominated",
                 }
@@ -293,8 +293,8 @@ fn runs(runs: Option<&Runs>) -> Markup {
 }
 
 /// Whether an amount is one that two notaries must approve before anything is sent.
-pub(super) fn needs_two(about: &About, amount: U256) -> bool {
-    about.two_approvals_from.is_some_and(|from| amount >= from)
+pub(super) fn needs_two(about: &About, amount: U256, granter: Option<&Granter>) -> bool {
+    granter.map_or(about.two_approvals_from, |granter| granter.two_approvals_from).is_some_and(|from| amount >= from)
 }
 
 /// An amount in its granter's unit; of a granter that is not known, the bare number.

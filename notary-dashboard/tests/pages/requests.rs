@@ -322,7 +322,7 @@ async fn streams_of_changes_are_few_and_end_with_the_session() {
     use futures::StreamExt as _;
     use tower::ServiceExt as _;
     let site = Site::new(FakeDesk::new(), |settings| {
-        settings.max_streams = 3;
+        settings.max_streams = 5;
         settings.reads_at_once = 1_000;
     });
     let mut notary = site.signed_in(&key(1)).await;
@@ -365,4 +365,64 @@ async fn streams_of_changes_are_few_and_end_with_the_session() {
     assert!(stream.next().await.is_some_and(|hello| hello.is_ok()));
     site.stop.cancel();
     assert!(stream.next().await.is_none(), "nobody keeps the server from stopping");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_strangers_take_nothing_from_notaries_or_from_each_other() {
+    use lota_notary::http::Proxies;
+    let site = Site::new(FakeDesk::new(), |settings| {
+        settings.readers = Readers::Everybody;
+        settings.proxies = Proxies::new([[10, 0, 0, 1].into()]);
+        (settings.reads_per_second, settings.reads_at_once, settings.max_streams) = (1, 30, 4);
+    });
+    let notary = site.signed_in(&key(1)).await;
+    let ask = |path: &'static str, peer: u8, named: &'static str, cookies: Option<String>| {
+        let mut request = Request::get(path).header(header::HOST, HOST);
+        if !named.is_empty() {
+            request = request.header("x-forwarded-for", named);
+        }
+        if let Some(cookies) = cookies {
+            request = request.header(header::COOKIE, cookies);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, peer], 1))));
+        site.router.clone().oneshot(request)
+    };
+    let status = async |peer, named, cookies| ask("/session", peer, named, cookies).await.unwrap().status();
+    let exhaust = async |peer, named| {
+        for _ in 0..30 {
+            assert_eq!(status(peer, named, None).await, StatusCode::OK, "{named}");
+        }
+        assert_eq!(status(peer, named, None).await, StatusCode::TOO_MANY_REQUESTS, "{named}");
+    };
+    exhaust(1, "198.51.100.1").await;
+    exhaust(1, "203.0.113.7, 198.51.100.2").await;
+    assert_eq!(status(1, "203.0.113.7, 198.51.100.1", None).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(status(1, "198.51.100.3", None).await, StatusCode::OK, "another client of the same proxy");
+    exhaust(2, "198.51.100.4").await;
+    assert_eq!(status(2, "198.51.100.5", None).await, StatusCode::TOO_MANY_REQUESTS, "not a proxy of ours");
+    let cookies = Some(notary.cookie_header());
+    assert_eq!(status(1, "198.51.100.1", cookies.clone()).await, StatusCode::OK, "a notary at the stranger's address");
+    let forged = Some("__Host-lota-session=00".to_owned());
+    assert_eq!(status(1, "198.51.100.1", forged).await, StatusCode::TOO_MANY_REQUESTS);
+
+    let streams = async |named, cookies: Option<String>| {
+        let answer = ask("/events", 1, named, cookies).await.unwrap();
+        (answer.status(), answer)
+    };
+    let mut held = Vec::new();
+    for (named, expected) in [
+        ("198.51.100.6", StatusCode::OK),
+        ("198.51.100.7", StatusCode::OK),
+        ("198.51.100.8", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let (status, answer) = streams(named, None).await;
+        assert_eq!(status, expected, "{named}");
+        held.push(answer);
+    }
+    for expected in [StatusCode::OK, StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE] {
+        let (status, answer) = streams("198.51.100.8", cookies.clone()).await;
+        assert_eq!(status, expected, "strangers took all of theirs");
+        held.push(answer);
+    }
 }

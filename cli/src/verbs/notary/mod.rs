@@ -3,6 +3,7 @@
 mod running;
 mod serve;
 mod service;
+mod verify;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -19,17 +20,19 @@ use crate::{
     units::{Count, Seconds},
 };
 
-/// A notary's service: what it knows of settled jobs, nominations, votes and grants.
+/// A notary's service: what it knows of settled jobs, nominations, votes and grants; and what it hands out.
 #[derive(Debug, Subcommand)]
 // Each verb says itself what it does.
 pub(crate) enum Notary {
     Serve(serve::Serve),
+    Verify(verify::Verify),
 }
 
 impl Notary {
     pub(crate) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Serve(verb) => verb.run(context).await,
+            Self::Verify(verb) => verb.run(),
         }
     }
 }

@@ -1,6 +1,11 @@
 //! A service that runs in this process, and its page.
 
-use std::{fmt::Display, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use ed25519_dalek::VerifyingKey;
@@ -9,7 +14,7 @@ use lota_content::serve::{ServeLimits, serve};
 use lota_market::Address;
 use lota_notary::{
     desk::Desk,
-    http,
+    http::{self, Proxies},
     service::{Service, ServiceError},
 };
 use lota_notary_dashboard::{self as dashboard, Readers};
@@ -44,7 +49,7 @@ impl RunningNotary {
         market: &ChainMarket,
         signer: PrivateKeySigner,
     ) -> anyhow::Result<Self> {
-        let (listen, readers) = (listen(settings)?, readers(settings)?);
+        let (listen, readers, proxies) = (listen(settings)?, readers(settings)?, proxies(settings)?);
         home::create_private(folder)?;
         let attests_with = service::attestation_key(folder)?.verifying_key();
         let Opened { service, market, other_notary } = service::open(settings, folder, market, signer).await?;
@@ -52,6 +57,12 @@ impl RunningNotary {
         let page = origin(settings, listener.local_addr()?);
         let mut of_page = dashboard::Settings::new(&page)?;
         of_page.readers = readers;
+        let mut limits = ServeLimits::default();
+        if !proxies.is_empty() {
+            // All connections may be one proxy's, which knows whose they are.
+            limits.max_per_address = limits.max_connections;
+        }
+        of_page.proxies = proxies;
         let stop = CancellationToken::new();
         of_page.listening = Some(listener.local_addr()?);
         of_page.stop = stop.clone();
@@ -62,7 +73,7 @@ impl RunningNotary {
         }
         beside.extend(other_notary.map(|other_notary| other_notary.routes()));
         let router = dashboard::router_beside(desk, of_page, beside);
-        let serving = tokio::spawn(serve(listener, router, ServeLimits::default(), stop.clone()));
+        let serving = tokio::spawn(serve(listener, router, limits, stop.clone()));
         let (account, at_work) = (market.party(), Arc::clone(&service));
         let working = tokio::spawn(async move {
             match at_work.run(&*market).await {
@@ -106,6 +117,7 @@ impl RunningNotary {
 pub(super) fn check(settings: &Notary) -> anyhow::Result<()> {
     listen(settings)?;
     readers(settings)?;
+    proxies(settings)?;
     dashboard::Settings::new(&origin(settings, &settings.listen))?;
     service::check(settings)
 }
@@ -135,6 +147,18 @@ pub(super) fn readers(settings: &Notary) -> Result<Readers, Usage> {
     })
 }
 
+/// Which proxies are believed about who asks.
+fn proxies(settings: &Notary) -> Result<Proxies, Usage> {
+    let address = |text: &str| {
+        let wrong =
+            |_| Usage(format!("notary.trusted_proxy: `{}` is no address; write 127.0.0.1 or ::1", printable(text)));
+        text.parse::<IpAddr>().map_err(wrong)
+    };
+    let addresses: Vec<IpAddr> =
+        service::parts(settings.trusted_proxy.as_ref()).map(address).collect::<Result<_, _>>()?;
+    Ok(Proxies::new(addresses))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,8 +180,9 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         let url = || some("https://hooks.example/");
         let smtp = || some("smtps://mail.example:465");
-        let wrong: [(&str, Notary); 18] = [
+        let wrong: [(&str, Notary); 19] = [
             ("not an address", Notary { listen: "here".to_owned(), ..whole() }),
+            ("notary.trusted_proxy", Notary { trusted_proxy: some("127.0.0.1/8"), ..whole() }),
             ("notary.readers", Notary { readers: "me".to_owned(), ..whole() }),
             ("where a page can be reached", Notary { origin: some("notary.example"), ..whole() }),
             ("without TLS", Notary { origin: some("http://notary.example"), ..whole() }),

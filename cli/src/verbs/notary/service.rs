@@ -120,15 +120,37 @@ fn policy(settings: &Notary, asset: &Asset) -> anyhow::Result<Option<NominationP
     Ok(Some(NominationPolicy { granter, amount, bounty, most_risk, per_day: settings.per_day.0 }))
 }
 
+/// From which amount on two notaries must approve: for all granters one, and for some their own, `GRANTER=AMOUNT`.
+fn two_approvals(settings: &Notary) -> Result<(Option<U256>, BTreeMap<Address, U256>), Usage> {
+    const SETTING: &str = "two_approvals_from";
+    let (mut all, mut own) = (None, BTreeMap::new());
+    for text in parts(settings.two_approvals_from.as_ref()) {
+        let was_named = match text.split_once('=') {
+            Some((granter, amount)) => own.insert(address(SETTING, granter)?, number(SETTING, amount)?).is_some(),
+            None => all.replace(number(SETTING, text)?).is_some(),
+        };
+        if was_named {
+            return Err(wrong(
+                SETTING,
+                text,
+                "the only amount for this; name one for each granter, and one for all others",
+            ));
+        }
+    }
+    Ok((all, own))
+}
+
 /// What the service is told.
 fn of_service(settings: &Notary, asset: &Asset) -> anyhow::Result<Settings> {
-    let two = settings.two_approvals_from.as_ref();
+    let (two_approvals_from, two_approvals_of) = two_approvals(settings)?;
     Ok(Settings {
         granters: parts(settings.granters.as_ref()).map(granter).collect::<Result<BTreeMap<_, _>, _>>()?,
         nominate: policy(settings, asset)?,
         pay_after: settings.pay_after.0,
         max_size: settings.max_size.0,
-        two_approvals_from: two.map(|amount| number("two_approvals_from", amount)).transpose()?,
+        two_approvals_from,
+        two_approvals_of,
+        page: settings.origin.as_ref().map(|origin| origin.trim_end_matches('/').to_owned()),
         ..Settings::default()
     })
 }
@@ -438,6 +460,22 @@ mod tests {
         let both = Notary { amount_per_byte: Some("5".to_owned()), ..one.clone() };
         assert!(policy(&both, &asset).is_err(), "two amounts");
         assert!(policy(&Notary { most_risk: "some".to_owned(), ..one }, &asset).is_err());
+    }
+
+    #[test]
+    fn two_approvals_are_read_for_each_granter_and_for_all_others() {
+        let (one, other) = (Address::repeat_byte(7), Address::repeat_byte(8));
+        let of = |text: String| two_approvals(&Notary { two_approvals_from: Some(text), ..Notary::default() });
+        let (all, own) = of(format!("5_000, {one}=7, {other}=1000000000000000000")).expect("three");
+        let expected = BTreeMap::from([(one, U256::from(7)), (other, U256::from(1_000_000_000_000_000_000_u64))]);
+        assert_eq!((all, own), (Some(U256::from(5_000)), expected));
+        assert_eq!(two_approvals(&Notary::default()).expect("none"), (None, BTreeMap::new()));
+        for wrong in
+            ["many".to_owned(), "0x12=5".to_owned(), format!("{one}="), format!("{one}=1,{one}=2"), "1,2".to_owned()]
+        {
+            let error = of(wrong.clone()).expect_err(&wrong).0;
+            assert!(error.contains("notary.two_approvals_from"), "{error}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ use axum::{
 use lota_content::serve::PeerGroup;
 use tokio::sync::Notify;
 
+use super::proxies::ToldAddress;
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
@@ -38,7 +40,9 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())))
+        let told = parts.extensions.get::<ToldAddress>().map(|told| told.0);
+        let peer = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        Ok(Self::of(told.or_else(peer)))
     }
 }
 

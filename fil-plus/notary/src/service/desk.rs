@@ -23,7 +23,7 @@ use super::{
     unknown,
 };
 use crate::{
-    attestation::Envelope,
+    attestation::{Envelope, did_key},
     audit_file::Export,
     audit_log,
     course::{Course, GRANTER_FAILED},
@@ -78,6 +78,7 @@ impl Service {
                 name: named.map_or_else(|| granter.to_string(), |named| named.name.clone()),
                 unit: named.map_or_else(String::new, |named| named.unit.clone()),
                 decimals: named.map_or(0, |named| named.decimals),
+                two_approvals_from: self.parts.settings.two_approvals_from(granter),
                 limits,
                 granted,
                 period_ends,
@@ -92,6 +93,7 @@ impl Service {
             version: notaries.version,
             granters: granters.collect(),
             two_approvals_from: self.parts.settings.two_approvals_from,
+            signs_as: did_key(&self.parts.key.verifying_key()),
             now,
             block: latest.map_or(0, |latest| latest.block),
             finalized: 0,
@@ -343,7 +345,13 @@ impl Desk for Service {
         text: &str,
         notary: Address,
     ) -> Result<BallotPaper, DeskError> {
-        Service::ballot_paper(self, job, choice, text, notary).await
+        let paper = Service::ballot_paper(self, job, choice, text, notary).await?;
+        self.opened(job);
+        Ok(paper)
+    }
+
+    fn opened(&self, job: JobId) {
+        self.ask_soon(job);
     }
 
     async fn vote(&self, vote: &SignedVote) -> Result<Vote, DeskError> {

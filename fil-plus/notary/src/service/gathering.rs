@@ -50,12 +50,12 @@ impl Gathered {
     }
 
     /// It was here whole, so that its piece is known.
-    fn has_output(&self) -> bool {
+    pub(super) fn has_output(&self) -> bool {
         let verified = |dated: &Dated<Retrieval>| matches!(dated.found, Retrieval::Verified { .. });
         self.piece.is_some() && self.retrieval.as_ref().is_some_and(verified)
     }
 
-    fn has_run(&self) -> bool {
+    pub(super) fn has_run(&self) -> bool {
         let is_over =
             |dated: &Dated<ReExecution>| !matches!(dated.found, ReExecution::Pending | ReExecution::NotNow { .. });
         self.re_execution.as_ref().is_some_and(is_over)

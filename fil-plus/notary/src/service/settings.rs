@@ -63,6 +63,10 @@ pub struct Settings {
     pub review: Policy,
     /// See [`crate::desk::About::two_approvals_from`].
     pub two_approvals_from: Option<U256>,
+    /// The same of some granters, each in its own unit.
+    pub two_approvals_of: BTreeMap<Address, U256>,
+    /// Where browsers reach the page, without a slash at its end: alerts name a job's there.
+    pub page: Option<String>,
     /// So many seconds a payment that is due waits for others of the same granter, which then go out in one transaction.
     pub pay_after: u64,
     /// Of so many jobs something is gathered at once.
@@ -98,6 +102,8 @@ impl Default for Settings {
             nominate: None,
             review: Policy::default(),
             two_approvals_from: None,
+            two_approvals_of: BTreeMap::new(),
+            page: None,
             pay_after: 300,
             gather_at_once: 4,
             tick: Duration::from_secs(5),
@@ -122,6 +128,12 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// From which amount on two notaries must approve a grant of this granter's.
+    #[must_use]
+    pub fn two_approvals_from(&self, granter: Address) -> Option<U256> {
+        self.two_approvals_of.get(&granter).copied().or(self.two_approvals_from)
+    }
+
     /// # Errors
     /// The first thing that makes no sense.
     pub fn validate(&self) -> Result<(), SettingsError> {

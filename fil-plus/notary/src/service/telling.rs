@@ -143,10 +143,15 @@ impl Service {
         at: Time,
         kind: AlertKind,
         job: Option<JobId>,
-        text: String,
-        details: serde_json::Value,
+        mut text: String,
+        mut details: serde_json::Value,
     ) -> Alert {
         let blessing = self.parts.blessing.blessing();
+        if let (Some(page), Some(job)) = (&self.parts.settings.page, job) {
+            let page = format!("{page}/jobs/{job}");
+            text = format!("{text} {page}");
+            details["page"] = json!(page);
+        }
         Alert { id: format!("{}/{}/{id}", blessing.chain_id, blessing.contract), at, kind, job, text, details }
     }
 

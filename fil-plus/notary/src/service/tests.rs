@@ -3,7 +3,6 @@
 mod chain;
 mod evidence;
 mod paying;
-mod slow;
 mod room;
 mod twin;
 mod votes;
@@ -12,6 +11,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use alloy::signers::local::PrivateKeySigner;
 use async_trait::async_trait;
+use evidence::Sure;
 use lota_bridge::{BlessingRef, blessing::signed_digest, eip712};
 use lota_fil_plus::answer::Certainty;
 use lota_market::{
@@ -39,6 +39,7 @@ struct Well {
     /// But of so many tries the output is not there.
     missing: Mutex<u32>,
     asked: Mutex<u32>,
+    certainty: Mutex<Sure>,
     fetched: Mutex<u32>,
     /// What proofs of storage say, and how often they were asked for.
     proofs: Mutex<(Vec<Evidence>, u32)>,
@@ -52,8 +53,8 @@ struct Well {
 impl Sources for Well {
     async fn inputs(&self, inputs: Vec<InputEvidence>) -> Vec<InputEvidence> {
         *self.asked.lock().expect("asked") += 1;
-        let verified = |input| InputEvidence { certainty: Some(Certainty::Verified), ..input };
-        inputs.into_iter().map(verified).collect()
+        let certainty = *self.certainty.lock().expect("certainty");
+        inputs.into_iter().map(|input| InputEvidence { certainty: certainty.0, ..input }).collect()
     }
 
     async fn retrieval(&self, _: &SettledJob) -> (Retrieval, Option<Piece>) {

@@ -198,7 +198,7 @@ impl Service {
 
     /// Whether two notaries must have signed before one's vote is sent.
     fn needs_two(&self, nomination: &Nomination, choice: Choice) -> bool {
-        let threshold = self.parts.settings.two_approvals_from;
+        let threshold = self.parts.settings.two_approvals_from(nomination.granter);
         choice == Choice::Approve && threshold.is_some_and(|from| nomination.amount >= from)
     }
 

@@ -31,7 +31,8 @@ impl Service {
         let turns = jobs.into_iter().filter(|job| self.may_try(&name(*job))).map(|job| self.watch(job));
         let outcomes: Vec<Result<(), ServiceError>> =
             futures::stream::iter(turns).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect()
+        outcomes.into_iter().collect::<Result<(), ServiceError>>()?;
+        self.ask_about_opened().await
     }
 
     async fn watch(&self, job: JobId) -> Result<(), ServiceError> {

@@ -172,6 +172,79 @@ async fn of_a_party_one_job_is_gathered_at_a_time_and_retries_leave_room() {
     assert_eq!(next((1..=4).map(|number| stranger(number, false)).collect()).await, []);
 }
 
+/// What the registry says of each input.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sure(pub(super) Option<Certainty>);
+
+impl Default for Sure {
+    fn default() -> Self {
+        Self(Some(Certainty::Verified))
+    }
+}
+
+#[tokio::test]
+async fn what_a_registry_said_long_ago_is_asked_again_when_a_notary_looks() {
+    let bench = Bench::new(settings()).await;
+    let job = bench.twin.settle();
+    bench.turn().await;
+    assert_eq!(bench.stage(job).await, Stage::Voting);
+    let asked = || *bench.sources.asked.lock().expect("asked");
+    let says = |certainty| *bench.sources.certainty.lock().expect("certainty") = Sure(certainty);
+    let check = async || {
+        let dossier = bench.service.dossier(job).await.expect("known");
+        let check = dossier.checks.into_iter().find(|check| check.question == Question::FilPlusData).expect("asked");
+        (check.outcome, dossier.looked_at.inputs.expect("asked"))
+    };
+    let (outcome, first) = check().await;
+    assert_eq!((asked(), outcome), (1, Outcome::Passed));
+    says(Some(Certainty::Ended));
+    for (seconds, opens, times) in [(3_599, true, 1), (1, false, 1), (0, true, 2), (3_000, true, 2)] {
+        bench.twin.pass(seconds);
+        for _ in 0..3 {
+            check().await;
+            if opens {
+                bench.service.opened(job);
+            }
+            bench.work().await;
+        }
+        assert_eq!(asked(), times, "{seconds}");
+    }
+    let (outcome, second) = check().await;
+    assert_eq!((outcome, second), (Outcome::Warning, first.after(3_600)), "the claim is gone");
+
+    // A registry that does not answer takes nothing back.
+    says(None);
+    bench.twin.pass(600);
+    bench.service.opened(job);
+    bench.work().await;
+    assert_eq!((asked(), check().await), (3, (Outcome::Warning, second)));
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_tried_again_when_a_notary_looks() {
+    let bench = Bench::new(Settings { nominate: None, ..settings() }).await;
+    *bench.sources.missing.lock().expect("missing") = u32::MAX;
+    let job = bench.twin.settle();
+    bench.turn().await;
+    let fetched = || *bench.sources.fetched.lock().expect("fetched");
+    for _ in 0..30 {
+        bench.twin.pass(7 * 60 * 60);
+        bench.turn().await;
+    }
+    assert_eq!(fetched(), 20, "it was given up");
+    for times in [21, 21] {
+        bench.service.opened(job);
+        bench.work().await;
+        bench.work().await;
+        assert_eq!(fetched(), times);
+    }
+    bench.twin.pass(3_600);
+    bench.service.opened(job);
+    bench.work().await;
+    bench.work().await;
+    assert_eq!(fetched(), 22);
+}
+
 const ANSWERED_AT: Time = Time(1_000_000);
 
 fn their_key() -> SigningKey {

@@ -445,3 +445,44 @@ async fn the_queue_tells_apart_what_a_notary_can_decide() {
         assert!(page.entries.iter().all(|entry| entry.runs.is_some()), "{search}");
     }
 }
+
+#[tokio::test]
+async fn two_approvals_are_asked_for_by_each_granter_s_own_amount() {
+    let other = lota_market::Address::repeat_byte(0x77);
+    for (of, held) in [
+        (vec![], false),
+        (vec![(other, U256::from(1))], false),
+        (vec![(GRANTER, U256::from(100))], true),
+        (vec![(GRANTER, U256::from(101))], false),
+    ] {
+        let two_approvals_of = of.iter().copied().collect();
+        let bench =
+            Bench::new(Settings { two_approvals_from: Some(U256::from(500)), two_approvals_of, ..settings() }).await;
+        let job = bench.twin.settle();
+        bench.turn().await;
+        let vote = bench.vote(job, Choice::Approve, 1).await.expect("taken");
+        assert_eq!(vote.state == VoteState::Held, held, "{of:?}");
+        let about = bench.service.about().await.expect("read");
+        let own = of.iter().find(|(granter, _)| *granter == GRANTER).map_or(U256::from(500), |(_, amount)| *amount);
+        assert_eq!(
+            (about.granters[0].two_approvals_from, about.two_approvals_from),
+            (Some(own), Some(U256::from(500)))
+        );
+    }
+}
+
+#[tokio::test]
+async fn alerts_lead_to_the_job_s_page() {
+    for page in [None, Some("https://notary.example".to_owned())] {
+        let bench = Bench::new(Settings { page: page.clone(), ..settings() }).await;
+        let job = bench.twin.settle();
+        bench.turn().await;
+        bench.work().await;
+        let alerts = bench.told.alerts.lock().expect("alerts").clone();
+        let [alert] = &alerts[..] else { panic!("{alerts:?}") };
+        let link = page.map(|page| format!("{page}/jobs/{job}"));
+        assert_eq!(alert.details["page"].as_str(), link.as_deref());
+        assert_eq!(alert.text.contains("/jobs/"), link.is_some(), "{}", alert.text);
+        assert!(link.is_none_or(|link| alert.text.ends_with(&format!(". {link}"))), "{}", alert.text);
+    }
+}

@@ -193,7 +193,7 @@ fn decode(bytes: &[u8]) -> Option<Cbor> {
 /// The piece that a CID in CBOR names.
 pub(crate) fn piece(value: &Cbor) -> Option<lota_content::piece::PieceRoot> {
     let Cbor::Tag(CID_TAG, inner) = value else { return None };
-    let cid = cid::Cid::try_from(inner.as_bytes()?.strip_prefix(&[0])?).ok()?;
+    let cid = lota_cid::from_bytes(inner.as_bytes()?.strip_prefix(&[0])?).ok()?;
     PieceCid::try_from(&cid).ok().map(|piece| piece.root())
 }
 

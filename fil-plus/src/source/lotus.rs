@@ -100,7 +100,7 @@ fn number(value: &Value) -> Option<u64> {
 }
 
 fn said(value: &Value) -> Said {
-    let piece = value["Data"]["/"].as_str().and_then(|text| cid::Cid::try_from(text).ok());
+    let piece = value["Data"]["/"].as_str().and_then(|text| lota_cid::parse(text).ok());
     let piece = piece.and_then(|cid| PieceCid::try_from(&cid).ok());
     Said {
         id: None,

@@ -1,7 +1,10 @@
 //! The form of a decision, beside what it is about.
 
 use axum::{http::StatusCode, response::IntoResponse as _};
-use lota_market::{Address, U256, blessing::Choice};
+use lota_market::{
+    Address,
+    blessing::{Choice, Nomination},
+};
 use lota_notary::{
     desk::{About, Dossier, MAX_REASON, Stage, VoteState},
     review::Outcome,
@@ -67,7 +70,7 @@ pub(super) fn form(reader: &Reader, notary: Address, dossier: &Dossier, written:
                     @let name = queue::choice(*choice);
                     label.choice {
                         input type="radio" name="choice" value=(name) required checked[written.choice == Some(*choice) || choices.len() == 1];
-                        " " (explained(*choice, &about, nomination.amount))
+                        " " (explained(*choice, &about, nomination))
                     }
                 }
             }
@@ -110,8 +113,9 @@ fn checks(dossier: &Dossier) -> Markup {
     }
 }
 
-fn explained(choice: Choice, about: &About, amount: U256) -> Markup {
-    let two = if queue::needs_two(about, amount) {
+fn explained(choice: Choice, about: &About, nomination: &Nomination) -> Markup {
+    let granter = about.granters.iter().find(|known| known.granter == nomination.granter);
+    let two = if queue::needs_two(about, nomination.amount, granter) {
         " The amount is one for which two notaries sign before anything is sent: yours may be held until then."
     } else {
         ""

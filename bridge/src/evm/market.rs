@@ -8,8 +8,8 @@ mod failures;
 mod gas;
 mod outstanding;
 pub mod token;
-mod updates;
 mod trial;
+mod updates;
 mod venues;
 
 use std::{

@@ -14,6 +14,7 @@ use lota_node::{Node, Parts, executor::DockerRun};
 use super::{
     benchmark,
     config::{config, prices, publishers},
+    storage,
 };
 use crate::{
     chain::{ChainError, ChainMarket, Endpoint, default_callback_gas, parse_network},

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use lota_market::{Address, B256, Time, U256, blessing::Phase, model::JobId};
 use sqlx::Row as _;
 
-use super::{Store, StoreError, Writing, address, amount, damaged, digest, job_id, keep_meta, meta, outbox, small};
+use super::{
+    Store, StoreError, Writing, address, amount, damaged, digest, job_id, keep_meta, meta, outbox, signed, small,
+    unsigned,
+};
 use crate::{
     alerts::Alert,
     course::Course,
-    history::{signed, unsigned},
     payments::{Landed, Locked, Payment, PaymentState},
 };
 
@@ -45,7 +47,7 @@ pub struct Batch {
 }
 
 /// What there is to be told of a payment.
-pub type Told<'a> = (&'a [Alert], &'a [String], &'a [outbox::AuditNote]);
+pub(super) type Told<'a> = (&'a [Alert], &'a [String], &'a [outbox::AuditNote]);
 
 /// A job that was granted for good may have left something to be paid.
 pub(super) async fn granted(writing: &mut Writing, job: JobId, course: &Course) -> Result<(), StoreError> {
@@ -73,7 +75,7 @@ impl Store {
     pub async fn unlooked_payments(&self, limit: u32) -> Result<Vec<(JobId, Address)>, StoreError> {
         let rows = sqlx::query("SELECT job, granter FROM payments WHERE state = 0 LIMIT $1")
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         rows.iter().map(|row| Ok((job_id(row.get(0))?, address(row.get(1))?))).collect()
     }
@@ -89,7 +91,7 @@ impl Store {
             .bind(locked.map(|locked| locked.rail.to_be_bytes::<32>().to_vec()))
             .bind(locked.map(|locked| locked.amount.to_be_bytes::<32>().to_vec()))
             .bind(signed(try_at.0))
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
@@ -104,7 +106,7 @@ impl Store {
              ORDER BY try_at, job LIMIT $1",
         )
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await?;
         rows.iter()
             .map(|row| {
@@ -146,7 +148,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn open_batches(&self) -> Result<Vec<Batch>, StoreError> {
         let rows = sqlx::query("SELECT job, granter, rail, amount, batch FROM payments WHERE state = 2 ORDER BY job")
-            .fetch_all(&self.pool)
+            .fetch_all(self.pool())
             .await?;
         let mut batches: BTreeMap<u64, (Address, BTreeSet<U256>, Vec<(JobId, Locked)>)> = BTreeMap::new();
         for row in &rows {
@@ -175,7 +177,7 @@ impl Store {
             .bind(signed(number))
             .bind(signed(landed.time.0))
             .bind(landed.transaction.as_slice())
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
@@ -200,7 +202,7 @@ impl Store {
         .bind(signed(now.0))
         .bind(signed(first))
         .bind(signed(longest))
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
@@ -217,7 +219,7 @@ impl Store {
         .bind(job.0.as_slice())
         .bind(why)
         .bind(signed(try_at.0))
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
@@ -260,7 +262,7 @@ impl Store {
              WHERE job = $1 AND state IN (1, 2, 3, 4)",
         )
         .bind(job.0.as_slice())
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.pool())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let Locked { rail, amount } = locked(row.get(1), row.get(2))?;

@@ -384,7 +384,8 @@ async fn a_log_whose_end_was_cut_off_is_refused() {
         clock: Arc::new(|| Time(0)),
         settings: settings(),
     };
-    let history = Service::open_history(bench.folder.path(), &parts.market, settings().max_size).await.expect("a database");
+    let history =
+        Service::open_history(bench.folder.path(), &parts.market, settings().max_size).await.expect("a database");
     let opened = Service::open(bench.folder.path(), history, parts).await;
     assert!(matches!(opened, Err(ServiceError::AuditCut { .. })));
 }

@@ -150,22 +150,19 @@ impl Store {
         let rows = sqlx::query("SELECT job, granter, rail, amount, batch FROM payments WHERE state = 2 ORDER BY job")
             .fetch_all(self.pool())
             .await?;
-        let mut batches: BTreeMap<u64, (Address, BTreeSet<U256>, Vec<(JobId, Locked)>)> = BTreeMap::new();
+        let mut batches: BTreeMap<u64, Batch> = BTreeMap::new();
         for row in &rows {
             let (job, granter) = (job_id(row.get(0))?, address(row.get(1))?);
             let locked = locked(row.get(2), row.get(3))?;
             let number = unsigned(row.get::<Option<i64>, _>(4).unwrap_or_default());
-            let (_, rails, payments) = batches.entry(number).or_insert_with(|| (granter, BTreeSet::new(), Vec::new()));
-            rails.insert(locked.rail);
-            payments.push((job, locked));
+            let empty = || Batch { number, granter, rails: Vec::new(), payments: Vec::new() };
+            let batch = batches.entry(number).or_insert_with(empty);
+            if let Err(place) = batch.rails.binary_search(&locked.rail) {
+                batch.rails.insert(place, locked.rail);
+            }
+            batch.payments.push((job, locked));
         }
-        let batch = |(number, (granter, rails, payments)): (_, (_, BTreeSet<U256>, _))| Batch {
-            number,
-            granter,
-            rails: rails.into_iter().collect(),
-            payments,
-        };
-        Ok(batches.into_iter().map(batch).collect())
+        Ok(batches.into_values().collect())
     }
 
     /// A batch is in a block, which may be undone.

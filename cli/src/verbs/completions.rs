@@ -127,7 +127,7 @@ mod tests {
         assert!(zsh.matches(":_lota_job_ids'").count() >= verbs.len() && zsh.contains("\n_lota_job_ids() {"), "{zsh}");
         let fish = script(Shell::Fish);
         assert!(
-            fish.contains("__fish_seen_subcommand_from describe get cat logs cancel wait\" -f -a \"(lota"),
+            fish.contains("__fish_seen_subcommand_from describe get cat logs cancel publish wait\" -f -a \"(lota"),
             "{fish}"
         );
     }

@@ -1,6 +1,6 @@
 //! What grants left to be paid by somebody's call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lota_market::{Address, B256, Time, U256, blessing::Phase, model::JobId};
 use sqlx::Row as _;

@@ -58,7 +58,7 @@ impl Service {
         let limits = self.store.granters().await?;
         let blessing = &self.parts.blessing;
         let granted =
-            futures::future::try_join_all(limits.iter().map(|(granter, _)| blessing.granted(*granter, Address::ZERO)));
+            futures::future::try_join_all(limits.keys().map(|granter| blessing.granted(*granter, Address::ZERO)));
         let (notaries, granted) =
             self.of_chain(patience, async { tokio::try_join!(blessing.notaries(), granted) }).await?;
         let period = u64::from(blessing.settings().limit_period).max(1);

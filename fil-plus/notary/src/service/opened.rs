@@ -1,8 +1,6 @@
 //! What a notary opens: a registry is asked again about what the job reads when its answer is old, and what was given up is tried once
 //! more. Of each job once in a while, so that it does not matter who says that he is a notary.
 
-use std::collections::BTreeSet;
-
 use futures::StreamExt as _;
 use lota_market::model::JobId;
 
@@ -11,8 +9,10 @@ use crate::{desk::Change, gather, review::InputEvidence};
 
 /// Seconds after which an answer is asked for again.
 pub(super) const AGE: u64 = 60 * 60;
-/// So many jobs wait for it, at most, and so many are asked about at once.
+/// So many jobs wait for it, at most; so many are asked about in a turn, so that a registry that hangs keeps proofs waiting for two minutes
+/// at most; and so many at once.
 const MAX_OPENED: usize = 64;
+const IN_A_TURN: usize = 4;
 const AT_ONCE: usize = 2;
 
 impl Service {
@@ -28,7 +28,10 @@ impl Service {
 
     /// Asks again about what was opened.
     pub(super) async fn ask_about_opened(&self) -> Result<(), ServiceError> {
-        let opened: BTreeSet<JobId> = std::mem::take(&mut self.standing().opened);
+        let opened: Vec<JobId> = {
+            let mut standing = self.standing();
+            (0..IN_A_TURN).map_while(|_| standing.opened.pop_first()).collect()
+        };
         let turns = opened.into_iter().filter(|job| self.may_try(&name(*job))).map(|job| self.ask_again(job));
         let outcomes: Vec<Result<(), ServiceError>> =
             futures::stream::iter(turns).buffer_unordered(AT_ONCE).collect().await;

@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, path::Path};
 
 use alloy::signers::local::PrivateKeySigner;
 use async_trait::async_trait;
-use evidence::Sure;
 use lota_bridge::{BlessingRef, blessing::signed_digest, eip712};
 use lota_fil_plus::answer::Certainty;
 use lota_market::{
@@ -39,7 +38,7 @@ struct Well {
     /// But of so many tries the output is not there.
     missing: Mutex<u32>,
     asked: Mutex<u32>,
-    certainty: Mutex<Sure>,
+    certainty: Mutex<evidence::Sure>,
     fetched: Mutex<u32>,
     /// What proofs of storage say, and how often they were asked for.
     proofs: Mutex<(Vec<Evidence>, u32)>,

@@ -1,14 +1,13 @@
 //! A market and its blessing in one process: the contracts' twins, with a log that is undone when a test says so.
 
+mod around;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use alloy::{
-    primitives::{FixedBytes, keccak256},
-    signers::local::PrivateKeySigner,
-};
+use alloy::{primitives::keccak256, signers::local::PrivateKeySigner};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use lota_bridge::{
@@ -28,10 +27,11 @@ use lota_market::{
     granter::Rejection as GranterRejection,
     model::{self, JobId, JobResult, SpecCodec, Terms},
     spec,
-    world::{Call, CallError, ContractCommand, ContractEvent, Env, ExternalCall, Log, Occasion, Script, World},
+    world::{Call, CallError, ContractCommand, ContractEvent, Log, World},
 };
 use sha2::{Digest as _, Sha256};
 
+use self::around::Around;
 use crate::history;
 
 pub(super) const GWEI: u128 = 1_000_000_000;
@@ -81,48 +81,6 @@ struct Inner {
 pub(super) struct Twin {
     inner: Arc<Mutex<Inner>>,
     asset: Asset,
-}
-
-struct Around {
-    now: Time,
-    granter_fails: bool,
-    failure: [u8; 4],
-}
-
-impl Env for Around {
-    fn now(&self) -> Time {
-        self.now
-    }
-
-    fn job_id(&self, market: Address, terms: &Terms) -> JobId {
-        eip712::job_id(&MarketRef { contract: market, ..market_ref() }, terms)
-    }
-
-    fn spec_digest(&self, spec: &Bytes) -> B256 {
-        B256::from_slice(&Sha256::digest(spec))
-    }
-
-    fn signature_valid(&self, _: Address, _: Address, _: &model::Signed<'_>, _: &Bytes) -> bool {
-        false
-    }
-
-    fn has_code(&self, account: Address) -> bool {
-        account == GRANTER
-    }
-
-    fn script(&mut self, call: &ExternalCall<'_>) -> Script {
-        let grants = matches!(call.occasion, Occasion::Grant { .. });
-        Script::accepting(!(grants && self.granter_fails))
-    }
-
-    fn notary_signed(&self, blessing: Address, notary: Address, what: &NotarySigned<'_>, signature: &Bytes) -> bool {
-        let blessing = BlessingRef { chain_id: CHAIN, contract: blessing };
-        eip712::recover(&signed_digest(&blessing, what), signature) == Some(notary)
-    }
-
-    fn grant_failure(&self, _: Address) -> FixedBytes<4> {
-        self.failure.into()
-    }
 }
 
 impl Inner {

@@ -142,10 +142,6 @@ fn settings() -> Settings {
     Settings { nominate: Some(nominate), granters: BTreeMap::from([(GRANTER, named)]), ..Settings::default() }
 }
 
-async fn open(folder: &Path, twin: &Twin, told: &Arc<Told>, sources: &Arc<Well>, settings: &Settings) -> Arc<Service> {
-    open_with(folder, twin, told, sources, settings, (None, None)).await
-}
-
 async fn open_with(
     folder: &Path,
     twin: &Twin,

@@ -59,9 +59,9 @@ fn decode_link(message: &[u8]) -> Result<Link, WireError> {
     let mut reader = Reader::new(message);
     while let Some((field, value)) = reader.field()? {
         let repeated = match field {
-            1 => {
-                cid.replace(Cid::try_from(value.bytes()?).map_err(|_| WireError("a link's Hash is no CID"))?).is_some()
-            }
+            1 => cid
+                .replace(lota_cid::from_bytes(value.bytes()?).map_err(|_| WireError("a link's Hash is no CID"))?)
+                .is_some(),
             2 => name
                 .replace(
                     std::str::from_utf8(value.bytes()?)
@@ -168,6 +168,12 @@ mod tests {
         write_bytes(&mut twice, 1, b"data");
         write_bytes(&mut twice, 1, b"data");
         assert!(decode(&twice.into()).is_err());
+
+        let mut behind = Vec::new();
+        let mut message = Vec::new();
+        write_bytes(&mut message, 1, &[&cid.to_bytes()[..], &[0]].concat());
+        write_bytes(&mut behind, 2, &message);
+        assert!(decode(&behind.into()).is_err());
 
         let mut no_hash = Vec::new();
         write_bytes(&mut no_hash, 2, &[]);

@@ -39,13 +39,10 @@ impl Subject {
         let text = text.trim();
         let repeated = || text.chars().take(REPEATED).flat_map(char::escape_default).collect::<String>();
         let malformed = |problem: String| SubjectError::Malformed { text: repeated(), problem };
-        if text.is_empty() {
-            return Err(malformed("it is empty".to_owned()));
-        }
         if text.len() > MAX_TEXT {
             return Err(malformed(format!("it has {} bytes", text.len())));
         }
-        let cid = Cid::try_from(text).map_err(|error| malformed(error.to_string()))?;
+        let cid = lota_cid::parse(text).map_err(|error| malformed(error.to_string()))?;
         match PieceCid::try_from(&cid) {
             Ok(piece) => Ok(Self::Piece(piece)),
             Err(PieceCidError::Other { .. }) => Ok(Self::Payload { key: cid.hash().to_bytes(), cid }),
@@ -85,6 +82,25 @@ mod tests {
         let v2 = of("bafkzcibeqcad6edq6pkhki5ljx4v27uskr5u7yt3nfpjvppedif64a53m327rk3ahi");
         assert!(matches!((&v1, &v2), (Subject::Piece(PieceCid::V1(_)), Subject::Piece(PieceCid::V2(_)))));
         assert_eq!(v1.key(), v2.key());
+    }
+
+    #[test]
+    fn a_text_is_a_cid_as_a_whole_or_none() {
+        let piece = "baga6ea4seaqdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy";
+        let payload = "bafybeieiy62xj7i62t57wzf2eusjj6ff3je5pihd2nbpu27fwtj4h4v2by";
+        for text in [
+            format!("{piece}a"),
+            format!("{payload}aa"),
+            format!("junk/ipfs/{payload}"),
+            format!("/ipfs/{piece}"),
+            format!("ipfs://{payload}"),
+            format!("{payload}/a"),
+        ] {
+            let error = Subject::parse(&text).expect_err(&text).to_string();
+            assert!(error.contains("is no CID"), "{error}");
+        }
+        let error = Subject::parse(&format!("/ipfs/{payload}")).expect_err("a path").to_string();
+        assert!(error.contains(&format!("did you mean {payload}?")), "{error}");
     }
 
     #[test]

@@ -171,9 +171,9 @@ impl FromStr for PieceCid {
         if text.len() > MAX_TEXT {
             return Err(malformed(&format_args!("it has {} characters", text.len())));
         }
-        let cid = Cid::try_from(text).map_err(|error| malformed(&error))?;
+        let cid = lota_cid::parse(text).map_err(|error| malformed(&error))?;
         let piece = Self::try_from(&cid)?;
-        // The CID's parser takes other bases, a path in front, and bytes behind it.
+        // The CID may be in another base.
         if piece.to_string() != text {
             return Err(malformed(&format_args!("{piece} would be the way to write it")));
         }

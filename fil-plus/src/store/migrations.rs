@@ -11,6 +11,7 @@ use sqlx::{
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "registry", include_str!("../../migrations/0001_registry.sql")),
     (2, "generation", include_str!("../../migrations/0002_generation.sql")),
+    (3, "provenance", include_str!("../../migrations/0003_provenance.sql")),
 ];
 
 pub(super) fn all() -> Migrator {

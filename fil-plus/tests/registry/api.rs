@@ -108,7 +108,15 @@ async fn what_makes_no_sense_is_refused_in_json() {
         let (found, text) = served.post(body).await;
         assert_eq!((found, code(&text).as_deref()), (status, Some(wanted)), "{begins}: {text}");
     }
-    for (path, status) in [("/v1/cids/hello", 422), ("/v1/nothing", 404), ("/v1/check", 405), ("/v1/cids/%ff", 400)] {
+    let (behind, path_in) = (format!("/v1/cids/{}a", piece(1)), format!("/v1/cids/x%2Fipfs%2F{}", piece(1)));
+    for (path, status) in [
+        (behind.as_str(), 422),
+        (path_in.as_str(), 422),
+        ("/v1/cids/hello", 422),
+        ("/v1/nothing", 404),
+        ("/v1/check", 405),
+        ("/v1/cids/%ff", 400),
+    ] {
         let (found, text) = served.get(path).await;
         assert_eq!(found, status, "{path}: {text}");
         assert!(code(&text).is_some(), "{path}: {text}");

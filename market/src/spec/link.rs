@@ -3,6 +3,7 @@
 use core::{fmt, str::FromStr};
 
 use cid::Cid;
+use lota_cid::CidParseError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Multicodec `raw`: a file of one block.
@@ -74,14 +75,14 @@ impl fmt::Debug for Link {
 #[error("`{text}` is not a CID; write one such as bafybei… (CIDv1) or Qm… (CIDv0)")]
 pub struct ParseLinkError {
     text: String,
-    source: cid::Error,
+    source: CidParseError,
 }
 
 impl FromStr for Link {
     type Err = ParseLinkError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Cid::from_str(text).map(Self).map_err(|source| ParseLinkError { text: text.to_owned(), source })
+        lota_cid::parse(text).map(Self).map_err(|source| ParseLinkError { text: text.to_owned(), source })
     }
 }
 

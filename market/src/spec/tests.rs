@@ -86,6 +86,17 @@ fn one_input_is_at_inputs_and_several_are_numbered() {
 }
 
 #[test]
+fn a_link_is_a_cid_as_a_whole() {
+    assert!(INPUT.parse::<Link>().is_ok());
+    for text in [format!("{INPUT}aa"), format!("/ipfs/{INPUT}"), format!("x/ipfs/{INPUT}"), format!("{INPUT}/a")] {
+        assert!(text.parse::<Link>().is_err(), "{text}");
+        let mut json = minimal();
+        json["inputs"] = serde_json::json!([{ "cid": text }]);
+        assert!(parse_value(&json).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn inputs_come_from_three_places() {
     let raw: Link = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy".parse().expect("a CID");
     let url = "https://example.org/w.csv";

@@ -3,6 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// For how long the chain's word counts, unless an asker says otherwise, in seconds: claims are read every day, and what is final lags behind.
+pub const MAX_AGE: u64 = 7 * 86_400;
+/// How much of what is no CID an answer repeats, in characters.
+pub(crate) const REPEATED: usize = 80;
+
 /// How sure it is that a CID is FIL+ data, most sure first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +155,15 @@ pub struct Answer {
     pub certainty: Certainty,
     /// Why, in a sentence.
     pub reason: String,
+    /// The time for which a chain's word about the claims that it rests on holds; none: it rests on no claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// Seconds since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u64>,
+    /// Whoever asked takes no word of this age (`lota fil-plus check --max-age`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub old: bool,
     /// CIDs (version 1) of the piece that it is, or of those that it is said to be in.
     pub pieces: Vec<String>,
     pub claims: Vec<ClaimEvidence>,
@@ -165,6 +179,16 @@ pub struct Answer {
     pub contradictions: Vec<String>,
     /// What could not be looked at, or is only said.
     pub caveats: Vec<String>,
+}
+
+impl Answer {
+    /// Whether it is verified by a chain's word that is older than so many seconds, or of which nobody says how old it is; `now` in Unix
+    /// seconds.
+    #[must_use]
+    pub fn rests_on_old_word(&self, max_age: u64, now: u64) -> bool {
+        let oldest = i64::try_from(now.saturating_sub(max_age)).unwrap_or(i64::MAX);
+        self.certainty == Certainty::Verified && self.as_of.is_none_or(|as_of| as_of.as_second() < oldest)
+    }
 }
 
 /// An answer, or why there is none.

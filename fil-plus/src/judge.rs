@@ -11,13 +11,15 @@ use crate::{
 use lota_content::piece::{PieceCid, PieceRoot};
 
 /// A chain node whose word counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
     pub name: String,
     /// Unix seconds of epoch 0; none: its epochs have no times.
     pub genesis_time: Option<u64>,
     /// The epoch at which all that it knows was read last; none: it never was.
     pub complete: Option<u64>,
+    /// The epochs from and to which all events of claims were read; none: they are not.
+    pub followed: Option<(u64, u64)>,
     /// Why its word is old, if it is.
     pub stale: Option<String>,
 }
@@ -42,6 +44,8 @@ struct Judged<'a> {
     row: &'a ClaimRow,
     state: ClaimState,
     sources: Vec<String>,
+    /// Unix seconds of the youngest word that says the same; none: its chain has no times.
+    as_of: Option<u64>,
 }
 
 /// What is wrong, or only said.
@@ -123,7 +127,17 @@ fn judge_claim<'a>(
     if let Some(stale) = witness(newest).and_then(|witness| witness.stale.as_ref()) {
         notes.caveats.insert(stale.clone());
     }
-    Some(Judged { row: newest, state, sources })
+    let agreeing = rows.iter().filter(|row| row.fact.agrees(fact) && row.fact.removed == fact.removed);
+    let as_of = agreeing.filter_map(|row| said_at(row, witness(row)?)).max();
+    Some(Judged { row: newest, state, sources, as_of })
+}
+
+/// The time for which a word about a claim holds: if all events since then were read, the last of them would have told of its removal.
+fn said_at(row: &ClaimRow, witness: &Witness) -> Option<u64> {
+    let fact = &row.fact;
+    let followed = witness.followed.filter(|(since, _)| fact.kind == Kind::Claim && *since <= fact.as_of);
+    let epoch = followed.map_or(fact.as_of, |(_, to)| fact.as_of.max(to));
+    Some(witness.genesis_time?.saturating_add(epoch.saturating_mul(EPOCH_SECONDS)))
 }
 
 fn evidence(judged: &Judged<'_>, known: &Known<'_>) -> ClaimEvidence {
@@ -225,6 +239,14 @@ pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
         notes.caveats.insert("no chain node is read: nothing can be verified".to_owned());
     }
     let reason = reason(certainty, &claims, known);
+    let rests_on = |claim: &&Judged<'_>| match (certainty, claim.row.fact.kind) {
+        (Certainty::Verified, Kind::Claim) | (Certainty::Allocated, Kind::Allocation) => {
+            claim.state == ClaimState::Active
+        }
+        (Certainty::Ended, Kind::Claim) => true,
+        _ => false,
+    };
+    let as_of = claims.iter().filter(rests_on).filter_map(|claim| claim.as_of).max();
     // What counts most first.
     claims.sort_by_key(|claim| {
         (claim.state != ClaimState::Active, claim.row.fact.kind, std::cmp::Reverse(claim.row.fact.id))
@@ -235,6 +257,9 @@ pub fn judge(text: &str, subject: &Subject, known: &Known<'_>) -> Answer {
         cid: text.to_owned(),
         certainty,
         reason,
+        as_of: as_of.map(timestamp),
+        age: as_of.map(|as_of| known.now.saturating_sub(as_of)),
+        old: false,
         pieces: pieces.iter().take(known.shown).map(ToString::to_string).collect(),
         claims: claims.iter().take(known.shown).map(|claim| evidence(claim, known)).collect(),
         more_claims: more,

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod keeper;
 pub mod metrics;
 pub mod registry;
+pub mod reply;
 pub mod source;
 pub mod step;
 pub mod store;

@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    answer::{Answer, Checked, SourceState, timestamp},
+    answer::{Answer, Checked, REPEATED, SourceState, timestamp},
     judge::{Known, Witness, judge},
     source::Source,
     step::{Report, SourceError},
@@ -53,8 +53,9 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry of a database and these sources. What sources said that are not among them any more does not count; without
-    /// any sources, everything in the database does.
+    /// The registry of a database and these sources. What sources said that are not among them any more does not count, and lists
+    /// whose signer is not named any more are forgotten; without any sources, everything in the database counts but for lists, whose
+    /// signers nobody names then.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -63,6 +64,14 @@ impl Registry {
         for source in sources {
             let registered =
                 store.register(source.name(), source.kind(), source.origin(), source.stale_after()).await?;
+            if let Some(keys) = source.signers()
+                && store.forget_list_unless_signed_by(&registered, &keys).await?
+            {
+                tracing::warn!(
+                    source = registered.name,
+                    "what it listed bears the signature of no key that is named: it is forgotten"
+                );
+            }
             attached.push(Attached { source, registered });
         }
         Ok(Self { store, sources: attached, asking: Semaphore::new(ASKING) })
@@ -82,8 +91,17 @@ impl Registry {
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let mut standings = self.store.standings().await?;
         if !self.sources.is_empty() {
-            let named: HashSet<&str> = self.sources.iter().map(|attached| attached.registered.name.as_str()).collect();
-            standings.retain(|standing| named.contains(standing.name.as_str()));
+            let named: HashMap<&str, &Attached> =
+                self.sources.iter().map(|attached| (attached.registered.name.as_str(), attached)).collect();
+            standings.retain(|standing| named.contains_key(standing.name.as_str()));
+            // Another process, with other settings, may have read a list since this one began.
+            for standing in standings.iter_mut().filter(|standing| standing.signed_by.is_some()) {
+                let signers = named.get(standing.name.as_str()).and_then(|attached| attached.source.signers());
+                let is_named = |signer: &Vec<u8>| signers.iter().flatten().any(|key| key[..] == **signer);
+                standing.signed_by = standing.signed_by.take().filter(is_named);
+            }
+        } else {
+            standings.retain(|standing| standing.kind != "list");
         }
         Ok(standings)
     }
@@ -147,19 +165,13 @@ impl Registry {
         let mut witnesses: HashMap<i64, Witness> = HashMap::new();
         for standing in standings.iter().filter(|standing| matches!(standing.kind.as_str(), "claims" | "events")) {
             if let Some(origin) = origins.remove(&standing.origin) {
-                let witness =
-                    Witness { name: origin.name, genesis_time: origin.genesis_time, complete: None, stale: None };
+                let witness = Witness { name: origin.name, genesis_time: origin.genesis_time, ..Witness::default() };
                 witnesses.insert(standing.origin, witness);
             }
             let Some(witness) = witnesses.get_mut(&standing.origin) else { continue };
             witness.complete = witness.complete.max(standing.complete);
-            let state = state(standing, now);
-            if state.stale {
-                let age =
-                    state.age.map_or_else(|| "never gave anything".to_owned(), |age| format!("is {age} s behind"));
-                let why = state.problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
-                witness.stale = Some(format!("the source `{}` {age}{why}", state.name));
-            }
+            witness.followed = witness.followed.or(standing.since.zip(standing.epoch));
+            witness.stale = staleness(standing, now).or(witness.stale.take());
         }
         Ok(witnesses)
     }
@@ -176,10 +188,11 @@ impl Registry {
             Some((when, found)) => now - when >= if *found > 0 { KNOWN_FOR } else { UNKNOWN_FOR },
             None => true,
         };
-        let mut due: Vec<(&Vec<u8>, &Cid, &Attached)> = Vec::new();
+        let mut due: Vec<(&Vec<u8>, &Cid, Vec<&Attached>)> = Vec::new();
         for (key, cid) in payloads {
-            for index in indexes.iter().filter(|index| is_due(key, index)) {
-                due.push((key, cid, index));
+            let of: Vec<&Attached> = indexes.iter().copied().filter(|index| is_due(key, index)).collect();
+            if !of.is_empty() {
+                due.push((key, cid, of));
             }
         }
         if due.is_empty() {
@@ -187,10 +200,11 @@ impl Registry {
         }
         let late = |index: &Attached| format!("{} was not asked: too much at once; ask again", index.registered.name);
         let mut unanswered: HashMap<Vec<u8>, String> =
-            due.iter().skip(MAX_ASKED).map(|(key, _, index)| ((*key).clone(), late(index))).collect();
+            due.iter().skip(MAX_ASKED).map(|(key, _, of)| ((*key).clone(), late(of[0]))).collect();
         let deadline = Instant::now() + PATIENCE;
         let mut answers = FuturesUnordered::new();
-        for (key, cid, index) in due.into_iter().take(MAX_ASKED) {
+        let asked = due.into_iter().take(MAX_ASKED);
+        for (key, cid, index) in asked.flat_map(|(key, cid, of)| of.into_iter().map(move |index| (key, cid, index))) {
             answers.push(async move {
                 let answer = tokio::time::timeout_at(deadline, self.ask_one(index, cid)).await;
                 (key, index, answer.ok().flatten())
@@ -278,12 +292,15 @@ impl LookedUp {
         now: u64,
     ) -> Vec<Checked> {
         let sources = names(&self.standings);
+        let lists = self.standings.iter().filter(|standing| standing.signed_by.is_some());
+        let lists: HashMap<&str, Option<String>> =
+            lists.map(|standing| (standing.name.as_str(), staleness(standing, now))).collect();
         let mut judged: HashMap<(Vec<u8>, Option<PieceCid>), Answer> = HashMap::new();
         let answer = |(text, subject): (&String, &Result<Subject, SubjectError>)| {
             let subject = match subject {
                 Ok(subject) => subject,
                 Err(error) => {
-                    let cid = text.chars().take(80).collect();
+                    let cid = text.chars().take(REPEATED).collect();
                     return Checked::Malformed { cid, error: ToString::to_string(error) };
                 }
             };
@@ -291,13 +308,21 @@ impl LookedUp {
                 Subject::Piece(piece) => (subject.key(), Some(*piece)),
                 Subject::Payload { key, .. } => (key.clone(), None),
             };
-            let answer = judged.entry(is).or_insert_with(|| self.answer(subject, &sources, shown, now)).clone();
+            let answer = judged.entry(is).or_insert_with(|| self.answer(subject, &sources, &lists, shown, now)).clone();
             Checked::Answer(Box::new(Answer { cid: text.clone(), ..answer }))
         };
         texts.iter().zip(subjects).map(answer).collect()
     }
 
-    fn answer(&self, subject: &Subject, sources: &HashSet<&str>, shown: usize, now: u64) -> Answer {
+    /// `lists` are those that count, and why their word is old, if it is.
+    fn answer(
+        &self,
+        subject: &Subject,
+        sources: &HashSet<&str>,
+        lists: &HashMap<&str, Option<String>>,
+        shown: usize,
+        now: u64,
+    ) -> Answer {
         let key = subject.key();
         let mut caveats = Vec::new();
         let reports = match subject {
@@ -311,11 +336,13 @@ impl LookedUp {
             }
         };
         let listed = self.listed.get(&key).into_iter().flatten();
+        let listed: Vec<&ListedRow> = listed.filter(|row| lists.contains_key(row.source.as_str())).collect();
+        caveats.extend(listed.iter().filter_map(|row| lists.get(row.source.as_str())?.clone()));
         let known = Known {
             witnesses: &self.witnesses,
             claims: &self.claims,
             reports: reports.into_iter().flatten().filter(|row| sources.contains(row.source.as_str())).collect(),
-            listed: listed.filter(|row| sources.contains(row.source.as_str())).collect(),
+            listed,
             caveats,
             shown,
             now,
@@ -344,6 +371,14 @@ pub enum StepError {
 
 fn names(standings: &[Standing]) -> HashSet<&str> {
     standings.iter().map(|standing| standing.name.as_str()).collect()
+}
+
+/// Why a source's word is old, if it is.
+fn staleness(standing: &Standing, now: u64) -> Option<String> {
+    let state = state(standing, now);
+    let age = state.age.map_or_else(|| "never gave anything".to_owned(), |age| format!("is {age} s behind"));
+    let why = state.problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
+    state.stale.then(|| format!("the source `{}` {age}{why}", state.name))
 }
 
 fn state(standing: &Standing, now: u64) -> SourceState {

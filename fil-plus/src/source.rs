@@ -32,6 +32,11 @@ pub trait Source: Send + Sync {
     /// After how many seconds its word is old.
     fn stale_after(&self) -> u64;
 
+    /// Whose signature it takes, if what it gives is signed: what another has signed does not count, also if it was read before.
+    fn signers(&self) -> Option<Vec<[u8; 32]>> {
+        None
+    }
+
     /// The next step from a cursor on (`None`: from the beginning); `now` in Unix seconds. `None`: it can only be asked.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub struct List {
     pub name: String,
     /// Unix seconds.
     pub issued: u64,
+    /// The Ed25519 public key whose signature it bears.
+    pub signed_by: [u8; 32],
     pub entries: Vec<ListEntry>,
 }
 
@@ -85,6 +87,8 @@ pub struct Step {
     pub as_of: Option<AsOf>,
     /// With this step, everything that there was at this epoch was read.
     pub complete: Option<u64>,
+    /// Of events: all from this epoch on were read.
+    pub since: Option<u64>,
     pub refused: Refused,
     /// When to take the next step; none: at once.
     pub rest: Option<Duration>,

@@ -12,6 +12,8 @@ pub(crate) struct FilPlus {
     pub(crate) server: Option<String>,
     /// Where it listens.
     pub(crate) listen: String,
+    /// How old the chain's word may be that something is verified by.
+    pub(crate) max_age: Seconds,
     /// Folder of its database; none: `fil-plus` in the home.
     pub(crate) data: Option<String>,
     /// The most that its database takes.
@@ -43,6 +45,7 @@ impl Default for FilPlus {
         Self {
             server: None,
             listen: "127.0.0.1:8647".to_owned(),
+            max_age: Seconds(lota_fil_plus::answer::MAX_AGE),
             data: None,
             max_size: ByteSize(lota_fil_plus::store::MAX_SIZE),
             rpc: None,

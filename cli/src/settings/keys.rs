@@ -184,6 +184,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key { name: "devnet.store_capacity", about: "the most each of its nodes keeps in its block store" },
     Key { name: "devnet.keep_for", about: "how long its nodes remember jobs after they ended" },
     Key { name: "fil_plus.server", about: "URL of the registry that `lota fil-plus check` asks" },
+    Key {
+        name: "fil_plus.max_age",
+        about: "how old the chain's word may be that `lota fil-plus check` takes something for verified by",
+    },
     Key { name: "fil_plus.listen", about: "where the FIL+ registry listens" },
     Key { name: "fil_plus.data", about: "folder of its database" },
     Key { name: "fil_plus.max_size", about: "the most that its database takes" },

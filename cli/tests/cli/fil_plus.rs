@@ -63,41 +63,49 @@ fn answer(method: &str, params: &Value, slow: Duration, claims_read: &AtomicUsiz
 
 impl Node {
     fn start(slow: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/rpc/v1", listener.local_addr().expect("bound"));
         let claims_read = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&claims_read);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (mut stream, counter) = (stream.expect("a caller"), Arc::clone(&counter));
-                thread::spawn(move || {
-                    let mut request = Vec::new();
-                    let mut part = [0; 4_096];
-                    loop {
-                        let text = String::from_utf8_lossy(&request).to_lowercase();
-                        let length =
-                            text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-                        if let (Some(head), Some(length)) = (text.find("\r\n\r\n"), length)
-                            && request.len() >= head + 4 + length
-                        {
-                            let call: Value = serde_json::from_slice(&request[head + 4..]).expect("JSON");
-                            let result =
-                                answer(call["method"].as_str().expect("a method"), &call["params"], slow, &counter);
-                            let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
-                            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
-                            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                            return;
-                        }
-                        match stream.read(&mut part) {
-                            Ok(length) if length > 0 => request.extend_from_slice(&part[..length]),
-                            _ => return,
-                        }
-                    }
-                });
-            }
+        let url = serve(move |call| {
+            let result = answer(call["method"].as_str().expect("a method"), &call["params"], slow, &counter);
+            json!({ "jsonrpc": "2.0", "id": 1, "result": result })
         });
-        Self { url, claims_read }
+        Self { url: format!("{url}/rpc/v1"), claims_read }
     }
+}
+
+/// A server that answers JSON with JSON; its URL.
+fn serve(respond: impl Fn(&Value) -> Value + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let respond = Arc::new(respond);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, respond) = (stream.expect("a caller"), Arc::clone(&respond));
+            thread::spawn(move || {
+                let mut request = Vec::new();
+                let mut part = [0; 4_096];
+                loop {
+                    let text = String::from_utf8_lossy(&request).to_lowercase();
+                    let length =
+                        text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+                    if let (Some(head), Some(length)) = (text.find("\r\n\r\n"), length)
+                        && request.len() >= head + 4 + length
+                    {
+                        let asked: Value = serde_json::from_slice(&request[head + 4..]).expect("JSON");
+                        let body = respond(&asked).to_string();
+                        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
+                        let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                        return;
+                    }
+                    match stream.read(&mut part) {
+                        Ok(length) if length > 0 => request.extend_from_slice(&part[..length]),
+                        _ => return,
+                    }
+                }
+            });
+        }
+    });
+    url
 }
 
 /// A registry's server, which ends with the test.
@@ -209,12 +217,27 @@ fn a_server_that_is_killed_goes_on_where_it_was_and_answers() {
     assert_eq!((code, answer["answers"][0]["certainty"].as_str()), (0, Some("verified")));
     assert_eq!(answer["answers"][0]["claims"][0]["id"], 1_039);
 
-    let mut many: String = (0..12_000).map(|_| format!("{PIECE}\n")).collect();
-    many.push_str(&"x".repeat(1 << 20));
+    let mut many: Vec<u8> = format!("{PIECE}\n").repeat(6_000).into_bytes();
+    many.extend_from_slice(b"\xff\xfe\n");
+    many.extend_from_slice("x".repeat(1 << 20).as_bytes());
+    many.extend_from_slice(format!("\n{PIECE}").repeat(6_000).as_bytes());
     let output = home.lota(&[&["fil-plus", "check"], &server[..]].concat()).write_stdin(many).assert();
     let text = String::from_utf8(output.get_output().stdout.clone()).expect("UTF-8");
     assert_eq!(text.lines().filter(|line| line.contains("verified: 1 claim")).count(), 12_000);
-    assert_eq!(output.get_output().status.code(), Some(2), "one line is no CID");
+    assert_eq!(text.lines().filter(|line| line.contains("no CID")).count(), 2);
+    assert_eq!(output.get_output().status.code(), Some(2), "two lines are no CIDs");
+
+    // What the node says is final was so when it was read: by now it is older than no time at all.
+    thread::sleep(Duration::from_secs(2));
+    let (code, text) = check(&home, &[&server[..], &["--max-age", "0s", PIECE]].concat());
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("verified: 1 claim") && text.contains("older than --max-age (0s)"), "{text}");
+    let (code, text) = check(&home, &[&server[..], &["--max-age", "0s", "--json", PIECE]].concat());
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &answer["answers"][0]["old"]), (5, &json!(true)));
+    assert!(answer["answers"][0]["age"].as_u64().expect("seconds") < 600, "{text}");
+    let (code, _) = check(&home, &[&server[..], &["--max-age", "0s", PIECE, OTHER]].concat());
+    assert_eq!(code, 3, "not to be verified is worse");
     registry.end();
 }
 
@@ -232,6 +255,28 @@ fn a_registry_in_the_process_reads_its_sources_first() {
     let (code, text) = check(&home, &["--embedded", OTHER]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("not all claims were read"), "{text}");
+}
+
+#[test]
+fn a_server_is_believed_as_far_as_its_reply_bears_it_out() {
+    let home = Home::new();
+    let verified = |cid: &str| {
+        json!({ "cid": cid, "certainty": "verified", "reason": "trust me", "pieces": [], "claims": [], "reports": [],
+            "lists": [], "contradictions": [], "caveats": [] })
+    };
+    let lying = |lie: Value| serve(move |_| json!({ "answers": [lie], "sources": [] }));
+    let (code, text) = check(&home, &["--server", &lying(verified(PIECE)), PIECE]);
+    assert!(code == 3 && text.contains("unknown: trust me; it is said to be verified, and no claim"), "{text}");
+    for (lie, wanted) in [
+        (verified(OTHER), "and answered about baga6ea4seaqhb46"),
+        (json!({ "cid": PIECE, "error": "no CID" }), "is no CID, and it is one"),
+    ] {
+        let (code, line) = home.failure(&["fil-plus", "check", "--server", &lying(lie), PIECE]);
+        assert!(code == 1 && line.contains("is not believed") && line.contains(wanted), "{line}");
+    }
+    let behind = format!("{PIECE}a");
+    let (code, text) = check(&home, &["--server", &lying(verified(&behind)), &behind]);
+    assert!(code == 2 && text.contains("1 bytes follow the CID"), "{text}");
 }
 
 #[test]

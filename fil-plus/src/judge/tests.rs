@@ -39,7 +39,7 @@ fn report(verified_deal: bool) -> ReportRow {
 /// What is answered about the piece (or a payload in it) when chain nodes 1 and 2 say this; of node 2 all was read if so.
 fn answer(subject: &Subject, rows: Vec<ClaimRow>, reports: &[ReportRow], complete: bool) -> Answer {
     let witness =
-        |name: &str, complete| Witness { name: name.to_owned(), genesis_time: Some(0), complete, stale: None };
+        |name: &str, complete| Witness { name: name.to_owned(), genesis_time: Some(0), complete, ..Witness::default() };
     let witnesses = HashMap::from([(1, witness("one", None)), (2, witness("two", complete.then_some(150)))]);
     let known = Known {
         witnesses: &witnesses,
@@ -83,6 +83,27 @@ fn a_claim_verifies_until_it_ends() {
         assert_eq!(beside.certainty, Certainty::Verified);
         assert_eq!(beside.claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), [2, 1]);
     }
+}
+
+#[test]
+fn a_word_is_as_young_as_the_events_that_would_have_ended_it() {
+    let said = |followed: Option<(u64, u64)>, kind: Kind| {
+        let witness = Witness { genesis_time: Some(1_000), followed, ..Witness::default() };
+        said_at(&with(row(1, 1), |row| row.fact.kind = kind), &witness)
+    };
+    // It is of epoch 100.
+    assert_eq!(said(None, Kind::Claim), Some(4_000));
+    assert_eq!(said(Some((100, 200)), Kind::Claim), Some(7_000));
+    assert_eq!(said(Some((101, 200)), Kind::Claim), Some(4_000), "it may have been removed before");
+    assert_eq!(said(Some((10, 90)), Kind::Claim), Some(4_000));
+    assert_eq!(said(Some((10, 200)), Kind::Allocation), Some(4_000), "no event tells of allocations");
+    assert_eq!(said_at(&row(1, 1), &Witness::default()), None);
+
+    let answer = of_piece(vec![row(1, 1), with(row(1, 2), |row| row.fact.as_of = 90)]);
+    assert_eq!((answer.as_of, answer.age), (Some(timestamp(3_000)), Some(NOW - 3_000)));
+    let ended = of_piece(vec![with(row(1, 1), |row| row.fact.removed = true)]);
+    assert_eq!(ended.as_of, Some(timestamp(3_000)));
+    assert_eq!(of_piece(vec![]).as_of, None);
 }
 
 #[test]

@@ -60,6 +60,9 @@ struct Cursor {
     /// The newest tipset below.
     height: u64,
     tipset: String,
+    /// The first epoch that was read; none in cursors from before it was kept.
+    #[serde(default)]
+    since: Option<u64>,
 }
 
 /// An event, and the epoch it happened in.
@@ -220,13 +223,20 @@ impl Source for LotusEvents {
         let genesis = self.genesis.get_or_try_init(|| self.rpc.genesis()).await?.clone();
         let end = self.rpc.final_tipset().await?;
         if let Some(cursor) = &cursor {
+            // A node that is behind, such as one of several at one URL, has rewritten nothing. If it stays there, its word gets old.
+            if end.height < cursor.height {
+                let progress = format!("its final epoch is {}, and was {} before", end.height, cursor.height);
+                return Ok(Some(Step { genesis: Some(genesis), rest: Some(REST), progress, ..Step::default() }));
+            }
             let there = self.rpc.tipset_at(cursor.height).await?;
             if there.name() != cursor.tipset {
                 return Err(SourceError::Rewritten { place: self.rpc.place().to_owned(), epoch: cursor.height });
             }
         }
         let begin = || self.from_epoch.unwrap_or_else(|| (end.height + 1).saturating_sub(MAX_EPOCHS));
+        let since = cursor.as_ref().and_then(|cursor| cursor.since);
         let from = cursor.map_or_else(begin, |cursor| cursor.next);
+        let since = since.unwrap_or(from);
         let mut step = Step { genesis: Some(genesis), ..Step::default() };
         // The events of a tipset are known once the next one is there: the final one's are.
         if from > end.height {
@@ -261,8 +271,9 @@ impl Source for LotusEvents {
         let reached = if to == end.height { end.clone() } else { self.rpc.tipset_at(to).await? };
         step.progress = format!("events up to epoch {to} of {}: {}", end.height, step.facts.len());
         step.as_of = Some(AsOf { epoch: Some(to), time: reached.time });
-        step.cursor =
-            serde_json::to_string(&Cursor { next: to + 1, height: reached.height, tipset: reached.name() }).ok();
+        step.since = Some(since);
+        let cursor = Cursor { next: to + 1, height: reached.height, tipset: reached.name(), since: Some(since) };
+        step.cursor = serde_json::to_string(&cursor).ok();
         step.rest = (to == end.height).then_some(REST);
         Ok(Some(step))
     }

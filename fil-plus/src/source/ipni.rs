@@ -78,11 +78,16 @@ fn deal(mut metadata: &[u8]) -> Option<(lota_content::piece::PieceRoot, bool)> {
     None
 }
 
-/// The reports of an answer; `None`: it has another form.
-fn reports(answer: &Value) -> Option<Vec<Report>> {
+/// The reports of an answer about this multihash; an error: it has another form, or is about something else.
+fn reports(answer: &Value, multihash: &[u8]) -> Result<Vec<Report>, &'static str> {
     let mut found: Vec<Report> = Vec::new();
-    let results = answer.get("MultihashResults")?.as_array()?;
-    let entries = results.iter().filter_map(|result| result["ProviderResults"].as_array()).flatten();
+    let results = answer.get("MultihashResults").and_then(Value::as_array).ok_or("no MultihashResults")?;
+    let multihash = BASE64.encode(multihash);
+    let of_it = || results.iter().filter(|result| result["Multihash"].as_str() == Some(&multihash));
+    if of_it().next().is_none() && !results.is_empty() {
+        return Err("it is about another multihash than was asked about");
+    }
+    let entries = of_it().filter_map(|result| result["ProviderResults"].as_array()).flatten();
     for entry in entries.take(MAX_ENTRIES) {
         let metadata = entry["Metadata"].as_str().and_then(|text| BASE64.decode(text).ok());
         let Some((piece, verified_deal)) = metadata.and_then(|metadata| deal(&metadata)) else { continue };
@@ -96,7 +101,7 @@ fn reports(answer: &Value) -> Option<Vec<Report>> {
             break;
         }
     }
-    Some(found)
+    Ok(found)
 }
 
 #[async_trait]
@@ -134,8 +139,8 @@ impl Source for Ipni {
         }
         let value: Value =
             serde_json::from_slice(&answered.body).map_err(|error| self.http.shape_error(error, &answered.body))?;
-        let reports = reports(&value);
-        reports.map(Some).ok_or_else(|| self.http.shape_error("no MultihashResults", &answered.body))
+        let reports = reports(&value, &payload.hash().to_bytes());
+        reports.map(Some).map_err(|problem| self.http.shape_error(problem, &answered.body))
     }
 }
 
@@ -178,12 +183,36 @@ mod tests {
         let piece = PieceRoot::new([9; 32]).expect("a piece");
         let entry = |peer: &str, metadata: &[u8]| json!({ "ContextID": "AA==", "Metadata": BASE64.encode(metadata), "Provider": { "ID": peer, "Addrs": [] } });
         let deal = metadata(piece, true);
-        let answer = json!({ "MultihashResults": [{ "Multihash": "", "ProviderResults": [
+        let multihash = [0x12, 1, 7];
+        let answer = json!({ "MultihashResults": [{ "Multihash": "EgEH", "ProviderResults": [
             entry("12D3Koo", &deal), entry("12D3Koo", &deal), entry("\u{1b}[2J", &deal), entry("12D3Koo", &[0x80, 0x12]),
         ] }] });
-        let peers: Vec<String> = reports(&answer).expect("an answer").into_iter().map(|report| report.peer).collect();
+        let peers: Vec<String> =
+            reports(&answer, &multihash).expect("an answer").into_iter().map(|report| report.peer).collect();
         assert_eq!(peers, ["12D3Koo", "?"]);
-        assert_eq!(reports(&json!({ "error": "no" })), None);
-        assert_eq!(reports(&json!([])), None);
+        assert_eq!(reports(&json!({ "MultihashResults": [] }), &multihash), Ok(vec![]));
+        assert!(reports(&json!({ "error": "no" }), &multihash).is_err());
+        assert!(reports(&json!([]), &multihash).is_err());
+        assert!(reports(&answer, &[0x12, 1, 8]).is_err(), "it is about another one");
+    }
+
+    #[test]
+    fn metadata_that_promises_much_costs_nothing() {
+        let huge = [0xff; 8];
+        let mut bombs: Vec<Vec<u8>> = [0x5b, 0x7b, 0x9b, 0xbb, 0xdb]
+            .into_iter()
+            .map(|kind| [&[0x90, 0x12, kind][..], &huge].concat())
+            .chain([0x5f, 0x7f, 0x9f, 0xbf].into_iter().map(|kind| vec![0x90, 0x12, kind]))
+            .collect();
+        // Nested a million times; the length of a gateway's part, and the protocol, in ten bytes.
+        bombs.push([&[0x90, 0x12][..], &vec![0x81; 1 << 20]].concat());
+        bombs.push([&[0xa0, 0x12][..], &[0xff; 9], &[1]].concat());
+        bombs.push([&[0xff; 9][..], &[1]].concat());
+        // A length in more bytes than it needs.
+        bombs.push(vec![0xa0, 0x12, 0x80, 0, 0x90, 0x12]);
+        bombs.push([0x80, 0x12].repeat(1 << 19));
+        for bomb in bombs {
+            assert_eq!(deal(&bomb), None, "{:?}", &bomb[..bomb.len().min(16)]);
+        }
     }
 }

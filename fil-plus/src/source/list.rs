@@ -3,13 +3,16 @@
 //! A list is JSON or CSV at a path or URL; `LIST.sig` beside it is the Ed25519 signature (RFC 8032) of its bytes: 64 bytes as they
 //! are, in hex or in base64. What is not signed by a named key is refused, and so is a list that is older than the one before.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature, VerifyingKey};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use url::Url;
 
 use super::{Limits, Source, rpc::Http};
@@ -20,6 +23,7 @@ use crate::{
 
 /// The most entries of a list.
 const MAX_ENTRIES: usize = 1_000_000;
+const TOO_MANY: &str = "it has more than 1000000 entries, which is the most that is taken";
 /// The longest name of a list and the longest note, in characters.
 const MAX_NAME: usize = 100;
 const MAX_NOTE: usize = 200;
@@ -75,6 +79,7 @@ struct Cursor {
 struct Document {
     name: String,
     issued: Timestamp,
+    #[serde(deserialize_with = "entries")]
     entries: Vec<DocumentEntry>,
 }
 
@@ -84,6 +89,30 @@ struct DocumentEntry {
     cid: String,
     #[serde(default)]
     note: String,
+}
+
+/// Entries, of which no more are kept than are taken.
+fn entries<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<DocumentEntry>, D::Error> {
+    struct Reading;
+    impl<'de> Visitor<'de> for Reading {
+        type Value = Vec<DocumentEntry>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of entries")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Vec<DocumentEntry>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = from.next_element()? {
+                if entries.len() >= MAX_ENTRIES {
+                    return Err(A::Error::custom(TOO_MANY));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+    from.deserialize_seq(Reading)
 }
 
 impl SignedList {
@@ -134,20 +163,17 @@ impl SignedList {
     fn refusal(&self, problem: String) -> SourceError {
         SourceError::List { place: self.name.trim_start_matches("list ").to_owned(), problem }
     }
+}
 
-    fn check_signature(&self, bytes: &[u8], signature: &[u8]) -> Result<(), SourceError> {
-        let signature = read_signature(signature)
-            .ok_or_else(|| self.refusal("its .sig holds no Ed25519 signature of 64 bytes".to_owned()))?;
-        let is_by = |key: &ListKey| key.0.verify_strict(bytes, &Signature::from_bytes(&signature)).is_ok();
-        if self.keys.iter().any(is_by) {
-            Ok(())
-        } else {
-            Err(self.refusal(
-                "its signature is by none of the keys that are named (fil_plus.list_keys), or the list was changed"
-                    .to_owned(),
-            ))
-        }
-    }
+/// What a list says, which of its entries name nothing, and whose it is.
+fn read(bytes: &[u8], signature: &[u8], keys: &[ListKey]) -> Result<(List, Refused), String> {
+    let signature = read_signature(signature).ok_or("its .sig holds no Ed25519 signature of 64 bytes")?;
+    let is_by = |key: &&ListKey| key.0.verify_strict(bytes, &Signature::from_bytes(&signature)).is_ok();
+    let signer = keys
+        .iter()
+        .find(is_by)
+        .ok_or("its signature is by none of the keys that are named (fil_plus.list_keys), or the list was changed")?;
+    parse(bytes, signer.0.to_bytes())
 }
 
 fn read_signature(bytes: &[u8]) -> Option<[u8; 64]> {
@@ -159,8 +185,7 @@ fn read_signature(bytes: &[u8]) -> Option<[u8; 64]> {
     decoded.try_into().ok()
 }
 
-/// What a list says, and which of its entries name nothing.
-fn parse(bytes: &[u8]) -> Result<(List, Refused), String> {
+fn parse(bytes: &[u8], signed_by: [u8; 32]) -> Result<(List, Refused), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let document = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| format!("it is no list in JSON: {error}"))?
@@ -168,7 +193,7 @@ fn parse(bytes: &[u8]) -> Result<(List, Refused), String> {
         csv(text)?
     };
     if document.entries.len() > MAX_ENTRIES {
-        return Err(format!("it has {} entries; at most {MAX_ENTRIES} are taken", document.entries.len()));
+        return Err(TOO_MANY.to_owned());
     }
     let issued = u64::try_from(document.issued.as_second()).map_err(|_| "it was issued before 1970".to_owned())?;
     let mut refused = Refused::default();
@@ -179,7 +204,7 @@ fn parse(bytes: &[u8]) -> Result<(List, Refused), String> {
             Err(error) => refused.add(error),
         }
     }
-    Ok((List { name: clipped(&document.name, MAX_NAME), issued, entries }, refused))
+    Ok((List { name: clipped(&document.name, MAX_NAME), issued, signed_by, entries }, refused))
 }
 
 /// A list in CSV: `# NAME, TIME`, then `cid,note`, then a line for each entry; notes may hold commas and no quotes.
@@ -218,6 +243,10 @@ impl Source for SignedList {
         &self.name
     }
 
+    fn signers(&self) -> Option<Vec<[u8; 32]>> {
+        Some(self.keys.iter().map(|key| key.0.to_bytes()).collect())
+    }
+
     fn stale_after(&self) -> u64 {
         self.refresh.as_secs().saturating_mul(3)
     }
@@ -232,8 +261,11 @@ impl Source for SignedList {
             }
         }
         let (bytes, signature) = (self.bytes("").await?, self.bytes(".sig").await?);
-        self.check_signature(&bytes, &signature)?;
-        let (list, refused) = parse(&bytes).map_err(|problem| self.refusal(problem))?;
+        let keys = self.keys.clone();
+        // A million CIDs are nothing to read between two other tasks.
+        let reading = tokio::task::spawn_blocking(move || read(&bytes, &signature, &keys));
+        let read = reading.await.unwrap_or_else(|_| Err("reading was interrupted".to_owned()));
+        let (list, refused) = read.map_err(|problem| self.refusal(problem))?;
         if list.issued > now.saturating_add(CLOCKS) {
             return Err(self.refusal("it was issued in the future; look at this machine's clock".to_owned()));
         }
@@ -271,8 +303,8 @@ mod tests {
             r#"{{"name":"A","issued":"2026-01-31T00:00:00Z","entries":[{{"cid":"{PIECE}","note":"b, c"}},{{"cid":"x"}}]}}"#
         );
         let csv = format!("# A, 2026-01-31T00:00:00Z\ncid,note\n{PIECE},b, c\nx,\n\n");
-        let (list, refused) = parse(json.as_bytes()).expect("a list");
-        assert_eq!(parse(csv.as_bytes()).expect("a list"), (list.clone(), refused.clone()));
+        let (list, refused) = parse(json.as_bytes(), [1; 32]).expect("a list");
+        assert_eq!(parse(csv.as_bytes(), [1; 32]).expect("a list"), (list.clone(), refused.clone()));
         assert_eq!((list.name.as_str(), list.issued, list.entries.len()), ("A", 1_769_817_600, 1));
         assert_eq!(list.entries[0].note, "b, c");
         assert_eq!(refused.count, 1);
@@ -288,10 +320,36 @@ mod tests {
             ("{}", "no list in JSON"),
             ("\u{0}", "first line"),
         ] {
-            let error = parse(text.as_bytes()).expect_err(text);
+            let error = parse(text.as_bytes(), [1; 32]).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");
         }
-        assert!(parse(&[0xff]).expect_err("bytes").contains("UTF-8"));
+        assert!(parse(&[0xff], [1; 32]).expect_err("bytes").contains("UTF-8"));
+    }
+
+    #[test]
+    fn of_a_list_that_is_too_long_nothing_is_taken() {
+        let entries = |count: usize, entry: &str, between: &str| vec![entry; count].join(between);
+        let json = |count| {
+            format!(
+                r#"{{"name":"A","issued":"2026-01-31T00:00:00Z","entries":[{}]}}"#,
+                entries(count, r#"{"cid":"x"}"#, ",")
+            )
+        };
+        let csv = |count| format!("# A, 2026-01-31T00:00:00Z\ncid\n{}", entries(count, "x", "\n"));
+        let (list, refused) = parse(json(MAX_ENTRIES).as_bytes(), [1; 32]).expect("a list");
+        assert_eq!((list.entries.len(), refused.count), (0, MAX_ENTRIES as u64));
+        for text in [json(MAX_ENTRIES + 1), csv(MAX_ENTRIES + 1)] {
+            let error = parse(text.as_bytes(), [1; 32]).expect_err("too long");
+            assert!(error.contains("more than 1000000 entries"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_a_cid_and_nothing_beside_it() {
+        let entries = [PIECE.to_owned(), format!("{PIECE}a"), format!("x/ipfs/{PIECE}"), format!("{PIECE}/a")];
+        let text = format!("# A, 2026-01-31T00:00:00Z\ncid\n{}", entries.join("\n"));
+        let (list, refused) = parse(text.as_bytes(), [1; 32]).expect("a list");
+        assert_eq!((list.entries.len(), refused.count), (1, 3));
     }
 
     #[test]

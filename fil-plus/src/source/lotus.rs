@@ -96,7 +96,12 @@ impl Element for Miner {
 
 /// A number, which big ones are as texts.
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    value.as_u64().or_else(|| digits(value.as_str()?))
+}
+
+/// A number as it is written; `+7` and `007` are none.
+fn digits(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 fn said(value: &Value) -> Said {
@@ -198,6 +203,13 @@ impl LotusState {
         step: &mut Step,
     ) -> Result<bool, SourceError> {
         let tipset = self.rpc.final_tipset().await?;
+        // What it says of an earlier state would count as what there was when the round began.
+        if tipset.height < cursor.began {
+            return Err(self.contradiction(format!(
+                "its final epoch is {}, and was {} when this round began; it goes on when the node has caught up",
+                tipset.height, cursor.began
+            )));
+        }
         let Err(error) = self.read_at(&tipset, kind, party, step).await else {
             cursor.in_a_row = 0;
             *self.failed.lock().await = None;
@@ -237,7 +249,7 @@ impl LotusState {
         let Entries(entries) = self.rpc.call::<Entries<Said>>(method, params).await?.unwrap_or_default();
         step.facts.reserve(entries.len());
         for (id, said) in entries {
-            match Fact::check(kind, &Said { id: id.parse().ok(), ..said }, tipset.height, false) {
+            match Fact::check(kind, &Said { id: digits(&id), ..said }, tipset.height, false) {
                 Ok(fact) if party.is_none_or(|asked| asked == fact.party()) => step.facts.push(fact),
                 Ok(fact) => {
                     step.refused.add(Lie::Party { id: fact.id, asked: party.unwrap_or_default(), found: fact.party() });

@@ -13,6 +13,9 @@ use crate::step::{Genesis, SourceError};
 const REPEATED: usize = 120;
 /// The longest tipset, in bytes: it has some ten blocks of a few thousand.
 const TIPSET: u64 = 1 << 20;
+/// The most blocks of a tipset, and the longest name of one, in bytes.
+const MAX_BLOCKS: usize = 64;
+const MAX_BLOCK_NAME: usize = 128;
 /// The code of a method that is not there (JSON-RPC 2.0).
 const NO_METHOD: i64 = -32_601;
 
@@ -137,6 +140,14 @@ impl Http {
     pub(crate) fn shape_error(&self, problem: impl ToString, body: &[u8]) -> SourceError {
         SourceError::Shape { place: self.place.clone(), problem: problem.to_string(), begins: begins(body) }
     }
+}
+
+/// Whether these can be the CIDs of a tipset's blocks: some, and none that steers a terminal.
+fn is_named(cids: &[Link]) -> bool {
+    let is_name = |Link { cid }: &Link| {
+        (1..=MAX_BLOCK_NAME).contains(&cid.len()) && cid.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+    };
+    (1..=MAX_BLOCKS).contains(&cids.len()) && cids.iter().all(is_name)
 }
 
 /// How a body begins, in a form that a terminal can be shown.
@@ -293,11 +304,12 @@ impl Rpc {
         self.http.hung(self.http.limits.whole)
     }
 
+    /// A tipset's name is kept, and shown when it changes.
     fn tipset(&self, method: &str, read: Option<RawTipset>) -> Result<Tipset, SourceError> {
         let RawTipset { cids, blocks, height } = read.unwrap_or_default();
         let time = blocks.first().and_then(|block| block.timestamp);
         match (height, time) {
-            (Some(height), Some(time)) if !cids.is_empty() && height < 1 << 40 && time < 1 << 40 => {
+            (Some(height), Some(time)) if is_named(&cids) && height < 1 << 40 && time < 1 << 40 => {
                 Ok(Tipset { height, time, cids: cids.into_iter().map(|Link { cid }| cid).collect() })
             }
             _ => Err(self.http.shape_error(

@@ -5,6 +5,7 @@ use lota_database::Steps;
 pub(super) const STEPS: Steps = Steps(&[
     (1, "registry", include_str!("../../migrations/0001_registry.sql")),
     (2, "generation", include_str!("../../migrations/0002_generation.sql")),
+    (3, "provenance", include_str!("../../migrations/0003_provenance.sql")),
 ]);
 
 #[cfg(test)]

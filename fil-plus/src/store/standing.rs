@@ -59,6 +59,10 @@ pub struct Standing {
     pub problem: Option<String>,
     /// Unix seconds.
     pub problem_since: Option<u64>,
+    /// The key whose signature its list bears.
+    pub signed_by: Option<Vec<u8>>,
+    /// The epoch from which on it read events without a gap.
+    pub since: Option<u64>,
 }
 
 fn standing(row: &SqliteRow) -> Standing {
@@ -75,6 +79,8 @@ fn standing(row: &SqliteRow) -> Standing {
         refusal: row.get(8),
         problem: row.get(9),
         problem_since: number(10),
+        signed_by: row.get(11),
+        since: number(12),
     }
 }
 
@@ -146,8 +152,8 @@ impl Store {
     /// See [`StoreError`].
     pub async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let rows = sqlx::query(
-            "SELECT name, kind, origin, epoch, as_of, complete, stale_after, refused, refusal, problem, problem_since \
-             FROM sources ORDER BY name",
+            "SELECT name, kind, origin, epoch, as_of, complete, stale_after, refused, refusal, problem, \
+             problem_since, signed_by, since FROM sources ORDER BY name",
         )
         .fetch_all(self.pool())
         .await

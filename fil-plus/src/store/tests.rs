@@ -294,6 +294,7 @@ async fn a_list_takes_the_place_of_the_one_before() {
     let (_folder, store, source) = open().await;
     let list = |subjects: &[u8]| Step {
         list: Some(List {
+            signed_by: [1; 32],
             name: "A".to_owned(),
             issued: 7,
             entries: subjects.iter().map(|b| ListEntry { subject: vec![*b], note: String::new() }).collect(),

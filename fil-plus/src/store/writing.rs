@@ -93,20 +93,30 @@ async fn insert(transaction: &mut SqliteConnection, facts: &[Fact], origin: i64,
     Ok(())
 }
 
+/// The statement that keeps so many entries of a list, each once.
+fn listing(entries: usize) -> String {
+    let rows = vec!["(?, ?, ?, ?, ?)"; entries].join(", ");
+    format!("INSERT INTO listed (subject, source, list, issued, note) VALUES {rows} ON CONFLICT DO NOTHING")
+}
+
 async fn replace(transaction: &mut SqliteConnection, source: &str, list: &List) -> Result<(), sqlx::Error> {
+    static WHOLE: LazyLock<String> = LazyLock::new(|| listing(CHUNK));
+    static ONE: LazyLock<String> = LazyLock::new(|| listing(1));
     sqlx::query("DELETE FROM listed WHERE source = $1").bind(source).execute(&mut *transaction).await?;
-    for entry in &list.entries {
-        sqlx::query(
-            "INSERT INTO listed (subject, source, list, issued, note) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        )
-        .bind(entry.subject.as_slice())
+    let (chunks, rest) = list.entries.as_chunks::<CHUNK>();
+    let chunks = chunks.iter().map(|chunk| (WHOLE.as_str(), &chunk[..]));
+    for (statement, entries) in chunks.chain(rest.chunks(1).map(|entry| (ONE.as_str(), entry))) {
+        let query = entries.iter().fold(sqlx::query(AssertSqlSafe(statement)), |query, entry| {
+            let query = query.bind(entry.subject.as_slice()).bind(source).bind(&list.name);
+            query.bind(signed(list.issued)).bind(&entry.note)
+        });
+        query.execute(&mut *transaction).await?;
+    }
+    sqlx::query("UPDATE sources SET signed_by = $2 WHERE name = $1")
         .bind(source)
-        .bind(&list.name)
-        .bind(signed(list.issued))
-        .bind(&entry.note)
+        .bind(list.signed_by.as_slice())
         .execute(&mut *transaction)
         .await?;
-    }
     Ok(())
 }
 
@@ -174,7 +184,7 @@ impl Store {
             sqlx::query(
                 "UPDATE sources SET cursor = coalesce($2, cursor), epoch = coalesce($3, epoch), as_of = coalesce($4, as_of), \
                  complete = coalesce($5, complete), refused = refused + $6, refusal = coalesce($7, refusal), \
-                 problem = NULL, problem_since = NULL WHERE name = $1",
+                 since = coalesce($8, since), problem = NULL, problem_since = NULL WHERE name = $1",
             )
             .bind(&source.name)
             .bind(&step.cursor)
@@ -183,6 +193,7 @@ impl Store {
             .bind(step.complete.map(signed))
             .bind(signed(step.refused.count))
             .bind(&step.refused.example)
+            .bind(step.since.map(signed))
             .execute(&mut *transaction)
             .await?;
             transaction.commit().await
@@ -230,11 +241,44 @@ impl Store {
                 "DELETE FROM claims WHERE origin = $1",
                 "DELETE FROM snapshots WHERE origin = $1",
                 "UPDATE origins SET generation = generation + 1 WHERE number = $1",
-                "UPDATE sources SET cursor = NULL, epoch = NULL, as_of = NULL, complete = NULL WHERE origin = $1",
+                "UPDATE sources SET cursor = NULL, epoch = NULL, as_of = NULL, complete = NULL, since = NULL WHERE origin = $1",
             ] {
                 sqlx::query(statement).bind(origin).execute(&mut *transaction).await?;
             }
             transaction.commit().await
+        };
+        work.await.map_err(|error| self.failed(error))
+    }
+
+    /// Forgets what a source listed, unless one of these keys has signed it: it is read anew. Tells whether there was something to forget.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn forget_list_unless_signed_by(
+        &self,
+        source: &Registered,
+        keys: &[[u8; 32]],
+    ) -> Result<bool, StoreError> {
+        let work = async {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            let signed_by: Option<Vec<u8>> = sqlx::query_scalar("SELECT signed_by FROM sources WHERE name = $1")
+                .bind(&source.name)
+                .fetch_one(&mut *transaction)
+                .await?;
+            if signed_by.is_some_and(|signer| keys.iter().any(|key| key[..] == signer)) {
+                return Ok(false);
+            }
+            let listed = sqlx::query("DELETE FROM listed WHERE source = $1")
+                .bind(&source.name)
+                .execute(&mut *transaction)
+                .await?;
+            // What it was read from counts no more than what it said: not even when it was issued.
+            sqlx::query("UPDATE sources SET cursor = NULL, as_of = NULL, signed_by = NULL WHERE name = $1")
+                .bind(&source.name)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(listed.rows_affected() > 0)
         };
         work.await.map_err(|error| self.failed(error))
     }

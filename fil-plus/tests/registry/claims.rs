@@ -88,6 +88,16 @@ async fn what_is_no_claim_is_refused_and_the_others_are_kept() {
         |claim| claim["Provider"] = json!(1_001),
         |claim| claim["Size"] = json!((1u64 << 35) - 1),
         |claim| claim["Size"] = json!(-128),
+        |claim| claim["Size"] = json!("-128"),
+        |claim| claim["Size"] = json!("+128"),
+        |claim| claim["Size"] = json!("0128"),
+        |claim| claim["Size"] = json!(128.5),
+        |claim| claim["Size"] = json!(1e30),
+        |claim| claim["Size"] = json!("36893488147419103232"),
+        |claim| claim["TermMin"] = json!(-1),
+        |claim| claim["TermStart"] = json!("-1"),
+        |claim| claim["Data"] = json!({ "/": format!("{}a", piece(50)) }),
+        |claim| claim["Data"] = json!({ "/": format!("x/ipfs/{}", piece(50)) }),
         |claim| claim["TermMin"] = json!(3),
         |claim| claim["TermMax"] = json!(u64::MAX),
         |claim| claim["TermStart"] = json!(10_001),
@@ -98,7 +108,9 @@ async fn what_is_no_claim_is_refused_and_the_others_are_kept() {
     ];
     let mut odd: Vec<(u64, String, Value)> =
         lies.iter().enumerate().map(|(index, lie)| (1_000, (100 + index).to_string(), good(*lie))).collect();
-    odd.push((1_000, "no number".to_owned(), good(|_| {})));
+    for id in ["no number", "+7", "007", "-7", "", "99999999999999999999"] {
+        odd.push((1_000, id.to_owned(), good(|_| {})));
+    }
     let refused = odd.len() as u64;
     // Big numbers come as texts.
     odd.push((1_000, "90".to_owned(), good(|claim| claim["TermMax"] = json!("5000000"))));
@@ -112,6 +124,23 @@ async fn what_is_no_claim_is_refused_and_the_others_are_kept() {
     let state = &registry.source_states(at(10_000)).await.expect("read")[0];
     assert_eq!((state.refused, state.problem.clone()), (refused, None));
     assert!(state.refusal.as_ref().expect("an example").contains("claim"), "{:?}", state.refusal);
+}
+
+#[tokio::test]
+async fn a_round_waits_for_a_node_that_is_behind() {
+    let node = Node::start(two_providers()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = open(folder.path(), vec![claims(&node, Parties::All, DAY, PATIENT)]).await;
+    registry.step(&registry.sources()[0], at(10_000)).await.expect("the first provider");
+    node.chain().head = 9_000;
+    for _ in 0..5 {
+        let error = registry.step(&registry.sources()[0], at(10_000)).await.expect_err("it is behind").to_string();
+        assert!(error.contains("is 9000, and was 10000 when this round began"), "{error}");
+    }
+    node.chain().head = 10_000;
+    read(&registry).await;
+    let state = &registry.source_states(at(10_000)).await.expect("read")[0];
+    assert_eq!((state.complete_as_of_epoch, state.refused), (Some(10_000), 0), "nobody was left out");
 }
 
 #[tokio::test]

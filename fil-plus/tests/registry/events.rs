@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use lota_fil_plus::{
-    answer::{Certainty, ClaimState},
+    answer::{Certainty, ClaimState, timestamp},
     registry::StepError,
     source::Source,
     step::SourceError,
@@ -139,6 +139,37 @@ async fn a_chain_that_rewrites_what_was_final_is_read_anew() {
     let moved = ask(&registry, &piece(60).to_string()).await;
     assert_eq!((moved.certainty, moved.claims[0].provider.as_str()), (Certainty::Verified, "f01234"));
     assert_eq!(certainty(&registry, piece(3)).await, Certainty::Verified);
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_has_rewritten_nothing() {
+    let node = Node::start(busy(10_000)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = open(folder.path(), vec![events(&node, 100)]).await;
+    read(&registry).await;
+    node.asked_ranges();
+    let state = async || registry.source_states(at(10_000)).await.expect("read").remove(0);
+    let before = state().await;
+    node.chain().head = 9_001;
+    let step = registry.step(&registry.sources()[0], at(10_000)).await.expect("no error").expect("a step");
+    assert!(step.progress.contains("is 8901, and was 9900"), "{step:?}");
+    assert_eq!((state().await, node.asked_ranges()), (before, vec![]), "its word stays as old as it is");
+    assert_eq!(certainty(&registry, piece(98)).await, Certainty::Verified);
+    node.chain().head = 10_100;
+    read(&registry).await;
+    assert_eq!(node.asked_ranges(), [(9_901, 10_000)]);
+}
+
+#[tokio::test]
+async fn claims_that_events_told_of_are_as_young_as_the_newest_event() {
+    let node = Node::start(busy(10_000)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = open(folder.path(), vec![events(&node, 100)]).await;
+    read(&registry).await;
+    let answer = ask(&registry, &piece(3).to_string()).await;
+    assert!(answer.claims[0].as_of_epoch < 1_000, "{:?}", answer.claims);
+    // No event since then removed it; the question is of epoch 10,100.
+    assert_eq!((answer.age, answer.as_of), (Some(200 * 30), Some(timestamp(at(9_900)))));
 }
 
 #[tokio::test]

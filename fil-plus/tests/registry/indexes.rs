@@ -28,6 +28,10 @@ use lota_content::piece::PieceRoot;
 
 const PAYLOAD: &str = "bafybeieiy62xj7i62t57wzf2eusjj6ff3je5pihd2nbpu27fwtj4h4v2by";
 
+/// Lines of JSON, the last one without an end, and an answer to another question.
+const NDJSON: &str = "{\"MultihashResults\":[]}\n{\"ContextID\":\"AA==\"}\n{\"Provider\":{\"ID\":\"x\"}}";
+const OTHERS: &str = "{\"MultihashResults\":[{\"Multihash\":\"EgEH\",\"ProviderResults\":[]}]}";
+
 /// What an index knows of a CID, and how often it was asked.
 #[derive(Default)]
 struct Knowledge {
@@ -47,6 +51,7 @@ async fn find(State(knowledge): State<Shared>, Path(cid): Path<String>) -> Respo
         }
         knowledge.deals.get(&cid).copied()
     };
+    let of = cid;
     let Some((piece, verified)) = found else { return (StatusCode::NOT_FOUND, "no results for query").into_response() };
     let cid = [&[0], piece.v1().to_bytes().as_slice()].concat();
     let fields = [
@@ -58,7 +63,7 @@ async fn find(State(knowledge): State<Shared>, Path(cid): Path<String>) -> Respo
     let mut metadata = vec![0x90, 0x12];
     ciborium::into_writer(&Cbor::Map(fields), &mut metadata).expect("written");
     Json(json!({ "MultihashResults": [{
-        "Multihash": "EiA=",
+        "Multihash": BASE64.encode(lota_content::parse_cid(&of).expect("a CID").hash().to_bytes()),
         "ProviderResults": [
             { "ContextID": "AA==", "Metadata": "gBI=", "Provider": { "ID": "12D3KooWBitswap", "Addrs": [] } },
             { "ContextID": "AQ==", "Metadata": BASE64.encode(metadata), "Provider": { "ID": "12D3KooWDeal", "Addrs": [] } },
@@ -122,7 +127,7 @@ async fn an_index_that_is_broken_is_a_caveat_and_nothing_it_says_is_kept() {
     let (address, knowledge) = start(&[(PAYLOAD, piece(1), true)]).await;
     let folder = tempfile::tempdir().expect("a folder");
     let registry = open(folder.path(), vec![index(address)]).await;
-    for broken in ["<html>", "{\"MultihashResults\":[", "{}", "null", "[]"] {
+    for broken in ["<html>", "{\"MultihashResults\":[", "{}", "null", "[]", NDJSON, OTHERS] {
         knowledge.lock().expect("it").broken = Some(broken);
         let answer = ask(&registry, PAYLOAD).await;
         assert_eq!(answer.certainty, Certainty::Unknown);
@@ -141,6 +146,24 @@ async fn an_index_that_hangs_costs_no_more_than_its_time() {
     let registry = open(folder.path(), vec![source]).await;
     let answer = ask(&registry, PAYLOAD).await;
     assert!(answer.caveats.iter().any(|caveat| caveat.contains("answered nothing")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_question_counts_payloads_however_many_indexes_there_are() {
+    let (one, other) = (start(&[]).await, start(&[]).await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = open(folder.path(), vec![index(one.0), index(other.0)]).await;
+    let cids: Vec<String> =
+        (0..100u8).map(|byte| lota_content::cid_from_digest(0x55, [byte; 32]).to_string()).collect();
+    let manner = Manner { ask: true, shown: 4 };
+    let asked = || [&one.1, &other.1].map(|knowledge| knowledge.lock().expect("it").asked);
+    let few = &cids[..MAX_ASKED];
+    let answers = registry.check(few, manner, at(1)).await.expect("answered");
+    assert_eq!(asked(), [MAX_ASKED; 2]);
+    let text = serde_json::to_string(&answers).expect("JSON");
+    assert!(!text.contains("was not asked"), "{text}");
+    registry.check(&cids, manner, at(1)).await.expect("answered");
+    assert_eq!(asked(), [100; 2], "only the others were due");
 }
 
 #[tokio::test]

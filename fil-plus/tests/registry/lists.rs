@@ -12,7 +12,7 @@ use lota_fil_plus::{
 
 use crate::{
     chain::piece,
-    support::{ask, certainty, open, read},
+    support::{ask, ask_at, certainty, open, read},
 };
 
 fn key(seed: u8) -> SigningKey {
@@ -82,6 +82,61 @@ async fn a_list_that_was_read_while_the_clock_was_ahead_is_read_again() {
     write(&path, &list("2026-01-03T00:00:00Z", 7), &signer);
     step(now + 60).await;
     assert_eq!(certainty(&registry, piece(7)).await, Certainty::Unknown, "it rests");
+}
+
+#[tokio::test]
+async fn a_list_counts_as_long_as_its_signer_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, lost, kept) = (folder.path().join("list.csv"), key(1), key(2));
+    let day = Duration::from_secs(86_400);
+    let sources = |keys: Vec<ListKey>| -> Vec<Arc<dyn Source>> {
+        vec![Arc::new(SignedList::at(path.to_str().expect("UTF-8"), keys, day).expect("a list"))]
+    };
+    write(&path, &list("2026-01-03T00:00:00Z", 5), &lost);
+    let registry = open(folder.path(), sources(vec![public(&lost), public(&kept)])).await;
+    read_one(&registry).await.expect("it is named");
+    assert_eq!(certainty(&registry, piece(5)).await, Certainty::Listed);
+    // In another order it is the same key.
+    let registry = open(folder.path(), sources(vec![public(&kept), public(&lost)])).await;
+    assert_eq!(certainty(&registry, piece(5)).await, Certainty::Listed);
+
+    // Another process, which still takes the key, keeps its list under this one's feet.
+    let careful = open(folder.path(), sources(vec![public(&kept)])).await;
+    assert_eq!(certainty(&careful, piece(5)).await, Certainty::Unknown, "at once");
+    read_one(&registry).await.expect("it is named there");
+    assert_eq!(certainty(&registry, piece(5)).await, Certainty::Listed);
+    assert_eq!(certainty(&careful, piece(5)).await, Certainty::Unknown);
+
+    let careful = open(folder.path(), sources(vec![public(&kept)])).await;
+    let error = read_one(&careful).await.expect_err("it rests for no day");
+    assert!(error.contains("none of the keys"), "{error}");
+    // Nor does the date count that it bore.
+    write(&path, &list("2026-01-02T00:00:00Z", 6), &kept);
+    read_one(&careful).await.expect("an older list of a key that is named");
+    assert_eq!(certainty(&careful, piece(6)).await, Certainty::Listed);
+
+    // Without sources nobody names a key.
+    let anybody = open(folder.path(), Vec::new()).await;
+    assert_eq!(certainty(&anybody, piece(6)).await, Certainty::Unknown);
+}
+
+#[tokio::test]
+async fn a_list_that_was_not_read_lately_is_called_old() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, signer) = (folder.path().join("list.csv"), key(1));
+    let source = SignedList::at(path.to_str().expect("UTF-8"), vec![public(&signer)], Duration::from_secs(60));
+    write(&path, &list("2026-01-01T00:00:00Z", 5), &signer);
+    let registry = open(folder.path(), vec![Arc::new(source.expect("a list"))]).await;
+    let now = lota_fil_plus::keeper::now();
+    registry.step(&registry.sources()[0], now).await.expect("read");
+    let caveats = async |now| ask_at(&registry, &piece(5).to_string(), now).await.caveats;
+    let is_old = |caveats: &[String]| caveats.iter().any(|caveat| caveat.starts_with("the source `list /"));
+    assert!(!is_old(&caveats(now + 180).await));
+    std::fs::remove_file(&path).expect("removed");
+    registry.step(&registry.sources()[0], now + 181).await.expect_err("it is gone");
+    let old = caveats(now + 181).await;
+    assert!(is_old(&old) && old.iter().any(|caveat| caveat.contains("is 181 s behind (the list")), "{old:?}");
+    assert!(!is_old(&ask_at(&registry, &piece(6).to_string(), now + 181).await.caveats), "it names another one");
 }
 
 async fn read_one(registry: &lota_fil_plus::registry::Registry) -> Result<(), String> {

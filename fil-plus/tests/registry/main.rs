@@ -7,6 +7,7 @@ mod chain;
 mod claims;
 mod events;
 mod faults;
+mod hostile;
 mod indexes;
 mod lists;
 mod support;

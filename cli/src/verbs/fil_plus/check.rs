@@ -1,7 +1,7 @@
 //! `lota fil-plus check`.
 
 use std::{
-    io::{self, BufRead as _},
+    io::{self, BufRead, Read as _},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use lota_fil_plus::{
     api::{MAX_CIDS, shown},
     keeper,
     registry::Manner,
+    reply,
 };
 use reqwest::Url;
 
@@ -26,11 +27,13 @@ use crate::{
     flags::Format,
     settings::FilPlus,
     terminal::{self, Progress},
+    units::Seconds,
 };
 
-/// The exit code when something is not verified, and when evidence contradicts itself.
+/// The exit code when something is not verified, when evidence contradicts itself, and when the chain's word is too old.
 const NOT_VERIFIED: u8 = 3;
 const CONTRADICTED: u8 = 4;
+const OLD: u8 = 5;
 /// The longest line that is asked about as it is, in bytes: longer ones are no CIDs.
 const MAX_LINE: usize = 300;
 /// How much is asked at once, in bytes.
@@ -53,8 +56,8 @@ Examples:
   lota fil-plus check --embedded --rpc https://node.example/rpc/v1 --providers f01234 baga6ea4seaq...
   lota fil-plus check --json < cids.txt
 
-Exit codes: 0 all are verified, 3 some are not, 4 the evidence about some contradicts itself, 2 some are no CIDs (or the command
-line is wrong), 1 they could not be checked.")]
+Exit codes: 0 all are verified, 3 some are not, 4 the evidence about some contradicts itself, 5 some are verified by a chain's word
+that is older than --max-age, 2 some are no CIDs (or the command line is wrong), 1 they could not be checked.")]
 pub(crate) struct Check {
     /// The CIDs; none, or -: those on the lines of stdin
     #[arg(value_name = "CID")]
@@ -65,6 +68,9 @@ pub(crate) struct Check {
     /// Ask a registry in this process
     #[arg(long)]
     embedded: bool,
+    /// How old the chain's word may be that something is verified by [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<Seconds>,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -74,6 +80,7 @@ pub(crate) struct Check {
 impl Check {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<()> {
         let layers = context.layers.clone().flag("--server", "fil_plus.server", self.server.as_ref());
+        let layers = layers.flag("--max-age", "fil_plus.max_age", self.max_age.as_ref());
         let settings = self.registry.over(&layers)?;
         let cids = self.cids()?;
         if cids.is_empty() {
@@ -81,11 +88,12 @@ impl Check {
                 Usage("there is no CID to check; name some, or give one on each line of stdin".to_owned()).into()
             );
         }
-        let answer = if self.embedded {
+        let mut answer = if self.embedded {
             self.embedded(context, &settings, &cids).await?
         } else {
             ask_server(&server(&settings), &cids).await?
         };
+        mark_old(&mut answer.answers, settings.max_age.0, keeper::now());
         if self.format.json {
             terminal::print_json(&answer)?;
         } else {
@@ -100,12 +108,7 @@ impl Check {
     fn cids(&self) -> anyhow::Result<Vec<String>> {
         let mut cids: Vec<String> = self.cids.iter().filter(|cid| *cid != "-").cloned().collect();
         if self.cids.is_empty() || cids.len() < self.cids.len() {
-            for line in io::stdin().lock().lines() {
-                let line = line.context("cannot read CIDs from stdin")?;
-                if !line.trim().is_empty() {
-                    cids.push(line.trim().to_owned());
-                }
-            }
+            read_lines(&mut io::stdin().lock(), &mut cids).context("cannot read CIDs from stdin")?;
         }
         for cid in &mut cids {
             let end = (0..=MAX_LINE.min(cid.len())).rev().find(|end| cid.is_char_boundary(*end)).unwrap_or(0);
@@ -139,6 +142,54 @@ impl Check {
     }
 }
 
+/// The lines that hold something, each as far as a CID may reach. What is no UTF-8 becomes what no CID has in it.
+fn read_lines(from: &mut impl BufRead, cids: &mut Vec<String>) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // One byte more than is asked about, so that what is cut stays too long.
+        let read = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if line.last() != Some(&b'\n') {
+            skip_line(from)?;
+        }
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            cids.push(text.trim().to_owned());
+        }
+    }
+}
+
+/// Reads over the rest of a line without keeping it.
+fn skip_line(from: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let part = from.fill_buf()?;
+        let (length, ends) = match part.iter().position(|byte| *byte == b'\n') {
+            Some(place) => (place + 1, true),
+            None => (part.len(), part.is_empty()),
+        };
+        from.consume(length);
+        if ends {
+            return Ok(());
+        }
+    }
+}
+
+/// Marks what is verified by a word of the chain's that is older than so many seconds, and says so.
+fn mark_old(answers: &mut [Checked], max_age: u64, now: u64) {
+    for checked in answers {
+        let Checked::Answer(answer) = checked else { continue };
+        answer.old = answer.rests_on_old_word(max_age, now);
+        if answer.old {
+            let as_of = answer.as_of.map_or_else(|| "of nobody knows when".to_owned(), |as_of| format!("of {as_of}"));
+            let most = terminal::span(max_age);
+            answer.caveats.push(format!("the chain's word is {as_of}, which is older than --max-age ({most})"));
+        }
+    }
+}
+
 /// The registry's URL.
 fn server(settings: &FilPlus) -> String {
     settings.server.clone().unwrap_or_else(|| format!("http://{}", settings.listen))
@@ -166,12 +217,10 @@ pub(super) async fn ask_server(base: &str, cids: &[String]) -> anyhow::Result<Ch
         let (part, others) = rest.split_at(count);
         let request = CheckRequest { cids: part.to_vec(), ask: cids.len() <= FEW };
         let answer = ask_part(&client, &url, &request).await?;
-        if answer.answers.len() != count {
-            bail!(
-                "the registry answered about {} of {count} CIDs; is {base} a registry of this version?",
-                answer.answers.len()
-            );
-        }
+        let answer = reply::check(part, answer, keeper::now()).map_err(|error| {
+            let base = terminal::printable(base);
+            anyhow::anyhow!("the registry is not believed: {error}; is {base} a registry of this version?")
+        })?;
         whole.answers.extend(answer.answers);
         whole.sources = answer.sources;
         rest = others;
@@ -206,12 +255,49 @@ async fn ask_part(client: &reqwest::Client, url: &Url, request: &CheckRequest) -
 fn exit_code(answers: &[Checked]) -> u8 {
     let code = |checked: &Checked| match checked {
         // A person's own mistake comes first.
-        Checked::Malformed { .. } => (3, USAGE),
+        Checked::Malformed { .. } => (4, USAGE),
         Checked::Answer(answer) => match answer.certainty {
+            Certainty::Verified if answer.old => (1, OLD),
             Certainty::Verified => (0, 0),
-            Certainty::Contradicted => (2, CONTRADICTED),
-            _ => (1, NOT_VERIFIED),
+            Certainty::Contradicted => (3, CONTRADICTED),
+            _ => (2, NOT_VERIFIED),
         },
     };
     answers.iter().map(code).max().map_or(0, |(_, code)| code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_one_by_one_whatever_is_in_them() {
+        let long = "x".repeat(3 * MAX_LINE);
+        let text = [
+            b"  one \r\n\n\t\n\xff\xfe\n",
+            long.as_bytes(),
+            b"\ntwo\n",
+            "é".repeat(MAX_LINE).as_bytes(),
+            b"\n\0\nlast",
+        ];
+        let mut cids = Vec::new();
+        // However it comes.
+        for size in [1, 7, 1 << 16] {
+            cids.clear();
+            read_lines(&mut io::BufReader::with_capacity(size, &text.concat()[..]), &mut cids).expect("read");
+            let lengths: Vec<usize> = cids.iter().map(String::len).collect();
+            assert_eq!((cids[0].as_str(), cids[3].as_str(), cids[6].as_str()), ("one", "two", "last"), "{lengths:?}");
+            assert_eq!((cids.len(), cids[1].as_str(), cids[2].len()), (7, "\u{fffd}\u{fffd}", MAX_LINE + 1));
+            assert!(cids[4].len() <= MAX_LINE + 3 && cids[4].len() > MAX_LINE - 2, "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_kept() {
+        let mut endless = io::BufReader::new(io::repeat(b'x').take(64 << 20));
+        let mut cids = Vec::new();
+        read_lines(&mut endless, &mut cids).expect("read");
+        assert_eq!((cids.len(), cids[0].len()), (1, MAX_LINE + 1));
+        assert!(cids[0].capacity() < 10 * MAX_LINE);
+    }
 }

@@ -34,9 +34,9 @@ fn line(text: &mut String, indent: usize, words: &str) {
     text.push('\n');
 }
 
-fn certainty(certainty: Certainty) -> String {
+fn certainty(certainty: Certainty, old: bool) -> String {
     match certainty {
-        Certainty::Verified => good(certainty.name()),
+        Certainty::Verified if !old => good(certainty.name()),
         Certainty::Contradicted => bad(certainty.name()),
         _ => certainty.name().to_owned(),
     }
@@ -46,7 +46,12 @@ fn about(text: &mut String, answer: &Answer, detailed: bool) {
     line(
         text,
         0,
-        &format!("{}  {}: {}", bold(&printable(&answer.cid)), certainty(answer.certainty), printable(&answer.reason)),
+        &format!(
+            "{}  {}: {}",
+            bold(&printable(&answer.cid)),
+            certainty(answer.certainty, answer.old),
+            printable(&answer.reason)
+        ),
     );
     if !detailed {
         return;
@@ -128,6 +133,9 @@ mod tests {
             cid: "bafy".to_owned(),
             certainty: Certainty::Listed,
             reason: "a trusted list names it; no claim is known".to_owned(),
+            as_of: None,
+            age: None,
+            old: false,
             pieces: Vec::new(),
             claims: Vec::new(),
             more_claims: false,

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lota_fil_plus::answer::{
-    Answer, Certainty, CheckAnswer, CheckRequest, Checked, ClaimEvidence, ClaimState, ListEvidence, ReportEvidence,
-    SourceState,
+use lota_fil_plus::{
+    answer::{
+        Answer, Certainty, CheckAnswer, CheckRequest, Checked, ClaimEvidence, ListEvidence, MAX_AGE, ReportEvidence,
+        SourceState,
+    },
+    keeper, reply,
 };
 use url::Url;
 
@@ -90,7 +93,7 @@ impl Registry {
                 Ok(answer) => {
                     let stale = staleness(&answer.sources);
                     for (cid, checked) in chunk.iter().zip(answer.answers) {
-                        let (certainty, because) = reading(checked);
+                        let (certainty, because) = reading(checked, keeper::now());
                         for place in wanted.get(cid).into_iter().flatten() {
                             let input = &mut inputs[*place];
                             input.certainty = certainty;
@@ -122,40 +125,23 @@ impl Registry {
         }
         let answer: CheckAnswer = serde_json::from_slice(&answered.body)
             .map_err(|error| format!("the registry at {place} does not answer as a registry does: {error}"))?;
-        if answer.answers.len() != cids.len() {
-            return Err(format!(
-                "the registry at {place} answered about {} CIDs of {} that it was asked about",
-                answer.answers.len(),
-                cids.len()
-            ));
-        }
-        for (cid, checked) in cids.iter().zip(&answer.answers) {
-            let about = match checked {
-                Checked::Answer(answer) => &answer.cid,
-                Checked::Malformed { cid, .. } => cid,
-            };
-            if about != cid {
-                return Err(format!(
-                    "the registry at {place} was asked about {cid}, and answered about {}",
-                    shown(about)
-                ));
-            }
-        }
-        Ok(answer)
+        reply::check(cids, answer, keeper::now())
+            .map_err(|error| shown(&format!("the registry at {place} is not believed: {error}")))
     }
 }
 
 /// What an answer comes to, and what it rests on.
-fn reading(checked: Checked) -> (Option<Certainty>, Vec<String>) {
+fn reading(checked: Checked, now: u64) -> (Option<Certainty>, Vec<String>) {
     let answer = match checked {
         Checked::Answer(answer) => *answer,
         Checked::Malformed { error, .. } => {
-            // It was asked, and no CID that it could know is written so.
-            return (Some(Certainty::Unknown), vec![format!("the registry says that it is no CID: {}", shown(&error))]);
+            // Nobody knows it under what is no CID.
+            return (Some(Certainty::Unknown), vec![shown(&error)]);
         }
     };
-    let Answer { certainty, reason, claims, more_claims, reports, lists, contradictions, caveats, .. } = answer;
-    let mut certainty = certainty;
+    let is_old = answer.rests_on_old_word(MAX_AGE, now);
+    let Answer { certainty, reason, as_of, claims, more_claims, reports, lists, contradictions, caveats, .. } = answer;
+    let mut certainty = Some(certainty);
     let mut because = vec![shown(&reason)];
     let some = |because: &mut Vec<String>, of: Vec<String>, what: &str, more: bool| {
         let count = of.len();
@@ -169,14 +155,13 @@ fn reading(checked: Checked) -> (Option<Certainty>, Vec<String>) {
             because.push(format!("and {more}"));
         }
     };
-    // A verdict that lacks what it rests on is nobody's word.
-    if certainty == Certainty::Verified {
-        if !contradictions.is_empty() {
-            certainty = Certainty::Contradicted;
-        } else if !claims.iter().any(|claim| claim.kind == "claim" && claim.state == ClaimState::Active) {
-            certainty = Certainty::Unknown;
-            because.push("it is said to be verified, and no claim that runs is shown: that does not count".to_owned());
-        }
+    if certainty == Some(Certainty::Verified) && !contradictions.is_empty() {
+        certainty = Some(Certainty::Contradicted);
+    } else if is_old {
+        certainty = None;
+        let when = as_of.map_or_else(|| "of nobody knows when".to_owned(), |as_of| format!("of {as_of}"));
+        because
+            .push(format!("the chain's word is {when}, and what is older than {} does not count", duration(MAX_AGE)));
     }
     some(&mut because, claims.iter().map(claim).collect(), "claims", more_claims);
     some(&mut because, reports.iter().map(report).collect(), "reports", false);
@@ -184,7 +169,7 @@ fn reading(checked: Checked) -> (Option<Certainty>, Vec<String>) {
     let prefixed = |prefix: &str, of: &[String]| of.iter().map(|text| format!("{prefix}: {}", shown(text))).collect();
     some(&mut because, prefixed("contradiction", &contradictions), "contradictions", false);
     some(&mut because, prefixed("caveat", &caveats), "caveats", false);
-    (Some(certainty), because)
+    (certainty, because)
 }
 
 fn claim(claim: &ClaimEvidence) -> String {

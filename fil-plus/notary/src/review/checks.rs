@@ -55,7 +55,7 @@ fn data(facts: &Facts) -> Answer {
     } else if contradicted > 0 {
         (Outcome::Failed, format!("What is said of {contradicted} of {of} inputs contradicts itself."), evidence)
     } else if with(None) > 0 {
-        (Outcome::Unknown, format!("No registry was asked about {} of {of} inputs.", with(None)), evidence)
+        (Outcome::Unknown, format!("Of {} of {of} inputs nothing is known that counts.", with(None)), evidence)
     } else if verified == of {
         (Outcome::Passed, format!("All of it ({of} inputs) is verified by claims on chain."), evidence)
     } else if verified > 0 {

@@ -27,7 +27,7 @@ pub struct InputEvidence {
     /// Its path in the guest.
     pub path: String,
     pub cid: String,
-    /// How sure the registry is; `None`: it was not asked.
+    /// How sure the registry is; `None`: it was not asked, or its word is too old.
     pub certainty: Option<Certainty>,
     /// What it rests on, each in a line.
     pub because: Vec<String>,

@@ -1,14 +1,25 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, body::Bytes, extract::State, routing::post};
-use lota_fil_plus::answer::timestamp;
+use lota_fil_plus::answer::{ClaimState, timestamp};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{nobody, serve};
 
-fn input(cid: &str) -> InputEvidence {
-    InputEvidence { path: format!("/{cid}"), cid: cid.to_owned(), certainty: None, because: vec![] }
+/// A CID that holds its name.
+fn cid(name: &str) -> String {
+    format!("f015500{:02x}{}", name.len(), hex::encode(name))
+}
+
+fn name_in(cid: &str) -> String {
+    String::from_utf8(hex::decode(&cid[9..]).expect("one of ours")).expect("UTF-8")
+}
+
+/// An input with the CID of this name, or with none.
+fn input(name: &str) -> InputEvidence {
+    let cid = if name.is_empty() { String::new() } else { cid(name) };
+    InputEvidence { path: format!("/{name}"), cid, certainty: None, because: vec![] }
 }
 
 fn claim_of(state: ClaimState) -> ClaimEvidence {
@@ -36,8 +47,11 @@ fn answer(cid: &str, certainty: Certainty) -> Answer {
     Answer {
         cid: cid.to_owned(),
         certainty,
-        reason: format!("because of {cid}"),
-        pieces: vec![],
+        reason: format!("because of {}", name_in(cid)),
+        as_of: Some(timestamp(keeper::now())),
+        age: Some(0),
+        old: false,
+        pieces: vec!["baga".to_owned()],
         claims: if certainty == Certainty::Verified { vec![claim_of(ClaimState::Active)] } else { vec![] },
         more_claims: false,
         more_evidence: false,
@@ -83,7 +97,7 @@ async fn at(router: Router) -> Registry {
 
 fn honest(request: &CheckRequest, stale: bool) -> Value {
     let answers = request.cids.iter().map(|cid| {
-        let certainty = if cid.starts_with('v') { Certainty::Verified } else { Certainty::Listed };
+        let certainty = if name_in(cid).starts_with('v') { Certainty::Verified } else { Certainty::Listed };
         Checked::Answer(Box::new(answer(cid, certainty)))
     });
     json!(CheckAnswer { answers: answers.collect(), sources: vec![source(stale)] })
@@ -128,9 +142,11 @@ async fn what_is_stale_contradicted_or_only_said_is_told() {
         let answers = request.cids.iter().map(|cid| {
             let answer = answer(cid, Certainty::Verified);
             let wrong = vec!["one says so\u{1b}[2J, another not".to_owned()];
-            let answer = match cid.as_str() {
+            let answer = match name_in(cid).as_str() {
                 "v-contradicted" => Answer { contradictions: wrong, ..answer },
                 "v-expired" => Answer { claims: vec![claim_of(ClaimState::Expired)], ..answer },
+                "v-old" => Answer { as_of: Some(timestamp(keeper::now() - MAX_AGE - 60)), ..answer },
+                "v-undated" => Answer { as_of: None, ..answer },
                 "v-bare" => Answer { claims: vec![], ..answer },
                 "v-many" => Answer { claims: vec![claim_of(ClaimState::Active); 9], more_claims: true, ..answer },
                 _ => Answer { caveats: vec!["indexes were not asked".to_owned()], ..answer },
@@ -140,11 +156,16 @@ async fn what_is_stale_contradicted_or_only_said_is_told() {
         json!(CheckAnswer { answers: answers.collect(), sources: vec![source(true)] })
     })
     .await;
-    let inputs = ["v-contradicted", "v-expired", "v-bare", "v-many", "v-caveat"].map(input).to_vec();
+    let inputs =
+        ["v-contradicted", "v-expired", "v-bare", "v-many", "v-caveat", "v-old", "v-undated"].map(input).to_vec();
     let found = registry.look_up(inputs).await;
-    let certainties: Vec<_> = found.iter().filter_map(|input| input.certainty).collect();
+    let certainties: Vec<_> = found.iter().map(|input| input.certainty).collect();
     use Certainty::{Contradicted, Unknown, Verified};
-    assert_eq!(certainties, [Contradicted, Unknown, Unknown, Verified, Verified], "{found:#?}");
+    let known = [Contradicted, Unknown, Unknown, Verified, Verified].map(Some);
+    assert_eq!(certainties, [&known[..], &[None, None]].concat(), "{found:#?}");
+    for old in &found[5..] {
+        assert!(old.because.iter().any(|line| line.ends_with("what is older than 7 days does not count")), "{old:?}");
+    }
     let has =
         |place: usize, line: &str| assert!(found[place].because.iter().any(|text| text == line), "{:#?}", found[place]);
     has(0, "contradiction: one says so [2J, another not");
@@ -163,19 +184,20 @@ async fn what_is_no_cid_is_unknown() {
         json!({ "answers": answers.collect::<Vec<_>>(), "sources": [] })
     })
     .await;
-    let found = registry.look_up(vec![input("x")]).await;
+    let found = registry.look_up(vec![InputEvidence { cid: "x".to_owned(), ..input("x") }]).await;
     assert_eq!(found[0].certainty, Some(Certainty::Unknown));
-    assert_eq!(found[0].because, ["the registry says that it is no CID: no CID"]);
+    assert!(found[0].because[0].contains("`x` is no CID"), "{found:?}");
 }
 
 #[tokio::test]
 async fn a_registry_that_lies_in_shape_is_not_believed() {
-    let lies: [fn(&CheckRequest) -> Value; 5] = [
+    let lies: [fn(&CheckRequest) -> Value; 6] = [
+        |request| json!({ "answers": [{ "cid": request.cids[0], "error": "no CID" }], "sources": [] }),
         |_| json!({ "answers": [], "sources": [] }),
         |_| json!([1, 2, 3]),
         |_| json!({ "answers": [{ "cid": "other", "error": "no CID" }], "sources": [] }),
-        |_| json!({ "answers": [answer("other", Certainty::Verified)], "sources": [] }),
-        |_| json!({ "answers": [answer("v", Certainty::Verified), answer("v", Certainty::Verified)], "sources": [] }),
+        |_| json!({ "answers": [answer(&cid("other"), Certainty::Verified)], "sources": [] }),
+        |_| json!({ "answers": [answer(&cid("v"), Certainty::Verified), answer(&cid("v"), Certainty::Verified)], "sources": [] }),
     ];
     for (number, lie) in lies.into_iter().enumerate() {
         let found = registry(lie).await.look_up(vec![input("v")]).await;

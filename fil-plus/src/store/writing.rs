@@ -259,8 +259,8 @@ impl Store {
         source: &Registered,
         keys: &[[u8; 32]],
     ) -> Result<bool, StoreError> {
+        let mut transaction = self.database.write().await?;
         let work = async {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             let signed_by: Option<Vec<u8>> = sqlx::query_scalar("SELECT signed_by FROM sources WHERE name = $1")
                 .bind(&source.name)
                 .fetch_one(&mut *transaction)

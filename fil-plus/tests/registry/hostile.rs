@@ -100,7 +100,10 @@ async fn whatever_a_service_answers_is_a_problem_with_its_name_and_nothing_is_lo
         let told = |texts: &[String]| texts.iter().any(|text| text.contains(&address.to_string()));
         assert!(told(&answer.caveats), "{case}: {:?}", answer.caveats);
         let problem = registry.step(&registry.sources()[1], at(1)).await.expect_err(case).to_string();
-        assert!(told(&[problem.clone()]) && problem.len() < 1_000 && !problem.contains('\u{1b}'), "{case}: {problem}");
+        assert!(
+            told(std::slice::from_ref(&problem)) && problem.len() < 1_000 && !problem.contains('\u{1b}'),
+            "{case}: {problem}"
+        );
     }
 }
 

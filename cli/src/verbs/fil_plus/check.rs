@@ -274,7 +274,7 @@ mod tests {
     fn lines_are_read_one_by_one_whatever_is_in_them() {
         let long = "x".repeat(3 * MAX_LINE);
         let accents = "é".repeat(MAX_LINE);
-        let text = [b"  one \r\n\n\t\n\xff\xfe\n", long.as_bytes(), b"\ntwo\n", long.as_bytes(), b"\n\0\nlast"];
+        let text = [b"  one \r\n\n\t\n\xff\xfe\n", long.as_bytes(), b"\ntwo\n", accents.as_bytes(), b"\n\0\nlast"];
         let mut cids = Vec::new();
         // However it comes.
         for size in [1, 7, 1 << 16] {

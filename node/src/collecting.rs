@@ -47,6 +47,8 @@ const SOON: u64 = 60;
 const LATER: u64 = 3_600;
 /// How often the pause after a refusal is doubled: from a minute to a day.
 const MAX_DOUBLINGS: u32 = 10;
+/// The same of a rail that ends: to a quarter of an hour.
+const CLOSING_DOUBLINGS: u32 = 4;
 /// How often what is on its way is looked at where no blocks come.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -65,6 +67,8 @@ struct Pause {
     until: Time,
     /// What was due there. When that is more, it is looked at.
     due: U256,
+    /// The end that the rail had. With another one there is another hurry.
+    end: Option<u64>,
     refusals: u32,
 }
 
@@ -204,7 +208,9 @@ impl Collector {
     }
 
     fn is_paused(&self, due: &DueRail, latest: Head) -> bool {
-        self.paused.get(&due.rail).is_some_and(|pause| pause.until > latest.time && pause.due >= due.book.due)
+        self.paused
+            .get(&due.rail)
+            .is_some_and(|pause| pause.until > latest.time && pause.due >= due.book.due && pause.end == due.book.end)
     }
 
     /// What is paid in one transaction each: a rail that was refused before hinders no others.
@@ -250,6 +256,10 @@ impl Collector {
             _ => self.parts.rate.worth(state.due),
         };
         let gas = match (self.parts.gas_in, price) {
+            (GasIn::Paid | GasIn::Asset, Err(_)) => {
+                self.pause(due, latest.time, SOON);
+                return None;
+            }
             (GasIn::Paid | GasIn::Asset, Ok(price)) => Some(AttoFil(price.0.saturating_mul(gas.into()))),
             (GasIn::Megagas(per_megagas), _) => Some(gas_cost(per_megagas, gas)),
             _ => None,
@@ -333,16 +343,24 @@ impl Collector {
 
     fn pause(&mut self, due: &DueRail, now: Time, seconds: u64) {
         let refusals = self.paused.get(&due.rail).map_or(0, |pause| pause.refusals);
-        self.paused.insert(due.rail, Pause { until: now.after(seconds), due: due.book.due, refusals });
+        let (until, end) = (now.after(seconds), due.book.end);
+        self.paused.insert(due.rail, Pause { until, due: due.book.due, end, refusals });
     }
 
     /// It is not to be had for this reason, perhaps later.
     fn refused(&mut self, due: &DueRail, error: &SubmitError, now: Time) {
         let refusals = self.paused.get(&due.rail).map_or(0, |pause| pause.refusals);
         self.say(due.rail, Reason::Refused(error.words(&self.parts.transport.asset())));
-        let until = now.after(SOON << refusals.min(MAX_DOUBLINGS));
+        if matches!(error, SubmitError::Unaffordable { .. }) {
+            // The money that jobs need comes free again, and says nothing about the rail.
+            return self.pause(due, now, SOON);
+        }
+        // Of a rail that ends there is not much time left.
+        let most = if due.book.end.is_some() { CLOSING_DOUBLINGS } else { MAX_DOUBLINGS };
+        let until = now.after(SOON << refusals.min(most));
         // More that is due changes nothing about it.
-        self.paused.insert(due.rail, Pause { until, due: U256::MAX, refusals: refusals.saturating_add(1) });
+        let pause = Pause { until, due: U256::MAX, end: due.book.end, refusals: refusals.saturating_add(1) };
+        self.paused.insert(due.rail, pause);
     }
 
     fn say(&self, rail: U256, reason: Reason) {

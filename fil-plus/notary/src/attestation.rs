@@ -89,7 +89,9 @@ pub enum AttestationError {
     PayloadType(String),
     #[error("the attestation's {what} is no base64")]
     Base64 { what: &'static str },
-    #[error("nobody of the trusted keys signed the attestation (it names {named}); trusted: {trusted}")]
+    #[error(
+        "none of the trusted keys signed the attestation as it is: others did, or it was changed (it names {named}); trusted: {trusted}"
+    )]
     NotSigned { named: String, trusted: String },
     #[error("the attestation is signed, but holds no in-toto statement of this kind: {0}")]
     Statement(String),
@@ -175,8 +177,9 @@ pub fn verify<P: DeserializeOwned>(bytes: &[u8], trusted: &[VerifyingKey]) -> Re
     if !believed {
         let named: Vec<String> =
             envelope.signatures.iter().take(16).map(|signature| signature.keyid.chars().take(100).collect()).collect();
+        let named = if named.is_empty() { "nobody".to_owned() } else { named.join(", ") };
         let trusted: Vec<String> = trusted.iter().map(did_key).collect();
-        return Err(AttestationError::NotSigned { named: named.join(", "), trusted: trusted.join(", ") });
+        return Err(AttestationError::NotSigned { named, trusted: trusted.join(", ") });
     }
     let statement: Statement<P> =
         serde_json::from_slice(&payload).map_err(|error| AttestationError::Statement(error.to_string()))?;

@@ -68,12 +68,14 @@ pub fn verify(mut from: impl Read, keys: &[VerifyingKey], holds: Option<B256>) -
         return attestation_in(&beginning, keys);
     }
     let mut found = holds.is_none();
+    // The first line names none before it.
     let log = BufReader::new(Cursor::new(beginning).chain(from));
-    let head =
-        audit_log::verify(log, |entry| found |= Some(entry.previous) == holds).map_err(|broken| match broken {
+    let head = audit_log::verify(log, |entry| found |= entry.number > 1 && Some(entry.previous) == holds).map_err(
+        |broken| match broken {
             BrokenLog::Entry { line: 1, .. } | BrokenLog::TooLong { line: 1 } => VerifyError::Neither(broken),
             broken => VerifyError::AuditLog(broken),
-        })?;
+        },
+    )?;
     if !keys.is_empty() {
         return Err(VerifyError::KeyForLog);
     }
@@ -161,7 +163,7 @@ mod tests {
             assert_eq!((signed_by, is_trusted), (did_key(&mine), trusted));
             assert_eq!(statement.predicate["verdict"], "granted");
         }
-        assert!(problem(&bytes, &[others], None).contains("nobody of the trusted keys"));
+        assert!(problem(&bytes, &[others], None).contains("none of the trusted keys"));
         assert!(problem(&bytes, &[], Some(B256::ZERO)).contains("no log"));
         let forged = String::from_utf8(bytes).expect("text").replace("\"sig\": \"", "\"sig\": \"AAAA");
         assert!(!problem(forged.as_bytes(), &[], None).is_empty());

@@ -106,21 +106,6 @@ impl RailGranter {
         self.sponsor
     }
 
-    /// What the grant of a job, in this transaction, left to be paid; `None`: the transaction says nothing of it.
-    ///
-    /// # Errors
-    /// When the node does not answer, or does not know the transaction.
-    pub async fn locked(&self, job: JobId, transaction: B256) -> Result<Option<Locked>, RpcError> {
-        let receipt = self.chain.receipt(transaction).await?;
-        let receipt =
-            receipt.ok_or_else(|| RpcError::unavailable(format!("nobody knows transaction {transaction}")))?;
-        let mut logs = receipt.logs.iter().filter(|log| log.address == self.contract);
-        Ok(logs.find_map(|log| match bindings::decode(&log.topics, &log.data) {
-            Ok(Event::GrantLocked { job: of, rail, amount }) if of == job => Some(Locked { rail, amount }),
-            _ => None,
-        }))
-    }
-
     /// A rail as it is at a block.
     ///
     /// # Errors
@@ -145,6 +130,25 @@ impl RailGranter {
     pub fn pay(&self, rails: Vec<U256>) -> Call {
         Call::new(self.contract, bindings::call_data(&Command::Pay { rails }))
     }
+}
+
+/// What a granter's grant of a job, in this transaction, left to be paid; `None`: the transaction says nothing of it.
+///
+/// # Errors
+/// When the node does not answer, or does not know the transaction.
+pub async fn locked(
+    chain: &Chain,
+    granter: Address,
+    job: JobId,
+    transaction: B256,
+) -> Result<Option<Locked>, RpcError> {
+    let receipt = chain.receipt(transaction).await?;
+    let receipt = receipt.ok_or_else(|| RpcError::unavailable(format!("nobody knows transaction {transaction}")))?;
+    let mut logs = receipt.logs.iter().filter(|log| log.address == granter);
+    Ok(logs.find_map(|log| match bindings::decode(&log.topics, &log.data) {
+        Ok(Event::GrantLocked { job: of, rail, amount }) if of == job => Some(Locked { rail, amount }),
+        _ => None,
+    }))
 }
 
 /// Why a payment is refused, in words.

@@ -102,7 +102,9 @@ impl EvmTransport {
             let rail = match self.market.chain.view(deals.reference().filecoin_pay, &view.data, At::Latest).await {
                 Ok(data) => view.read(&data).map_err(|error| TransportError::Malformed(error.to_string()))?,
                 // It was wound up.
-                Err(RpcError::Refused(_)) => return Err(refused(Rejection::RailTerminated(number))),
+                Err(RpcError::Refused(refusal)) if refusal.data.is_some() => {
+                    return Err(refused(Rejection::RailTerminated(number)));
+                }
                 Err(error) => return Err(TransportError::from(error).into()),
             };
             if !rail.end_epoch.is_zero() {

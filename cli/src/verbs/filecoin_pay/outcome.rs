@@ -223,7 +223,9 @@ pub(super) fn show(deals: &ChainPayDeals, state: &OrderState, format: Format) ->
             "The contract was not told of the end: its callback failed, and anybody may repeat it. A node does whose setting node.look_after names the contract.",
         );
     } else if shown.is_due {
-        terminal::tell("The price is due; anybody pays it out with `lota filecoin-pay pay`.");
+        terminal::tell(
+            "The price is due since then: the provider's node collects it, and anybody may pay it out with `lota filecoin-pay pay`.",
+        );
     }
     Ok(())
 }

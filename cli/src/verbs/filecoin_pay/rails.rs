@@ -113,6 +113,7 @@ impl Pay {
                 "rail {first} pays no more: its payer terminated it, and its time is over; what was due there went back to the payer"
             );
         }
+        let due: Vec<_> = due.into_iter().filter(|state| !state.promised.due.is_zero()).collect();
         let (mut transactions, mut paid) = (Vec::new(), Vec::new());
         for (number, some) in due.chunks(AT_ONCE).enumerate() {
             progress.say(format!("paying {}", plural(some.len() as u64, "rail")));

@@ -38,7 +38,7 @@ use lota_notary::{
     outgoing,
     payments::{Payer, RailPayer},
     review::Risk,
-    service::{Amount, GranterName, NominationPolicy, Parts, Service, Settings},
+    service::{Amount, GranterName, NominationPolicy, Parts, Service, Settings, SettingsError},
 };
 
 use crate::{
@@ -141,6 +141,14 @@ fn two_approvals(settings: &Notary) -> Result<(Option<U256>, BTreeMap<Address, U
 }
 
 /// What the service is told.
+/// What is wrong with settings, and with which.
+fn refused(error: SettingsError) -> Usage {
+    match error {
+        SettingsError::MaxSize(_) => Usage(format!("setting `notary.max_size`: {error}")),
+        error => Usage(error.to_string()),
+    }
+}
+
 fn of_service(settings: &Notary, asset: &Asset) -> anyhow::Result<Settings> {
     let (two_approvals_from, two_approvals_of) = two_approvals(settings)?;
     Ok(Settings {
@@ -166,7 +174,7 @@ pub(super) fn check(settings: &Notary) -> anyhow::Result<()> {
     }
     network(settings)?;
     // A bounty is in the market's asset, which only the market knows.
-    of_service(&Notary { bounty: None, ..settings.clone() }, &Asset::coin())?.validate()?;
+    of_service(&Notary { bounty: None, ..settings.clone() }, &Asset::coin())?.validate().map_err(refused)?;
     deliveries(settings)?;
     gateways(settings)?;
     settings.registry.as_deref().map(Registry::at).transpose()?;

@@ -9,3 +9,8 @@ ALTER TABLE jobs ADD COLUMN parties TEXT NOT NULL DEFAULT '';
 UPDATE jobs SET stands = NULL WHERE job IN (SELECT job FROM events);
 DELETE FROM meta WHERE key = 'imported';
 CREATE INDEX jobs_to_place ON jobs (job) WHERE stands IS NULL;
+-- The pages of the queue and their counts are read from an index, not past what was gathered of each job.
+DROP INDEX jobs_to_decide;
+CREATE INDEX jobs_to_decide ON jobs
+    (risk DESC, settled_at, job, open, stands, attempts, revoke_until, stands_in_round, voters, parties)
+    WHERE open AND settled_at IS NOT NULL;

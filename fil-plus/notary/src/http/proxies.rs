@@ -49,7 +49,9 @@ impl Proxies {
             return None;
         }
         let lines = |name: &str| -> Option<String> {
-            let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+            // What a stranger wrote before the proxy's own word takes nothing from that, whatever bytes it has.
+            let lines: Vec<_> =
+                headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
             (!lines.is_empty()).then(|| lines.join(","))
         };
         let plain = lines(X_FORWARDED_FOR).map(|text| self.last(text.rsplit(',').map(str::trim)));
@@ -95,10 +97,15 @@ mod tests {
     use super::*;
 
     fn told(peer: &str, headers: &[(&'static str, &'static str)]) -> Option<String> {
+        let bytes: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        told_in_bytes(peer, &bytes)
+    }
+
+    fn told_in_bytes(peer: &str, headers: &[(&'static str, &[u8])]) -> Option<String> {
         let proxies = Proxies::new(["10.0.0.1", "10.0.0.2", "::1"].map(|text| text.parse().expect("an address")));
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("a value"));
         }
         proxies.told_by(peer.parse().expect("an address"), &map).map(|address| address.to_string())
     }
@@ -132,5 +139,15 @@ mod tests {
         assert_eq!(told("10.0.0.1", &both("for=198.51.100.1")).as_deref(), Some("198.51.100.1"));
         assert_eq!(told("10.0.0.1", &both("for=203.0.113.5")), None);
         assert_eq!(told("10.0.0.1", &both("nothing")), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_take_nothing_from_what_a_proxy_says() {
+        let (plain, standard) = ("x-forwarded-for", "forwarded");
+        let appended: &[u8] = b"\xff, 203.0.113.9";
+        assert_eq!(told_in_bytes("10.0.0.1", &[(plain, appended)]).as_deref(), Some("203.0.113.9"));
+        let victim: &[u8] = b"for=198.51.100.1";
+        assert_eq!(told_in_bytes("10.0.0.1", &[(plain, appended), (standard, victim)]), None);
+        assert_eq!(told_in_bytes("10.0.0.1", &[(plain, b"\xff"), (standard, victim)]), None);
     }
 }

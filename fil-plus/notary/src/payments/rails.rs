@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use lota_bridge::evm::{
     Account, SendError,
     chain::At,
-    granters::rails::{Locked, RailDue, RailGranter, RailsError, refusal},
+    granters::rails::{self, Locked, RailDue, RailGranter, RailsError, refusal},
 };
 use lota_market::{Address, B256, U256, agent::EffectKey, model::JobId};
 use tokio::sync::Mutex;
@@ -18,8 +18,8 @@ use super::{Landed, PayError, Payer};
 pub struct RailPayer {
     account: Account,
     blessing: Address,
-    /// The granters that were looked at; `None`: they pay by no rails.
-    granters: Mutex<BTreeMap<Address, Option<RailGranter>>>,
+    /// The granters that were looked at and pay by rails. That one does not may be a node's error, so it is asked again.
+    granters: Mutex<BTreeMap<Address, RailGranter>>,
 }
 
 impl RailPayer {
@@ -29,22 +29,18 @@ impl RailPayer {
         Self { account, blessing, granters: Mutex::default() }
     }
 
-    async fn granter(&self, contract: Address) -> Result<Option<RailGranter>, PayError> {
+    async fn granter(&self, contract: Address) -> Result<RailGranter, PayError> {
         if let Some(known) = self.granters.lock().await.get(&contract) {
             return Ok(known.clone());
         }
-        let found = match RailGranter::find(self.account.chain(), contract, self.blessing).await {
-            Ok(found) => Some(found),
-            Err(RailsError::NotOne { .. }) => None,
-            Err(RailsError::Rpc(error)) => return Err(later(error)),
-        };
-        self.granters.lock().await.insert(contract, found.clone());
-        Ok(found)
-    }
-
-    async fn needed(&self, contract: Address) -> Result<RailGranter, PayError> {
-        let found = self.granter(contract).await?;
-        found.ok_or_else(|| PayError::Refused(format!("{contract} pays by no rails of Filecoin Pay")))
+        match RailGranter::find(self.account.chain(), contract, self.blessing).await {
+            Ok(found) => {
+                self.granters.lock().await.insert(contract, found.clone());
+                Ok(found)
+            }
+            Err(error @ RailsError::NotOne { .. }) => Err(PayError::Refused(error.to_string())),
+            Err(RailsError::Rpc(error)) => Err(later(error)),
+        }
     }
 }
 
@@ -55,18 +51,20 @@ fn later(error: impl ToString) -> PayError {
 #[async_trait]
 impl Payer for RailPayer {
     async fn locked(&self, granter: Address, job: JobId, transaction: B256) -> Result<Option<Locked>, PayError> {
-        match self.granter(granter).await? {
-            Some(granter) => granter.locked(job, transaction).await.map_err(later),
-            None => Ok(None),
+        // What the transaction says decides: a node that cannot read the granter now makes a grant no smaller.
+        let locked = rails::locked(self.account.chain(), granter, job, transaction).await.map_err(later)?;
+        if locked.is_some() {
+            self.granter(granter).await?;
         }
+        Ok(locked)
     }
 
     async fn rail(&self, granter: Address, rail: U256, block: Option<u64>) -> Result<RailDue, PayError> {
-        self.needed(granter).await?.rail(rail, block.map_or(At::Latest, At::Block)).await.map_err(later)
+        self.granter(granter).await?.rail(rail, block.map_or(At::Latest, At::Block)).await.map_err(later)
     }
 
     async fn pay(&self, key: &EffectKey, granter: Address, rails: &[U256]) -> Result<Landed, PayError> {
-        let call = self.needed(granter).await?.pay(rails.to_vec());
+        let call = self.granter(granter).await?.pay(rails.to_vec());
         match self.account.send(key, call).await {
             Ok(landed) => Ok(Landed { transaction: landed.transaction, block: landed.block, time: landed.time }),
             Err(SendError::Refused { refusal: why, .. } | SendError::Reverted { refusal: why, .. }) => {

@@ -8,7 +8,7 @@ use lota_bridge::blessing::BlessingUpdate;
 use super::{GRANT, NOMINATE, PAY, Service, ServiceError, TELL, VOTE};
 use crate::{
     desk::Change,
-    store::{Told, Touched},
+    store::{StoreError, Told, Touched},
 };
 
 /// How many updates are taken in at once.
@@ -60,7 +60,11 @@ impl Service {
                 }
             });
         }
-        self.store.make_room().await?;
+        // There is room of its own for what notaries and the chain decide: it makes room in its turn.
+        match self.store.make_room().await {
+            Ok(()) | Err(StoreError::Crowded { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let touched = self.store.take(&told).await?;
         for job in &touched.jobs {
             self.take_back(*job).await?;

@@ -51,9 +51,9 @@ impl Service {
             let jobs: Vec<JobId> = page.into_iter().map(|(job, _)| job).collect();
             let may_go = self.store.may_go(&jobs).await?;
             // The other way round a crash would leave jobs in the queue of which nothing is known.
-            self.store.forget(&may_go).await?;
-            self.history.forget_jobs(&may_go).await?;
-            gone += may_go.len() as u64;
+            let went = self.store.forget(&may_go).await?;
+            self.history.forget_jobs(&went).await?;
+            gone += went.len() as u64;
         }
         Ok(gone)
     }

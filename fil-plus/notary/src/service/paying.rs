@@ -62,7 +62,7 @@ impl Service {
 
     /// Finds out which rails the final grants are due on.
     async fn look_at_grants(&self, payer: By<'_>) -> Result<(), ServiceError> {
-        let unlooked = self.store.unlooked_payments(MAX_LOOKED_AT).await?;
+        let unlooked = self.store.unlooked_payments(self.clock(), MAX_LOOKED_AT).await?;
         if unlooked.is_empty() {
             return Ok(());
         }
@@ -84,7 +84,11 @@ impl Service {
         let Some(granted) = self.store.final_course(job).await?.granted else { return Ok(None) };
         let locked = match payer.locked(granter, job, granted.transaction).await {
             Ok(locked) => locked,
-            Err(error) => return Ok(Some(error)),
+            Err(error) => {
+                // Those that cannot be looked at keep no others waiting.
+                self.store.put_off(job, None, self.clock().after(RETRY_AFTER)).await?;
+                return Ok(Some(error));
+            }
         };
         self.store.keep_locked(job, locked, self.clock().after(self.parts.settings.pay_after)).await?;
         if locked.is_some() {

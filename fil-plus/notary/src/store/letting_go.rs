@@ -2,6 +2,7 @@
 //! nomination ended, then those that nobody nominated, of both the oldest. What is voted on, blessed or granted stays.
 
 use lota_market::{Time, model::JobId};
+use sqlx::SqliteConnection;
 
 use super::{FINALIZED, Store, StoreError, job_id, meta, signed};
 use crate::{
@@ -14,6 +15,17 @@ const AT_ONCE: i64 = 500;
 
 /// That something may still be undone.
 const IS_NOT_FINAL: &str = "EXISTS (SELECT 1 FROM events WHERE events.job = jobs.job AND block > $1)";
+
+/// Whether something of a job is still to be decided, or may be undone.
+async fn stays(connection: &mut SqliteConnection, job: JobId, finalized: u64) -> Result<bool, StoreError> {
+    let query = format!("SELECT 1 FROM jobs WHERE job = $2 AND (phase <> 0 OR {IS_NOT_FINAL})");
+    let found: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+        .bind(signed(finalized))
+        .bind(job.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
+}
 
 impl Store {
     /// Lets go of what is not needed, if there is little room.
@@ -58,8 +70,7 @@ impl Store {
             .await?;
         drop(reading);
         let jobs = jobs.iter().map(|job| job_id(job)).collect::<Result<Vec<_>, _>>()?;
-        self.forget(&jobs).await?;
-        Ok(jobs.len() as u64)
+        Ok(self.forget(&jobs).await?.len() as u64)
     }
 
     /// Those of these jobs that may go, as far as this database knows.
@@ -69,28 +80,28 @@ impl Store {
     pub async fn may_go(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
         let mut reading = self.pool().begin().await?;
         let finalized: u64 = meta(&mut reading, FINALIZED).await?.unwrap_or_default();
-        let query = format!("SELECT 1 FROM jobs WHERE job = $2 AND (phase <> 0 OR {IS_NOT_FINAL})");
         let mut may_go = Vec::new();
         for job in jobs {
-            let stays: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(query.as_str()))
-                .bind(signed(finalized))
-                .bind(job.0.as_slice())
-                .fetch_optional(&mut *reading)
-                .await?;
-            if stays.is_none() {
+            if !stays(&mut reading, *job, finalized).await? {
                 may_go.push(*job);
             }
         }
         Ok(may_go)
     }
 
-    /// Lets go of all that is kept of these jobs. That this service nominated some of them is still counted.
+    /// Lets go of all that is kept of these jobs, and tells of which: not of those that the blessing came to speak of meanwhile. That this
+    /// service nominated some of them is still counted.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn forget(&self, jobs: &[JobId]) -> Result<(), StoreError> {
+    pub async fn forget(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
         let mut writing = self.write().await?;
+        let finalized: u64 = meta(&mut writing, FINALIZED).await?.unwrap_or_default();
+        let mut gone = Vec::with_capacity(jobs.len());
         for job in jobs {
+            if stays(&mut writing, *job, finalized).await? {
+                continue;
+            }
             for statement in [
                 "DELETE FROM reasons WHERE digest IN (SELECT reasons FROM votes WHERE job = $1 \
                  UNION SELECT reasons FROM replaced_votes WHERE job = $1) \
@@ -103,9 +114,10 @@ impl Store {
             ] {
                 sqlx::query(statement).bind(job.0.as_slice()).execute(&mut *writing).await?;
             }
+            gone.push(*job);
         }
         writing.commit().await?;
-        Ok(())
+        Ok(gone)
     }
 
     /// Takes a settled job over from the history once more, if the blessing speaks of it and it was let go of: it is gathered from now on.

@@ -68,15 +68,19 @@ fn locked(rail: Option<Vec<u8>>, gross: Option<Vec<u8>>) -> Result<Locked, Store
 }
 
 impl Store {
-    /// Granted jobs of which it is not known whether somebody must call for a payment, and by whom they were granted.
+    /// Granted jobs of which it is not known whether somebody must call for a payment, and by whom they were granted: those that are to be
+    /// looked at now.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn unlooked_payments(&self, limit: u32) -> Result<Vec<(JobId, Address)>, StoreError> {
-        let rows = sqlx::query("SELECT job, granter FROM payments WHERE state = 0 LIMIT $1")
-            .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await?;
+    pub async fn unlooked_payments(&self, now: Time, limit: u32) -> Result<Vec<(JobId, Address)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT job, granter FROM payments WHERE state = 0 AND try_at <= $1 ORDER BY try_at, job LIMIT $2",
+        )
+        .bind(signed(now.0))
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await?;
         rows.iter().map(|row| Ok((job_id(row.get(0))?, address(row.get(1))?))).collect()
     }
 
@@ -211,7 +215,7 @@ impl Store {
     pub async fn put_off(&self, job: JobId, why: Option<&str>, try_at: Time) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE payments SET why = coalesce($2, why), try_at = $3, failures = failures + ($2 IS NOT NULL) \
-             WHERE state = 1 AND job = $1",
+             WHERE state IN (0, 1) AND job = $1",
         )
         .bind(job.0.as_slice())
         .bind(why)

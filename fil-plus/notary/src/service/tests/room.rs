@@ -156,11 +156,14 @@ async fn a_job_that_was_let_go_of_and_is_nominated_is_looked_at_again() {
     let bench = Bench::new(Settings { nominate: None, ..settings() }).await;
     let job = bench.twin.settle();
     bench.turn().await;
-    bench.service.store.forget(&[job]).await.expect("forgotten");
+    assert_eq!(bench.service.store.forget(&[job]).await.expect("forgotten"), [job]);
     assert!(matches!(bench.service.dossier(job).await, Err(DeskError::NotFound(_))));
     chain::nominate(&bench, twin::CLIENT, job, 100).await;
     bench.turn().await;
     assert_eq!(bench.stage(job).await, Stage::Voting);
     assert_eq!(bench.service.store.gathered::<Gathered>(job).await.expect("read").expect("known").attempts, 1);
     bench.vote(job, Choice::Approve, 1).await.expect("taken");
+    // Whoever judged before that it may go judged too early.
+    assert_eq!(bench.service.store.forget(&[job]).await.expect("nothing went"), []);
+    assert_eq!(bench.stage(job).await, Stage::Voting);
 }

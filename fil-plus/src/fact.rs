@@ -79,7 +79,7 @@ pub struct Said {
 pub enum Lie {
     #[error("claim {id} has no readable {field}")]
     Missing { id: u64, field: &'static str },
-    #[error("an entry has no readable id")]
+    #[error("a claim or an allocation has no readable id")]
     NoId,
     #[error("claim {id} has {value} as its {field}, which no chain has")]
     Number { id: u64, field: &'static str, value: u64 },

@@ -180,7 +180,7 @@ async fn a_node_of_another_chain_is_refused_and_what_was_known_stays() {
     read(&registry).await;
     {
         let mut chain = node.chain();
-        (chain.genesis, chain.head) = ("another genesis".to_owned(), 10_500);
+        (chain.genesis, chain.head) = ("another-genesis".to_owned(), 10_500);
     }
     // The process is another one, which has not asked for the genesis yet.
     registry.store().close().await;

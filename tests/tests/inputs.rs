@@ -440,7 +440,8 @@ async fn process() {
     let mut spec = spec(&module.parse().expect("a CID"));
     spec["inputs"] = json!([{ "cid": input, "path": "/in/large" }]);
     spec["limits"]["output"] = json!(64 << 20);
-    spec["limits"]["fuel"] = json!(1_000_000_000);
+    // So much fuel may take a slow machine longer than usual tests are given.
+    (spec["limits"]["fuel"], spec["limits"]["wall"]) = (json!(1_000_000_000), json!(120));
     let request =
         json!({ "spec": spec, "terms": { "lock_for": 36_000, "run_for": 36_000 }, "idempotency_key": "the-job" });
     let job: JobSummary = client.post("/v1/jobs", &request).await.expect("it is opened, or was");
